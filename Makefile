@@ -1,0 +1,32 @@
+PYTHON ?= python3
+RUN = .venv/bin/
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all bench lint clean
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(RUN)pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(RUN)pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(RUN)python hpc/check_machine.py
+	@touch $@
+
+demo: .venv/ready
+	$(RUN)mpiexec -n 2 $(RUN)python -m mpi4py -m cases.cooled_blade --out demo
+
+test: .venv/ready
+	$(RUN)python -m pytest
+
+test-all: .venv/ready
+	$(RUN)python -m pytest -m 'slow or not slow'
+
+bench: .venv/ready
+	$(RUN)python -m hpc.bench
+
+lint: .venv/ready
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+	$(RUN)mypy
+
+clean:
+	rm -rf .venv demo build *.egg-info

@@ -1,0 +1,64 @@
+"""Parameter-separable sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rom.basis import Basis
+from rom.errors import BadInput
+
+
+@dataclass(frozen=True, eq=False)
+class Monomials:
+    """theta_q(mu) = c_q prod_j mu_j^{p_qj}: coefficients (Q,), powers (Q, p)."""
+
+    coefficients: np.ndarray
+    powers: np.ndarray
+
+    def __post_init__(self) -> None:
+        c, p = np.asarray(self.coefficients, dtype=float), np.asarray(self.powers, dtype=float)
+        if c.ndim != 1 or p.ndim != 2 or p.shape[0] != c.size:
+            raise BadInput(f"coefficients {c.shape} and powers {p.shape} must be (Q,) and (Q, p)")
+        object.__setattr__(self, "coefficients", c)
+        object.__setattr__(self, "powers", p)
+
+    def __call__(self, mu: np.ndarray) -> np.ndarray:
+        mu = np.asarray(mu, dtype=float)
+        if mu.shape[-1] != self.powers.shape[1]:
+            raise BadInput(f"mu has {mu.shape[-1]} parameters, the coefficient functions {self.powers.shape[1]}")
+        theta = np.broadcast_to(self.coefficients, (*mu.shape[:-1], self.coefficients.size)).copy()
+        for j in range(mu.shape[-1]):
+            used = np.flatnonzero(self.powers[:, j])
+            theta[..., used] *= mu[..., j, None] ** self.powers[used, j]
+        return theta
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """A(mu) = sum_q theta_q(mu) A_q.
+
+    theta : (p,) -> (Q,) and (m, p) -> (m, Q); Monomials, or a function at module level
+    terms : Q matrices or vectors; this rank's shares in a full problem, an array (Q, r, r) or (Q, r) in a reduced one
+    """
+
+    theta: Callable[[np.ndarray], np.ndarray]
+    terms: Any
+
+    def __call__(self, mu: np.ndarray) -> Any:
+        """A(mu); for mu (m, p) and reduced terms, all of them stacked (m, ...)."""
+        theta = np.asarray(self.theta(np.asarray(mu, dtype=float)))
+        if theta.shape[-1] != len(self.terms):
+            raise BadInput(f"{theta.shape[-1]} coefficients for {len(self.terms)} terms")
+        if isinstance(self.terms, np.ndarray):
+            return (theta @ self.terms.reshape(len(self.terms), -1)).reshape(*theta.shape[:-1], *self.terms.shape[1:])
+        return sum(c * term for c, term in zip(theta, self.terms, strict=True))
+
+    def project(self, basis: Basis, test: Basis | None = None) -> Affine:
+        """W^H A_q V, or W^H f_q: the same sum, reduced."""
+        W = (basis if test is None else test).modes
+        columns = [term @ basis.modes if np.ndim(term) == 2 or hasattr(term, "tocsr") else term for term in self.terms]
+        return Affine(self.theta, np.stack([basis.space.pair(W, column) for column in columns]))

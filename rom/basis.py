@@ -1,0 +1,90 @@
+"""Reduced bases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rom.errors import BadInput
+from rom.space import Space
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """u ~ offset + V a with V^H X V = I.
+
+    modes : (n, r), this rank's rows; offset : 0.0 or (n,)
+    s : singular values of what was compressed (all that are known), or empty
+    rank_asked, tol_asked : what was asked for; reason : why r modes were delivered; error : relative projection error of the training set
+    """
+
+    space: Space
+    modes: np.ndarray
+    offset: Any = 0.0
+    s: np.ndarray | None = None
+    rank_asked: int | None = None
+    tol_asked: float | None = None
+    reason: str = ""
+    error: float = float("nan")
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.modes) != 2 or self.modes.shape[0] != self.space.n:
+            raise BadInput(f"modes have shape {np.shape(self.modes)}; the space needs ({self.space.n}, r)")
+
+    @property
+    def r(self) -> int:
+        """Number of modes delivered."""
+        return self.modes.shape[1]
+
+    def coefficients(self, u: np.ndarray) -> np.ndarray:
+        """a = V^H X (u - offset), (r,) or (r, m)."""
+        return self.space.inner(self.modes, u - self._offset(u.ndim))
+
+    def lift(self, a: np.ndarray) -> np.ndarray:
+        """offset + V a, (n,) or (n, m)."""
+        return self.modes @ a + self._offset(np.ndim(a))
+
+    def spread(self, std: np.ndarray) -> np.ndarray:
+        """Pointwise standard deviation sqrt(sum_k V_ik^2 std_k^2) of uncorrelated coefficients, (n,) or (n, m)."""
+        return np.sqrt(np.abs(self.modes) ** 2 @ np.square(std))
+
+    def truncated(self, r: int) -> Basis:
+        """The first r modes."""
+        if not 0 < r <= self.r:
+            raise BadInput(f"cannot keep {r} of {self.r} modes")
+        tail = float("nan") if self.s is None else float(np.sqrt(np.sum(self.s[r:] ** 2) / np.sum(self.s**2)))
+        return replace(self, modes=self.modes[:, :r], rank_asked=r, tol_asked=None, reason=f"truncated to {r}", error=tail)
+
+    def gathered(self) -> Basis:
+        """The same basis on one rank."""
+        offset = self.offset if np.ndim(self.offset) == 0 else self.space.gather(np.asarray(self.offset))
+        return replace(self, space=self.space.gathered(), modes=self.space.gather(self.modes), offset=offset)
+
+    def _offset(self, ndim: int) -> Any:
+        return self.offset if ndim == 1 or np.ndim(self.offset) == 0 else np.asarray(self.offset)[:, None]
+
+
+def orthonormalised(space: Space, U: np.ndarray, against: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """U = Q T by Gram-Schmidt in X with re-orthogonalisation; directions below round-off are dropped. Returns Q (n, k), T (k, l).
+
+    Columns of `against` come first: Q is X-orthogonal to them and T leaves out their rows. Reference: Buhr et al. (2014).
+    """
+    V = np.zeros((space.n, 0), dtype=U.dtype) if against is None else against
+    first = V.shape[1]
+    T = np.zeros((first + U.shape[1], U.shape[1]), dtype=np.result_type(V, U))
+    for j in range(U.shape[1]):
+        w = U[:, j].astype(T.dtype)
+        start = size = space.norm(w)
+        for _ in range(3):
+            c = space.inner(V, w[:, None])[:, 0]
+            w = w - V @ c
+            T[: V.shape[1], j] += c
+            before, size = size, space.norm(w)
+            if size > 0.5 * before:
+                break
+        if size > 4 * np.finfo(float).eps * start and size > 0:
+            T[V.shape[1], j] = size
+            V = np.column_stack([V, w / size])
+    return V[:, first:], T[first : V.shape[1]]

@@ -1,0 +1,1 @@
+"""Campaigns, the store, the archive of nouns."""

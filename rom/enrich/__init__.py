@@ -1,0 +1,1 @@
+"""Bases that grow where the error is."""

@@ -1,0 +1,37 @@
+"""Named errors: each message states the culprit and the remedy."""
+
+
+class RomError(Exception):
+    """Anything this package refuses or cannot do."""
+
+
+class BadInput(RomError, ValueError):
+    """An argument or a datum that cannot mean anything: shape, type, NaN, name, unit."""
+
+
+class OutsideBox(BadInput):
+    """A parameter outside the box that a model was built for."""
+
+
+class NotConverged(RomError, ArithmeticError):
+    """An iteration that ended without its tolerance."""
+
+
+class Singular(RomError, ArithmeticError):
+    """A matrix that cannot be factorised."""
+
+
+class SolveFailed(RomError):
+    """A high-fidelity solve that gave no usable solution."""
+
+
+class ForeignFile(RomError, OSError):
+    """A file that this package did not write or must not read."""
+
+
+class DamagedFile(RomError, OSError):
+    """A file whose bytes do not match their digest."""
+
+
+class MissingExtra(RomError, ImportError):
+    """An optional dependency that is not installed."""

@@ -1,0 +1,72 @@
+"""Points, cells, named regions."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rom.errors import BadInput
+
+NODES = {
+    "vertex": 1, "line": 2, "line3": 3, "triangle": 3, "triangle6": 6, "quad": 4, "quad8": 8, "quad9": 9,
+    "tetra": 4, "tetra10": 10, "hexahedron": 8, "hexahedron20": 20, "hexahedron27": 27, "wedge": 6, "wedge15": 15, "pyramid": 5,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """points (n, d) [unit]; cells: meshio type -> (k, nodes); regions: name -> {cell type: cell numbers}; nodes: name -> node numbers.
+
+    Raises BadInput for unknown cell types, nodes out of range, NaN points, regions that name cells that do not exist.
+    """
+
+    points: np.ndarray
+    cells: dict[str, np.ndarray]
+    regions: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    nodes: dict[str, np.ndarray] = field(default_factory=dict)
+    unit: str = "m"
+
+    def __post_init__(self) -> None:
+        points = np.asarray(self.points, dtype=float)
+        if points.ndim != 2 or points.shape[1] not in (1, 2, 3):
+            raise BadInput(f"points have shape {points.shape}; give (n, 1), (n, 2) or (n, 3)")
+        if not np.isfinite(points).all():
+            raise BadInput(f"point {int(np.argwhere(~np.isfinite(points))[0, 0])} has a coordinate that is NaN or Inf")
+        for kind, cells in self.cells.items():
+            if kind not in NODES:
+                raise BadInput(f"unknown cell type {kind!r}; known: {', '.join(NODES)}")
+            if cells.ndim != 2 or cells.shape[1] != NODES[kind]:
+                raise BadInput(f"{kind} cells have shape {cells.shape}; give (k, {NODES[kind]})")
+            if cells.size and (cells.min() < 0 or cells.max() >= len(points)):
+                raise BadInput(
+                    f"{kind} cell {int(np.argwhere((cells < 0) | (cells >= len(points)))[0, 0])} names a node outside 0..{len(points) - 1}"
+                )
+        for name, parts in self.regions.items():
+            for kind, numbers in parts.items():
+                if kind not in self.cells or (len(numbers) and np.max(numbers) >= len(self.cells[kind])):
+                    raise BadInput(f"region {name!r} names {kind} cells that the mesh does not have")
+        for name, numbers in self.nodes.items():
+            if len(numbers) and np.max(numbers) >= len(points):
+                raise BadInput(f"node set {name!r} names node {int(np.max(numbers))} of {len(points)}")
+        object.__setattr__(self, "points", points)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of points, cells and names."""
+        h = hashlib.sha256(np.ascontiguousarray(self.points).tobytes())
+        for kind in sorted(self.cells):
+            h.update(kind.encode() + np.ascontiguousarray(self.cells[kind], dtype=np.int64).tobytes())
+        for name in sorted(self.regions):
+            for kind in sorted(self.regions[name]):
+                h.update(f"{name}/{kind}".encode() + np.ascontiguousarray(self.regions[name][kind], dtype=np.int64).tobytes())
+        for name in sorted(self.nodes):
+            h.update(name.encode() + np.ascontiguousarray(self.nodes[name], dtype=np.int64).tobytes())
+        return h.hexdigest()
+
+    def region(self, name: str) -> dict[str, np.ndarray]:
+        """Cells of a named region; BadInput lists the names there are."""
+        if name not in self.regions:
+            raise BadInput(f"no region {name!r} in the mesh; it has: {', '.join(sorted(self.regions)) or 'none'}")
+        return self.regions[name]

@@ -1,0 +1,50 @@
+"""The border with solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rom.affine import Affine
+from rom.mesh import Mesh
+from rom.parameters import Box
+from rom.space import Space
+
+Solve = Callable[[np.ndarray], np.ndarray]
+
+
+class Elementwise(Protocol):
+    """R(u; mu) = sum_e w_e L_e^T r_e(L_e u; mu), with internal state."""
+
+    dofs: np.ndarray
+
+    def kernel(self, u: np.ndarray, mu: np.ndarray, state: Any = None) -> tuple[np.ndarray, np.ndarray, Any]: ...
+
+    def restrict(self, elements: np.ndarray) -> Elementwise: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a case offers the pipeline; only `solve` and `box` are needed.
+
+    solve : mu (p,) -> u (n,), or (n, n_t) at `times`; version : changes when its answers do
+    space, mesh : where u lives (by default R^n with the Euclidean product)
+    A, f : affine operator and load of a(u, v; mu) = f(v; mu); M : mass matrix of an unsteady problem
+    stability : mu -> lower bound of the coercivity constant in the norm of `space`
+    outputs : (u, mu) -> {"name [unit]": number}
+    """
+
+    solve: Solve
+    box: Box
+    space: Space | None = None
+    mesh: Mesh | None = None
+    A: Affine | None = None
+    f: Affine | None = None
+    M: Any = None
+    stability: Callable[[np.ndarray], np.ndarray] | None = None
+    times: np.ndarray | None = None
+    outputs: Callable[[np.ndarray, np.ndarray], dict[str, float]] | None = None
+    version: str = "1"

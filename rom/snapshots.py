@@ -1,0 +1,59 @@
+"""Solutions as columns, with the parameters and times they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rom.errors import BadInput
+from rom.space import Space
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshots:
+    """m solutions of one space.
+
+    u  : (n, m), this rank's rows; an array, or anything with `shape`, `dtype` and row slicing that reads from disk
+    mu : (m, p) parameters; t : (m,) times [s] or None
+    Raises BadInput on wrong shapes, an empty set, NaN or Inf (the snapshot and dof are named).
+    """
+
+    space: Space
+    mu: np.ndarray
+    u: Any
+    t: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        mu = np.asarray(self.mu, dtype=float)
+        if len(self.u.shape) != 2:
+            raise BadInput(f"u has shape {self.u.shape}; snapshots are columns: (n_dof, n_snapshot)")
+        if self.u.shape[0] != self.space.n:
+            hint = "; it looks transposed" if self.u.shape[1] == self.space.n else ""
+            raise BadInput(f"u has {self.u.shape[0]} rows, the space {self.space.n}; snapshots are columns{hint}")
+        if self.u.shape[1] == 0:
+            raise BadInput("no snapshots: the set is empty; collect at least one solution")
+        if mu.ndim != 2 or mu.shape[0] != self.u.shape[1]:
+            raise BadInput(f"mu has shape {mu.shape}; {self.u.shape[1]} snapshots need ({self.u.shape[1]}, p)")
+        if self.t is not None and np.shape(self.t) != (self.u.shape[1],):
+            raise BadInput(f"t has shape {np.shape(self.t)}; {self.u.shape[1]} snapshots need ({self.u.shape[1]},)")
+        if isinstance(self.u, np.ndarray) and self.u.dtype.kind not in "fc":
+            raise BadInput(f"u has dtype {self.u.dtype}; give floating-point or complex numbers")
+        if isinstance(self.u, np.ndarray) and not isinstance(self.u, np.memmap):
+            self.check_finite(self.u, 0)
+        object.__setattr__(self, "mu", mu)
+
+    def check_finite(self, block: np.ndarray, first_row: int) -> None:
+        """BadInput names the snapshot and dof of the first NaN or Inf of rows starting at `first_row`."""
+        if not np.isfinite(np.vdot(block, block).real) and not np.isfinite(block).all():
+            i, j = np.argwhere(~np.isfinite(block))[0]
+            dof = int(self.space.numbers[first_row + i])
+            raise BadInput(
+                f"snapshot {j} (mu = {np.asarray(self.mu)[j]}) holds NaN or Inf at dof {dof}; drop it or solve it again"
+            )
+
+    @property
+    def m(self) -> int:
+        """Number of snapshots."""
+        return self.u.shape[1]

@@ -1,0 +1,224 @@
+"""The discrete Hilbert space: inner product, numbering, communicator. The only place where ranks talk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import splu
+
+from rom.errors import BadInput, Singular
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A named part of a state: local `rows` (k,), its `unit`, and how many `components` each node carries (node-major)."""
+
+    name: str
+    unit: str
+    rows: np.ndarray
+    components: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """(u, v)_X = u^H X v on R^N or C^N, row-distributed.
+
+    product : this rank's unassembled share of X, sparse (n, n) or a diagonal (n,); X is the sum of the shares
+    numbers : global numbers (n,) of this rank's rows; interface dofs may appear on several ranks, a rank may be empty
+    comm    : an mpi4py communicator, or None for serial
+    fields  : named parts of the state with units
+    riesz   : F -> X^{-1} F on assembled (N, k) arrays; by default one sparse direct factorisation per rank
+
+    Primal vectors hold the same value wherever a dof appears; dual vectors hold shares that sum to the value.
+    Raises BadInput where shapes, numbers or symmetry of the product are wrong.
+    """
+
+    product: Any
+    numbers: np.ndarray
+    comm: Any = None
+    fields: tuple[Field, ...] = ()
+    riesz: Callable[[np.ndarray], np.ndarray] | None = None
+    size: int = field(init=False)
+    owned: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        numbers = np.asarray(self.numbers, dtype=np.int64)
+        product = self.product
+        if sp.issparse(product):
+            product = sp.csr_array(product)
+            if product.shape != (numbers.size, numbers.size):
+                raise BadInput(
+                    f"product has shape {product.shape} but numbers has {numbers.size} rows; give this rank's (n, n) share"
+                )
+            entries = product.data
+        else:
+            product = np.asarray(product, dtype=float)
+            if product.shape != numbers.shape:
+                raise BadInput(f"diagonal product has shape {product.shape}, numbers {numbers.shape}; they must agree")
+            entries = product
+        if not np.isfinite(entries).all():
+            raise BadInput("the inner product holds NaN or Inf; check the mesh for degenerate cells and the coefficients")
+        if numbers.size and (numbers.min() < 0 or np.unique(numbers).size != numbers.size):
+            raise BadInput("numbers must be distinct and non-negative on a rank")
+        object.__setattr__(self, "product", product)
+        object.__setattr__(self, "numbers", numbers)
+        everyone = _allgatherv(self.comm, numbers)
+        size = int(max((part.max() + 1 for part in everyone if part.size), default=0))
+        rank = self.comm.Get_rank() if self.comm is not None else 0
+        taken = np.zeros(size, dtype=bool)
+        for part in everyone[:rank]:
+            taken[part] = True
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "owned", ~taken[numbers])
+        for part in everyone[rank:]:
+            taken[part] = True
+        if not taken.all():
+            raise BadInput(f"dof {int(np.argmin(taken))} of {size} belongs to no rank; numbers must cover 0..N-1")
+
+    @property
+    def n(self) -> int:
+        """Local rows."""
+        return self.numbers.size
+
+    def apply(self, U: np.ndarray) -> np.ndarray:
+        """X U as a dual vector: no communication."""
+        if sp.issparse(self.product):
+            return self.product @ U
+        return U * (self.product if U.ndim == 1 else self.product[:, None])
+
+    def sum(self, share: np.ndarray) -> np.ndarray:
+        """sum over ranks of `share`: one allreduce."""
+        share = np.ascontiguousarray(share)
+        if self.comm is None or self.comm.Get_size() == 1:
+            return share
+        total = np.empty_like(share)
+        self.comm.Allreduce(share, total)
+        return total
+
+    def pair(self, F: np.ndarray, U: np.ndarray) -> np.ndarray:
+        """<F, U> = F^H U for dual F and primal U."""
+        return self.sum(np.asarray(F.conj().T @ U))
+
+    def inner(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """(U, V)_X = U^H X V, (k, l)."""
+        return self.pair(U, self.apply(V))
+
+    def gram(self, U: np.ndarray) -> np.ndarray:
+        """(U, U)_X, Hermitian to the last bit: one allreduce of k(k+1)/2 numbers."""
+        if not sp.issparse(self.product):
+            weighted = U if (self.product == 1.0).all() else U * np.sqrt(self.product)[:, None]
+            local = weighted.conj().T @ weighted
+        else:
+            local = U.conj().T @ self.apply(U)
+        upper = np.triu_indices(U.shape[1])
+        packed = self.sum(0.5 * (local[upper] + local.conj().T[upper]))
+        G = np.zeros_like(local)
+        G[upper] = packed
+        return np.triu(G) + np.triu(G, 1).conj().T
+
+    def norm(self, u: np.ndarray) -> Any:
+        """|u|_X: a float for a vector, (k,) for columns."""
+        square = self.sum(np.atleast_1d(np.sum((u.conj() * self.apply(u)).real, axis=0)))
+        root = np.sqrt(np.maximum(square, 0.0))
+        return float(root[0]) if u.ndim == 1 else root
+
+    def peak(self, u: np.ndarray) -> int:
+        """argmax |u| as a global number; the lowest number wins a tie."""
+        local = np.array([-1.0, -1.0])
+        if u.size:
+            i = np.lexsort((self.numbers, -np.abs(u)))[0]
+            local = np.array([abs(u[i]), float(self.numbers[i])])
+        ranks = np.array(_allgatherv(self.comm, local))
+        return int(min((-value, number) for value, number in ranks if number >= 0)[1])
+
+    def take(self, U: np.ndarray, dofs: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Rows of U at global numbers `dofs`, the same on every rank."""
+        dofs = np.asarray(dofs, dtype=np.int64)
+        values = np.zeros((dofs.size, *U.shape[1:]), dtype=U.dtype)
+        mine = np.flatnonzero(self.owned)
+        order = mine[np.argsort(self.numbers[mine])]
+        place = np.searchsorted(self.numbers[order], dofs)
+        inside = place < order.size
+        inside[inside] = self.numbers[order[place[inside]]] == dofs[inside]
+        values[inside] = U[order[place[inside]]]
+        return self.sum(values)
+
+    def gather(self, U: np.ndarray) -> np.ndarray:
+        """A primal array with all N rows on every rank."""
+        return self._collected(np.flatnonzero(self.owned), U)
+
+    def assemble(self, F: np.ndarray) -> np.ndarray:
+        """A dual array with all N rows, shares summed, on every rank."""
+        return self._collected(np.arange(self.n), F)
+
+    def _collected(self, rows: np.ndarray, U: np.ndarray) -> np.ndarray:
+        numbers = np.concatenate(_allgatherv(self.comm, self.numbers[rows]))
+        values = np.concatenate(_allgatherv(self.comm, np.ascontiguousarray(U[rows])))
+        full = np.zeros((self.size, *U.shape[1:]), dtype=U.dtype)
+        np.add.at(full, numbers, values)
+        return full
+
+    def matrix(self, share: Any) -> sp.csr_array:
+        """The assembled (N, N) matrix of an unassembled `share`, on every rank."""
+        coo = sp.coo_array(share)
+        rows, cols, data = (
+            np.concatenate(_allgatherv(self.comm, part)) for part in (self.numbers[coo.row], self.numbers[coo.col], coo.data)
+        )
+        return sp.csr_array(sp.coo_array((data, (rows, cols)), shape=(self.size, self.size)))
+
+    @cached_property
+    def _solver(self) -> Callable[[np.ndarray], np.ndarray]:
+        if self.riesz is not None:
+            return self.riesz
+        if not sp.issparse(self.product):
+            diagonal = self.assemble(self.product)
+            return lambda F: F / diagonal[:, None]
+        try:
+            return splu(self.matrix(self.product).tocsc(), options={"SymmetricMode": True}, permc_spec="MMD_AT_PLUS_A").solve
+        except RuntimeError as error:
+            raise Singular(
+                f"the inner product cannot be factorised ({error}); add a mass or boundary term, or remove fixed dofs"
+            ) from error
+
+    def represent(self, F: np.ndarray) -> np.ndarray:
+        """Riesz representers X^{-1} F of dual columns F (n, k)."""
+        solved = self._solver(self.assemble(F).reshape(self.size, -1))
+        return solved[self.numbers].reshape(F.shape)
+
+    def gathered(self) -> Space:
+        """The same space on one rank."""
+        rows = {
+            f.name: np.flatnonzero(self.gather(np.isin(np.arange(self.n), f.rows).astype(float)[:, None])[:, 0])
+            for f in self.fields
+        }
+        fields = tuple(replace(f, rows=rows[f.name]) for f in self.fields)
+        product = self.matrix(self.product) if sp.issparse(self.product) else self.assemble(self.product)
+        return Space(product, np.arange(self.size), None, fields, self.riesz)
+
+
+def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, ...] = ()) -> Space:
+    """(u, v) = sum over dofs of u v: interface dofs count once whatever the partition."""
+    numbers = np.arange(numbers) if isinstance(numbers, (int, np.integer)) else np.asarray(numbers, dtype=np.int64)
+    everyone = np.concatenate(_allgatherv(comm, numbers))
+    count = np.bincount(everyone) if everyone.size else np.zeros(0)
+    return Space(1.0 / count[numbers], numbers, comm, fields)
+
+
+def _allgatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
+    """The arrays of all ranks, in rank order; they agree in all axes but the first."""
+    part = np.ascontiguousarray(part)
+    if comm is None or comm.Get_size() == 1:
+        return [part]
+    counts = np.empty(comm.Get_size(), dtype=np.int64)
+    comm.Allgather(np.array([part.shape[0]], dtype=np.int64), counts)
+    width = int(np.prod(part.shape[1:], dtype=np.int64)) * part.itemsize
+    raw = np.empty(int(counts.sum()) * width, dtype=np.uint8)
+    comm.Allgatherv(part.view(np.uint8).ravel() if part.size else np.empty(0, np.uint8), (raw, (counts * width).tolist()))
+    ends = np.cumsum(counts)
+    joined = raw.view(part.dtype).reshape(-1, *part.shape[1:]) if raw.size else np.empty((0, *part.shape[1:]), part.dtype)
+    return [joined[end - count : end] for end, count in zip(ends, counts, strict=True)]
