@@ -33,5 +33,9 @@ class DamagedFile(RomError, OSError):
     """A file whose bytes do not match their digest."""
 
 
+class NotWritten(RomError, OSError):
+    """A file that could not be written: disk, quota, permission."""
+
+
 class MissingExtra(RomError, ImportError):
     """An optional dependency that is not installed."""
