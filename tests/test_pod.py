@@ -1,0 +1,163 @@
+"""Laws of the proper orthogonal decomposition."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rom.basis import orthonormalised
+from rom.compress.pod import balance, pod, projection_error
+from rom.errors import BadInput
+from rom.snapshots import Snapshots
+from rom.space import Field, Space, euclidean
+
+
+def decaying(n: int, m: int, decades: float, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """U = Q diag(s) Z^T with known s, the same draw as the peers were measured on."""
+    gen = np.random.default_rng(rng)
+    s = np.logspace(0, -decades, m)
+    Q, Z = np.linalg.qr(gen.standard_normal((n, m)))[0], np.linalg.qr(gen.standard_normal((m, m)))[0]
+    return (Q * s) @ Z.T, s
+
+
+def stiff(n: int) -> sp.csr_array:
+    """Tridiagonal product with condition number about 4 n^2 / 10."""
+    return sp.csr_array(sp.diags_array([-np.ones(n - 1), 2 * np.ones(n) + 10 / n**2, -np.ones(n - 1)], offsets=[-1, 0, 1]))
+
+
+def snapshots(U: np.ndarray, space: Space | None = None) -> Snapshots:
+    return Snapshots(space or euclidean(len(U)), np.arange(U.shape[1], dtype=float)[:, None], U)
+
+
+def test_fourteen_decades_eighty_modes():
+    U, s = decaying(20_000, 100, 14)
+    basis, found = pod(snapshots(U), rank=80)
+    optimal = np.linalg.norm(s[80:])
+    error = np.linalg.norm(U - basis.modes @ (basis.modes.T @ U))
+    assert basis.r == 80
+    assert error <= 1.01 * optimal
+    assert np.abs(basis.modes.T @ basis.modes - np.eye(80)).max() <= 1e-12
+    assert np.abs(found - s).max() <= 1e-14
+    assert basis.error == pytest.approx(optimal / np.linalg.norm(s), rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["gram", "full", "random", "auto"])
+@pytest.mark.parametrize("kind", ["euclidean", "diagonal", "sparse"])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_orthonormal_and_optimal_in_any_product(method, kind, dtype):
+    n, m, r = 300, 30, 8
+    gen = np.random.default_rng(3)
+    U = (gen.standard_normal((n, m)) + (1j * gen.standard_normal((n, m)) if dtype is complex else 0)) @ np.diag(10.0 ** -np.arange(m))
+    X = {"euclidean": np.ones(n), "diagonal": gen.uniform(0.1, 10, n), "sparse": stiff(n)}[kind]
+    space = Space(X, np.arange(n))
+    basis, s = pod(snapshots(U, space), rank=r, method=method)
+    dense = X.toarray() if sp.issparse(X) else np.diag(X)
+    exact = np.linalg.svd(np.linalg.cholesky(dense).T @ U, compute_uv=False)
+    assert np.abs(space.gram(basis.modes) - np.eye(basis.r)).max() < 1e-12
+    if method == "gram":
+        assert basis.reason.startswith("gram") and basis.r <= r
+    else:
+        assert basis.r == r
+        assert np.abs(s[:r] - exact[:r]).max() < 1e-13 * exact[0]
+    optimal = np.linalg.norm(exact[basis.r :])
+    assert projection_error(snapshots(U, space), basis) * np.linalg.norm(exact) <= 1.01 * optimal + 1e-14 * exact[0]
+
+
+@pytest.mark.parametrize("method", ["gram", "full"])
+@pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-5])
+def test_the_tail_is_honoured(method, tol):
+    U, s = decaying(500, 40, 10)
+    basis, _ = pod(snapshots(U), tol=tol, method=method)
+    assert projection_error(snapshots(U), basis) <= tol
+    assert projection_error(snapshots(U), basis.truncated(basis.r - 1)) > tol
+    assert basis.tol_asked == tol
+
+
+def test_gram_says_what_round_off_hides():
+    U, _ = decaying(500, 40, 14)
+    basis, _ = pod(snapshots(U), rank=40, method="gram")
+    assert basis.r < 40 and basis.rank_asked == 40 and "round-off" in basis.reason
+
+
+def test_dependent_snapshots_deliver_the_numerical_rank():
+    U, _ = decaying(400, 10, 3)
+    basis, _ = pod(snapshots(np.hstack([U, U, U @ np.ones((10, 5))])), rank=25)
+    assert basis.r == 10 and "round-off" in basis.reason
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 60), st.integers(1, 12), st.floats(0, 15), st.floats(-100, 100), st.booleans(), st.integers(0, 2**31), st.integers(1, 9)
+)
+def test_any_shape_any_scale(n, m, decades, log_scale, center, seed, blocks):
+    gen = np.random.default_rng(seed)
+    U = 10.0**log_scale * gen.standard_normal((n, m)) * np.logspace(0, -decades, m)
+    if center and m == 1:
+        U = np.hstack([U, -U])
+    basis, s = pod(snapshots(U), rank=min(n, U.shape[1]), center=center, memory_budget=8 * U.nbytes / blocks)
+    assert np.abs(basis.modes.T @ basis.modes - np.eye(basis.r)).max() < 1e-12
+    assert projection_error(snapshots(U), basis) <= max(1e-13, 3 * basis.error)
+    assert (np.diff(s) <= 1e-14 * s[0]).all()
+
+
+def test_centred_basis_has_the_mean():
+    U, _ = decaying(200, 20, 4)
+    U += 5.0
+    basis, _ = pod(snapshots(U), tol=1e-3, center=True)
+    np.testing.assert_allclose(basis.offset, U.mean(axis=1), rtol=1e-14)
+    assert projection_error(snapshots(U), basis) <= 1e-3
+
+
+@pytest.mark.parametrize("method", ["gram", "full", "random"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_out_of_core_equals_in_core(tmp_path, method, sparse):
+    U, _ = decaying(2000, 30, 5)
+    mapped = np.memmap(tmp_path / "u", dtype=float, mode="w+", shape=U.shape, order="F")
+    mapped[:] = U
+    space = Space(stiff(2000), np.arange(2000)) if sparse else euclidean(2000)
+    inside, s = pod(snapshots(U, space), rank=10, method=method)
+    outside, t = pod(snapshots(mapped, space), rank=10, method=method, memory_budget=2**16)
+    np.testing.assert_allclose(s, t, rtol=1e-6, atol=1e-13 * s[0])
+    np.testing.assert_allclose(space.inner(inside.modes, outside.modes), np.eye(10), atol=1e-5)
+    assert np.abs(space.gram(outside.modes) - np.eye(10)).max() < 1e-12
+
+
+def test_nan_on_disk_is_named(tmp_path):
+    U, _ = decaying(100, 5, 3)
+    U[37, 2] = np.nan
+    mapped = np.memmap(tmp_path / "u", dtype=float, mode="w+", shape=U.shape)
+    mapped[:] = U
+    with pytest.raises(BadInput, match=r"snapshot 2 .* dof 37"):
+        pod(snapshots(mapped), rank=2)
+
+
+def test_inputs_are_left_alone():
+    U, _ = decaying(100, 8, 3)
+    U.flags.writeable = False
+    pod(snapshots(U), rank=3, center=True)
+    assert not U.flags.writeable
+
+
+def test_balanced_fields_weigh_the_same():
+    gen = np.random.default_rng(0)
+    rows = np.arange(60)
+    space = Space(np.ones(60), rows, fields=(Field("temperature", "K", rows[:20]), Field("displacement", "m", rows[20:], 2)))
+    U = gen.standard_normal((60, 7))
+    U[:20] *= 1e3
+    U[20:] *= 1e-6
+    fair = balance(snapshots(U, space))
+    for f in space.fields:
+        part = np.zeros_like(U)
+        part[f.rows] = U[f.rows]
+        assert np.sum(fair.space.norm(part) ** 2) == pytest.approx(7)
+
+
+def test_gram_schmidt_keeps_orthogonality_of_nearly_dependent_columns():
+    gen = np.random.default_rng(1)
+    space = Space(stiff(200), np.arange(200))
+    u = gen.standard_normal((200, 1))
+    U = u + 1e-13 * gen.standard_normal((200, 6))
+    Q, T = orthonormalised(space, U)
+    assert np.abs(space.gram(Q) - np.eye(Q.shape[1])).max() < 1e-13
+    np.testing.assert_allclose(Q @ T[: Q.shape[1]], U, atol=1e-14 * np.abs(U).max())
