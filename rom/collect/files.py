@@ -162,6 +162,12 @@ def _extent(group: Any, name: str, path: str | Path) -> Extent:
     return Extent(dtype, shape, data.get_offset() if length else BLOCK)
 
 
+def seal(raw: Any) -> str:
+    """The sha256 that a file carries."""
+    raw.seek(0)
+    return raw.read(BLOCK).partition(b"sha256 ")[2][:64].decode()
+
+
 def _digest(raw: Any) -> str:
     raw.seek(BLOCK)
     return hashlib.file_digest(raw, "sha256").hexdigest()

@@ -1,0 +1,103 @@
+"""Claims on tasks: files that only one process can create and that die with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def lease(folder: Path, key: str, expiry: float) -> Iterator[bool]:
+    """Whether this process holds task `key` for the length of the block.
+
+    A lease is the file `key.g` of the highest generation g, made with O_EXCL; a dead one is succeeded by g + 1, never removed under
+    another's feet. On one host it dies with its process; across hosts, `expiry` seconds after its last heartbeat by the file system's
+    own clock. Reference: Gray, Cheriton (1989).
+    """
+    mine = _claimed(folder, key, expiry)
+    if mine is None:
+        yield False
+        return
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(mine, stop, expiry / 8), daemon=True)
+    beat.start()
+    try:
+        yield True
+    finally:
+        stop.set()
+        beat.join()
+        for old in _generations(folder, key):
+            (folder / f"{key}.{old}").unlink(missing_ok=True)
+
+
+def alive(path: Path, expiry: float) -> bool:
+    """Whether the holder of a lease still works on it."""
+    try:
+        host, pid, start = json.loads(path.read_text())
+        age = _now(path.parent) - path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    except ValueError:  # created this moment, or cut short by a kill
+        return _now(path.parent) - path.stat().st_mtime < 2.0
+    return _started(pid) == start if host == _host() else age < expiry
+
+
+def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
+    taken = _generations(folder, key)
+    if taken and alive(folder / f"{key}.{taken[-1]}", expiry):
+        return None
+    path = folder / f"{key}.{taken[-1] + 1 if taken else 0}"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return None
+    with os.fdopen(handle, "w") as file:
+        file.write(json.dumps([_host(), os.getpid(), _started(os.getpid())]))
+    return path
+
+
+def _generations(folder: Path, key: str) -> list[int]:
+    return sorted(int(path.suffix[1:]) for path in folder.glob(f"{key}.*"))
+
+
+def _beat(path: Path, stop: threading.Event, every: float) -> None:
+    while not stop.wait(every):
+        with suppress(OSError):
+            os.utime(path)
+
+
+def _now(folder: Path) -> float:
+    clock = folder / f".clock-{socket.gethostname()}-{os.getpid()}"
+    clock.touch()
+    try:
+        return clock.stat().st_mtime
+    finally:
+        clock.unlink()
+
+
+def _host() -> str:
+    """Host and process namespace: within one of these, process ids mean the same."""
+    with suppress(OSError):
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
+
+
+def _started(pid: int) -> str | None:
+    """When a living process began, so that a re-used id is not taken for it; None for a dead one."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if state in "ZX" else rest[18]
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "" if not Path("/proc/self/stat").exists() else None
