@@ -1,0 +1,79 @@
+"""Curves of a reduction: how fast singular values fall, how error and bound follow the number of modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rom.errors import BadInput, MissingExtra
+
+
+def decay(path: Any, s: np.ndarray, r: int | None = None, title: str = "") -> Any:
+    """s_k / s_1 and the tail sqrt(sum_{j>k} s_j^2 / sum s_j^2) over k; `r` marks the modes kept. PNG at `path`, a file name or stream."""
+    s = np.asarray(s, dtype=float)
+    if s.ndim != 1 or not s.size or not s[0] > 0 or not np.isfinite(s).all():
+        raise BadInput("singular values must be a finite vector that starts with a positive number")
+    k = np.arange(1, s.size + 1)
+    tail = np.sqrt(np.cumsum(s[::-1] ** 2)[::-1] / np.sum(s**2))[1:]
+    figure, axes = _figure()
+    axes.semilogy(k, np.maximum(s / s[0], 1e-18), "o-", ms=3, label="singular value $s_k/s_1$")
+    axes.semilogy(k[:-1], np.maximum(tail, 1e-18), "s--", ms=3, label="relative error of the set with k modes")
+    if r is not None:
+        axes.axvline(r, color="0.4", lw=1, label=f"kept: r = {r}")
+    return _done(path, figure, axes, "mode k [-]", "relative size [-]", title)
+
+
+def errors(path: Any, r: np.ndarray, error: np.ndarray, bound: np.ndarray | None = None, unit: str = "-", title: str = "") -> Any:
+    """Largest error, and its bound if known, over the number of modes r; error, bound (len(r),) in `unit`."""
+    r, error = np.asarray(r), np.asarray(error, dtype=float)
+    if r.shape != error.shape or (bound is not None and np.shape(bound) != r.shape):
+        raise BadInput(f"r has shape {r.shape}, error {error.shape}; give one error, and one bound, per number of modes")
+    figure, axes = _figure()
+    axes.semilogy(r, error, "o-", ms=4, label="largest error")
+    if bound is not None:
+        axes.semilogy(r, bound, "s--", ms=4, label="largest bound")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return _done(path, figure, axes, "number of modes r [-]", f"error [{unit}]", title)
+
+
+def effectivities(path: Any, effectivity: np.ndarray, title: str = "") -> Any:
+    """Histogram of bound over error; a certified bound has none below 1."""
+    values = np.asarray(effectivity, dtype=float)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise BadInput("no finite effectivity to draw; the model gives no bound")
+    figure, axes = _figure()
+    axes.hist(values, bins=min(20, max(5, values.size // 3)), color="tab:blue", edgecolor="white")
+    axes.axvline(1.0, color="tab:red", lw=1.5, label="1: the bound is the error")
+    return _done(path, figure, axes, "effectivity = bound / error [-]", "number of parameters [-]", title)
+
+
+def lines(
+    path: Any, x: np.ndarray, y: dict[str, np.ndarray], xlabel: str, ylabel: str, title: str = "", log: bool = False
+) -> Any:
+    """Named curves y(x) in one picture; labels carry their units."""
+    figure, axes = _figure()
+    for name, values in y.items():
+        axes.plot(x, values, "o-", ms=3, label=name)
+    if log:
+        axes.set_yscale("log")
+    return _done(path, figure, axes, xlabel, ylabel, title)
+
+
+def _figure() -> tuple[Any, Any]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra(f"curves need matplotlib ({error}); run: pip install 'rom-platform[view]'") from error
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _done(path: Any, figure: Any, axes: Any, xlabel: str, ylabel: str, title: str) -> Any:
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.grid(True, which="both", alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+    figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
+    return path
