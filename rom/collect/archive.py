@@ -101,7 +101,7 @@ def described(noun: Any) -> tuple[str, dict[str, np.ndarray]]:
         while name in arrays or name == "schema":
             name += "_"
         columns = value.flags.f_contiguous and not value.flags.c_contiguous
-        arrays[name] = np.asarray(value.T if columns else value)
+        arrays[name] = np.asarray(value)
         return {"array": name, "order": "F"} if columns else {"array": name}
 
     def sparse(value: Any, path: str) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def decoded(schema: dict[str, Any], fetch: Callable[[str], np.ndarray], path: st
     def array(name: str, order: str = "C") -> np.ndarray:
         key = (name, order == "F")
         if key not in arrays:
-            arrays[key] = fetch(name).T if key[1] else fetch(name)
+            arrays[key] = np.asfortranarray(fetch(name)) if key[1] else fetch(name)
         return arrays[key]
 
     def value(node: Any) -> Any:

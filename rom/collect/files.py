@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,48 @@ def write_h5(path: str | Path, fill: Callable[[Any], None]) -> str:
     import h5py
 
     def sealed(temp: Path) -> str:
-        with h5py.File(temp, "w", userblock_size=BLOCK) as file:
-            fill(file)
-        with open(temp, "r+b") as raw:
+        with open(temp, "w+b", buffering=0) as raw:
+            disk = _Disk(raw)
+            with h5py.File(disk, "w", userblock_size=BLOCK) as file:
+                fill(file)
+            if disk.refused:
+                raise disk.refused
             digest = _digest(raw)
             raw.seek(0)
             raw.write(_header(digest))
         return digest
 
     return durably(Path(path), sealed)
+
+
+@dataclass(eq=False)
+class _Disk:
+    """A raw file whose refusals wait until HDF5 has closed: HDF5 neither closes nor lets go of a file that it cannot write."""
+
+    raw: FileIO
+    refused: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+    def write(self, data: Any) -> int:
+        """All of `data`, or nothing more once the disk has refused."""
+        left = memoryview(data).cast("B")
+        while left and self.refused is None:
+            left = left[self._tried(self.raw.write, left) :]
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        """The file cut or extended to `size`, unless the disk has refused."""
+        self._tried(self.raw.truncate, size)
+        return size
+
+    def _tried(self, act: Callable[[Any], int], argument: Any) -> int:
+        try:
+            return act(argument) if self.refused is None else 0
+        except OSError as error:
+            self.refused = error
+            return 0
 
 
 def durably(path: Path, write: Callable[[Path], Any]) -> Any:
@@ -67,9 +100,7 @@ def durably(path: Path, write: Callable[[Path], Any]) -> Any:
     except (OSError, RuntimeError) as error:
         raise NotWritten(f"cannot write {path}: {error}; free space or choose another folder, then run again") from error
     finally:
-        if temp.exists():
-            os.truncate(temp, 0)  # a failed HDF5 close keeps the file open, and with it the disk space
-            temp.unlink()
+        temp.unlink(missing_ok=True)
     return answer
 
 

@@ -1,0 +1,612 @@
+"""Archives: save then load is the identity; damage and hostile files are refused without running anything."""
+
+import dataclasses
+import importlib
+import json
+import os
+import pickle
+import pkgutil
+import resource
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import rom
+from rom.affine import Affine, Monomials
+from rom.basis import Basis
+from rom.certify.residual import residual_bound
+from rom.certify.stability import MinTheta, SuccessiveConstraints
+from rom.certify.study import study
+from rom.collect.archive import NOUNS, load, put, save
+from rom.collect.files import BLOCK, write_h5
+from rom.enrich.greedy import Step
+from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
+from rom.export.files import vtkhdf
+from rom.mesh import Mesh
+from rom.model import Prediction
+from rom.parameters import Box
+from rom.problem import Problem
+from rom.project.galerkin import galerkin
+from rom.project.unsteady import unsteady
+from rom.regress.field_gp import field_gp
+from rom.snapshots import Snapshots
+from rom.space import Field, Space, euclidean
+
+BOX = Box(("k1", "k2"), np.array([0.1, 1e-3]), np.array([1.0, 10.0]), ("W/m/K", "1"), ("linear", "log"))
+
+
+def theta(mu):
+    """A coefficient function at module level."""
+    return np.stack([np.ones_like(mu[..., 0]), mu[..., 0] * mu[..., 1]], axis=-1)
+
+
+def stiffness(n):
+    return sp.csr_array(sp.diags_array([-np.ones(n - 1), 2.0 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1]))
+
+
+def model(functions=Monomials(np.ones(2), np.array([[1.0, 0.0], [0.0, 1.0]]))):  # noqa: B008
+    n, rng = 12, np.random.default_rng(0)
+    A1, A2 = stiffness(n), sp.csr_array(sp.diags_array(np.linspace(1.0, 2.0, n)))
+    space = Space(A1 + A2, np.arange(n), None, (Field("T", "K", np.arange(n)),))
+    A, f = Affine(functions, (A1, A2)), Affine(Monomials(np.ones(1), np.zeros((1, 2))), (rng.normal(size=n),))
+    mus = BOX.from_unit(rng.random((3, 2)))
+    modes, _ = np.linalg.qr(np.stack([sp.linalg.spsolve(A(mu).tocsc(), f.terms[0]) for mu in mus], axis=1))
+    L = np.linalg.cholesky(modes.T @ (space.product @ modes))
+    basis = Basis(space, np.linalg.solve(L, modes.T).T, s=np.array([3.0, 2.0, 1.0]), rank_asked=3, reason="rank")
+    bound = residual_bound(A, f, basis, MinTheta(A.theta, np.ones(2)))
+    return galerkin(A, f, basis, bound, BOX), A, f
+
+
+GALERKIN, A, F = model()
+BASIS, SPACE = GALERKIN.basis, GALERKIN.basis.space
+MUS = BOX.from_unit(np.random.default_rng(1).random((6, 2)))
+SNAPSHOTS = Snapshots(SPACE, MUS, np.stack([BASIS.lift(GALERKIN.predict(mu).coefficients) for mu in MUS], axis=1))
+MESH = Mesh(
+    np.random.default_rng(2).random((6, 3)),
+    {"tetra": np.array([[0, 1, 2, 3]]), "triangle": np.array([[0, 1, 2], [3, 4, 5]])},
+    {"wall": {"triangle": np.array([1])}},
+    {"tip": np.array([5])},
+)
+MASS = sp.csr_array(sp.eye_array(12))
+UNSTEADY = unsteady(
+    MASS, A, F, BASIS, np.linspace(0, 1, 5), 0.5, bound=residual_bound(A, F, BASIS, GALERKIN.bound.stability, MASS), box=BOX
+)
+CONSTRAINTS = SuccessiveConstraints(A.theta, np.zeros(2), np.ones(2), np.ones((1, 2)), np.ones(1), np.ones((1, 2)))
+EXAMPLES = {
+    "Field": SPACE.fields[0],
+    "Space": SPACE,
+    "Mesh": MESH,
+    "Box": BOX,
+    "Snapshots": dataclasses.replace(SNAPSHOTS, t=np.linspace(0, 1, 6)),
+    "Basis": dataclasses.replace(BASIS, offset=np.arange(12.0)),
+    "Monomials": A.theta,
+    "Affine": A,
+    "Prediction": Prediction(MUS[0], np.array([1 + 2j, np.inf]), bound=0.25, std=np.array([0.0, 1.0])),
+    "GalerkinModel": GALERKIN,
+    "UnsteadyModel": UNSTEADY,
+    "ResidualBound": GALERKIN.bound,
+    "MinTheta": GALERKIN.bound.stability,
+    "SuccessiveConstraints": CONSTRAINTS,
+    "Study": study(GALERKIN, lambda mu: sp.linalg.spsolve(A(mu).tocsc(), F.terms[0]), MUS),
+    "Step": Step(3, MUS[0], 1e-3, "tol reached"),
+    "FieldGP": field_gp(SNAPSHOTS, BASIS, BOX),
+}
+NOT_STORED = {  # by their own nature
+    "Problem": "holds solvers",
+    "Campaign": "its folder is its file",
+    "Store": "is a folder",
+    "Manifest": "is a folder",
+    "Extent": "a place in a file",
+    "Part": "a place in a file",
+    "Columns": "is on disk",
+}
+
+
+def same(a, b):
+    """Equal to the last bit, types, dtypes and memory order included."""
+    assert type(a) is type(b)
+    if isinstance(a, np.ndarray):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        assert a.tobytes() == b.tobytes()
+        assert a.flags.c_contiguous <= b.flags.c_contiguous and a.flags.f_contiguous <= b.flags.f_contiguous
+    elif sp.issparse(a):
+        assert a.shape == b.shape
+        for part in ("data", "indices", "indptr", "row", "col", "offsets"):
+            if hasattr(a, part):
+                same(getattr(a, part), getattr(b, part))
+    elif dataclasses.is_dataclass(a):
+        for f in dataclasses.fields(a):
+            same(getattr(a, f.name), getattr(b, f.name))
+    elif isinstance(a, dict):
+        assert list(a) == list(b)
+        for key in a:
+            same(a[key], b[key])
+    elif isinstance(a, (tuple, list)):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            same(x, y)
+    else:
+        assert a == b or (a != a and b != b)
+
+
+def sealed(path, fill):
+    """A file with a true digest, whatever it holds: what an attacker can make."""
+    write_h5(path, fill)
+    return path
+
+
+def schema(text):
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+@pytest.mark.parametrize("name", NOUNS)
+def test_save_then_load_is_the_identity(name, tmp_path):
+    noun = EXAMPLES[name]
+    assert type(noun).__name__ == name
+    save(tmp_path / "n.h5", noun)
+    same(noun, load(tmp_path / "n.h5"))
+
+
+def test_every_noun_of_the_package_can_be_stored():
+    found = {}
+    for module in pkgutil.walk_packages(rom.__path__, "rom."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.name and name[0] != "_":
+                found[name] = module.name
+    missing = {name: where for name, where in found.items() if name not in NOT_STORED and NOUNS.get(name) != where}
+    assert missing == {}
+    assert set(NOUNS) <= set(found)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u8", "?", ">f8", ">c16"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (0, 4), (2, 3), (2, 3, 4)])
+def test_arrays_of_any_kind_and_shape(dtype, shape, tmp_path):
+    values = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
+    save(tmp_path / "n.h5", {"c": values, "f": np.asfortranarray(values)})
+    same({"c": values, "f": np.asfortranarray(values)}, load(tmp_path / "n.h5"))
+
+
+def test_nan_bits_signed_zeros_and_denormals_survive(tmp_path):
+    bits = np.array([0x7FF8000000000123, 0xFFF0000000000001, 0x8000000000000000, 1], dtype=np.uint64).view(float)
+    save(tmp_path / "n.h5", bits)
+    assert load(tmp_path / "n.h5").tobytes() == bits.tobytes()
+
+
+def test_views_are_stored_as_what_they_show(tmp_path):
+    base = np.arange(24.0).reshape(4, 6)
+    base.setflags(write=False)
+    save(tmp_path / "n.h5", (base[::2, ::3], base.T, base[:, 1]))
+    for mine, back in zip((base[::2, ::3], base.T, base[:, 1]), load(tmp_path / "n.h5"), strict=True):
+        np.testing.assert_array_equal(mine, back)
+
+
+PLAIN = [
+    None,
+    True,
+    False,
+    0,
+    -(2**80),
+    1.5,
+    1e-320,
+    -0.0,
+    float("nan"),
+    float("-inf"),
+    1 - 2j,
+    "",
+    "µ/\x00 ü",
+    (),
+    [],
+    {},
+    (1, (2.0, "a")),
+]
+
+
+@pytest.mark.parametrize(
+    "value", [*PLAIN, {"a/b": 1, "a_b": 2, 3: [4]}, np.float32(0.1), np.int8(-3), np.bool_(True), np.complex64(1j)], ids=repr
+)
+def test_plain_values(value, tmp_path):
+    save(tmp_path / "n.h5", {"x": value})
+    same(value, load(tmp_path / "n.h5")["x"])
+
+
+def test_keys_that_would_share_a_name_do_not(tmp_path):
+    value = {
+        "a": {"b": np.ones(1)},
+        "a.b": np.ones(2),
+        "a/b": np.ones(3),
+        "a_b": np.ones(4),
+        "schema": np.ones(5),
+        "": np.ones(6),
+    }
+    save(tmp_path / "n.h5", value)
+    same(value, load(tmp_path / "n.h5"))
+
+
+@pytest.mark.parametrize(
+    "kind", [f"{layout}_{flavour}" for layout in ("csr", "csc", "coo", "bsr", "dia") for flavour in ("array", "matrix")]
+)
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_sparse_matrices(kind, dtype, tmp_path):
+    matrix = getattr(sp, kind)(stiffness(6).astype(dtype))
+    save(tmp_path / "n.h5", matrix)
+    same(matrix, load(tmp_path / "n.h5"))
+
+
+def test_a_loaded_model_answers_to_the_last_bit(tmp_path):
+    for noun in (GALERKIN, UNSTEADY, EXAMPLES["FieldGP"]):
+        save(tmp_path / "n.h5", noun)
+        same(noun.predict(MUS), load(tmp_path / "n.h5").predict(MUS))
+
+
+def test_what_is_shared_is_stored_and_loaded_once(tmp_path):
+    big = np.zeros(10_000)
+    save(tmp_path / "n.h5", [big] * 50)
+    assert (tmp_path / "n.h5").stat().st_size < 2 * big.nbytes
+    back = load(tmp_path / "n.h5")
+    assert all(item is back[0] for item in back)
+
+
+def test_equal_nouns_give_equal_bytes(tmp_path):
+    assert save(tmp_path / "a.h5", GALERKIN) == save(tmp_path / "b.h5", model()[0])
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_module_functions_come_back_only_from_the_caller(tmp_path):
+    noun = Affine(theta, np.ones((2, 3)))
+    save(tmp_path / "n.h5", noun)
+    name = f"{theta.__module__}:theta"
+    with pytest.raises(BadInput, match=rf"needs the function '{name}'; pass load\(path, functions="):
+        load(tmp_path / "n.h5")
+    assert load(tmp_path / "n.h5", {name: theta}).theta is theta
+
+
+class Communicator:
+    def Get_size(self):
+        return 2
+
+    def Get_rank(self):
+        return 0
+
+
+def distributed():
+    space = euclidean(3)
+    object.__setattr__(space, "comm", Communicator())
+    return space
+
+
+def unstorable():
+    yield "lambda", Affine(lambda mu: mu, np.ones((1, 1))), r"theta is the closure or lambda .*module level"
+
+    def inner(mu):
+        return mu
+
+    yield "closure", Affine(inner, np.ones((1, 1))), r"closure or lambda"
+    yield "method", {"f": BOX.check}, r"f is the closure"
+    yield "object array", {"x": np.array([None, 1])}, r"x is a ndarray of object"
+    yield "text array", {"x": np.array(["a"])}, r"x is a ndarray of <U1"
+    yield "date array", np.array(["2020-01-01"], dtype="M8[D]"), r"datetime64"
+    yield "masked array", np.ma.masked_array([1.0], [True]), r"MaskedArray"
+    yield "long double", np.ones(1, np.longdouble), r"float128"
+    yield "linked list matrix", stiffness(3).tolil(), r"lil; call \.tocsr\(\)"
+    yield "set", {"x": {1, 2}}, r"x is a set"
+    yield "bytes", b"x", r"the noun is a bytes"
+    yield "path", {"p": Path("x")}, r"p is a PosixPath"
+    yield "other dataclass", Communicator(), r"is a Communicator"
+    yield "problem", Problem(theta, BOX), r"Problem, which no archive holds"
+    yield "distributed", Basis(distributed(), np.eye(3)), r"space lies on 2 ranks; call \.gathered\(\)"
+
+
+@pytest.mark.parametrize(("noun", "message"), [case[1:] for case in unstorable()], ids=[case[0] for case in unstorable()])
+def test_what_cannot_be_stored_is_refused_and_leaves_no_file(noun, message, tmp_path):
+    with pytest.raises(BadInput, match=message):
+        save(tmp_path / "n.h5", noun)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_flipped_bit_is_detected(tmp_path):
+    path = tmp_path / "n.h5"
+    save(path, GALERKIN)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    places = np.concatenate([np.arange(0, BLOCK, 3), rng.integers(BLOCK, len(whole), 500)])
+    for place in places:
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        with pytest.raises((DamagedFile, ForeignFile)):
+            load(path)
+
+
+def test_every_truncation_and_extension_is_detected(tmp_path):
+    path = tmp_path / "n.h5"
+    save(path, GALERKIN)
+    whole = path.read_bytes()
+    for end in [*range(0, len(whole), 512), len(whole) - 1]:
+        path.write_bytes(whole[:end])
+        with pytest.raises((DamagedFile, ForeignFile)):
+            load(path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(DamagedFile, match=r"n\.h5.*sha256; delete it"):
+        load(path)
+
+
+def test_a_newer_format_is_refused_by_name(tmp_path):
+    path = tmp_path / "n.h5"
+    save(path, BOX)
+    path.write_bytes(path.read_bytes().replace(b"format 1\n", b"format 2\n", 1))
+    with pytest.raises(ForeignFile, match=r"format 2, this package reads up to 1; upgrade"):
+        load(path)
+
+
+def raw(file, name, kind, shape):
+    """A contiguous dataset that claims a shape and never wrote it."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_LATE)
+    h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(shape), plan)
+
+
+def outside(file, path):
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_external(str(path).encode(), 0, 80)
+    h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_DOUBLE, h5py.h5s.create_simple((10,)), plan)
+
+
+def virtual(group, path):
+    layout = h5py.VirtualLayout((4,), dtype="f8")
+    layout[:] = h5py.VirtualSource(str(path), "secret", (4,))
+    group.create_virtual_dataset("x", layout)
+
+
+def compact(group):
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.COMPACT)
+    h5py.h5d.create(group.id, b"x", h5py.h5t.NATIVE_DOUBLE, h5py.h5s.create_simple((2,)), plan)
+
+
+X = '{"nouns": [], "root": {"array": "x"}}'
+FILLS = {
+    "external link": lambda g, p: g.__setitem__("x", h5py.ExternalLink(str(p), "/secret")),
+    "soft link": lambda g, p: g.__setitem__("x", h5py.SoftLink("/elsewhere")),
+    "virtual dataset": virtual,
+    "external storage": outside,
+    "compact": lambda g, p: compact(g),
+    "text objects": lambda g, p: g.create_dataset("x", data=["a", "b"], dtype=h5py.string_dtype()),
+    "pickle in an opaque": lambda g, p: g.create_dataset("x", data=np.void(pickle.dumps(print))),
+    "references": lambda g, p: g.create_dataset("x", data=np.array([g.ref], dtype=h5py.ref_dtype)),
+    "compound": lambda g, p: g.create_dataset("x", data=np.zeros(2, dtype=[("a", "f8"), ("b", "i4")])),
+    "enum": lambda g, p: g.create_dataset("x", data=np.zeros(2, int), dtype=h5py.enum_dtype({"A": 0, "B": 1}, basetype="i8")),
+    "swapped complex": lambda g, p: g.create_dataset(
+        "x", (2,), np.dtype({"names": ["r", "i"], "formats": ["f8", "f8"], "offsets": [8, 0]})
+    ),
+    "filter": lambda g, p: g.create_dataset("x", data=np.zeros(100), compression="gzip"),
+    "chunks": lambda g, p: g.create_dataset("x", data=np.zeros(100), chunks=(10,)),
+    "unlimited": lambda g, p: g.create_dataset("x", (0,), "f8", maxshape=(None,)),
+    "null space": lambda g, p: g.create_dataset("x", data=h5py.Empty("f8")),
+    "huge claim": lambda g, p: raw(g, "x", h5py.h5t.NATIVE_DOUBLE, (10**9, 10**9)),
+    "overflowing claim": lambda g, p: raw(g, "x", h5py.h5t.NATIVE_DOUBLE, (2**40, 2**30)),
+    "unwritten": lambda g, p: raw(g, "x", h5py.h5t.NATIVE_DOUBLE, (10,)),
+    "group for an array": lambda g, p: g.create_group("x"),
+    "circle": lambda g, p: g.__setitem__("x", g),
+    "type for an array": lambda g, p: g.__setitem__("x", np.dtype("f8")),
+}
+
+
+class Watched(list):
+    """Audit events of code being run, modules imported, programs started, and files opened in the folder."""
+
+    on = False
+    folder = "?"
+
+    def __call__(self, event, arguments):
+        if not self.on:
+            return
+        kinds = (
+            "import",
+            "exec",
+            "compile",
+            "pickle.find_class",
+            "subprocess.Popen",
+            "os.system",
+            "os.exec",
+            "socket.connect",
+            "ctypes.dlopen",
+        )
+        if event in kinds or (event == "open" and self.folder in str(arguments[0]) and not str(arguments[0]).endswith("n.h5")):
+            self.append((event, str(arguments[0])))
+
+
+WATCHED = Watched()
+sys.addaudithook(WATCHED)
+
+
+def refused(path):
+    """ForeignFile, with nothing run, imported or opened besides the file."""
+    WATCHED.clear()
+    WATCHED.folder = str(path.parent)
+    WATCHED.on = True
+    try:
+        load(path)
+    except ForeignFile as error:
+        refusal = error
+    else:
+        refusal = None
+    finally:
+        WATCHED.on = False
+    assert refusal is not None and str(path) in str(refusal)
+    assert WATCHED == []
+
+
+def test_the_watch_sees_what_it_must(tmp_path):
+    WATCHED.clear()
+    WATCHED.folder, WATCHED.on = str(tmp_path), True
+    exec(compile("1", "x", "eval"))  # noqa: S102
+    (tmp_path / "other").write_text("")
+    pickle.loads(pickle.dumps(theta))  # noqa: S301
+    WATCHED.on = False
+    assert {event for event, _ in WATCHED} >= {"exec", "compile", "open", "pickle.find_class"}
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_arrays_that_are_not_plain_are_refused(name, tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["secret"] = np.arange(4.0)
+
+    def fill(file):
+        group = file.create_group("rom")
+        group["schema"] = schema(X)
+        file["elsewhere"] = np.arange(3.0)
+        FILLS[name](group, tmp_path / "other.h5")
+
+    refused(sealed(tmp_path / "n.h5", fill))
+
+
+SCHEMAS = {
+    "module of the system": '{"nouns": [{"noun": "os", "fields": {}}], "root": {"noun": 0}}',
+    "function as a noun": '{"nouns": [{"noun": "os.system", "fields": {"command": "touch pwned"}}], "root": {"noun": 0}}',
+    "class of the package": '{"nouns": [{"noun": "Problem", "fields": {}}], "root": {"noun": 0}}',
+    "unknown field": '{"nouns": [{"noun": "Field", "fields": {"name": "a", "unit": "b", "rows": {"array": "x"}, "z": 1}}], "root": {"noun": 0}}',
+    "left-out field": '{"nouns": [{"noun": "Space", "fields": {"product": {"array": "x"}, "numbers": {"array": "x"}, "comm": 1}}], "root": {"noun": 0}}',
+    "missing field": '{"nouns": [{"noun": "Field", "fields": {"name": "a"}}], "root": {"noun": 0}}',
+    "invalid noun": '{"nouns": [{"noun": "Box", "fields": {"names": {"tuple": ["a"]}, "lower": 1.0, "upper": 0.0}}], "root": {"noun": 0}}',
+    "forward reference": '{"nouns": [{"noun": "Basis", "fields": {"space": {"noun": 1}, "modes": 0}}], "root": {"noun": 0}}',
+    "unknown kind": '{"nouns": [], "root": {"python": "os"}}',
+    "unknown array": '{"nouns": [], "root": {"array": "y"}}',
+    "array by path": '{"nouns": [], "root": {"array": "/elsewhere"}}',
+    "not a dict": "[1, 2]",
+    "not json": "cos\\nsystem",
+    "deep": "[" * 100_000,
+    "deep but whole": '{"nouns": [], "root": ' + '{"list": [' * 20_000 + "]}" * 20_000 + "}",
+    "huge number": '{"nouns": [], "root": ' + "9" * 10_000 + "}",
+    "unhashable key": '{"nouns": [], "root": {"dict": [[{"list": []}, 1]]}}',
+    "sparse of another module": '{"nouns": [], "root": {"sparse": "linalg_array", "shape": [1, 1], "parts": {}}}',
+    "sparse by attribute": '{"nouns": [], "root": {"sparse": "csr_array.__init__", "shape": [1, 1], "parts": {}}}',
+    "bytes that are not text": None,
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schemas_that_save_cannot_have_written_are_refused(name, tmp_path):
+    def fill(file):
+        group = file.create_group("rom")
+        group["schema"] = np.array([0x80, 0xFF], np.uint8) if SCHEMAS[name] is None else schema(SCHEMAS[name])
+        group["x"] = np.arange(3.0)
+        file["elsewhere"] = np.arange(3.0)
+
+    refused(sealed(tmp_path / "n.h5", fill))
+
+
+@pytest.mark.parametrize("indices", [[0, 10**9], [-1, 0]], ids=["beyond", "negative"])
+@pytest.mark.parametrize("kind", ["csr_array", "csc_array", "bsr_array"])
+def test_sparse_indices_out_of_range_are_refused(kind, indices, tmp_path):
+    parts = {
+        "data": np.ones((2, 1, 1) if kind == "bsr_array" else 2),
+        "indices": np.array(indices),
+        "indptr": np.array([0, 1, 2]),
+    }
+    text = {"sparse": kind, "shape": [2, 2], "parts": {name: {"array": name} for name in parts}}
+
+    def fill(file):
+        group = file.create_group("rom")
+        group["schema"] = schema(json.dumps({"nouns": [], "root": text}))
+        for name, values in parts.items():
+            group[name] = values
+
+    refused(sealed(tmp_path / "n.h5", fill))
+
+
+def test_functions_are_never_looked_up(tmp_path):
+    def fill(file):
+        file.create_group("rom")["schema"] = schema('{"nouns": [], "root": {"function": "os:system"}}')
+
+    with pytest.raises(BadInput, match=r"needs the function 'os:system'"):
+        load(sealed(tmp_path / "n.h5", fill))
+
+
+def overlapping(file):
+    """Two arrays on the same bytes cannot be made by h5py; two names of one array can."""
+    group = file.create_group("rom")
+    group["schema"] = schema(X)
+    group["x"] = np.zeros(1000)
+    for k in range(100):
+        group[f"x{k}"] = group["x"]
+
+
+def test_one_array_under_many_names_is_refused(tmp_path):
+    refused(sealed(tmp_path / "n.h5", overlapping))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY",
+        pickle.dumps({"a": print}),
+        b"rom archive\n",
+        b"\x89HDF\r\n\x1a\n" + bytes(600),
+        b"PK\x03\x04" + bytes(600),
+    ],
+    ids=["empty", "npy", "pickle", "only a magic", "plain HDF5", "zip"],
+)
+def test_other_files_are_refused_before_parsing(content, tmp_path):
+    (tmp_path / "n.h5").write_bytes(content)
+    with pytest.raises((ForeignFile, DamagedFile), match=r"n\.h5"):
+        load(tmp_path / "n.h5")
+
+
+def test_pickled_arrays_and_plain_hdf5_are_foreign(tmp_path):
+    np.save(tmp_path / "n.npy", np.array([print], dtype=object), allow_pickle=True)
+    with h5py.File(tmp_path / "n.h5", "w") as file:
+        file.create_group("rom")["schema"] = schema(X)
+    for name in ("n.npy", "n.h5"):
+        with pytest.raises(ForeignFile, match=r"not written by this package"):
+            load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["absent.h5", "."])
+def test_no_file_is_bad_input(name, tmp_path):
+    with pytest.raises(BadInput, match=r"give the path of a file that was saved"):
+        load(tmp_path / name)
+
+
+def test_a_sealed_file_without_nouns_is_foreign(tmp_path):
+    with pytest.raises(ForeignFile, match=r"no group /rom"):
+        load(sealed(tmp_path / "n.h5", vtkhdf(MESH)))
+
+
+def test_nouns_lie_beside_a_mesh_file_that_other_programs_open(tmp_path):
+    def fill(file):
+        vtkhdf(MESH)(file)
+        put(file, BASIS)
+
+    same(BASIS, load(sealed(tmp_path / "n.vtkhdf", fill)))
+    with h5py.File(tmp_path / "n.vtkhdf") as file:
+        assert set(file) == {"VTKHDF", "rom"}
+        np.testing.assert_array_equal(file["rom/modes"][()], BASIS.modes)
+        assert file["VTKHDF/Points"].shape == (6, 3)
+
+
+def test_a_failed_write_changes_nothing(tmp_path):
+    path = tmp_path / "n.h5"
+    save(path, BOX)
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        write_h5(path, lambda file: 1 / 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        for noun in (np.zeros(10**6), [np.zeros(6_000), np.zeros(6_000), np.zeros(6_000)]):
+            with pytest.raises(NotWritten, match=r"cannot write .*n\.h5.*File too large.*free space"):
+                save(path, noun)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["n.h5"]
+    save(path, np.zeros(10**6))
+    assert load(path).size == 10**6
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(NotWritten, match=r"cannot write .*absent/n\.h5"):
+        save(tmp_path / "absent" / "n.h5", BOX)
