@@ -48,7 +48,9 @@ def test_fourteen_decades_eighty_modes():
 def test_orthonormal_and_optimal_in_any_product(method, kind, dtype):
     n, m, r = 300, 30, 8
     gen = np.random.default_rng(3)
-    U = (gen.standard_normal((n, m)) + (1j * gen.standard_normal((n, m)) if dtype is complex else 0)) @ np.diag(10.0 ** -np.arange(m))
+    U = (gen.standard_normal((n, m)) + (1j * gen.standard_normal((n, m)) if dtype is complex else 0)) @ np.diag(
+        10.0 ** -np.arange(m)
+    )
     X = {"euclidean": np.ones(n), "diagonal": gen.uniform(0.1, 10, n), "sparse": stiff(n)}[kind]
     space = Space(X, np.arange(n))
     basis, s = pod(snapshots(U, space), rank=r, method=method)
@@ -67,7 +69,7 @@ def test_orthonormal_and_optimal_in_any_product(method, kind, dtype):
 @pytest.mark.parametrize("method", ["gram", "full"])
 @pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-5])
 def test_the_tail_is_honoured(method, tol):
-    U, s = decaying(500, 40, 10)
+    U, _ = decaying(500, 40, 10)
     basis, _ = pod(snapshots(U), tol=tol, method=method)
     assert projection_error(snapshots(U), basis) <= tol
     assert projection_error(snapshots(U), basis.truncated(basis.r - 1)) > tol
@@ -88,14 +90,22 @@ def test_dependent_snapshots_deliver_the_numerical_rank():
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.integers(1, 60), st.integers(1, 12), st.floats(0, 15), st.floats(-100, 100), st.booleans(), st.integers(0, 2**31), st.integers(1, 9)
+    st.integers(1, 60),
+    st.integers(1, 12),
+    st.floats(0, 15),
+    st.floats(-100, 100),
+    st.booleans(),
+    st.integers(0, 2**31),
+    st.integers(1, 9),
 )
 def test_any_shape_any_scale(n, m, decades, log_scale, center, seed, blocks):
     gen = np.random.default_rng(seed)
     U = 10.0**log_scale * gen.standard_normal((n, m)) * np.logspace(0, -decades, m)
     if center and m == 1:
         U = np.hstack([U, -U])
-    basis, s = pod(snapshots(U), rank=min(n, U.shape[1]), center=center, memory_budget=8 * U.nbytes / blocks)
+    basis, s = pod(
+        snapshots(U), rank=min(n, U.shape[1]), center=center, memory_budget=(1 + 3 / blocks) * U.nbytes + 48 * U.shape[1]
+    )
     assert np.abs(basis.modes.T @ basis.modes - np.eye(basis.r)).max() < 1e-12
     assert projection_error(snapshots(U), basis) <= max(1e-13, 3 * basis.error)
     assert (np.diff(s) <= 1e-14 * s[0]).all()
@@ -117,7 +127,7 @@ def test_out_of_core_equals_in_core(tmp_path, method, sparse):
     mapped[:] = U
     space = Space(stiff(2000), np.arange(2000)) if sparse else euclidean(2000)
     inside, s = pod(snapshots(U, space), rank=10, method=method)
-    outside, t = pod(snapshots(mapped, space), rank=10, method=method, memory_budget=2**16)
+    outside, t = pod(snapshots(mapped, space), rank=10, method=method, memory_budget=2**20)
     np.testing.assert_allclose(s, t, rtol=1e-6, atol=1e-13 * s[0])
     np.testing.assert_allclose(space.inner(inside.modes, outside.modes), np.eye(10), atol=1e-5)
     assert np.abs(space.gram(outside.modes) - np.eye(10)).max() < 1e-12
@@ -161,3 +171,9 @@ def test_gram_schmidt_keeps_orthogonality_of_nearly_dependent_columns():
     Q, T = orthonormalised(space, U)
     assert np.abs(space.gram(Q) - np.eye(Q.shape[1])).max() < 1e-13
     np.testing.assert_allclose(Q @ T[: Q.shape[1]], U, atol=1e-14 * np.abs(U).max())
+
+
+def test_modes_that_do_not_fit_the_budget_are_refused():
+    U, _ = decaying(2000, 30, 5)
+    with pytest.raises(BadInput, match="memory_budget"):
+        pod(snapshots(U), rank=10, memory_budget=2**16)

@@ -34,14 +34,14 @@ def pod(
     tol : smallest r with sqrt(sum_{i>r} s_i^2) <= tol sqrt(sum s_i^2); rank : at most r modes; both: whichever ends first
     method : "gram" (eigenvalues of U^H X U; blind below about 1e-8 s_1), "full" (sketched Cholesky-QR; accurate to
         round-off of s_1), "random" (randomised range finder, rank needed), "auto" (the cheapest that is accurate enough)
-    center : subtract the mean, kept as the basis's offset; memory_budget : bytes for blocks of data beyond the modes
+    center : subtract the mean, kept as the basis's offset; memory_budget : bytes for the modes and the blocks of data
 
     The basis says what was asked for, what was delivered and why. One allreduce of m(m+1)/2 numbers per Gram matrix.
     Raises BadInput for a wrong tol, rank, method or for NaN, naming the snapshot.
     Reference: Sirovich (1987); sketched Cholesky-QR: Balabanov and Grigori (2022); randomised: Halko et al. (2011).
     """
     _check(snapshots, tol, rank, method)
-    data = _Data(snapshots, center, memory_budget or 2**27)
+    data = _Data(snapshots, center, memory_budget or 2**27, memory_budget is not None)
     if method == "random" or (method == "auto" and rank is not None and snapshots.m > 12 * (rank + 10)):
         return _random(data, tol, rank, rng)
     if method in ("auto", "gram"):
@@ -96,6 +96,16 @@ class _Data:
     snapshots: Snapshots
     center: bool
     budget: float
+    strict: bool
+
+    def beside(self, r: int) -> _Data:
+        """The same data with the budget that r modes leave."""
+        left = self.budget - self.space.n * r * np.dtype(self.snapshots.u.dtype).itemsize
+        if self.strict and left < 24 * self.snapshots.m:
+            raise BadInput(
+                f"{r} modes of {self.space.n} rows do not fit memory_budget = {self.budget:.3g} bytes; allow more, or ask for fewer"
+            )
+        return replace(self, budget=left if self.strict else self.budget)
 
     @property
     def space(self) -> Space:
@@ -216,7 +226,9 @@ def _random(data: _Data, tol: float | None, rank: int | None, rng: int | np.rand
     if rank is None:
         raise BadInput("method 'random' needs rank=; with tol= alone use 'auto'")
     m, space = data.snapshots.m, data.space
-    Y = data.times(np.random.default_rng(rng).standard_normal((m, min(rank + 10, m))))
+    k = min(rank + 10, m)
+    data = data.beside(2 * k)
+    Y = data.times(np.random.default_rng(rng).standard_normal((m, k)))
     for _ in range(2):
         Y = data.times(data.pair(space.apply(_orthonormal(space, Y))).conj().T)
     Q = _orthonormal(space, Y)
@@ -241,7 +253,8 @@ def _energy(data: _Data) -> float:
 def _basis(
     data: _Data, W: np.ndarray, s: np.ndarray, r: int, tol: float | None, rank: int | None, reason: str
 ) -> tuple[Basis, np.ndarray]:
-    modes = _orthonormal(data.space, data.times(W))
+    modes = data.beside(r).times(W)
+    modes = _orthonormal(data.space, modes, data.beside(r).budget)
     floor = data.snapshots.m * EPS * (s[0] ** 2 if reason.startswith("gram") else EPS * s[0] ** 2)
     error = float(np.sqrt((np.sum(s[r:] ** 2) + floor) / np.sum(s**2)))
     return Basis(data.space, modes, data.offset(), s, rank, tol, reason, error), s
@@ -277,21 +290,33 @@ def _check(snapshots: Snapshots, tol: float | None, rank: int | None, method: st
         raise BadInput(f"unknown method {method!r}; choose auto, gram, full or random")
 
 
-def _orthonormal(space: Space, V: np.ndarray) -> np.ndarray:
-    """V C^{-1} with C^H C = V^H X V, repeated until X-orthonormal to round-off; shifted where V is numerically dependent.
+def _orthonormal(space: Space, V: np.ndarray, budget: float = 2**26) -> np.ndarray:
+    """V C^{-1} with C^H C = V^H X V, in place, repeated until X-orthonormal to round-off; shifted where V is numerically dependent.
 
     Reference: Fukaya et al. (2020).
     """
+    step = max(1, int(budget / (3 * max(V.shape[1], 1) * V.itemsize)))
     for _ in range(6):
-        G = space.gram(V)
+        G = space.gram(V) if sp.issparse(space.product) else _gram_rows(space, V, step)
         if np.abs(G - np.eye(len(G))).max() <= 8 * EPS:
             break
         try:
             C = la.cholesky(G)
         except la.LinAlgError:
             C = la.cholesky(G + 16 * EPS * len(G) * np.trace(G).real * np.eye(len(G)))
-        V = V @ la.solve_triangular(C, np.eye(len(C)))
+        inverse = la.solve_triangular(C, np.eye(len(C)))
+        for i in range(0, len(V), step):
+            V[i : i + step] = V[i : i + step] @ inverse
     return V
+
+
+def _gram_rows(space: Space, V: np.ndarray, step: int) -> np.ndarray:
+    G, weight = np.zeros((V.shape[1], V.shape[1]), dtype=V.dtype), np.sqrt(space.product)
+    plain = bool((weight == 1.0).all())
+    for i in range(0, len(V), step):
+        block = V[i : i + step] if plain else V[i : i + step] * weight[i : i + step, None]
+        G += block.conj().T @ block
+    return _allreduced(space, G)
 
 
 def _allreduced(space: Space, local: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Benchmarks: ours, each peer and the physical limit from one run, as ratios."""

@@ -1,0 +1,105 @@
+"""The same answers on 1, 2, 3 and 4 ranks as in serial: shared interface dofs, an empty rank, any partition."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from cases.thermal_block import problem, stiffness
+from rom.affine import Affine
+from rom.compress.pod import pod
+from rom.pipeline import certified, reduced_basis
+from rom.problem import Problem
+from rom.sample.designs import sobol
+from rom.snapshots import Snapshots
+from rom.space import Space, euclidean
+
+
+def partitioned(comm) -> Problem:
+    """The thermal block with its triangles dealt out by angle; the last of four ranks gets none."""
+    block = problem(2, 10)
+    if comm is None:
+        return block
+    mesh, size = block.mesh, comm.Get_size()
+    centres = mesh.points[mesh.cells["triangle"]].mean(axis=1)
+    angle = np.arctan2(centres[:, 1] - 0.47, centres[:, 0] - 0.52) / (2 * np.pi) + 0.5
+    owner = np.minimum((angle * min(size, 3)).astype(int), min(size, 3) - 1)
+    mine = owner == comm.Get_rank()
+    rows = np.unique(mesh.cells["triangle"][mine])
+    blocks = np.minimum((centres * 2).astype(int), 1) @ [1, 2]
+    inside = sp.diags_array((np.abs(mesh.points - 0.5) < 0.5 - 1e-12).all(axis=1).astype(float))
+    shares = [
+        sp.csr_array(inside @ stiffness(mesh, np.flatnonzero(mine & (blocks == q))) @ inside)[rows][:, rows] for q in range(4)
+    ]
+    once = euclidean(rows, comm).product
+    f = block.f.terms[0][rows] * once
+    fixed = sp.diags_array((1.0 - inside.diagonal()[rows]) * once)
+    space = Space(sp.csr_array(sum(shares) + fixed), rows, comm)
+
+    def solve(mu):
+        return block.solve(mu)[rows]
+
+    return Problem(
+        solve, block.box, space, mesh, Affine(block.A.theta, shares), Affine(block.f.theta, [f]), stability=block.stability
+    )
+
+
+def answers(comm) -> dict:
+    """Everything that must not depend on the ranks."""
+    block = partitioned(comm)
+    mus, fresh = sobol(block.box, 16), block.box.from_unit(np.random.default_rng(2).random((5, 4)))
+    u = np.stack([block.solve(mu) for mu in mus], axis=1)
+    found: dict = {"dofs": block.space.size}
+    for method, rank in (("gram", 6), ("full", 12), ("random", 6)):
+        for center in (False, True):
+            basis, s = pod(Snapshots(block.space, mus, u), rank=rank, method=method, center=center)
+            answer = certified(block, basis).predict(fresh)
+            lifted = block.space.gather(basis.lift(answer.coefficients))
+            found[f"{method} {center}"] = {
+                "s": s[:6].tolist(),
+                "modes": block.space.gather(basis.modes[:, :4]).ravel().tolist(),
+                "lifted": lifted.ravel().tolist(),
+                "bound": answer.bound.tolist(),
+                "defect": float(np.abs(block.space.gram(basis.modes) - np.eye(basis.r)).max()),
+            }
+    model, history = reduced_basis(block, sobol(block.box, 32), tol=1e-6)
+    found["greedy"] = {"chosen": [step.mu.tolist() for step in history], "bound": model.predict(fresh).bound.tolist()}
+    peak = block.space.peak(u[:, 0])
+    found["points"] = {"peak": peak, "taken": block.space.take(u, np.array([peak, 5, 60])).ravel().tolist()}
+    return found
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_ranks_agree_with_serial(ranks, tmp_path):
+    out = tmp_path / "answers.json"
+    mpiexec = Path(sys.executable).with_name("mpiexec")
+    command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__, str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1], check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    serial, parallel = answers(None), json.loads(out.read_text())
+    compare(serial, parallel, "")
+
+
+def compare(one, two, where):
+    if isinstance(one, dict):
+        assert one.keys() == two.keys()
+        for key in one:
+            compare(one[key], two[key], f"{where}/{key}")
+    else:
+        scale = np.abs(np.asarray(one, dtype=float)).max()
+        atol = 1e-9 if "/random" in where and "modes" in where else 1e-12
+        np.testing.assert_allclose(
+            two, one, rtol=1e-9 if where.endswith("bound") else 1e-12, atol=atol * max(scale, 1.0), err_msg=where
+        )
+
+
+if __name__ == "__main__":
+    from mpi4py import MPI
+
+    result = answers(MPI.COMM_WORLD)
+    if MPI.COMM_WORLD.Get_rank() == 0:
+        Path(sys.argv[1]).write_text(json.dumps(result))
