@@ -1,170 +1,422 @@
-"""The `rom` command, and the command line of a case."""
+"""The `rom` command: collect, reduce, predict, study, inspect, view, export.
+
+Exit codes: 0 done; 1 an error of the solver or of this package; 2 bad usage or input; 3 failed solves; 4 a damaged or foreign file;
+5 a missing optional dependency; 6 a file that could not be written.
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
-import json
-import logging
-import os
+import shlex
 import sys
-import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
-from rom.errors import BadInput, DamagedFile, ForeignFile, MissingExtra, NotConverged, RomError, Singular, SolveFailed
+from rom import __version__
+from rom.errors import BadInput
+from rom.launch import Json, Verbose, guarded, plain, rank, run, show, world
+from rom.parameters import Box
 
-CODES: dict[type[Exception], int] = {
-    BadInput: 2, SolveFailed: 3, NotConverged: 3, Singular: 3, DamagedFile: 4, ForeignFile: 4, MissingExtra: 5,
-}  # fmt: skip
-SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
-RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+__all__ = ["app", "run", "world"]
 
-AS_JSON = typer.Option(False, "--json", help="One JSON object on the last line instead of a table.")
-VERBOSE = typer.Option(False, "--verbose", "-v", help="Say what is being done; show tracebacks.")
+app = typer.Typer(
+    name="rom",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Reduced-order models from your own solver: rom COMMAND --help shows examples. CASE is a module or a .py file.",
+    epilog="Exit codes: 0 done, 1 error in a solver, 2 bad usage or input, 3 failed solves, 4 damaged or foreign file, 5 missing extra, 6 not written.",
+)
 
-
-def rank() -> int:
-    """Rank of this process, from the launcher's environment."""
-    return next((int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()), 0)
-
-
-def world() -> Any:
-    """COMM_WORLD under a launcher with several ranks, else None; imports mpi4py only there.
-
-    From then on an exception that nobody catches aborts all ranks, so that none waits for the one that failed.
-    """
-    sizes = [os.environ[name] for name in SIZES if name in os.environ]
-    if (sizes and int(sizes[0]) < 2) or not (sizes or "PMIX_RANK" in os.environ):
-        return None
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise MissingExtra(f"several ranks need mpi4py ({error}); run: pip install 'rom-platform[mpi]'") from error
-    if MPI.COMM_WORLD.Get_size() < 2:
-        return None
-    sys.excepthook = _abort
-    return MPI.COMM_WORLD
+Case = Annotated[str, typer.Argument(help="A dotted module or a .py file with problem(**settings), or with solve(mu) and box.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="name=value for the case's problem(); repeatable. Default in study: those of the model."),
+]
+Mus = Annotated[list[str] | None, typer.Option("--mu", help='Parameters, "a=1,b=2"; repeatable.')]
+Table = Annotated[Path | None, typer.Option("--csv", help="A table of parameters; its header names them.")]
+Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
+CaseOption = Annotated[str | None, typer.Option("--case", help="The case, for its outputs and functions.")]
 
 
-def _abort(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    traceback.print_exception(kind, error, trace)
-    _end(1)
+@app.command(epilog="Example: mpiexec -n 4 rom collect solver.py --n 64 --out runs")
+@guarded
+def collect(
+    case: Case,
+    n: Annotated[int, typer.Option(min=1, help="Parameters to solve; with --design grid, points per axis.")] = 32,
+    design: Annotated[str, typer.Option(help="sobol, lhs or grid.")] = "sobol",
+    csv: Table = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the store; run again to resume. Default: CASE.store")] = None,
+    retries: Annotated[int, typer.Option(min=0, help="How often a failed solve is tried again.")] = 0,
+    seed: Seed = 0,
+    settings: Settings = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Solve the case at designed parameters into a store, on all ranks; what is solved stays solved."""
+    from rom.case import parameters, problem
+    from rom.collect.campaign import collect as gather
+
+    comm = world()
+    made = problem(case, settings or ())
+    mus = parameters((), csv, made.box) if csv is not None else _designed(made.box, design, n, seed)
+    box = made.box if made.box is not None else _spanned(csv, mus)
+    path = out or Path(f"{_stem(case)}.store")
+    done = gather(
+        made.solve, mus, path, comm=comm, box=box, space=made.space, mesh=made.mesh,
+        times=made.times, version=made.version, retries=retries,
+    )  # fmt: skip
+    numbers = {
+        "store": str(path),
+        "solved": done.solved,
+        "skipped": done.skipped,
+        "failed": len(done.failed),
+        "seconds": done.seconds,
+    }
+    for mu, reason in done.failed if rank() == 0 else ():
+        sys.stderr.write(f"failed at mu = {mu}: {reason}\n")
+    show(numbers, {"seconds": "s"}, json)
+    if done.failed:
+        raise typer.Exit(3)
 
 
-def _end(code: int) -> None:
-    """Abort all ranks with `code`; does nothing in a serial run."""
-    sys.stderr.flush()
-    if "mpi4py.MPI" in sys.modules:
-        from mpi4py import MPI
+@app.command(epilog="Example: rom reduce solver.py --store runs --tol 1e-4 --out model.h5")
+@guarded
+def reduce(
+    case: Annotated[str, typer.Argument(help="A case, or the folder of a store alone.")],
+    store: Annotated[Path | None, typer.Option(help="Folder of the store. Default: CASE.store")] = None,
+    out: Annotated[Path | None, typer.Option(help="File of the model. Default: CASE.rom.h5")] = None,
+    tol: Annotated[float | None, typer.Option(min=0.0, help="Relative error of the training set to stay below.")] = None,
+    modes: Annotated[int | None, typer.Option("--rank", min=1, help="Modes to keep.")] = None,
+    method: Annotated[str, typer.Option(help="Of the POD: auto, gram, full, random, ...")] = "auto",
+    memory: Annotated[str | None, typer.Option(help="Snapshots beyond it stay on disk: 256MiB.")] = None,
+    center: Annotated[bool, typer.Option(help="Subtract the mean first.")] = False,
+    regress: Annotated[bool, typer.Option(help="Regression even where the case has A and f.")] = False,
+    seed: Seed = 0,
+    settings: Settings = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """POD of a store, then a certified Galerkin model where the case has A and f, else a Gaussian-process regression; one file."""
+    from rom.case import problem
+    from rom.collect.columns import nbytes
+    from rom.collect.store import found, read
+    from rom.compress.pod import pod
+    from rom.shipped import ship
 
-        if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
-            MPI.COMM_WORLD.Abort(code)
-
-
-def code(error: BaseException) -> int:
-    """Exit code of an error: 2 bad input, 3 failed solve, 4 damaged or foreign file, 5 missing extra, 1 anything else."""
-    return next((number for kind, number in CODES.items() if isinstance(error, kind)), 1)
-
-
-def guarded(command: Callable[..., Any], verbose: Callable[[], bool]) -> Callable[..., Any]:
-    """`command` with this package's errors as one line and an exit code, on all ranks; a traceback where `verbose()`."""
-
-    @functools.wraps(command)
-    def call(*args: Any, **settings: Any) -> Any:
-        try:
-            return command(*args, **settings)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
-        except Exception as error:
-            known = isinstance(error, RomError)
-            if not known or verbose():
-                traceback.print_exc()
-            where = f"rank {rank()}: " if rank() else ""
-            sys.stderr.write(f"error: {where}{error if known else f'{type(error).__name__}: {error}'}\n")
-            _end(code(error))
-            raise typer.Exit(code(error)) from None
-
-    return call
-
-
-def run(main: Callable[..., Mapping[str, Any]], units: Mapping[str, str] | None = None) -> None:
-    """The command line of a case: `main`'s typed parameters become options, its numbers a table, or JSON on the last line.
-
-    units : name -> unit of the numbers; a parameter `comm` of `main` receives `world()` and is no option.
-    Exits with 0, or with the code of the error (see `code`).
-    """
-    state = {"verbose": False}
-    signature = inspect.signature(main, eval_str=True)
-    options = [p for p in signature.parameters.values() if p.name != "comm"]
-    extra = [
-        inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=AS_JSON, annotation=bool),
-        inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=VERBOSE, annotation=bool),
-    ]
-
-    def command(*, as_json: bool, verbose: bool, **settings: Any) -> None:
-        state["verbose"] = verbose
-        log(verbose)
-        comm = world()
-        numbers = main(**settings, **({"comm": comm} if "comm" in signature.parameters else {}))
-        show(dict(numbers), units or {}, as_json)
-
-    call = guarded(command, lambda: state["verbose"])
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in options] + extra
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {p.name: p.annotation for p in parameters}
-    call.__doc__ = main.__doc__
-    del call.__wrapped__  # type: ignore[attr-defined]
-    made = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    made.command()(call)
-    made()
-
-
-def log(verbose: bool) -> None:
-    """Messages of logger "rom" on stderr: warnings, and with `verbose` what is being done."""
-    logging.basicConfig(format=f"%(levelname).1s {f'rank {rank()}: ' if rank() else ''}%(message)s", stream=sys.stderr)
-    logging.getLogger("rom").setLevel(logging.INFO if verbose else logging.WARNING)
-
-
-def plain(value: Any) -> Any:
-    """Numpy scalars and arrays as what JSON holds; NaN and Inf become null."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-        return None
-    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
-
-
-def show(numbers: Mapping[str, Any], units: Mapping[str, str], as_json: bool, title: str = "") -> None:
-    """A table of name, value, unit, or one JSON object; on rank 0 only."""
+    comm = world()
+    alone = Path(case).is_dir()
+    made = None if alone else problem(case, settings or ())
+    path = Path(case) if alone else store or Path(f"{_stem(case)}.store")
+    space = None if made is None else made.space
+    if space is not None and comm is not None and space.comm is None:
+        if rank():
+            return
+        comm = None
+    held = found(path)
+    snapshots = read(path, space, comm=comm, memory_budget=memory)
+    tol = 1e-4 if tol is None and modes is None else tol
+    basis, _ = pod(
+        snapshots,
+        tol=tol,
+        rank=modes,
+        method=method,
+        center=center,
+        memory_budget=None if memory is None else nbytes(memory),
+        rng=seed,
+    )
+    model, kind = _model(made, basis, snapshots, held.box, regress, seed)
+    target = out or Path(f"{_stem(case)}.rom.h5")
+    how = {
+        "command": shlex.join(["rom", *sys.argv[1:]]), "package": f"rom-platform {__version__}", "numpy": np.__version__,
+        "case": case, "settings": list(settings or ()), "store": str(path), "solver version": held.identity["version"],
+        "snapshots": snapshots.m,
+    }  # fmt: skip
     if rank():
         return
-    if as_json:
-        sys.stdout.write(json.dumps(plain(numbers), allow_nan=False) + "\n")
-        sys.stdout.flush()
+    digest = ship(target, model, held.mesh, how)
+    numbers = {
+        "model": str(target), "kind": kind, "dofs": basis.space.size, "snapshots": snapshots.m, "r": basis.r, "tol_asked": tol, "rank_asked": modes,
+        "reason": basis.reason, "training_error": basis.error, "bytes": target.stat().st_size, "sha256": digest,
+    }  # fmt: skip
+    show(numbers, {"bytes": "B", "training_error": "relative"}, json)
+
+
+@app.command(epilog='Example: rom predict model.h5 --mu "k=2,load=10" --out answer.vtkhdf')
+@guarded
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model file.")],
+    mu: Mus = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", help="name=value of one parameter; repeat for all of them.")
+    ] = None,
+    csv: Table = None,
+    out: Annotated[Path | None, typer.Option(help=".vtkhdf, a mesh format, .npz or .csv for the fields.")] = None,
+    case: CaseOption = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fields, outputs and what is known of their error, from the model file alone."""
+    from rom.case import functions, parameters, problem
+    from rom.export.states import write_columns
+    from rom.shipped import shipped
+
+    if rank():
         return
-    from rich.console import Console
-    from rich.table import Table
+    machine, mesh, how = shipped(model, functions(case))
+    box = getattr(machine, "box", None)
+    outputs = None if case is None else problem(case, how.get("settings", ())).outputs
+    mus = parameters([*(mu or ()), *([",".join(values)] if values else [])], csv, box)
+    answers = [machine.predict(row) for row in mus]
+    rows = [_answer(machine, row, answer, box, outputs) for row, answer in zip(mus, answers, strict=True)]
+    if out is not None:
+        states = np.column_stack([machine.basis.lift(answer.coefficients) for answer in answers])
+        counts = [1 if np.ndim(answer.coefficients) == 1 else answer.coefficients.shape[1] for answer in answers]
+        given = dict(zip(_headings(box, mus.shape[1]), np.repeat(mus, counts, axis=0).T, strict=True))
+        if answers[0].t is not None:
+            given["t [s]"] = np.concatenate([np.asarray(answer.t, dtype=float) for answer in answers])
+        write_columns(out, machine.basis.space, states, given, mesh)
+    if json:
+        show({"model": str(model), "out": None if out is None else str(out), "answers": rows}, {}, True)
+    else:
+        for row in rows:
+            show({**row["mu"], **{k: v for k, v in row.items() if k != "mu"}}, _units(box), False)
 
-    table = Table(title=title or None, box=None, header_style="bold")
-    for heading, side in (("name", "left"), ("value", "right"), ("unit", "left")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
-    for name, value in numbers.items():
-        table.add_row(name, written(value), units.get(name, ""))
-    Console().print(table)
+
+@app.command(epilog="Example: rom study solver.py model.h5 --n 20 --report study.html")
+@guarded
+def study(
+    case: Case,
+    model: Annotated[Path, typer.Argument(help="A model file.")],
+    n: Annotated[int, typer.Option(min=1, help="Fresh random parameters.")] = 20,
+    seed: Seed = 12345,
+    csv: Table = None,
+    report: Annotated[Path | None, typer.Option(help="An HTML file with tables and curves.")] = None,
+    settings: Settings = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Error, bound, effectivity and speed-up of a model against its solver at parameters it has not seen."""
+    from rom.case import functions, parameters, problem
+    from rom.certify.study import study as measured
+    from rom.shipped import shipped
+
+    if rank():
+        return
+    machine, _, how = shipped(model, functions(case))
+    made = problem(case, settings or how.get("settings", ()))
+    box = made.box if made.box is not None else getattr(machine, "box", None)
+    if box is None and csv is None:
+        raise BadInput("neither the case nor the model has a box; give the parameters: --csv FILE")
+    mus = parameters((), csv, box) if csv is not None else box.from_unit(np.random.default_rng(seed).random((n, box.p)))
+    table = measured(machine, made.solve, mus)
+    numbers = table.summary()
+    if report is not None:
+        from rom.export.report import write_report
+
+        asked = {**how, "studied by": shlex.join(["rom", *sys.argv[1:]]), "seed": seed}
+        write_report(report, table, machine.basis, box, asked, title=f"Study of {model.name}")
+    show(
+        {"parameters": len(mus), "r": machine.basis.r, **numbers},
+        {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"},
+        json,
+    )
 
 
-def written(value: Any) -> str:
-    """A number as it reads best: integers whole, others with five digits."""
-    value = plain(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.5g}" if isinstance(value, float) else "-" if value is None else str(value)
+@app.command(epilog="Example: rom inspect runs; rom inspect model.h5; rom inspect part.msh")
+@guarded
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A store, a model, any saved noun, or a mesh file.")],
+    case: CaseOption = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """What a file or store holds: shapes, units, asked and delivered; and whether its bytes are as they were written."""
+    from rom.case import functions
+    from rom.shipped import described
+
+    if rank():
+        return
+    facts, problems = described(path, functions(case))
+    for line in problems:
+        sys.stderr.write(f"damaged: {line}\n")
+    show({**facts, "problems": list(problems)} if json else facts, {}, json)
+    if problems:
+        raise typer.Exit(4)
 
 
-app = typer.Typer(name="rom", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+@app.command(epilog='Example: rom view model.h5 --mu "k=2,load=10" --picture answer.png')
+@guarded
+def view(
+    path: Annotated[Path, typer.Argument(help="A model, a store, or a mesh file.")],
+    mu: Mus = None,
+    step: Annotated[int, typer.Option(min=0, help="Snapshot, mode or time to show.")] = 0,
+    field: Annotated[list[str] | None, typer.Option(help="Field to show; repeatable. Default: all.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="A PNG instead of a window.")] = None,
+    case: CaseOption = None,
+    verbose: Verbose = False,
+) -> None:
+    """A window with the fields side by side, or a picture where there is no display."""
+    from rom.export.pictures import picture as draw
+    from rom.export.pictures import show as window
+
+    if rank():
+        return
+    mesh, fields, cell_fields, title = _scene(path, mu, step, case)
+    if field:
+        unknown = [name for name in field if name not in {**fields, **cell_fields}]
+        if unknown:
+            raise BadInput(f"no field {unknown[0]!r} in {path}; it has: {', '.join({**fields, **cell_fields})}")
+        fields, cell_fields = ({k: v for k, v in part.items() if k in field} for part in (fields, cell_fields))
+    if picture is None:
+        window(mesh, fields, cell_fields, title)
+    else:
+        draw(picture, mesh, fields, cell_fields, title=title)
+
+
+@app.command(epilog="Example: rom export part.msh --out part.vtkhdf; rom export runs --out snapshots.npz")
+@guarded
+def export(
+    path: Annotated[Path, typer.Argument(help="A store (its snapshots), a model (its modes), or a mesh file.")],
+    out: Annotated[Path, typer.Option(help=".vtkhdf, .vtu, any format of meshio, .npz or .csv.")],
+    case: CaseOption = None,
+    verbose: Verbose = False,
+) -> None:
+    """Snapshots, modes or meshes in the file of another program."""
+    from rom.export.files import read_file, write_mesh
+    from rom.export.states import write_columns, write_points
+
+    if rank():
+        return
+    columns = _columns(path, case)
+    if columns is not None:
+        space, states, given, mesh = columns
+        write_columns(out, space, states, given, mesh)
+    elif out.suffix in (".npz", ".csv"):
+        write_points(out, *read_file(path))
+    else:
+        write_mesh(out, *read_file(path))
+
+
+def _designed(box: Box | None, design: str, n: int, seed: int) -> np.ndarray:
+    from rom.sample import designs
+
+    if box is None:
+        raise BadInput("the case has no box to sample; define box = Box(...) beside solve, or give the parameters: --csv FILE")
+    known = {"sobol": designs.sobol, "lhs": designs.latin_hypercube}
+    if design == "grid":
+        return designs.grid(box, n)
+    if design not in known:
+        raise BadInput(f"no design {design!r}; known: sobol, lhs, grid")
+    return known[design](box, n, seed)
+
+
+def _spanned(table: Path | None, mus: np.ndarray) -> Box | None:
+    """The box that a table of parameters spans, with the names of its header."""
+    import csv
+
+    if table is None or (np.ptp(mus, axis=0) == 0).any():
+        return None
+    with open(table, newline="") as file:
+        header = [entry.split("[") for entry in next(csv.reader(file))]
+    units = tuple(entry[1].rstrip("] ") if len(entry) > 1 else "1" for entry in header)
+    return Box(tuple(entry[0].strip() for entry in header), mus.min(axis=0), mus.max(axis=0), units)
+
+
+def _model(made: Any, basis: Any, snapshots: Any, box: Box | None, regress: bool, seed: int) -> tuple[Any, str]:
+    from rom.pipeline import certified, certified_unsteady
+    from rom.regress.field_gp import field_gp
+
+    if made is not None and made.A is not None and made.f is not None and not regress:
+        if made.M is not None and made.times is not None:
+            return certified_unsteady(made, basis), "unsteady Galerkin"
+        return certified(
+            made, basis
+        ), "Galerkin with a certified bound" if made.stability is not None else "Galerkin without a bound"
+    model = field_gp(snapshots, basis, box, seed)
+    whole = replace(model, basis=basis.gathered()) if basis.space.comm is not None else model
+    return whole, "Gaussian-process regression"
+
+
+def _answer(machine: Any, mu: np.ndarray, answer: Any, box: Box | None, outputs: Any) -> dict[str, Any]:
+    from rom.export.grid import label
+    from rom.export.states import named
+
+    basis = machine.basis
+    u = basis.lift(answer.coefficients)
+    row: dict[str, Any] = {
+        "mu": dict(zip(box.names if box is not None else [f"mu{k}" for k in range(len(mu))], mu.tolist(), strict=True))
+    }
+    for part, values in named(basis.space, u):
+        row |= {
+            f"min {label(part.name, part.unit)}": np.min(np.real(values)),
+            f"max {label(part.name, part.unit)}": np.max(np.real(values)),
+        }
+    row["norm"] = np.max(basis.space.norm(u))
+    if answer.bound is not None:
+        row["bound of the error in the norm"] = float(np.max(answer.bound))
+    if answer.std is not None:
+        row["largest standard deviation"] = float(np.max(basis.spread(answer.std)))
+    row |= outputs(u, mu) if outputs is not None else {}
+    return plain(row)
+
+
+def _units(box: Box | None) -> dict[str, str]:
+    return {} if box is None else dict(zip(box.names, box.units, strict=True))
+
+
+def _headings(box: Box | None, p: int) -> list[str]:
+    return [f"mu{k}" for k in range(p)] if box is None else [f"{n} [{u}]" for n, u in zip(box.names, box.units, strict=True)]
+
+
+def _columns(path: Path, case: str | None) -> tuple[Any, np.ndarray, dict[str, np.ndarray], Any] | None:
+    """(space, states, what they answer, mesh) of a store or a model; None for another file."""
+    from rom.case import functions
+    from rom.collect.store import found, read
+    from rom.shipped import shipped
+
+    if path.is_dir():
+        held, snapshots = found(path), read(path)
+        given = dict(zip(_headings(held.box, snapshots.mu.shape[1]), snapshots.mu.T, strict=True))
+        if snapshots.t is not None:
+            given["t [s]"] = snapshots.t
+        return snapshots.space, np.asarray(snapshots.u[:]), given, held.mesh
+    if not path.is_file():
+        raise BadInput(f"no file or folder {path}")
+    with open(path, "rb") as raw:
+        if path.suffix == ".vtkhdf" or raw.read(12) != b"rom archive\n":
+            return None
+    machine, mesh, _ = shipped(path, functions(case))
+    return machine.basis.space, machine.basis.modes, {"mode": np.arange(1.0, machine.basis.r + 1)}, mesh
+
+
+def _scene(path: Path, mu: list[str] | None, step: int, case: str | None) -> tuple[Any, dict, dict, str]:
+    from rom.case import functions, parameters
+    from rom.export.files import read_file
+    from rom.export.states import on_mesh
+    from rom.shipped import shipped
+
+    columns = _columns(path, case)
+    if columns is None:
+        mesh, fields, cell_fields = read_file(path)
+        axis = mesh.points.shape[1] - 1
+        return mesh, fields or ({} if cell_fields else {"xyz"[axis]: (mesh.points[:, axis], mesh.unit)}), cell_fields, path.name
+    space, states, given, held = columns
+    if held is None:
+        raise BadInput(f"{path} has no mesh to show fields on; export it to .npz or .csv, or give the problem a mesh")
+    if mu:
+        machine = shipped(path, functions(case))[0]
+        row = parameters(mu, None, getattr(machine, "box", None))[0]
+        u = machine.basis.lift(machine.predict(row).coefficients)
+        states, given = u.reshape(len(u), -1), dict(zip(_headings(machine.box, len(row)), np.atleast_2d(row).T, strict=True))
+    if step >= states.shape[1]:
+        raise BadInput(f"no step {step}; there are {states.shape[1]}: 0 .. {states.shape[1] - 1}")
+    title = ", ".join(f"{name.split(' [')[0]} = {values[min(step, len(values) - 1)]:.4g}" for name, values in given.items())
+    return held, *on_mesh(space, held, states[:, step]), title if len(title) < 60 else path.name
+
+
+def _stem(case: str) -> str:
+    return Path(case).stem if case.endswith(".py") or Path(case).is_dir() else case.rpartition(".")[2]

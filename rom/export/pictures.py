@@ -69,9 +69,9 @@ def picture(
 
 
 def show(mesh: Mesh, fields: Fields, cell_fields: Fields | None = None, title: str = "") -> None:
-    """A window with the fields side by side; MissingExtra where there is no display."""
+    """A window with the fields side by side; BadInput where there is no display."""
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("win32", "darwin")):
-        raise MissingExtra("there is no display here; write a picture instead: --picture out.png")
+        raise BadInput("there is no display here; write a picture instead: --picture out.png")
     body, outline = _body(mesh, fields, cell_fields or {}, None, 1.0)
     units = {name: unit for name, (_, unit) in (fields | (cell_fields or {})).items()}
     _plotter(body, outline, units, title, off_screen=False).show()
@@ -148,7 +148,7 @@ def _look(plotter: Any, body: Any, view: Any, zoom: float) -> None:
         {"xy": plotter.view_xy, "xz": plotter.view_xz, "yz": plotter.view_yz, "iso": plotter.view_isometric}[choice]()
     else:
         plotter.view_vector(np.asarray(choice, dtype=float), viewup=(0, 0, 1))
-    plotter.camera.zoom(0.85 * zoom)
+    plotter.camera.zoom((1.05 if flat else 0.85) * zoom)
     eye, target = np.array(plotter.camera.position), np.array(plotter.camera.focal_point)
     shift = 0.03 * np.linalg.norm(eye - target) * np.array(plotter.camera.up)  # room for the colour bar below
     plotter.camera.position, plotter.camera.focal_point = eye - shift, target - shift
