@@ -108,15 +108,12 @@ def collect(
     def finished(key: str) -> bool:
         return key in store.manifest.done or len(store.manifest.failed.get(key, ())) >= tries[key]
 
+    rows = "all"
+    if distributed and space is not None:
+        numbers = _owned(space)[1]
+        rows = _together(comm, lambda: commit_rows(store, numbers))[0 if comm is None else comm.Get_rank()]
     with _progress(len(tasks), leader, progress) as tick:
-        _farm(
-            work,
-            tasks,
-            finished,
-            expiry,
-            tick,
-            commit_rows(store, _owned(space)[1]) if distributed and space is not None else "all",
-        )
+        _farm(work, tasks, finished, expiry, tick, rows)
     refresh(store.manifest)
     failed = [
         (tuple(mu.tolist()), store.manifest.failed[key][-1]["reason"])
@@ -168,9 +165,10 @@ def _attempt(work: _Work, key: str, mu: np.ndarray, rows: str) -> None:
     reason, u = "", np.zeros((0, 0))
     try:
         u = np.asarray(work.solve(mu.copy()))
-        reason, u = _usable(work, u)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
+    if not reason:
+        reason, u = _usable(work, u)
     failure = {"state": "failed", "key": key, "mu": mu.tolist(), "reason": reason, "time": time.time()}
     _wait(work, failure)
     reasons = talk(work.group, reason)
@@ -207,7 +205,7 @@ def _usable(work: _Work, u: np.ndarray) -> tuple[str, np.ndarray]:
     if u.shape[0] == 0 and whole:
         return "the solution is empty", u
     order, numbers = _owned(space) if space is not None and (alone or not whole) else (slice(None), np.arange(len(u)))
-    u = u.reshape(len(u), -1)[order]
+    u = (u[:, None] if u.ndim == 1 else u)[order]
     if not np.isfinite(u).all():
         row = int(np.argwhere(~np.isfinite(u))[0, 0])
         named = [f.name for f in work.store.fields if numbers[row] in f.rows]

@@ -108,7 +108,7 @@ def refresh(manifest: Manifest) -> Manifest:
         for end, record in lines(path, start):
             if record is None:
                 raise DamagedFile(
-                    f"{path}: the line before byte {end} is damaged; call rom.collect.store.rebuild({str(manifest.path)!r})"
+                    f"{path}: the line before byte {end} is damaged; call rom.collect.repair.rebuild({str(manifest.path)!r})"
                 )
             _enter(manifest, record, f"{path.name}:{end}")
             manifest.seen[path.name] = end

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rom.errors import NotWritten
+
 
 @contextmanager
 def lease(folder: Path, key: str, expiry: float) -> Iterator[bool]:
@@ -53,11 +55,14 @@ def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
         return None
     path = folder / f"{key}.{taken[-1] + 1 if taken else 0}"
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with open(path, "x") as file:
+            file.write(json.dumps([_host(), os.getpid(), _started(os.getpid())]))
     except FileExistsError:
         return None
-    with os.fdopen(handle, "w") as file:
-        file.write(json.dumps([_host(), os.getpid(), _started(os.getpid())]))
+    except OSError as error:
+        raise NotWritten(
+            f"cannot write {path}: {error.strerror}; free space and run again, what was committed is safe"
+        ) from error
     return path
 
 
