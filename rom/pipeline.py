@@ -32,7 +32,7 @@ def certified_unsteady(problem: Problem, basis: Basis, theta: float = 1.0) -> Un
     bound = None
     if problem.stability is not None:
         bound = residual_bound(problem.A, problem.f, basis, problem.stability, problem.M)
-    return unsteady(problem.M, problem.A, problem.f, basis, problem.times, theta, bound=bound, box=problem.box)
+    return unsteady(problem.M, problem.A, problem.f, basis, problem.times, theta, problem.initial, bound=bound, box=problem.box)
 
 
 def reduced_basis(

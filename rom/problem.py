@@ -32,7 +32,7 @@ class Problem:
 
     solve : mu (p,) -> u (n,), or (n, n_t) at `times`; version : changes when its answers do
     space, mesh : where u lives (by default R^n with the Euclidean product)
-    A, f : affine operator and load of a(u, v; mu) = f(v; mu); M : mass matrix of an unsteady problem
+    A, f : affine operator and load of a(u, v; mu) = f(v; mu); M : mass matrix of an unsteady problem, initial : its u at times[0]
     stability : mu -> lower bound of the coercivity constant in the norm of `space`
     outputs : (u, mu) -> {"name [unit]": number}
     """
@@ -48,3 +48,4 @@ class Problem:
     times: np.ndarray | None = None
     outputs: Callable[[np.ndarray, np.ndarray], dict[str, float]] | None = None
     version: str = "1"
+    initial: np.ndarray | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Blade:
         y = 0.2969 * np.sqrt(s) - 0.126 * s - 0.3516 * s**2 + 0.2843 * s**3 - 0.1015 * s**4
         return 5 * self.thickness * y + 0.5 * s * self.trailing_edge
 
-    def camber(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def camber(self, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Points and unit normals (k, 2) of the arc over a chord of 1, s in [0, 1] along it."""
         half = np.radians(self.turning) / 2
         phi, radius = (2 * np.asarray(s) - 1) * half, 0.5 / np.sin(half)
@@ -217,8 +218,8 @@ def sweep(blade: Blade, part: Section, low: np.ndarray, high: np.ndarray, kind: 
 def _named(cells: dict, regions: dict, surfaces: dict[str, list[np.ndarray]]) -> tuple[dict, dict]:
     """Surface cells by type, numbered one region after the other."""
     for corners, kind in ((3, "triangle"), (4, "quad")):
-        groups = {name: [c for c in parts if c.shape[1] == corners] for name, parts in surfaces.items()}
-        groups = {name: np.concatenate(parts) for name, parts in groups.items() if parts}
+        found = {name: [c for c in parts if c.shape[1] == corners] for name, parts in surfaces.items()}
+        groups = {name: np.concatenate(parts) for name, parts in found.items() if parts}
         if groups:
             cells[kind] = np.concatenate(list(groups.values()))
             ends = np.cumsum([len(c) for c in groups.values()])
@@ -231,11 +232,11 @@ def _solid(cells: np.ndarray, numbers: np.ndarray, kind: str) -> np.ndarray:
     """Section cells (c, k) between successive layers; a prism with v0 < v1 < v2 splits into three tetrahedra, alike on both sides
     of every face, as each diagonal rises from the lower section node to the higher."""
     if kind != "tetra":
-        return np.concatenate([np.hstack([b[cells], t[cells]]) for b, t in zip(numbers[:-1], numbers[1:], strict=True)])
+        return np.concatenate([np.hstack([b[cells], t[cells]]) for b, t in pairwise(numbers)])
     v = np.sort(cells, axis=1)
     odd = np.linalg.det(np.eye(3)[np.argsort(np.argsort(cells, axis=1), axis=1)]) < 0
     tets = []
-    for b, t in zip(numbers[:-1], numbers[1:], strict=True):
+    for b, t in pairwise(numbers):
         for corners in (
             [b[v[:, 0]], b[v[:, 1]], b[v[:, 2]], t[v[:, 2]]],
             [b[v[:, 0]], t[v[:, 1]], b[v[:, 1]], t[v[:, 2]]],
@@ -257,7 +258,7 @@ def _edges(cells: np.ndarray) -> np.ndarray:
 def _walls(edges: np.ndarray, numbers: np.ndarray, split: bool) -> Iterator[np.ndarray]:
     """Outward faces over directed edges, layer by layer; as triangles with the diagonals of `_solid` where `split`."""
     i, j = edges.T
-    for b, t in zip(numbers[:-1], numbers[1:], strict=True):
+    for b, t in pairwise(numbers):
         quads = np.column_stack([b[i], b[j], t[j], t[i]])
         if not split:
             yield quads

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from rom.errors import BadInput
 from rom.mesh import Mesh
 
-CORNERS = {
+CORNERS: dict[str, list[tuple[int, ...]]] = {
     "line": [(0,), (1,)],
     "triangle": [(0, 0), (1, 0), (0, 1)],
     "quad": [(0, 0), (1, 0), (1, 1), (0, 1)],
@@ -25,10 +25,18 @@ CORNERS = {
     "wedge": [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 1)],
 }
 # nodes beyond the corners are means of corners: edges, then faces, then the cell
-RING = [(0, 1), (1, 2), (2, 3), (3, 0)]
-BRICK = [*RING, (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)]
-FACES = [(0, 4, 7, 3), (1, 2, 6, 5), (0, 1, 5, 4), (3, 7, 6, 2), (0, 3, 2, 1), (4, 5, 6, 7), tuple(range(8))]
-MEANS = {
+RING: list[tuple[int, ...]] = [(0, 1), (1, 2), (2, 3), (3, 0)]
+BRICK: list[tuple[int, ...]] = [*RING, (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)]
+FACES: list[tuple[int, ...]] = [
+    (0, 4, 7, 3),
+    (1, 2, 6, 5),
+    (0, 1, 5, 4),
+    (3, 7, 6, 2),
+    (0, 3, 2, 1),
+    (4, 5, 6, 7),
+    tuple(range(8)),
+]
+MEANS: dict[str, tuple[str, list[tuple[int, ...]]]] = {
     "line3": ("line", [(0, 1)]),
     "triangle6": ("triangle", [(0, 1), (1, 2), (2, 0)]),
     "quad8": ("quad", RING),
@@ -79,18 +87,29 @@ def shapes(kind: str, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache
 def quadrature(kind: str, intorder: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (q, d) and weights (q,) exact for polynomials of degree `intorder`."""
-    from skfem.quadrature import get_quadrature
-    from skfem.refdom import RefHex, RefLine, RefQuad, RefTet, RefTri
+    """Points (q, d) and weights (q,) > 0 exact for polynomials of degree `intorder`: Gauss-Jacobi in collapsed coordinates.
 
-    shape = SHAPE[kind]
-    if shape == "wedge":
-        (tx, tw), (lx, lw) = quadrature("triangle", intorder), quadrature("line", intorder)
-        x = np.hstack([np.repeat(tx, len(lw), axis=0), np.tile(lx, (len(tw), 1))])
-        return x, np.repeat(tw, len(lw)) * np.tile(lw, len(tw))
-    domain = {"line": RefLine, "triangle": RefTri, "quad": RefQuad, "tetra": RefTet, "hexahedron": RefHex}[shape]
-    x, w = get_quadrature(domain, max(intorder, 1))
-    return np.ascontiguousarray(x.T), w
+    Positive weights keep weighted mass matrices semi-definite, on which the coercivity bounds rest. Reference: Stroud (1971).
+    """
+    shape, m = SHAPE[kind], intorder // 2 + 1
+    gauss = [_jacobi(m, 0), _jacobi(m, 1), _jacobi(m, 2)]
+    collapse = {"triangle": (1, 0), "tetra": (2, 1, 0), "wedge": (1, 0, 0)}.get(shape, (0,) * DIMENSION[kind])
+    axes = np.meshgrid(*[gauss[a][0] for a in collapse], indexing="ij")
+    weights = np.meshgrid(*[gauss[a][1] for a in collapse], indexing="ij")
+    x, w = np.stack([axis.ravel() for axis in axes], axis=1), np.prod([weight.ravel() for weight in weights], axis=0)
+    if shape in ("triangle", "wedge", "tetra"):
+        x[:, 1] *= 1 - x[:, 0]
+    if shape == "tetra":
+        x[:, 2] *= 1 - x[:, 0] - x[:, 1]
+    return x, w
+
+
+def _jacobi(m: int, a: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss points and weights of int_0^1 (1 - x)^a g(x) dx."""
+    from scipy.special import roots_jacobi
+
+    x, w = roots_jacobi(m, a, 0)
+    return 0.5 * (x + 1), w / 2 ** (a + 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.space import Field, Space
-from solvers.elements import load, mass, stiffness
+from solvers.elements import DIMENSION, factor, load, mass, patches, stiffness
 from solvers.linear import solver
 
 Coefficient = float | str
@@ -77,14 +77,13 @@ class Flows:
     A: Affine
     f: Affine
     first: int
-    start: int
 
     def __call__(self, u: np.ndarray, mu: np.ndarray) -> dict[str, float]:
         a, b = self.A.theta(mu), self.f.theta(mu)
         answer = {"highest temperature [K]": float(u.max()), "lowest temperature [K]": float(u.min())}
         for i, name in enumerate(self.films):
             loss = a[self.first + i] * (self.A.terms[self.first + i] @ u)
-            answer[f"heat through {name} [W]"] = float(np.sum(b[self.start + i] * self.f.terms[self.start + i] - loss))
+            answer[f"heat through {name} [W]"] = float(np.sum(b[i] * self.f.terms[i] - loss))
         return answer
 
 
@@ -104,7 +103,7 @@ def heat(
     """A(mu) T = f(mu), and M dT/dt + A(mu) T = f(mu) where `times` [s] are given; T [K] at the nodes of `mesh`.
 
     conductivity [W/m/K], source [W/m3], capacity rho c [J/m3/K] : one value, or one per region, which must cover the body
-    films, fluxes [W/m2] : surface region -> Film, heat into the body
+    films : surface region -> Film; fluxes : surface region -> heat into the body [W/m2]; initial : uniform T at times[0] [K]
     A coefficient is a number or the name of a parameter of `box`; the product of the space is A(mu_ref), at the middle of the box
     unless given; the coercivity bound min_q theta_q(mu) / theta_q(mu_ref) is exact in that norm.
     Raises BadInput for names that neither mesh nor box has, and bodies without a film. Reference: Patera & Rozza (2007).
@@ -112,10 +111,13 @@ def heat(
     _covering(mesh, conductivity)
     if not films:
         raise BadInput("a body without a film has no stationary temperature; give at least one film")
+    for name in (*films, *(fluxes or {})):
+        _surface(mesh, name, films[name].weight if name in films else None)
     middle = box.from_unit(np.full(box.p, 0.5)) if mu_ref is None else box.check(np.asarray(mu_ref, dtype=float))
     regions = _regions(conductivity)
     A_terms = [stiffness(mesh, name) for name in regions] + [mass(mesh, s, film.weight) for s, film in films.items()]
-    A = Affine(_monomials(box, [(k,) for k in regions.values()] + [(film.h,) for film in films.values()]), A_terms)
+    A_coefficients: list[tuple[Coefficient, ...]] = [(k,) for k in [*regions.values(), *(film.h for film in films.values())]]
+    A = Affine(_monomials(box, A_coefficients), A_terms)
     f_terms = [load(mesh, s, _times(film.weight, film.profile)) for s, film in films.items()]
     f_coefficients: list[tuple[Coefficient, ...]] = [(film.h, film.T) for film in films.values()]
     for part in (_regions(source), fluxes or {}):
@@ -126,13 +128,14 @@ def heat(
         raise BadInput("conductivities and film coefficients must be positive over the whole box")
     space = Space(A(middle), np.arange(len(mesh.points)), fields=(Field("temperature", "K", np.arange(len(mesh.points))),))
     M = None if capacity is None else _mass(mesh, capacity)
-    solve: Any = Stationary(A, f)
-    if times is not None:
-        if M is None:
-            raise BadInput("times are given but no capacity; give rho c [J/m3/K]")
-        solve = Transient(M, A, f, np.asarray(times, dtype=float), np.full(len(mesh.points), float(initial)), theta)
-    flows = Flows(tuple(films), A, f, len(regions), 0)
-    return Problem(solve, box, space, mesh, A, f, M, MinTheta(A.theta, middle, 1.0), times, flows if times is None else None)
+    stability = MinTheta(A.theta, middle, 1.0)
+    if times is None:
+        return Problem(Stationary(A, f), box, space, mesh, A, f, M, stability, outputs=Flows(tuple(films), A, f, len(regions)))
+    if M is None:
+        raise BadInput("times are given but no capacity; give rho c [J/m3/K]")
+    times, start = np.asarray(times, dtype=float), np.full(len(mesh.points), float(initial))
+    solve = Transient(M, A, f, times, start, theta)
+    return Problem(solve, box, space, mesh, A, f, M, stability, times, initial=start)
 
 
 def _regions(value: Any) -> dict[str | None, Coefficient]:
@@ -145,6 +148,14 @@ def _mass(mesh: Mesh, capacity: Any) -> Any:
     if any(isinstance(c, str) for c in _regions(capacity).values()):
         raise BadInput("a capacity that is a parameter is not supported; divide the equation by it")
     return sum(float(c) * mass(mesh, name) for name, c in _regions(capacity).items())
+
+
+def _surface(mesh: Mesh, name: str, weight: Profile | None) -> None:
+    """BadInput unless a region is a surface and the weight of its film nowhere negative, for then A would not be coercive."""
+    if any(DIMENSION.get(kind) != mesh.points.shape[1] - 1 for kind in mesh.region(name)):
+        raise BadInput(f"region {name!r} is not a surface of the body; films and fluxes act on cells of one dimension less")
+    if weight is not None and any((factor(weight, p.x) < 0).any() for p in patches(mesh, name)):
+        raise BadInput(f"the weight of the film on {name!r} is negative somewhere; heat would flow uphill: give one >= 0")
 
 
 def _covering(mesh: Mesh, value: Any) -> None:

@@ -73,8 +73,9 @@ def _conjugate(A: sp.csr_array, levels: Any, b: np.ndarray, tol: float, cycles: 
             return x
         x = x + levels.solve(r, tol=max(1e-7, 0.5 * target / left), maxiter=400, accel="cg")
         r = b - A @ x
-        # a product with A cannot be told from zero below its own round-off
-        target, before = max(tol * size, EPS * float(np.linalg.norm(abs(A) @ abs(x)))), left
+        # a residual below the round-off of its own product says nothing; one of which round-off is a millionth says: singular
+        floor = min(EPS * float(np.linalg.norm(abs(A) @ abs(x))), 1e-6 * size)
+        target, before = max(tol * size, floor), left
         left = float(np.linalg.norm(r))
         if left > 0.1 * before:
             break

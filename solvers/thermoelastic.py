@@ -31,7 +31,9 @@ class Material:
 
     def __post_init__(self) -> None:
         if not (self.E > 0 and -1 < self.nu < 0.5 and self.rho >= 0 and self.plane in ("strain", "stress")):
-            raise BadInput(f"E = {self.E:g} > 0, -1 < nu = {self.nu:g} < 0.5, rho = {self.rho:g} >= 0, plane 'strain' or 'stress'")
+            raise BadInput(
+                f"E = {self.E:g} > 0, -1 < nu = {self.nu:g} < 0.5, rho = {self.rho:g} >= 0, plane 'strain' or 'stress'"
+            )
 
     def moduli(self, d: int) -> tuple[float, float, float]:
         """lambda, mu, beta [Pa, Pa, Pa/K] of a body in d dimensions."""
@@ -223,7 +225,8 @@ def thermoelastic(
     modes = rigid_modes(mesh.points) * keep[:, None]
     stiff = solver(K, modes)
     least = _least(heat_A, thermal.stability, box)
-    delta = np.sqrt(least) / max(coupling_bound(mesh, material, thermal), np.finfo(float).tiny)
+    gamma = coupling_bound(mesh, material, thermal)
+    delta = np.sqrt(least) / gamma if gamma > 0 else 1.0
     spin = _spin(box, speed)
     rest = Monomials(np.array([1.0]), np.zeros((1, box.p)))
     loads = Affine(_joined(spin, rest), [c, -T_ref * (B @ np.ones(n))])
