@@ -14,7 +14,7 @@ import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,8 @@ def problem(size: int = 12_000, cells: str = "tetra") -> Problem:
     height = mesh.points[:, 2] - shape.hub_radius
     blade, tip = np.flatnonzero(height > 1e-9), np.flatnonzero(height > shape.span * (1 - 1e-9))
     thermal = heat(mesh, BOX, "k", films)
-    return thermoelastic(thermal, ALLOY, "fixed", speed="omega", T_ref=T_REF, outputs=Outputs(mesh, blade, tip))
+    both = thermoelastic(thermal, ALLOY, "fixed", speed="omega", T_ref=T_REF, outputs=Outputs(mesh, blade, tip))
+    return replace(both, version="cooled blade 1")
 
 
 def main(
@@ -106,7 +107,7 @@ def main(
     with _folder(out, comm) as folder:
         campaign = collect(
             blade.solve, sobol(blade.box, train), folder / "snapshots", comm, blade.box, blade.space, blade.mesh,
-            version="cooled blade 1",
+            version=blade.version,
         )  # fmt: skip
         if campaign.failed:
             raise SolveFailed(f"{len(campaign.failed)} of {train} solves failed, the first: {campaign.failed[0]}")
