@@ -1,7 +1,7 @@
 """A cooled turbine blade: a section with holes, meshed in the plane and swept along the span with twist and taper.
 
-Section: half thickness y_t(s) = 5 tau (0.2969 s^1/2 - 0.126 s - 0.3516 s^2 + 0.2843 s^3 - 0.1015 s^4) + s e / 2 laid off normal to a
-circular-arc camber line of turning theta: the four-digit thickness of Jacobs, Ward & Pinkerton (1933) with a blunt trailing edge e.
+Section: the NACA 65-series half thickness y_65(s) tau / 0.1 + s e / 2 laid off normal to a circular-arc camber line of turning theta,
+with a blunt trailing edge e: the form of blades tested in cascade by Herrig, Emery & Erwin (1957).
 """
 
 from __future__ import annotations
@@ -13,10 +13,19 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from rom.errors import BadInput, MissingExtra, NotConverged
 from rom.mesh import Mesh
 from solvers.elements import DIMENSION, nodes, shapes
+
+# ordinates of the 65-010 basic thickness form [% chord]
+STATIONS = [0, 0.5, 0.75, 1.25, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100]
+ORDINATES = [
+    0, 0.772, 0.932, 1.169, 1.574, 2.177, 2.647, 3.040, 3.666, 4.143, 4.503, 4.760, 4.924,
+    4.996, 4.963, 4.812, 4.530, 4.146, 3.682, 3.156, 2.584, 1.987, 1.385, 0.810, 0.306, 0,
+]  # fmt: skip
+NACA65 = PchipInterpolator(np.sqrt(np.array(STATIONS) / 100), np.array(ORDINATES) / 100)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +61,8 @@ class Blade:
                 raise BadInput(f"channel {i} meets another; move it along the chord or make it thinner")
 
     def half_thickness(self, s: np.ndarray) -> np.ndarray:
-        """y_t(s) over the chord."""
-        y = 0.2969 * np.sqrt(s) - 0.126 * s - 0.3516 * s**2 + 0.2843 * s**3 - 0.1015 * s**4
-        return 5 * self.thickness * y + 0.5 * s * self.trailing_edge
+        """y_t(s) over the chord; the table is interpolated in sqrt(s), in which a round nose is smooth."""
+        return self.thickness / 0.1 * NACA65(np.sqrt(s)) + 0.5 * s * self.trailing_edge
 
     def camber(self, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Points and unit normals (k, 2) of the arc over a chord of 1, s in [0, 1] along it."""
