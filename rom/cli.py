@@ -17,8 +17,9 @@ import typer
 
 from rom import __version__
 from rom.errors import BadInput
-from rom.launch import Json, Verbose, guarded, plain, rank, run, show, world
+from rom.launch import Json, Verbose, guarded, rank, run, show, world
 from rom.parameters import Box
+from rom.scenes import answered, headings, scene, states_of
 
 __all__ = ["app", "run", "world"]
 
@@ -171,11 +172,11 @@ def predict(
     outputs = None if case is None else problem(case, how.get("settings", ())).outputs
     mus = parameters([*(mu or ()), *([",".join(values)] if values else [])], csv, box)
     answers = [machine.predict(row) for row in mus]
-    rows = [_answer(machine, row, answer, box, outputs) for row, answer in zip(mus, answers, strict=True)]
+    rows = [answered(machine, row, answer, box, outputs) for row, answer in zip(mus, answers, strict=True)]
     if out is not None:
         states = np.column_stack([machine.basis.lift(answer.coefficients) for answer in answers])
         counts = [1 if np.ndim(answer.coefficients) == 1 else answer.coefficients.shape[1] for answer in answers]
-        given = dict(zip(_headings(box, mus.shape[1]), np.repeat(mus, counts, axis=0).T, strict=True))
+        given = dict(zip(headings(box, mus.shape[1]), np.repeat(mus, counts, axis=0).T, strict=True))
         if answers[0].t is not None:
             given["t [s]"] = np.concatenate([np.asarray(answer.t, dtype=float) for answer in answers])
         write_columns(out, machine.basis.space, states, given, mesh)
@@ -265,7 +266,7 @@ def view(
 
     if rank():
         return
-    mesh, fields, cell_fields, title = _scene(path, mu, step, case)
+    mesh, fields, cell_fields, title = scene(path, mu, step, case)
     if field:
         unknown = [name for name in field if name not in {**fields, **cell_fields}]
         if unknown:
@@ -291,9 +292,9 @@ def export(
 
     if rank():
         return
-    columns = _columns(path, case)
-    if columns is not None:
-        space, states, given, mesh = columns
+    found = states_of(path, case)
+    if found is not None:
+        space, states, given, mesh = found
         write_columns(out, space, states, given, mesh)
     elif out.suffix in (".npz", ".csv"):
         write_points(out, *read_file(path))
@@ -341,81 +342,8 @@ def _model(made: Any, basis: Any, snapshots: Any, box: Box | None, regress: bool
     return whole, "Gaussian-process regression"
 
 
-def _answer(machine: Any, mu: np.ndarray, answer: Any, box: Box | None, outputs: Any) -> dict[str, Any]:
-    from rom.export.grid import label
-    from rom.export.states import named
-
-    basis = machine.basis
-    u = basis.lift(answer.coefficients)
-    row: dict[str, Any] = {
-        "mu": dict(zip(box.names if box is not None else [f"mu{k}" for k in range(len(mu))], mu.tolist(), strict=True))
-    }
-    for part, values in named(basis.space, u):
-        row |= {
-            f"min {label(part.name, part.unit)}": np.min(np.real(values)),
-            f"max {label(part.name, part.unit)}": np.max(np.real(values)),
-        }
-    row["norm"] = np.max(basis.space.norm(u))
-    if answer.bound is not None:
-        row["bound of the error in the norm"] = float(np.max(answer.bound))
-    if answer.std is not None:
-        row["largest standard deviation"] = float(np.max(basis.spread(answer.std)))
-    row |= outputs(u, mu) if outputs is not None else {}
-    return plain(row)
-
-
 def _units(box: Box | None) -> dict[str, str]:
     return {} if box is None else dict(zip(box.names, box.units, strict=True))
-
-
-def _headings(box: Box | None, p: int) -> list[str]:
-    return [f"mu{k}" for k in range(p)] if box is None else [f"{n} [{u}]" for n, u in zip(box.names, box.units, strict=True)]
-
-
-def _columns(path: Path, case: str | None) -> tuple[Any, np.ndarray, dict[str, np.ndarray], Any] | None:
-    """(space, states, what they answer, mesh) of a store or a model; None for another file."""
-    from rom.case import functions
-    from rom.collect.store import found, read
-    from rom.shipped import shipped
-
-    if path.is_dir():
-        held, snapshots = found(path), read(path)
-        given = dict(zip(_headings(held.box, snapshots.mu.shape[1]), snapshots.mu.T, strict=True))
-        if snapshots.t is not None:
-            given["t [s]"] = snapshots.t
-        return snapshots.space, np.asarray(snapshots.u[:]), given, held.mesh
-    if not path.is_file():
-        raise BadInput(f"no file or folder {path}")
-    with open(path, "rb") as raw:
-        if path.suffix == ".vtkhdf" or raw.read(12) != b"rom archive\n":
-            return None
-    machine, mesh, _ = shipped(path, functions(case))
-    return machine.basis.space, machine.basis.modes, {"mode": np.arange(1.0, machine.basis.r + 1)}, mesh
-
-
-def _scene(path: Path, mu: list[str] | None, step: int, case: str | None) -> tuple[Any, dict, dict, str]:
-    from rom.case import functions, parameters
-    from rom.export.files import read_file
-    from rom.export.states import on_mesh
-    from rom.shipped import shipped
-
-    columns = _columns(path, case)
-    if columns is None:
-        mesh, fields, cell_fields = read_file(path)
-        axis = mesh.points.shape[1] - 1
-        return mesh, fields or ({} if cell_fields else {"xyz"[axis]: (mesh.points[:, axis], mesh.unit)}), cell_fields, path.name
-    space, states, given, held = columns
-    if held is None:
-        raise BadInput(f"{path} has no mesh to show fields on; export it to .npz or .csv, or give the problem a mesh")
-    if mu:
-        machine = shipped(path, functions(case))[0]
-        row = parameters(mu, None, getattr(machine, "box", None))[0]
-        u = machine.basis.lift(machine.predict(row).coefficients)
-        states, given = u.reshape(len(u), -1), dict(zip(_headings(machine.box, len(row)), np.atleast_2d(row).T, strict=True))
-    if step >= states.shape[1]:
-        raise BadInput(f"no step {step}; there are {states.shape[1]}: 0 .. {states.shape[1] - 1}")
-    title = ", ".join(f"{name.split(' [')[0]} = {values[min(step, len(values) - 1)]:.4g}" for name, values in given.items())
-    return held, *on_mesh(space, held, states[:, step]), title if len(title) < 60 else path.name
 
 
 def _stem(case: str) -> str:

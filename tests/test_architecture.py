@@ -24,7 +24,7 @@ NOUNS = {
     "states",
 }
 # root files that compose verbs, beside the command line
-COMPOSITIONS = {"cli", "launch", "case", "shipped", "pipeline"}
+COMPOSITIONS = {"cli", "launch", "case", "shipped", "scenes", "pipeline"}
 # heavy library -> the only places in rom/ that may import it, inside functions
 HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},
