@@ -60,5 +60,10 @@ class Affine:
     def project(self, basis: Basis, test: Basis | None = None) -> Affine:
         """W^H A_q V, or W^H f_q: the same sum, reduced."""
         W = (basis if test is None else test).modes
+        for q, term in enumerate(self.terms):
+            if any(k != basis.space.n for k in term.shape):
+                raise BadInput(
+                    f"term {q} has shape {term.shape}, the basis {basis.space.n} rows; give shares in the space of the basis"
+                )
         columns = [term @ basis.modes if np.ndim(term) == 2 or hasattr(term, "tocsr") else term for term in self.terms]
         return Affine(self.theta, np.stack([basis.space.pair(W, column) for column in columns]))

@@ -46,7 +46,8 @@ class Snapshots:
 
     def check_finite(self, block: np.ndarray, first_row: int) -> None:
         """BadInput names the snapshot and dof of the first NaN or Inf of rows starting at `first_row`."""
-        if not np.isfinite(np.vdot(block, block).real) and not np.isfinite(block).all():
+        flat = block.ravel(order="K")
+        if not np.isfinite(np.vdot(flat, flat).real) and not np.isfinite(block).all():
             i, j = np.argwhere(~np.isfinite(block))[0]
             dof = int(self.space.numbers[first_row + i])
             raise BadInput(

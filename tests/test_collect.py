@@ -17,9 +17,10 @@ import pytest
 
 from rom.collect import lease as leases
 from rom.collect.campaign import collect
-from rom.collect.journal import Manifest, journals, lines, refresh
+from rom.collect.journal import Manifest, append, journals, lines, refresh
 from rom.collect.repair import rebuild, verify
 from rom.collect.store import found, read
+from rom.compress.pod import pod
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, OutsideBox
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -562,6 +563,14 @@ def test_blocks_from_disk_are_blocks_of_the_array(key, tmp_path):
     np.testing.assert_array_equal(lazy[key], wanted)
 
 
+def test_a_basis_from_disk_is_the_basis_from_memory(tmp_path):
+    collect(trajectory, MUS, tmp_path, times=TIMES)
+    for method in ("gram", "full"):
+        (disk, s), (memory, t) = (pod(read(tmp_path, memory_budget=budget), rank=4, method=method) for budget in ("1kB", None))
+        np.testing.assert_allclose(s[:4], t[:4], rtol=1e-12)
+        np.testing.assert_allclose(np.abs(memory.modes.T @ disk.modes), np.eye(4), atol=1e-9)
+
+
 @pytest.mark.parametrize(("budget", "lazy"), [(3840, False), (3839, True), ("3.75KiB", False), ("3.8kB", True), ("1 GiB", False)])
 def test_the_memory_budget_is_kept(budget, lazy, tmp_path):
     collect(solution, MUS, tmp_path)
@@ -683,6 +692,53 @@ def test_a_newer_store_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(ForeignFile, match=r"format 2, this package reads up to 1; upgrade"):
         read(tmp_path)
+
+
+RECORDS = {
+    "outside the store": {
+        "state": "done",
+        "key": "a",
+        "files": [{"name": "../../secret.h5", "bytes": 1, "rows": "all"}],
+        "size": 3,
+        "columns": 1,
+    },
+    "rows outside": {
+        "state": "done",
+        "key": "a",
+        "files": [{"name": "a.h5", "bytes": 1, "rows": "/etc/passwd"}],
+        "size": 3,
+        "columns": 1,
+    },
+    "no files": {"state": "done", "key": "a", "files": [], "size": 3, "columns": 1},
+    "no size": {
+        "state": "done",
+        "key": "a",
+        "files": [{"name": "a.h5", "bytes": 1, "sha256": "0", "rows": "all"}],
+        "mu": [1.0],
+        "size": 0,
+        "columns": 1,
+    },
+    "nothing": {},
+    "a list": [1],
+    "a plan without tasks": {"state": "plan", "time": 0.0},
+    "a failure of nothing": {"state": "failed"},
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_records_that_no_campaign_writes_are_refused(name, tmp_path):
+    collect(solution, MUS, tmp_path)
+    append(tmp_path / "journal" / "x.jsonl", RECORDS[name])
+    with pytest.raises(ForeignFile, match=r"x\.jsonl: the line before byte \d+ is no record"):
+        read(tmp_path)
+
+
+def test_a_campaign_is_quiet_unless_somebody_watches(tmp_path, capfd):
+    collect(solution, MUS, tmp_path / "a")
+    assert capfd.readouterr() == ("", "")
+    collect(solution, MUS, tmp_path / "b", progress=True)
+    out, err = capfd.readouterr()
+    assert out == "" and "8/8" in err
 
 
 def lie(path, host, pid, start="0"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rom.collect.files import sync
-from rom.errors import DamagedFile, NotWritten
+from rom.errors import DamagedFile, ForeignFile, NotWritten
 
 log = logging.getLogger("rom")
 Record = dict[str, Any]
@@ -110,17 +110,30 @@ def refresh(manifest: Manifest) -> Manifest:
                 raise DamagedFile(
                     f"{path}: the line before byte {end} is damaged; call rom.collect.repair.rebuild({str(manifest.path)!r})"
                 )
-            _enter(manifest, record, f"{path.name}:{end}")
+            try:
+                _enter(manifest, record, f"{path.name}:{end}")
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise ForeignFile(
+                    f"{path}: the line before byte {end} is no record of this package ({error!r}); remove the file"
+                ) from error
             manifest.seen[path.name] = end
     return manifest
 
 
 def _enter(manifest: Manifest, record: Record, place: str) -> None:
     if record["state"] == "plan":
-        manifest.plans[place] = record
+        manifest.plans[place] = {"time": float(record["time"]), "keys": list(record["keys"]), "mus": list(record["mus"])}
     elif record["state"] == "failed":
-        manifest.failed.setdefault(record["key"], []).append(record)
+        manifest.failed.setdefault(record["key"], []).append({"reason": str(record["reason"]), **record})
     else:
+        names = [name for f in record["files"] for name in (f["name"], f["rows"], f["sha256"])]
+        if (
+            not names
+            or not record["mu"]
+            or any(name != Path(name).name for name in names)
+            or not record["size"] > 0 < record["columns"]
+        ):
+            raise ValueError(f"files {names}")
         absent = [f["name"] for f in record["files"] if not _there(manifest.path / "samples" / f["name"], f["bytes"])]
         if absent:
             manifest.lost.setdefault(record["key"], []).extend(absent)
