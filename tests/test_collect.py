@@ -694,35 +694,27 @@ def test_a_newer_store_is_refused_by_name(tmp_path, monkeypatch):
         read(tmp_path)
 
 
+FILE = {"name": "a.h5", "bytes": 1, "sha256": "0", "rows": "all"}
+RECORD = {"state": "done", "key": "a", "mu": [1.0], "files": [FILE], "size": 3, "columns": 1}
 RECORDS = {
-    "outside the store": {
-        "state": "done",
-        "key": "a",
-        "files": [{"name": "../../secret.h5", "bytes": 1, "rows": "all"}],
-        "size": 3,
-        "columns": 1,
-    },
-    "rows outside": {
-        "state": "done",
-        "key": "a",
-        "files": [{"name": "a.h5", "bytes": 1, "rows": "/etc/passwd"}],
-        "size": 3,
-        "columns": 1,
-    },
-    "no files": {"state": "done", "key": "a", "files": [], "size": 3, "columns": 1},
-    "no size": {
-        "state": "done",
-        "key": "a",
-        "files": [{"name": "a.h5", "bytes": 1, "sha256": "0", "rows": "all"}],
-        "mu": [1.0],
-        "size": 0,
-        "columns": 1,
-    },
+    "outside the store": {**RECORD, "files": [{**FILE, "name": "../../secret.h5"}]},
+    "rows outside": {**RECORD, "files": [{**FILE, "rows": "/etc/passwd"}]},
+    "no digest": {**RECORD, "files": [{"name": "a.h5", "bytes": 1, "rows": "all"}]},
+    "no files": {**RECORD, "files": []},
+    "no size": {**RECORD, "size": 0},
+    "no parameters": {**RECORD, "mu": []},
     "nothing": {},
     "a list": [1],
     "a plan without tasks": {"state": "plan", "time": 0.0},
     "a failure of nothing": {"state": "failed"},
 }
+
+
+def test_a_record_of_a_file_that_is_not_there_is_lost_not_foreign(tmp_path):
+    collect(solution, MUS, tmp_path)
+    append(tmp_path / "journal" / "x.jsonl", RECORD)
+    with pytest.raises(DamagedFile, match=r"a\.h5 is missing or cut short; collect again"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("name", RECORDS)
