@@ -96,7 +96,7 @@ def main(blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fr
         batch = min(batch, time.perf_counter() - begin)
     numbers = table.summary()
     return {
-        "dofs": thermal.space.size,
+        "dofs": model.basis.space.size,
         "r": model.basis.r,
         "solves": len(history),
         "norm": float(table.norm.max()),

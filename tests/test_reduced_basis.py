@@ -162,7 +162,11 @@ def transient(block, theta=1.0, steps=20):
     free = np.flatnonzero(block.A(np.ones(4)).diagonal())
     lumped = np.zeros(block.space.n)
     lumped[free] = 1.0 / len(free)
-    M, fixed, times = sp.csr_array(sp.diags_array(lumped)), sp.diags_array(np.where(lumped > 0, 0.0, 1.0)), np.linspace(0, 0.3, steps + 1)
+    M, fixed, times = (
+        sp.csr_array(sp.diags_array(lumped)),
+        sp.diags_array(np.where(lumped > 0, 0.0, 1.0)),
+        np.linspace(0, 0.3, steps + 1),
+    )
 
     def solve(mu):
         u, dt = np.zeros((block.space.n, len(times))), times[1] - times[0]
@@ -202,7 +206,7 @@ def test_refusals_say_what_to_do(block, training):
     model = certified(block, basis)
     with pytest.raises(OutsideBox, match=r"k10 = 2 .*outside \[0.1, 1\]"):
         model.predict(np.array([0.5, 2.0, 0.5, 0.5]))
-    with pytest.raises(BadInput, match="as many|must agree"):
+    with pytest.raises(BadInput, match="must agree"):
         galerkin(block.A, block.f, basis, test=basis.truncated(2))
     with pytest.raises(Singular, match="fewer modes"):
         singular = Affine(block.A.theta, [0 * term for term in block.A.terms])

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 from scipy.linalg.blas import dsyrk
 
 from hpc.bench._rows import seconds, show
@@ -30,7 +29,7 @@ def data(n: int, m: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def anonymous_peak(work) -> tuple[float, float]:
     """(seconds, peak anonymous memory above the start [MiB]); pages of mapped files are not counted."""
-    process, peak, done = psutil.Process(), [0], threading.Event()
+    peak, done = [0], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.01):

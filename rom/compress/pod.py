@@ -205,7 +205,7 @@ def _gram(data: _Data) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(G).all():
         raise BadInput("the Gram matrix overflows; rescale the snapshots, or give their fields sensible units")
     eigenvalues, W = la.eigh(G)
-    s, W = np.sqrt(np.maximum(eigenvalues[::-1], 0.0)), _signed(W[:, ::-1])
+    s, W = np.sqrt(np.maximum(eigenvalues[::-1], 0.0)), W[:, ::-1] * _signs(W[:, ::-1])
     if s[0] == 0.0:
         raise BadInput("every snapshot is zero in this inner product; there is nothing to compress")
     return s, W
@@ -218,8 +218,8 @@ def _full(data: _Data, rng: int | np.random.Generator) -> tuple[np.ndarray, np.n
     P = Qh[:k].conj().T / sigma[:k]
     G = data.gram(P)
     C = la.cholesky(G)
-    W, s, _ = la.svd(C * sigma[:k] @ Qh[:k])
-    return P, C, s, _signed(W)
+    W, s, Zh = la.svd(C * sigma[:k] @ Qh[:k], full_matrices=False)
+    return P, C, s, W * _signs(Zh.conj().T)
 
 
 def _random(data: _Data, tol: float | None, rank: int | None, rng: int | np.random.Generator) -> tuple[Basis, np.ndarray]:
@@ -232,11 +232,11 @@ def _random(data: _Data, tol: float | None, rank: int | None, rng: int | np.rand
     for _ in range(2):
         Y = data.times(data.pair(space.apply(_orthonormal(space, Y))).conj().T)
     Q = _orthonormal(space, Y)
-    W, s, _ = la.svd(data.pair(space.apply(Q)), full_matrices=False)
+    W, s, Zh = la.svd(data.pair(space.apply(Q)), full_matrices=False)
     energy = float(space.sum(np.array([_energy(data)]))[0])
     r, reason = _choose(s, tol, rank, 2 * EPS * np.sqrt(m) * s[0], energy)
     error = float(np.sqrt(max(energy - np.sum(s[:r] ** 2), EPS * energy) / energy))
-    modes = _orthonormal(space, Q @ _signed(W)[:, :r])
+    modes = _orthonormal(space, Q @ (W * _signs(Zh.conj().T))[:, :r])
     return Basis(space, modes, data.offset(), s, rank, tol, f"random: {reason}", error), s
 
 
@@ -326,12 +326,12 @@ def _allreduced(space: Space, local: np.ndarray) -> np.ndarray:
     return np.triu(G) + np.triu(G, 1).conj().T
 
 
-def _signed(W: np.ndarray) -> np.ndarray:
-    """Columns turned so that their largest entry is positive: the same basis from any partition."""
-    if W.size == 0:
-        return W
-    top = W[np.argmax(np.abs(W), axis=0), np.arange(W.shape[1])]
-    return W * (np.abs(top) / np.where(top == 0, 1.0, top)).conj()
+def _signs(Z: np.ndarray) -> np.ndarray:
+    """Factors that turn right singular vectors so that their largest entry is positive: the same basis from any partition."""
+    if Z.size == 0:
+        return np.ones(Z.shape[1])
+    top = Z[np.argmax(np.abs(Z), axis=0), np.arange(Z.shape[1])]
+    return (np.abs(top) / np.where(top == 0, 1.0, top)).conj()
 
 
 def _hash(numbers: np.ndarray, seed: np.uint64) -> np.ndarray:
