@@ -20,8 +20,14 @@ test: .venv/ready
 test-all: .venv/ready
 	$(RUN)python -m pytest -m 'slow or not slow'
 
-bench: .venv/ready
-	$(RUN)python -m hpc.bench
+.bench/ready: .venv/ready hpc/bench/requirements.txt
+	$(PYTHON) -m venv .bench
+	$(RUN)python -c "import site; print(site.getsitepackages()[0])" > "$$(.bench/bin/python -c 'import site; print(site.getsitepackages()[0])')/ours.pth"
+	.bench/bin/pip install -q --disable-pip-version-check -c constraints.txt -r hpc/bench/requirements.txt
+	@touch $@
+
+bench: .bench/ready
+	.bench/bin/python -m hpc.bench $(BENCH)
 
 lint: .venv/ready
 	$(RUN)ruff format --check .
@@ -29,4 +35,4 @@ lint: .venv/ready
 	$(RUN)mypy
 
 clean:
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv .bench demo build *.egg-info
