@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,20 @@ class Monomials:
         object.__setattr__(self, "coefficients", c)
         object.__setattr__(self, "powers", p)
 
+    @cached_property
+    def _factors(self) -> list[tuple[int, Any, Any]]:
+        """(parameter, terms it enters, its exponents there)."""
+        used = [(j, np.flatnonzero(column)) for j, column in enumerate(self.powers.T)]
+        return [(j, terms, self.powers[terms, j]) for j, terms in used if terms.size]
+
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = np.asarray(mu, dtype=float)
         if mu.shape[-1] != self.powers.shape[1]:
             raise BadInput(f"mu has {mu.shape[-1]} parameters, the coefficient functions {self.powers.shape[1]}")
-        theta = np.broadcast_to(self.coefficients, (*mu.shape[:-1], self.coefficients.size)).copy()
-        for j in range(mu.shape[-1]):
-            used = np.flatnonzero(self.powers[:, j])
-            theta[..., used] *= mu[..., j, None] ** self.powers[used, j]
+        theta = np.empty((*mu.shape[:-1], self.coefficients.size))
+        theta[...] = self.coefficients
+        for j, terms, exponents in self._factors:
+            theta[..., terms] *= mu[..., j, None] ** exponents
         return theta
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ class ResidualBound:
     stability: Callable[[np.ndarray], np.ndarray]
     shift: bool = False
 
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        return np.linalg.norm(self.T, axis=0)
+
     def residual(self, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0) -> np.ndarray:
         """|r|_{X'} for mu (m, p), coefficients a (m, r), rates (m, r) of an unsteady problem and a factor of the load: (m,)."""
         extended = np.concatenate([np.ones((len(a), 1)), a], axis=1) if self.shift else a
@@ -42,7 +47,7 @@ class ResidualBound:
         if rate is not None:
             parts.append(-rate)
         y = np.concatenate(parts, axis=1)
-        return np.linalg.norm(y @ self.T.T, axis=1) + 4 * EPS * (np.abs(y) @ np.linalg.norm(self.T, axis=0))
+        return np.linalg.norm(y @ self.T.T, axis=1) + 4 * EPS * (np.abs(y) @ self._sizes)
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,) for mu (m, p) and coefficients a (m, r)."""

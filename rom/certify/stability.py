@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,12 @@ class MinTheta:
     mu_ref: np.ndarray
     constant: float = 1.0
 
+    @cached_property
+    def _reference(self) -> np.ndarray:
+        return self.theta(np.asarray(self.mu_ref, dtype=float))
+
     def __call__(self, mu: np.ndarray) -> np.ndarray:
-        reference, theta = self.theta(np.asarray(self.mu_ref, dtype=float)), self.theta(np.asarray(mu, dtype=float))
+        reference, theta = self._reference, self.theta(np.asarray(mu, dtype=float))
         if (reference <= 0).any() or (theta <= 0).any():
             raise BadInput("min-theta needs positive coefficient functions; use scm(A, space, train) instead")
         return self.constant * np.min(theta / reference, axis=-1)
