@@ -26,6 +26,23 @@ class Elementwise(Protocol):
     def restrict(self, elements: np.ndarray) -> Elementwise: ...
 
 
+class Law(Protocol):
+    """A material at integration points: (strain (g, 6), temperature (g,), state (g, width), dt) -> (stress, tangent, new state).
+
+    Strain and stress in Mandel notation; tangent = d stress / d strain (g, 6, 6); column 0 of a state is what is cumulated, p.
+    `restrict(points)` is the same law at few points.
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    def __call__(
+        self, strain: np.ndarray, T: np.ndarray, state: np.ndarray, dt: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+
+    def restrict(self, points: Any) -> Law: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """What a case offers the pipeline; only `solve` and `box` are needed.

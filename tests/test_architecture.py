@@ -22,6 +22,7 @@ NOUNS = {
     "model",
     "errors",
     "states",
+    "loading",
 }
 # root files that compose verbs, beside the command line
 COMPOSITIONS = {"cli", "launch", "case", "shipped", "scenes", "pipeline"}

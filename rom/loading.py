@@ -1,0 +1,68 @@
+"""Loads in time: few fields, each with its own table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rom.errors import BadInput
+
+
+@dataclass(frozen=True, eq=False)
+class Loading:
+    """f(t) = sum_q a_q(t) f_q,  T(t) = sum_k c_k(t) T_k,  u_D(t) = sum_l d_l(t) U_l; a, c, d piecewise linear between the times.
+
+    t (m,) [s] increasing; forces (n, Q) [N], amplitudes (m, Q); temperatures (g, K) [K], mixture (m, K);
+    moves (n, L) [m], motion (m, L), or None. Full and reduced loadings are one type. Raises BadInput for shapes, NaN, times.
+    """
+
+    t: np.ndarray
+    forces: np.ndarray
+    amplitudes: np.ndarray
+    temperatures: np.ndarray
+    mixture: np.ndarray
+    moves: np.ndarray | None = None
+    motion: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        t = np.asarray(self.t, dtype=float)
+        if t.ndim != 1 or t.size < 2 or not (np.diff(t) > 0).all():
+            raise BadInput("the times of a loading must increase, and there must be two at least")
+        pairs = [("forces", self.forces, self.amplitudes), ("temperatures", self.temperatures, self.mixture)]
+        if self.moves is not None:
+            pairs.append(("moves", self.moves, self.motion if self.motion is not None else np.zeros((0, 0))))
+        for name, fields, table in pairs:
+            if np.ndim(fields) != 2 or np.shape(table) != (t.size, np.shape(fields)[1]):
+                raise BadInput(
+                    f"{name} have shape {np.shape(fields)} and their table {np.shape(table)}; give (rows, k) and ({t.size}, k)"
+                )
+            if not (np.isfinite(fields).all() and np.isfinite(table).all()):
+                raise BadInput(f"{name} or their table hold NaN or Inf")
+        object.__setattr__(self, "t", t)
+
+    def force(self, t: float) -> np.ndarray:
+        """f(t) (n,) [N]."""
+        return self.forces @ self._table(self.amplitudes, t)
+
+    def temperature(self, t: float) -> np.ndarray:
+        """T(t) (g,) [K]."""
+        return self.temperatures @ self._table(self.mixture, t)
+
+    def moved(self, t: float) -> np.ndarray | float:
+        """u_D(t) (n,) [m], or 0.0."""
+        return 0.0 if self.moves is None or self.motion is None else self.moves @ self._table(self.motion, t)
+
+    def reduced(self, modes: np.ndarray, points: np.ndarray) -> Loading:
+        """The loading V^T f(t) of a basis, temperatures at `points` only; prescribed displacements must be none."""
+        if self.moves is not None:
+            raise BadInput("prescribed displacements that move are not reduced yet; subtract them from the snapshots first")
+        return replace(self, forces=modes.T @ self.forces, temperatures=self.temperatures[points])
+
+    def _table(self, table: np.ndarray, t: float) -> np.ndarray:
+        span = 1e-12 * (self.t[-1] - self.t[0])
+        if not self.t[0] - span <= t <= self.t[-1] + span:
+            raise BadInput(f"the loading is known from {self.t[0]:g} to {self.t[-1]:g} s, not at {t:g}; lengthen its tables")
+        i = int(np.clip(np.searchsorted(self.t, t) - 1, 0, self.t.size - 2))
+        s = (t - self.t[i]) / (self.t[i + 1] - self.t[i])
+        return (1 - s) * table[i] + s * table[i + 1]
