@@ -26,6 +26,7 @@ from rom.collect.files import BLOCK, write_h5
 from rom.enrich.greedy import Step
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.export.files import vtkhdf
+from rom.hyperreduce.separate import Certificate
 from rom.mesh import Mesh
 from rom.model import Prediction
 from rom.parameters import Box
@@ -33,6 +34,7 @@ from rom.problem import Problem
 from rom.project.galerkin import galerkin
 from rom.project.unsteady import unsteady
 from rom.regress.field_gp import field_gp
+from rom.rule import Barycentric, Interpolation, Weights
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
@@ -85,6 +87,10 @@ EXAMPLES = {
     "Basis": dataclasses.replace(BASIS, offset=np.arange(12.0)),
     "Monomials": A.theta,
     "Affine": A,
+    "Interpolation": Interpolation(np.eye(3, 2), np.arange(2), np.eye(2), np.arange(2), np.ones(3), 1e-3, "tol"),
+    "Weights": Weights(A.theta, MUS[:2], MUS[:2], np.zeros(2, int), np.ones(1), np.eye(2), np.eye(2) + 1j, np.ones(3), "tol"),
+    "Barycentric": Barycentric(MUS[:2, :1], np.array([1.0, -1j]), np.ones(3), "rank"),
+    "Certificate": Certificate(MUS, np.ones(6), np.ones(6)),
     "Prediction": Prediction(MUS[0], np.array([1 + 2j, np.inf]), bound=0.25, std=np.array([0.0, 1.0])),
     "GalerkinModel": GALERKIN,
     "UnsteadyModel": UNSTEADY,

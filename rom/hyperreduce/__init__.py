@@ -1,0 +1,1 @@
+"""Few points in place of many."""

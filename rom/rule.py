@@ -1,0 +1,132 @@
+"""Sparse rules: few points in place of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+
+from rom.errors import BadInput
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolation:
+    """I g = W (P^T W)^{-1} P^T g; with more points than modes, the least-squares fit to g at the points (gappy).
+
+    modes : W (n, d); dofs : rows P of the points (k,), k >= d; matrix : P^T W (k, d)
+    picked : columns of the sample that the modes span, or None; errors : largest residual before each mode, relative to the sample
+    tol_asked, reason : what was asked for, and why d modes were delivered
+    """
+
+    modes: np.ndarray
+    dofs: np.ndarray
+    matrix: np.ndarray
+    picked: Any = None
+    errors: Any = None
+    tol_asked: float | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        k, d = np.shape(self.matrix)
+        if k < d or np.shape(self.dofs) != (k,) or np.shape(self.modes)[1] != d:
+            raise BadInput(
+                f"{np.shape(self.modes)[1]} modes, {np.size(self.dofs)} points and a matrix {k, d} make no rule; give at least d points"
+            )
+
+    @property
+    def d(self) -> int:
+        """Number of modes."""
+        return self.modes.shape[1]
+
+    def coefficients(self, values: np.ndarray) -> np.ndarray:
+        """c with P^T W c = values (k,) or (k, m), by substitution: no inverse is ever formed."""
+        if len(self.dofs) == self.d and not np.triu(self.matrix, 1).any():
+            return solve_triangular(self.matrix, values, lower=True)
+        Q, R = qr(self.matrix, mode="economic")
+        return solve_triangular(R, Q.conj().T @ values)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """I g from its values at the points: (n,) or (n, m)."""
+        return self.modes @ self.coefficients(values)
+
+    @property
+    def lebesgue(self) -> float:
+        """max_x sum_l |gamma_l(x)|, gamma = W (P^T W)^+: |g - I g| <= (1 + lebesgue) times the best approximation error."""
+        return float(np.abs(self(np.eye(len(self.dofs)))).sum(axis=1).max(initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """beta(mu) with F(mu, .) ~ sum_m beta_m(mu) F(mu_m, .): L U beta = F(mu, X).
+
+    A function of mu like the theta of an affine sum: whatever depends linearly on F obeys A(mu) ~ sum_m beta_m(mu) A(mu_m).
+
+    kernel : F, (mu (m, p), x (q, s)) -> (m, T, q), T families of functions; a function at module level
+    mus : (d, p) the mu_m; x : (d, s) points X; family : (d,) the family sampled at each; scale : (T,) sizes of the families
+    lower, upper : triangular factors of F(mu_m, x_l)^T; errors : as in Interpolation
+    Reference: Casenave, Ern, Lelievre, Sylvand (2014).
+    """
+
+    kernel: Any
+    mus: np.ndarray
+    x: np.ndarray
+    family: np.ndarray
+    scale: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    errors: np.ndarray
+    reason: str = ""
+
+    @property
+    def d(self) -> int:
+        """Number of samples of the host."""
+        return len(self.mus)
+
+    def values(self, mu: np.ndarray) -> np.ndarray:
+        """F(mu, X), (m, d), scaled."""
+        F = np.asarray(self.kernel(np.atleast_2d(np.asarray(mu, dtype=float)), self.x))
+        return F[:, self.family, np.arange(len(self.x))] / self.scale[self.family]
+
+    def __call__(self, mu: np.ndarray) -> np.ndarray:
+        """beta (m, d) for mu (m, p), (d,) for mu (p,)."""
+        c = solve_triangular(self.lower, self.values(mu).T, lower=True, unit_diagonal=True)
+        beta = solve_triangular(self.upper, c).T
+        return beta if np.ndim(mu) == 2 else beta[0]
+
+    def truncated(self, d: int) -> Weights:
+        """The rule of the first d samples."""
+        if not 0 < d <= self.d:
+            raise BadInput(f"cannot keep {d} of {self.d} samples")
+        return Weights(
+            self.kernel, self.mus[:d], self.x[:d], self.family[:d], self.scale, self.lower[:d, :d], self.upper[:d, :d],
+            self.errors[: d + 1], f"truncated to {d}",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Barycentric:
+    """beta_m(mu) = w_m / (mu - mu_m) / sum_j w_j / (mu - mu_j), one parameter: rational interpolation through the samples.
+
+    mus : (d, 1); w : (d,); errors : largest relative residual on the training set before each sample
+    Reference: Nakatsukasa, Sete, Trefethen (2018); Lietaert, Meerbergen, Perez, Vandereycken (2022) for sets of functions.
+    """
+
+    mus: np.ndarray
+    w: np.ndarray
+    errors: np.ndarray
+    reason: str = ""
+
+    @property
+    def d(self) -> int:
+        """Number of samples of the host."""
+        return len(self.mus)
+
+    def __call__(self, mu: np.ndarray) -> np.ndarray:
+        """beta (m, d) for mu (m, 1), (d,) for mu (1,)."""
+        gap = np.atleast_2d(np.asarray(mu, dtype=float)) - self.mus[:, 0]
+        hit = gap == 0
+        terms = self.w / np.where(hit, 1.0, gap)
+        beta = np.where(hit.any(axis=1, keepdims=True), hit, terms / terms.sum(axis=1, keepdims=True))
+        return beta if np.ndim(mu) == 2 else beta[0]
