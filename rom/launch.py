@@ -154,7 +154,7 @@ def show(numbers: Mapping[str, Any], units: Mapping[str, str], as_json: bool, ti
         table.add_column(heading, justify=side, overflow="fold")  # type: ignore[arg-type]
     for name, value in numbers.items():
         table.add_row(name, written(value), units.get(name, ""))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def written(value: Any) -> str:

@@ -365,3 +365,11 @@ def test_machine_check_names_what_is_missing(monkeypatch):
     }
     monkeypatch.setattr(check_machine, "CHECKS", checks)
     assert check_machine.lacking() == {"a": "libone libtwo"}
+
+
+def test_tables_show_units_in_brackets(capsys):
+    from rom.launch import show
+
+    show({"length [m]": 1.0, "parameter omega": "500 .. 1000 [rad/s]"}, {"length [m]": "m"}, False)
+    shown = capsys.readouterr().out
+    assert "length [m]" in shown and "[rad/s]" in shown

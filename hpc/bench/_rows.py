@@ -25,4 +25,4 @@ def show(title: str, header: tuple[str, ...], rows: list[tuple]) -> None:
     table = Table(*header, title=title)
     for row in rows:
         table.add_row(*(f"{x:.3g}" if isinstance(x, float) else str(x) for x in row))
-    Console(width=140).print(table)
+    Console(width=140, markup=False).print(table)
