@@ -66,6 +66,57 @@ class Basis:
         return self.offset if ndim == 1 or np.ndim(self.offset) == 0 else np.asarray(self.offset)[:, None]
 
 
+@dataclass(frozen=True, eq=False)
+class LocalBases:
+    """u ~ V_k a on cluster k, with V_k = V W_k inside one hull V (n, R): online, clusters meet as small matrices.
+
+    hull : V, orthonormal in X, without offset; rotations : W_k (R, r_k), W_k^H W_k = I; labels : (m,) cluster of each training sample
+    centres : (R, K) hull coordinates of one representative of each cluster, of norm one
+    errors : (m, K) relative projection error of training sample i on basis k, its own held out where it is a member, or None
+    classifier : mu (m, p) -> probabilities (m, K), or None; inputs may be reduced features of a field instead of mu
+    """
+
+    hull: Basis
+    rotations: tuple[np.ndarray, ...]
+    labels: np.ndarray
+    centres: np.ndarray
+    errors: np.ndarray | None = None
+    classifier: Any = None
+
+    def __post_init__(self) -> None:
+        K = len(self.rotations)
+        if K == 0 or any(np.ndim(W) != 2 or W.shape[0] != self.hull.r for W in self.rotations):
+            raise BadInput(f"rotations have shapes {[np.shape(W) for W in self.rotations]}; the hull needs ({self.hull.r}, r_k)")
+        if np.ndim(self.hull.offset) > 0 or np.shape(self.centres) != (self.hull.r, K):
+            raise BadInput(f"the hull takes no offset, and centres have shape {np.shape(self.centres)}, not ({self.hull.r}, {K})")
+        if np.size(self.labels) and not 0 <= np.min(self.labels) <= np.max(self.labels) < K:
+            raise BadInput(f"labels must lie in 0..{K - 1}")
+
+    @property
+    def K(self) -> int:
+        """Number of clusters."""
+        return len(self.rotations)
+
+    def basis(self, k: int) -> Basis:
+        """V_k = V W_k."""
+        return replace(self.hull, modes=self.hull.modes @ self.rotations[k], s=None, reason=f"cluster {k} of {self.K}")
+
+    def change(self, j: int, k: int) -> np.ndarray:
+        """T_jk = V_j^H X V_k: coefficients on basis k -> coefficients on basis j, (r_j, r_k)."""
+        return self.rotations[j].conj().T @ self.rotations[k]
+
+    def misses(self, u: np.ndarray) -> np.ndarray:
+        """|u - V_k V_k^H X u|_X / |u|_X on every cluster, (m, K) for columns u (n, m)."""
+        c = self.hull.coefficients(u)
+        outside = np.square(self.hull.space.norm(u - self.hull.lift(c)))
+        inside = [np.sum(np.abs(c - W @ (W.conj().T @ c)) ** 2, axis=0) for W in self.rotations]
+        return np.sqrt(outside[:, None] + np.stack(inside, axis=1)) / self.hull.space.norm(u)[:, None]
+
+    def nearest(self, c: np.ndarray) -> np.ndarray:
+        """argmin_k sin(c, centre_k) = argmax_k |centre_k^H c| for hull coordinates c (R, m)."""
+        return np.argmax(np.abs(self.centres.conj().T @ c), axis=0)
+
+
 def orthonormalised(space: Space, U: np.ndarray, against: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """U = Q T by Gram-Schmidt in X with re-orthogonalisation; directions below round-off are dropped. Returns Q (n, k), T (k, l).
 

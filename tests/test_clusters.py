@@ -1,0 +1,209 @@
+"""Local bases: angles, medoids, subspaces, classifiers and the criterion, on data whose answer is known."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from rom.basis import Basis
+from rom.collect.archive import load, save
+from rom.compress.classify import fitted
+from rom.compress.clusters import angles, clusters, coordinates, held_out, medoids
+from rom.compress.criterion import expected_gain
+from rom.compress.dissimilarity import between_runs, by_field, combined, principal_angles, scaling, sines
+from rom.compress.pod import pod
+from rom.errors import BadInput
+from rom.snapshots import Snapshots
+from rom.space import Field, Space, euclidean
+
+
+def stiff(n):
+    return sp.diags_array([np.full(n - 1, -1.0), np.full(n, 2.1), np.full(n - 1, -1.0)], offsets=[-1, 0, 1]).tocsr()
+
+
+def planes(k=3, r=2, each=20, n=60, noise=1e-3, seed=0, dtype=float):
+    """Samples of k random planes with amplitudes over six decades; mu tells the plane."""
+    gen = np.random.default_rng(seed)
+    draw = (
+        (lambda *s: gen.standard_normal(s) + 1j * gen.standard_normal(s))
+        if dtype is complex
+        else lambda *s: gen.standard_normal(s)
+    )
+    labels = np.repeat(np.arange(k), each)
+    U = np.hstack([np.linalg.qr(draw(n, r))[0] @ draw(r, each) for _ in range(k)])
+    U = U + noise * np.linalg.norm(U, axis=0) / np.sqrt(n) * gen.standard_normal(U.shape)
+    mu = np.column_stack([labels + 0.3 * gen.random(k * each), gen.random(k * each)])
+    return U * 10.0 ** gen.uniform(-3, 3, k * each), mu, labels
+
+
+def same_partition(a, b):
+    return len(set(zip(a.tolist(), b.tolist(), strict=True))) == len(set(a.tolist())) == len(set(b.tolist()))
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("budget", [2**10, 2**28])
+def test_sine_is_the_relative_error_of_the_best_multiple(dtype, budget):
+    U, mu, _ = planes(dtype=dtype)
+    space = Space(stiff(60), np.arange(60))
+    D = sines(Snapshots(space, mu, U), memory_budget=budget)
+    for i, j in [(0, 1), (0, 25), (41, 7)]:
+        c = space.inner(U[:, [j]], U[:, [i]])[0, 0] / space.norm(U[:, j]) ** 2
+        assert D[i, j] == pytest.approx(space.norm(U[:, i] - c * U[:, j]) / space.norm(U[:, i]), abs=1e-12)
+    scaled = Snapshots(space, mu, U * np.random.default_rng(1).uniform(-5, 5, U.shape[1]))
+    np.testing.assert_allclose(sines(scaled), D, atol=1e-7)
+    assert (D == D.T).all() and (np.diag(D) == 0).all()
+
+
+def test_sine_obeys_the_triangle_inequality():
+    U, mu, _ = planes(noise=0.3)
+    D = sines(Snapshots(euclidean(60), mu, U))
+    through = np.min(D[:, :, None] + D[None, :, :], axis=1)
+    assert (through + 1e-7 >= D).all()
+
+
+def test_fields_are_combined_by_their_own_angles():
+    U, mu, _ = planes(n=60)
+    space = Space(np.ones(60), np.arange(60), fields=(Field("a", "K", np.arange(20)), Field("b", "m", np.arange(20, 60))))
+    parts = [sines(Snapshots(euclidean(len(f.rows)), mu, U[f.rows])) for f in space.fields]
+    np.testing.assert_allclose(by_field(Snapshots(space, mu, U), [1.0, 3.0]), combined(parts, [1.0, 3.0]), atol=1e-7)
+    np.testing.assert_allclose(combined(parts, [1, 0]), parts[0])
+    with pytest.raises(BadInput, match="weights"):
+        combined(parts, [1.0, -1.0])
+
+
+def test_principal_angles_are_those_that_were_built():
+    theta = np.array([1e-9, 1e-4, 0.3, 1.2])
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((30, 8)))[0]
+    V, W = Q[:, :4], Q[:, :4] * np.cos(theta) + Q[:, 4:] * np.sin(theta)
+    np.testing.assert_allclose(principal_angles(euclidean(30), V, W), theta, rtol=1e-6, atol=1e-15)
+    runs = [Basis(euclidean(30), B, s=np.array([4.0, 3.0, 2.0, 1.0])) for B in (V, W)]
+    assert between_runs(runs)[0, 1] == pytest.approx(np.linalg.norm(np.sin(theta)), rel=1e-7)
+    assert between_runs(runs, "grassmann")[0, 1] == pytest.approx(np.linalg.norm(theta), rel=1e-7)
+    expected = np.linalg.norm(np.sin(theta) * runs[0].s) / np.linalg.norm(runs[0].s)
+    assert between_runs(runs, "mutual")[0, 1] == pytest.approx(expected, rel=1e-7)
+    shorter = Basis(euclidean(30), V[:, :3])
+    assert between_runs([runs[0], shorter])[0, 1] == pytest.approx(1.0)
+    assert between_runs([runs[0], shorter], "grassmann")[0, 1] == pytest.approx(np.pi / 2)
+
+
+def test_medoids_refuse_what_the_library_takes_silently():
+    D = np.ones((5, 5)) - np.eye(5)
+    for bad, message in [(np.nan, "finite"), (np.inf, "finite"), (-1.0, ">= 0")]:
+        wrong = D.copy()
+        wrong[1, 2] = wrong[2, 1] = bad
+        with pytest.raises(BadInput, match=rf"\(1, 2\).*{message}"):
+            medoids(wrong, 2)
+    with pytest.raises(BadInput, match="symmetric"):
+        medoids(np.triu(D), 2)
+    with pytest.raises(BadInput, match="6 medoids"):
+        medoids(D, 6)
+
+
+def test_medoids_reach_the_optimum_of_every_choice():
+    from itertools import combinations
+
+    D = np.abs(np.subtract.outer(*[np.random.default_rng(2).standard_normal(14)] * 2))
+    labels, centres, loss = medoids(D, 3)
+    assert loss == pytest.approx(min(D[:, list(c)].min(axis=1).sum() for c in combinations(range(14), 3)))
+    assert (labels == np.argmin(D[:, centres], axis=1)).all()
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_planes_are_found_whatever_the_amplitudes(dtype):
+    U, mu, labels = planes(dtype=dtype)
+    local = clusters(Snapshots(euclidean(60), mu, U), 3, 2)
+    assert same_partition(local.labels, labels)
+    assert local.misses(U).min(axis=1).max() < 5e-3
+    for k in range(3):
+        V = local.basis(k).modes
+        assert np.abs(V.conj().T @ V - np.eye(2)).max() < 1e-12
+        np.testing.assert_allclose(local.change(0, k), local.basis(0).modes.conj().T @ V, atol=1e-12)
+    np.testing.assert_allclose(
+        local.misses(U)[:, 0],
+        np.linalg.norm(U - local.basis(0).lift(local.basis(0).coefficients(U)), axis=0) / np.linalg.norm(U, axis=0),
+        atol=1e-12,
+    )
+
+
+def test_refinement_never_worsens_the_held_out_error():
+    U, mu, _ = planes(k=4, r=3, noise=0.2, seed=5)
+    snapshots = Snapshots(euclidean(60), mu, U)
+    before, after = clusters(snapshots, 4, 3, refine=False), clusters(snapshots, 4, 3)
+    own = [float(np.mean(found.errors[np.arange(80), found.labels])) for found in (before, after)]
+    assert own[1] <= own[0]
+
+
+def test_held_out_error_is_that_of_a_basis_without_the_sample():
+    U, mu, labels = planes(noise=0.3)
+    _, A = coordinates(Snapshots(euclidean(60), mu, U))
+    E = held_out(A.T @ A, labels, 3, 2, np.arange(60))
+    unit = U / np.linalg.norm(U, axis=0)
+    others = (labels == labels[7]) & (np.arange(60) != 7)
+    W = np.linalg.svd(unit[:, others])[0][:, :2]
+    assert E[7, labels[7]] == pytest.approx(np.linalg.norm(unit[:, 7] - W @ (W.T @ unit[:, 7])), abs=1e-7)
+    np.testing.assert_allclose(angles(A.T @ A), sines(Snapshots(euclidean(60), mu, U)), atol=1e-6)
+
+
+def test_zero_snapshots_have_no_direction():
+    U, mu, _ = planes()
+    U[:, 4] = 0.0
+    for verb in (sines, lambda s: clusters(s, 3, 2)):
+        with pytest.raises(BadInput, match="snapshot 4"):
+            verb(Snapshots(euclidean(60), mu, U))
+
+
+def test_inputs_are_left_alone_and_seeds_repeat():
+    U, mu, _ = planes(noise=0.2)
+    U.flags.writeable = mu.flags.writeable = False
+    snapshots = Snapshots(euclidean(60), mu, U)
+    first, again = (clusters(snapshots, 3, 2, classify=fitted, rng=4) for _ in range(2))
+    assert (first.labels == again.labels).all() and (first.classifier(mu) == again.classifier(mu)).all()
+
+
+def test_the_classifier_learns_the_planes_and_is_shipped(tmp_path):
+    U, mu, labels = planes(each=30)
+    local = clusters(Snapshots(euclidean(60), mu, U), 3, 2, classify=fitted)
+    gen = np.random.default_rng(9)
+    new = gen.integers(3, size=200)
+    x = np.column_stack([new + 0.3 * gen.random(200), gen.random(200)])
+    name = {k: local.labels[labels == k][0] for k in range(3)}
+    assert np.mean(local.classifier.choose(x) == [name[k] for k in new]) > 0.98
+    np.testing.assert_allclose(local.classifier(x).sum(axis=1), 1.0)
+    np.testing.assert_allclose(local.classifier.confusion.sum(axis=1), 1.0)
+    save(tmp_path / "local.h5", local)
+    again = load(tmp_path / "local.h5")
+    assert np.array_equal(again.classifier(x), local.classifier(x)) and np.array_equal(again.rotations[1], local.rotations[1])
+    with pytest.raises(BadInput, match="2 features"):
+        local.classifier(x[:, :1])
+
+
+def test_the_classifier_prefers_the_cheaper_mistake():
+    gen = np.random.default_rng(0)
+    x = gen.random((200, 1))
+    labels = (gen.random(200) < 0.4).astype(int)
+    errors = np.column_stack([np.where(labels == 0, 0.0, 1.0), np.where(labels == 1, 0.0, 0.01)])
+    assert (fitted(x, labels, errors).choose(x) == 1).mean() > 0.95
+
+
+def test_the_criterion_sees_whether_local_bases_pay():
+    U, mu, _ = planes(k=3, r=2, each=24)
+    gain = expected_gain(Snapshots(euclidean(60), mu, U), 2, (1, 2, 3))
+    assert gain.recommended == 3 and gain.gain[2] > 50 and gain.gain[0] == pytest.approx(1.0)
+    same, mu, _ = planes(k=1, r=4, each=48, noise=0.5)
+    flat = expected_gain(Snapshots(euclidean(60), mu, same), 4, (1, 3))
+    assert flat.recommended == 1
+    with pytest.raises(BadInput, match="budget"):
+        expected_gain(Snapshots(euclidean(60), mu, same), 4, budget=47)
+
+
+def test_scaling_returns_points_of_the_plane():
+    x = np.random.default_rng(0).standard_normal((12, 2))
+    D = np.linalg.norm(x[:, None] - x, axis=2)
+    y, share = scaling(D)
+    np.testing.assert_allclose(np.linalg.norm(y[:, None] - y, axis=2), D, atol=1e-12)
+    assert share == pytest.approx(1.0)
+
+
+def test_runs_are_compared_through_their_bases():
+    U, mu, _ = planes(k=2, r=3, each=10, noise=0.0)
+    first, second = (pod(Snapshots(euclidean(60), mu[:5], U[:, k : k + 5]), rank=3)[0] for k in (0, 5))
+    assert between_runs([first, second])[0, 1] < 1e-6
