@@ -135,7 +135,7 @@ def orthonormalised(space: Space, U: np.ndarray, against: np.ndarray | None = No
             before, size = size, space.norm(w)
             if size > 0.5 * before:
                 break
-        if size > 4 * np.finfo(float).eps * start and size > 0:
+        if size > 4 * np.finfo(T.dtype).eps * start and size > 0:
             T[V.shape[1], j] = size
             V = np.column_stack([V, w / size])
     return V[:, first:], T[first : V.shape[1]]

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 import rom
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
+from rom.certify.forms import FullResidual, GramResidual, SampledResidual
 from rom.certify.residual import residual_bound
 from rom.certify.stability import MinTheta, SuccessiveConstraints
 from rom.certify.study import study
@@ -95,6 +96,9 @@ EXAMPLES = {
     "GalerkinModel": GALERKIN,
     "UnsteadyModel": UNSTEADY,
     "ResidualBound": GALERKIN.bound,
+    "FullResidual": FullResidual(A, F, BASIS, GALERKIN.bound.stability),
+    "GramResidual": GramResidual(np.eye(7), A.theta, F.theta, GALERKIN.bound.stability),
+    "SampledResidual": SampledResidual(*[np.arange(2)] * 5, A.theta, F.theta, GALERKIN.bound.stability),
     "MinTheta": GALERKIN.bound.stability,
     "SuccessiveConstraints": CONSTRAINTS,
     "Study": study(GALERKIN, lambda mu: sp.linalg.spsolve(A(mu).tocsc(), F.terms[0]), MUS),
