@@ -39,3 +39,7 @@ class NotWritten(RomError, OSError):
 
 class MissingExtra(RomError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class NotSubmitted(RomError):
+    """A job that the scheduler refused, or a scheduler that does not answer."""

@@ -8,16 +8,28 @@ import json
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from rom.errors import BadInput, DamagedFile, ForeignFile, MissingExtra, NotConverged, NotWritten, RomError, Singular, SolveFailed
+from rom.errors import (
+    BadInput,
+    DamagedFile,
+    ForeignFile,
+    MissingExtra,
+    NotConverged,
+    NotSubmitted,
+    NotWritten,
+    RomError,
+    Singular,
+    SolveFailed,
+)
 
 CODES: dict[type[Exception], int] = {
-    BadInput: 2, SolveFailed: 3, NotConverged: 3, Singular: 3, DamagedFile: 4, ForeignFile: 4, MissingExtra: 5, NotWritten: 6,
+    BadInput: 2, SolveFailed: 3, NotConverged: 3, Singular: 3, DamagedFile: 4, ForeignFile: 4, MissingExtra: 5, NotWritten: 6, NotSubmitted: 6,
 }  # fmt: skip
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
@@ -61,11 +73,12 @@ def _end(code: int) -> None:
         from mpi4py import MPI
 
         if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
+            time.sleep(0.5)  # launchers drop what they have not forwarded yet when a rank aborts
             MPI.COMM_WORLD.Abort(code)
 
 
 def code(error: BaseException) -> int:
-    """Exit code of an error: 2 bad input, 3 failed solve, 4 damaged or foreign file, 5 missing extra, 6 not written, 1 others."""
+    """Exit code of an error: 2 bad input, 3 failed solve, 4 damaged or foreign file, 5 missing extra, 6 not written or submitted, 1 others."""
     return next((number for kind, number in CODES.items() if isinstance(error, kind)), 1)
 
 

@@ -25,12 +25,12 @@ NOUNS = {
     "loading",
 }
 # root files that compose verbs, beside the command line
-COMPOSITIONS = {"cli", "launch", "case", "shipped", "scenes", "pipeline"}
+COMPOSITIONS = {"batch", "cli", "launch", "case", "shipped", "scenes", "pipeline"}
 # heavy library -> the only places in rom/ that may import it, inside functions
 HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},
     "gpytorch": {"regress", "evolve"}, "meshio": {"export"}, "pyvista": {"export"}, "vtkmodules": {"export"}, "vtk": {"export"},
-    "matplotlib": {"export"}, "mpi4py": {"launch"}, "pydantic": {"case"}, "rich": {"launch", "collect"},
+    "matplotlib": {"export"}, "mpi4py": {"launch"}, "pydantic": {"case", "submit"}, "rich": {"launch", "collect"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),
 }  # fmt: skip
 # verb -> verb, with the reason; empty would be best

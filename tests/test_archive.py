@@ -113,6 +113,10 @@ NOT_STORED = {  # by their own nature
     "Extent": "a place in a file",
     "Part": "a place in a file",
     "Columns": "is on disk",
+    "Run": "its folder is its file",
+    "Profile": "is a TOML file",
+    "Job": "is a script",
+    "Status": "a moment of a queue",
 }
 
 

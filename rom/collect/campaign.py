@@ -17,7 +17,7 @@ import numpy as np
 
 from rom import errors
 from rom.collect.journal import append, journal, refresh
-from rom.collect.lease import lease
+from rom.collect.lease import lease, valid
 from rom.collect.store import Store, commit, commit_rows, done, found, founded, identity, talk
 from rom.errors import BadInput, RomError
 from rom.mesh import Mesh
@@ -29,13 +29,17 @@ log = logging.getLogger("rom")
 
 @dataclass(frozen=True, eq=False)
 class Campaign:
-    """What a call of `collect` did: tasks solved now, skipped because they were done before, and failed as (mu, reason)."""
+    """What a call of `collect` did: tasks solved now, skipped because they were done before, and failed as (mu, reason).
+
+    left : tasks that the time did not suffice for
+    """
 
     path: str
     solved: int
     skipped: int
     failed: tuple[tuple[tuple[float, ...], str], ...]
     seconds: float
+    left: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,7 @@ class _Work:
     token: str
     journal: Path
     patience: float
+    ends: float
 
     @property
     def leads(self) -> bool:
@@ -70,6 +75,8 @@ def collect(
     progress: bool | None = None,
     expiry: float = 120.0,
     patience: float = 60.0,
+    seconds: float | None = None,
+    only: np.ndarray | None = None,
 ) -> Campaign:
     """u(mu_i) for every row of mus (m, p), each solved once and committed durably; run again to finish what is left.
 
@@ -77,6 +84,8 @@ def collect(
     comm, distributed : each rank farms whole samples; if distributed, `solve` is collective and returns this rank's rows of `space`
     version : changes when the solver's answers do; retries : how often a failed task is tried again
     expiry [s] : a claim of another host without a heartbeat is dead; patience [s] : a rank alone in failing aborts the job after it
+    seconds [s] : the time at hand; no solve begins that would outlast it if it took as long as the longest that is known
+    only : rows of mus to solve here; all of them are planned, so that the order of the store is that of mus whoever begins
 
     A solve that raises, or gives NaN, a wrong shape or type, is recorded as failed with its reason, and the campaign goes on. Several
     jobs may collect into one folder. Raises BadInput, OutsideBox, NotWritten; BadInput where the folder holds another campaign.
@@ -99,11 +108,12 @@ def collect(
 
     _together(comm, lambda: prepared() if leader else None)
     store = found(path)
-    tasks = {store.key(mu): mu for mu in mus}
+    tasks = {store.key(mu): mu for mu in (mus if only is None else _among(mus, only))}
     before = {key for key in tasks if key in store.manifest.done}
     tries = {key: len(store.manifest.failed.get(key, ())) + retries + (key not in store.manifest.failed) for key in tasks}
     talk(comm, 0)
-    work = _Work(store, solve, space, comm if distributed else None, secrets.token_hex(4), writer, patience)
+    ends = np.inf if seconds is None else time.monotonic() + seconds
+    work = _Work(store, solve, space, comm if distributed else None, secrets.token_hex(4), writer, patience, ends)
 
     def finished(key: str) -> bool:
         return key in store.manifest.done or len(store.manifest.failed.get(key, ())) >= tries[key]
@@ -114,16 +124,18 @@ def collect(
         rows = _together(comm, lambda: commit_rows(store, numbers))[0 if comm is None else comm.Get_rank()]
     with _progress(len(tasks), leader, progress) as tick:
         _farm(work, tasks, finished, expiry, tick, rows)
+    talk(comm if seconds is not None else None, 0)
     refresh(store.manifest)
-    failed = [
+    failed = tuple(
         (tuple(mu.tolist()), store.manifest.failed[key][-1]["reason"])
         for key, mu in tasks.items()
-        if key not in store.manifest.done
-    ]
-    solved = len(tasks) - len(before) - len(failed)
+        if finished(key) and key not in store.manifest.done
+    )
+    left = sum(not finished(key) for key in tasks)
+    solved = len(tasks) - len(before) - len(failed) - left
     if leader:
-        log.info("%s: %d solved, %d done before, %d failed", path, solved, len(before), len(failed))
-    return Campaign(str(path), solved, len(before), tuple(failed), time.perf_counter() - start)
+        log.info("%s: %d solved, %d done before, %d failed, %d left", path, solved, len(before), len(failed), left)
+    return Campaign(str(path), solved, len(before), failed, time.perf_counter() - start, left)
 
 
 def _farm(
@@ -135,11 +147,12 @@ def _farm(
         with ExitStack() as held:
             claimed = _together(work.group, partial(_next, work, tasks, finished, held, expiry, tick))
             if claimed[0] is not None:
-                _attempt(work, claimed[0], tasks[claimed[0]], rows)
+                claim = Path(claimed[0])
+                _attempt(work, claim, claim.stem, tasks[claim.stem], rows)
 
 
 def _next(work: _Work, tasks: dict[str, np.ndarray], finished: Any, held: ExitStack, expiry: float, tick: Any) -> str | None:
-    """A task that this process now holds, or None once all are finished; waits for those that others hold. Only leaders claim."""
+    """A claim that this process now holds, or None once all are finished or the time is; waits for others'. Only leaders claim."""
     pause = 0.02
     if not work.leads:
         return None
@@ -147,19 +160,25 @@ def _next(work: _Work, tasks: dict[str, np.ndarray], finished: Any, held: ExitSt
         refresh(work.store.manifest)
         left = [key for key in tasks if not finished(key)]
         tick(len(tasks) - len(left))
-        if not left:
+        if not left or time.monotonic() + _longest(work.store) > work.ends:
             return None
         for key in left:
-            if held.enter_context(lease(work.store.path / "leases", key, expiry)):
+            claim = held.enter_context(lease(work.store.path / "leases", key, expiry))
+            if claim:
                 refresh(work.store.manifest)
                 if not finished(key):
-                    return key
+                    return str(claim)
                 held.close()
         time.sleep(pause)
         pause = min(1.5 * pause, 2.0)
 
 
-def _attempt(work: _Work, key: str, mu: np.ndarray, rows: str) -> None:
+def _longest(store: Store) -> float:
+    """Seconds that the longest solve took so far."""
+    return max((record["seconds"] for record in store.manifest.done.values()), default=0.0)
+
+
+def _attempt(work: _Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> None:
     """Solves one task; commits every rank's part, then the record that makes it exist, or records why not."""
     start = time.perf_counter()
     reason, u = "", np.zeros((0, 0))
@@ -171,6 +190,9 @@ def _attempt(work: _Work, key: str, mu: np.ndarray, rows: str) -> None:
         reason, u = _usable(work, u)
     failure = {"state": "failed", "key": key, "mu": mu.tolist(), "reason": reason, "time": time.time()}
     _wait(work, failure)
+    if not talk(work.group, not work.leads or valid(claim))[0]:
+        log.warning("mu = %s: the claim expired while this process stood still; another has the task", mu)
+        return
     reasons = talk(work.group, reason)
     if any(reasons):
         where = next(rank for rank, text in enumerate(reasons) if text)
@@ -263,6 +285,13 @@ def _checked(solve: Any, mus: Any, box: Any, space: Any, times: Any, distributed
     if isinstance(retries, bool) or not isinstance(retries, (int, np.integer)) or retries < 0:
         raise BadInput(f"retries = {retries!r}; give 0 or a positive integer")
     return mus + 0.0
+
+
+def _among(mus: np.ndarray, only: Any) -> np.ndarray:
+    only = np.asarray(only)
+    if only.dtype.kind not in "iu" or only.ndim != 1 or only.size == 0 or only.min() < 0 or only.max() >= len(mus):
+        raise BadInput(f"only = {only} must name rows of mus, 0..{len(mus) - 1}")
+    return mus[only]
 
 
 def _owned(space: Space) -> tuple[np.ndarray, np.ndarray]:

@@ -14,27 +14,34 @@ from rom.errors import NotWritten
 
 
 @contextmanager
-def lease(folder: Path, key: str, expiry: float) -> Iterator[bool]:
-    """Whether this process holds task `key` for the length of the block.
+def lease(folder: Path, key: str, expiry: float) -> Iterator[Path | None]:
+    """The claim of this process on task `key` for the length of the block, or None where another holds it.
 
     A lease is the file `key.g` of the highest generation g, made with O_EXCL; a dead one is succeeded by g + 1, never removed under
-    another's feet. On one host it dies with its process; across hosts, `expiry` seconds after its last heartbeat by the file system's
-    own clock. Reference: Gray, Cheriton (1989).
+    another's feet. On one host it dies with its process, or `expiry` seconds after the last heartbeat of one that was stopped; across
+    hosts, `expiry` seconds after the last heartbeat by the file system's own clock. Reference: Gray, Cheriton (1989).
     """
     mine = _claimed(folder, key, expiry)
     if mine is None:
-        yield False
+        yield None
         return
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(mine, stop, expiry / 8), daemon=True)
     beat.start()
     try:
-        yield True
+        yield mine
     finally:
         stop.set()
         beat.join()
         for old in _generations(folder, key):
-            (folder / f"{key}.{old}").unlink(missing_ok=True)
+            if old <= int(mine.suffix[1:]):
+                (folder / f"{key}.{old}").unlink(missing_ok=True)
+
+
+def valid(mine: Path) -> bool:
+    """Whether a claim was not succeeded while its holder was stopped or cut off."""
+    taken = _generations(mine.parent, mine.stem)
+    return bool(taken) and taken[-1] == int(mine.suffix[1:])
 
 
 def alive(path: Path, expiry: float) -> bool:
@@ -46,7 +53,9 @@ def alive(path: Path, expiry: float) -> bool:
         return False
     except ValueError:  # created this moment, or cut short by a kill
         return _now(path.parent) - path.stat().st_mtime < 2.0
-    return _started(pid) == start if host == _host() else age < expiry
+    if host != _host():
+        return age < expiry
+    return _started(pid) == start and (age < expiry or not _stopped(pid))
 
 
 def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
@@ -90,6 +99,14 @@ def _host() -> str:
     with suppress(OSError):
         return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
     return socket.gethostname()
+
+
+def _stopped(pid: int) -> bool:
+    """Whether a process stands still under SIGSTOP or a tracer."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    except OSError:
+        return False
 
 
 def _started(pid: int) -> str | None:

@@ -1,0 +1,381 @@
+"""Batch runs: profiles, parts, scripts in three dialects, the same run on this machine, every end that a scheduler can report."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rom import batch
+from rom.collect.campaign import collect
+from rom.collect.store import found
+from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
+from rom.submit import queue
+from rom.submit.plan import arrays, parts, rows_of, written
+from rom.submit.profile import Profile, profile
+from rom.submit.script import Job, script
+
+ROOT = Path(__file__).parents[1]
+SITE = Profile("slurm", wait=0.0)
+CASE = """
+import os
+import numpy as np
+from rom.parameters import Box
+box = Box(("a", "b"), np.array([1.0, 1.0]), np.array([2.0, 3.0]), ("m", "s"))
+def solve(mu):
+    with open(os.environ["SOLVES"], "a") as file:
+        file.write(repr(float(mu[0])) + chr(10))
+    if os.path.exists("broken") and mu[0] > 1.7:
+        raise eval(open("broken").read())
+    return mu[0] * np.arange(1.0, 9.0) + mu[1] * np.sin(np.arange(8.0) * mu[0])
+"""
+
+
+def rom(folder, *words, code=0):
+    command = [sys.executable, "-c", "from rom.cli import app; app()", *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SOLVES": str(folder / "solves")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def last(text):
+    return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
+
+
+def site_file(folder, **entries):
+    start = f"{sys.executable} -c 'from rom.cli import app; app()'"
+    entries = {"scheduler": "local", "chunk": 4, "rom": start, **entries}
+    retry = "".join(f"retry.{kind} = {tries}\n" for kind, tries in entries.pop("retry", {}).items())
+    (folder / "site.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in entries.items()) + retry)
+    return folder / "site.toml"
+
+
+@given(st.sets(st.integers(0, 500), min_size=1))
+def test_rows_survive_their_text(rows):
+    assert rows_of(written(tuple(rows)), 501) == sorted(rows)
+
+
+@given(st.integers(1, 5000), st.integers(1, 50), st.integers(1, 400), st.integers(1, 900))
+def test_parts_cover_every_row_once_within_the_limits(count, chunk, array, queued):
+    site = replace(SITE, chunk=chunk, array=array, queued=queued)
+    cut = parts(range(count), site)
+    assert [row for part in cut for row in part] == list(range(count))
+    assert len(cut) <= queued and all(len(part) >= min(chunk, len(cut[-1])) for part in cut)
+    spans = arrays(len(cut), site)
+    assert [k for span in spans for k in span] == list(range(len(cut))) and max(map(len, spans)) <= array
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "9", "0-9", "1;2", "1,,2", "0x1", "1e3", "99999999999", "$(id)"])
+def test_rows_that_are_none_are_refused(text):
+    with pytest.raises(BadInput, match=r"rows "):
+        rows_of(text, 9)
+
+
+BAD_PROFILES = {
+    "no file": (None, r"No such file.*see hpc/"),
+    "no TOML": ("scheduler = slurm", r"is no TOML file"),
+    "bytes": (b"\xff\xfe", r"is no TOML file"),
+    "large": ("#" * 70000, r"more than 65536 bytes"),
+    "deep": ("a = " + "[" * 20000, r"is no TOML file"),
+    "no scheduler": ("chunk = 3", r"scheduler"),
+    "scheduler": ('scheduler = "cron"', r"scheduler: Input should be 'slurm', 'pbs', 'lsf' or 'local'"),
+    "entry": ('scheduler = "slurm"\nqueue = "fast"', r"no entry 'queue'; known: scheduler, time"),
+    "time": ('scheduler = "slurm"\ntime = "1 hour"', r"time = '1 hour' is not of the form HH:MM:SS"),
+    "short": ('scheduler = "slurm"\ntime = "00:00:30"', r"must be longer than the margin of 60 s"),
+    "memory": ('scheduler = "slurm"\nmemory = "lots"', r"memory = 'lots' is not a size"),
+    "no memory": ('scheduler = "slurm"\nmemory = "0G"', r"memory = '0G' must be positive"),
+    "ranks": ('scheduler = "slurm"\nranks = 0', r"ranks = 0 must be a positive number"),
+    "ranks as text": ('scheduler = "slurm"\nranks = "many"', r"ranks: Input should be a valid integer"),
+    "margin": ('scheduler = "slurm"\nmargin = nan', r"margin = nan must not be negative"),
+    "injection": ('scheduler = "slurm"\npartition = "a; rm -rf /"', r"partition = 'a; rm -rf /' is no plain word"),
+    "new line": ('scheduler = "slurm"\nrom = "rom\\nreboot"', r"rom = .* must be one line"),
+    "module": ('scheduler = "slurm"\nmodules = ["$(id)"]', r"modules = .* is no plain word"),
+    "variable": ('scheduler = "slurm"\n[environment]\n"A B" = "1"', r"environment = 'A B' is no plain word"),
+    "retry": ('scheduler = "slurm"\n[retry]\nluck = 3', r"retry = .*give 0..1000 tries for node, preempted"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PROFILES)
+def test_profiles_that_mean_nothing_are_named(name, tmp_path):
+    text, message = BAD_PROFILES[name]
+    path = tmp_path / "site.toml"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(BadInput, match=message) as caught:
+        profile(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "hpc").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_profiles_that_are_shipped_are_valid(path):
+    site = profile(path)
+    job = Job(
+        "rom-1",
+        "/tmp",
+        "/tmp/log",
+        (("collect", "case.py", "--rows", "{rows}"),),
+        site.ranks,
+        rows="/tmp/rows",
+        count=3,
+        seconds=60,
+    )
+    text = script(job, site)
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+JOB = Job(
+    "rom-x-1-collect-0-0", "/home/me/my runs", "/logs/1", (("collect", "a b.py", "--rows", "{rows}", "--set", "n='1'"),), 8, 10, 5,
+    ("17", "18"), "/run/rows", 5400, 8192,
+)  # fmt: skip
+WORDS = {
+    "slurm": [
+        "#SBATCH --array=0-4%2", "#SBATCH --time=01:30:00", "#SBATCH --mem=4096M", "#SBATCH --ntasks=8", "#SBATCH --nodes=2",
+        "#SBATCH --partition=long", "#SBATCH --account=me", "#SBATCH --dependency=afterany:17:18", "#SBATCH --requeue",
+        "#SBATCH --exclusive", "part=$((${SLURM_ARRAY_TASK_ID:-0} + 10))", "scontrol requeue",
+    ],
+    "pbs": ["#PBS -J 0-4%2", "#PBS -l walltime=01:30:00", "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=4096mb", "#PBS -q long", "#PBS -A me",
+            "#PBS -W depend=afterany:17:18", "part=$((${PBS_ARRAY_INDEX:-0} + 10))"],
+    "lsf": ['#BSUB -J "rom-x-1-collect-0-0[1-5]%2"', "#BSUB -W 1:30", "#BSUB -n 8", "#BSUB -M 8192MB", "#BSUB -q long", "#BSUB -P me",
+            '#BSUB -w "ended(17) && ended(18)"', "part=$(($((${LSB_JOBINDEX:-1} - 1)) + 10))"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_scripts_say_what_the_site_wants_in_its_words(kind):
+    site = Profile(
+        kind, nodes=2, ranks=8, launch="srun -n {ranks}", partition="long", account="me", concurrent=2, modules=("mpi/4",), container="/c.sif",
+        bind=("/scratch",), setup=("ulimit -c 0",), directives=("--exclusive",), environment={"A": "it's"}, rom="rom",
+    )  # fmt: skip
+    text = script(JOB, site)
+    for line in [*WORDS[kind], "module load mpi/4", "ulimit -c 0", """export A='it'"'"'s'""", "cd '/home/me/my runs'"]:
+        assert line in text, text
+    assert """srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' --rows "$rows" --set 'n='"'"'1'"'"''""" in text
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_on_this_machine_gives_what_the_commands_give(tmp_path):
+    (tmp_path / "case.py").write_text(CASE)
+    site = site_file(tmp_path)
+    scripts = rom(
+        tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 10, "--out", "run", "--tol", "1e-6", "--dry-run"
+    )
+    assert scripts.count("#!/bin/bash") == 3 and not (tmp_path / "run" / "store").exists()
+    jobs = last(
+        rom(tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 10, "--out", "run", "--tol", "1e-6", "--json")
+    )["jobs"]
+    assert [job.split(":")[-1] for job in jobs] == ["0,0,0", "0", "0"]
+    now = last(rom(tmp_path, "status", "run", "--json"))
+    assert (now["planned"], now["done"], now["unfinished"], now["results"]) == (10, 10, 0, ["model.h5", "report.html"])
+    assert len((tmp_path / "solves").read_text().splitlines()) == 10 + 20
+    rom(tmp_path, "collect", "case.py", "--n", 10, "--out", "plain")
+    rom(tmp_path, "reduce", "case.py", "--store", "plain", "--tol", "1e-6", "--out", "plain.h5")
+    mine, theirs = (last(rom(tmp_path, "predict", f, "--mu", "1.5,2", "--json"))["answers"] for f in ("run/model.h5", "plain.h5"))
+    assert mine == theirs
+    studied = last((tmp_path / "run" / "logs" / "1-study.out").read_text())
+    plain = last(rom(tmp_path, "study", "case.py", "plain.h5", "--json"))
+    assert {k: v for k, v in studied.items() if "error" in k} == {k: v for k, v in plain.items() if "error" in k}
+    told = rom(tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 10, "--out", "run", "--tol", "1e-6", code=2)
+    assert "collect was submitted into run before" in told and "rom resume goes on" in told
+    told = rom(tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 11, "--out", "run", "--tol", "1e-6", code=2)
+    assert "run holds another run, of 10 other parameters" in told
+    assert last(rom(tmp_path, "resume", "run", "--json"))["jobs"] == []
+    assert "==> 1-study.out <==" in rom(tmp_path, "logs", "run")
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "kind"), [("OSError('no licence')", 2, "transient"), ("ZeroDivisionError('diverged')", 0, "solver")]
+)
+def test_failures_are_tried_again_as_their_kind_allows(error, tries, kind, tmp_path):
+    (tmp_path / "case.py").write_text(CASE)
+    (tmp_path / "broken").write_text(error)
+    site = site_file(tmp_path, chunk=10, retry={"transient": 2})
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", site, "--n", 8, "--out", "run")
+    bad = 8 - len(found(tmp_path / "run" / "store").manifest.done)
+    assert bad >= 2
+    begun = len((tmp_path / "solves").read_text().splitlines())
+    for _ in range(tries):
+        rom(tmp_path, "resume", "run")
+    rom(tmp_path, "resume", "run")
+    assert len((tmp_path / "solves").read_text().splitlines()) == begun + tries * bad
+    told = rom(tmp_path, "status", "run", "--json")
+    assert last(told)["paused"] == bad and f"{kind} too often; rom resume --force" in told
+    (tmp_path / "broken").unlink()
+    rom(tmp_path, "resume", "run", "--force")
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
+
+
+def test_a_walltime_that_is_over_stops_before_a_solve_and_resume_goes_on(tmp_path):
+    (tmp_path / "case.py").write_text(CASE.replace("return mu", "import time; time.sleep(0.4)\n    return mu"))
+    told = rom(tmp_path, "collect", "case.py", "--n", 8, "--out", "s", "--seconds", "1.5", "--json", code=7)
+    first = last(told)
+    assert 1 <= first["solved"] <= 3 and first["left"] == 8 - first["solved"] and "the time is over; run again" in told
+    assert rom(tmp_path, "collect", "case.py", "--n", 8, "--out", "s", "--json")
+    assert len((tmp_path / "solves").read_text().splitlines()) == 8
+    told = rom(tmp_path, "collect", "case.py", "--n", 16, "--out", "s", "--seconds", "0.1", code=2)
+    assert "do not suffice for one solve; give more time" in told
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run of six rows in a queue that this test plays."""
+    mus = np.arange(6.0)[:, None] + 1
+    site = replace(SITE, chunk=2, retry={"node": 1, "unknown": 1})
+    made = batch.founded(batch.Run(tmp_path / "run", "case.py", str(tmp_path), (), ("a",), mus, site))
+    played = {"states": {}, "submitted": [], "refuse": 0, "names": {}, "cancelled": []}
+
+    def asked(words, text="", seconds=60.0):
+        if words[0] == "sbatch":
+            if played["refuse"]:
+                played["refuse"] -= 1
+                return "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy", 1
+            number = str(100 + len(played["submitted"]))
+            played["submitted"].append(Path(words[-1]).read_text())
+            played["states"][number] = []
+            return number + "\n", 0
+        if words[0] == "scancel":
+            played["cancelled"] += words[2:]
+            return "", 0
+        if "--name" in words:
+            return played["names"].get(words[words.index("--name") + 1], ""), 0
+        if played["states"] is None:
+            return "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", 1
+        wanted = words[-1].split(",")
+        return "".join(f"{j} {s}\n" for j in wanted for s in played["states"].get(j, [])), 0
+
+    monkeypatch.setattr(queue, "asked", asked)
+    return made, played
+
+
+def solved(run, rows):
+    collect(lambda mu: mu * np.ones(3), run.mus, run.folder / "store", only=np.array(rows))
+
+
+def rows_submitted(run, text):
+    listing = Path(next(line for line in text.splitlines() if line.startswith("rows=")).split(" ")[-1].rstrip(")"))
+    return [rows_of(line, 99) for line in listing.read_text().splitlines()]
+
+
+ENDS = {  # state in the queue, words in the log -> kind, growth of time and memory
+    "NODE_FAIL": ("node", 1), "BOOT_FAIL": ("node", 1), "PREEMPTED": ("preempted", 1), "TIMEOUT": ("timeout", 2), "DEADLINE": ("timeout", 2),
+    "OUT_OF_MEMORY": ("memory", 2), "CANCELLED": ("cancelled", 1), "FAILED": ("unknown", 1), "COMPLETED": ("unknown", 1),
+    "REVOKED": ("preempted", 1), "forgotten": ("unknown", 1), "log: DUE TO TIME LIMIT": ("timeout", 2), "log: oom-kill": ("memory", 2),
+    "log: 3 solves are unfinished": ("stopped", 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_every_end_resubmits_only_what_is_unfinished(end, run):
+    made, played = run
+    ((number, _),) = batch.submitted(made, "collect")
+    played["states"][number] = ["RUNNING", "RUNNING", "PENDING"]
+    solved(made, [0, 1, 4])
+    assert batch.resumed(made) == [] and batch.status(made.folder).unfinished == (2, 3, 5)
+    kind, growth = ENDS[end]
+    played["states"][number] = ["COMPLETED", end, end] if end.isupper() else []
+    for part in (1, 2) if end.startswith("log") else ():
+        (made.folder / "logs" / f"1-collect-0-0-{part}.out").write_text(f"slurmstepd: error: {end}\n")
+    ((again, text),) = batch.resumed(made)
+    assert rows_submitted(made, text) == [[2, 3], [5]]
+    assert f"--time={'02' if growth == 2 else '01'}:00:00" in text and f"--mem={4096 * growth}M" in text
+    (ended,) = [r for r in batch._journal(made) if r["state"] == "ended"]
+    assert ended["kinds"] == {"2-3": kind, "5": kind}
+    played["states"][again] = ["PENDING", "PENDING"]
+    assert batch.resumed(made) == []
+    solved(made, [2, 3, 5])
+    played["states"][again] = []
+    assert batch.resumed(made) == [] and batch.status(made.folder).unfinished == ()
+
+
+@pytest.mark.parametrize("waiting", ["PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING", "COMPLETING", "STOPPED"])
+def test_jobs_that_may_still_run_are_left_alone(waiting, run):
+    made, played = run
+    ((number, _),) = batch.submitted(made, "collect")
+    played["states"][number] = [waiting]
+    assert batch.resumed(made) == []
+    with pytest.raises(BadInput, match=r"collect was submitted into .* before.*rom resume"):
+        batch.submitted(made, "all")
+
+
+def test_a_node_that_fails_too_often_pauses_its_rows(run):
+    made, played = run
+    batch.submitted(made, "collect")
+    for expected in (1, 0):
+        for number in played["states"]:
+            played["states"][number] = ["NODE_FAIL"]
+        assert len(batch.resumed(made)) == expected
+    assert set(batch.status(made.folder).paused.values()) == {"node"}
+    assert len(batch.resumed(made, force=True)) == 1
+
+
+def test_a_refused_submission_is_tried_again_and_then_named(run):
+    made, played = run
+    played["refuse"] = 4
+    assert len(batch.submitted(made, "collect")) == 1
+    played["refuse"], played["states"]["100"] = 5, []
+    with pytest.raises(NotSubmitted, match=r"refused 5 times: .*QOS policy; run rom resume once"):
+        batch.resumed(made)
+    assert len(batch.resumed(made)) == 1
+
+
+def test_a_job_whose_number_was_lost_is_found_by_its_name(run):
+    made, played = run
+    batch.submitted(made, "collect")
+    journal = made.folder / "submissions.jsonl"
+    first = journal.read_bytes().splitlines(keepends=True)[0]
+    journal.write_bytes(first)
+    name = json.loads(first.partition(b" ")[2])["name"]
+    played["names"][name], played["states"]["100"] = "100\n", ["RUNNING"]
+    assert batch.resumed(made) == [] and list(batch.status(made.folder).jobs) == ["100"]
+    assert batch.cancelled(made.folder) == ["100"] == played["cancelled"]
+
+
+def test_a_controller_that_is_down_changes_nothing(run):
+    made, played = run
+    batch.submitted(made, "collect")
+    played["states"] = None
+    before = (made.folder / "submissions.jsonl").read_bytes()
+    for ask in (batch.resumed, lambda made: batch.status(made.folder), lambda made: batch.cancelled(made.folder)):
+        with pytest.raises(NotSubmitted, match=r"squeue does not answer .*Unable to contact.*the jobs go on"):
+            ask(made)
+    assert (made.folder / "submissions.jsonl").read_bytes() == before
+
+
+def test_later_stages_wait_for_every_array(run):
+    made, played = run
+    made = replace(made, site=replace(made.site, chunk=1, array=4))
+    jobs = batch.submitted(made, "all")
+    assert [number for number, _ in jobs] == ["100", "101", "102", "103"]
+    assert "--array=0-3" in jobs[0][1] and "--array=0-1" in jobs[1][1] and "_ID:-0} + 4))" in jobs[1][1]
+    assert "--dependency=afterany:100:101" in jobs[2][1] and "--dependency=afterany:102" in jobs[3][1]
+    played["states"].update({"100": ["NODE_FAIL"], "101": [], "102": ["PENDING"], "103": ["PENDING"]})
+    solved(made, [0, 1, 2, 3, 4])
+    again = batch.resumed(made)
+    assert played["cancelled"] == ["102", "103"]
+    assert rows_submitted(made, again[0][1]) == [[5]] and "afterany:104" in again[1][1] and "afterany:105" in again[2][1]
+
+
+@pytest.mark.parametrize("name", ["flip", "cut", "empty", "foreign", "link"])
+def test_a_run_file_that_was_changed_is_refused(name, run):
+    made, _ = run
+    path = made.folder / "run.json"
+    whole = path.read_bytes()
+    spoiled = {"flip": whole.replace(b"case.py", b"evil.py"), "cut": whole[:-5], "empty": b"", "foreign": b"{}", "link": whole}[
+        name
+    ]
+    path.unlink()
+    if name == "link":
+        (made.folder / "elsewhere").write_bytes(whole)
+        path.symlink_to("elsewhere")
+    else:
+        path.write_bytes(spoiled)
+    with pytest.raises((DamagedFile, ForeignFile, BadInput), match=r"run"):
+        batch.opened(made.folder)
