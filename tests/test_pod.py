@@ -1,5 +1,8 @@
 """Laws of the proper orthogonal decomposition."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -177,3 +180,53 @@ def test_modes_that_do_not_fit_the_budget_are_refused():
     U, _ = decaying(2000, 30, 5)
     with pytest.raises(BadInput, match="memory_budget"):
         pod(snapshots(U), rank=10, memory_budget=2**16)
+
+
+STREAM = """
+import sys, threading
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+from rom.compress.pod import pod
+from rom.snapshots import Snapshots
+from rom.space import euclidean
+
+def anonymous():
+    return 1024 * int(next(l.split()[1] for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("RssAnon")))
+
+n, m, budget, method = 400_000, 40, int(sys.argv[2]), sys.argv[3]
+u = np.memmap(sys.argv[1], dtype=float, mode="r", shape=(n, m))
+snapshots = Snapshots(euclidean(n), np.arange(m, dtype=float)[:, None], u)
+peak, done = [0], threading.Event()
+
+def watch():
+    while not done.wait(0.002):
+        peak[0] = max(peak[0], anonymous())
+
+pod(Snapshots(euclidean(100), snapshots.mu, np.random.default_rng(0).random((100, m))), rank=2, method=method)
+start = anonymous()
+thread = threading.Thread(target=watch, daemon=True)
+thread.start()
+pod(snapshots, rank=4, method=method, memory_budget=budget)
+done.set()
+thread.join()
+print(peak[0] - start)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RssAnon is read from /proc")
+@pytest.mark.parametrize("method", ["gram", "full"])
+def test_anonymous_memory_stays_within_the_budget(tmp_path, method):
+    n, m, budget = 400_000, 40, 64 * 2**20
+    u = np.memmap(tmp_path / "u", dtype=float, mode="w+", shape=(n, m))
+    s = np.logspace(0, -8, m)
+    for i in range(0, n, 50_000):
+        u[i : i + 50_000] = np.random.default_rng(i).standard_normal((50_000, m)) * s
+    u.flush()
+    command = [sys.executable, "-c", STREAM, str(tmp_path / "u"), str(budget), method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert u.nbytes > 1.9 * budget
+    assert int(done.stdout) <= 1.05 * budget
