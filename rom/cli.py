@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -467,7 +466,7 @@ def _model(made: Any, basis: Any, snapshots: Any, box: Box | None, regress: bool
             made, basis
         ), "Galerkin with a certified bound" if made.stability is not None else "Galerkin without a bound"
     model = field_gp(snapshots, basis, box, seed)
-    whole = replace(model, basis=basis.gathered()) if basis.space.comm is not None else model
+    whole = model.gathered() if basis.space.comm is not None else model
     return whole, "Gaussian-process regression"
 
 

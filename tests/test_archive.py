@@ -35,6 +35,7 @@ from rom.problem import Problem
 from rom.project.galerkin import galerkin
 from rom.project.unsteady import unsteady
 from rom.regress.field_gp import field_gp
+from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
 from rom.rule import Barycentric, Interpolation, Weights
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
@@ -79,6 +80,7 @@ UNSTEADY = unsteady(
     MASS, A, F, BASIS, np.linspace(0, 1, 5), 0.5, bound=residual_bound(A, F, BASIS, GALERKIN.bound.stability, MASS), box=BOX
 )
 CONSTRAINTS = SuccessiveConstraints(A.theta, np.zeros(2), np.ones(2), np.ones((1, 2)), np.ones(1), np.ones((1, 2)))
+FIELD_GP = field_gp(SNAPSHOTS, BASIS, BOX)
 EXAMPLES = {
     "Field": SPACE.fields[0],
     "Space": SPACE,
@@ -103,10 +105,18 @@ EXAMPLES = {
     "SuccessiveConstraints": CONSTRAINTS,
     "Study": study(GALERKIN, lambda mu: sp.linalg.spsolve(A(mu).tocsc(), F.terms[0]), MUS),
     "Step": Step(3, MUS[0], 1e-3, "tol reached"),
-    "FieldGP": field_gp(SNAPSHOTS, BASIS, BOX),
+    "FieldGP": FIELD_GP,
+    "CoefficientGP": FIELD_GP.gp,
+    "Stationary": FIELD_GP.gp.kernels[0],
+    "Spectral": spectral(2, 3, 5.0, "matern52"),
+    "Sum": Sum((Stationary("rbf", np.ones(2)), spectral(2, 2, 1.0)), np.array([0.25, 0.75])),
+    "Product": Product((Selected(Stationary("rbf", np.ones(1)), (0,)), Selected(Stationary("matern12", np.ones(1)), (1,)))),
+    "Selected": Selected(Stationary("matern32", np.ones(1)), (1,)),
 }
 NOT_STORED = {  # by their own nature
     "Problem": "holds solvers",
+    "Factors": "follows from its kernel",
+    "Plugged": "its format would be torch's",
     "Campaign": "its folder is its file",
     "Store": "is a folder",
     "Manifest": "is a folder",

@@ -315,9 +315,6 @@ def test_ranks_share_a_campaign_and_its_basis(shared):
     np.testing.assert_allclose(V.s[:2], W.s[:2], rtol=1e-10)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the regression's fit stops where finite differences are noise: round-off moves its lengths by 1e-4"
-)
 def test_ranks_predict_alike(shared):
     folder = shared[0]
     one, many = (last(rom(folder, "predict", f, "--mu", "2,1", "--json"))["answers"][0] for f in ("one.h5", "many.h5"))

@@ -36,14 +36,43 @@ def test_interpolates_smooth_noise_free_data_and_converges():
     assert errors[1] < 0.2 * errors[0] and errors[1] < 1e-3
 
 
-def test_leave_one_out_is_leaving_one_out():
-    snapshots, gp = trained(16)
-    a, closed = gp.basis.coefficients(snapshots.u).T, gp.leave_one_out()
-    K = gp.factor @ gp.factor.T
-    for i in (0, 7):
-        keep = np.delete(np.arange(16), i)
-        guess = gp.mean + K[i, keep] @ np.linalg.solve(K[np.ix_(keep, keep)], a[keep] - gp.mean)
-        np.testing.assert_allclose(closed[i], a[i] - guess, rtol=1e-5, atol=1e-8)
+def test_field_deviation_has_the_truncated_modes():
+    mus = sobol(BOX, 64)
+    snapshots = Snapshots(euclidean(50), mus, field(mus))
+    fresh = BOX.from_unit(np.random.default_rng(1).random((200, 2)))
+    basis = pod(snapshots, rank=2)[0]
+    gp = field_gp(snapshots, basis, BOX)
+    mean, std = gp.field(fresh)
+    missed = field(fresh) - mean
+    assert basis.error > 1e-3 and np.all(gp.tail > 0)
+    assert np.mean(std**2) == pytest.approx(np.mean(missed**2), rel=0.5)
+    assert np.mean(np.abs(missed) < 2 * std) > 0.85
+    bare = basis.spread(gp.predict(fresh).std)
+    assert np.mean(np.abs(missed) < 2 * bare) < 0.5, "without the tail the intervals would be too narrow here"
+    one, deviation = gp.field(fresh[0])
+    np.testing.assert_allclose(one, mean[:, 0], rtol=1e-8)
+    np.testing.assert_allclose(deviation, std[:, 0], rtol=1e-6)
+
+
+def test_samples_have_the_mean_and_the_deviation():
+    _, gp = trained(16)
+    mu = np.array([0.3, 20.0])
+    mean, std = gp.field(mu)
+    draws = gp.samples(mu, 4000, rng=0)
+    assert draws.shape == (4000, 50)
+    np.testing.assert_allclose(draws.mean(axis=0), mean, atol=5 * std.max() / np.sqrt(4000))
+    np.testing.assert_allclose(draws.std(axis=0), std, rtol=0.1)
+
+
+def test_complex_fields():
+    mus = sobol(BOX, 32)
+    wave = lambda mus: field(mus) + 1j * field(mus)[::-1] * mus[:, 0]  # noqa: E731
+    snapshots = Snapshots(euclidean(50), mus, wave(mus))
+    gp = field_gp(snapshots, pod(snapshots, tol=1e-6)[0], BOX)
+    fresh = BOX.from_unit(np.random.default_rng(1).random((20, 2)))
+    answer = gp.predict(fresh)
+    assert np.linalg.norm(gp.basis.lift(answer.coefficients) - wave(fresh)) < 1e-2 * np.linalg.norm(wave(fresh))
+    assert answer.std.dtype == float and answer.std.shape == answer.coefficients.shape
 
 
 def test_standard_deviation_is_small_at_data_and_grows_between():

@@ -47,6 +47,12 @@ NOUNS = {
     "Study": "rom.certify.study",
     "Step": "rom.enrich.greedy",
     "FieldGP": "rom.regress.field_gp",
+    "CoefficientGP": "rom.regress.coefficient_gp",
+    "Stationary": "rom.regress.kernels",
+    "Spectral": "rom.regress.kernels",
+    "Sum": "rom.regress.kernels",
+    "Product": "rom.regress.kernels",
+    "Selected": "rom.regress.kernels",
 }
 LEFT_OUT = {"Space": ("comm", "riesz")}
 PARTS = {

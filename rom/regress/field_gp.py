@@ -1,106 +1,86 @@
-"""Gaussian-process regression of reduced coefficients: fields from parameters without a solver."""
+"""Fields from parameters without a solver: a basis and a Gaussian process of its coefficients."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import scipy.linalg as la
-from scipy.optimize import minimize
-from scipy.stats import qmc
 
 from rom.basis import Basis
-from rom.errors import BadInput
 from rom.model import Prediction
 from rom.parameters import Box
+from rom.regress.coefficient_gp import CoefficientGP, coefficient_gp
 from rom.snapshots import Snapshots
-
-NUGGET = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class FieldGP:
-    """a_k(mu) ~ GP(mean_k, variance_k (k(x, x') + nugget)), x = mu in the unit box, one Matern-5/2 kernel with a length per parameter.
+    """u(mu) ~ offset + V a(mu) + e, a ~ GP, e the truncated modes: independent of a, with pointwise standard deviation `tail` (n,).
 
-    x : (m, p) inputs; lengths : (p,); nugget : relative; mean, variance : (r,); factor : (m, m) Cholesky factor of k + nugget I
-    weights : (m, r) = (k + nugget I)^{-1} (a - mean); basis : whose coefficients are predicted; box : inputs beyond it are refused
+    gp : of the r coefficients, or of their 2r real and imaginary parts; box : of the parameters, beyond which it refuses
     """
 
     basis: Basis
-    box: Box
-    x: np.ndarray
-    lengths: np.ndarray
-    nugget: float
-    mean: np.ndarray
-    variance: np.ndarray
-    factor: np.ndarray
-    weights: np.ndarray
+    gp: CoefficientGP
+    tail: np.ndarray
+
+    @property
+    def box(self) -> Box:
+        """Where the model may be asked."""
+        return self.gp.box
 
     def predict(self, mu: np.ndarray) -> Prediction:
-        """Posterior mean and standard deviation of each coefficient: (r,) for mu (p,), (r, m) for mu (m, p)."""
-        mu = self.box.check(mu)
-        cross = _matern(self.box.to_unit(np.atleast_2d(mu)) / self.lengths, self.x / self.lengths)
-        a = self.mean + cross @ self.weights
-        left = 1.0 + self.nugget - np.sum(la.solve_triangular(self.factor, cross.T, lower=True) ** 2, axis=0)
-        std = np.sqrt(np.maximum(left, 0.0)[:, None] * self.variance)
-        return Prediction(mu, a[0], std=std[0]) if mu.ndim == 1 else Prediction(mu, a.T, std=std.T)
+        """Posterior mean and standard deviation of a new run's coefficients: (r,) for mu (p,), (r, m) for mu (m, p)."""
+        mean, std = (part.T for part in self.gp.predict(self.box.check(mu), noise=True))  # type: ignore[union-attr]
+        if self.gp.r == 2 * self.basis.r:
+            r = self.basis.r
+            mean, std = mean[:r] + 1j * mean[r:], np.sqrt(std[:r] ** 2 + std[r:] ** 2)
+        return Prediction(np.asarray(mu, dtype=float), mean, std=std)
 
-    def leave_one_out(self) -> np.ndarray:
-        """a_i - E[a_i | the others], (m, r), in closed form."""
-        inverse = la.cho_solve((self.factor, True), np.eye(len(self.x)))
-        return self.weights / np.diag(inverse)[:, None]
+    def field(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the field, truncated modes included: (n,) or (n, m), this rank's rows."""
+        answer = self.predict(mu)
+        tail = self.tail if np.ndim(mu) == 1 else self.tail[:, None]
+        return self.basis.lift(answer.coefficients), np.hypot(self.basis.spread(answer.std), tail)  # type: ignore[arg-type]
+
+    def samples(self, mu: np.ndarray, count: int, rng: int | np.random.Generator = 0) -> np.ndarray:
+        """Draws of the field at one mu (p,) from the posterior, (count, n), truncated modes as independent noise; on one rank."""
+        gen = np.random.default_rng(rng)
+        a = self.gp.samples(self.box.check(mu), count, gen, noise=True)[:, 0].T
+        if self.gp.r == 2 * self.basis.r:
+            a = a[: self.basis.r] + 1j * a[self.basis.r :]
+        return self.basis.lift(a).T + self.tail * gen.standard_normal((count, len(self.tail)))
+
+    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """(a_i - E[a_i | the other runs], its standard deviation), both (m, r) or (m, 2r), in closed form."""
+        return self.gp.leave_one_out()
+
+    def gathered(self) -> FieldGP:
+        """The same model on one rank."""
+        return replace(self, basis=self.basis.gathered(), tail=self.basis.space.gather(self.tail[:, None])[:, 0])
 
 
-def field_gp(snapshots: Snapshots, basis: Basis, box: Box | None = None, rng: int | np.random.Generator = 0) -> FieldGP:
+def field_gp(
+    snapshots: Snapshots, basis: Basis, box: Box | None = None, rng: int | np.random.Generator = 0, **options: Any
+) -> FieldGP:
     """The regression of a basis's coefficients over the parameters of the snapshots (stationary: one column per parameter).
 
-    The lengths and the nugget (at least 1e-10) maximise the likelihood with means and variances profiled out, from Sobol starts.
-    Raises BadInput for fewer than three or for repeated parameters. Reference: Rasmussen and Williams (2006); Gu and Berger (2016).
+    box : beyond which predictions are refused, by default the range of the parameters; options : those of `coefficient_gp`
+    The truncated modes' deviation is the root mean square of what the basis misses of the snapshots, m / (m - r) for their own fit.
+    Raises BadInput for fewer than three distinct parameters. Reference: Rasmussen and Williams (2006).
     """
-    mu = snapshots.mu
-    if snapshots.m < 3 or len(np.unique(mu, axis=0)) < snapshots.m:
-        raise BadInput(
-            f"{snapshots.m} snapshots with {len(np.unique(mu, axis=0))} distinct parameters; a regression needs three or more, all distinct"
-        )
-    names = tuple(f"mu{j}" for j in range(mu.shape[1]))
-    box = box or Box(names, mu.min(axis=0), mu.max(axis=0))
-    x, a = box.to_unit(mu), basis.coefficients(np.asarray(snapshots.u[:])).T
-    p = x.shape[1]
-    starts = np.vstack(
-        [np.zeros(p + 1), qmc.scale(qmc.Sobol(p + 1, rng=rng).random(4), [-2.0] * p + [-22.0], [2.0] * p + [-8.0])]
-    )
-    starts[0, -1] = np.log(NUGGET) + 2
-    limits = [(-4.0, 4.0)] * p + [(np.log(NUGGET), 0.0)]
-    best = min(
-        (minimize(_likelihood, start, (x, a), "L-BFGS-B", jac=False, bounds=limits) for start in starts), key=lambda end: end.fun
-    )
-    lengths, nugget = np.exp(best.x[:-1]), float(np.exp(best.x[-1]))
-    L = la.cholesky(_matern(x / lengths, x / lengths) + nugget * np.eye(len(x)), lower=True)
-    mean, weights, variance = _profiled(L, a)
-    return FieldGP(basis, box, x, lengths, nugget, mean, variance, L, weights)
+    a = basis.coefficients(np.asarray(snapshots.u[:])).T
+    parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
+    gp = coefficient_gp(snapshots.mu, parts, box, rng=rng, **options)
+    return FieldGP(basis, replace(gp, closed=True), _missed(snapshots, basis, a.T))
 
 
-def _likelihood(log_theta: np.ndarray, x: np.ndarray, a: np.ndarray) -> float:
-    """sum_k (m/2) log variance_k + r log |L|."""
-    scaled = x / np.exp(log_theta[:-1])
-    try:
-        L = la.cholesky(_matern(scaled, scaled) + np.exp(log_theta[-1]) * np.eye(len(x)), lower=True)
-    except la.LinAlgError:
-        return 1e10
-    variance = np.maximum(_profiled(L, a)[2], np.finfo(float).tiny)
-    return float(0.5 * len(x) * np.sum(np.log(variance)) + a.shape[1] * np.sum(np.log(np.diag(L))))
-
-
-def _profiled(L: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Constant means, weights and variances that maximise the likelihood for a given kernel."""
-    ones = la.cho_solve((L, True), np.ones(len(a)))
-    mean = ones @ a / ones.sum()
-    weights = la.cho_solve((L, True), a - mean)
-    return mean, weights, np.sum((a - mean) * weights, axis=0) / len(a)
-
-
-def _matern(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(1 + sqrt5 d + 5 d^2 / 3) exp(-sqrt5 d), d = |x - y|."""
-    square = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1) - 2 * x @ y.T
-    d = np.sqrt(5.0 * np.maximum(square, 0.0))
-    return (1.0 + d + d**2 / 3.0) * np.exp(-d)
+def _missed(snapshots: Snapshots, basis: Basis, a: np.ndarray, rows: int = 4096) -> np.ndarray:
+    """Pointwise rms of u - offset - V a over the snapshots, in blocks of rows."""
+    offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))
+    tail = np.empty(basis.space.n)
+    for block in (slice(k, k + rows) for k in range(0, len(tail), rows)):
+        missed = np.asarray(snapshots.u[block]) - offset[block, None] - basis.modes[block] @ a
+        tail[block] = np.sqrt(np.sum(np.abs(missed) ** 2, axis=1) / max(snapshots.m - basis.r, 1))
+    return tail
