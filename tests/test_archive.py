@@ -19,6 +19,7 @@ import rom
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
 from rom.certify.forms import FullResidual, GramResidual, SampledResidual
+from rom.certify.infsup import Consistent, InterpolatedInfSup
 from rom.certify.residual import residual_bound
 from rom.certify.stability import MinTheta, SuccessiveConstraints
 from rom.certify.study import study
@@ -101,6 +102,8 @@ EXAMPLES = {
     "FullResidual": FullResidual(A, F, BASIS, GALERKIN.bound.stability),
     "GramResidual": GramResidual(np.eye(7), A.theta, F.theta, GALERKIN.bound.stability),
     "SampledResidual": SampledResidual(*[np.arange(2)] * 5, A.theta, F.theta, GALERKIN.bound.stability),
+    "InterpolatedInfSup": InterpolatedInfSup(BOX, MUS, np.ones(7), 0.9, 3),
+    "Consistent": Consistent(GALERKIN.bound, 1e-9, 1e-10),
     "MinTheta": GALERKIN.bound.stability,
     "SuccessiveConstraints": CONSTRAINTS,
     "Study": study(GALERKIN, lambda mu: sp.linalg.spsolve(A(mu).tocsc(), F.terms[0]), MUS),

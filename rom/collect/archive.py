@@ -42,6 +42,8 @@ NOUNS = {
     "FullResidual": "rom.certify.forms",
     "GramResidual": "rom.certify.forms",
     "SampledResidual": "rom.certify.forms",
+    "InterpolatedInfSup": "rom.certify.infsup",
+    "Consistent": "rom.certify.infsup",
     "MinTheta": "rom.certify.stability",
     "SuccessiveConstraints": "rom.certify.stability",
     "Study": "rom.certify.study",
