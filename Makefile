@@ -2,7 +2,7 @@ PYTHON ?= python3
 RUN = .venv/bin/
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all bench lint clean
+.PHONY: demo test test-all test-cluster test-faults fuzz bench lint clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -25,6 +25,16 @@ test-all: .venv/ready
 	$(RUN)python -c "import site; print(site.getsitepackages()[0])" > "$$(.bench/bin/python -c 'import site; print(site.getsitepackages()[0])')/ours.pth"
 	.bench/bin/pip install -q --disable-pip-version-check -c constraints.txt -r hpc/bench/requirements.txt
 	@touch $@
+
+test-cluster: .venv/ready
+	tests/cluster/install.sh
+	timeout 900 $(RUN)python -m pytest -m cluster tests/cluster
+
+test-faults: .venv/ready
+	$(RUN)python -m pytest -s -m 'slow or not slow' tests/faults
+
+fuzz: .venv/ready
+	$(RUN)python -m tests.faults.fuzz
 
 bench: .bench/ready
 	.bench/bin/python -m hpc.bench $(BENCH)

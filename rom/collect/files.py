@@ -47,11 +47,11 @@ def write_h5(path: str | Path, fill: Callable[[Any], None]) -> str:
             disk = _Disk(raw)
             with h5py.File(disk, "w", userblock_size=BLOCK) as file:
                 fill(file)
-            if disk.refused:
-                raise disk.refused
             digest = _digest(raw)
             raw.seek(0)
-            raw.write(_header(digest))
+            disk.write(_header(digest))
+            if disk.refused:
+                raise disk.refused
         return digest
 
     return durably(Path(path), sealed)

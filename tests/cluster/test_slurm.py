@@ -1,0 +1,202 @@
+"""A real Slurm: whatever happens to jobs, nodes and limits, every parameter is computed once and the report is the local one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from slurm import lacking, slurm
+
+from rom.collect.archive import load
+from rom.collect.journal import journals, lines
+from rom.collect.repair import verify
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
+ROOT = Path(__file__).parents[2]
+SOLVER = """
+import os, time
+import numpy as np
+from rom.parameters import Box
+box = Box(("a",), np.array([1.0]), np.array([2.0]), ("m",))
+def solve(mu):
+    with open("begun", "a") as file:
+        file.write(repr(float(mu[0])) + chr(10))
+    if os.path.exists("wait"):
+        time.sleep(float(open("wait").read()))
+    trial(mu)
+    return mu[0] * np.arange(1.0, 9.0) ** mu[0]
+def trial(mu):
+    pass
+"""
+GREEDY = """
+def trial(mu):
+    first = not os.path.exists(f"tried-{mu[0]}")
+    open(f"tried-{mu[0]}", "w").close()
+    if mu[0] < 1.25 and first:
+        time.sleep(300)
+    if mu[0] > 1.75:
+        held = np.ones(45 * 2**20)
+        time.sleep(4)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def conf(tmp_path_factory):
+    if lacking():
+        pytest.fail(f"not installed: {', '.join(lacking())}; run: apt-get install slurm-wlm munge")
+    with slurm(tmp_path_factory.mktemp("slurm")) as conf:
+        yield conf
+
+
+def rom(folder, *words, code=0):
+    command = [sys.executable, "-c", "from rom.cli import app; app()", *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def last(text):
+    return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
+
+
+def site(folder, scheduler="slurm", retry="", **entries):
+    start = f"{sys.executable} -m mpi4py -c 'from rom.cli import app; app()'" if entries.get("ranks", 1) > 1 else None
+    start = start or f"{sys.executable} -c 'from rom.cli import app; app()'"
+    mpiexec = str(Path(sys.executable).with_name("mpiexec"))
+    entries = {"scheduler": scheduler, "time": "00:10:00", "memory": "900M", "margin": 5.0, "array": 4, "rom": start, "wait": 1.0,
+               "launch": f"{mpiexec} -n {{ranks}}", **entries}  # fmt: skip
+    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in entries.items())
+    path = folder / f"{scheduler}.toml"
+    path.write_text(f'{text}\n[environment]\nPYTHONPATH = "{ROOT}"\n\n[retry]\n{retry}\n')
+    return path
+
+
+def says(*words):
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def awaited(what, seconds=120.0):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, says("squeue", "--states=all", "--array")
+        time.sleep(0.3)
+
+
+def over():
+    return says("squeue", "--noheader").strip() == ""
+
+
+def once(store, count):
+    """Every parameter has one record of one committed sample."""
+    done = [r["key"] for path in journals(store) for _, r in lines(path) if r["state"] == "done"]
+    assert len(done) == len(set(done)) == count
+    assert all("harmless" in line or "torn and ignored" in line for line in verify(store))
+
+
+def of_the_solver():
+    """Processes of rom collect on this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"collect" in words and b"--rows" in words and b"python" in words[0]:
+            found.append(int(path.parent.name))
+    return found
+
+
+def begun(folder):
+    path = folder / "begun"
+    return path.read_text().split() if path.exists() else []
+
+
+def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(tmp_path):
+    words = ["cases.cooled_blade", "--set", "size=1200", "--n", 12, "--tol", "1e-6", "--tests", 4]
+    shared = {"chunk": 2, "ranks": 2}
+    rom(tmp_path, "submit", "all", *words, "--profile", site(tmp_path, **shared), "--out", "far", "--json")
+    store, kills = tmp_path / "far" / "store", 0
+    awaited(lambda: (store / "leases").exists() and list((store / "leases").glob("*.0")))
+    host = says("sinfo", "--noheader", "--format", "%n").strip()
+    says("scontrol", "update", f"nodename={host}", "state=drain", "reason=test")
+    for pid in of_the_solver()[:2]:
+        os.kill(pid, signal.SIGKILL)
+        kills += 1
+    awaited(lambda: says("squeue", "--noheader", "--states=running").strip() == "")
+    before = len(list((store / "journal").glob("*")))
+    time.sleep(3)
+    assert len(list((store / "journal").glob("*"))) == before, "a drained node began a job"
+    says("scontrol", "update", f"nodename={host}", "state=resume")
+    awaited(over, 200)
+    for _ in range(3):
+        rom(tmp_path, "resume", "far")
+        awaited(over, 200)
+    now = last(rom(tmp_path, "status", "far", "--json"))
+    assert kills and (now["done"], now["unfinished"], now["failed"]) == (12, 0, 0), now
+    once(store, 12)
+    rom(tmp_path, "submit", "all", *words, "--profile", site(tmp_path, "local", **shared), "--out", "near")
+    one, other = (load(tmp_path / name / "model.h5")["model"] for name in ("far", "near"))
+    np.testing.assert_array_equal(one.basis.modes, other.basis.modes)
+    logs = [sorted((tmp_path / name / "logs").glob("*-study.out"))[-1] for name in ("far", "near")]
+    far, near = (last(path.read_text()) for path in logs)
+    timed = {"full_s", "online_ms", "batch_us", "speedup"}
+    assert {k: v for k, v in far.items() if k not in timed} == {k: v for k, v in near.items() if k not in timed}
+    assert all((tmp_path / name / "report.html").exists() for name in ("far", "near"))
+
+
+def test_submitted_twice_cancelled_and_resumed_solves_each_once(tmp_path):
+    (tmp_path / "case.py").write_text(SOLVER)
+    (tmp_path / "wait").write_text("0.5")
+    words = ["submit", "collect", "case.py", "--profile", site(tmp_path, chunk=3, concurrent=1), "--n", 24, "--out", "run"]
+    first = last(rom(tmp_path, *words, "--json"))["jobs"]
+    assert len(first) == 2
+    assert "was submitted into run before" in rom(tmp_path, *words, code=2)
+    assert last(rom(tmp_path, "resume", "run", "--json"))["jobs"] == []
+    awaited(lambda: len(begun(tmp_path)) >= 4)
+    assert last(rom(tmp_path, "cancel", "run", "--json"))["cancelled"] == first
+    awaited(over)
+    done = last(rom(tmp_path, "status", "run", "--json"))["done"]
+    assert 0 < done < 24
+    cut = len(begun(tmp_path)) - done
+    rom(tmp_path, "resume", "run")
+    awaited(over)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 24
+    assert len(begun(tmp_path)) == 24 + cut and cut <= 4
+    once(tmp_path / "run" / "store", 24)
+
+
+def test_parts_beyond_their_time_or_memory_get_more_and_finish(tmp_path):
+    (tmp_path / "case.py").write_text(SOLVER + GREEDY)
+    profile = site(tmp_path, chunk=1, array=8, time="00:01:00", margin=1.0, memory="300M")
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 8, "--out", "run")
+    awaited(over, 150)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 4
+    jobs = last(rom(tmp_path, "resume", "run", "--json"))["jobs"]
+    awaited(over, 60)
+    kinds = json.loads((tmp_path / "run" / "submissions.jsonl").read_text().splitlines()[-1 - 2 * len(jobs)].split(" ", 1)[1])[
+        "kinds"
+    ]
+    assert sorted(kinds.values()) == ["memory", "memory", "timeout", "timeout"]
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
+    assert "memory limit" in rom(tmp_path, "logs", "run") and "DUE TO TIME LIMIT" in rom(tmp_path, "logs", "run")
+    assert sorted(begun(tmp_path)) == sorted(
+        [*set(begun(tmp_path)), *(x for x in set(begun(tmp_path)) if not 1.25 < float(x) < 1.75)]
+    )
+    once(tmp_path / "run" / "store", 8)
+
+
+def test_a_part_that_runs_out_of_time_goes_on_by_itself(tmp_path):
+    (tmp_path / "case.py").write_text(SOLVER)
+    (tmp_path / "wait").write_text("1.0")
+    profile = site(tmp_path, chunk=10, time="00:01:00", margin=55.0)
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 10, "--out", "run")
+    awaited(over, 150)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 10
+    assert "unfinished: the time is over" in rom(tmp_path, "logs", "run") and len(begun(tmp_path)) == 10
+    once(tmp_path / "run" / "store", 10)
