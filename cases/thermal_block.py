@@ -84,7 +84,7 @@ def main(blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fr
     thermal = problem(blocks, cells)
     rng = np.random.default_rng(1)
     train = grid(thermal.box, [4] * blocks**2) if blocks == 2 else thermal.box.from_unit(rng.random((512, blocks**2)))
-    model, history = reduced_basis(thermal, train, tol)
+    model, history = reduced_basis(thermal, train, tol, 2 * rank)
     if rank < model.basis.r:
         model = recompressed(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank)
     table = study(model, thermal.solve, thermal.box.from_unit(rng.random((fresh, blocks**2))))

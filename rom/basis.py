@@ -117,25 +117,45 @@ class LocalBases:
         return np.argmax(np.abs(self.centres.conj().T @ c), axis=0)
 
 
-def orthonormalised(space: Space, U: np.ndarray, against: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """U = Q T by Gram-Schmidt in X with re-orthogonalisation; directions below round-off are dropped. Returns Q (n, k), T (k, l).
+def orthonormalised(
+    space: Space, U: np.ndarray, against: np.ndarray | None = None, block: int = 32
+) -> tuple[np.ndarray, np.ndarray]:
+    """U = [against, Q] T by block Gram-Schmidt in X with re-orthogonalisation; directions below round-off are dropped.
 
-    Columns of `against` come first: Q is X-orthogonal to them and T leaves out their rows. Reference: Buhr et al. (2014).
+    against : (n, k) X-orthonormal columns that come first, none by default. Returns Q (n, l), X-orthogonal to them, and T (k + l, m).
+    Reference: Buhr et al. (2014).
     """
-    V = np.zeros((space.n, 0), dtype=U.dtype) if against is None else against
-    first = V.shape[1]
-    T = np.zeros((first + U.shape[1], U.shape[1]), dtype=np.result_type(V, U))
-    for j in range(U.shape[1]):
-        w = U[:, j].astype(T.dtype)
-        start = size = space.norm(w)
-        for _ in range(3):
-            c = space.inner(V, w[:, None])[:, 0]
-            w = w - V @ c
-            T[: V.shape[1], j] += c
-            before, size = size, space.norm(w)
-            if size > 0.5 * before:
-                break
-        if size > 4 * np.finfo(T.dtype).eps * start and size > 0:
-            T[V.shape[1], j] = size
-            V = np.column_stack([V, w / size])
-    return V[:, first:], T[first : V.shape[1]]
+    first = 0 if against is None else against.shape[1]
+    dtype = U.dtype if against is None else np.result_type(against, U)
+    V, T = (
+        np.empty((space.n, first + U.shape[1]), dtype=dtype, order="F"),
+        np.zeros((first + U.shape[1], U.shape[1]), dtype=dtype),
+    )
+    if against is not None:
+        V[:, :first] = against
+    sizes, k = space.norm(U), first
+    for start in range(0, U.shape[1], block):
+        W = U[:, start : start + block].astype(dtype)
+        for _ in range(2):
+            C = space.inner(V[:, :k], W)
+            W = W - V[:, :k] @ C
+            T[:k, start : start + block] += C
+        done = k
+        for j, w in enumerate(W.T, start):
+            w, size = _against(space, V[:, :k], w, T[:, j], done)
+            if size > 4 * np.finfo(float).eps * sizes[j] and size > 0:
+                T[k, j], V[:, k], k = size, w / size, k + 1
+    return V[:, first:k], T[:k]
+
+
+def _against(space: Space, V: np.ndarray, w: np.ndarray, t: np.ndarray, done: int) -> tuple[np.ndarray, float]:
+    """w less its part in V, added to t, orthogonal already to the first `done` columns; all again where it shrank much."""
+    size, begin = space.norm(w), done
+    for _ in range(3):
+        c = space.inner(V[:, begin:], w[:, None])[:, 0]
+        w = w - V[:, begin:] @ c
+        t[begin : V.shape[1]] += c
+        before, size, begin = size, space.norm(w), 0
+        if size > 0.5 * before:
+            break
+    return w, size

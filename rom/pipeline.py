@@ -17,11 +17,16 @@ from rom.project.unsteady import UnsteadyModel, unsteady
 from rom.snapshots import Snapshots
 
 
-def certified(problem: Problem, basis: Basis) -> GalerkinModel:
-    """The Galerkin model of an affine problem on a basis, with its residual bound where stability is known."""
+def certified(problem: Problem, basis: Basis, T: np.ndarray | None = None) -> GalerkinModel:
+    """The Galerkin model of an affine problem on a basis, with its residual bound where stability is known.
+
+    T : triangular factor of the residual's representers where it is known already
+    """
     if problem.A is None or problem.f is None:
         raise BadInput("the problem has no affine operator A and load f; build a regression model from its snapshots instead")
-    bound = None if problem.stability is None else residual_bound(problem.A, problem.f, basis, problem.stability)
+    bound = None
+    if problem.stability is not None:
+        bound = residual_bound(problem.A, problem.f, basis, problem.stability, T=T)
     return galerkin(problem.A, problem.f, basis, bound, problem.box)
 
 
@@ -43,22 +48,32 @@ def reduced_basis(
     relative : divide the bound by |u_r|_X. Raises BadInput where the problem offers no space, A, f and stability.
     Reference: Rozza, Huynh, Patera (2008).
     """
-    if problem.space is None or problem.stability is None:
-        raise BadInput("the greedy needs the problem's space and stability; or collect snapshots and run pod")
+    if problem.space is None or problem.stability is None or problem.A is None or problem.f is None:
+        raise BadInput("the greedy needs the problem's space, A, f and stability; or collect snapshots and run pod")
     space = problem.space
 
     def estimate(model: GalerkinModel, mus: np.ndarray) -> np.ndarray:
         answer = model.predict(mus)
         return answer.bound / np.linalg.norm(answer.coefficients, axis=0) if relative else answer.bound
 
-    def enrich(model: GalerkinModel, mu: np.ndarray) -> GalerkinModel:
-        u = np.asarray(problem.solve(mu))[:, None]
-        Q, _ = orthonormalised(space, u, against=model.basis.modes)
-        return certified(problem, replace(model.basis, modes=np.column_stack([model.basis.modes, Q])))
+    A, f = problem.A, problem.f
+    factor = list(orthonormalised(space, space.represent(np.column_stack(list(f.terms)))))
 
-    first = np.asarray(problem.solve(train[len(train) // 2]))[:, None]
-    basis = Basis(space, orthonormalised(space, first)[0], rank_asked=rank, tol_asked=tol)
-    model, history = greedy(certified(problem, basis), train, estimate, enrich, tol, rank)
+    def grown(basis: Basis, u: np.ndarray) -> GalerkinModel:
+        new, _ = orthonormalised(space, u[:, None], against=basis.modes)
+        modes = np.column_stack([basis.modes, new])
+        if new.shape[1]:
+            Q, T = orthonormalised(space, space.represent(np.column_stack([term @ new for term in A.terms])), against=factor[0])
+            factor[1] = np.hstack([np.pad(factor[1], ((0, Q.shape[1]), (0, 0))), T])
+            factor[0] = np.column_stack([factor[0], Q])
+        images = len(f.terms) + np.arange(len(A.terms) * modes.shape[1]).reshape(modes.shape[1], len(A.terms)).T.ravel()
+        return certified(problem, replace(basis, modes=modes), factor[1][:, np.append(np.arange(len(f.terms)), images)])
+
+    empty = Basis(space, np.zeros((space.n, 0)), rank_asked=rank, tol_asked=tol)
+    start = grown(empty, np.asarray(problem.solve(train[len(train) // 2])))
+    model, history = greedy(
+        start, train, estimate, lambda model, mu: grown(model.basis, np.asarray(problem.solve(mu))), tol, rank
+    )
     return replace(model, basis=replace(model.basis, reason=f"greedy: {history[-1].stop}")), history
 
 

@@ -76,15 +76,21 @@ def images(A: Affine, f: Affine, basis: Basis, M: Any = None, dtype: Any = None)
 
 
 def residual_bound(
-    A: Affine, f: Affine, basis: Basis, stability: Callable[[np.ndarray], np.ndarray], M: Any = None, dtype: Any = None
+    A: Affine,
+    f: Affine,
+    basis: Basis,
+    stability: Callable[[np.ndarray], np.ndarray],
+    M: Any = None,
+    dtype: Any = None,
+    T: np.ndarray | None = None,
 ) -> ResidualBound:
     """The bound of a reduced model of A(mu) u = f(mu), or of M du/dt + A(mu) u = f(mu) where M is given.
 
     stability : mu (m, p) -> lower bounds (m,) of the coercivity (or inf-sup) constant in the norm of the basis's space
     dtype : np.longdouble orthonormalises in extended precision, offline: the floor falls from some 1e-14 of the load to 1e-16
-    Raises BadInput where shapes disagree.
+    T : (k, K) triangular factor of the representers where it is known already. Raises BadInput where shapes disagree.
     """
     R, shift = images(A, f, basis, M, dtype)
-    _, T = orthonormalised(basis.space, basis.space.represent(R))
+    T = orthonormalised(basis.space, basis.space.represent(R))[1] if T is None else T
     T, guard = T.astype(complex if np.iscomplexobj(T) else float), 4 * EPS if dtype is None else EPS
     return ResidualBound(T[np.any(T != 0, axis=1)], A.theta, f.theta, stability, shift, guard)
