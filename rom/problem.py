@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from rom.affine import Affine
+from rom.history import State
+from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.space import Space
@@ -41,6 +43,27 @@ class Law(Protocol):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
 
     def restrict(self, points: Any) -> Law: ...
+
+
+class Solid(Protocol):
+    """A body with a law at its points of integration, as far as reduction needs it: no operator, no assembly.
+
+    space : of displacements; points : of the points of integration, its product holds their weights
+    strain : U (n, r) -> (g, 6, r); step : one high-fidelity load step
+    """
+
+    @property
+    def law(self) -> Law: ...
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def points(self) -> Space: ...
+
+    def strain(self, U: np.ndarray) -> np.ndarray: ...
+
+    def step(self, loading: Loading, t0: float, t1: float, start: State) -> tuple[State, int]: ...
 
 
 @dataclass(frozen=True, eq=False)

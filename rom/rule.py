@@ -130,3 +130,23 @@ class Barycentric:
         terms = self.w / np.where(hit, 1.0, gap)
         beta = np.where(hit.any(axis=1, keepdims=True), hit, terms / terms.sum(axis=1, keepdims=True))
         return beta if np.ndim(mu) == 2 else beta[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Cubature:
+    """int g ~ sum_i weights_i g(elements_i): elements (k,) numbers of cells or points of integration, weights (k,) > 0.
+
+    error : |b - b_rule| / |b| on the training integrals; tol_asked, reason : what was asked for and why it stopped
+    """
+
+    elements: np.ndarray
+    weights: np.ndarray
+    error: float = float("nan")
+    tol_asked: float | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if np.shape(self.elements) != np.shape(self.weights) or np.ndim(self.elements) != 1:
+            raise BadInput(f"elements {np.shape(self.elements)} and weights {np.shape(self.weights)} must both be (k,)")
+        if not (np.asarray(self.weights) > 0).all():
+            raise BadInput("weights must be positive; leave points of zero weight out")

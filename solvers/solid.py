@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.errors import BadInput
+from rom.history import History, State, history
 from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.project.newton import cut, newton
@@ -94,6 +95,24 @@ class Body:
         """Where the entries of cell matrices lie in a sparse matrix."""
         return Assembly([p.cells for p in self.patches], len(self.mesh.points), self.d)
 
+    @cached_property
+    def points(self) -> Space:
+        """(p, q) = int p q of fields at the points of integration; on several ranks cell after cell, rank after rank."""
+        g = len(self.weights)
+        before = 0
+        if self.space.comm is not None:
+            counts = self.space.comm.allgather(g)
+            before = sum(counts[: self.space.comm.Get_rank()])
+        return Space(self.weights, before + np.arange(g), self.space.comm)
+
+    def step(self, loading: Loading, t0: float, t1: float, start: State, tol: float = 1e-8) -> tuple[State, int]:
+        """One load step: see the function `step`."""
+        return step(self, loading, t0, t1, start, tol=tol)
+
+    @cached_property
+    def _linear(self) -> Linear:
+        return Linear(self)
+
     def rest(self) -> np.ndarray:
         """The virgin state (g, k)."""
         return np.zeros((len(self.weights), self.law.width))
@@ -105,7 +124,7 @@ class Body:
         for points, p in self._chunks():
             B = operator(p)
             local = columns[dofs(p.cells, self.d)]
-            made[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(-1, 6, columns.shape[1])
+            made[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(B.shape[0] * B.shape[1], 6, columns.shape[1])
         return made[..., 0] if U.ndim == 1 else made
 
     def forces(self, stress: np.ndarray) -> np.ndarray:
@@ -195,27 +214,6 @@ def body(mesh: Mesh, laws: dict[str | None, Elastic], fixed: np.ndarray, comm: A
     return Body(mesh, tuple(kinds), tuple(made), Regions(tuple(laws.values()), np.concatenate(which)), np.asarray(fixed), space)
 
 
-@dataclass(frozen=True, eq=False)
-class State:
-    """u (n,) [m], stress (g, 6), internal state (g, k) at one time."""
-
-    u: np.ndarray
-    stress: np.ndarray
-    state: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """States at times t (m,): u (n, m), stress (g, 6, m), p (g, m); `last` to go on from, iterations (m,)."""
-
-    t: np.ndarray
-    u: np.ndarray
-    stress: np.ndarray
-    p: np.ndarray
-    last: State
-    iterations: np.ndarray
-
-
 def virgin(b: Body) -> State:
     """Zero displacement, stress and internal state."""
     return State(np.zeros(b.n), np.zeros((len(b.weights), 6)), b.rest())
@@ -226,9 +224,9 @@ def step(
 ) -> tuple[State, int]:
     """One load step by Newton, cut where it fails: |F_int - F_ext| <= tol max(|F_ext|, |F_int|) over the free dofs.
 
-    loading : forces and moves (n, .), temperatures at nodes. Returns the new state and the iterations. Raises NotConverged.
+    loading : forces and moves (n, .), temperatures at the points of integration (g, .), as `b.values` takes them from nodes. Returns the new state and the iterations. Raises NotConverged.
     """
-    linear = linear or Linear(b)
+    linear = linear or b._linear
     free = np.ones(b.n)
     free[b.fixed] = 0.0
     once = euclidean(b.space.numbers, b.space.comm).product
@@ -240,7 +238,7 @@ def step(
         return float(np.sqrt(b.space.sum(np.array([np.sum(once * r * r)]))[0]))
 
     def advance(a: float, e: float, old: State) -> tuple[State, int]:
-        T, external = b.values @ loading.temperature(e), whole(loading.force(e))
+        T, external = loading.temperature(e), whole(loading.force(e))
         u = old.u.copy()
         moved = np.broadcast_to(loading.moved(e), u.shape)
         u[b.fixed] = moved[b.fixed]
@@ -268,9 +266,7 @@ def march(
         now, count = step(b, loading, float(t0), float(t1), now, linear, tol)
         states.append(now)
         counts.append(count)
-    u, stress = (np.stack([getattr(s, name) for s in states], axis=-1) for name in ("u", "stress"))
-    p = np.stack([s.state[:, 0] for s in states], axis=-1)
-    return History(np.asarray(times[1:], dtype=float), u, stress, p, now, np.array(counts))
+    return history(np.asarray(times[1:]), states, counts)
 
 
 def spin(b: Body, axis: Any = (0.0, 0.0, 1.0), centre: Any = 0.0) -> np.ndarray:

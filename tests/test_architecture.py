@@ -23,9 +23,10 @@ NOUNS = {
     "errors",
     "states",
     "loading",
+    "history",
 }
 # root files that compose verbs, beside the command line
-COMPOSITIONS = {"batch", "cli", "launch", "case", "shipped", "scenes", "pipeline"}
+COMPOSITIONS = {"batch", "cli", "launch", "case", "shipped", "scenes", "pipeline", "hyper"}
 # heavy library -> the only places in rom/ that may import it, inside functions
 HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},

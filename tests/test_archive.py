@@ -19,25 +19,31 @@ import rom
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
 from rom.certify.forms import FullResidual, GramResidual, SampledResidual
+from rom.certify.indicator import Indicator
 from rom.certify.infsup import Consistent, InterpolatedInfSup
 from rom.certify.residual import residual_bound
 from rom.certify.stability import MinTheta, SuccessiveConstraints
 from rom.certify.study import study
 from rom.collect.archive import NOUNS, load, put, save
 from rom.collect.files import BLOCK, write_h5
+from rom.enrich.adaptive import Visit
 from rom.enrich.greedy import Step
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.export.files import vtkhdf
+from rom.history import History, State
+from rom.hyper import Tolerances, Trained
 from rom.hyperreduce.separate import Certificate
+from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.model import Prediction
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.project.galerkin import galerkin
 from rom.project.unsteady import unsteady
+from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
 from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
-from rom.rule import Barycentric, Interpolation, Weights
+from rom.rule import Barycentric, Cubature, Interpolation, Weights
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
@@ -82,6 +88,11 @@ UNSTEADY = unsteady(
 )
 CONSTRAINTS = SuccessiveConstraints(A.theta, np.zeros(2), np.ones(2), np.ones((1, 2)), np.ones(1), np.ones((1, 2)))
 FIELD_GP = field_gp(SNAPSHOTS, BASIS, BOX)
+CUBATURE = Cubature(np.arange(2), np.ones(2), 1e-4, 1e-3, "tol")
+STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
+WEIGHTED = WeightedModel(
+    BASIS, np.arange(4), np.ones((4, 6, 3)), np.ones(4), None, {"p": Interpolation(np.eye(3, 2), np.arange(2), np.eye(2))}
+)
 EXAMPLES = {
     "Field": SPACE.fields[0],
     "Space": SPACE,
@@ -115,8 +126,33 @@ EXAMPLES = {
     "Sum": Sum((Stationary("rbf", np.ones(2)), spectral(2, 2, 1.0)), np.array([0.25, 0.75])),
     "Product": Product((Selected(Stationary("rbf", np.ones(1)), (0,)), Selected(Stationary("matern12", np.ones(1)), (1,)))),
     "Selected": Selected(Stationary("matern32", np.ones(1)), (1,)),
+    "Cubature": CUBATURE,
+    "Loading": Loading(np.arange(2.0), np.ones((12, 1)), np.ones((2, 1)), np.ones((4, 1)), np.ones((2, 1))),
+    "State": STATE,
+    "History": History(np.ones(1), np.ones((12, 1)), np.ones((4, 6, 1)), np.ones((4, 1)), STATE, np.array([3])),
+    "WeightedModel": WEIGHTED,
+    "Indicator": Indicator(("a",), np.ones(2), 0.5, 0.95, 1e-6),
+    "Visit": Visit(0.5, np.inf, True, "first", 3, 4),
+    "Tolerances": Tolerances(),
+    "Trained": Trained(
+        BASIS,
+        np.ones((4, 6, 3)),
+        np.ones((12, 2)),
+        np.ones((4, 6, 2)),
+        np.eye(4),
+        BASIS,
+        BASIS,
+        1.0,
+        2.0,
+        CUBATURE,
+        CUBATURE,
+        Tolerances(),
+        WEIGHTED,
+    ),
 }
 NOT_STORED = {  # by their own nature
+    "Found": "a moment of Newton's method",
+    "Course": "a moment of a run",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
     "Plugged": "its format would be torch's",

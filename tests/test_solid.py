@@ -30,7 +30,9 @@ def heated(b, times, force=None, peak=600.0):
     spot = 20 + peak * np.exp(-3 * np.sum((x - 0.7 * x.max(axis=0)) ** 2, axis=1))
     share = (np.asarray(times) / times[-1])[:, None]
     force = np.zeros(b.n) if force is None else force
-    return Loading(times, force[:, None], share, np.stack([np.full(len(x), 20.0), spot], axis=1), np.hstack([1 - share, share]))
+    return Loading(
+        times, force[:, None], share, b.values @ np.stack([np.full(len(x), 20.0), spot], axis=1), np.hstack([1 - share, share])
+    )
 
 
 def skewed(kind):
@@ -51,7 +53,13 @@ def test_patch_test_with_plastic_flow(kind):
     exact = (x @ A.T).ravel()
     times = np.linspace(0.0, 1.0, 5)
     loading = Loading(
-        times, np.zeros((b.n, 1)), np.zeros((5, 1)), np.full((len(x), 1), 20.0), np.ones((5, 1)), exact[:, None], times[:, None]
+        times,
+        np.zeros((b.n, 1)),
+        np.zeros((5, 1)),
+        np.full((len(b.weights), 1), 20.0),
+        np.ones((5, 1)),
+        exact[:, None],
+        times[:, None],
     )
     h = march(b, loading, times, tol=1e-12)
     assert np.abs(h.u[:, -1] - exact).max() < 1e-12 * np.abs(exact).max() + 1e-14
@@ -97,7 +105,7 @@ def test_a_thick_tube_yields_and_bursts():
     times, load, k = np.linspace(0, 1, 9), push(mesh, "x0")[:, None], 100.0 / np.sqrt(3)
 
     def pressed(p):
-        return Loading(times, load, p * times[:, None], np.full((len(r), 1), 20.0), np.ones((9, 1)))
+        return Loading(times, load, p * times[:, None], np.full((len(b.weights), 1), 20.0), np.ones((9, 1)))
 
     front = 1.5
     h = march(b, pressed(k * (2 * np.log(front) + 1 - front**2 / 4)), times)
@@ -114,7 +122,7 @@ def test_newton_is_quadratic_with_the_consistent_tangent():
     times = np.linspace(0, 1, 4)
     loading = heated(b, times, 200.0 * push(mesh, "x1"))
     before = march(b, loading, times[:-1]).last
-    T, f, free = b.values @ loading.temperature(1.0), loading.force(1.0), np.setdiff1d(np.arange(b.n), b.fixed)
+    T, f, free = loading.temperature(1.0), loading.force(1.0), np.setdiff1d(np.arange(b.n), b.fixed)
 
     def evaluate(x):
         full = np.zeros(b.n)

@@ -55,8 +55,17 @@ NOUNS = {
     "Sum": "rom.regress.kernels",
     "Product": "rom.regress.kernels",
     "Selected": "rom.regress.kernels",
+    "Cubature": "rom.rule",
+    "Loading": "rom.loading",
+    "State": "rom.history",
+    "History": "rom.history",
+    "WeightedModel": "rom.project.weighted",
+    "Indicator": "rom.certify.indicator",
+    "Visit": "rom.enrich.adaptive",
+    "Tolerances": "rom.hyper",
+    "Trained": "rom.hyper",
 }
-LEFT_OUT = {"Space": ("comm", "riesz")}
+LEFT_OUT = {"Space": ("comm", "riesz"), "WeightedModel": ("law",)}
 PARTS = {
     "csr": ("data", "indices", "indptr"),
     "csc": ("data", "indices", "indptr"),

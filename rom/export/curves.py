@@ -61,6 +61,26 @@ def lines(
     return _done(path, figure, axes, xlabel, ylabel, title)
 
 
+def watched(
+    path: Any,
+    t: np.ndarray,
+    error: np.ndarray,
+    upper: np.ndarray,
+    middle: np.ndarray,
+    full: np.ndarray,
+    ylabel: str,
+    title: str = "",
+) -> Any:
+    """An indicator over time t [s]: true error, its estimate and upper quantile at reduced steps, full steps (bool) marked."""
+    figure, axes = _figure()
+    axes.semilogy(t, np.where(full, np.nan, upper), "-", color="tab:orange", label="upper quantile of the indicator")
+    axes.semilogy(t, np.where(full, np.nan, middle), ":", color="tab:orange", label="its middle")
+    axes.semilogy(t, np.maximum(error, 1e-12), "o-", ms=3, color="tab:blue", label="true error")
+    for k, when in enumerate(np.asarray(t)[full]):
+        axes.axvline(when, color="tab:red", lw=1, label="high-fidelity step" if k == 0 else None)
+    return _done(path, figure, axes, "time [s]", f"{ylabel} [-]", title)
+
+
 def _figure() -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure

@@ -1,0 +1,246 @@
+"""An elastoviscoplastic cube: clamped at the bottom, spun, pressed on one side and heated by fields that nobody parametrised.
+
+Reproduction: one history of ten steps, reduced and followed again. Unseen fields: a model of a few random hot spots meets others,
+with an error indicator calibrated on left-out training fields and enrichment by single high-fidelity steps.
+The setting and the law are those of Casenave & Akkari (2019) as far as they are public.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rom.certify.indicator import Indicator, calibrated, trust
+from rom.cli import run
+from rom.compress.pod import pod
+from rom.enrich.adaptive import Visit
+from rom.history import History
+from rom.hyper import FEATURES, Course, Tolerances, Trained, followed, train
+from rom.hyperreduce.ecm import compressed, ecm, exactness, unit
+from rom.hyperreduce.gappy import gappy, gappy_points
+from rom.loading import Loading
+from rom.project.weighted import follow, weighted
+from rom.snapshots import Snapshots
+from solvers.boxes import box
+from solvers.laws import Viscoplastic
+from solvers.solid import Body, body, march, push, spin
+from solvers.thermoelastic import fixed_dofs
+
+# MPa, mm, s, degC, tonne/mm3: flat in temperature, and with tables of a nickel-like alloy that creeps when hot
+FLAT = Viscoplastic(E=2e5, nu=0.3, alpha=2e-5, T_ref=20.0, rho=1e-8, K=300.0, n=30.0, C=1e5, D=1e3, R0=10.0)
+HOT = Viscoplastic(
+    E=[[20, 500, 700, 900], [2.0e5, 1.75e5, 1.6e5, 1.35e5]], nu=0.3, alpha=[[20, 900], [1.2e-5, 1.6e-5]], T_ref=20.0, rho=1e-8,
+    K=[[20, 500, 700, 900], [600, 500, 400, 250]], n=[[20, 500, 700, 900], [30, 20, 12, 8]],
+    C=[[20, 500, 700, 900], [1.5e5, 1.2e5, 9e4, 5e4]], D=[[20, 900], [1e3, 8e2]], R0=[[20, 500, 700, 900], [150, 110, 70, 30]],
+)  # fmt: skip
+
+
+def cube(cells: int = 6, law: Viscoplastic = FLAT) -> Body:
+    """The unit cube of cells^3 hexahedra, clamped at z = 0 [mm]."""
+    mesh = box((cells,) * 3)
+    return body(mesh, {None: law}, fixed_dofs(mesh, "z0"))
+
+
+def hot_spot(b: Body, rng: np.random.Generator) -> np.ndarray:
+    """A temperature field (n_nodes,) [degC]: 300 at the coldest, one to three Gaussian spots, 540 to 865 at the hottest."""
+    x, field = b.mesh.points, np.zeros(len(b.mesh.points))
+    for _ in range(rng.integers(1, 4)):
+        centre, width = rng.random(3), rng.uniform(0.25, 0.6)
+        field += rng.uniform(0.4, 1.0) * np.exp(-np.sum((x - centre) ** 2, axis=1) / (2 * width**2))
+    span = (field - field.min()) / np.ptp(field)
+    return 300 + (rng.uniform(540, 865) - 300) * span
+
+
+def cycles(b: Body, field: np.ndarray, times: np.ndarray, share: np.ndarray, omega: float, pressure: float) -> Loading:
+    """Rotation omega [rad/s], side pressure [MPa] and temperature from 20 degC to `field` follow `share` (m,) of time."""
+    forces = np.stack([spin(b, (1, 0, 0), (0, 0.5, -100.0)), push(b.mesh, "x1")], axis=1)
+    temperatures = b.values @ np.stack([np.full(len(field), 20.0), field], axis=1)
+    return Loading(
+        times,
+        forces,
+        np.stack([omega**2 * share**2, pressure * share], axis=1),
+        temperatures,
+        np.stack([1 - share, share], axis=1),
+    )
+
+
+def two_cycles(b: Body, field: np.ndarray) -> Loading:
+    """Forty steps: up in 5, hold for 10, down in 5, twice, 0.1 s a step."""
+    one = np.concatenate([np.linspace(0, 1, 6)[1:], np.ones(10), np.linspace(1, 0, 6)[1:]])
+    return cycles(b, field, np.linspace(0.0, 4.0, 41), np.concatenate([[0.0], one, one]), 1.2e4, 60.0)
+
+
+def ten_steps(b: Body) -> Loading:
+    """Ten steps on [0, 2] s: rotation, pressure and a hot corner of 620 degC grow together."""
+    field = 20 + 600 * np.exp(-4 * np.sum((b.mesh.points - [1.0, 0.5, 0.7]) ** 2, axis=1))
+    times = np.linspace(0.0, 2.0, 11)
+    return cycles(b, field, times, times / 2, 5.0e3, 40.0)
+
+
+def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float = 3e-6) -> dict[str, float]:
+    """One history, reduced and followed again; which part of its error is basis, cubature (with gappy p) and gappy rule alone.
+
+    Errors of u are relative at every step, those of p relative to its largest norm: the worst step counts.
+    """
+    b = cube(cells)
+    loading = ten_steps(b)
+    began = time.process_time()
+    h = march(b, loading, loading.t, tol=1e-11)
+    full = time.process_time() - began
+    mu, points = np.zeros((len(h.t), 1)), b.points
+    basis, dual = pod(Snapshots(b.space, mu, h.u), tol=u)[0], pod(Snapshots(points, mu, h.p), tol=p)[0]
+    strain = b.strain(basis.modes)
+    rule = ecm(compressed(points, strain, unit(points, h.stress), 1e-8), points, cubature)
+    chosen = np.concatenate([rule.elements, gappy_points(dual, rule.elements)])
+    model, recover = weighted(basis, strain, b.law, chosen, rule.weights), gappy(dual, chosen)
+    every = weighted(basis, strain, b.law, np.arange(points.n), points.product)
+    began = time.process_time()
+    answer = follow(model, loading.reduced(basis.modes, chosen), loading.t)
+    online = time.process_time() - began
+    exact = follow(every, loading.reduced(basis.modes, every.points), loading.t)
+
+    def error_u(a: np.ndarray) -> float:
+        return float((b.space.norm(h.u - basis.lift(a)) / b.space.norm(h.u)).max())
+
+    def error_p(field: np.ndarray) -> float:
+        return float(points.norm(h.p - field).max() / points.norm(h.p).max())
+
+    return {
+        "u_error": error_u(answer.u),
+        "p_error": error_p(recover(answer.p)),
+        "n_modes": basis.r,
+        "n_p_modes": dual.r,
+        "points": len(chosen),
+        "point_fraction": len(chosen) / points.n,
+        "u_error_basis": error_u(basis.coefficients(h.u)),
+        "u_error_cubature": float(np.linalg.norm(answer.u - exact.u, axis=0).max() / np.linalg.norm(exact.u, axis=0).max()),
+        "p_error_basis": error_p(dual.lift(dual.coefficients(h.p))),
+        "p_error_gappy": error_p(recover(h.p[chosen])),
+        **{f"cubature_{name}": value for name, value in exactness(points, strain, unit(points, h.stress), rule).items()},
+        "full_s": full,
+        "online_s": online,
+        "newton_iterations": int(h.iterations.sum()),
+    }
+
+
+def errors(b: Body, runs: list[Course], h: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """|u - u_r| and |p - p_r| at each step over the largest |u| and |p| of the history; the same of u over |u| of the step."""
+    e = np.array([b.space.norm(run.u() - h.u[:, k]) for k, run in enumerate(runs)])
+    d = np.array([b.points.norm(run.p() - h.p[:, k]) for k, run in enumerate(runs)])
+    sizes = b.space.norm(h.u)
+    return e / sizes.max(), d / b.points.norm(h.p).max(), e / sizes
+
+
+def observed(number: int, runs: list[Course], visits: list[Visit], e: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Rows (run, error of u, error of p, features) of the steps that were not full ones."""
+    rows = [(number, e[k], d[k], *run.features) for k, run in enumerate(runs) if not visits[k].full]
+    return np.array(rows).reshape(-1, 3 + len(FEATURES))
+
+
+def calibration(
+    b: Body, model: Trained, held: list[tuple[Loading, History]], tols: dict[str, float], most: int
+) -> dict[str, tuple[Indicator, float]]:
+    """Indicators of u and p from fields that the model was not trained on: first from runs without enrichment, then from those and
+    the runs that the first indicators enrich, so that they are asked about what they were calibrated on."""
+    rows: list[np.ndarray] = []
+    found: dict[str, tuple[Indicator, float]] = {}
+    for seeds, most_now in (((), 0), ((0,), most)):
+        for number, (loading, h) in enumerate(held):
+            runs, visits = followed(model, b, loading, found, seeds, most_now)
+            rows.append(observed(number, runs, visits, *errors(b, runs, h)[:2]))
+        data = np.vstack(rows)
+        for column, name in ((1, "u"), (2, "p")):
+            found[name] = (calibrated(FEATURES, data[:, 3:], data[:, column], data[:, 0], 0.95, 1e-4), tols[name])
+    return found
+
+
+def unseen(
+    cells: int = 6, training: int = 12, held: int = 8, fields: int = 8, seed: int = 7, most: int = 6, tol_u: float = 1e-2,
+    tol_p: float = 3e-2, out: str | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """A model of `training` hot fields, calibrated on `held` others, followed under `fields` that neither has seen, two cycles each."""
+    b = cube(cells, HOT)
+    return learnt(b, histories(b, training + held + fields, seed), training, held, most, tol_u, tol_p, out)
+
+
+def histories(b: Body, count: int, seed: int) -> list[tuple[Loading, History]]:
+    """High-fidelity histories of two cycles under `count` random fields; field k depends on (seed, k) alone."""
+    loadings = [two_cycles(b, hot_spot(b, np.random.default_rng([seed, k]))) for k in range(count)]
+    return [(loading, march(b, loading, loading.t)) for loading in loadings]
+
+
+def learnt(
+    b: Body, runs: list[tuple[Loading, History]], training: int, held: int, most: int, tol_u: float, tol_p: float,
+    out: str | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """Train on the first runs, calibrate on the next `held`, judge on the rest."""
+    model = train(b, [h for _, h in runs[:training]], Tolerances())
+    indicators = calibration(b, model, runs[training : training + held], {"u": tol_u, "p": tol_p}, most)
+    bare: list[Any] = []
+    rich: list[Any] = []
+    rows, worst = [], None
+    for number, (loading, h) in enumerate(runs[training + held :]):
+        for seeds, limit, table in (((), 0, bare), ((0,), most, rich)):
+            answers, visits = followed(model, b, loading, indicators, seeds, limit)
+            e, d, own = errors(b, answers, h)
+            rows.append(observed(number, answers, visits, e, d))
+            table.append((e.max(), d.max(), own.max(), sum(v.full for v in visits)))
+            if limit and (worst is None or d.max() > worst[0]):
+                worst = (d.max(), answers, visits, d, loading.t[1:])
+    data, before, after = np.vstack(rows), np.array(bare), np.array(rich)
+    seen = {name: trust(i, data[:, 3:], data[:, column]) for column, name in ((1, "u"), (2, "p")) for i in [indicators[name][0]]}
+    if out is not None and worst is not None:
+        _pictures(Path(out), b, indicators["p"][0], *worst[1:])
+    return {
+        "unenriched_u_error": float(before[:, 0].max()),
+        "unenriched_p_error": float(before[:, 1].max()),
+        "unenriched_u_error_per_step": float(before[:, 2].max()),
+        "enriched_u_error": float(after[:, 0].max()),
+        "enriched_p_error": float(after[:, 1].max()),
+        "enriched_u_error_per_step": float(after[:, 2].max()),
+        "hf_steps": int(after[:, 3].max()),
+        "steps": 40,
+        "indicator_log_correlation": seen["p"]["log_correlation"],
+        "indicator_coverage": seen["p"]["coverage"],
+        "indicator_log_correlation_u": seen["u"]["log_correlation"],
+        "indicator_coverage_u": seen["u"]["coverage"],
+        "training_fields": training,
+        "calibration_fields": held,
+        "unseen_fields": len(bare),
+        "unseen_points": len(model.model.points),
+        "unseen_modes": model.basis.r,
+    }
+
+
+def _pictures(
+    out: Path, b: Body, indicator: Indicator, runs: list[Course], visits: list[Visit], d: np.ndarray, t: np.ndarray
+) -> None:
+    """The indicator against the true error over time, with the full steps marked; the body coloured by p."""
+    from rom.export.curves import watched
+
+    out.mkdir(parents=True, exist_ok=True)
+    features = np.array([run.features for run in runs])
+    full = np.array([v.full for v in visits])
+    watched(
+        out / "indicator.png",
+        t,
+        d,
+        indicator.upper(features),
+        indicator.middle(features),
+        full,
+        "error of p over its largest norm",
+    )
+
+
+def main(
+    cells: int = 6, training: int = 12, held: int = 8, fields: int = 8, seed: int = 7, most: int = 6, out: str | None = None
+) -> dict[str, Any]:
+    """Reproduction of one history, then `fields` unseen temperature fields."""
+    return reproduce(cells) | unseen(cells, training, held, fields, seed, most, out=out)
+
+
+if __name__ == "__main__":
+    run(main, units={"full_s": "s CPU", "online_s": "s CPU"})

@@ -1,0 +1,287 @@
+"""Hyper-reduced solids, put together: trained on histories of u and stress, followed under new loads, watched and enriched.
+
+Nonintrusive: the solver gives its histories, the strains of modes and, where the indicator asks for one, a single step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rom.basis import Basis, orthonormalised
+from rom.certify.indicator import Indicator
+from rom.compress.pod import pod
+from rom.enrich.adaptive import Visit, adaptive
+from rom.errors import BadInput
+from rom.history import History, State
+from rom.hyperreduce.ecm import compressed, contributions, ecm, orthonormal_strain, unit
+from rom.hyperreduce.gappy import gappy, gappy_points
+from rom.loading import Loading
+from rom.problem import Law, Solid
+from rom.project.weighted import WeightedModel, advance, weighted, with_duals
+from rom.rule import Cubature, Interpolation
+from rom.snapshots import Snapshots
+from rom.space import Space
+
+FEATURES = ("gappy residual of p", "gappy residual of stress", "equilibrium residual at the second cubature")
+
+
+@dataclass(frozen=True, eq=False)
+class Tolerances:
+    """Relative errors asked of the bases of u, p and stress and of the cubature; `tests` modes beyond the basis watch equilibrium."""
+
+    u: float = 1e-3
+    p: float = 1e-3
+    stress: float = 1e-3
+    cubature: float = 1e-3
+    tests: int = 12
+    condition: float = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model and all that enrichment adds to.
+
+    basis : of u; strain (g, 6, r); tests (n, q) displacements beyond the basis, watch (g, 6, q) their strains, of unit norm
+    rows (k, g) : compressed contributions; p, stress : bases of the dual fields; scale : largest |p| in training; peak : of |stress|
+    rule, second : cubature of the model and, disjoint from it, that of the watch; seen (k, 6, q) its strains at the points
+    """
+
+    basis: Basis
+    strain: np.ndarray
+    tests: np.ndarray
+    watch: np.ndarray
+    rows: np.ndarray
+    p: Basis
+    stress: Basis
+    scale: float
+    peak: float
+    rule: Cubature
+    second: Cubature
+    tol: Tolerances
+    model: WeightedModel
+
+
+def train(body: Solid, histories: list[History], tol: Tolerances | None = None) -> Trained:
+    """POD of u, p and stress, cubature, second cubature, gappy rules. Snapshots of u and stress count relative to their size."""
+    tol = tol or Tolerances()
+    if not histories:
+        raise BadInput("no histories to train on; march the solid under at least one loading")
+    points, six = body.points, componentwise(body.points)
+    u = np.hstack([h.u for h in histories])
+    p = np.hstack([h.p for h in histories])
+    s = np.concatenate([unit(points, h.stress) for h in histories], axis=2).reshape(six.n, -1)
+    sizes = body.space.norm(u)
+    basis, tests = _split(body.space, u / np.maximum(sizes, 0.03 * sizes.max()), tol)
+    stress, _ = pod(_snapshots(six, s), tol=tol.stress)
+    dual, _ = pod(_snapshots(points, p), tol=tol.p)
+    strain, watch = body.strain(basis.modes), body.strain(tests)
+    watch_size = _size(points, watch)
+    tests, watch = tests / watch_size, watch / watch_size
+    scaled = (stress.modes * stress.s[: stress.r]).reshape(-1, 6, stress.r) / np.sqrt(s.shape[1])  # type: ignore[index]
+    used = stress.s[: stress.r] / stress.s[0]  # type: ignore[index]
+    rows = compressed(points, strain, scaled[..., used > tol.cubature], 0.1 * tol.cubature)
+    rule = ecm(rows, points, tol.cubature)
+    second = _second(
+        points,
+        np.concatenate([orthonormal_strain(points, strain), watch], axis=2),
+        scaled[..., used > 10 * tol.cubature],
+        rule,
+        tol,
+    )
+    scale = float(points.norm(p).max())
+    peak = float(max(_size(points, h.stress).max() for h in histories))
+    made = Trained(basis, strain, tests, watch, rows, dual, stress, scale, peak, rule, second, tol, None)  # type: ignore[arg-type]
+    return modelled(made, body.law)
+
+
+def _size(points: Space, a: np.ndarray) -> np.ndarray:
+    """|a_m| in L2 of tensors (g, 6, m)."""
+    return np.sqrt(points.sum(np.einsum("gcm,gcm,g->m", a, a, points.product)))
+
+
+def componentwise(points: Space) -> Space:
+    """(sigma, tau) = int sigma:tau of six components at the points of integration, point-major."""
+    return Space(np.repeat(points.product, 6), (points.numbers[:, None] * 6 + np.arange(6)).ravel(), points.comm)
+
+
+def modelled(made: Trained, law: Law) -> Trained:
+    """The online model of bases and cubatures: chosen points are those of both cubatures and what keeps the gappy rules well posed."""
+    given = np.union1d(made.rule.elements, made.second.elements)
+    extra = gappy_points(made.p, given, made.tol.condition)
+    chosen = np.concatenate([made.rule.elements, np.setdiff1d(np.union1d(given, extra), made.rule.elements)])
+    model = weighted(made.basis, made.strain, law, chosen, made.rule.weights)
+    six = (chosen[:, None] * 6 + np.arange(6)).ravel()
+    duals: dict[str, Interpolation] = {"p": gappy(made.p, chosen), "stress": gappy(made.stress, six)}
+    return replace(made, model=with_duals(model, duals))
+
+
+def _split(space: Space, u: np.ndarray, tol: Tolerances) -> tuple[Basis, np.ndarray]:
+    """The basis at tol.u and the next modes, to test equilibrium with."""
+    whole, _ = pod(_snapshots(space, u), tol=1e-3 * tol.u, method="full")
+    s: Any = whole.s
+    tails = np.sqrt(np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0) / np.sum(s**2))
+    r = min(max(1, int(np.argmax(tails <= tol.u))), max(1, whole.r - 1))
+    return whole.truncated(r), whole.modes[:, r : r + tol.tests]
+
+
+def _snapshots(space: Space, u: np.ndarray) -> Snapshots:
+    return Snapshots(space, np.zeros((u.shape[1], 1)), u)
+
+
+def _second(points: Space, strain: np.ndarray, stress: np.ndarray, rule: Cubature, tol: Tolerances) -> Cubature:
+    """A looser cubature on other points."""
+    rows = compressed(points, strain, stress, tol.cubature)
+    other = np.where(np.isin(points.numbers, rule.elements), 0.0, rows)
+    shift = rows @ points.product - other @ points.product
+    return ecm(np.column_stack([other]), points, 10 * tol.cubature) if not shift.any() else _matched(other, rows, points, tol)
+
+
+def _matched(other: np.ndarray, rows: np.ndarray, points: Space, tol: Tolerances) -> Cubature:
+    from rom.hyperreduce.ecm import matching
+
+    chosen, w, error = matching(other, rows @ points.product, 10 * tol.cubature, np.zeros(0, dtype=np.int64))
+    return Cubature(points.numbers[chosen], w, error, 10 * tol.cubature, "disjoint from the first")
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A model under one loading, at time t: `now` reduced; `whole` the last full state, at t_whole; `since` accepted (t, a) after it."""
+
+    trained: Trained
+    loading: Loading
+    reduced: Loading
+    tested: np.ndarray
+    now: State
+    whole: State
+    t_whole: float
+    since: tuple[tuple[float, np.ndarray], ...]
+    features: np.ndarray
+
+    def p(self) -> np.ndarray:
+        """p (g,) on the whole mesh, by gappy POD."""
+        return self.trained.model.dual("p", self.now.state[:, 0])
+
+    def stress(self) -> np.ndarray:
+        """sigma (g, 6) on the whole mesh, by gappy POD."""
+        return self.trained.model.dual("stress", self.now.stress.ravel()).reshape(-1, 6)
+
+    def u(self) -> np.ndarray:
+        """u (n,)."""
+        return self.trained.basis.lift(self.now.u)
+
+
+def begun(trained: Trained, body: Solid, loading: Loading) -> Course:
+    """A run at the first time of a loading, virgin."""
+    g = body.points.n
+    rest = State(np.zeros(body.space.n), np.zeros((g, 6)), np.zeros((g, body.law.width)))
+    return _placed(trained, loading, rest, float(loading.t[0]))
+
+
+def _placed(trained: Trained, loading: Loading, whole: State, t: float) -> Course:
+    """A run that starts from a full state."""
+    model = trained.model
+    now = State(trained.basis.coefficients(whole.u), whole.stress[model.points], whole.state[model.points])
+    reduced = loading.reduced(trained.basis.modes, model.points)
+    return Course(trained, loading, reduced, trained.tests.T @ loading.forces, now, whole, t, (), np.zeros(3))
+
+
+def moved(run: Course, t0: float, t1: float) -> Course:
+    """One reduced step, with the features of its answer."""
+    now, _ = advance(run.trained.model, run.reduced, t0, t1, run.now)
+    return replace(run, now=now, since=(*run.since, (t1, now.u)), features=_features(run, now, t1))
+
+
+def _features(run: Course, now: State, t: float) -> np.ndarray:
+    """|B z - p| of the gappy fit, that of stress, and the equilibrium residual at the second cubature,
+    (sum_j (sum_i w_i sigma_i:eps_j(x_i) - f_j)^2)^(1/2), eps_j of unit norm and beyond the basis: over the largest |p| and |stress|
+    in training, as the errors they estimate are over the largest |p| and |u|."""
+    made, model = run.trained, run.trained.model
+    p, s = now.state[:, 0], now.stress.ravel()
+    Bp, Bs = model.duals["p"], model.duals["stress"]
+    misfit = [np.linalg.norm(B.matrix @ B.coefficients(v) - v) for B, v in ((Bp, p), (Bs, s))]
+    place = np.argsort(model.points)[np.searchsorted(np.sort(model.points), made.second.elements)]
+    sigma, w = now.stress[place], made.second.weights
+    inner = np.einsum("i,ic,icq->q", w, sigma, made.watch[made.second.elements])
+    force = run.tested @ run.reduced._table(run.reduced.amplitudes, t)
+    volume = float(np.sum(w))
+    mean = np.sqrt(volume / len(p))
+    return np.array([mean * misfit[0] / made.scale, mean * misfit[1] / made.peak, np.linalg.norm(inner - force) / made.peak])
+
+
+def replayed(run: Course, body: Solid, chunk: int = 20_000) -> list[State]:
+    """Full states at the accepted times since the last one, by the law alone: sigma, y from eps(V a(t)); no system is solved."""
+    states, old, t_old = [], run.whole, run.t_whole
+    for t, a in run.since:
+        T, stress, state = run.loading.temperature(t), np.empty_like(old.stress), np.empty_like(old.state)
+        for i in range(0, len(stress), chunk):
+            part = slice(i, i + chunk)
+            stress[part], _, state[part] = body.law.restrict(part)(
+                run.trained.strain[part] @ a, T[part], old.state[part], t - t_old
+            )
+        old, t_old = State(run.trained.basis.lift(a), stress, state), t
+        states.append(old)
+    return states
+
+
+def enriched(run: Course, body: Solid, t0: float, t1: float) -> Course:
+    """One full step from the replayed state at t0, a model that has learnt from it, and the run at t1."""
+    path = replayed(run, body)
+    whole, _ = body.step(run.loading, t0, t1, path[-1] if path else run.whole)
+    made = grown(run.trained, body, [whole], [*path, whole])
+    return _placed(made, run.loading, whole, t1)
+
+
+def grown(made: Trained, body: Solid, solved: list[State], seen: list[State]) -> Trained:
+    """The model with the displacements of `solved` and the stresses and p of `seen` added: bases by Gram-Schmidt, the cubature by
+    rows for what is new, matched again from its own points."""
+    points, six = body.points, componentwise(body.points)
+    basis = _extended(made.basis, np.stack([s.u for s in solved], axis=1), made.tol.u)
+    fresh = body.strain(basis.modes[:, made.basis.r :])
+    length = _size(points, fresh)
+    strain = np.concatenate([made.strain, fresh], axis=2)
+    s = unit(points, np.stack([x.stress for x in seen], axis=-1))
+    stress = _extended(made.stress, s.reshape(six.n, -1), made.tol.stress)
+    p = _extended(made.p, np.stack([x.state[:, 0] for x in seen], axis=1), made.tol.p, made.scale)
+    # what the older rows know of stress, for the new strains; what is new of stress, for all strains
+    old = (made.stress.modes * np.maximum(made.stress.s[: made.stress.r], 0.0)).reshape(-1, 6, made.stress.r)  # type: ignore[index]
+    old = old / np.sqrt(np.sum(made.stress.s**2))  # type: ignore[operator]
+    blocks = [made.rows, contributions(orthonormal_strain(points, strain), s[..., -1:])[:-1]]
+    if fresh.shape[2]:
+        blocks.append(contributions(fresh / length, old)[:-1])
+    rows = np.vstack(blocks)
+    rule = ecm(rows, points, made.tol.cubature, made.rule.elements)
+    whole = replace(made, basis=basis, strain=strain, rows=rows, p=p, stress=stress, rule=rule)
+    return modelled(whole, body.law)
+
+
+def _extended(basis: Basis, u: np.ndarray, tol: float, scale: float | None = None) -> Basis:
+    """The basis with orthonormal directions of what it lacks, beyond tol |u| or tol scale; singular values of the new ones: their size."""
+    modes, s = basis.modes, np.asarray(basis.s[: basis.r] if basis.s is not None else np.ones(basis.r))
+    for column in u.T:
+        lack = column - modes @ basis.space.inner(modes, column[:, None])[:, 0]
+        size = basis.space.norm(lack)
+        if size > tol * (basis.space.norm(column) if scale is None else scale):
+            Q, _ = orthonormalised(basis.space, lack[:, None], modes)
+            modes, s = np.column_stack([modes, Q]), np.append(s, size)
+    return replace(basis, modes=modes, s=s, reason=f"{basis.reason}; enriched")
+
+
+def followed(
+    trained: Trained, body: Solid, loading: Loading, indicators: dict[str, tuple[Indicator, float]] | None = None,
+    seeds: tuple[int, ...] = (), most: int | None = 0,
+) -> tuple[list[Course], list[Visit]]:  # fmt: skip
+    """A run under a loading: reduced alone by default (most=0), else enriched where the upper quantile of an indicator passes its
+    tolerance. indicators : what they estimate -> (indicator, tolerance); at most `most` full steps (None: as many as are asked for)."""
+
+    def estimate(run: Any) -> tuple[float, str]:
+        found = {name: float(i.upper(run.features[None])[0]) / tol for name, (i, tol) in (indicators or {}).items()}
+        name = max(found, key=found.get, default="")  # type: ignore[arg-type]
+        return found.get(name, 0.0), name
+
+    return adaptive(
+        begun(trained, body, loading), loading.t, moved, estimate, lambda run, a, e: enriched(run, body, a, e), seeds, most,
+        lambda run: (run.trained.basis.r, len(run.trained.model.points)),
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""Hyper-reduced solids: the full model on all points and modes, restarts, enrichment, indicators, what a loaded model needs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cases.viscoplastic_cube import FLAT, HOT, cube, errors, hot_spot, reproduce, ten_steps, two_cycles
+from rom.basis import Basis
+from rom.certify.indicator import calibrated, trust
+from rom.enrich.adaptive import adaptive
+from rom.errors import BadInput, NotConverged
+from rom.hyper import FEATURES, Tolerances, begun, enriched, followed, moved, replayed, train
+from rom.project.weighted import advance, follow, weighted
+from solvers.solid import march
+
+
+@pytest.fixture(scope="module")
+def hot():
+    """A small cube, four fields, their histories, a model of the first three."""
+    b = cube(3, HOT)
+    loadings = [two_cycles(b, hot_spot(b, np.random.default_rng([1, k]))) for k in range(4)]
+    runs = [(loading, march(b, loading, loading.t)) for loading in loadings]
+    return b, runs, train(b, [h for _, h in runs[:3]], Tolerances(u=1e-4, p=1e-4, stress=1e-4, cubature=1e-5))
+
+
+def test_all_points_and_all_modes_are_the_full_model():
+    b = cube(2, FLAT)
+    free = np.setdiff1d(np.arange(b.n), b.fixed)
+    modes = np.zeros((b.n, len(free)))
+    modes[free, np.arange(len(free))] = 1 / np.sqrt(b.space.product[free])
+    basis, loading = Basis(b.space, modes), ten_steps(b)
+    model = weighted(basis, b.strain(modes), b.law, np.arange(b.points.n), b.points.product)
+    ours = follow(model, loading.reduced(modes, model.points), loading.t)
+    theirs = march(b, loading, loading.t, tol=1e-12)
+    assert np.abs(basis.lift(ours.u) - theirs.u).max() < 1e-9 * np.abs(theirs.u).max()
+    assert np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max() and np.abs(ours.stress - theirs.stress).max() < 1e-6
+
+
+def test_the_reproduction_of_a_history():
+    found = reproduce(6)
+    assert found["u_error"] <= 1e-5 and found["p_error"] <= 5e-5 and found["point_fraction"] <= 0.054
+    assert found["cubature_volume"] < 1e-7 and found["p_error_gappy"] < 1e-5 and found["n_modes"] == 10
+
+
+def test_a_trained_model_reproduces_its_training(hot):
+    b, runs, model = hot
+    for loading, h in runs[:3]:
+        answers, visits = followed(model, b, loading)
+        e, d, _ = errors(b, answers, h)
+        assert e.max() < 2e-3 and d.max() < 2e-3 and not any(v.full for v in visits)
+
+
+def test_a_restart_is_the_run_and_nothing_online_is_as_large_as_the_mesh(hot):
+    _, runs, made = hot
+    loading, model = runs[3][0].reduced(made.basis.modes, made.model.points), made.model
+    once, first = follow(model, loading, loading.t), follow(model, loading, loading.t[:11])
+    second = follow(model, loading, loading.t[10:], first.last)
+    assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(second.last.state, once.last.state)
+    assert once.last.state.shape[0] == len(model.points) == len(loading.temperatures)
+    assert np.array_equal(model.predict(loading).coefficients, once.u)
+
+
+def test_replay_of_the_exact_strains_is_the_full_history():
+    b = cube(2, HOT)
+    loading = two_cycles(b, hot_spot(b, np.random.default_rng(0)))
+    h = march(b, loading, loading.t[:11], tol=1e-12)
+    basis = Basis(b.space, np.linalg.qr(np.sqrt(b.space.product)[:, None] * h.u)[0] / np.sqrt(b.space.product)[:, None])
+    made = train(b, [h], Tolerances(1e-8, 1e-8, 1e-8, 1e-8))
+    run = begun(replace(made, basis=basis, strain=b.strain(basis.modes)), b, loading)
+    run = replace(run, since=tuple((t, basis.coefficients(h.u[:, k])) for k, t in enumerate(loading.t[1:11])))
+    last = replayed(run, b)[-1]
+    assert np.abs(last.state - h.last.state).max() < 1e-9 and np.abs(last.stress - h.last.stress).max() < 1e-6
+
+
+def test_one_full_step_is_that_step_and_the_model_knows_it_afterwards(hot):
+    b, runs, made = hot
+    loading, h = runs[3]
+    run = enriched(begun(made, b, loading), b, loading.t[0], loading.t[1])
+    assert np.abs(run.u() - h.u[:, 0]).max() < 1e-3 * np.abs(h.u[:, 0]).max()
+    grown = run.trained
+    assert grown.basis.r == made.basis.r + 1 and grown.rule.error <= made.tol.cubature
+    gram = b.space.inner(grown.basis.modes, grown.basis.modes)
+    assert np.abs(gram - np.eye(grown.basis.r)).max() < 1e-12
+    assert np.array_equal(grown.strain, b.strain(grown.basis.modes)) or np.allclose(
+        grown.strain, b.strain(grown.basis.modes), atol=1e-12
+    )
+    plain, better = begun(made, b, loading), begun(grown, b, loading)
+    worse, best = (errors(b, [moved(r, loading.t[0], loading.t[1])], h)[2][0] for r in (plain, better))
+    assert best < 0.2 * worse
+
+
+def test_enrichment_pays_and_says_why(hot):
+    b, runs, made = hot
+    loading, h = runs[3]
+    bare, _ = followed(made, b, loading)
+    rich, visits = followed(made, b, loading, {}, (0, 4, 19, 24), 4)
+    (e0, d0, _), (e1, d1, _) = errors(b, bare, h), errors(b, rich, h)
+    assert e1.max() < 0.5 * e0.max() and d1.max() < 0.5 * d0.max()
+    assert [k for k, v in enumerate(visits) if v.full] == [0, 4, 19, 24] and all(v.reason for v in visits if v.full)
+    assert visits[-1].modes == rich[-1].trained.basis.r > made.basis.r
+
+
+def test_reduced_newton_fails_clearly(hot):
+    _, runs, made = hot
+    loading = runs[3][0].reduced(made.basis.modes, made.model.points)
+    with pytest.raises(NotConverged, match="after all cuts"):
+        advance(made.model, loading, 0.0, 0.5, made.model.rest(), tol=1e-30, cuts=1)
+    with pytest.raises(BadInput, match="without its law"):
+        replace(made.model, law=None).rest()
+    with pytest.raises(BadInput, match="no dual field"):
+        made.model.dual("T", np.zeros(3))
+
+
+def test_a_saved_model_needs_its_law_and_gives_the_same_answers(hot, tmp_path):
+    from rom.collect.archive import load, save
+
+    b, runs, made = hot
+    loading = runs[0][0].reduced(made.basis.modes, made.model.points)
+    save(tmp_path / "model.h5", made.model)
+    back = replace(load(tmp_path / "model.h5"), law=b.law.restrict(made.model.points))
+    assert np.array_equal(back.predict(loading).coefficients, made.model.predict(loading).coefficients)
+
+
+def test_calibration_covers_what_is_exchangeable():
+    rng = np.random.default_rng(0)
+    runs = np.repeat(np.arange(60), 40)
+    features = np.exp(rng.normal(-5, 2, (2400, 2)))
+    errors_ = 2.0 * features[:, 0] ** 0.8 * np.exp(0.5 * rng.standard_normal(2400))
+    half = runs < 30
+    found = calibrated(("a", "b"), features[half], errors_[half], runs[half], 0.95, 1e-12)
+    assert found.coefficients == pytest.approx([0.8, 0.0, np.log(2.0)], abs=0.05) and (found.coefficients[:2] >= 0).all()
+    seen = trust(found, features[~half], errors_[~half])
+    assert 0.93 < seen["coverage"] < 0.97 and seen["log_correlation"] > 0.93
+    with pytest.raises(BadInput, match="three runs"):
+        calibrated(("a", "b"), features[:40], errors_[:40], runs[:40])
+    with pytest.raises(BadInput, match="level"):
+        calibrated(("a", "b"), features, errors_, runs, 1.0)
+
+
+def test_the_march_takes_full_steps_where_the_estimate_or_newton_says_so():
+    def advance_(model, t0, t1):
+        if model == ("r", 3):
+            raise NotConverged("lost")
+        return ("r", round(t1))
+
+    def full(model, t0, t1):
+        return ("f", round(t1))
+
+    def estimate(model):
+        return (2.0 if model[1] == 6 else 0.1), "p"
+
+    models, visits = adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,))
+    assert [v.full for v in visits] == [k in (0, 3, 5) for k in range(8)]
+    assert "new data" in visits[0].reason and "lost" in visits[3].reason and "p estimated at 2" in visits[5].reason
+    assert models[5] == ("f", 6)
+    _, limited = adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,), most=2)
+    assert not limited[5].full and "spent" in limited[5].reason
+    with pytest.raises(NotConverged, match="allow more"):
+        adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,), most=1)
+    assert len(FEATURES) == 3
