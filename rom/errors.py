@@ -43,3 +43,7 @@ class MissingExtra(RomError, ImportError):
 
 class NotSubmitted(RomError):
     """A job that the scheduler refused, or a scheduler that does not answer."""
+
+
+class Folded(RomError, ArithmeticError):
+    """A morphing that turns a cell over."""

@@ -36,6 +36,10 @@ from rom.hyperreduce.separate import Certificate
 from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.model import Prediction
+from rom.morph.charts import ArcLength, Chart, Same
+from rom.morph.elastic import Elastic
+from rom.morph.rbf import Radial
+from rom.morphing import Sample
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.project.galerkin import galerkin
@@ -44,6 +48,8 @@ from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
 from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
 from rom.rule import Barycentric, Cubature, Interpolation, Weights
+from rom.rule import Barycentric, Interpolation, Weights
+from rom.shapes import shape_model
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
@@ -93,6 +99,9 @@ STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
 WEIGHTED = WeightedModel(
     BASIS, np.arange(4), np.ones((4, 6, 3)), np.ones(4), None, {"p": Interpolation(np.eye(3, 2), np.arange(2), np.eye(2))}
 )
+LINE = Mesh(np.linspace(0, 1, 9)[:, None], {"line": np.column_stack([np.arange(8), np.arange(1, 9)])})
+SHAPES = [Sample(LINE, np.array([k]), {"u": np.sin(k + LINE.points[:, 0])}, {"w": float(k)}) for k in np.linspace(0, 1, 6)]
+SHAPED = shape_model(SHAPES, Same(), LINE)
 EXAMPLES = {
     "Field": SPACE.fields[0],
     "Space": SPACE,
@@ -149,6 +158,17 @@ EXAMPLES = {
         Tolerances(),
         WEIGHTED,
     ),
+    "ArdGP": SHAPED.scalars,
+    "Sample": SHAPES[1],
+    "Embedding": SHAPED.embedding,
+    "Same": Same(),
+    "ArcLength": ArcLength(("tip",), True),
+    "Chart": Chart("square", "floater"),
+    "Radial": Radial(("rim",), radius=0.25),
+    "Elastic": Elastic(modes=np.eye(4, 2)),
+    "FieldModel": SHAPED.fields[0],
+    "ShapeModel": SHAPED,
+    "ShapePrediction": SHAPED.predict(LINE, [0.5]),
 }
 NOT_STORED = {  # by their own nature
     "Found": "a moment of Newton's method",
@@ -166,6 +186,11 @@ NOT_STORED = {  # by their own nature
     "Profile": "is a TOML file",
     "Job": "is a script",
     "Status": "a moment of a queue",
+    "Morphing": "made anew from two meshes",
+    "Locator": "made anew from a mesh",
+    "Energy": "an objective",
+    "Mappings": "a step on the way to a model",
+    "Reduction": "settings of a call",
 }
 
 

@@ -64,6 +64,17 @@ NOUNS = {
     "Visit": "rom.enrich.adaptive",
     "Tolerances": "rom.hyper",
     "Trained": "rom.hyper",
+    "ArdGP": "rom.regress.ard",
+    "Sample": "rom.morphing",
+    "Embedding": "rom.morphing",
+    "Same": "rom.morph.charts",
+    "ArcLength": "rom.morph.charts",
+    "Chart": "rom.morph.charts",
+    "Radial": "rom.morph.rbf",
+    "Elastic": "rom.morph.elastic",
+    "FieldModel": "rom.shapes",
+    "ShapeModel": "rom.shapes",
+    "ShapePrediction": "rom.shapes",
 }
 LEFT_OUT = {"Space": ("comm", "riesz"), "WeightedModel": ("law",)}
 PARTS = {

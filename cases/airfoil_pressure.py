@@ -1,0 +1,115 @@
+"""Surface pressure of airfoils that all differ: the difference of RANS to inviscid flow, learnt over shapes (MMGP).
+
+Data: 150 NACA airfoils of AirfRANS (Bonnet, Mazari, Cinnella, Gallinari 2022), five-fold cross-validation, nothing chosen on test folds.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from rom.certify.fields import coverage, q2, rel_l2, rrmse
+from rom.cli import run
+from rom.errors import BadInput
+from rom.mesh import Mesh
+from rom.morph.charts import ArcLength
+from rom.morph.simplex import subdivided
+from rom.morphing import Sample
+from rom.shapes import Reduction, ShapeModel, medoid, shape_model
+
+NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
+MORPH = ArcLength(leading=True)
+
+
+def data_file(name: str, data: str | None = None) -> Path:
+    """The file in `data`, in $ROM_DATA, or in ../shared/data of the checkout. Raises BadInput where it is in none of them."""
+    places = [Path(p) for p in (data, os.environ.get("ROM_DATA")) if p] or [
+        Path(__file__).resolve().parents[1] / "../shared/data"
+    ]
+    found = [place / name for place in places if (place / name).is_file()]
+    if not found:
+        raise BadInput(f"no {name} in {', '.join(map(str, places))}; give its folder: --data FOLDER, or set ROM_DATA")
+    return found[0]
+
+
+def samples(data: str | None = None, baseline: bool = True) -> list[Sample]:
+    """Airfoils as open curves from trailing edge to trailing edge, with cp, the inviscid cp, and (alpha, log speed)."""
+    import h5py
+
+    with h5py.File(data_file("airfrans_surface_150.h5", data)) as file:
+        held = {
+            name: file[name][()]
+            for name in ("points", "cp_rans", "cp_inviscid", "n_nodes", "angle_of_attack", "freestream_speed")
+        }
+    made, end = [], np.cumsum(held["n_nodes"])
+    for k, (stop, count) in enumerate(zip(end, held["n_nodes"], strict=True)):
+        rows = slice(stop - count, stop)
+        line = np.column_stack([np.arange(count - 1), np.arange(1, count)])
+        mu = np.array([held["angle_of_attack"][k], np.log(held["freestream_speed"][k])], dtype=float)
+        given = {"cp": held["cp_inviscid"][rows].astype(float)} if baseline else {}
+        made.append(
+            Sample(
+                Mesh(held["points"][rows].astype(float), {"line": line}, unit="chord"),
+                mu,
+                {"cp": held["cp_rans"][rows].astype(float)},
+                {},
+                given,
+            )
+        )
+    return made
+
+
+def normal_force(sample: Sample, cp: np.ndarray) -> float:
+    """c_n = |int cp n ds . n_chord|: the force across the chord, from trailing edge to trailing edge."""
+    x = sample.mesh.points
+    chord = x[np.argmax(np.linalg.norm(x - x[0], axis=1))] - x[0]
+    step = np.diff(x, axis=0)
+    force = 0.5 * (cp[1:] + cp[:-1]) @ np.column_stack([step[:, 1], -step[:, 0]])
+    return float(force @ np.array([-chord[1], chord[0]]) / (chord @ chord))
+
+
+def trained(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
+    """The model of some airfoils, on their medoid with every edge cut twice."""
+    reference = medoid(train, MORPH)
+    for _ in range(4):
+        reference = subdivided(reference)
+    return shape_model(train, MORPH, reference, NAMES, UNITS, Reduction(shape=7, fields=modes, baseline=6), rng=seed)
+
+
+def main(folds: int = 5, modes: int = 24, baseline: bool = True, seed: int = 0, data: str | None = None) -> dict[str, float]:
+    """K-fold cross-validation: every airfoil is predicted once by a model that has not seen it."""
+    every = samples(data, baseline)
+    order = np.random.default_rng(seed).permutation(len(every))
+    found, std, true, forces, fit, ask, scores = [], [], [], [], 0.0, [], []
+    for k in range(folds):
+        test = order[k::folds]
+        begin = time.perf_counter()
+        model = trained([every[i] for i in order if i not in test], modes, seed)
+        fit += time.perf_counter() - begin
+        for i in test:
+            begin = time.perf_counter()
+            answer = model.predict(every[i].mesh, every[i].mu, every[i].baseline)
+            ask.append(time.perf_counter() - begin)
+            found.append(answer.fields["cp"])
+            std.append(answer.std["cp"])
+            true.append(every[i].fields["cp"])
+            forces.append([normal_force(every[i], v) for v in (found[-1], true[-1])])
+            scores.append(answer.score)
+    reached, wanted = np.array(forces).T
+    return {
+        "samples": len(every),
+        "folds": folds,
+        "rel_l2": rel_l2(found, true),
+        "rrmse": rrmse(found, true),
+        "q2_normal_force": q2([reached], [wanted]),
+        "coverage_90": coverage(found, true, std),
+        "seconds_fit": fit / folds,
+        "ms_predict": 1e3 * float(np.median(ask)),
+    }
+
+
+if __name__ == "__main__":
+    run(main, units={"seconds_fit": "s per fold", "ms_predict": "ms per airfoil"})

@@ -1,0 +1,1 @@
+"""Shapes onto shapes: charts, radial bases, elasticity, optimal mappings, transfer between meshes."""

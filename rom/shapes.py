@@ -1,0 +1,453 @@
+"""Fields on meshes that all differ: morph, map, reduce, regress; and back on the user's own mesh with standard deviations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from rom.basis import Basis
+from rom.compress.pod import pod
+from rom.errors import BadInput, Folded
+from rom.mesh import Mesh
+from rom.morph.optimal import optimal_mappings
+from rom.morph.simplex import determinants, geometry, linear, lumped, simplices
+from rom.morph.transfer import Locator, interpolation, locator
+from rom.morphing import Embedding, Morphing, Sample
+from rom.parameters import Box
+from rom.regress.ard import ard_gp
+from rom.snapshots import Snapshots
+from rom.space import Space
+
+Morph = Callable[[Mesh, Mesh], np.ndarray]
+log = logging.getLogger("rom")
+NORMAL_90 = 1.6448536
+
+
+@dataclass(frozen=True, eq=False)
+class FieldModel:
+    """u = b + |b| (offset + V a) o psi^{-1}, a(z) a Gaussian process, b the baseline; u = (offset + V a) o psi^{-1} without one.
+
+    floor : variance at each node of what modes and transfers leave out (N c,)
+    factor : what cross-validation makes of the standard deviation of each component (c,)
+    """
+
+    name: str
+    components: int
+    basis: Basis
+    gp: Any
+    floor: np.ndarray
+    factor: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ShapePrediction:
+    """Fields and outputs with their standard deviations, on the mesh that was asked for.
+
+    score : above 1 the shape lies beyond the training cloud; outside : names of the scalars beyond their range; jacobian : of the morphing
+    """
+
+    mesh: Mesh
+    fields: dict[str, np.ndarray]
+    std: dict[str, np.ndarray]
+    outputs: dict[str, float]
+    outputs_std: dict[str, float]
+    score: float
+    outside: tuple[str, ...]
+    jacobian: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether shape and scalars lie where the training samples were."""
+        return self.score <= 1.0 and not self.outside
+
+
+@dataclass(frozen=True, eq=False)
+class ShapeModel:
+    """(mesh, mu) -> fields, outputs, standard deviations: O-MMGP; MMGP where `mapping` is None.
+
+    chart (N, d) : nodes of the reference in the domain of the morphing; box : range of the scalars seen; given : baseline name -> its basis
+    mapping : modes of psi - id (N d,), warp : their process; scalars : the process of the outputs
+    Reference: Casenave, Staber, Roynard (2023); Kabalan, Casenave, Bordeu, Ehrlacher, Ern (2025).
+    """
+
+    morph: Any
+    embedding: Embedding
+    chart: np.ndarray
+    box: Box | None
+    given: dict[str, Basis]
+    mapping: Basis | None
+    warp: Any
+    fields: tuple[FieldModel, ...]
+    outputs: tuple[str, ...] = ()
+    scalars: Any = None
+
+    @property
+    def latents(self) -> int:
+        """Field modes and mapping modes together."""
+        return sum(part.basis.r for part in self.fields) + (0 if self.mapping is None else self.mapping.r)
+
+    def predict(self, mesh: Mesh, mu: Any = (), baseline: Mapping[str, np.ndarray] | None = None) -> ShapePrediction:
+        """Fields on the nodes of `mesh`. Raises BadInput where scalars or the baseline do not fit, Folded where the morphing does."""
+        sample = Sample(mesh, np.asarray(mu, dtype=float), baseline=dict(baseline or {}))
+        domain = _domain(self.chart, self.embedding.reference)
+        laid = overlaid(mesh, self.embedding.reference, self.morph, self.chart)
+        z = self._inputs(sample, laid)[None]
+        w, spread = self._warped(z, domain)
+        moved = locator(self.chart + w, simplices(domain))
+        back = interpolation(Mesh(self.chart + w, domain.cells), laid.place, moved)
+        fields, std = {}, {}
+        for part in self.fields:
+            mean, deviation = _carried(part, z, back, moved, spread)
+            given = sample.baseline.get(part.name, np.zeros(mean.shape))
+            size = self._size(sample, laid, part.name)
+            fields[part.name], std[part.name] = size * mean + given.reshape(mean.shape), size * deviation
+        values = self.scalars.predict(z, noise=True) if self.scalars is not None else (np.zeros((1, 0)),) * 2
+        mean_of, std_of = (dict(zip(self.outputs, map(float, row[0]), strict=True)) for row in values)
+        outside = () if self.box is None else tuple(
+            n for n, v, a, b in zip(self.box.names, sample.mu, self.box.lower, self.box.upper, strict=True) if not a <= v <= b
+        )  # fmt: skip
+        return ShapePrediction(mesh, fields, std, mean_of, std_of, self.embedding.score(laid.points), outside, laid.jacobian)
+
+    def _inputs(self, sample: Sample, laid: Morphing) -> np.ndarray:
+        if (0 if self.box is None else self.box.p) != len(sample.mu):
+            raise BadInput(f"{len(sample.mu)} scalars; the model needs {', '.join(self.box.names) if self.box else 'none'}")
+        missing = [name for name in self.given if name not in sample.baseline]
+        if missing:
+            raise BadInput(
+                f"the model learnt the difference to a baseline; give baseline[{missing[0]!r}] on the nodes of the mesh"
+            )
+        extra = []
+        for name, basis in self.given.items():
+            b, size = laid.pull(sample.baseline[name]).ravel(), self._size(sample, laid, name)
+            extra += [basis.coefficients(b / size), [np.log(size)]]
+        return np.concatenate([self.embedding.place(laid.points), sample.mu, *extra])
+
+    def _size(self, sample: Sample, laid: Morphing, name: str) -> float:
+        """Norm of a baseline on the reference, by which its field's difference is scaled; 1 without a baseline."""
+        if name not in self.given:
+            return 1.0
+        return max(float(self.given[name].space.norm(laid.pull(sample.baseline[name]).ravel())), 1e-300)
+
+    def _warped(self, z: np.ndarray, domain: Mesh) -> tuple[np.ndarray, np.ndarray]:
+        """psi - id (N, d), shrunk where it would fold, and its modes times their standard deviations (N, d, k)."""
+        if self.mapping is None:
+            return np.zeros(self.chart.shape), np.zeros((*self.chart.shape, 0))
+        beta, std = self.warp.predict(z, noise=True)
+        w, cells = self.mapping.lift(beta[0]).reshape(self.chart.shape), simplices(domain)
+        for _ in range(20):
+            if determinants(self.chart, self.chart + w, cells).min() > 1e-3:
+                break
+            log.warning("the predicted mapping folds; it is shrunk by a tenth")
+            w = 0.9 * w
+        return w, (self.mapping.modes * std[0]).reshape(*self.chart.shape, -1)
+
+
+def _carried(part: FieldModel, z: np.ndarray, back: Any, moved: Locator, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation on the user's nodes: Var u = V^2 s^2 + floor + sum_k (grad u . phi_k)^2 s_k^2."""
+    a, s = part.gp.predict(z, noise=True)
+    c = part.components
+    v = part.basis.lift(a[0]).reshape(-1, c)
+    variance = (part.basis.spread(s[0]) ** 2 + part.floor).reshape(-1, c)
+    if spread.shape[2]:
+        variance = variance + np.sum(np.einsum("ncd,ndk->nck", nodal_gradient(moved, v), spread) ** 2, axis=2)
+    shape = (-1,) if c == 1 else (-1, c)
+    return (back @ v).reshape(shape), (part.factor * np.sqrt(back @ variance)).reshape(shape)
+
+
+def nodal_gradient(at: Locator, v: np.ndarray) -> np.ndarray:
+    """grad v of a piecewise linear v (N, c), averaged around each node by volume: (N, c, d)."""
+    volume = np.abs(geometry(at.points, at.cells)[0])
+    slope = np.einsum("kac,kad->kcd", v[at.cells], at.gradients) * volume[:, None, None]
+    total, weight = np.zeros((len(v), *slope.shape[1:])), np.zeros(len(v))
+    for a in range(at.cells.shape[1]):
+        np.add.at(total, at.cells[:, a], slope)
+        np.add.at(weight, at.cells[:, a], volume)
+    return total / np.where(weight > 0, weight, 1.0)[:, None, None]
+
+
+def overlaid(mesh: Mesh, reference: Mesh, morph: Morph, chart: np.ndarray | None = None) -> Morphing:
+    """A mesh laid over the reference. Raises Folded naming the first cell that the morphing turns over."""
+    straight = linear(mesh)
+    place = morph(straight, reference)
+    chart = morph(reference, reference) if chart is None else chart
+    cells = simplices(straight)
+    det = orientation(straight.points, place, cells)
+    if det.min() <= 0:
+        worst = int(np.argmin(det))
+        raise Folded(
+            f"cell {worst} with nodes {cells[worst].tolist()} near {straight.points[cells[worst]].mean(axis=0)} is turned over by the"
+            f" morphing (determinant {det[worst]:.2g}); name boundaries and landmarks that match, or choose another morphing"
+        )
+    to = interpolation(_domain(place, straight), chart)
+    back = interpolation(_domain(chart, reference), place)
+    return Morphing(to, back, to @ straight.points, place, float(det.min()))
+
+
+def orientation(points: np.ndarray, place: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Determinants of points -> place per cell; where dimensions differ: volumes in the chart, positive where most cells are."""
+    if points.shape[1] == place.shape[1]:
+        return determinants(points, place, cells)
+    if cells.shape[1] != place.shape[1] + 1:
+        return determinants(place, place, cells)
+    size = np.linalg.det(place[cells[:, 1:]] - place[cells[:, :1]])
+    return size * np.sign(np.median(size)) / np.abs(geometry(points, cells)[0]) * np.abs(geometry(points, cells)[0]).mean()
+
+
+def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
+    """The mesh whose morphed coordinates are nearest to all the others, seen from the sample of median size."""
+    first = linear(samples[int(np.argsort([len(s.mesh.points) for s in samples], kind="stable")[len(samples) // 2])].mesh)
+    chart = morph(first, first)
+    area = lumped(first.points, simplices(first))
+    x = np.array([overlaid(s.mesh, first, morph, chart).points for s in samples])
+    x = x - np.einsum("n,mnd->md", area / area.sum(), x)[:, None]
+    flat = (x * np.sqrt(area)[:, None]).reshape(len(x), -1)
+    square = np.sum(flat**2, axis=1)
+    distance = np.sqrt(np.maximum(square[:, None] + square - 2 * flat @ flat.T, 0.0))
+    return linear(samples[int(np.argmin(distance.sum(axis=1)))].mesh)
+
+
+def embedding(points: np.ndarray, reference: Mesh, rank: int | None = None, tol: float = 1e-2, rigid: bool = True) -> Embedding:
+    """POD of morphed coordinates (m, N, d): at most `rank` modes, relative error `tol`; with the spread of the training cloud."""
+    space = Space(np.repeat(lumped(reference.points, simplices(reference)), points.shape[2]), np.arange(points[0].size))
+    start = Embedding(reference, Basis(space, np.zeros((space.n, 0))), np.zeros((len(points), 0)), 1.0, 1.0, rigid)
+    x = np.array([start._aligned(p).ravel() for p in points]).T
+    basis = _modes(space, x, rank, tol)
+    cloud = np.atleast_2d(basis.coefficients(x).T)
+    apart = np.linalg.norm(cloud[:, None] - cloud, axis=2) + np.diag(np.full(len(cloud), np.inf))
+    least = 1e-9 * float(space.norm(np.ones(space.n))) * float(np.ptp(reference.points))
+    reach = max(float(apart.min(axis=1).max()), least) if len(cloud) > 1 else least
+    return Embedding(reference, basis, cloud, reach, max(_left_over(space, x, basis.r), least), rigid)
+
+
+def _left_over(space: Space, x: np.ndarray, r: int) -> float:
+    """max_i |x_i - P_i x_i|, P_i the r leading modes of all the others about their mean, through Gram matrices."""
+    G = space.gram(x - x.mean(axis=1, keepdims=True))
+    m, worst = len(G), 0.0
+    for i in range(m):
+        others = np.delete(np.arange(m), i)
+        mean = np.full(m - 1, 1 / (m - 1))
+        S = G[np.ix_(others, others)]
+        row = S @ mean
+        C = S - row[:, None] - row + mean @ row
+        cross = G[others, i] - row - (G[i, others] @ mean - mean @ row)
+        own = G[i, i] - 2 * G[i, others] @ mean + mean @ row
+        lam, Q = np.linalg.eigh(C)
+        keep = lam[-r:] > 1e-12 * max(lam[-1], 1e-300) if r else np.zeros(0, bool)
+        a = (Q[:, -r:].T @ cross)[keep] / np.sqrt(lam[-r:][keep]) if r else np.zeros(0)
+        worst = max(worst, float(np.sqrt(max(own - a @ a, 0.0))))
+    return worst
+
+
+def _modes(space: Space, u: np.ndarray, rank: int | None, tol: float | None) -> Basis:
+    """POD about the mean; no mode at all where all columns agree to round-off."""
+    mean = u.mean(axis=1)
+    if np.max(space.norm(u - mean[:, None])) <= 1e-10 * max(space.norm(mean), 1e-300):
+        return Basis(space, np.zeros((space.n, 0)), mean, reason="all samples agree")
+    return pod(
+        Snapshots(space, np.arange(u.shape[1])[:, None], u),
+        tol=tol,
+        rank=None if rank is None else min(rank, u.shape[1] - 1),
+        center=True,
+    )[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """How many modes: `shape` for coordinates, `fields` for fields (a number, or per field), `mapping` for optimal mappings (0: none).
+
+    tol : or fewer where the training set is met to it; baseline : modes of the baseline that the regression sees; rigid : motions are taken out
+    mapped : fields that drive the mappings (none named: all); options : of `optimal_mappings`
+    folds : of the cross-validation inside the training set that calibrates standard deviations
+    """
+
+    shape: int = 8
+    fields: Any = 16
+    mapping: int = 0
+    baseline: int = 6
+    tol: float = 1e-4
+    rigid: bool = True
+    mapped: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    folds: int = 5
+
+
+def shape_model(
+    samples: Sequence[Sample],
+    morph: Morph,
+    reference: Mesh | None = None,
+    names: Sequence[str] = (),
+    units: Sequence[str] = (),
+    reduction: Reduction | None = None,
+    regress: Callable[..., Any] = ard_gp,
+    rng: int = 0,
+) -> ShapeModel:
+    """MMGP, or O-MMGP where reduction.mapping > 0, of samples that carry the same fields, scalars and outputs.
+
+    reference : the medoid by default; names, units : of the scalars. The order of the samples does not matter.
+    Raises BadInput for fewer than five samples or unlike ones, Folded naming the cell of a morphing that folds.
+    """
+    how = reduction or Reduction()
+    _alike(samples)
+    reference = medoid(samples, morph) if reference is None else linear(reference)
+    chart = np.asarray(morph(reference, reference), dtype=float)
+    laid = [overlaid(s.mesh, reference, morph, chart) for s in samples]
+    shapes = embedding(np.array([x.points for x in laid]), reference, how.shape, 1e-3, how.rigid)
+    given = _baselines(samples, laid, reference, how)
+    blank = ShapeModel(morph, shapes, chart, _range(samples, names, units), given, None, None, ())
+    z = np.array([blank._inputs(s, x) for s, x in zip(samples, laid, strict=True)])
+    mapping = _mapping(samples, laid, blank, z, how) if how.mapping else None
+    warp, w = None, np.zeros((len(samples), *chart.shape))
+    if mapping is not None:
+        basis, beta = mapping
+        warp = regress(z, beta.T, rng=rng)
+        w = np.array([basis.lift(b).reshape(chart.shape) for b in beta.T])
+        blank = replace(blank, mapping=basis, warp=warp)
+    fields = tuple(_field(name, samples, blank, z, w, how, regress, rng) for name in samples[0].fields)
+    outputs = tuple(samples[0].outputs)
+    table = np.array([[s.outputs[name] for name in outputs] for s in samples])
+    return replace(blank, fields=fields, outputs=outputs, scalars=regress(z, table, rng=rng) if outputs else None)
+
+
+def _alike(samples: Sequence[Sample]) -> None:
+    if len(samples) < 5:
+        raise BadInput(f"{len(samples)} samples; a model over shapes needs five or more")
+    for part in ("fields", "outputs", "baseline"):
+        for k, s in enumerate(samples):
+            if set(getattr(s, part)) != set(getattr(samples[0], part)) or len(s.mu) != len(samples[0].mu):
+                raise BadInput(
+                    f"sample {k} has {part} {sorted(getattr(s, part))} and {len(s.mu)} scalars, unlike sample 0; give all of them the same"
+                )
+
+
+def _range(samples: Sequence[Sample], names: Sequence[str], units: Sequence[str]) -> Box | None:
+    mu = np.array([s.mu for s in samples])
+    if not mu.shape[1]:
+        return None
+    low, high = mu.min(axis=0), mu.max(axis=0)
+    flat = high <= low
+    names = tuple(names) or tuple(f"mu{j}" for j in range(mu.shape[1]))
+    return Box(
+        names,
+        np.where(flat, low - 1e-9 - 1e-9 * np.abs(low), low),
+        np.where(flat, high + 1e-9 + 1e-9 * np.abs(high), high),
+        tuple(units),
+    )
+
+
+def _space(reference: Mesh, components: int) -> Space:
+    area = lumped(reference.points, simplices(reference))
+    return Space(np.repeat(area / area.sum(), components), np.arange(components * len(area)))
+
+
+def _domain(points: np.ndarray, mesh: Mesh) -> Mesh:
+    cells = simplices(mesh)
+    return Mesh(points, {{2: "line", 3: "triangle", 4: "tetra"}[cells.shape[1]]: cells})
+
+
+def _baselines(samples: Sequence[Sample], laid: Sequence[Morphing], reference: Mesh, how: Reduction) -> dict[str, Basis]:
+    found = {}
+    for name, values in samples[0].baseline.items():
+        space = _space(reference, 1 if values.ndim == 1 else values.shape[1])
+        u = np.array([x.pull(s.baseline[name]).ravel() for s, x in zip(samples, laid, strict=True)]).T
+        found[name] = _modes(space, u / np.maximum(space.norm(u), 1e-300), how.baseline, None)
+    return found
+
+
+def _mapping(
+    samples: Sequence[Sample], laid: Sequence[Morphing], blank: ShapeModel, z: np.ndarray, how: Reduction
+) -> tuple[Basis, np.ndarray] | None:
+    """Modes of psi_i - id and their coefficients (k, m); the covariance over samples is a kernel of their inputs."""
+    names = how.mapped or tuple(samples[0].fields)
+    parts = [
+        np.array([x.pull(s.fields[n]).reshape(len(blank.chart), -1) for s, x in zip(samples, laid, strict=True)]) for n in names
+    ]
+    spread = z.std(axis=0)
+    q = (z / np.where(spread > 0, spread, 1.0))[:, spread > 0]
+    d = np.sqrt(5 * np.maximum(np.sum((q[:, None] - q) ** 2, axis=2), 0) / max(q.shape[1], 1)) / 2
+    domain = _domain(blank.chart, blank.embedding.reference)
+    found = optimal_mappings(domain, np.concatenate(parts, axis=2), covariance=(1 + d + d**2 / 3) * np.exp(-d), **how.options)
+    flat = found.w.reshape(len(samples), -1).T
+    if np.abs(flat).max() <= 1e-12 * np.ptp(blank.chart):
+        return None
+    basis = _modes(_space(domain, blank.chart.shape[1]), flat, how.mapping, None)
+    return basis, basis.coefficients(flat)
+
+
+def _field(
+    name: str,
+    samples: Sequence[Sample],
+    model: ShapeModel,
+    z: np.ndarray,
+    w: np.ndarray,
+    how: Reduction,
+    regress: Callable[..., Any],
+    rng: int,
+) -> FieldModel:
+    """POD and regression of one field, with what truncation and transfer leave out, calibrated by cross-validation."""
+    reference = model.embedding.reference
+    domain = _domain(model.chart, reference)
+    pulled, missed = [], []
+    for s, shift in zip(samples, w, strict=True):
+        straight = linear(s.mesh)
+        place = model.morph(straight, reference)
+        size = model._size(s, overlaid(s.mesh, reference, model.morph, model.chart), name) if name in model.given else 1.0
+        u = ((s.fields[name] - s.baseline.get(name, 0.0)) / size).reshape(len(place), -1)
+        to = interpolation(_domain(place, straight), model.chart + shift)
+        back = interpolation(Mesh(model.chart + shift, domain.cells), place)
+        pulled.append((to @ u).ravel())
+        missed.append((to @ (back @ (to @ u) - u) ** 2).ravel())
+    v, lost, c = np.array(pulled).T, np.array(missed).T, u.shape[1]
+    rank = how.fields[name] if isinstance(how.fields, Mapping) else how.fields
+    space = _space(reference, c)
+
+    def fitted(rows: np.ndarray) -> FieldModel:
+        basis = _modes(space, v[:, rows], min(rank, len(rows) - 1), how.tol)
+        a = basis.coefficients(v[:, rows])
+        rest = np.mean((v[:, rows] - basis.lift(a)) ** 2, axis=1) * len(rows) / max(len(rows) - 1 - basis.r, 1)
+        return FieldModel(name, c, basis, regress(z[rows], a.T, rng=rng), rest + np.mean(lost[:, rows], axis=1), np.ones(c))
+
+    whole = fitted(np.arange(len(samples)))
+    return replace(whole, factor=_calibrated(fitted, whole, model, z, v, w, how.folds))
+
+
+def _calibrated(
+    fitted: Callable[[np.ndarray], FieldModel],
+    whole: FieldModel,
+    model: ShapeModel,
+    z: np.ndarray,
+    v: np.ndarray,
+    w: np.ndarray,
+    folds: int,
+) -> np.ndarray:
+    """The factors (c,) with which 90 % bands hold 90 % of the errors at the nodes, weighted by area, of samples left out of modes and fit.
+
+    Folds follow the rank of the first input, so that the order of the samples does not matter.
+    """
+    e, variance = np.empty_like(v), np.empty_like(v)
+    fold = np.argsort(np.argsort(z[:, 0], kind="stable"), kind="stable") % min(folds, len(z) // 2)
+    for k in range(fold.max() + 1):
+        part, out = fitted(np.flatnonzero(fold != k)), np.flatnonzero(fold == k)
+        a, s = part.gp.predict(z[out], noise=True)
+        e[:, out], variance[:, out] = v[:, out] - part.basis.lift(a.T), part.basis.spread(s.T) ** 2 + part.floor[:, None]
+    if model.warp is not None and model.mapping is not None:
+        drift, t = model.warp.leave_one_out()
+        cells, shift = simplices(model.embedding.reference), model.mapping.modes.reshape(*model.chart.shape, -1)
+        for i in range(len(w)):
+            slope = nodal_gradient(locator(model.chart + w[i], cells), v[:, i].reshape(-1, whole.components))
+            moves = np.einsum("ncd,ndk->nck", slope, shift).reshape(len(v), -1)
+            e[:, i] += moves @ drift[i]
+            variance[:, i] += moves**2 @ t[i] ** 2
+    ratio = np.abs(e) / np.sqrt(np.maximum(variance, 1e-300))
+    weight = np.repeat(whole.basis.space.product[:: whole.components], e.shape[1])
+    return np.array(
+        [max(_quantile(ratio[k :: whole.components].ravel(), weight, 0.9) / NORMAL_90, 1e-3) for k in range(whole.components)]
+    )
+
+
+def _quantile(values: np.ndarray, weight: np.ndarray, share: float) -> float:
+    order = np.argsort(values)
+    return float(values[order][np.searchsorted(np.cumsum(weight[order]) / weight.sum(), share)])

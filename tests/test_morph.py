@@ -1,0 +1,301 @@
+"""Laws of morphing and transfer: affine fields are exact, charts do not fold, shapes meet their reference, mappings gain energy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial import Delaunay
+
+from rom.errors import BadInput, Folded
+from rom.mesh import Mesh
+from rom.morph.charts import ArcLength, Chart, Same
+from rom.morph.elastic import Elastic
+from rom.morph.optimal import Energy, optimal_mappings
+from rom.morph.rbf import Radial
+from rom.morph.simplex import determinants, elasticity, facets, geometry, linear, lumped, mass, simplices, stiffness, subdivided
+from rom.morph.transfer import conservative, interpolation, locator, quadratic
+from rom.morphing import aligned
+
+CORNERS = {"a": (0, 0), "b": (1, 0), "c": (1, 1), "d": (0, 1)}
+
+
+def square(n, seed=0, shape=lambda x: x):
+    """A jittered triangulation of the unit square, carried by `shape`, with sides, rim and corners named."""
+    g = np.linspace(0, 1, n + 1)
+    x = np.stack(np.meshgrid(g, g, indexing="ij"), -1).reshape(-1, 2)
+    inside = ((x > 0) & (x < 1)).all(axis=1)
+    x[inside] += np.random.default_rng(seed).uniform(-0.3 / n, 0.3 / n, (inside.sum(), 2))
+    cells = Delaunay(x).simplices
+    size = np.linalg.det(x[cells[:, 1:]] - x[cells[:, :1]])
+    cells[size < 0] = cells[size < 0][:, [0, 2, 1]]
+    cells = cells[np.abs(size) > 1e-12]
+    edge, _ = facets(cells)
+    middle = x[edge].mean(axis=1)
+    sides = {
+        f"side{k}": {"line": np.flatnonzero(np.abs(middle[:, a] - v) < 1e-9)}
+        for k, (a, v) in enumerate(((1, 0), (0, 1), (1, 1), (0, 0)))
+    }
+    nodes = {k: np.array([np.argmin(np.linalg.norm(x - c, axis=1))]) for k, c in CORNERS.items()}
+    return Mesh(shape(x), {"triangle": cells, "line": edge}, {**sides, "rim": {"line": np.arange(len(edge))}}, nodes)
+
+
+def cube(n, seed=0):
+    g = np.linspace(0, 1, n + 1)
+    x = np.stack(np.meshgrid(g, g, g, indexing="ij"), -1).reshape(-1, 3)
+    inside = ((x > 0) & (x < 1)).all(axis=1)
+    x[inside] += np.random.default_rng(seed).uniform(-0.2 / n, 0.2 / n, (inside.sum(), 3))
+    i, j, k = (a.ravel() for a in np.indices((n, n, n)))
+
+    def at(a, b, c):
+        return ((i + a) * (n + 1) + j + b) * (n + 1) + k + c
+
+    hexes = np.column_stack(
+        [at(*c) for c in ((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1))]
+    )
+    return linear(Mesh(x, {"hexahedron": hexes}))
+
+
+def bulge(x):
+    return np.column_stack([x[:, 0] * (1 + 0.3 * x[:, 1]), x[:, 1] + 0.25 * np.sin(np.pi * x[:, 0]) * x[:, 1]])
+
+
+@pytest.mark.parametrize("mesh", [square(7), cube(3)], ids=["plane", "volume"])
+def test_affine_fields_are_exact_inside_and_constant_beyond(mesh):
+    d = mesh.points.shape[1]
+    slope = np.arange(1.0, d + 1)
+    x = np.random.default_rng(1).uniform(-0.5, 1.5, (2000, d))
+    P = interpolation(mesh, x)
+    assert np.abs(P @ (2 + mesh.points @ slope) - (2 + np.clip(x, 0, 1) @ slope)).max() < 1e-12
+    assert P.min() >= 0 and np.abs(P.sum(axis=1) - 1).max() < 1e-14
+
+
+def test_points_beyond_a_concave_boundary_go_to_its_nearest_point():
+    full = square(12)
+    centre = full.points[full.cells["triangle"]].mean(axis=1)
+    ell = Mesh(full.points, {"triangle": full.cells["triangle"][~(centre > 0.5).all(axis=1)]})
+    at = locator(ell.points, simplices(ell))
+    inside = np.random.default_rng(0).uniform(0, 1, (500, 2))
+    inside = inside[~(inside > 0.45).all(axis=1)]
+    cell, w = at(inside)
+    assert np.abs(np.einsum("jk,jkd->jd", w, ell.points[at.cells[cell]]) - inside).max() < 1e-12
+    cell, w = at(np.array([[0.6, 0.9], [2.0, 0.2]]))
+    found = np.einsum("jk,jkd->jd", w, ell.points[at.cells[cell]])
+    assert found[0, 0] < 0.56 and abs(found[0, 1] - 0.9) < 0.06 and np.allclose(found[1], [1.0, 0.2])
+
+
+def test_quadratic_fields_are_exact_on_six_node_triangles():
+    corner = square(4)
+    cells, x = corner.cells["triangle"], corner.points
+    edges, which = np.unique(
+        np.sort(np.concatenate([cells[:, [0, 1]], cells[:, [1, 2]], cells[:, [2, 0]]]), axis=1), axis=0, return_inverse=True
+    )
+    six = np.column_stack([cells, len(x) + which.reshape(3, -1).T])
+    mesh = Mesh(np.vstack([x, x[edges].mean(axis=1)]), {"triangle6": six})
+    q = np.random.default_rng(0).uniform(0, 1, (300, 2))
+    u = lambda p: 1 + p[:, 0] * p[:, 1] - 3 * p[:, 1] ** 2  # noqa: E731
+    assert np.abs(interpolation(mesh, q) @ u(mesh.points) - u(q)).max() < 1e-12
+    assert np.abs(quadratic(np.eye(3)) - np.eye(3, 6)).max() == 0
+    assert len(simplices(linear(mesh))) == 4 * len(six)
+
+
+def test_conservative_transfer_keeps_the_integral():
+    a, b = square(9), square(14, 3)
+    u = np.sin(5 * a.points[:, 0]) * np.exp(a.points[:, 1])
+    totals = [lumped(m.points, simplices(m)) @ v for m, v in ((a, u), (b, conservative(a, b) @ u))]
+    assert abs(totals[0] - totals[1]) < 1e-13
+    plain = lumped(b.points, simplices(b)) @ (interpolation(a, b.points) @ u)
+    assert abs(plain - totals[0]) > 1e-6
+
+
+def test_round_trip_error_falls_at_second_order():
+    x = square(30, 5).points
+    u = lambda p: np.sin(3 * p[:, 0]) * np.cos(2 * p[:, 1])  # noqa: E731
+    errors = []
+    for n in (8, 16, 32):
+        mesh = square(n, n)
+        errors.append(np.abs(interpolation(mesh, x) @ u(mesh.points) - u(x)).max())
+    assert errors[0] / errors[2] > 10
+
+
+@pytest.mark.parametrize(
+    "mesh", [square(6), cube(3), Mesh(np.linspace(0, 1, 7)[:, None], {"line": np.column_stack([np.arange(6), np.arange(1, 7)])})]
+)
+def test_matrices_of_linear_simplices(mesh):
+    x, cells = mesh.points, simplices(mesh)
+    d, one = x.shape[1], np.ones(len(mesh.points))
+    assert abs(one @ (mass(x, cells) @ one) - 1) < 1e-13 and abs(lumped(x, cells).sum() - 1) < 1e-13
+    assert abs(x[:, 0] @ (stiffness(x, cells) @ x[:, 0]) - 1) < 1e-12
+    A = elasticity(x, cells)
+    shift, stretch = np.tile(np.arange(1.0, d + 1), len(x)), np.zeros_like(x)
+    stretch[:, 0] = x[:, 0]
+    assert np.abs(A @ shift).max() < 1e-12
+    G, lame = 1 / 2.6, 0.3 / (1.3 * 0.4)
+    assert abs(stretch.ravel() @ (A @ stretch.ravel()) - (2 * G + lame)) < 1e-12
+    if d > 1:
+        turn = np.zeros_like(x)
+        turn[:, 0], turn[:, 1] = -x[:, 1], x[:, 0]
+        assert np.abs(A @ turn.ravel()).max() < 1e-12
+
+
+def test_subdivision_is_conforming_and_keeps_the_volume():
+    for mesh in (square(5), cube(2)):
+        once = subdivided(mesh, np.arange(4))
+        whole = subdivided(once)
+        for made in (once, whole):
+            volume = geometry(made.points, simplices(made))[0]
+            assert volume.min() > 0 and abs(volume.sum() - 1) < 1e-13
+            edge, _ = facets(simplices(made))
+            rim = made.points[edge].mean(axis=1)
+            assert (np.minimum(np.abs(rim), np.abs(rim - 1)).min(axis=1) < 1e-12).all(), (
+                "an inner facet has no partner: a hanging node"
+            )
+        assert len(once.points) > len(mesh.points)
+
+
+@pytest.mark.parametrize("weights", ["tutte", "floater", "harmonic"])
+@pytest.mark.parametrize("shape", ["disk", "square"])
+def test_charts_do_not_fold_and_meet_their_landmarks(shape, weights):
+    mesh = square(9, 2, bulge)
+    y = Chart(shape, weights, tuple(CORNERS))(mesh, mesh)
+    assert determinants(mesh.points, y, mesh.cells["triangle"]).min() > 0
+    want = {"square": [CORNERS[k] for k in CORNERS], "disk": [(-1, 0), (0, -1), (1, 0), (0, 1)]}[shape]
+    assert np.abs(y[[mesh.nodes[k][0] for k in CORNERS]] - want).max() < 1e-12
+
+
+def test_a_chart_of_a_square_on_a_square_is_the_identity():
+    mesh = square(8)
+    for weights in ("floater", "harmonic"):
+        assert np.abs(Chart("square", weights, tuple(CORNERS))(mesh, mesh) - mesh.points).max() < 1e-12
+
+
+def test_a_chart_refuses_holes_and_says_what_to_do():
+    mesh = square(6)
+    centre = mesh.points[mesh.cells["triangle"]].mean(axis=1)
+    with pytest.raises(BadInput, match="holes"):
+        Chart()(Mesh(mesh.points, {"triangle": mesh.cells["triangle"][np.abs(centre - 0.5).max(axis=1) > 0.2]}), mesh)
+
+
+@pytest.mark.parametrize(
+    "morph",
+    [Radial(curves=("side0", "side1", "side2", "side3")), Elastic(("side0", "side1", "side2", "side3"), tuple(CORNERS))],
+    ids=["radial", "elastic"],
+)
+def test_a_shape_is_carried_onto_its_reference(morph):
+    reference, shape = square(10), square(14, 1, bulge)
+    y = morph(shape, reference)
+    rim = np.unique(shape.cells["line"])
+    assert np.minimum(np.abs(y[rim]), np.abs(y[rim] - 1)).min(axis=1).max() < 2e-3
+    assert determinants(shape.points, y, shape.cells["triangle"]).min() > 0.05
+    assert np.abs(morph(reference, reference) - reference.points).max() < 1e-9
+
+
+def test_few_modes_of_displacement_reach_the_shape_with_fewer_full_steps():
+    sides = ("side0", "side1", "side2", "side3")
+    reference, plain = square(8), Elastic(sides, tuple(CORNERS), stiffness=1.0, tol=1e-3)
+
+    def shape(a, b):
+        return lambda x: np.column_stack([x[:, 0] * (1 + a * x[:, 1]), x[:, 1] + b * np.sin(np.pi * x[:, 0]) * x[:, 1]])
+
+    train = [square(8, 1, shape(a, b)) for a in (0.0, 0.2, 0.4) for b in (-0.2, 0.0, 0.2)]
+    moved = np.array([(plain.carried(m, reference)[0] - reference.points).ravel() for m in train])
+    Z = np.linalg.svd(moved - 0, full_matrices=False)[2][:5].T
+    new = square(11, 2, shape(0.3, 0.1))
+    full, reduced = plain.carried(new, reference), replace(plain, modes=Z).carried(new, reference)
+    assert reduced[1] < full[1]
+    assert np.abs(full[0] - reduced[0]).max() < 0.02
+
+
+def test_a_fold_is_an_error_that_names_the_cell():
+    mesh = square(6)
+    turned = Mesh(mesh.points, mesh.cells, mesh.regions, {"a": np.array([8, 17])})
+    crossed = Mesh(mesh.points, mesh.cells, mesh.regions, {"a": np.array([40, 9])})
+    with pytest.raises(Folded, match=r"cell \d+ with nodes"):
+        Radial(controls=("a",), curves=("rim",), substeps=1)(turned, crossed)
+
+
+def test_same_needs_as_many_nodes():
+    with pytest.raises(BadInput, match="correspond"):
+        Same()(square(3), square(4))
+
+
+def test_arc_length_of_a_curve_has_its_landmarks_at_whole_numbers():
+    t = np.linspace(0, np.pi, 41) ** 1.2
+    t = t / t[-1] * np.pi
+    mesh = Mesh(
+        np.column_stack([-2 * np.sin(t), np.cos(t)]),
+        {"line": np.column_stack([np.arange(40), np.arange(1, 41)])},
+        nodes={"k": np.array([11])},
+    )
+    s = ArcLength(("k",))(mesh, mesh)[:, 0]
+    assert s[0] == 0 and s[11] == 1 and s[40] == 2 and (np.diff(s) > 0).all()
+    assert abs(np.interp(np.pi / 2, t, ArcLength(leading=True)(mesh, mesh)[:, 0]) - 1) < 2e-3
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_rigid_motions_are_taken_out(d):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((30, d))
+    R, _ = np.linalg.qr(rng.standard_normal((d, d)))
+    R[:, 0] *= np.sign(np.linalg.det(R))
+    y = x + 0.1 * rng.standard_normal(x.shape)
+    assert np.abs(aligned(x @ R.T + 3.0, y) - aligned(x, y)).max() < 1e-12
+
+
+def fronts(reference, m=6):
+    """A front at a place that differs, and a smooth part that does not move."""
+    x = reference.points
+    place = np.linspace(0.35, 0.65, m)
+    return np.array([np.tanh((x[:, 0] - c) / 0.08) + 0.2 * x[:, -1] for c in place])
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [square(8), linear(Mesh(np.linspace(0, 1, 41)[:, None], {"line": np.column_stack([np.arange(40), np.arange(1, 41)])}))],
+    ids=["plane", "line"],
+)
+def test_derivative_of_the_objective(reference):
+    x, cells = reference.points, simplices(reference)
+    u, rng = fronts(reference)[:, :, None], np.random.default_rng(3)
+    K = stiffness(x, cells)
+    d = x.shape[1]
+    stiff = np.kron(K.toarray(), np.eye(d))
+    L = np.eye(len(u)) + 0.1
+    energy = Energy(x, cells, locator(x, cells), u, np.ones(1), lumped(x, cells), 0.5, 0.1, stiff, L)
+    bump = np.prod(x * (1 - x), axis=1)[:, None]
+    w = 0.1 * bump * rng.standard_normal((len(u), *x.shape)) * 0.2
+    w[:] += 0.3 * bump * np.sin(3 * x)
+    direction = bump * rng.standard_normal(w.shape)
+    for r in (1, 2):
+        _, force, _ = energy(w, r)
+        h = 1e-7
+        slope = (energy(w + h * direction, r)[0] - energy(w - h * direction, r)[0]) / (2 * h)
+        assert abs(slope - np.sum(force * direction)) < 1e-5 * abs(slope)
+
+
+@pytest.mark.parametrize("kind", ["helmholtz", "elasticity"])
+def test_mappings_gain_energy_and_stay_bijective(kind):
+    reference = subdivided(square(10))
+    u = fronts(reference)
+    found = optimal_mappings(reference, u, stages=((1, 0.05), (1, 0.0)), kind=kind, steps=40, length=0.2)
+    last = found.energy[np.argmax(np.diff(found.energy) < -1e-3) + 1 :] if (np.diff(found.energy) < -1e-3).any() else found.energy
+    still = optimal_mappings(reference, u, stages=((1, 0.0),), steps=0)
+    assert (1 - found.energy[-1]) < 0.2 * (1 - still.energy[-1])
+    assert found.smallest.min() > 0.1 and len(last) > 1
+    rim = np.unique(reference.cells.get("line", facets(simplices(reference))[0]))
+    onto = reference.points[rim] + found.w[:, rim]
+    assert np.minimum(np.abs(onto), np.abs(onto - 1)).min(axis=2).max() < 1e-12
+
+
+def test_the_objective_rises_monotonically_within_a_stage():
+    reference = square(10)
+    found = optimal_mappings(reference, fronts(reference), stages=((1, 0.0),), barrier=1e-9, rho=0.0, length=0.2)
+    assert (np.diff(found.energy) > -1e-10).all() and found.energy[-1] > found.energy[0]
+
+
+def test_the_order_of_samples_does_not_matter():
+    reference = square(8)
+    u, order = fronts(reference), np.array([3, 0, 5, 1, 4, 2])
+    covariance = np.exp(-((np.arange(6)[:, None] - np.arange(6)) ** 2) / 4)
+    one = optimal_mappings(reference, u, stages=((1, 0.0),), covariance=covariance, steps=15)
+    other = optimal_mappings(reference, u[order], stages=((1, 0.0),), covariance=covariance[np.ix_(order, order)], steps=15)
+    assert np.abs(one.w[order] - other.w).max() < 1e-6

@@ -1,0 +1,250 @@
+"""Models over shapes: laws of the pipeline, a moving front of known shape, and the numbers on real data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rom.certify.fields import coverage, q2, rel_l2, rrmse
+from rom.collect.archive import load, save
+from rom.errors import BadInput, Folded
+from rom.mesh import Mesh
+from rom.morph.charts import ArcLength, Chart, Same
+from rom.morph.rbf import Radial
+from rom.morph.simplex import determinants, simplices, subdivided
+from rom.morphing import Sample
+from rom.regress.ard import _objective, ard_gp
+from rom.shapes import Reduction, embedding, medoid, overlaid, shape_model
+from tests.test_morph import square
+
+SIDES = Radial(curves=("side0", "side1", "side2", "side3"))
+
+
+def plate(a, b, load, n=7, seed=0):
+    """A bulged plate and a smooth field on it that knows place, shape and load; an output of the same kind."""
+
+    def shape(x):
+        return np.column_stack([x[:, 0] * (1 + a * x[:, 1]), x[:, 1] + b * np.sin(np.pi * x[:, 0]) * x[:, 1]])
+
+    mesh = square(n, seed, shape)
+    x, y = mesh.points.T
+    u = load * np.sin(2 * x) * (1 + y) + b * x * y
+    return Sample(mesh, np.array([load]), {"u": u, "v": np.column_stack([u, a * x])}, {"work": float(load**2 * (1 + a + b))})
+
+
+def plates(m, rng, **options):
+    draw = np.random.default_rng(rng).uniform([0, -0.2, 1.0], [0.3, 0.2, 2.0], (m, 3))
+    return [plate(*row, seed=k, n=6 + k % 3, **options) for k, row in enumerate(draw)]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    train = plates(30, 0)
+    reference = square(14)
+    return train, shape_model(train, SIDES, reference, ("load",), ("N",), Reduction(shape=3, fields=6))
+
+
+def test_unseen_plates_are_predicted_with_honest_bands(trained):
+    _, model = trained
+    test = plates(60, 1)
+    answers = [model.predict(s.mesh, s.mu) for s in test]
+    for name, worst in (("u", 0.03), ("v", 0.03)):
+        found, true = [a.fields[name] for a in answers], [s.fields[name] for s in test]
+        assert rel_l2(found, true) < worst and rrmse(found, true) < worst and q2(found, true) > 0.99
+        assert 0.77 < coverage(found, true, [a.std[name] for a in answers]) <= 1.0
+    works = np.array([[a.outputs["work"], s.outputs["work"]] for a, s in zip(answers, test, strict=True)])
+    assert np.abs(works[:, 0] / works[:, 1] - 1).max() < 0.05
+
+
+def test_prediction_converges_as_the_users_mesh_is_refined(trained):
+    _, model = trained
+    fine = plate(0.15, 0.1, 1.5, n=28, seed=99)
+    best = model.predict(fine.mesh, fine.mu)
+    errors = []
+    for n in (5, 10, 20):
+        coarse = plate(0.15, 0.1, 1.5, n=n, seed=99)
+        answer = model.predict(coarse.mesh, coarse.mu)
+        corner = [np.argmin(np.linalg.norm(s.mesh.points - 0.0, axis=1)) for s in (coarse, fine)]
+        assert np.allclose(coarse.mesh.points[corner[0]], fine.mesh.points[corner[1]])
+        middle = [
+            np.linalg.norm(answer.fields["u"]) / np.sqrt(len(coarse.mesh.points)),
+            np.linalg.norm(best.fields["u"]) / np.sqrt(len(fine.mesh.points)),
+        ]
+        errors.append(abs(middle[0] - middle[1]))
+    assert errors[2] < errors[1] < errors[0]
+
+
+def test_a_shape_beyond_the_cloud_is_flagged_and_one_inside_is_not(trained):
+    train, model = trained
+    inside, outside = plate(0.15, 0.0, 1.5, seed=7), plate(0.9, 0.5, 1.5, seed=7)
+    answers = [model.predict(s.mesh, s.mu) for s in (inside, outside)]
+    assert answers[0].inside and answers[0].score <= 1 and answers[0].outside == ()
+    assert not answers[1].inside and answers[1].score > 1.5
+    assert model.predict(inside.mesh, [5.0]).outside == ("load",)
+    assert all(model.predict(s.mesh, s.mu).score <= 1 for s in train[:5])
+    wavy = Sample(
+        replace(inside.mesh, points=inside.mesh.points + 0.05 * np.sin(20 * inside.mesh.points[:, ::-1])), np.array([1.5])
+    )
+    assert model.predict(wavy.mesh, wavy.mu).score > 1
+
+
+def test_a_rigid_motion_changes_nothing(trained):
+    _, model = trained
+    s = plate(0.2, 0.1, 1.5)
+    c, d = np.cos(0.3), np.sin(0.3)
+    moved = replace(s.mesh, points=s.mesh.points @ np.array([[c, d], [-d, c]]) + [2.0, 1.0])
+    laid = [overlaid(mesh, model.embedding.reference, model.morph, model.chart).points for mesh in (s.mesh, moved)]
+    assert np.abs(model.embedding.place(laid[0]) - model.embedding.place(laid[1])).max() < 2e-3
+    chart = Chart("square", "floater", ("a", "b", "c", "d"))
+    shapes = embedding(np.array([overlaid(p.mesh, square(8), chart).points for p in plates(6, 3)]), square(8), 3)
+    laid = [overlaid(mesh, shapes.reference, chart).points for mesh in (s.mesh, moved)]
+    assert np.abs(shapes.place(laid[0]) - shapes.place(laid[1])).max() < 1e-12
+    assert abs(shapes.score(laid[0]) - shapes.score(laid[1])) < 1e-9
+
+
+def test_the_order_of_samples_does_not_matter():
+    train = plates(12, 5)
+    a, b = (shape_model(part, SIDES, reduction=Reduction(shape=3, fields=3)) for part in (train, train[::-1]))
+    s = plate(0.1, 0.1, 1.4, seed=3)
+    one, two = a.predict(s.mesh, s.mu), b.predict(s.mesh, s.mu)
+    assert np.abs(one.fields["u"] - two.fields["u"]).max() < 1e-5 * np.abs(one.fields["u"]).max()
+    assert np.abs(one.std["u"] / two.std["u"] - 1).max() < 1e-2
+
+
+def test_a_field_that_is_its_baseline_is_predicted_exactly():
+    train = [replace(s, fields={"u": s.fields["u"]}, outputs={}, baseline={"u": s.fields["u"]}) for s in plates(8, 2)]
+    model = shape_model(train, SIDES, reduction=Reduction(shape=2, fields=3, baseline=2))
+    new = plate(0.1, -0.1, 1.2, seed=11)
+    answer = model.predict(new.mesh, new.mu, {"u": new.fields["u"]})
+    assert np.array_equal(answer.fields["u"], new.fields["u"])
+    with pytest.raises(BadInput, match="baseline"):
+        model.predict(new.mesh, new.mu)
+
+
+def test_a_model_is_saved_and_loaded_bit_for_bit(trained, tmp_path):
+    _, model = trained
+    save(tmp_path / "plate.h5", model)
+    s = plate(0.2, 0.1, 1.5)
+    one, two = model.predict(s.mesh, s.mu), load(tmp_path / "plate.h5").predict(s.mesh, s.mu)
+    assert all(np.array_equal(one.fields[k], two.fields[k]) and np.array_equal(one.std[k], two.std[k]) for k in one.fields)
+    assert one.outputs == two.outputs and one.score == two.score
+
+
+def test_the_medoid_is_the_middle_of_the_family():
+    family = [plate(a, 0.0, 1.0, seed=3) for a in (0.0, 0.05, 0.1, 0.2, 0.4)]
+    assert np.array_equal(medoid(family, SIDES).points, family[2].mesh.points)
+
+
+def test_a_morphing_that_folds_is_an_error_that_names_the_cell():
+    mesh = square(5)
+    with pytest.raises(Folded, match=r"cell \d+ with nodes"):
+        overlaid(mesh, mesh, lambda a, b: a.points * [[-1.0, 1.0]] if a is not mesh else a.points[::-1])
+
+
+def test_bad_samples_are_refused():
+    mesh = square(3)
+    with pytest.raises(BadInput, match="shape"):
+        Sample(mesh, fields={"u": np.zeros(3)})
+    with pytest.raises(BadInput, match="node 2"):
+        Sample(mesh, fields={"u": np.where(np.arange(len(mesh.points)) == 2, np.nan, 0.0)})
+    with pytest.raises(BadInput, match="five"):
+        shape_model(plates(3, 0), SIDES)
+    mixed = plates(6, 0)
+    with pytest.raises(BadInput, match="sample 5"):
+        shape_model([*mixed[:5], replace(mixed[5], fields={"w": mixed[5].fields["u"]})], SIDES)
+
+
+def moving_front(m):
+    """u = tanh((x - c(mu)) / 0.02), amplitude (1 + mu): one mapping mode and one field mode hold it all."""
+    x = np.linspace(0, 1, 161)
+    mesh = Mesh(x[:, None], {"line": np.column_stack([np.arange(160), np.arange(1, 161)])})
+    mus = np.linspace(0, 1, m)
+    return [Sample(mesh, np.array([mu]), {"u": (1 + mu) * np.tanh((x - 0.3 - 0.4 * mu) / 0.02)}) for mu in mus]
+
+
+def test_optimal_mappings_beat_pod_at_the_same_latent_count():
+    every = moving_front(25)
+    train, test = every[::3], [s for k, s in enumerate(every) if k % 3]
+    mapped = shape_model(train, Same(), subdivided(train[0].mesh), reduction=Reduction(fields=2, mapping=2, tol=1e-12))
+    plain = shape_model(train, Same(), subdivided(train[0].mesh), reduction=Reduction(fields=4, tol=1e-12))
+    errors = [rel_l2([m.predict(s.mesh, s.mu).fields["u"] for s in test], [s.fields["u"] for s in test]) for m in (mapped, plain)]
+    assert mapped.latents == plain.latents == 4
+    assert errors[0] < 0.1 * errors[1] and errors[0] < 0.03
+    for mu in np.linspace(0, 1, 7):
+        moved = mapped.chart + mapped.mapping.lift(mapped.warp.predict(np.array([[mu]]))[0][0]).reshape(-1, 1)
+        assert determinants(mapped.chart, moved, simplices(mapped.embedding.reference)).min() > 0
+
+
+def test_gaussian_process_gradient_and_leave_one_out():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, (15, 2))
+    y = np.sin(3 * x[:, 0]) + x[:, 1] ** 2
+    square_distance = (x[:, None] - x) ** 2
+    t = np.array([0.3, -0.2, -4.0])
+    value, slope = _objective(t, square_distance, y)
+    for j in range(3):
+        h = np.eye(3)[j] * 1e-6
+        assert abs(
+            (_objective(t + h, square_distance, y)[0] - _objective(t - h, square_distance, y)[0]) / 2e-6 - slope[j]
+        ) < 1e-5 * max(abs(value), 1)
+    gp = ard_gp(x, y[:, None])
+    left, std = gp.leave_one_out()
+    assert left.shape == std.shape == (15, 1) and (std > 0).all()
+    mean, _ = gp.predict(x)
+    assert np.abs(mean[:, 0] - y).max() < 0.02 and np.abs(left).max() > np.abs(mean[:, 0] - y).max()
+
+
+def test_arc_length_models_need_no_landmark_by_hand():
+    t = np.linspace(0.02, 2 * np.pi - 0.02, 60)
+    samples = []
+    for k, thickness in enumerate(np.linspace(0.1, 0.3, 8)):
+        nodes = t if k % 2 else t[::-1][::-1] ** 1.05 / t[-1] ** 0.05
+        x = np.column_stack([np.cos(nodes), thickness * np.sin(nodes)])
+        line = np.column_stack([np.arange(len(x) - 1), np.arange(1, len(x))])
+        samples.append(Sample(Mesh(x, {"line": line}), fields={"cp": thickness * np.sin(nodes)}))
+    model = shape_model(samples, ArcLength(leading=True), reduction=Reduction(shape=2, fields=2))
+    answer = model.predict(samples[3].mesh)
+    assert rel_l2([answer.fields["cp"]], [samples[3].fields["cp"]]) < 0.02
+
+
+def real(name):
+    from cases.airfoil_pressure import data_file
+
+    try:
+        data_file(name)
+    except BadInput as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+def test_airfoils_of_unseen_folds():
+    real("airfrans_surface_150.h5")
+    from cases.airfoil_pressure import main
+
+    numbers = main()
+    assert numbers["samples"] == 150 and numbers["rel_l2"] <= 0.036 and numbers["rrmse"] <= 0.0155
+    assert 0.86 <= numbers["coverage_90"] <= 0.94 and numbers["q2_normal_force"] > 0.999
+
+
+def test_airfoils_of_one_unseen_fold():
+    real("airfrans_surface_150.h5")
+    from cases.airfoil_pressure import samples, trained
+
+    every = samples()
+    model = trained([s for k, s in enumerate(every) if k % 5])
+    answers = [model.predict(s.mesh, s.mu, s.baseline) for s in every[::5]]
+    found, true = [a.fields["cp"] for a in answers], [s.fields["cp"] for s in every[::5]]
+    assert rel_l2(found, true) < 0.04 and rrmse(found, true) < 0.018
+    assert 0.82 < coverage(found, true, [a.std["cp"] for a in answers]) < 0.97
+
+
+def test_a_moving_shock():
+    real("naca0012_transonic_50.h5")
+    from cases.transonic_airfoil import main
+
+    numbers = main()
+    assert numbers["ommgp_rel_l2_10"] <= 0.040 and numbers["ommgp_rel_l2_20"] <= 0.022
+    for m in (10, 20):
+        assert numbers[f"ommgp_rel_l2_{m}"] < min(numbers[f"podgp_rel_l2_{m}"], numbers[f"linear_rel_l2_{m}"])
+        assert numbers[f"ommgp_shock_error_{m}"] < numbers[f"linear_shock_error_{m}"]
+    assert numbers["latents"] == 9
