@@ -48,7 +48,6 @@ from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
 from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
 from rom.rule import Barycentric, Cubature, Interpolation, Weights
-from rom.rule import Barycentric, Interpolation, Weights
 from rom.shapes import shape_model
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
