@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,13 +115,32 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def opened(path: str | Path, digest: str | None = None) -> BufferedReader:
+def plain(path: str | Path) -> BufferedReader:
+    """A file of its folder, opened for bytes. Raises ForeignFile for a link, a pipe or a device: they are never followed or read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ForeignFile(f"{path} is a link, which is never followed; put the file itself in its place") from error
+        raise
+    kind = os.fstat(handle).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(handle)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, "Is a directory")
+        raise ForeignFile(f"{path} is no plain file; it was not written by this package")
+    return open(handle, "rb")
+
+
+def opened(path: str | Path, digest: str | None = None, follow: bool = True) -> BufferedReader:
     """The file, opened for bytes, its digest verified; `digest` is what a journal says it must be.
+
+    follow : whether `path` itself may be a link, as a path that the user gave may; what lies in a store never is
 
     Raises BadInput where there is no such file, ForeignFile where it is not ours or newer, DamagedFile where its bytes changed.
     """
     try:
-        raw = open(path, "rb")  # noqa: SIM115
+        raw = plain(os.path.realpath(path) if follow else path)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise BadInput(f"{path}: {error.strerror}; give the path of a file that was saved") from error
     try:

@@ -7,17 +7,19 @@ import logging
 import os
 import secrets
 import socket
+import stat
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rom.collect.files import sync
+from rom.collect.files import plain, sync
 from rom.errors import DamagedFile, ForeignFile, NotWritten
 
 log = logging.getLogger("rom")
 Record = dict[str, Any]
+LONGEST = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +77,25 @@ def append(path: Path, record: Record) -> None:
 
 
 def lines(path: Path, start: int = 0) -> Iterator[tuple[int, Record | None]]:
-    """(byte after the line, record) of every complete line from `start`; the record is None where its CRC does not agree."""
-    with open(path, "rb") as raw:
+    """(byte after the line, record) of every complete line from `start`; the record is None where its CRC does not agree.
+
+    Raises ForeignFile for a line longer than any record, and for one that is no JSON although its CRC agrees.
+    """
+    with plain(path) as raw:
         raw.seek(start)
-        for line in raw:
+        while line := raw.readline(LONGEST):
             if not line.endswith(b"\n"):
+                if len(line) == LONGEST:
+                    raise ForeignFile(f"{path}: the line at byte {start} is longer than any record; remove the file")
                 return
             start += len(line)
             crc, _, text = line[:-1].partition(b" ")
-            yield start, json.loads(text) if crc == b"%08x" % zlib.crc32(text) else None
+            try:
+                yield start, json.loads(text) if crc == b"%08x" % zlib.crc32(text) else None
+            except (ValueError, RecursionError) as error:
+                raise ForeignFile(
+                    f"{path}: the line before byte {start} is no record of this package; remove the file"
+                ) from error
 
 
 def torn(path: Path) -> bool:
@@ -112,7 +124,7 @@ def refresh(manifest: Manifest) -> Manifest:
                 )
             try:
                 _enter(manifest, record, f"{path.name}:{end}")
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
                 raise ForeignFile(
                     f"{path}: the line before byte {end} is no record of this package ({error!r}); remove the file"
                 ) from error
@@ -122,14 +134,20 @@ def refresh(manifest: Manifest) -> Manifest:
 
 def _enter(manifest: Manifest, record: Record, place: str) -> None:
     if record["state"] == "plan":
-        manifest.plans[place] = {"time": float(record["time"]), "keys": list(record["keys"]), "mus": list(record["mus"])}
+        mus = [[float(x) for x in mu] for mu in record["mus"]]
+        keys = [key for key in record["keys"] if isinstance(key, str)]
+        if not len(keys) == len(record["keys"]) == len(mus):
+            raise ValueError(f"{len(record['keys'])} keys, {len(mus)} parameters")
+        manifest.plans[place] = {"time": float(record["time"]), "keys": keys, "mus": mus}
     elif record["state"] == "failed":
         manifest.failed.setdefault(record["key"], []).append({"reason": str(record["reason"]), **record})
     else:
         names = [name for f in record["files"] for name in (f["name"], f["rows"], f["sha256"])]
         if (
             not names
-            or not record["mu"]
+            or not [float(x) for x in record["mu"]]
+            or not all(isinstance(record[name], int) for name in ("size", "columns"))
+            or not isinstance(float(record.get("seconds", 0.0)), float)
             or any(name != Path(name).name for name in names)
             or not record["size"] > 0 < record["columns"]
         ):
@@ -145,6 +163,9 @@ def _enter(manifest: Manifest, record: Record, place: str) -> None:
 
 def _there(path: Path, size: int) -> bool:
     try:
-        return path.stat().st_size == size
+        found = path.lstat()
     except FileNotFoundError:
         return False
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{path} is a link or no file")
+    return found.st_size == size

@@ -28,7 +28,7 @@ def verify(path: str | Path) -> tuple[str, ...]:
     known = {f["name"]: f["sha256"] for f in entries} | {f["rows"]: None for f in entries if f["rows"] != "all"}
     for name, digest in known.items():
         try:
-            opened(samples / name, digest).close()
+            opened(samples / name, digest, follow=False).close()
         except RomError as error:
             problems.append(str(error))
     strays = [p.name for p in samples.iterdir() if p.name not in known]
@@ -45,7 +45,7 @@ def rebuild(path: str | Path) -> Store:
     new, old = journal(path), journals(path)
     samples: dict[str, list[tuple[Record, Record]]] = {}
     for file in sorted((path / "samples").glob("*-*.h5")):
-        with opened(file) as raw:
+        with opened(file, follow=False) as raw:
             digest = seal(raw)
         part = load(file)
         entry = {"name": file.name, "sha256": digest, "bytes": file.stat().st_size, "rows": part["rows"]}

@@ -13,7 +13,7 @@ import numpy as np
 
 from rom.collect.archive import load, save
 from rom.collect.columns import Columns, Part, nbytes
-from rom.collect.files import durably, extents, opened
+from rom.collect.files import durably, extents, opened, plain
 from rom.collect.journal import Manifest, Record, refresh
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError
 from rom.mesh import Mesh
@@ -21,7 +21,7 @@ from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, _allgatherv, euclidean
 
-FORMAT = 1
+FORMAT, LARGEST = 1, 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,19 +62,35 @@ def found(path: str | Path) -> Store:
     """The store in a folder. Raises BadInput where there is none, ForeignFile for a newer format, DamagedFile for damaged journals."""
     path = Path(path)
     try:
-        identity = json.loads((path / "campaign.json").read_text())
+        with plain(path / "campaign.json") as raw:
+            text = raw.read(LARGEST + 1)
+        identity = json.loads(text) if len(text) <= LARGEST else None
         seal = identity.pop("sha256")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadInput(f"{path} holds no campaign (no campaign.json); collect into it first, or check the path") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ForeignFile(
             f"{path}/campaign.json is damaged or not ours ({error!r}); restore it, or collect into a new folder"
         ) from error
     if seal != _sealed(identity):
         raise DamagedFile(f"{path}/campaign.json does not match its sha256; restore it, or collect into a new folder")
-    if identity["format"] > FORMAT:
+    if isinstance(identity.get("format"), int) and identity["format"] > FORMAT:
         raise ForeignFile(f"{path} has format {identity['format']}, this package reads up to {FORMAT}; upgrade rom-platform")
+    if not _meant(identity):
+        raise ForeignFile(f"{path}/campaign.json describes no campaign; it was not written by collect")
     return Store(path, identity, refresh(Manifest(path)))
+
+
+def _meant(identity: dict[str, Any]) -> bool:
+    """Whether an identity can have been written by `identity`."""
+    kinds = {"version": str, "fields": dict, "size": int | None, "mesh": str | None, "times": list | None, "box": dict | None}
+    if identity.get("format") != FORMAT or any(not isinstance(identity.get(name, 0.5), kind) for name, kind in kinds.items()):
+        return False
+    store = Store(Path(), identity, Manifest(Path()))
+    try:
+        return (store.times is None or store.times.dtype == float) and (store.box is None or store.box.p > 0)
+    except (BadInput, TypeError, ValueError, IndexError, OverflowError):
+        return False
 
 
 def founded(path: str | Path, identity: dict[str, Any], fields: tuple[Field, ...] = (), mesh: Mesh | None = None) -> Store:
@@ -230,7 +246,7 @@ def _verified(store: Store, records: list[Record], comm: Any) -> None:
     problem = ""
     for name, digest in [*files, *((name, None) for name in rows)][mine]:
         try:
-            opened(store.path / "samples" / name, digest).close()
+            opened(store.path / "samples" / name, digest, follow=False).close()
         except RomError as error:
             problem = problem or f"{error}; then collect again"
     problems = [p for p in talk(comm, problem) if p]
