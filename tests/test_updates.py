@@ -1,0 +1,214 @@
+"""Updates of a POD and of a sparse SVD: equal to recomputing where nothing is discarded, certified where something is."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rom.compress.hierarchical import hierarchical, hierarchical_pod
+from rom.compress.pod import pod
+from rom.compress.sparse import grown
+from rom.compress.update import RunningPod, downdated, merged, updated
+from rom.errors import BadInput
+from rom.snapshots import Snapshots
+from rom.space import Space, euclidean
+
+
+def stiff(n):
+    return sp.diags_array([np.full(n - 1, -1.0), np.full(n, 2.1), np.full(n - 1, -1.0)], offsets=[-1, 0, 1]).tocsr()
+
+
+def decaying(n, m, decades, seed=0, dtype=float):
+    gen = np.random.default_rng(seed)
+    draw = (
+        (lambda *s: gen.standard_normal(s) + 1j * gen.standard_normal(s))
+        if dtype is complex
+        else lambda *s: gen.standard_normal(s)
+    )
+    s = np.logspace(0, -decades, m)
+    return np.linalg.qr(draw(n, m))[0] * s @ np.linalg.qr(draw(m, m))[0].conj().T, s
+
+
+def missed(space, V, U):
+    return float(np.linalg.norm(space.norm(U - V @ space.inner(V, U))))
+
+
+def followed(space, U, b, **how):
+    state = RunningPod(space)
+    for j in range(0, U.shape[1], b):
+        state = updated(state, U[:, j : j + b], **how)
+    return state
+
+
+@pytest.mark.parametrize("b", [1, 3, 40])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_without_a_cut_updating_is_recomputing(b, dtype):
+    U, s = decaying(200, 40, 12, dtype=dtype)
+    found = followed(euclidean(200), U, b)
+    assert np.abs(found.s[:35] - s[:35]).max() < 1e-14
+    V = found.basis().modes
+    assert np.abs(V.conj().T @ V - np.eye(found.r)).max() < 1e-12 and missed(found.space, V, U) < 1e-13
+
+
+def test_in_any_inner_product_the_basis_is_that_of_pod():
+    U, _ = decaying(150, 30, 6)
+    space = Space(stiff(150), np.arange(150))
+    found = followed(space, U, 4, tol=1e-3)
+    reference, s = pod(Snapshots(space, np.zeros((30, 1)), U), tol=1e-3)
+    assert abs(found.r - reference.r) <= 1 and np.abs(found.s[:5] / s[:5] - 1).max() < 1e-5
+    assert np.abs(space.gram(found.basis().modes) - np.eye(found.r)).max() < 1e-12
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(5, 60), st.integers(1, 30), st.integers(1, 8), st.floats(0, 14), st.floats(-50, 50),
+    st.sampled_from([None, 1, 3]), st.sampled_from([None, 1e-1, 1e-4]), st.floats(0.2, 1.0), st.integers(0, 2**31),
+)  # fmt: skip
+def test_the_certificate_holds_in_every_trial(n, m, b, decades, scale, rank, tol, forget, seed):
+    gen = np.random.default_rng(seed)
+    U = 10.0**scale * gen.standard_normal((n, m)) * np.logspace(0, -decades, m)[gen.permutation(m)]
+    found = followed(euclidean(n), U, b, rank=rank, tol=tol, forget=forget)
+    weight = forget ** ((m - 1) // b - np.arange(m) // b)
+    V, size = found.basis().modes, np.linalg.norm(U * weight)
+    assert missed(found.space, V, U * weight) <= found.error * size * (1 + 1e-9) + 1e-13 * size
+    assert found.energy == pytest.approx(size**2, rel=1e-10)
+    assert found.energy == pytest.approx(found.lost + np.sum(found.s**2), rel=1e-9)
+    exact = np.linalg.svd(U * weight, compute_uv=False)[: found.r]
+    assert (found.s[: len(exact)] ** 2 <= exact**2 * (1 + 1e-9) + 1e-13 * size**2).all()
+    assert (exact**2 <= found.s[: len(exact)] ** 2 + found.lost * (1 + 1e-9) + 1e-13 * size**2).all()
+    if rank is None and tol is not None:
+        assert found.error <= tol * (1 + 1e-12)
+    assert np.abs(V.T @ V - np.eye(found.r)).max() < 1e-12
+
+
+def test_the_modes_are_not_touched_by_an_update():
+    U, _ = decaying(300, 20, 3)
+    first = updated(RunningPod(euclidean(300)), U[:, :10])
+    second = updated(first, U[:, 10:11])
+    assert second.columns.base is first.columns.base and np.array_equal(second.columns[:, :10], first.columns)
+    before = first.columns.copy()
+    other = updated(first, U[:, 11:12])
+    assert np.array_equal(first.columns, before) and missed(second.space, second.basis().modes, U[:, :11]) < 1e-13
+    assert missed(other.space, other.basis().modes, U[:, [*range(10), 11]]) < 1e-13
+
+
+def test_forgetting_lets_the_old_fade():
+    U, _ = decaying(100, 10, 0)
+    V, _ = decaying(100, 10, 0, seed=1)
+    state = followed(euclidean(100), U, 10, rank=10)
+    for _ in range(30):
+        state = updated(state, V, rank=10, forget=0.5)
+    assert missed(state.space, state.basis().modes, V) < 1e-6
+
+
+@pytest.mark.parametrize("rank", [None, 6])
+def test_removing_a_snapshot_is_never_having_had_it(rank):
+    U, _ = decaying(80, 12, 2)
+    full = followed(euclidean(80), U, 3, rank=rank)
+    less = downdated(full, U[:, 5])
+    others = np.delete(U, 5, axis=1)
+    V = less.basis().modes
+    assert less.seen == 11 and less.energy == pytest.approx(np.linalg.norm(others) ** 2)
+    assert missed(less.space, V, others) <= less.error * np.linalg.norm(others) * (1 + 1e-9)
+    if rank is None:
+        np.testing.assert_allclose(less.s[:11], np.linalg.svd(others, compute_uv=False), rtol=1e-8)
+    assert less.lost <= full.lost + 1e-12 * full.energy
+    with pytest.raises(BadInput, match="never added"):
+        downdated(less, 3.0 * U[:, 0])
+
+
+def test_two_running_pods_merge_into_that_of_both():
+    U, _ = decaying(90, 24, 5)
+    space = euclidean(90)
+    both = merged(followed(space, U[:, :10], 5, tol=1e-3), followed(space, U[:, 10:], 7, tol=1e-3), tol=1e-2)
+    assert both.seen == 24 and both.energy == pytest.approx(np.linalg.norm(U) ** 2)
+    assert missed(space, both.basis().modes, U) <= both.error * np.linalg.norm(U) <= 1e-2 * np.linalg.norm(U)
+
+
+@pytest.mark.parametrize("tol", [1e-1, 1e-2, 1e-4])
+@pytest.mark.parametrize("blocks", [1, 2, 7, 40])
+def test_hierarchical_pod_keeps_the_error_it_was_given(tol, blocks):
+    U, _ = decaying(150, 80, 7, seed=blocks)
+    space = Space(stiff(150), np.arange(150))
+    parts = np.array_split(np.arange(80), blocks)
+    basis, _ = hierarchical_pod((U[:, p] for p in parts), space, tol)
+    size = np.linalg.norm(space.norm(U))
+    assert missed(space, basis.modes, U) <= basis.error * size * (1 + 1e-9) <= tol * size * (1 + 1e-9)
+    assert basis.r <= pod(Snapshots(space, np.zeros((80, 1)), U), tol=tol)[0].r + 3
+
+
+def test_the_hierarchy_holds_few_columns():
+    U, _ = decaying(400, 256, 30)
+    found = hierarchical((U[:, [j]] for j in range(256)), euclidean(400), 1e-3)
+    assert found.r < 40 and found.seen == 256
+
+
+def test_bad_updates_are_named():
+    state = RunningPod(euclidean(5))
+    u = np.ones((5, 2))
+    u[3, 1] = np.nan
+    for call, message in [
+        (lambda: updated(state, u), "snapshot 1 .* row 3"),
+        (lambda: updated(state, np.ones((4, 1))), "columns? of 5"),
+        (lambda: updated(state, np.ones(5), tol=2.0), "tol"),
+        (lambda: updated(state, np.ones(5), forget=0.0), "forget"),
+        (lambda: state.basis(), "no snapshot"),
+        (lambda: downdated(state, np.ones(5)), "no snapshot"),
+        (lambda: hierarchical([], euclidean(5), 0.1), "no blocks"),
+    ]:
+        with pytest.raises(BadInput, match=message):
+            call()
+
+
+def topics(M, N, seed):
+    """Rows that mix two of twelve sparse topics, and noise."""
+    gen = np.random.default_rng(seed)
+    topic = [gen.choice(N, N // 10, replace=False) for _ in range(12)]
+    rows = [
+        np.unique(np.r_[gen.choice(topic[gen.integers(12)], 12), gen.choice(topic[gen.integers(12)], 6), gen.integers(N, size=2)])
+        for _ in range(M)
+    ]
+    indptr = np.cumsum([0, *map(len, rows)])
+    return sp.csr_array((gen.uniform(0.5, 1.5, indptr[-1]), np.concatenate(rows), indptr), shape=(M, N))
+
+
+@pytest.mark.parametrize("method", ["exact", "lanczos", "power"])
+@pytest.mark.parametrize("b", [1, 7, 60])
+def test_sparse_updates_are_certified_and_close_to_the_best(method, b):
+    A, k = topics(300, 400, 0), 14
+    found = grown(A[:120], [A[i : i + b] for i in range(120, 300, b)], k, method, width=12)
+    dense = A.toarray()
+    size = np.linalg.norm(dense)
+    error = np.linalg.norm(dense - found.U * found.s @ found.V.T)
+    best = np.sqrt(np.sum(np.linalg.svd(dense, compute_uv=False)[k:] ** 2))
+    assert found.energy == pytest.approx(size**2)
+    assert best * (1 - 1e-12) <= error <= found.error * size * (1 + 1e-9)
+    assert error < 1.02 * best
+    for W in (found.U, found.V):
+        assert np.abs(W.T @ W - np.eye(k)).max() < 1e-10
+    if method == "exact":
+        assert error == pytest.approx(found.error * size, rel=1e-6)
+
+
+def test_exact_sparse_updates_equal_dense_ones():
+    A, k = topics(200, 150, 3), 9
+    found = grown(A[:50], [A[i : i + 10] for i in range(50, 200, 10)], k)
+    _, s, Vt = np.linalg.svd(A[:50].toarray(), full_matrices=False)
+    small = s[:k, None] * Vt[:k]
+    for i in range(50, 200, 10):
+        _, s, Vt = np.linalg.svd(np.vstack([small, A[i : i + 10].toarray()]), full_matrices=False)
+        small = s[:k, None] * Vt[:k]
+    np.testing.assert_allclose(found.s, s[:k], rtol=1e-10)
+
+
+def test_bad_sparse_blocks_are_named():
+    A = topics(50, 60, 0)
+    for call, message in [
+        (lambda: grown(A, [A[:, :10]], 5), "10 columns"),
+        (lambda: grown(A, [], 50), "rank = 50"),
+        (lambda: grown(A, [], 5, "other"), "unknown method"),
+        (lambda: grown(A, [A[:2] * np.nan], 5), "NaN"),
+    ]:
+        with pytest.raises(BadInput, match=message):
+            call()
