@@ -1,86 +1,260 @@
-"""Boxes of one cell type, with their faces named x0, x1, y0, ... and outward normals: what laws of solvers are tested on."""
+"""Differential equations on boxes by tensor products of one-dimensional bases: direct for linear ones, Newton for the others.
+
+An axis offers nodes and, for any coordinates, its functions and their derivatives; how it tests the equation is its own affair.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg as la
+from scipy.sparse.linalg import LinearOperator, gmres
 
-from rom.errors import BadInput
-from rom.mesh import Mesh
-from solvers.elements import CORNERS, DIMENSION, MEANS, SHAPE
+from rom.errors import BadInput, NotConverged
 
-# a cube in six tetrahedra round its diagonal, a square in two triangles
-KUHN: dict[int, list[tuple[int, ...]]] = {
-    2: [(0, 1, 2), (0, 2, 3)],
-    3: [(0, 1, 2, 6), (0, 2, 3, 6), (0, 3, 7, 6), (0, 7, 4, 6), (0, 4, 5, 6), (0, 5, 1, 6)],
-}
-SIDES: dict[str, list[tuple[int, ...]]] = {
-    "quad": [(0, 1), (1, 2), (2, 3), (3, 0)],
-    "triangle": [(0, 1), (1, 2), (2, 0)],
-    "hexahedron": [(0, 3, 2, 1), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)],
-    "tetra": [(0, 2, 1), (0, 1, 3), (1, 2, 3), (2, 0, 3)],
-}
-FACE = {("quad", 1): "line", ("quad", 2): "line3", ("hexahedron", 1): "quad", ("hexahedron", 2): "quad9"} | {
-    ("triangle", 1): "line", ("triangle", 2): "line3", ("tetra", 1): "triangle", ("tetra", 2): "triangle6",
-}  # fmt: skip
+Field = Callable[..., np.ndarray]
 
 
-def box(counts: tuple[int, ...], sizes: Any = 1.0, kind: str = "hexahedron") -> Mesh:
-    """prod_i (0, sizes_i) in counts_i slices of "quad", "triangle", "triangle6", "hexahedron", "tetra" or "tetra10" cells."""
-    shape, d = SHAPE.get(kind, ""), len(counts)
-    if shape not in SIDES or DIMENSION[kind] != d:
-        raise BadInput(f"no box of {d} dimensions is made of {kind!r} cells; choose among {', '.join(SIDES)} and their kin")
-    sizes = np.broadcast_to(np.asarray(sizes, dtype=float), d)
-    axes = [np.linspace(0, s, c + 1) for c, s in zip(counts, sizes, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
-    stride = np.cumprod([1, *[c + 1 for c in counts[:0:-1]]])[::-1]
-    origin = np.stack([i.ravel() for i in np.indices(counts)], axis=1)
-    corners = CORNERS["hexahedron" if d == 3 else "quad"]
-    cells = np.stack([(origin + np.array(corner)) @ stride for corner in corners], axis=1)
-    if shape in ("tetra", "triangle"):
-        cells = np.concatenate([cells[:, part] for part in KUHN[d]])
-    return faced(*curved(points, cells, kind), kind, sizes)
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """sum_j (second_j u_jj + first_j u_j) + g(u) = f in a box, u = b on the named sides.
+
+    bounds (d, 2); first, second (d,); source f and boundary b : functions of d coordinate arrays
+    sides : per axis "both", "low" (inflow) or "high"; reaction : (g, g') or None
+    """
+
+    bounds: np.ndarray
+    source: Field
+    boundary: Field
+    second: tuple[float, ...]
+    first: tuple[float, ...] = ()
+    sides: tuple[str, ...] = ()
+    reaction: tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None = None
+
+    def __post_init__(self) -> None:
+        bounds = np.asarray(self.bounds, dtype=float)
+        if bounds.ndim != 2 or bounds.shape[1] != 2 or not (bounds[:, 0] < bounds[:, 1]).all() or len(bounds) not in (1, 2, 3):
+            raise BadInput(f"bounds {bounds.tolist()} must be (d, 2), increasing, d at most 3")
+        d = len(bounds)
+        first, sides = tuple(self.first) or (0.0,) * d, tuple(self.sides) or ("both",) * d
+        if not len(self.second) == len(first) == len(sides) == d or set(sides) - {"both", "low", "high"}:
+            raise BadInput(f"{d} axes need as many second, first and sides (both, low or high)")
+        if d == 3 and any(first):
+            raise BadInput("first derivatives are supported in one and two dimensions")
+        for name, value in (("bounds", bounds), ("first", first), ("sides", sides)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def d(self) -> int:
+        """Number of axes."""
+        return len(self.bounds)
 
 
-def curved(points: np.ndarray, cells: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Points and cells of `kind` from cells of its corners: one new node for every mean of corners."""
-    if kind not in MEANS:
-        return points, cells
-    columns = [cells]
-    for group in MEANS[kind][1]:
-        corners, place = np.unique(np.sort(cells[:, list(group)], axis=1), axis=0, return_inverse=True)
-        columns.append((place + len(points))[:, None])
-        points = np.vstack([points, points[corners].mean(axis=1)])
-    return _merged(points, np.hstack(columns))
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """k functions on [low, high]; at the N nodes: values, first and second derivatives D[0], D[1], D[2] (N, k).
+
+    test (t, N) : from values at the nodes to the tested equations; evaluate(x, derivative) (n, k)
+    free (k, t) spans what vanishes on the sides with data, fixed (k, c) the rest, ends (c, k) evaluates there
+    """
+
+    low: float
+    high: float
+    nodes: np.ndarray
+    D: tuple[np.ndarray, np.ndarray, np.ndarray]
+    test: np.ndarray
+    free: np.ndarray
+    fixed: np.ndarray
+    ends: np.ndarray
+    where: np.ndarray
+    expand: np.ndarray
+    evaluate: Callable[[np.ndarray, int], np.ndarray]
+    symmetric: bool
 
 
-def _merged(points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points that coincide become one."""
-    scale = np.ptp(points, axis=0).max() * 1e-9
-    _, first, place = np.unique(np.round(points / scale).astype(np.int64), axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(np.argsort(first))
-    return points[np.sort(first)], order[place.ravel()][cells]
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """u = sum C_ijk p_i q_j r_k on tensor axes; residual : relative equation residual at points that were not collocated."""
+
+    equation: Equation
+    axes: tuple[Axis, ...]
+    C: np.ndarray
+    residual: float
+    steps: int
+
+    def on(self, *x: np.ndarray, derivative: Sequence[int] | None = None) -> np.ndarray:
+        """u, or a derivative, on the tensor grid of coordinates x (one array per axis)."""
+        orders = derivative or (0,) * len(x)
+        return multiplied([axis.evaluate(np.asarray(c), k) for axis, c, k in zip(self.axes, x, orders, strict=True)], self.C)
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """u at scattered points (n, d), (n,)."""
+        value = self.axes[-1].evaluate(points[:, -1], 0) @ np.moveaxis(self.C, -1, 0).reshape(self.C.shape[-1], -1)
+        value = value.reshape(len(points), *self.C.shape[:-1])
+        for j in range(len(self.axes) - 2, -1, -1):
+            value = np.einsum("n...k,nk->n...", value, self.axes[j].evaluate(points[:, j], 0))
+        return value
 
 
-def faced(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -> Mesh:
-    """The mesh with regions x0, x1, ... of the boundary of a box."""
-    shape, order = SHAPE[kind], 1 if kind == SHAPE[kind] else 2
-    face = FACE[shape, order]
-    faces = []
-    for side in SIDES[shape]:
-        nodes = [list(side)]
-        if order == 2:
-            groups = {frozenset(g): i + len(CORNERS[shape]) for i, g in enumerate(MEANS[kind][1])}
-            ring = [side] if len(side) == 2 else [(side[i], side[(i + 1) % len(side)]) for i in range(len(side))]
-            nodes.append([groups[frozenset(g)] for g in ring])
-        faces.append(cells[:, [i for part in nodes for i in part]])
-    every = np.concatenate(faces)
-    regions: dict[str, dict[str, np.ndarray]] = {}
-    kept, first = [], 0
-    for axis, end in ((a, e) for a in range(len(sizes)) for e in (0, 1)):
-        on = np.isclose(points[every][..., axis], end * sizes[axis], atol=1e-12 * sizes[axis]).all(axis=1)
-        kept.append(every[on])
-        regions["xyz"[axis] + str(end)] = {face: np.arange(first, first + on.sum())}
-        first += int(on.sum())
-    return Mesh(points, {kind: cells, face: np.concatenate(kept)}, regions)
+def multiplied(matrices: Sequence[Any], U: np.ndarray) -> np.ndarray:
+    """(M_1 x M_2 x ...) U: each matrix along its own axis; None leaves an axis alone."""
+    for j, M in enumerate(matrices):
+        if M is not None:
+            U = np.moveaxis(np.tensordot(M, U, axes=(1, j)), 0, j)
+    return U
+
+
+def solved(equation: Equation, axes: tuple[Axis, ...], tol: float = 1e-12, guess: Solution | None = None) -> Solution:
+    """The solution on given axes: data on the sides exactly, the equation where the axes test it.
+
+    Raises NotConverged where Newton with step halving stalls. Reference: Boyd (2001), section 15.
+    """
+    inverse = _inverse([_tested(axis, *pair) for axis, pair in zip(axes, _pairs(equation), strict=True)], axes)
+    f = np.broadcast_to(equation.source(*_grids([axis.nodes for axis in axes])), tuple(axis.nodes.size for axis in axes))
+    C = _lifted(equation, axes)
+
+    def residual(C: np.ndarray) -> np.ndarray:
+        return f - _applied(equation, [axis.D for axis in axes], C)
+
+    if guess is not None and equation.reaction is not None:
+        C = C + _spread(axes, multiplied([a.free.T @ a.expand for a in axes], guess.on(*(a.nodes for a in axes)))) * 1.0
+    elif equation.reaction is not None:
+        plain = f - _applied(equation, [axis.D for axis in axes], C, react=False)
+        C = C + _spread(axes, inverse(_probed(axes, plain)))
+    r = residual(C)
+    for step in range(40):
+        g = _probed(axes, r)
+        dC = _spread(axes, inverse(g) if equation.reaction is None else _newton(equation, axes, C, g, inverse))
+        length = 1.0
+        while length > 1e-4:
+            tried = residual(C + length * dC)
+            if (
+                equation.reaction is None
+                or np.linalg.norm(_probed(axes, tried)) < np.linalg.norm(g)
+                or length * np.linalg.norm(dC) < 1e-13 * np.linalg.norm(C)
+            ):
+                break
+            length /= 2
+        C, r = C + length * dC, tried
+        small = np.linalg.norm(dC) <= max(tol, 1e-13) * np.linalg.norm(C)
+        if small or (equation.reaction is None and step >= 1):
+            return Solution(equation, axes, C, _missed(equation, axes, C), step + 1)
+        if length <= 1e-4:
+            break
+    relative = float(np.linalg.norm(_probed(axes, r))) / max(float(np.linalg.norm(_probed(axes, f))), 1e-300)
+    if relative < 1e-9:
+        return Solution(equation, axes, C, _missed(equation, axes, C), step + 1)
+    raise NotConverged(f"Newton stalls at a relative residual of {relative:.1e}; start from a solution of a weaker reaction")
+
+
+def _pairs(equation: Equation) -> list[tuple[float, float]]:
+    return list(zip(equation.first, equation.second, strict=True))
+
+
+def _grids(x: Sequence[Any]) -> list[np.ndarray]:
+    return list(np.meshgrid(*x, indexing="ij"))
+
+
+def _tested(axis: Axis, first: float, second: float) -> np.ndarray:
+    T = axis.test @ (first * axis.D[1] + second * axis.D[2]) @ axis.free
+    return 0.5 * (T + T.T) if axis.symmetric and not first else T
+
+
+def _probed(axes: Sequence[Axis], r: np.ndarray) -> np.ndarray:
+    return multiplied([axis.test for axis in axes], r)
+
+
+def _spread(axes: Sequence[Axis], V: np.ndarray) -> np.ndarray:
+    return multiplied([axis.free for axis in axes], V)
+
+
+def _applied(equation: Equation, D: Sequence[Sequence[np.ndarray]], C: np.ndarray, react: bool = True) -> np.ndarray:
+    """sum_j (second_j u_jj + first_j u_j) + g(u) at the nodes of D."""
+    total = np.zeros([d[0].shape[0] for d in D])
+    for j, (first, second) in enumerate(_pairs(equation)):
+        if first or second:
+            total = total + multiplied([first * d[1] + second * d[2] if i == j else d[0] for i, d in enumerate(D)], C)
+    if react and equation.reaction is not None:
+        total = total + equation.reaction[0](multiplied([d[0] for d in D], C))
+    return total
+
+
+def _missed(equation: Equation, axes: Sequence[Axis], C: np.ndarray) -> float:
+    """Rms of the equation's residual, relative to its largest term, at points between the nodes that no solve uses."""
+    x = [axis.low + (axis.high - axis.low) * (np.arange(1, 98) * 0.6180339887498949 % 1.0) for axis in axes]
+    x = [np.sort(c)[:: 1 + (len(axes) > 2) * 3] for c in x]
+    f = equation.source(*_grids(x))
+    D = [[axis.evaluate(c, k) for k in range(3)] for axis, c in zip(axes, x, strict=True)]
+    terms = [
+        multiplied([first * d[1] + second * d[2] if i == j else d[0] for i, d in enumerate(D)], C)
+        for j, (first, second) in enumerate(_pairs(equation))
+    ]
+    size = max(float(np.sqrt(np.mean(np.square(term)))) for term in [f, *terms])
+    return float(np.sqrt(np.mean((f - _applied(equation, D, C)) ** 2)) / max(size, 1e-300))
+
+
+def _lifted(equation: Equation, axes: tuple[Axis, ...]) -> np.ndarray:
+    """Coefficients that carry the data of the sides: on each axis's fixed part in turn, the earlier ones left as they are."""
+    C = np.zeros([axis.expand.shape[0] for axis in axes])
+    for j, axis in enumerate(axes):
+        if not axis.where.size:
+            continue
+        x = [axis.where if i == j else other.nodes for i, other in enumerate(axes)]
+        data = np.broadcast_to(equation.boundary(*_grids(x)), [len(c) for c in x])
+        wanted = multiplied([None if i == j else other.expand for i, other in enumerate(axes)], data)
+        missing = wanted - multiplied([axis.ends if i == j else None for i in range(len(axes))], C)
+        carry = axis.fixed @ np.linalg.inv(axis.ends @ axis.fixed)
+        earlier = [_vanishing(other) if i < j else carry if i == j else None for i, other in enumerate(axes)]
+        C = C + multiplied(earlier, missing)
+    return C
+
+
+def _vanishing(axis: Axis) -> np.ndarray:
+    """The projection along `fixed` onto what vanishes on the sides, so that a later axis's data leave an earlier one's alone."""
+    return np.eye(axis.expand.shape[0]) - axis.fixed @ np.linalg.solve(axis.ends @ axis.fixed, axis.ends)
+
+
+def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray], np.ndarray]:
+    """F -> V with sum_j T_j V = F (T_j along axis j), from one decomposition per axis."""
+    if len(T) == 1:
+        factors = la.lu_factor(T[0])
+        return lambda F: la.lu_solve(factors, F)
+    if all(np.array_equal(t, t.T) for t in T):
+        pairs = [np.linalg.eigh(t) for t in T]
+        total = sum(np.reshape(w, [-1 if i == j else 1 for i in range(len(T))]) for j, (w, _) in enumerate(pairs))
+        return lambda F: multiplied([Q for _, Q in pairs], multiplied([Q.T for _, Q in pairs], F) / total)
+    if len(T) > 2:
+        raise BadInput("three axes need symmetric operators; use the kernel axes without first derivatives")
+    (R1, Q1), (R2, Q2) = la.schur(T[0]), la.schur(T[1])
+
+    def solve(F: np.ndarray) -> np.ndarray:
+        V, scale, info = la.lapack.dtrsyl(R1, R2, Q1.T @ F @ Q2, tranb="T")
+        if info < 0:
+            raise BadInput(f"Sylvester: argument {-info}")
+        return Q1 @ (V * scale) @ Q2.T
+
+    return solve
+
+
+def _newton(
+    equation: Equation, axes: Sequence[Axis], C: np.ndarray, g: np.ndarray, inverse: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The Newton update of the free coefficients: dense on one axis, GMRES preconditioned by the linear part on more."""
+    slope = equation.reaction[1](multiplied([axis.D[0] for axis in axes], C))  # type: ignore[index]
+    if len(axes) == 1:
+        axis = axes[0]
+        J = _tested(axis, *_pairs(equation)[0]) + axis.test @ (slope[:, None] * (axis.D[0] @ axis.free))
+        return np.linalg.solve(J, g)
+
+    def step(v: np.ndarray) -> np.ndarray:
+        V = inverse(v.reshape(g.shape))
+        return v + _probed(axes, slope * multiplied([axis.D[0] @ axis.free for axis in axes], V)).ravel()
+
+    A = LinearOperator((g.size, g.size), matvec=step, dtype=float)
+    y, info = gmres(A, g.ravel(), rtol=1e-10, restart=60, maxiter=5)
+    if info:
+        raise NotConverged("the linear solves of Newton's method stall; start from a solution of a weaker reaction")
+    return inverse(y.reshape(g.shape))
