@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.affine import Affine
 from rom.basis import Basis, orthonormalised
+from rom.certify.outputs import Conjugate, DualWeighted
 from rom.certify.residual import residual_bound
 from rom.compress.pod import pod
 from rom.enrich.greedy import Step, greedy
@@ -28,6 +30,19 @@ def certified(problem: Problem, basis: Basis, T: np.ndarray | None = None) -> Ga
     if problem.stability is not None:
         bound = residual_bound(problem.A, problem.f, basis, problem.stability, T=T)
     return galerkin(problem.A, problem.f, basis, bound, problem.box)
+
+
+def dual_weighted(problem: Problem, l: Affine, basis: Basis, dual: Basis) -> DualWeighted:  # noqa: E741
+    """The output l(mu)^H u of a problem, with the residual of a dual model as its correction and in its bound.
+
+    l : vectors (n,); basis, dual : for A u = f and for A^H z = l. Raises BadInput where the problem has no A, f and stability.
+    """
+    if problem.A is None or problem.f is None or problem.stability is None:
+        raise BadInput("a dual-weighted output needs the problem's A, f and stability")
+    A, f = problem.A, problem.f
+    adjoint = Affine(Conjugate(A.theta), [term.conj().T for term in A.terms])
+    opposite = galerkin(adjoint, l, dual, residual_bound(adjoint, l, dual, problem.stability), problem.box)
+    return DualWeighted(certified(problem, basis), opposite, A.project(basis, dual), f.project(dual), l.project(basis))
 
 
 def certified_unsteady(problem: Problem, basis: Basis, theta: float = 1.0) -> UnsteadyModel:

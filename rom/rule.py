@@ -150,3 +150,22 @@ class Cubature:
             raise BadInput(f"elements {np.shape(self.elements)} and weights {np.shape(self.weights)} must both be (k,)")
         if not (np.asarray(self.weights) > 0).all():
             raise BadInput("weights must be positive; leave points of zero weight out")
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """theta(mu) = theta_1(mu_{S_1}) (x) theta_2(mu_{S_2}) (x) ...: coefficient functions of groups of parameters, multiplied.
+
+    factors : functions (m, |S_j|) -> (m, Q_j); parameters : which entries of mu each of them reads
+    """
+
+    factors: tuple[Any, ...]
+    parameters: tuple[tuple[int, ...], ...]
+
+    def __call__(self, mu: np.ndarray) -> np.ndarray:
+        """theta (m, Q_1 Q_2 ...) for mu (m, p), (Q_1 Q_2 ...,) for mu (p,)."""
+        many = np.atleast_2d(np.asarray(mu, dtype=float))
+        theta = np.ones((len(many), 1))
+        for factor, own in zip(self.factors, self.parameters, strict=True):
+            theta = (theta[:, :, None] * np.asarray(factor(many[:, list(own)]))[:, None, :]).reshape(len(many), -1)
+        return theta if np.ndim(mu) == 2 else theta[0]

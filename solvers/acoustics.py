@@ -16,7 +16,7 @@ Galerkin, continuous P1 on flat triangles; W by parts (Maue). Reference: Burton 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -76,9 +76,9 @@ class Body:
         test = sp.coo_array((weight.ravel(), (rows.ravel(), np.broadcast_to(cols, weight.shape).ravel())))
         return x.reshape(-1, 3), sp.csr_array(test), np.repeat(self.cross / (2 * self.areas[:, None]), q, axis=0)
 
-    def mass(self) -> sp.csr_array:
-        """int phi_i phi_j."""
-        local = self.areas[:, None, None] / 12 * (np.ones((3, 3)) + np.eye(3))
+    def mass(self, w: Any = 1.0) -> sp.csr_array:
+        """int w phi_i phi_j, w constant or one number for each triangle."""
+        local = (w * self.areas)[:, None, None] / 12 * (np.ones((3, 3)) + np.eye(3))
         rows, cols = np.broadcast_arrays(self.triangles[:, :, None], self.triangles[:, None])
         return sp.csr_array(sp.coo_array((local.ravel(), (rows.ravel(), cols.ravel())), shape=(len(self.points),) * 2))
 
@@ -168,8 +168,7 @@ class Exterior:
         A = half - once.T @ D @ P + eta * self._hypersingular(body, S, kb)
         if self.body.lined is None:
             return A, np.zeros_like(A)
-        lined = half if self.body.lined.all() else 0.5 * replace(self.body, triangles=self.body.triangles[self.body.lined]).mass()
-        B = once.T @ S @ source + eta * (lined + P.T @ D.T @ source)
+        B = once.T @ S @ source + eta * (0.5 * self.body.mass(self.body.lined) + P.T @ D.T @ source)
         return A, -1j * kb * B
 
     def soft(self, k: float) -> np.ndarray:

@@ -21,6 +21,7 @@ from rom.basis import Basis
 from rom.certify.forms import FullResidual, GramResidual, SampledResidual
 from rom.certify.indicator import Indicator
 from rom.certify.infsup import Consistent, InterpolatedInfSup
+from rom.certify.outputs import Conjugate, DualWeighted, Outputs
 from rom.certify.residual import residual_bound
 from rom.certify.stability import MinTheta, SuccessiveConstraints
 from rom.certify.study import study
@@ -47,7 +48,7 @@ from rom.project.unsteady import unsteady
 from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
 from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
-from rom.rule import Barycentric, Cubature, Interpolation, Weights
+from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
 from rom.shapes import shape_model
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
@@ -122,6 +123,10 @@ EXAMPLES = {
     "GramResidual": GramResidual(np.eye(7), A.theta, F.theta, GALERKIN.bound.stability),
     "SampledResidual": SampledResidual(*[np.arange(2)] * 5, A.theta, F.theta, GALERKIN.bound.stability),
     "InterpolatedInfSup": InterpolatedInfSup(BOX, MUS, np.ones(7), 0.9, 3),
+    "Tensor": Tensor((A.theta,), ((0, 1),)),
+    "Conjugate": Conjugate(A.theta),
+    "DualWeighted": DualWeighted(GALERKIN, GALERKIN, A, F, F),
+    "Outputs": Outputs(F, np.eye(1), 1e-9),
     "Consistent": Consistent(GALERKIN.bound, 1e-9, 1e-10),
     "MinTheta": GALERKIN.bound.stability,
     "SuccessiveConstraints": CONSTRAINTS,

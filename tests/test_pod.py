@@ -230,3 +230,10 @@ def test_anonymous_memory_stays_within_the_budget(tmp_path, method):
     assert done.returncode == 0, done.stderr
     assert u.nbytes > 1.9 * budget
     assert int(done.stdout) <= 1.05 * budget
+
+
+def test_more_snapshots_than_dofs():
+    U = np.random.default_rng(0).standard_normal((20, 300))
+    basis, s = pod(Snapshots(euclidean(20), np.zeros((300, 1)), U), tol=1e-14, method="full")
+    assert basis.r == 20
+    np.testing.assert_allclose(s, np.linalg.svd(U, compute_uv=False), rtol=1e-12)

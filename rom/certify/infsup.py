@@ -20,7 +20,7 @@ class InterpolatedInfSup:
     """beta(mu) ~ margin (c_0 + sum_j c_j |s(mu) - s_j|), s in the unit box: exact constants between which one interpolates.
 
     margin : below the smallest ratio of true to interpolated constant at the fresh parameters that `inf_sup` checked: measured, not proven
-    box : of the parameters; s : (J, p); c : (J + 1,); checked : how many fresh parameters there were
+    box : of the parameters; s : (J, q), the operator reads the first q parameters; c : (J + 1,); checked : number of fresh parameters
     """
 
     box: Box
@@ -31,7 +31,7 @@ class InterpolatedInfSup:
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         """beta (m,) for mu (m, p), a number for (p,)."""
-        gap = np.linalg.norm(np.atleast_2d(self.box.to_unit(mu))[:, None] - self.s, axis=2)
+        gap = np.linalg.norm(np.atleast_2d(self.box.to_unit(mu))[:, None, : self.s.shape[1]] - self.s, axis=2)
         beta = self.margin * (self.c[0] + gap @ self.c[1:])
         return beta if np.ndim(mu) == 2 else beta[0]
 
@@ -44,17 +44,23 @@ def constant(A: np.ndarray, space: Space) -> float:
 
 
 def inf_sup(
-    operator: Callable[[np.ndarray], Any], space: Space, box: Box, anchors: np.ndarray, fresh: np.ndarray, least: float = 0.5
+    operator: Callable[[np.ndarray], Any],
+    space: Space,
+    box: Box,
+    anchors: np.ndarray,
+    fresh: np.ndarray,
+    least: float = 0.5,
+    reads: int | None = None,
 ) -> InterpolatedInfSup:
     """Interpolates the inf-sup constant between anchors (J, p) and certifies it at fresh (m, p).
 
-    operator : mu -> A (n, n), such as a full Affine
+    operator : mu -> A (n, n), such as a full Affine; reads : how many of the first parameters it depends on, all by default
     Raises NotConverged where the interpolant must be lowered below `least` of itself to stay under the constants found at `fresh`.
     """
     anchors, fresh = np.atleast_2d(anchors), np.atleast_2d(fresh)
     if not len(fresh):
         raise BadInput("no fresh parameters; without a check an interpolated constant is a hope")
-    s = np.atleast_2d(box.to_unit(anchors))
+    s = np.atleast_2d(box.to_unit(anchors))[:, :reads]
     beta, check = (np.array([constant(operator(mu), space) for mu in mus]) for mus in (anchors, fresh))
     gap = np.linalg.norm(s[:, None] - s, axis=2)
     system = np.block([[np.ones((len(s), 1)), gap], [np.zeros((1, 1)), np.ones((1, len(s)))]])

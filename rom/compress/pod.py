@@ -214,7 +214,7 @@ def _gram(data: _Data) -> tuple[np.ndarray, np.ndarray]:
 def _full(data: _Data, rng: int | np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """U ~ (U P) C^{-1} W diag(s) Z^H with P from the sketch and C^H C = (U P)^H X (U P), well conditioned."""
     _, sigma, Qh = la.svd(data.sketch(np.random.default_rng(rng)), full_matrices=False)
-    k = int(np.sum(sigma > EPS * sigma[0]))
+    k = min(int(np.sum(sigma > EPS * sigma[0])), data.space.size)
     P = Qh[:k].conj().T / sigma[:k]
     G = data.gram(P)
     C = la.cholesky(G)

@@ -81,6 +81,27 @@ def watched(
     return _done(path, figure, axes, "time [s]", f"{ylabel} [-]", title)
 
 
+def directivity(path: Any, angle: np.ndarray, levels: dict[str, np.ndarray], label: str, title: str = "") -> Any:
+    """Named levels over the angle [rad] as polar curves from the downstream axis; `label` carries their unit. PNG at `path`."""
+    figure, flat = _figure()
+    flat.remove()
+    axes = figure.add_subplot(projection="polar")
+    for name, level in levels.items():
+        axes.plot(np.asarray(angle), level, "-", lw=1.5, label=name)
+    axes.set_thetamin(float(np.degrees(np.min(angle))))
+    axes.set_thetamax(float(np.degrees(np.max(angle))))
+    low, high = (float(f(list(levels.values()))) for f in (np.min, np.max))
+    step = max(1.0, np.ceil((high - low) / 4))
+    axes.set_yticks(np.arange(np.floor(low / step) * step, high + step, step))
+    axes.set_rlabel_position(0)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_title(title)
+    figure.text(0.5, 0.12, label, ha="center")
+    figure.legend(loc="outside lower center", ncols=len(levels))
+    figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
+    return path
+
+
 def _figure() -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure
