@@ -95,12 +95,12 @@ def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float 
     strain = b.strain(basis.modes)
     rule = ecm(compressed(points, strain, unit(points, h.stress), 1e-8), points, cubature)
     chosen = np.concatenate([rule.elements, gappy_points(dual, rule.elements)])
-    model, recover = weighted(basis, strain, b.law, chosen, rule.weights), gappy(dual, chosen)
-    every = weighted(basis, strain, b.law, np.arange(points.n), points.product)
+    model, recover = weighted(basis, strain, b, chosen, rule.weights), gappy(dual, chosen)
+    every = weighted(basis, strain, b, np.arange(points.n), points.product)
     began = time.process_time()
-    answer = follow(model, loading.reduced(basis.modes, chosen), loading.t)
+    answer = follow(model, loading.reduced(basis, chosen, points), loading.t)
     online = time.process_time() - began
-    exact = follow(every, loading.reduced(basis.modes, every.points), loading.t)
+    exact = follow(every, loading.reduced(basis, every.points, points), loading.t)
 
     def error_u(a: np.ndarray) -> float:
         return float((b.space.norm(h.u - basis.lift(a)) / b.space.norm(h.u)).max())

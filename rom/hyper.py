@@ -19,7 +19,7 @@ from rom.history import History, State
 from rom.hyperreduce.ecm import compressed, contributions, ecm, orthonormal_strain, unit
 from rom.hyperreduce.gappy import gappy, gappy_points
 from rom.loading import Loading
-from rom.problem import Law, Solid
+from rom.problem import Solid
 from rom.project.weighted import WeightedModel, advance, weighted, with_duals
 from rom.rule import Cubature, Interpolation
 from rom.snapshots import Snapshots
@@ -46,7 +46,7 @@ class Trained:
 
     basis : of u; strain (g, 6, r); tests (n, q) displacements beyond the basis, watch (g, 6, q) their strains, of unit norm
     rows (k, g) : compressed contributions; p, stress : bases of the dual fields; scale : largest |p| in training; peak : of |stress|
-    rule, second : cubature of the model and, disjoint from it, that of the watch; seen (k, 6, q) its strains at the points
+    rule, second : cubature of the model and, disjoint from it, that of the watch; seen (k, 6, q) strains of the tests at the points of the second
     """
 
     basis: Basis
@@ -62,6 +62,7 @@ class Trained:
     second: Cubature
     tol: Tolerances
     model: WeightedModel
+    seen: Any = None
 
 
 def train(body: Solid, histories: list[History], tol: Tolerances | None = None) -> Trained:
@@ -94,7 +95,7 @@ def train(body: Solid, histories: list[History], tol: Tolerances | None = None) 
     scale = float(points.norm(p).max())
     peak = float(max(_size(points, h.stress).max() for h in histories))
     made = Trained(basis, strain, tests, watch, rows, dual, stress, scale, peak, rule, second, tol, None)  # type: ignore[arg-type]
-    return modelled(made, body.law)
+    return modelled(made, body)
 
 
 def _size(points: Space, a: np.ndarray) -> np.ndarray:
@@ -107,15 +108,16 @@ def componentwise(points: Space) -> Space:
     return Space(np.repeat(points.product, 6), (points.numbers[:, None] * 6 + np.arange(6)).ravel(), points.comm)
 
 
-def modelled(made: Trained, law: Law) -> Trained:
+def modelled(made: Trained, body: Solid) -> Trained:
     """The online model of bases and cubatures: chosen points are those of both cubatures and what keeps the gappy rules well posed."""
     given = np.union1d(made.rule.elements, made.second.elements)
     extra = gappy_points(made.p, given, made.tol.condition)
     chosen = np.concatenate([made.rule.elements, np.setdiff1d(np.union1d(given, extra), made.rule.elements)])
-    model = weighted(made.basis, made.strain, law, chosen, made.rule.weights)
+    model = weighted(made.basis, made.strain, body, chosen, made.rule.weights)
+    seen = body.points.take(made.watch, made.second.elements)
     six = (chosen[:, None] * 6 + np.arange(6)).ravel()
     duals: dict[str, Interpolation] = {"p": gappy(made.p, chosen), "stress": gappy(made.stress, six)}
-    return replace(made, model=with_duals(model, duals))
+    return replace(made, model=with_duals(model, duals), seen=seen)
 
 
 def _split(space: Space, u: np.ndarray, tol: Tolerances) -> tuple[Basis, np.ndarray]:
@@ -135,15 +137,7 @@ def _second(points: Space, strain: np.ndarray, stress: np.ndarray, rule: Cubatur
     """A looser cubature on other points."""
     rows = compressed(points, strain, stress, tol.cubature)
     other = np.where(np.isin(points.numbers, rule.elements), 0.0, rows)
-    shift = rows @ points.product - other @ points.product
-    return ecm(np.column_stack([other]), points, 10 * tol.cubature) if not shift.any() else _matched(other, rows, points, tol)
-
-
-def _matched(other: np.ndarray, rows: np.ndarray, points: Space, tol: Tolerances) -> Cubature:
-    from rom.hyperreduce.ecm import matching
-
-    chosen, w, error = matching(other, rows @ points.product, 10 * tol.cubature, np.zeros(0, dtype=np.int64))
-    return Cubature(points.numbers[chosen], w, error, 10 * tol.cubature, "disjoint from the first")
+    return ecm(other, points, 10 * tol.cubature, share=rows @ points.product)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,15 +171,15 @@ def begun(trained: Trained, body: Solid, loading: Loading) -> Course:
     """A run at the first time of a loading, virgin."""
     g = body.points.n
     rest = State(np.zeros(body.space.n), np.zeros((g, 6)), np.zeros((g, body.law.width)))
-    return _placed(trained, loading, rest, float(loading.t[0]))
+    return _placed(trained, body, loading, rest, float(loading.t[0]))
 
 
-def _placed(trained: Trained, loading: Loading, whole: State, t: float) -> Course:
+def _placed(trained: Trained, body: Solid, loading: Loading, whole: State, t: float) -> Course:
     """A run that starts from a full state."""
     model = trained.model
-    now = State(trained.basis.coefficients(whole.u), whole.stress[model.points], whole.state[model.points])
-    reduced = loading.reduced(trained.basis.modes, model.points)
-    return Course(trained, loading, reduced, trained.tests.T @ loading.forces, now, whole, t, (), np.zeros(3))
+    now = State(trained.basis.coefficients(whole.u), *(body.points.take(x, model.points) for x in (whole.stress, whole.state)))
+    reduced = loading.reduced(trained.basis, model.points, body.points)
+    return Course(trained, loading, reduced, body.space.pair(trained.tests, loading.forces), now, whole, t, (), np.zeros(3))
 
 
 def moved(run: Course, t0: float, t1: float) -> Course:
@@ -204,7 +198,7 @@ def _features(run: Course, now: State, t: float) -> np.ndarray:
     misfit = [np.linalg.norm(B.matrix @ B.coefficients(v) - v) for B, v in ((Bp, p), (Bs, s))]
     place = np.argsort(model.points)[np.searchsorted(np.sort(model.points), made.second.elements)]
     sigma, w = now.stress[place], made.second.weights
-    inner = np.einsum("i,ic,icq->q", w, sigma, made.watch[made.second.elements])
+    inner = np.einsum("i,ic,icq->q", w, sigma, made.seen)
     force = run.tested @ run.reduced._table(run.reduced.amplitudes, t)
     volume = float(np.sum(w))
     mean = np.sqrt(volume / len(p))
@@ -231,7 +225,7 @@ def enriched(run: Course, body: Solid, t0: float, t1: float) -> Course:
     path = replayed(run, body)
     whole, _ = body.step(run.loading, t0, t1, path[-1] if path else run.whole)
     made = grown(run.trained, body, [whole], [*path, whole])
-    return _placed(made, run.loading, whole, t1)
+    return _placed(made, body, run.loading, whole, t1)
 
 
 def grown(made: Trained, body: Solid, solved: list[State], seen: list[State]) -> Trained:
@@ -254,7 +248,7 @@ def grown(made: Trained, body: Solid, solved: list[State], seen: list[State]) ->
     rows = np.vstack(blocks)
     rule = ecm(rows, points, made.tol.cubature, made.rule.elements)
     whole = replace(made, basis=basis, strain=strain, rows=rows, p=p, stress=stress, rule=rule)
-    return modelled(whole, body.law)
+    return modelled(whole, body)
 
 
 def _extended(basis: Basis, u: np.ndarray, tol: float, scale: float | None = None) -> Basis:

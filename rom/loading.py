@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rom.basis import Basis
 from rom.errors import BadInput
+from rom.space import Space
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +55,14 @@ class Loading:
         """u_D(t) (n,) [m], or 0.0."""
         return 0.0 if self.moves is None or self.motion is None else self.moves @ self._table(self.motion, t)
 
-    def reduced(self, modes: np.ndarray, points: np.ndarray) -> Loading:
-        """The loading V^T f(t) of a basis, temperatures at `points` only; prescribed displacements must be none."""
+    def reduced(self, basis: Basis, points: np.ndarray, among: Space) -> Loading:
+        """The loading V^T f(t) of a basis with temperatures at the global numbers `points` of the space `among`; the same on every
+        rank. Prescribed displacements must be none."""
         if self.moves is not None:
             raise BadInput("prescribed displacements that move are not reduced yet; subtract them from the snapshots first")
-        return replace(self, forces=modes.T @ self.forces, temperatures=self.temperatures[points])
+        return replace(
+            self, forces=basis.space.pair(basis.modes, self.forces), temperatures=among.take(self.temperatures, points)
+        )
 
     def _table(self, table: np.ndarray, t: float) -> np.ndarray:
         span = 1e-12 * (self.t[-1] - self.t[0])

@@ -49,7 +49,7 @@ class Solid(Protocol):
     """A body with a law at its points of integration, as far as reduction needs it: no operator, no assembly.
 
     space : of displacements; points : of the points of integration, its product holds their weights
-    strain : U (n, r) -> (g, 6, r); step : one high-fidelity load step
+    at : global numbers of points -> the law there, the same on every rank; strain : U (n, r) -> (g, 6, r); step : one high-fidelity load step
     """
 
     @property
@@ -60,6 +60,8 @@ class Solid(Protocol):
 
     @property
     def points(self) -> Space: ...
+
+    def at(self, points: np.ndarray) -> Law: ...
 
     def strain(self, U: np.ndarray) -> np.ndarray: ...
 

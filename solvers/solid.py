@@ -109,6 +109,11 @@ class Body:
         """One load step: see the function `step`."""
         return step(self, loading, t0, t1, start, tol=tol)
 
+    def at(self, points: np.ndarray) -> Regions:
+        """The law at points of any rank, by global numbers."""
+        which = self.points.take(self.law.which.astype(float), points)
+        return Regions(self.law.laws, np.round(which).astype(np.int64))
+
     @cached_property
     def _linear(self) -> Linear:
         return Linear(self)

@@ -30,8 +30,8 @@ def test_all_points_and_all_modes_are_the_full_model():
     modes = np.zeros((b.n, len(free)))
     modes[free, np.arange(len(free))] = 1 / np.sqrt(b.space.product[free])
     basis, loading = Basis(b.space, modes), ten_steps(b)
-    model = weighted(basis, b.strain(modes), b.law, np.arange(b.points.n), b.points.product)
-    ours = follow(model, loading.reduced(modes, model.points), loading.t)
+    model = weighted(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
+    ours = follow(model, loading.reduced(basis, model.points, b.points), loading.t)
     theirs = march(b, loading, loading.t, tol=1e-12)
     assert np.abs(basis.lift(ours.u) - theirs.u).max() < 1e-9 * np.abs(theirs.u).max()
     assert np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max() and np.abs(ours.stress - theirs.stress).max() < 1e-6
@@ -52,8 +52,8 @@ def test_a_trained_model_reproduces_its_training(hot):
 
 
 def test_a_restart_is_the_run_and_nothing_online_is_as_large_as_the_mesh(hot):
-    _, runs, made = hot
-    loading, model = runs[3][0].reduced(made.basis.modes, made.model.points), made.model
+    b, runs, made = hot
+    loading, model = runs[3][0].reduced(made.basis, made.model.points, b.points), made.model
     once, first = follow(model, loading, loading.t), follow(model, loading, loading.t[:11])
     second = follow(model, loading, loading.t[10:], first.last)
     assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(second.last.state, once.last.state)
@@ -102,8 +102,8 @@ def test_enrichment_pays_and_says_why(hot):
 
 
 def test_reduced_newton_fails_clearly(hot):
-    _, runs, made = hot
-    loading = runs[3][0].reduced(made.basis.modes, made.model.points)
+    b, runs, made = hot
+    loading = runs[3][0].reduced(made.basis, made.model.points, b.points)
     with pytest.raises(NotConverged, match="after all cuts"):
         advance(made.model, loading, 0.0, 0.5, made.model.rest(), tol=1e-30, cuts=1)
     with pytest.raises(BadInput, match="without its law"):
@@ -116,7 +116,7 @@ def test_a_saved_model_needs_its_law_and_gives_the_same_answers(hot, tmp_path):
     from rom.collect.archive import load, save
 
     b, runs, made = hot
-    loading = runs[0][0].reduced(made.basis.modes, made.model.points)
+    loading = runs[0][0].reduced(made.basis, made.model.points, b.points)
     save(tmp_path / "model.h5", made.model)
     back = replace(load(tmp_path / "model.h5"), law=b.law.restrict(made.model.points))
     assert np.array_equal(back.predict(loading).coefficients, made.model.predict(loading).coefficients)

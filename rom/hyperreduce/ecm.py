@@ -76,11 +76,12 @@ def _blocks(strain: np.ndarray, stress: np.ndarray) -> Iterator[tuple[slice, np.
 
 
 def ecm(
-    G: np.ndarray, space: Space, tol: float = 1e-6, start: np.ndarray | None = None, merge: bool = True, most: int | None = None
-) -> Cubature:
+    G: np.ndarray, space: Space, tol: float = 1e-6, start: np.ndarray | None = None, merge: bool = True, most: int | None = None,
+    share: np.ndarray | None = None,
+) -> Cubature:  # fmt: skip
     """w_I > 0 with |G w - G_I w_I| <= tol |G w|: G (k, g) contributions per point, space of the points (product: weights w).
 
-    start : global point numbers to begin with (those of an older rule). On several ranks every rank chooses among its own points
+    start : global point numbers to begin with (those of an older rule); share (k,) : this rank's integrals, if not G w. On several ranks every rank chooses among its own points
     for its own integrals; `merge` matches the sum of them once more with the points found. The rule is the same on every rank.
     Raises BadInput for NaN, for G that does not fit, where nothing is to be integrated.
     """
@@ -90,7 +91,7 @@ def ecm(
             f"contributions have shape {G.shape} or hold NaN; give (k, {space.n}) finite numbers, one column per point"
         )
     own = np.zeros(0, dtype=np.int64) if start is None else np.flatnonzero(np.isin(space.numbers, start))
-    share = G @ w
+    share = G @ w if share is None else share
     if not np.linalg.norm(space.sum(share)) > 0:
         raise BadInput("every training integral is zero; there is nothing to integrate")
     chosen, weights, error = matching(G, share, tol, own, most) if np.any(share) else (own[:0], np.zeros(0), 0.0)

@@ -17,7 +17,7 @@ from rom.errors import BadInput
 from rom.history import History, State, history
 from rom.loading import Loading
 from rom.model import Prediction
-from rom.problem import Law
+from rom.problem import Law, Solid
 from rom.project.newton import cut, newton
 from rom.rule import Interpolation
 
@@ -59,10 +59,10 @@ class WeightedModel:
         return self.duals[name](values)
 
 
-def weighted(basis: Basis, strain: np.ndarray, law: Law, points: np.ndarray, weights: np.ndarray) -> WeightedModel:
-    """The model on chosen points from strain (g, 6, r) of the modes at all points, numbered as the points are."""
+def weighted(basis: Basis, strain: np.ndarray, body: Solid, points: np.ndarray, weights: np.ndarray) -> WeightedModel:
+    """The model on chosen points, global numbers, from strain (g, 6, r) of the modes at this rank's; weights of the first of them."""
     padded = np.concatenate([weights, np.zeros(len(points) - len(weights))])
-    return WeightedModel(basis, np.asarray(points), strain[points], padded, law.restrict(points))
+    return WeightedModel(basis, np.asarray(points), body.points.take(strain, points), padded, body.at(points))
 
 
 def advance(

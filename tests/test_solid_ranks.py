@@ -1,0 +1,90 @@
+"""Solids on one to four ranks: full and reduced answers, modes and cubature as the theory lets them agree.
+
+Equal to round-off times the conditioning of Newton's tolerance: high-fidelity u, p and stress, singular values. Equal to the
+tolerance of the cubature: online answers, for every rank chooses its own points before the rules are merged.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cases.viscoplastic_cube import HOT, hot_spot, two_cycles
+from rom.hyper import Tolerances, followed, train
+from rom.hyperreduce.ecm import exactness, unit
+from rom.launch import world
+from solvers.boxes import box
+from solvers.partition import partition
+from solvers.solid import body, march
+from solvers.thermoelastic import fixed_dofs
+
+TOL = 1e-4
+
+
+def answers(comm) -> dict:
+    """Everything that is compared, from a cube cut among the ranks."""
+    whole = box((3, 3, 3))
+    mesh, numbers = partition(whole, comm)
+    low = np.flatnonzero(np.isin(numbers, np.unique(fixed_dofs(whole, "z0") // 3)))
+    b = body(mesh, {None: HOT}, (low[:, None] * 3 + np.arange(3)).ravel(), comm, numbers)
+    loadings = [two_cycles(b, field[numbers]) for field in fields(whole)]
+    histories = [march(b, loading, loading.t[:11], tol=1e-11) for loading in loadings]
+    made = train(b, histories[:2], Tolerances(TOL, TOL, TOL, TOL))
+    short = [type(x)(x.t[:11], x.forces, x.amplitudes[:11], x.temperatures, x.mixture[:11]) for x in loadings]
+    course, _ = followed(made, b, short[0])
+    rich, _ = followed(made, b, short[2], {}, (0,), 1)
+    h = histories[0]
+    stress = np.concatenate([unit(b.points, x.stress) for x in histories[:2]], axis=2)
+    return {
+        "dofs": b.space.size,
+        "points": int(b.space.sum(np.array([float(b.points.n)]))[0]),
+        "u": b.space.norm(h.u).tolist(),
+        "p": b.points.norm(h.p).tolist(),
+        "corner": b.space.take(h.u, np.arange(b.space.size - 3, b.space.size)).ravel().tolist(),
+        "load": b.space.assemble(loadings[0].forces).sum(axis=0).tolist(),
+        "s": made.basis.s[: made.basis.r].tolist(),
+        "rule": made.rule.error,
+        "exact": exactness(b.points, made.strain, stress, made.rule),
+        "online_u": [b.space.norm(c.u()) for c in course],
+        "online_p": [b.points.norm(c.p()) for c in course],
+        "online_error": max(b.space.norm(c.u() - h.u[:, k]) / b.space.norm(h.u).max() for k, c in enumerate(course)),
+        "enriched_u": [b.space.norm(c.u()) for c in rich],
+    }
+
+
+def fields(whole):
+    class Nodes:
+        mesh = whole
+
+    return [hot_spot(Nodes, np.random.default_rng([5, k])) for k in range(3)]
+
+
+@pytest.fixture(scope="module")
+def serial():
+    return answers(None)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_ranks_agree_with_serial(ranks, serial):
+    run = [Path(sys.executable).with_name("mpiexec"), "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    assert (found["dofs"], found["points"]) == (serial["dofs"], serial["points"])
+    for name in ("u", "p", "corner", "load"):
+        assert np.allclose(found[name], serial[name], rtol=1e-7, atol=1e-9 * np.abs(serial[name]).max()), name
+    assert np.allclose(found["s"], serial["s"], rtol=1e-5)
+    assert found["rule"] <= TOL and max(found["exact"]["volume"], serial["exact"]["volume"]) < TOL
+    assert max(found["online_error"], serial["online_error"]) < 50 * TOL
+    for name, scale in (("online_u", 50), ("online_p", 200), ("enriched_u", 500)):
+        assert np.abs(np.subtract(found[name], serial[name])).max() < scale * TOL * np.max(serial[name]), name
+
+
+if __name__ == "__main__":
+    comm = world()
+    result = answers(comm)
+    if comm is None or comm.Get_rank() == 0:
+        print(json.dumps(result))
