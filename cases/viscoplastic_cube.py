@@ -24,7 +24,7 @@ from rom.hyperreduce.gappy import gappy, gappy_points
 from rom.loading import Loading
 from rom.project.weighted import follow, weighted
 from rom.snapshots import Snapshots
-from solvers.boxes import box
+from solvers.bricks import box
 from solvers.laws import Viscoplastic
 from solvers.solid import Body, body, march, push, spin
 from solvers.thermoelastic import fixed_dofs

@@ -8,7 +8,7 @@ import pytest
 from rom.errors import BadInput, NotConverged
 from rom.loading import Loading
 from rom.project.newton import cut, newton
-from solvers.boxes import box
+from solvers.bricks import box
 from solvers.laws import Elastic, Plastic, Viscoplastic, mises
 from solvers.solid import body, march, push, spin, step, virgin
 from solvers.thermoelastic import Material, centrifugal, fixed_dofs

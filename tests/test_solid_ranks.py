@@ -16,7 +16,7 @@ from cases.viscoplastic_cube import HOT, hot_spot, two_cycles
 from rom.hyper import Tolerances, followed, train
 from rom.hyperreduce.ecm import exactness, unit
 from rom.launch import world
-from solvers.boxes import box
+from solvers.bricks import box
 from solvers.partition import partition
 from solvers.solid import body, march
 from solvers.thermoelastic import fixed_dofs
