@@ -29,6 +29,7 @@ NOUNS = {
     "LocalBases": "rom.basis",
     "Classifier": "rom.compress.classify",
     "Gain": "rom.compress.criterion",
+    "Merging": "rom.compress.merge",
     "Monomials": "rom.affine",
     "Affine": "rom.affine",
     "Interpolation": "rom.rule",
