@@ -33,7 +33,7 @@ HINTS = {
     "NODE FAILURE": "node", "DUE TO PREEMPTION": "preempted", "TERM_RUNLIMIT": "timeout", "TERM_MEMLIMIT": "memory",
 }  # fmt: skip
 TRANSIENT = re.compile(
-    r"^(rank \d+( alone)?: )?(OSError|ConnectionError|TimeoutError|BrokenPipeError|NotWritten|InterruptedError)"
+    r"^(rank \d+( alone)?: )?(OSError|Connection\w*Error|TimeoutError|BrokenPipeError|NotWritten|InterruptedError)"
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -426,8 +427,8 @@ def _handed(folder: Path, jobs: list[tuple[str, str]], dry: bool, json: bool) ->
 
 
 def _terminated(number: int, frame: Any) -> None:
-    """SIGTERM as an exception, so that claims are given back before the end."""
-    raise SystemExit(128 + number)
+    """SIGTERM as an exception that no solve catches, so that claims are given back before the end."""
+    raise KeyboardInterrupt
 
 
 def _designed(box: Box | None, design: str, n: int, seed: int) -> np.ndarray:

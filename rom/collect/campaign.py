@@ -25,6 +25,7 @@ from rom.parameters import Box
 from rom.space import Field, Space
 
 log = logging.getLogger("rom")
+LONGEST = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +185,8 @@ def _attempt(work: _Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> N
     reason, u = "", np.zeros((0, 0))
     try:
         u = np.asarray(work.solve(mu.copy()))
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}"[:LONGEST]
     if not reason:
         reason, u = _usable(work, u)
     failure = {"state": "failed", "key": key, "mu": mu.tolist(), "reason": reason, "time": time.time()}
