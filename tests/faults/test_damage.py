@@ -172,13 +172,16 @@ def killed_at_random(tmp_path, kills):
         mus = np.arange(1.0, 201.0)[:, None]
         ends = os.pipe()
         child = campaign(store, ends[1], mus)
-        time.sleep(rng.uniform(0.0, 0.06))
+        os.close(ends[1])
+        wanted, early = int(rng.integers(0, 8)), b""
+        while early.count(b"\n") < wanted and (more := os.read(ends[0], 100)):
+            early += more
+        time.sleep(rng.uniform(0.0, 0.012))
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL if k % 3 else signal.SIGTERM)
         struck += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) < 0
-        os.close(ends[1])
         with open(ends[0], "rb") as told:
-            acked = {int(line) for line in told.read().split()}
+            acked = {int(line) for line in (early + told.read()).split()}
         known |= acked
         total += len(acked)
         if (store / "campaign.json").exists():

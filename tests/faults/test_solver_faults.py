@@ -58,7 +58,7 @@ INSIDE = {
         "solver",
     ),
     "memory": (lambda: np.ones(2**50), r"MemoryError", "memory"),
-    "missing input": (lambda: open("/nonexistent/mesh"), r"FileNotFoundError.*mesh", "solver"),
+    "missing input": (lambda: os.stat("/nonexistent/mesh"), r"FileNotFoundError.*mesh", "solver"),
     "stale file": (lambda: (_ for _ in ()).throw(OSError(116, "Stale file handle")), r"OSError.*Stale", "transient"),
     "licence": (
         lambda: (_ for _ in ()).throw(ConnectionRefusedError("licence server")),
