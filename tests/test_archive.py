@@ -48,6 +48,7 @@ from rom.project.unsteady import unsteady
 from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
 from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
+from rom.regress.kronecker import kronecker_gp
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
 from rom.shapes import shape_model
 from rom.snapshots import Snapshots
@@ -134,6 +135,7 @@ EXAMPLES = {
     "Step": Step(3, MUS[0], 1e-3, "tol reached"),
     "FieldGP": FIELD_GP,
     "CoefficientGP": FIELD_GP.gp,
+    "KroneckerGP": kronecker_gp([np.arange(4.0), np.arange(3.0)], np.eye(4, 3), observed=np.arange(12).reshape(4, 3) > 2),
     "Stationary": FIELD_GP.gp.kernels[0],
     "Spectral": spectral(2, 3, 5.0, "matern52"),
     "Sum": Sum((Stationary("rbf", np.ones(2)), spectral(2, 2, 1.0)), np.array([0.25, 0.75])),
@@ -179,6 +181,7 @@ NOT_STORED = {  # by their own nature
     "Course": "a moment of a run",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
+    "Preconditioner": "follows from its kernels",
     "Plugged": "its format would be torch's",
     "Campaign": "its folder is its file",
     "Store": "is a folder",

@@ -55,6 +55,7 @@ NOUNS = {
     "Step": "rom.enrich.greedy",
     "FieldGP": "rom.regress.field_gp",
     "CoefficientGP": "rom.regress.coefficient_gp",
+    "KroneckerGP": "rom.regress.kronecker",
     "Stationary": "rom.regress.kernels",
     "Spectral": "rom.regress.kernels",
     "Sum": "rom.regress.kernels",
