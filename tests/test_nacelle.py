@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("ngsolve")
 
 from cases.diffusion_bound import problem as diffusion
-from cases.nacelle import BOX, _operator, admittance, duct, heard, microphones, nacelle, pictures, reduced, train
+from cases.nacelle import BOX, Rig, _operator, admittance, direct, duct, heard, microphones, nacelle, pictures, reduced, train
 from rom.affine import Affine, Monomials
 from rom.basis import Basis, orthonormalised
 from rom.errors import BadInput, MissingExtra, SolveFailed
@@ -63,6 +63,19 @@ def test_array_is_within_its_bound_of_the_host(small, model):
         assert bound < 2e-2 * np.linalg.norm(exact)
 
 
+def test_field_satisfies_the_convected_equation(small):
+    """(k + iM d/dx)^2 p + lap p = 0 away from source and body, by central differences."""
+    mu, h = np.array([2.0, 0.3, 1.0, 0.5, 0.1]), 0.02
+    k, M = mu[:2]
+    steps = h * np.vstack([np.zeros(3), *(s * np.eye(3)[c] for c in range(3) for s in (1, -1))])
+    for centre in ([1.1, 0.2, 0.3], [-0.2, -0.9, 0.4]):
+        x = np.array(centre) + steps
+        p = Rig(small.rig.host, x).scattered(mu, small.rig.solve(mu)) + direct(x, mu)
+        second = [(p[1 + 2 * c] - 2 * p[0] + p[2 + 2 * c]) / h**2 for c in range(3)]
+        flow = k**2 * p[0] + 1j * k * M * (p[1] - p[2]) / h - M**2 * second[0]
+        assert abs(flow + sum(second)) < 2e-3 * abs(sum(second))
+
+
 def test_liner_absorbs_and_a_stiff_wall_is_hard(small):
     """Power through the liner, -Im(conj(p) dp/dn) ~ Re(Y) |p|^2, is lost: the far field of the lined duct is weaker near resonance."""
     mu = np.array([2.0, 0.1, 0.5, 0.0, 0.0])
@@ -78,7 +91,7 @@ def test_pictures_are_drawn(small, model, tmp_path):
         pictures(small, *model, np.array([2.8, 0.25, 1.0, 0.0, 0.1]), tmp_path)
     except MissingExtra as missing:
         pytest.skip(str(missing))
-    for name in ("directivity.png", "pressure.png"):
+    for name in ("directivity.png", "body.png", "plane.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG" and (tmp_path / name).stat().st_size > 10_000
     assert len(microphones(5)[0]) == 5
 
