@@ -56,6 +56,7 @@ NOUNS = {
     "FieldGP": "rom.regress.field_gp",
     "CoefficientGP": "rom.regress.coefficient_gp",
     "KroneckerGP": "rom.regress.kronecker",
+    "VecchiaGP": "rom.regress.vecchia",
     "Stationary": "rom.regress.kernels",
     "Spectral": "rom.regress.kernels",
     "Sum": "rom.regress.kernels",

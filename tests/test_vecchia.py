@@ -1,0 +1,80 @@
+"""Laws of sparse inverse Cholesky factors of covariances."""
+
+import numpy as np
+import pytest
+
+from rom.errors import BadInput
+from rom.regress.kernels import Stationary, spectral
+from rom.regress.vecchia import earlier, factor, maximin, vecchia_gp
+
+X = np.random.default_rng(0).random((300, 2))
+KERNEL = Stationary("matern32", [0.3, 0.5])
+
+
+def divergence(neighbours):
+    """KL(N(0, K) | N(0, (U U^T)^{-1})) for K with a nugget."""
+    K = KERNEL.matrix(X, X) + 1e-2 * np.eye(300)
+    U = factor(KERNEL, 1e-2, X, neighbours)
+    Q = (U @ U.T).toarray()
+    return 0.5 * (np.trace(Q @ K) - 300 - np.linalg.slogdet(K)[1] - np.linalg.slogdet(Q)[1])
+
+
+def test_with_all_neighbours_the_factor_is_exact():
+    U = factor(KERNEL, 1e-2, X[:60], 59)
+    K = KERNEL.matrix(X[:60], X[:60]) + 1e-2 * np.eye(60)
+    np.testing.assert_allclose((U @ U.T) @ K, np.eye(60), atol=1e-9)
+    assert -2 * np.log(U.diagonal()).sum() == pytest.approx(np.linalg.slogdet(K)[1], rel=1e-10)
+
+
+def test_divergence_falls_with_neighbours():
+    kl = [divergence(k) for k in (5, 15, 40)]
+    assert kl[0] > 5 * kl[1] > 25 * kl[2] > 0
+
+
+def test_columns_are_the_closed_form():
+    U = factor(KERNEL, 1e-2, X[:50], 6).tocsc()
+    for i in range(50):
+        S = U[:, [i]].nonzero()[0]
+        M = KERNEL.matrix(X[S], X[S]) + 1e-2 * np.eye(S.size)
+        e = (i == S).astype(float)
+        column = np.linalg.solve(M, e)
+        np.testing.assert_allclose(U[S, [i] * S.size], column / np.sqrt(column[i == S]), rtol=1e-9, atol=1e-12)
+
+
+def test_maximin_order_is_a_permutation_with_falling_distances():
+    order = maximin(X)
+    assert sorted(order) == list(range(300))
+    gaps = [np.min(np.linalg.norm(X[order[:i]] - X[order[i]], axis=1)) for i in range(1, 300)]
+    assert np.mean(gaps[:20]) > 3 * np.mean(gaps[-50:])
+    assert sorted(maximin(np.zeros((5, 2)))) == list(range(5)), "repeated points are ordered too"
+
+
+def test_neighbours_are_the_nearest_earlier_ones():
+    near = earlier(X, 8)
+    for i in (0, 3, 100, 299):
+        d = np.linalg.norm(X[:i] - X[i], axis=1)
+        held = near[i][near[i] >= 0]
+        assert held.size == min(i, 8) and (held < i).all()
+        if i <= 100:
+            np.testing.assert_allclose(np.sort(d[held]), np.sort(d)[:8], rtol=1e-12)
+
+
+def test_regression_of_twenty_thousand_points():
+    gen = np.random.default_rng(1)
+    x = gen.random((20_000, 2))
+    f = lambda x: np.sin(12 * x[:, 0]) * np.cos(9 * x[:, 1])  # noqa: E731
+    gp = vecchia_gp(x, f(x) + 0.1 * gen.standard_normal(len(x)), most=300)
+    z = gen.random((2000, 2))
+    mean, std = gp.predict(z)
+    assert np.sqrt(np.mean((mean - f(z)) ** 2)) < 0.03
+    assert 0.9 < np.mean(np.abs(mean - f(z)) < 1.96 * std) <= 1.0
+    new = f(z) + 0.1 * gen.standard_normal(len(z))
+    mean, std = gp.predict(z, noise=True)
+    assert 0.93 < np.mean(np.abs(mean - new) < 1.96 * std) < 0.97
+
+
+def test_refusals():
+    with pytest.raises(BadInput, match="finite"):
+        vecchia_gp(X, np.zeros(3))
+    with pytest.raises(BadInput, match="stationary"):
+        factor(spectral(2, 2, 1.0), 1e-2, X, 5)
