@@ -39,6 +39,7 @@ NOUNS = {
     "Certificate": "rom.hyperreduce.separate",
     "Prediction": "rom.model",
     "GalerkinModel": "rom.project.galerkin",
+    "LocalModel": "rom.project.local",
     "UnsteadyModel": "rom.project.unsteady",
     "ResidualBound": "rom.certify.residual",
     "FullResidual": "rom.certify.forms",

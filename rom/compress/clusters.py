@@ -24,6 +24,7 @@ def clusters(
     folds: int = 8,
     classify: Callable[..., object] | None = None,
     inputs: np.ndarray | None = None,
+    whole_runs: bool = False,
     tol: float = 1e-7,
     rng: int | np.random.Generator = 0,
 ) -> LocalBases:
@@ -31,7 +32,8 @@ def clusters(
 
     Starts: k-medoids of sines, and `restarts` random ones; refine=False stops at the k-medoids. Snapshots of one mu are held out together.
     classify : (inputs, labels, errors, groups) -> classifier, such as `classify.fitted`; inputs : (m, p) what it will see online, (mu, t)
-        by default: the unit coordinates of a box, or reduced features of an input field; tol : relative, on what the hull may miss
+        by default: the unit coordinates of a box, or reduced features of an input field
+    whole_runs : all snapshots of one mu get one label, for models that cannot change basis on the way; tol : relative, on what the hull may miss
     Raises BadInput for zero snapshots, or too few of them. Reference: Daniel et al. (2022); K subspaces: Bradley & Mangasarian (2000).
     """
     gen = np.random.default_rng(rng)
@@ -41,7 +43,7 @@ def clusters(
     groups = runs(snapshots)
     fold = folded(groups, folds, gen)
     G = A.conj().T @ A
-    labels, centres = partition(G, k, modes, fold, restarts if refine else None, gen)
+    labels, centres = partition(G, k, modes, fold, restarts if refine else None, gen, groups if whole_runs else None)
     local = assembled(V, A, labels, centres, modes, held_out(G, labels, k, modes, fold))
     if classify is None:
         return local
@@ -50,16 +52,33 @@ def clusters(
 
 
 def partition(
-    G: np.ndarray, k: int, modes: int, fold: np.ndarray, restarts: int | None, rng: np.random.Generator
+    G: np.ndarray,
+    k: int,
+    modes: int,
+    fold: np.ndarray,
+    restarts: int | None,
+    rng: np.random.Generator,
+    together: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (m,) and medoids (k,): k-medoids of sines, and unless restarts is None the best K subspaces from it and `restarts` seeds."""
+    """Labels (m,) and medoids (k,): k-medoids of sines, and unless restarts is None the best K subspaces from it and `restarts` seeds.
+
+    together : samples of one number get one label; their dissimilarity is then the mean sine
+    """
     D = angles(G)
-    labels, centres, _ = medoids(D, k, rng=rng)
-    if restarts is None:
-        return labels, centres
-    starts = [labels, *(seeded(D, k, rng) for _ in range(restarts))]
-    labels = min((subspaces(G, start, modes, fold) for start in starts), key=lambda found: found[1])[0]
+    place = np.arange(len(G)) if together is None else np.unique(together, return_inverse=True)[1]
+    share = (place == np.arange(place.max() + 1)[:, None]) / np.bincount(place)[:, None]
+    between = D if together is None else _hollow(share @ D @ share.T)
+    labels = medoids(between, k, rng=rng)[0][place]
+    if restarts is not None:
+        starts = [labels, *(seeded(between, k, rng)[place] for _ in range(restarts))]
+        average = None if together is None else share
+        labels = min((subspaces(G, start, modes, fold, average) for start in starts), key=lambda found: found[1])[0]
     return labels, np.array([_medoid(D, labels == j) for j in range(k)])
+
+
+def _hollow(D: np.ndarray) -> np.ndarray:
+    upper = np.triu(D, 1)
+    return upper + upper.T
 
 
 def coordinates(snapshots: Snapshots, tol: float = 1e-7) -> tuple[Basis, np.ndarray]:
@@ -131,20 +150,26 @@ def seeded(D: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     return np.argmin(D[:, seeds], axis=1)
 
 
-def subspaces(G: np.ndarray, labels: np.ndarray, modes: int, fold: np.ndarray, sweeps: int = 30) -> tuple[np.ndarray, float]:
+def subspaces(
+    G: np.ndarray, labels: np.ndarray, modes: int, fold: np.ndarray, average: np.ndarray | None = None, sweeps: int = 30
+) -> tuple[np.ndarray, float]:
     """Reassign every sample to the subspace that misses it least while held out, until the mean held-out error stops falling.
 
-    G : (m, m) Gram matrix of unit samples; returns the labels and their mean held-out error
+    G : (m, m) Gram matrix of unit samples; average : (q, m) means over the groups that move together, or None
+    Returns the labels and their mean held-out error, plus 1 where a cluster has no more samples than modes.
     """
     k = int(labels.max()) + 1
     E = held_out(G, labels, k, modes, fold)
-    best, least, stale = labels, _own(E, labels), 0
+    best, least, stale = labels, _own(E, labels, modes), 0
     for _ in range(sweeps):
-        labels = _filled(np.argmin(E, axis=1), E, k, modes)
+        if average is None:
+            labels = _filled(np.argmin(E, axis=1), E, k, modes)
+        else:
+            labels = np.argmin(average @ E, axis=1)[np.argmax(average > 0, axis=0)]
         E = held_out(G, labels, k, modes, fold)
-        stale = 0 if _own(E, labels) < least else stale + 1
+        stale = 0 if _own(E, labels, modes) < least else stale + 1
         if stale == 0:
-            best, least = labels, _own(E, labels)
+            best, least = labels, _own(E, labels, modes)
         if stale > 4 or ((labels == best).all() and stale > 0):
             break
     return best, least
@@ -195,8 +220,10 @@ def assembled(
     return LocalBases(hull, rotations, labels, c / la.norm(c, axis=0), errors)
 
 
-def _own(E: np.ndarray, labels: np.ndarray) -> float:
-    return float(np.mean(E[np.arange(len(labels)), labels]))
+def _own(E: np.ndarray, labels: np.ndarray, modes: int) -> float:
+    """Mean held-out error of the samples on their own clusters, plus 1 where a cluster is its own data: such labels never win."""
+    small = np.bincount(labels, minlength=E.shape[1]).min() <= min(modes, len(labels) // E.shape[1] - 1)
+    return float(np.mean(E[np.arange(len(labels)), labels])) + float(small)
 
 
 def _filled(labels: np.ndarray, E: np.ndarray, k: int, modes: int) -> np.ndarray:
