@@ -9,11 +9,15 @@ from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 pytest.importorskip("ngsolve")
 
-from cases.sphere_scattering import AXIS, main, matrix, mie, problem, rules, separated, sphere, waves
+from cases.sphere_scattering import AXIS, families, load, main, matrix, mie, problem, rules, separated, sphere, waves
+from rom.affine import Monomials
+from rom.basis import Basis, orthonormalised
 from rom.certify.infsup import consistent, constant, inf_sup
+from rom.certify.residual import residual_bound
 from rom.errors import BadInput, NotConverged
-from rom.hyperreduce.separate import certify, separate, two_stage
+from rom.hyperreduce.separate import certify, separate, two_stage, weights
 from rom.pipeline import certified, reduced_basis
+from rom.project.galerkin import galerkin
 from solvers.acoustics import Body, exterior, monopole, plane
 
 
@@ -148,6 +152,37 @@ def test_inf_sup_constants_are_certified_or_refused():
         inf_sup(dips, ball.space, ball.box, np.array([[1.0], [5.0], [6.0]]), np.array([[3.01]]))
     with pytest.raises(BadInput, match="hope"):
         inf_sup(dips, ball.space, ball.box, np.array([[1.0]]), np.zeros((0, 1)))
+
+
+def test_soft_and_lined_bodies_separate_by_their_own_families(coarse):
+    def soft(mu, x):
+        k, wave = mu[:, :1], np.exp(1j * mu[:, :1] * x[:, 0])
+        return np.stack([np.ones_like(wave), wave, k * wave], axis=1)
+
+    def lined(mu, x):
+        """Of A above B: the admittance multiplies B, and needs no samples of its own."""
+        return np.concatenate([families(mu, x), mu[:, :1, None] * families(mu, x)[:, :2]], axis=1)
+
+    fresh, train = np.random.default_rng(2).uniform(1, 3, (4, 1)), np.linspace(1, 3, 201)
+    r = 1 - np.cos(np.linspace(0, np.pi, 151))
+    for kernel, host in ((soft, lambda mu: coarse.soft(mu[0])), (lined, lambda mu: np.vstack(coarse.reacting(mu[0])))):
+        rule = weights(kernel, train, r, 1e-10)
+        assert certify(separate(rule, host), host, fresh, 1e-9).error.max() < 1e-10 and rule.d <= 13
+
+
+def test_a_host_that_only_applies_serves_the_reduced_basis(coarse):
+    """Products A(k_m) U are all that the model and its bound need."""
+    rule, right = rules(12)
+    assembled = separate(rule, partial(matrix, coarse))
+    applied = separate(rule, apply=lambda mu, U: matrix(coarse, mu) @ U, n=coarse.body.space().n)
+    f, space = separate(right, partial(load, coarse)), coarse.body.space()
+    snapshots = np.stack([np.linalg.solve(assembled(mu), f(mu)) for mu in np.linspace(1, 6, 6)[:, None]], axis=1)
+    basis = Basis(space, orthonormalised(space, snapshots)[0])
+    stability = Monomials(np.ones(1), np.zeros((1, 1)))
+    for mu in (np.array([2.2]), np.array([4.9])):
+        one, other = (galerkin(A, f, basis, residual_bound(A, f, basis, stability)).bound for A in (assembled, applied))
+        a = galerkin(applied, f, basis).predict(mu).coefficients
+        np.testing.assert_allclose(one.residual(mu[None], a[None]), other.residual(mu[None], a[None]), rtol=1e-9)
 
 
 def test_two_stage_rule_of_a_load_reads_the_same_points():

@@ -163,6 +163,17 @@ def test_a_host_that_lies_is_named(liar, size):
         certify(separate(rule, host), lambda mu: host(mu) + E * (mu == fresh[2]).all(), fresh, tol=1e-9)
 
 
+def test_a_host_that_breaks_down_is_named():
+    rule = weights(families, K, R, rank=5)
+    broken, other = rule.mus[2], rule.mus[3]
+    with pytest.raises(SolveFailed, match=re.escape(f"sample at mu = {broken} holds NaN")):
+        separate(rule, lambda mu: host(mu) * np.where((mu == broken).all(), np.nan, 1.0))
+    with pytest.raises(SolveFailed, match=re.escape(f"shape (39, 40) at mu = {other}")):
+        separate(rule, lambda mu: host(mu)[int((mu == other).all()) :])
+    with pytest.raises(SolveFailed, match="answer at mu = .* holds NaN"):
+        certify(separate(rule, host), lambda mu: host(mu) * np.where(mu[0] > 3, np.nan, 1.0), K[10:300:60], 1e-3)
+
+
 def test_a_missing_family_is_no_lie_of_one_sample():
     def fewer(mu, x):
         return families(mu, x)[:, 1:2]

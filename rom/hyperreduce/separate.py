@@ -107,10 +107,20 @@ def separate(rule: Any, assemble: Callable[[np.ndarray], Any] | None = None, app
     if (assemble is None) == (apply is None) or (apply is not None and n is None):
         raise BadInput("give either assemble, or apply together with the number of rows n")
     if assemble is not None:
-        return Affine(rule, [np.asarray(A) if isinstance(A, np.ndarray) else A for A in map(assemble, rule.mus)])
+        return Affine(rule, _sound([assemble(mu) for mu in rule.mus], rule.mus))
     columns = [partial(apply, mu) for mu in rule.mus]
     product = [LinearOperator((n, n), matvec=call, matmat=call, dtype=complex) for call in columns]  # type: ignore[arg-type]
     return Affine(rule, product)
+
+
+def _sound(terms: list[Any], mus: np.ndarray) -> list[Any]:
+    """The host's samples, or SolveFailed naming the mu of the first of another shape or with NaN or Inf."""
+    for term, mu in zip(terms, mus, strict=True):
+        if np.shape(term) != np.shape(terms[0]):
+            raise SolveFailed(f"the host gave shape {np.shape(term)} at mu = {mu}, but {np.shape(terms[0])} before; fix its mesh")
+        if isinstance(term, np.ndarray) and not np.isfinite(term).all():
+            raise SolveFailed(f"the host's sample at mu = {mu} holds NaN or Inf; check it there")
+    return terms
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +165,9 @@ def _seen(term: Any, sketch: np.ndarray | None) -> np.ndarray:
 def _accuse(error: np.ndarray, defects: np.ndarray, beta: np.ndarray, fresh: np.ndarray, mus: np.ndarray, tol: float) -> None:
     worst = int(np.argmax(error))
     if not np.isfinite(error).all():
-        raise SolveFailed(f"the host gave NaN or Inf for mu = {fresh[int(np.argmin(np.isfinite(error)))]} or a sample; check it")
+        raise SolveFailed(
+            f"the host's answer at mu = {fresh[int(np.argmin(np.isfinite(error)))]} holds NaN or Inf; check it there"
+        )
     if np.delete(error, worst).max() <= tol:
         raise SolveFailed(
             f"the host's answer at mu = {fresh[worst]} contradicts the others by {error[worst]:.1e}; check it there"
