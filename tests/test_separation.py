@@ -170,7 +170,7 @@ def test_a_host_that_breaks_down_is_named():
         separate(rule, lambda mu: host(mu) * np.where((mu == broken).all(), np.nan, 1.0))
     with pytest.raises(SolveFailed, match=re.escape(f"shape (39, 40) at mu = {other}")):
         separate(rule, lambda mu: host(mu)[int((mu == other).all()) :])
-    with pytest.raises(SolveFailed, match="answer at mu = .* holds NaN"):
+    with pytest.raises(SolveFailed, match=r"answer at mu = .* holds NaN"):
         certify(separate(rule, host), lambda mu: host(mu) * np.where(mu[0] > 3, np.nan, 1.0), K[10:300:60], 1e-3)
 
 
