@@ -10,9 +10,9 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.errors import NotConverged, Singular
-from solvers.linear import rigid_modes
+from solvers.linear import SMOOTH, STRENGTH, rigid_modes
 
-DIRECT = 20_000
+DIRECT = 10_000
 
 
 class Assembly:
@@ -67,10 +67,10 @@ class Linear:
         A = clamped_blocks(K, fixed)
         if A.shape[0] <= DIRECT:
             return _direct(A)(r)
-        accuracy = max(1e-10, min(1e-4, 0.1 * tol / left, 0.1 * left))
+        accuracy = max(1e-10, min(0.5, 0.3 * tol / left), min(1e-4, 0.1 * left))
         for fresh in (False, True):
             if self.precondition is None or fresh or self.worst > 60:
-                self.precondition, self.worst = _multigrid(A, modes), 0
+                self.precondition, self.worst = _multigrid(A, _held(modes, fixed)), 0
             x, count = _krylov(A, r, self.precondition, accuracy)
             self.worst = max(self.worst, count)
             if np.linalg.norm(r - A @ x) <= 10 * accuracy * np.linalg.norm(r):
@@ -109,12 +109,17 @@ def _multigrid(A: Any, modes: np.ndarray) -> Any:
     state = np.random.get_state()  # noqa: NPY002 - the library draws from the global state; it is put back
     np.random.seed(0)  # noqa: NPY002
     try:
-        levels = pyamg.smoothed_aggregation_solver(
-            rows, B=modes, strength=("symmetric", {"theta": 0.0}), smooth=("jacobi", {"omega": 4.0 / 3.0})
-        )
+        levels = pyamg.smoothed_aggregation_solver(rows, B=modes, strength=STRENGTH, smooth=SMOOTH)
     finally:
         np.random.set_state(state)  # noqa: NPY002
     return levels.aspreconditioner(cycle="V")
+
+
+def _held(modes: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """Rigid modes, zero at the fixed dofs."""
+    held = modes.copy()
+    held[fixed] = 0.0
+    return held
 
 
 def _krylov(A: Any, b: np.ndarray, M: Any, tol: float) -> tuple[np.ndarray, int]:
