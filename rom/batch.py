@@ -109,7 +109,7 @@ def opened(folder: str | Path) -> Run:
     if hashlib.sha256(text).hexdigest().encode() != digest:
         raise DamagedFile(f"{path} does not match its sha256; restore it, or rom submit into a new folder: the store can be kept")
     try:
-        held = json.loads(text)
+        held = json.loads(text.decode())
         tuples = {name: tuple(map(str, held[name])) for name in ("settings", "names", "reduce", "study")}
         return Run(
             folder,

@@ -91,7 +91,7 @@ def lines(path: Path, start: int = 0) -> Iterator[tuple[int, Record | None]]:
             start += len(line)
             crc, _, text = line[:-1].partition(b" ")
             try:
-                yield start, json.loads(text) if crc == b"%08x" % zlib.crc32(text) else None
+                yield start, json.loads(text.decode()) if crc == b"%08x" % zlib.crc32(text) else None
             except (ValueError, RecursionError) as error:
                 raise ForeignFile(
                     f"{path}: the line before byte {start} is no record of this package; remove the file"

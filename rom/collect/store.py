@@ -64,7 +64,7 @@ def found(path: str | Path) -> Store:
     try:
         with plain(path / "campaign.json") as raw:
             text = raw.read(LARGEST + 1)
-        identity: dict[str, Any] = json.loads(text) if len(text) <= LARGEST else {}
+        identity: dict[str, Any] = json.loads(text.decode()) if len(text) <= LARGEST else {}
         seal = identity.pop("sha256")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadInput(f"{path} holds no campaign (no campaign.json); collect into it first, or check the path") from error

@@ -6,6 +6,7 @@ import math
 import re
 import tomllib
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,17 +124,24 @@ def profile(path: str | Path) -> Profile:
 
 def checked(entries: dict[str, Any], path: str | Path) -> Profile:
     """A profile from its entries. Raises BadInput."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     known = [f.name for f in fields(Profile)]
     unknown = [name for name in entries if name not in known]
     if unknown:
         raise BadInput(f"{path}: no entry {unknown[0]!r}; known: {', '.join(known)}")
     try:
-        return TypeAdapter(Profile).validate_python(entries)
+        return _schema().validate_python(entries)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     except ValidationError as error:
         worst = error.errors()[0]
         where = ".".join(str(part) for part in worst["loc"])
         raise BadInput(f"{path}: {where}: {worst['msg'].removeprefix('Value error, ')}") from error
+
+
+@cache
+def _schema() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Profile)
