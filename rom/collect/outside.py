@@ -16,7 +16,9 @@ import numpy as np
 
 from rom.errors import SolveFailed
 
-HEAD = re.compile(rb"\{'descr': '([<>|=](?:f[248]|c8|c16|[iu][1248]|b1))', 'fortran_order': (True|False), 'shape': \(((?:\d{1,18},? ?){0,8})\), \} *\n")
+HEAD = re.compile(
+    rb"\{'descr': '([<>|=](?:f[248]|c8|c16|[iu][1248]|b1))', 'fortran_order': (True|False), 'shape': \(((?:\d{1,18},? ?){0,8})\), \} *\n"
+)
 
 
 def program(
@@ -69,7 +71,9 @@ def _array(path: Path, told: str) -> np.ndarray:
         kind, columns, shape = found[1].decode(), found[2] == b"True", tuple(int(k) for k in re.findall(rb"\d+", found[3]))
         size, left = math.prod(shape), path.stat().st_size - raw.tell()
         if size * np.dtype(kind).itemsize != left:
-            raise SolveFailed(f"{path.name} holds {left} bytes after a header that says {shape} of {kind}; it was not written to its end")
+            raise SolveFailed(
+                f"{path.name} holds {left} bytes after a header that says {shape} of {kind}; it was not written to its end"
+            )
         return np.fromfile(raw, kind, size).reshape(shape, order="F" if columns else "C")
 
 

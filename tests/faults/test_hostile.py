@@ -80,7 +80,19 @@ PAYLOADS = {
     "long number": b"9" * 100_000,
     "nothing": b"",
 }
-TARGETS = ("model.h5", "store sample", "store journal", "store campaign", "store fields", "profile", "run", "table", "mesh.vtu", "mesh.msh", "answer.npy")
+TARGETS = (
+    "model.h5",
+    "store sample",
+    "store journal",
+    "store campaign",
+    "store fields",
+    "profile",
+    "run",
+    "table",
+    "mesh.vtu",
+    "mesh.msh",
+    "answer.npy",
+)
 
 
 def payload(name, folder):
@@ -209,7 +221,20 @@ def test_what_is_no_file_is_not_read(name, tmp_path):
     assert quiet(tmp_path, lambda: read(store)) is not None
 
 
-NAMES = ["../../etc/passwd", "/etc/passwd", "..", ".", "a/../../b", "samples/../x", "~/x", "a\x00b", "", "C:\\x", "file:///etc/passwd", "x\n"]
+NAMES = [
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..",
+    ".",
+    "a/../../b",
+    "samples/../x",
+    "~/x",
+    "a\x00b",
+    "",
+    "C:\\x",
+    "file:///etc/passwd",
+    "x\n",
+]
 
 
 @pytest.mark.parametrize("text", NAMES)
