@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cases.local_bases import main
+from cases.local_cube import main as local_cube
 from cases.thermal_block import problem
 from rom.basis import Basis, LocalBases
 from rom.collect.archive import load, save
@@ -111,3 +112,10 @@ def test_local_bases_beat_the_others_on_unseen_runs(name):
     assert numbers["problems_sine_below_classic"] == numbers["problems_ours_below_sine"] == 1
     assert numbers[f"{name}_ours_online_mean"] < numbers[f"{name}_sine_online_mean"] < numbers[f"{name}_parameters_online_mean"]
     assert numbers["certificate_violations"] == 0 and numbers["tightness_incremental"] < 1.02
+
+
+@pytest.mark.slow
+def test_local_models_of_the_cube_beat_one_global_model_at_equal_cost():
+    numbers = local_cube(cells=3, training=60, unseen=40)
+    assert numbers["local_u_error_mean"] < numbers["global_u_error_mean"]
+    assert numbers["points_local_most"] <= numbers["points_global"] and numbers["not_converged_local"] == 0
