@@ -137,6 +137,8 @@ def _form(ng: Any, trial: Any, test: Any) -> sp.csr_array:
 
 def layers(body: Body, k: float) -> tuple[np.ndarray, np.ndarray]:
     """Single and double layer S, D (3t, 3t) between discontinuous P1 functions, by Sauter and Schwab's quadrature."""
+    if not k > 0:
+        raise BadInput(f"wavenumber {k:g} 1/m must be positive")
     mesh = _boundary(body)
     import ngsolve as ng
     from ngsolve.bem import HelmholtzDL, HelmholtzSL
@@ -192,7 +194,7 @@ class Exterior:
             W = W + along.T @ S @ along - k * k * (normal.T @ S @ normal)
         return W
 
-    def load(self, field: Field_, k: float, M: float = 0.0, soft: bool = False) -> np.ndarray:
+    def load(self, field: Incident, k: float, M: float = 0.0, soft: bool = False) -> np.ndarray:
         """The right-hand side (n, s) of s incident fields: field(x (q, 3), n (q, 3)) -> values and normal derivatives (q, s)."""
         body, (kb, J) = self.body.stretched(M), self._flow(k, M)
         x, test, n = body.quadrature()
@@ -210,7 +212,7 @@ class Exterior:
         return (test @ dG).T, 1j * kb * (test @ (G * np.repeat(liner, len(SHARES))[:, None])).T
 
 
-Field_ = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Incident = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def exterior(body: Body) -> Exterior:
@@ -219,7 +221,7 @@ def exterior(body: Body) -> Exterior:
     return Exterior(body, broken(body))
 
 
-def plane(direction: np.ndarray, k: float) -> Field_:
+def plane(direction: np.ndarray, k: float) -> Incident:
     """exp(i k d . x) for directions (s, 3) or (3,)."""
     d = np.atleast_2d(direction) / np.linalg.norm(np.atleast_2d(direction), axis=1, keepdims=True)
 
@@ -230,7 +232,7 @@ def plane(direction: np.ndarray, k: float) -> Field_:
     return field
 
 
-def monopole(source: np.ndarray, k: float) -> Field_:
+def monopole(source: np.ndarray, k: float) -> Incident:
     """exp(ikr) / (4 pi r) from sources (s, 3) or (3,)."""
     source = np.atleast_2d(source)
 

@@ -196,6 +196,8 @@ def test_refusals_name_the_culprit():
         Body(sphere(20).points, sphere(20).triangles[:, ::-1])
     with pytest.raises(BadInput, match="must lie"):
         sphere(20).stretched(1.0)
+    with pytest.raises(BadInput, match="must be positive"):
+        exterior(sphere(20)).soft(0.0)
     with pytest.raises(BadInput, match="none of 20"):
         sphere(100)
 
