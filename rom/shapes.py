@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from rom.basis import Basis
 from rom.compress.pod import pod
@@ -373,8 +374,27 @@ def _mapping(
     flat = found.w.reshape(len(samples), -1).T
     if np.abs(flat).max() <= 1e-12 * np.ptp(blank.chart):
         return None
-    basis = _modes(_space(domain, blank.chart.shape[1]), flat, how.mapping, None)
+    basis = _modes(_felt(domain, found.w, samples, laid, names), flat, how.mapping, None)
     return basis, basis.coefficients(flat)
+
+
+def _felt(domain: Mesh, w: np.ndarray, samples: Sequence[Sample], laid: Sequence[Morphing], names: Sequence[str]) -> Space:
+    """(w, w') = int w.(G + g I) w', G the mean of grad v grad v^T over samples and fields, g a hundredth of its mean.
+
+    So truncated mapping modes keep what the fields feel of a displacement, and forget what they do not.
+    """
+    cells, x = simplices(domain), domain.points
+    n, d = x.shape
+    G = np.zeros((n, d, d))
+    for name in names:
+        for s, part, shift in zip(samples, laid, w, strict=True):
+            u = part.pull(s.fields[name]).reshape(n, -1)
+            slope = nodal_gradient(locator(x, cells), interpolation(domain, x + shift) @ u)
+            G += np.einsum("nci,ncj->nij", slope, slope) / max(float(np.sum(u**2)), 1e-300)
+    area = lumped(x, cells)
+    G = G / float(np.einsum("n,nii->", area, G) / area.sum()) + 0.01 * np.eye(d)
+    blocks = sp.bsr_array((area[:, None, None] * G, np.arange(n), np.arange(n + 1)), shape=(n * d, n * d))
+    return Space(sp.csr_array(blocks), np.arange(n * d))
 
 
 def _field(

@@ -134,18 +134,30 @@ def facet_normals(x: np.ndarray, cells: np.ndarray, edge: np.ndarray, owner: np.
 
 
 def linear(mesh: Mesh) -> Mesh:
-    """The same nodes with linear simplices only; triangles of six nodes become four, so that no node is lost. Regions of lines stay."""
-    kept = {kind: cells for kind, cells in mesh.cells.items() if kind == "line"}
-    six = mesh.cells.get("triangle6")
-    if six is not None and len(six):
+    """The same nodes with linear simplices only; triangles of six nodes become four, lines of three two, so that no node is lost.
+
+    Regions of lines stay. Raises BadInput for other cells with nodes inside edges.
+    """
+    six, lines, three = (mesh.cells.get(kind, np.zeros((0, 1), np.int64)) for kind in ("triangle6", "line", "line3"))
+    if len(six):
         cells = np.vstack([six[:, part] for part in ([0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5])])
-    elif any(kind in mesh.cells for kind in ("tetra10", "line3", "quad8", "quad9", "hexahedron20", "hexahedron27", "wedge15")):
+    elif any(kind in mesh.cells for kind in ("tetra10", "quad8", "quad9", "hexahedron20", "hexahedron27", "wedge15")):
         raise BadInput(f"cells {list(mesh.cells)} have nodes inside edges; give triangle6, or linear cells")
+    elif len(three) and not set(mesh.cells) - {"line", "line3", "vertex"}:
+        return Mesh(mesh.points, {"line": np.vstack([three[:, [0, 2]], three[:, [2, 1]]])}, {}, mesh.nodes, mesh.unit)
     else:
         cells = simplices(mesh)
     name = {2: "line", 3: "triangle", 4: "tetra"}[cells.shape[1]]
-    regions = {k: {"line": v["line"]} for k, v in mesh.regions.items() if "line" in v and "line" in kept}
-    return Mesh(mesh.points, {**kept, name: cells}, regions, mesh.nodes, mesh.unit)
+    if name == "line" or not len(lines) + len(three):
+        return Mesh(mesh.points, {name: cells}, {k: v for k, v in mesh.regions.items() if set(v) <= {name}}, mesh.nodes, mesh.unit)
+    halves = np.stack([three[:, [0, 2]], three[:, [2, 1]]], axis=1).reshape(-1, 2) if len(three) else np.zeros((0, 2), np.int64)
+    regions = {}
+    for region, parts in mesh.regions.items():
+        double = 2 * np.asarray(parts.get("line3", ()), dtype=np.int64)
+        found = np.concatenate([np.asarray(parts.get("line", ()), dtype=np.int64), len(lines) + double, len(lines) + double + 1])
+        if found.size:
+            regions[region] = {"line": found}
+    return Mesh(mesh.points, {"line": np.vstack([lines.reshape(-1, 2), halves]), name: cells}, regions, mesh.nodes, mesh.unit)
 
 
 def subdivided(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:

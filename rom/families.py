@@ -1,0 +1,108 @@
+"""Families of designs as folders of files: one mesh with its fields per file and a table of scalars; or PLAID samples."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rom.errors import BadInput
+from rom.export.files import read_file, write_mesh
+from rom.mesh import Mesh
+from rom.morphing import Sample
+
+BASELINE = "baseline:"
+
+
+def family(folder: str | Path, outputs: Sequence[str] = (), fields: Sequence[str] = ()) -> tuple[list[Sample], tuple[str, ...], tuple[str, ...], list[str]]:
+    """(samples, names and units of the scalars, file names) of a folder.
+
+    folder : mesh files of any format that `read_file` knows, with point fields ("baseline:NAME" is a baseline), and scalars.csv, whose
+    first column is the file and whose others are scalars "name [unit]"; or `samples/sample_*/` with meshes/*.cgns and scalars.csv (PLAID)
+    outputs : columns that are outputs; fields : those to learn, by default all. Raises BadInput naming file and column.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BadInput(f"no folder {folder}; give a folder of mesh files, one per design")
+    plaid = sorted((folder / "samples").glob("sample_*")) or sorted(folder.glob("sample_*/"))
+    rows = [_plaid(path) for path in plaid if path.is_dir()] or _listed(folder)
+    heads = list(rows[0][1])
+    missing = [name for name in outputs if name not in heads]
+    if missing:
+        raise BadInput(f"no column {missing[0]!r} in the scalars of {folder}; it has {', '.join(heads) or 'none'}")
+    names = [head for head in heads if head not in outputs]
+    samples = []
+    for path, scalars in rows:
+        if list(scalars) != heads:
+            raise BadInput(f"{path.name} has scalars {', '.join(scalars)}, the first file {', '.join(heads)}; give all of them the same")
+        samples.append(_sample(path, [scalars[n] for n in names], {n: scalars[n] for n in outputs}, fields))
+    plain = tuple(name.split("[")[0].strip() for name in names)
+    units = tuple(name.split("[")[1].rstrip("] ") if "[" in name else "1" for name in names)
+    return samples, plain, units, [path.name if path.parent.name != "meshes" else path.parents[1].name for path, _ in rows]
+
+
+def _sample(path: Path, mu: list[float], outputs: dict[str, float], fields: Sequence[str]) -> Sample:
+    mesh, found, _ = read_file(path)
+    given = {name.removeprefix(BASELINE): v for name, (v, _) in found.items() if name.startswith(BASELINE)}
+    known = {name: v for name, (v, _) in found.items() if not name.startswith(BASELINE)}
+    missing = [name for name in fields if name not in known]
+    if missing:
+        raise BadInput(f"{path.name} has no point field {missing[0]!r}; it has {', '.join(known) or 'none'}")
+    return Sample(mesh, np.array(mu), {name: flat(known[name], mesh) for name in fields or sorted(known)}, outputs, {k: flat(v, mesh) for k, v in given.items()})
+
+
+def flat(values: np.ndarray, mesh: Mesh) -> np.ndarray:
+    """Vectors without the third component that file formats add to plane meshes."""
+    plane = values.ndim == 2 and values.shape[1] == 3 and mesh.points.shape[1] == 2 and not np.any(values[:, 2])
+    return values[:, :2] if plane else values
+
+
+def _listed(folder: Path) -> list[tuple[Path, dict[str, float]]]:
+    table = folder / "scalars.csv"
+    if not table.is_file():
+        files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in (".csv", ".txt", ".md", ".json", ".yaml"))
+        if not files:
+            raise BadInput(f"{folder} holds no mesh files; give one per design, and scalars.csv where scalars vary")
+        return [(path, {}) for path in files]
+    with open(table, newline="") as file:
+        head, *lines = [line for line in csv.reader(file) if line]
+    if not lines:
+        raise BadInput(f"{table} has no rows; give one per file: its name, then its scalars")
+    return [(folder / line[0], _numbers(table, head[1:], line[1:], line[0])) for line in lines]
+
+
+def _plaid(folder: Path) -> tuple[Path, dict[str, float]]:
+    meshes, table = sorted((folder / "meshes").glob("*.cgns")), folder / "scalars.csv"
+    if len(meshes) != 1:
+        raise BadInput(f"{folder} has {len(meshes)} CGNS meshes; one steady state per sample can be read")
+    if not table.is_file():
+        return meshes[0], {}
+    with open(table, newline="") as file:
+        head, line = [line for line in csv.reader(file) if line][:2]
+    return meshes[0], _numbers(table, head, line, folder.name)
+
+
+def _numbers(table: Path, head: list[str], line: list[str], name: str) -> dict[str, float]:
+    if len(head) != len(line):
+        raise BadInput(f"{table}: {len(line)} scalars of {name} under {len(head)} names")
+    try:
+        return {key.strip(): float(value) for key, value in zip(head, line, strict=True)}
+    except ValueError as error:
+        raise BadInput(f"{table}: {name} has a scalar that is no number ({error})") from error
+
+
+def write_answer(path: str | Path, answer: object, true: Sample | None = None) -> Path:
+    """The fields of a prediction, "std NAME", and "error NAME" where the truth is known, on the user's mesh, in the format of the suffix."""
+    return write_mesh(path, answer.mesh, answer_fields(answer, true))  # type: ignore[attr-defined]
+
+
+def answer_fields(answer: object, true: Sample | None = None) -> dict[str, tuple[np.ndarray, str]]:
+    """Prediction, standard deviation and, where the truth is known, error: name -> (array, unit)."""
+    made: dict[str, tuple[np.ndarray, str]] = {}
+    for name, values in answer.fields.items():  # type: ignore[attr-defined]
+        made |= {name: (values, ""), f"std {name}": (answer.std[name], "")}  # type: ignore[attr-defined]
+        if true is not None and name in true.fields:
+            made[f"error {name}"] = (np.abs(values - true.fields[name]), "")
+    return made
