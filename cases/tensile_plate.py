@@ -19,10 +19,9 @@ from rom.errors import MissingExtra
 from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.morph.rbf import Radial
-from rom.morph.simplex import linear
 from rom.morphing import Sample
-from rom.sample.designs import sobol
 from rom.parameters import Box
+from rom.sample.designs import sobol
 from rom.shapes import Reduction, ShapeModel, shape_model
 from solvers.laws import Viscoplastic
 from solvers.solid import Body, body, march, push
@@ -120,15 +119,18 @@ def solve(mesh: Mesh, traction: float, yield_: float, hardening: float) -> Sampl
 
 def samples(m: int, h: float, seed: int) -> list[Sample]:
     """m plates of a scrambled Sobol design, every mesh with its own width."""
-    rows = sobol(BOX, m, seed)
-    return [solve(plate(*row[:4], h=h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *row[4:]) for k, row in enumerate(rows)]
+    made = []
+    for k, row in enumerate(sobol(BOX, m, seed)):
+        depth, spread, a, b, *scalars = row.tolist()
+        made.append(solve(plate(depth, spread, a, b, h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *scalars))
+    return made
 
 
-def trained(train: list[Sample], h: float, modes: int = 24, seed: int = 0) -> ShapeModel:
+def trained(train: list[Sample], h: float, modes: int = 48, seed: int = 0) -> ShapeModel:
     """MMGP on a finer reference in the middle of the family."""
-    middle = BOX.from_unit(np.full(BOX.p, 0.5))
-    reduction = Reduction(shape=6, fields={"u": 12, "s11": modes, "s22": modes, "s12": modes, "p": modes}, tol=1e-5, folds=3)
-    return shape_model(train, MORPH, plate(*middle[:4], h=0.6 * h), NAMES, UNITS, reduction, rng=seed)
+    depth, spread, a, b = BOX.from_unit(np.full(BOX.p, 0.5))[:4].tolist()
+    reduction = Reduction(shape=6, fields={"u": 12, "s11": modes, "s22": modes, "s12": modes, "p": modes // 2}, tol=1e-5, folds=2)
+    return shape_model(train, MORPH, plate(depth, spread, a, b, 0.6 * h), NAMES, UNITS, reduction, rng=seed)
 
 
 def strangers(h: float) -> list[Mesh]:
@@ -136,7 +138,7 @@ def strangers(h: float) -> list[Mesh]:
     return [plate(0.15, 0.5, 0.3, 0.35, h, wedge=0.8), plate(0.15, 0.5, 0.1, 0.8, h), plate(0.35, 0.15, 0.3, 0.3, h)]
 
 
-def main(train: int = 200, test: int = 40, h: float = 0.1, modes: int = 24, seed: int = 0) -> dict[str, float]:
+def main(train: int = 200, test: int = 40, h: float = 0.1, modes: int = 48, seed: int = 0) -> dict[str, float]:
     """Plates nobody has seen: fields against the solver, and shapes from outside that must be flagged."""
     begin = time.perf_counter()
     known, unseen = samples(train, h, seed), samples(test, h, seed + 1)
@@ -148,11 +150,13 @@ def main(train: int = 200, test: int = 40, h: float = 0.1, modes: int = 24, seed
     numbers: dict[str, float] = {}
     for name in known[0].fields:
         found, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
-        numbers |= {f"rrmse_{name}": rrmse(found, true), f"q2_{name}": q2(found, true)}
+        numbers |= {f"q2_{name}": q2(found, true)} | (
+            {} if name == "p" else {f"rrmse_{name}": rrmse(found, true)}
+        )  # p may be zero
         numbers[f"coverage_90_{name}"] = coverage(found, true, [a.std[name] for a in answers])
-    for name in known[0].outputs:
-        found, true = np.array([[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]).T
-        numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((found / true - 1) ** 2)))
+    for name in ("u2_top", "s22_max"):
+        pair = np.array([[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]).T
+        numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     outside = [model.predict(mesh, [75.0, 130.0, 3.5e4]) for mesh in strangers(h)]
     return {
         "n_train": train,

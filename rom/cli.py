@@ -21,6 +21,7 @@ from rom.errors import BadInput
 from rom.launch import Json, Verbose, guarded, rank, run, show, world
 from rom.parameters import Box
 from rom.scenes import answered, headings, scene, states_of
+from rom.shape_commands import app as shapes
 
 __all__ = ["app", "run", "world"]
 
@@ -32,6 +33,7 @@ app = typer.Typer(
     help="Reduced-order models from your own solver: rom COMMAND --help shows examples. CASE is a module or a .py file.",
     epilog="Exit codes: 0 done, 1 error in a solver, 2 bad usage or input, 3 failed solves, 4 damaged or foreign file, 5 missing extra, 6 not written or not submitted, 7 time over, run again.",
 )
+app.add_typer(shapes)
 
 Case = Annotated[str, typer.Argument(help="A dotted module or a .py file with problem(**settings), or with solve(mu) and box.")]
 Settings = Annotated[

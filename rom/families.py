@@ -16,7 +16,9 @@ from rom.morphing import Sample
 BASELINE = "baseline:"
 
 
-def family(folder: str | Path, outputs: Sequence[str] = (), fields: Sequence[str] = ()) -> tuple[list[Sample], tuple[str, ...], tuple[str, ...], list[str]]:
+def family(
+    folder: str | Path, outputs: Sequence[str] = (), fields: Sequence[str] = ()
+) -> tuple[list[Sample], tuple[str, ...], tuple[str, ...], list[str]]:
     """(samples, names and units of the scalars, file names) of a folder.
 
     folder : mesh files of any format that `read_file` knows, with point fields ("baseline:NAME" is a baseline), and scalars.csv, whose
@@ -36,7 +38,9 @@ def family(folder: str | Path, outputs: Sequence[str] = (), fields: Sequence[str
     samples = []
     for path, scalars in rows:
         if list(scalars) != heads:
-            raise BadInput(f"{path.name} has scalars {', '.join(scalars)}, the first file {', '.join(heads)}; give all of them the same")
+            raise BadInput(
+                f"{path.name} has scalars {', '.join(scalars)}, the first file {', '.join(heads)}; give all of them the same"
+            )
         samples.append(_sample(path, [scalars[n] for n in names], {n: scalars[n] for n in outputs}, fields))
     plain = tuple(name.split("[")[0].strip() for name in names)
     units = tuple(name.split("[")[1].rstrip("] ") if "[" in name else "1" for name in names)
@@ -50,7 +54,13 @@ def _sample(path: Path, mu: list[float], outputs: dict[str, float], fields: Sequ
     missing = [name for name in fields if name not in known]
     if missing:
         raise BadInput(f"{path.name} has no point field {missing[0]!r}; it has {', '.join(known) or 'none'}")
-    return Sample(mesh, np.array(mu), {name: flat(known[name], mesh) for name in fields or sorted(known)}, outputs, {k: flat(v, mesh) for k, v in given.items()})
+    return Sample(
+        mesh,
+        np.array(mu),
+        {name: flat(known[name], mesh) for name in fields or sorted(known)},
+        outputs,
+        {k: flat(v, mesh) for k, v in given.items()},
+    )
 
 
 def flat(values: np.ndarray, mesh: Mesh) -> np.ndarray:

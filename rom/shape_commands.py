@@ -12,7 +12,9 @@ from rom.errors import BadInput
 from rom.launch import Json, Verbose, guarded, show
 
 app = typer.Typer(name="shapes", no_args_is_help=True, help="Fields on meshes that all differ: files in, fields out.")
-Folder = Annotated[Path, typer.Argument(help="Mesh files with point fields and scalars.csv (file, scalars...), or PLAID samples.")]
+Folder = Annotated[
+    Path, typer.Argument(help="Mesh files with point fields and scalars.csv (file, scalars...), or PLAID samples.")
+]
 Model = Annotated[Path, typer.Argument(help="A model file of `rom shapes train`.")]
 Mu = Annotated[str | None, typer.Option(help='Scalars, "a=1,b=2".')]
 
@@ -58,7 +60,10 @@ def validate(folder: Folder, model: Model, json: Json = False, verbose: Verbose 
     answers = [machine.predict(s.mesh, s.mu, s.baseline) for s in samples]
     numbers: dict[str, Any] = {"samples": len(samples)}
     for part in machine.fields:
-        found, true, std = ([getattr(a, key)[part.name] for a in rows] for key, rows in (("fields", answers), ("fields", samples), ("std", answers)))
+        found, true, std = (
+            [getattr(a, key)[part.name] for a in rows]
+            for key, rows in (("fields", answers), ("fields", samples), ("std", answers))
+        )
         numbers |= {f"rel_l2 {part.name}": rel_l2(found, true), f"rrmse {part.name}": rrmse(found, true)}
         numbers |= {f"q2 {part.name}": q2(found, true), f"coverage_90 {part.name}": coverage(found, true, std)}
     for name in machine.outputs:
@@ -148,8 +153,8 @@ def _loaded(path: Path) -> Any:
 def _asked(model: Path, mesh: Path, mu: str | None) -> tuple[Any, Any]:
     """The prediction on a file's mesh, and the file as a sample."""
     from rom.case import parameters
-    from rom.families import BASELINE, flat
     from rom.export.files import read_file
+    from rom.families import BASELINE, flat
     from rom.morphing import Sample
 
     machine = _loaded(model)

@@ -26,7 +26,19 @@ NOUNS = {
     "history",
 }
 # root files that compose verbs, beside the command line
-COMPOSITIONS = {"batch", "cli", "launch", "case", "shipped", "scenes", "pipeline", "hyper", "shapes"}
+COMPOSITIONS = {
+    "batch",
+    "cli",
+    "launch",
+    "case",
+    "shipped",
+    "scenes",
+    "pipeline",
+    "hyper",
+    "shapes",
+    "families",
+    "shape_commands",
+}
 # heavy library -> the only places in rom/ that may import it, inside functions
 HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},

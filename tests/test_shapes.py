@@ -248,3 +248,72 @@ def test_a_moving_shock():
         assert numbers[f"ommgp_rel_l2_{m}"] < min(numbers[f"podgp_rel_l2_{m}"], numbers[f"linear_rel_l2_{m}"])
         assert numbers[f"ommgp_shock_error_{m}"] < numbers[f"linear_shock_error_{m}"]
     assert numbers["latents"] == 9
+
+
+@pytest.mark.slow
+def test_a_front_over_channels():
+    from cases.advection_reaction import main
+
+    numbers = main()
+    assert numbers["field_modes"] == 2 and numbers["latents"] == numbers["podgp_latents"]
+    assert numbers["gain"] > 5 and numbers["front_spread_mapped"] < 0.05 * numbers["front_spread_unmapped"]
+
+
+def test_plates_in_tension_are_predicted_and_strangers_flagged():
+    pytest.importorskip("gmsh")
+    from cases.tensile_plate import BOX, samples, solve, strangers, trained
+
+    known, unseen = samples(24, 0.25, 0), samples(4, 0.25, 1)
+    model = trained(known, 0.25, 8)
+    answers = [model.predict(s.mesh, s.mu) for s in unseen]
+    for name, worst in (("u", 0.03), ("s22", 0.05)):
+        assert rrmse([a.fields[name] for a in answers], [s.fields[name] for s in unseen]) < worst
+    flags = [model.predict(mesh, 0.5 * (BOX.lower + BOX.upper)[4:]).inside for mesh in strangers(0.25)]
+    assert not any(flags)
+    still = solve(unseen[0].mesh, 1.0, 150.0, 2e4)
+    assert still.fields["p"].max() == 0.0 and abs(still.fields["s22"][unseen[0].mesh.points[:, 1] > 1.49].mean() - 1.0) < 0.05
+
+
+def test_files_in_and_fields_out(tmp_path):
+    from typer.testing import CliRunner
+
+    from rom.cli import app
+    from rom.export.files import read_file, write_mesh
+    from rom.families import family
+
+    def written(folder, samples, name="scalars.csv"):
+        folder.mkdir()
+        rows = ["file,load [N],work"]
+        for k, s in enumerate(samples):
+            write_mesh(folder / f"plate_{k:02d}.vtu", s.mesh, {"u": (s.fields["u"], "m")})
+            rows.append(f"plate_{k:02d}.vtu,{float(s.mu[0])!r},{float(s.outputs['work'])!r}")
+        (folder / name).write_text("\n".join(rows) + "\n")
+        return folder
+
+    train, test = written(tmp_path / "train", plates(12, 0)), written(tmp_path / "test", plates(4, 1))
+    found, names, units, files = family(train, ("work",))
+    assert (
+        names == ("load",)
+        and units == ("N",)
+        and len(files) == 12
+        and found[0].outputs["work"] == plates(12, 0)[0].outputs["work"]
+    )
+    model, curves = tmp_path / "plates.h5", "side0,side1,side2,side3"
+    ask = CliRunner().invoke
+
+    def done(*words):
+        got = ask(app, ["shapes", *map(str, words)])
+        assert got.exit_code == 0, got.output
+        return got.output
+
+    done("train", train, "--out", model, "--curves", curves, "--outputs", "work", "--modes", 4, "--json")
+    assert "rel_l2 u" in done("validate", test, model)
+    done("predict", model, test / "plate_01.vtu", "--mu", "load=1.5", "--out", tmp_path / "answer.vtu")
+    answer = read_file(tmp_path / "answer.vtu")[1]
+    assert set(answer) == {"u", "std u"} and (answer["std u"][0] >= 0).all()
+    assert ask(app, ["shapes", "predict", str(model), str(test / "plate_01.vtu")]).exit_code == 2
+    assert ask(app, ["shapes", "train", str(tmp_path / "nothing")]).exit_code == 2
+    plaid = tmp_path / "plaid" / "samples" / "sample_000000000"
+    (plaid / "meshes").mkdir(parents=True)
+    with pytest.raises(BadInput, match="CGNS"):
+        family(tmp_path / "plaid")

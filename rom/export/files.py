@@ -17,6 +17,7 @@ from rom.export.grid import SLASH, Fields, checked, flat_cells, from_grid, grid,
 from rom.mesh import Mesh
 
 VTK_FILES = (".vtu", ".vtk", ".vtkhdf")
+VTK_READS = (".vtp", ".vtm", ".case", ".foam")
 
 
 def vtkhdf(
@@ -121,7 +122,7 @@ def read_file(path: str | Path, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
     if not path.is_file():
         raise ForeignFile(f"no file {path}")
     try:
-        if path.suffix in VTK_FILES:
+        if path.suffix in VTK_FILES + VTK_READS:
             return _from_vtk(path, unit)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             import meshio
@@ -147,7 +148,10 @@ def _from_vtk(path: Path, unit: str) -> tuple[Mesh, Fields, Fields]:
     import pyvista
 
     with _listening() as said:
-        made = pyvista.get_reader(path, force_ext=".hdf" if path.suffix == ".vtkhdf" else None).read()
+        reader = pyvista.get_reader(path, force_ext=".hdf" if path.suffix == ".vtkhdf" else None)
+        made = reader.read()
+    if isinstance(made, pyvista.MultiBlock):
+        made = made.combine(merge_points=True)
     heard = "\n".join(said)
     lines = (line for line in heard.splitlines() if line and not re.match(r"(ERROR|Warning|Generic Warning): In ", line))
     complaint = next(lines, "") if "error" in heard.lower() else ""

@@ -149,7 +149,9 @@ def linear(mesh: Mesh) -> Mesh:
         cells = simplices(mesh)
     name = {2: "line", 3: "triangle", 4: "tetra"}[cells.shape[1]]
     if name == "line" or not len(lines) + len(three):
-        return Mesh(mesh.points, {name: cells}, {k: v for k, v in mesh.regions.items() if set(v) <= {name}}, mesh.nodes, mesh.unit)
+        return Mesh(
+            mesh.points, {name: cells}, {k: v for k, v in mesh.regions.items() if set(v) <= {name}}, mesh.nodes, mesh.unit
+        )
     halves = np.stack([three[:, [0, 2]], three[:, [2, 1]]], axis=1).reshape(-1, 2) if len(three) else np.zeros((0, 2), np.int64)
     regions = {}
     for region, parts in mesh.regions.items():
