@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from cases.gp_coverage import run
 from rom.errors import BadInput, OutsideBox, Singular
 from rom.parameters import Box
 from rom.regress.algebra import cholesky
@@ -68,7 +69,12 @@ def test_likelihood_is_its_definition_and_its_gradient_exact(name, mean):
 def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
     x = np.random.default_rng(2).random((25, 2))
     gp = coefficient_gp(
-        x, outputs(x) + 1e-3 * np.random.default_rng(3).standard_normal((25, 5)), share=share, mean=mean, noise=1e-3
+        x,
+        outputs(x) + 1e-3 * np.random.default_rng(3).standard_normal((25, 5)),
+        share=share,
+        mean=mean,
+        noise=1e-3,
+        calibrate=False,
     )
     fresh = np.random.default_rng(4).random((7, 2))
     mean_, std = gp.predict(fresh)
@@ -142,7 +148,7 @@ def test_noise_is_estimated_reported_and_added_on_request():
     assert gp.noise[0] == pytest.approx(0.05, rel=0.2)
     z = np.linspace(0.1, 0.9, 5)[:, None]
     smooth, whole = gp.predict(z)[1], gp.predict(z, noise=True)[1]
-    np.testing.assert_allclose(whole**2, smooth**2 + gp.noise**2, rtol=1e-9)
+    np.testing.assert_allclose(whole**2, smooth**2 + (gp.stretch * gp.noise) ** 2, rtol=1e-9)
     assert smooth.max() < 0.03
     fixed = coefficient_gp(x, a, noise=0.0)
     assert fixed.nuggets[0] == 1e-10, "a given noise is kept, above the floor"
@@ -157,6 +163,18 @@ def test_auto_prefers_what_leaving_one_out_prefers():
     truth = np.column_stack([np.sin(25 * fresh[:, 0]), np.sin(25 * fresh[:, 0] + 1), fresh[:, 1] ** 2, np.exp(fresh[:, 1])])
     errors = [np.linalg.norm(g.predict(fresh)[0] - truth) for g in (gp, coefficient_gp(x, rough, share="shared"))]
     assert errors[0] < errors[1]
+
+
+def test_intervals_hold_what_they_promise():
+    told = run(24, rng=5)
+    assert 0.92 <= told["coverage"] <= 0.98
+    assert min(told["coverage_by_kind"].values()) > 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rng", [1, 2])
+def test_intervals_of_fifty_problems(rng):
+    assert 0.92 <= run(50, rng=rng)["coverage"] <= 0.98
 
 
 def test_a_linear_mean_carries_lines_exactly():

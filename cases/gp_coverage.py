@@ -1,0 +1,83 @@
+"""Do 95 % intervals hold 95 %? Fifty random functions, smooth and rough, noise-free and noisy, in one to four dimensions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from rom.regress.coefficient_gp import coefficient_gp
+
+KINDS = ("smooth", "rough", "smooth noisy", "rough noisy")
+
+
+def function(kind: str, p: int, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """A random function on the unit box: waves of random directions if smooth, folds of random slopes beside waves if rough."""
+    omega, phase = rng.normal(0, 4.0 / np.sqrt(p), (12, p)), rng.uniform(0, 2 * np.pi, 12)
+    size = rng.normal(size=12)
+    planes, cuts, folds = rng.normal(size=(6, p)), rng.uniform(0, 1, (6, p)), rng.normal(size=6)
+
+    def value(x: np.ndarray) -> np.ndarray:
+        waves = np.sin(x @ omega.T + phase) @ size
+        if kind.startswith("smooth"):
+            return waves
+        return 0.3 * waves + np.abs(np.einsum("nkp,kp->nk", x[:, None] - cuts, planes)) @ (2 * folds)
+
+    return value
+
+
+def problem(k: int, rng: int = 0, points: int = 400) -> dict[str, Any]:
+    """Coverage of the k-th problem: (m runs, p inputs) of kind k mod 4, at fresh points, by new runs."""
+    gen = np.random.default_rng([rng, k])
+    kind, p = KINDS[k % 4], 1 + (k // 4) % 4
+    m = 25 * p
+    f, level = function(kind, p, gen), 0.1 if kind.endswith("noisy") else 0.0
+    x, z = qmc.Sobol(p, rng=gen).random(2 ** int(np.ceil(np.log2(m))))[:m], gen.random((points, p))
+    clean, truth = f(x), f(z)
+    noise = level * clean.std()
+    y, new = clean + noise * gen.standard_normal(m), truth + noise * gen.standard_normal(points)
+    gp = coefficient_gp(x, y[:, None])
+    mean, std = (part[:, 0] for part in gp.predict(z, noise=True))  # type: ignore[index]
+    return {
+        "kind": kind,
+        "inputs": p,
+        "coverage": float(np.mean(np.abs(new - mean) <= 1.959964 * std)),
+        "error": float(np.linalg.norm(mean - truth) / np.linalg.norm(truth - truth.mean())),
+    }
+
+
+def run(problems: int = 50, rng: int = 0) -> dict[str, Any]:
+    """Mean coverage over all problems and over each kind."""
+    rows = [problem(k, rng) for k in range(problems)]
+    kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in KINDS}
+    return {
+        "problems": problems,
+        "coverage": float(np.mean([row["coverage"] for row in rows])),
+        "coverage_by_kind": {kind: float(np.mean([row["coverage"] for row in part])) for kind, part in kinds.items() if part},
+        "error_by_kind": {kind: float(np.mean([row["error"] for row in part])) for kind, part in kinds.items() if part},
+        "rows": rows,
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The table, or with --json one object on the last line."""
+    parser = argparse.ArgumentParser(prog="python -m cases.gp_coverage", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--problems", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(argv)
+    told = run(given.problems, given.seed)
+    if given.json:
+        print(json.dumps(told))
+        return
+    for kind in told["coverage_by_kind"]:
+        print(f"{kind:14} coverage {told['coverage_by_kind'][kind]:.3f}, relative error {told['error_by_kind'][kind]:.1e}")
+    print(f"all {told['problems']:10} coverage {told['coverage']:.3f} of nominal 0.95")
+
+
+if __name__ == "__main__":
+    main()
