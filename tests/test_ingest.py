@@ -71,7 +71,7 @@ def test_wrong_files_are_named(history, tmp_path):
     paths = written(tmp_path, mesh, u, stress, ".vtu")
     with pytest.raises(BadInput, match="no files"):
         ingest([], {"displacement": "m"})
-    with pytest.raises(BadInput, match="no field 'velocity'.*displacement"):
+    with pytest.raises(BadInput, match=r"no field 'velocity'.*displacement"):
         ingest(paths, {"velocity": "m/s"})
     with pytest.raises(BadInput, match="is in 'mm', not in 'Pa'"):
         ingest(paths, {"displacement": "Pa"})

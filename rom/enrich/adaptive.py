@@ -51,7 +51,7 @@ def adaptive(
     """
     models, visits, spent = [], [], 0
     for k, (t0, t1) in enumerate(pairwise(times)):
-        ratio, reason = np.inf, "first answer to new data"
+        ratio, reason = np.inf, "first answer to new data" if k == 0 else "asked for beforehand"
         tried = None
         if k not in seeds:
             try:

@@ -75,7 +75,7 @@ def watched(
     figure, axes = _figure()
     axes.semilogy(t, np.where(full, np.nan, upper), "-", color="tab:orange", label="upper quantile of the indicator")
     axes.semilogy(t, np.where(full, np.nan, middle), ":", color="tab:orange", label="its middle")
-    axes.semilogy(t, np.maximum(error, 1e-12), "o-", ms=3, color="tab:blue", label="true error")
+    axes.semilogy(t, np.where(error > 1e-3 * np.max(error), error, np.nan), "o-", ms=3, color="tab:blue", label="true error")
     for k, when in enumerate(np.asarray(t)[full]):
         axes.axvline(when, color="tab:red", lw=1, label="high-fidelity step" if k == 0 else None)
     return _done(path, figure, axes, "time [s]", f"{ylabel} [-]", title)
