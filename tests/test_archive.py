@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 import rom
 from rom.affine import Affine, Monomials
-from rom.basis import Basis
+from rom.basis import Basis, LocalBases
 from rom.certify.forms import FullResidual, GramResidual, SampledResidual
 from rom.certify.indicator import Indicator
 from rom.certify.infsup import Consistent, InterpolatedInfSup
@@ -27,6 +27,10 @@ from rom.certify.stability import MinTheta, SuccessiveConstraints
 from rom.certify.study import study
 from rom.collect.archive import NOUNS, load, put, save
 from rom.collect.files import BLOCK, write_h5
+from rom.compress.classify import Classifier
+from rom.compress.criterion import Gain
+from rom.compress.merge import Merging
+from rom.compress.sparse import SparseSvd
 from rom.enrich.adaptive import Visit
 from rom.enrich.greedy import Step
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
@@ -44,6 +48,7 @@ from rom.morphing import Sample
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.project.galerkin import galerkin
+from rom.project.local import LocalModel
 from rom.project.unsteady import unsteady
 from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
@@ -178,6 +183,17 @@ EXAMPLES = {
     "ShapeModel": SHAPED,
     "ShapePrediction": SHAPED.predict(LINE, [0.5]),
 }
+CLASSIFIER = Classifier(np.zeros(2), np.ones(2), MUS, np.ones((6, 2)), np.zeros(2), 0.5, np.eye(2))
+ROTATIONS = (np.eye(3)[:, :2], np.eye(3)[:, 1:])
+LOCAL = LocalBases(BASIS, ROTATIONS, np.array([0, 1, 0]), np.eye(3)[:, :2], np.full((3, 2), 1e-3), CLASSIFIER)
+EXAMPLES |= {
+    "LocalBases": LOCAL,
+    "Classifier": CLASSIFIER,
+    "Gain": Gain(np.array([1, 2]), np.ones(2), np.zeros(2), np.ones(2), 2, 4),
+    "Merging": Merging(np.array([0, 0]), (BASIS,), np.array([3]), np.array([0.1]), np.array([36]), 72, ((0, 1, 3, 0.1),)),
+    "LocalModel": LocalModel(LOCAL, (GALERKIN, GALERKIN), 0.9),
+    "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
+}
 NOT_STORED = {  # by their own nature
     "Found": "a moment of Newton's method",
     "Course": "a moment of a run",
@@ -191,6 +207,7 @@ NOT_STORED = {  # by their own nature
     "Extent": "a place in a file",
     "Part": "a place in a file",
     "Columns": "is on disk",
+    "RunningPod": "a moment of a stream; its basis is stored",
     "Run": "its folder is its file",
     "Profile": "is a TOML file",
     "Job": "is a script",

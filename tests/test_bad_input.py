@@ -119,6 +119,7 @@ VERBS = (
     ("predict: a parameter too few", partial(MODEL.predict, np.ones(1)), BadInput, r"mu has shape \(1,\); parameters"),
     ("unsteady: times", partial(unsteady, M, A, F, BASIS, [0.0, 0.0]), BadInput, r"times must be at least two increasing"),
     ("unsteady: theta", partial(unsteady, M, A, F, BASIS, TIMES, 0.25), BadInput, r"theta = 0\.25 must lie in \[0\.5, 1\]"),
+    ("unsteady: bound without M", lambda: unsteady(M, A, F, BASIS, TIMES, bound=MODEL.bound), BadInput, r"the bound was built without M; .*stability, M\)"),
     ("unsteady: offset", partial(unsteady, M, A, F, Basis(SPACE, MODES, np.ones(N)), TIMES), BadInput, r"without offset; run pod\(\.\.\., center=False\)"),
     ("residual_bound: rows", partial(residual_bound, A, Affine(F.theta, [np.ones(5)]), BASIS, STABILITY), BadInput, r"must have the 8 rows of the space"),
     ("MinTheta: sign", partial(STABILITY, np.array([1.0, -1.0])), BadInput, r"positive coefficient functions; use scm"),

@@ -30,6 +30,7 @@ NOUNS = {
     "Classifier": "rom.compress.classify",
     "Gain": "rom.compress.criterion",
     "Merging": "rom.compress.merge",
+    "SparseSvd": "rom.compress.sparse",
     "Monomials": "rom.affine",
     "Affine": "rom.affine",
     "Interpolation": "rom.rule",

@@ -88,6 +88,8 @@ def unsteady(
         raise BadInput(f"theta = {theta} must lie in [0.5, 1]; smaller schemes are not unconditionally stable")
     if np.ndim(basis.offset) > 0:
         raise BadInput("unsteady models take bases without offset; run pod(..., center=False)")
+    if hasattr(bound, "T") and bound.T.shape[1] == len(f.terms) + len(A.terms) * basis.r:
+        raise BadInput("the bound was built without M; an unsteady one needs it: residual_bound(A, f, basis, stability, M)")
     V, space = basis.modes, basis.space
     Mr = space.pair(V, M @ V)
     start = np.zeros(space.n) if initial is None else np.asarray(initial, dtype=float)
