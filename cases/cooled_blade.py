@@ -111,6 +111,9 @@ def main(
         )  # fmt: skip
         if campaign.failed:
             raise SolveFailed(f"{len(campaign.failed)} of {train} solves failed, the first: {campaign.failed[0]}")
+        if comm is not None and comm.Get_rank():
+            talk(comm, _memory())  # what follows is serial and rank 0's
+            return {}
         snapshots = read(folder / "snapshots", blade.space)
         basis, s = pod(snapshots, tol=tol)
         model = certified(blade, basis)
@@ -118,7 +121,7 @@ def main(
         table = study(model, blade.solve, unseen)
         rows = [_compared(blade, model, mu) for mu in unseen]
         numbers = _numbers(blade, model, table, rows, campaign, comm)
-        if out is not None and (comm is None or comm.Get_rank() == 0):
+        if out is not None:
             save(folder / "model.h5", model)
             _tables(folder, blade, table, rows)
             _pictures(folder, blade, model, s, table)
@@ -146,7 +149,6 @@ def _numbers(
     blade: Problem, model: GalerkinModel, table: Study, rows: list[dict[str, float]], campaign: Any, comm: Any
 ) -> dict[str, float]:
     worst = {name: max(row[name] for row in rows) for name in rows[0]}
-    memory = [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
     return {
         "dofs": blade.space.size,  # type: ignore[union-attr]
         "ranks": 1 if comm is None else comm.Get_size(),
@@ -162,8 +164,13 @@ def _numbers(
         "peak_von_mises_Pa": worst["peak von Mises [Pa]"],
         "tip_m": worst["tip displacement [m]"],
         "campaign_s": campaign.seconds,
-        "peak_rss_mb": max(peak for part in talk(comm, memory) for peak in part),
+        "peak_rss_mb": max(talk(comm, _memory())),
     }
+
+
+def _memory() -> float:
+    """Largest memory that this process has had [MB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @contextmanager
