@@ -207,3 +207,14 @@ def test_runs_are_compared_through_their_bases():
     U, mu, _ = planes(k=2, r=3, each=10, noise=0.0)
     first, second = (pod(Snapshots(euclidean(60), mu[:5], U[:, k : k + 5]), rank=3)[0] for k in (0, 5))
     assert between_runs([first, second])[0, 1] < 1e-6
+
+
+def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
+    from rom.export.clusters import gains, scattered
+
+    x = np.random.default_rng(0).standard_normal((30, 2))
+    scattered(tmp_path / "a.png", x, np.arange(30) % 12, 0.5)
+    gains(tmp_path / "b.png", np.array([1, 2, 4]), np.array([1.0, 2.0, 1.5]), np.full(3, 0.1), np.array([1.0, 1.9, 1.6]))
+    assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("a.png", "b.png"))
+    with pytest.raises(BadInput, match="points have shape"):
+        scattered(tmp_path / "c.png", x, np.arange(3))

@@ -1,0 +1,97 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+# ---
+
+# %% [markdown]
+# # Local bases
+#
+# One basis for everything wastes modes on what never happens together. Fronts that move, for example: Burgers' equation
+# $u_t + (u^2/2)_x = \nu u_{xx}$ with amplitude $a$, place $c$ and viscosity $\nu$ of a pulse, at ten times each.
+
+# %%
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from cases.local_bases import physics
+from rom.compress.classify import fitted
+from rom.compress.clusters import clusters, features
+from rom.compress.criterion import expected_gain
+from rom.compress.dissimilarity import scaling, sines
+from rom.compress.merge import merged_blocks
+from rom.compress.update import RunningPod, updated
+from rom.export.clusters import gains, scattered
+
+burgers = physics(cells=2)["burgers"]
+train, unseen = burgers.drawn(40, seed=0), burgers.drawn(40, seed=1)  # 40 runs each, ten snapshots a run, columns of u (256, 400)
+
+# %% [markdown]
+# ## Angles, not distances
+#
+# $\delta(u, v) = \min_c |u - c v| / |u|$ is the sine of the angle between two solutions: the relative error of describing one by the
+# other. Amplitudes do not matter, shapes do.
+
+# %%
+D = sines(train)  # (400, 400)
+assert D.max() <= 1.0 and np.allclose(np.diag(D), 0.0)
+
+# %% [markdown]
+# ## Do local bases pay?
+#
+# Before more runs are spent: the expected gain over one global basis of as many modes, wrong choices of the classifier included.
+
+# %%
+gain = expected_gain(train, modes=8, candidates=(1, 2, 4), splits=2, restarts=1)
+for k, g, s in zip(gain.K, gain.gain, gain.std, strict=True):
+    print(f"K = {k}: gain {g:.2f} +- {s:.2f}")
+assert gain.recommended > 1
+
+# %% [markdown]
+# ## Clusters and a classifier
+#
+# k-medoids of sines, then K subspaces: every snapshot moves to the basis that misses it least while it is held out. Online, a
+# classifier chooses the basis from $(\mu, t)$; all local bases live in one hull, so that changing between them costs nothing of size n.
+
+# %%
+local = clusters(train, gain.recommended, modes=8, restarts=4, classify=fitted)
+chosen = local.classifier.choose(features(unseen))
+error = local.misses(unseen.u)[np.arange(unseen.m), chosen].mean()
+single = clusters(train, 1, modes=8).misses(unseen.u).mean()
+print(f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, {100 * single:.2f} % with one")
+assert error < single
+assert np.allclose(local.change(0, 1), local.basis(0).modes.T @ local.basis(1).modes)
+
+# %%
+folder = Path(tempfile.mkdtemp())
+x, share = scaling(D)
+scattered(folder / "clusters.png", x, local.labels, share)
+gains(folder / "gain.png", gain.K, gain.gain, gain.std)
+assert (folder / "clusters.png").stat().st_size > 10_000
+
+# %% [markdown]
+# ## Certified merging
+#
+# Runs as blocks: which of them may share one basis at 5 % of error? Every merge carries its certificate.
+
+# %%
+blocks = [train.u[:, 10 * k : 10 * k + 10] for k in range(40)]
+merging = merged_blocks(blocks, 0.05, train.space)
+print(f"{len(merging.bases)} bases of {merging.ranks} modes hold 40 runs in 1/{merging.compression:.1f} of their numbers")
+assert merging.bounds.max() <= 0.05 and merging.compression > 1
+
+# %% [markdown]
+# ## Updates
+#
+# A POD that follows its data knows at any time what it has discarded.
+
+# %%
+state = RunningPod(train.space)
+for block in blocks:
+    state = updated(state, block, tol=1e-2)
+V = state.basis().modes
+true = np.linalg.norm(train.u - V @ (V.T @ train.u)) / np.linalg.norm(train.u)
+print(f"{state.r} modes, certificate {state.error:.4f}, true error {true:.4f}")
+assert true <= state.error <= 1e-2
