@@ -291,13 +291,13 @@ def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
 
 
 def plane_around(step: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
-    """Points and triangles of the plane z = 0 around the duct, without its walls."""
+    """Points and triangles of the plane z = 0 around the duct, without its walls and what is too close to them for the quadrature."""
     a, b = np.arange(-1.2, 1.2 + step / 2, step), np.arange(-1.2, 1.2 + step / 2, step)
     points = np.column_stack([pairs(a, b), np.zeros(len(a) * len(b))])
     i, j = (index.ravel() for index in np.indices((len(a) - 1, len(b) - 1)))
     c = i * len(b) + j
     triangles = np.vstack([np.column_stack([c, c + len(b), c + 1]), np.column_stack([c + 1, c + len(b), c + len(b) + 1])])
-    wall = (points[:, 0] / (HALF + 0.03)) ** 2 + ((np.abs(points[:, 1]) - RADIUS) / (THICK + 0.03)) ** 2 < 1
+    wall = (points[:, 0] / (HALF + 0.04)) ** 2 + ((np.abs(points[:, 1]) - RADIUS) / (THICK + 0.05)) ** 2 < 1
     kept = triangles[~wall[triangles].any(axis=1)]
     used, back = np.unique(kept, return_inverse=True)
     return points[used], back.reshape(-1, 3)
