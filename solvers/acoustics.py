@@ -18,6 +18,7 @@ difference of their quadratures. Reference: Burton and Miller (1971); Casenave, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -104,6 +105,8 @@ class Broken:
 def _boundary(body: Body) -> Any:
     """The body as a surface mesh of NGSolve."""
     try:
+        with suppress(ImportError):
+            import torch  # noqa: F401 - bound after NGSolve's OpenBLAS, which it loads globally, torch crashes
         import ngsolve as ng
         from netgen.meshing import Element2D, FaceDescriptor, Mesh, MeshPoint, Pnt
     except ImportError as error:

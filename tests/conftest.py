@@ -1,0 +1,6 @@
+"""torch is loaded before NGSolve, whose OpenBLAS is loaded globally: bound after it, torch crashes."""
+
+from contextlib import suppress
+
+with suppress(ImportError):
+    import torch  # noqa: F401
