@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rom.basis import Basis
-from rom.errors import BadInput
+from rom.errors import BadInput, real
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +21,11 @@ class Monomials:
     powers: np.ndarray
 
     def __post_init__(self) -> None:
-        c, p = np.asarray(self.coefficients, dtype=float), np.asarray(self.powers, dtype=float)
+        c, p = real(self.coefficients, "coefficients"), real(self.powers, "powers")
         if c.ndim != 1 or p.ndim != 2 or p.shape[0] != c.size:
             raise BadInput(f"coefficients {c.shape} and powers {p.shape} must be (Q,) and (Q, p)")
+        if not np.isfinite(c).all() or not np.isfinite(p).all() or np.abs(p).max(initial=0.0) > 100:
+            raise BadInput("coefficients must be finite, and powers too and at most 100")
         object.__setattr__(self, "coefficients", c)
         object.__setattr__(self, "powers", p)
 
@@ -34,7 +36,7 @@ class Monomials:
         return [(j, terms, self.powers[terms, j]) for j, terms in used if terms.size]
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
-        mu = np.asarray(mu, dtype=float)
+        mu = real(mu, "mu")
         if mu.shape[-1] != self.powers.shape[1]:
             raise BadInput(f"mu has {mu.shape[-1]} parameters, the coefficient functions {self.powers.shape[1]}")
         theta = np.empty((*mu.shape[:-1], self.coefficients.size))

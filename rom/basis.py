@@ -30,8 +30,14 @@ class Basis:
     error: float = float("nan")
 
     def __post_init__(self) -> None:
-        if np.ndim(self.modes) != 2 or self.modes.shape[0] != self.space.n:
-            raise BadInput(f"modes have shape {np.shape(self.modes)}; the space needs ({self.space.n}, r)")
+        if not isinstance(self.modes, np.ndarray) or self.modes.ndim != 2 or self.modes.shape[0] != self.space.n:
+            shape = getattr(self.modes, "shape", type(self.modes).__name__)
+            raise BadInput(f"modes have shape {shape}; the space needs ({self.space.n}, r)")
+        if self.modes.dtype.kind not in "fc" or isinstance(self.modes, np.ma.MaskedArray):
+            raise BadInput(f"modes are {self.modes.dtype}, or masked; give an array of floating-point or complex numbers")
+        flat = self.modes.ravel(order="K")
+        if not np.isfinite(np.vdot(flat, flat).real):
+            raise BadInput("modes hold NaN, Inf or numbers beyond 1e154; they must be orthonormal")
 
     @property
     def r(self) -> int:

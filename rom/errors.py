@@ -1,4 +1,8 @@
-"""Named errors: each message states the culprit and the remedy."""
+"""Named errors: each message states the culprit and the remedy; and the check that most arguments pass."""
+
+from __future__ import annotations
+
+from typing import Any
 
 
 class RomError(Exception):
@@ -47,3 +51,16 @@ class NotSubmitted(RomError):
 
 class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
+
+
+def real(value: Any, name: str, kind: type = float) -> Any:
+    """`value` as an array of floats, or of integers. Raises BadInput for text, objects, ragged lists, complex or masked numbers."""
+    import numpy as np
+
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufO" or (isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)):
+            raise TypeError(f"it is {'masked' if isinstance(value, np.ma.MaskedArray) else array.dtype}")
+        return array.astype(np.int64 if kind is int else float, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"{name} is no array of real numbers ({error}); give {'integers' if kind is int else 'floats'}") from error

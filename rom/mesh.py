@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rom.errors import BadInput
+from rom.errors import BadInput, real
 
 NODES = {
     "vertex": 1, "line": 2, "line3": 3, "triangle": 3, "triangle6": 6, "quad": 4, "quad8": 8, "quad9": 9,
@@ -29,7 +29,7 @@ class Mesh:
     unit: str = "m"
 
     def __post_init__(self) -> None:
-        points = np.asarray(self.points, dtype=float)
+        points = real(self.points, "points")
         if points.ndim != 2 or points.shape[1] not in (1, 2, 3):
             raise BadInput(f"points have shape {points.shape}; give (n, 1), (n, 2) or (n, 3)")
         if not np.isfinite(points).all():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rom.errors import BadInput, OutsideBox
+from rom.errors import BadInput, OutsideBox, real
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Box:
 
     def __post_init__(self) -> None:
         names = tuple(self.names)
-        lower, upper = (np.atleast_1d(np.asarray(b, dtype=float)) for b in (self.lower, self.upper))
+        lower, upper = (np.atleast_1d(real(b, "a bound of the box")) for b in (self.lower, self.upper))
         units, scales = tuple(self.units) or ("1",) * len(names), tuple(self.scales) or ("linear",) * len(names)
         if not names or len(set(names)) != len(names):
             raise BadInput(f"parameter names {names} must be distinct and not empty")
@@ -47,7 +47,7 @@ class Box:
 
     def check(self, mu: np.ndarray, slack: float = 1e-12) -> np.ndarray:
         """`mu` as float (p,) or (m, p); OutsideBox names the first parameter, row and value beyond the bounds."""
-        mu = np.asarray(mu, dtype=float)
+        mu = real(mu, "mu")
         if mu.ndim not in (1, 2) or mu.shape[-1] != self.p:
             raise BadInput(f"mu has shape {mu.shape}; parameters {self.names} need ({self.p},) or (m, {self.p})")
         if not np.isfinite(mu).all():

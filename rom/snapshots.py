@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput
+from rom.errors import BadInput, real
 from rom.space import Space
 
 
@@ -26,7 +26,9 @@ class Snapshots:
     t: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        mu = np.asarray(self.mu, dtype=float)
+        mu = real(self.mu, "mu")
+        if not hasattr(self.u, "shape"):
+            raise BadInput(f"u is a {type(self.u).__name__}; give an array of snapshots as columns: (n_dof, n_snapshot)")
         if len(self.u.shape) != 2:
             raise BadInput(f"u has shape {self.u.shape}; snapshots are columns: (n_dof, n_snapshot)")
         if self.u.shape[0] != self.space.n:
@@ -36,6 +38,8 @@ class Snapshots:
             raise BadInput("no snapshots: the set is empty; collect at least one solution")
         if mu.ndim != 2 or mu.shape[0] != self.u.shape[1]:
             raise BadInput(f"mu has shape {mu.shape}; {self.u.shape[1]} snapshots need ({self.u.shape[1]}, p)")
+        if not np.isfinite(mu).all():
+            raise BadInput(f"mu holds NaN or Inf at {tuple(int(k) for k in np.argwhere(~np.isfinite(mu))[0])}; drop this snapshot")
         if self.t is not None and np.shape(self.t) != (self.u.shape[1],):
             raise BadInput(f"t has shape {np.shape(self.t)}; {self.u.shape[1]} snapshots need ({self.u.shape[1]},)")
         if isinstance(self.u, np.ndarray) and self.u.dtype.kind not in "fc":

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from rom.errors import BadInput, Singular
+from rom.errors import BadInput, Singular, real
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Space:
     owned: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        numbers = np.asarray(self.numbers, dtype=np.int64)
+        numbers = real(self.numbers, "numbers", int)
         product = self.product
         if sp.issparse(product):
             product = sp.csr_array(product)
@@ -57,11 +57,11 @@ class Space:
                 )
             entries = product.data
         else:
-            product = np.asarray(product, dtype=float)
+            product = real(product, "the inner product")
             if product.shape != numbers.shape:
                 raise BadInput(f"diagonal product has shape {product.shape}, numbers {numbers.shape}; they must agree")
             entries = product
-        if not np.isfinite(entries).all():
+        if not np.isfinite(np.abs(entries).sum()):
             raise BadInput("the inner product holds NaN or Inf; check the mesh for degenerate cells and the coefficients")
         if numbers.size and (numbers.min() < 0 or np.unique(numbers).size != numbers.size):
             raise BadInput("numbers must be distinct and non-negative on a rank")

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, splu
 
 from rom.affine import Affine
-from rom.errors import BadInput, NotConverged
+from rom.errors import BadInput, NotConverged, real
 from rom.space import Space
 
 
@@ -34,7 +34,10 @@ class MinTheta:
         return self.theta(np.asarray(self.mu_ref, dtype=float))
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
-        reference, theta = self._reference, self.theta(np.asarray(mu, dtype=float))
+        mu = real(mu, "mu")
+        if mu.ndim == 0 or not np.isfinite(mu).all():
+            raise BadInput(f"mu = {mu} must be finite numbers: (p,) or (m, p)")
+        reference, theta = self._reference, self.theta(mu)
         if (reference <= 0).any() or (theta <= 0).any():
             raise BadInput("min-theta needs positive coefficient functions; use scm(A, space, train) instead")
         return self.constant * np.min(theta / reference, axis=-1)

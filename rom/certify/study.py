@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, SolveFailed
+from rom.errors import BadInput, SolveFailed, real
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +69,16 @@ def study(model: Any, solve: Callable[[np.ndarray], np.ndarray], mus: np.ndarray
     solve : mu -> u (n,) or (n, n_t), this rank's rows; a trajectory's numbers are the maxima over its times
     Raises BadInput for an empty set, SolveFailed naming the parameter where high fidelity gives NaN.
     """
-    mus = np.asarray(mus, dtype=float)
+    mus = real(mus, "mus")
     if mus.ndim != 2 or not len(mus):
         raise BadInput(f"mus have shape {mus.shape}; give (m, p) with m > 0")
     basis, rows, full, online = model.basis, [], 0.0, 0.0
     for mu in mus:
         begin = time.perf_counter()
-        u = np.asarray(solve(mu))
+        try:
+            u = np.asarray(solve(mu))
+        except (ArithmeticError, np.linalg.LinAlgError) as error:
+            raise SolveFailed(f"high fidelity failed at mu = {mu}: {error!r}; check the solver there") from error
         middle = time.perf_counter()
         answer = model.predict(mu)
         full, online = full + middle - begin, online + time.perf_counter() - middle

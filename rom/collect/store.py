@@ -15,7 +15,7 @@ from rom.collect.archive import load, save
 from rom.collect.columns import Columns, Part, nbytes
 from rom.collect.files import durably, extents, opened, plain
 from rom.collect.journal import Manifest, Record, refresh
-from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError
+from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError, real
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -219,7 +219,7 @@ def talk(comm: Any, value: Any) -> list[Any]:
 def _chosen(store: Store, mus: np.ndarray | None) -> list[Record]:
     manifest = store.manifest
     if mus is not None:
-        mus = np.asarray(mus, dtype=float)
+        mus = real(mus, "mus")
         if mus.ndim != 2:
             raise BadInput(f"mus has shape {mus.shape}; give one row per parameter: (m, p)")
         keys = [store.key(mu) for mu in mus]

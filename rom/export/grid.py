@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, ForeignFile
+from rom.errors import BadInput, ForeignFile, real
 from rom.mesh import Mesh
 
 # The node order of every type is VTK's own, wedges included: their first triangle looks inwards, and volumes are positive.
@@ -70,7 +70,7 @@ def checked(fields: Fields | None, n: int, what: str, times: np.ndarray | None =
     """
     arrays: dict[str, np.ndarray] = {}
     for name, (values, unit) in (fields or {}).items():
-        values = np.asarray(values)
+        values = np.asarray(values) if getattr(values, "dtype", None) is not None and values.dtype.kind in "biufc" else real(values, f"field {name!r}")
         if values.ndim == 0 or values.shape[0] != n:
             raise BadInput(f"field {name!r} has shape {values.shape}; the mesh has {n} {what}: give ({n},) or ({n}, components)")
         if times is not None and values.ndim > 1 and values.shape[-1] != len(times):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import qr
 
-from rom.errors import BadInput
+from rom.errors import BadInput, real
 from rom.rule import Interpolation
 
 FLOOR = 64 * float(np.finfo(float).eps)
@@ -62,7 +62,7 @@ def _exact(q: np.ndarray, Q: np.ndarray, dofs: list[int], x: int) -> np.ndarray:
 
 def _sample(g: np.ndarray) -> np.ndarray:
     """A copy of g in double precision, or BadInput."""
-    g = np.asarray(g)
+    g = g if getattr(getattr(g, "dtype", None), "kind", "") == "c" else real(g, "the sample")
     if g.ndim != 2 or not g.size:
         raise BadInput(f"the sample has shape {g.shape}; give columns g(mu_j, .): (n, m) with n, m > 0")
     if not np.isfinite(g).all():

@@ -9,7 +9,7 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.errors import BadInput, Singular
+from rom.errors import BadInput, Singular, real
 from rom.model import Prediction
 from rom.parameters import Box
 
@@ -81,8 +81,8 @@ def unsteady(
     Raises BadInput for times that do not increase, a theta outside [1/2, 1] or a basis with an offset.
     Reference: Haasdonk and Ohlberger (2008); Grepl and Patera (2005).
     """
-    times = np.asarray(times, dtype=float)
-    if times.ndim != 1 or times.size < 2 or not (np.diff(times) > 0).all():
+    times = real(times, "times")
+    if times.ndim != 1 or times.size < 2 or not (np.diff(times) > 0).all() or not np.isfinite(times).all():
         raise BadInput("times must be at least two increasing numbers")
     if not 0.5 <= theta <= 1.0:
         raise BadInput(f"theta = {theta} must lie in [0.5, 1]; smaller schemes are not unconditionally stable")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rom.basis import Basis
+from rom.errors import BadInput
 from rom.model import Prediction
 from rom.parameters import Box
 from rom.regress.coefficient_gp import CoefficientGP, coefficient_gp
@@ -71,6 +72,8 @@ def field_gp(
     Raises BadInput for fewer than three distinct parameters. Reference: Rasmussen and Williams (2006).
     """
     a = basis.coefficients(np.asarray(snapshots.u[:])).T
+    if not np.isfinite(np.vdot(a, a).real):
+        raise BadInput("the coefficients of the snapshots overflow; scale the fields to other units")
     parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
     gp = coefficient_gp(snapshots.mu, parts, box, rng=rng, **options)
     return FieldGP(basis, replace(gp, closed=True), _missed(snapshots, basis, a.T))
