@@ -39,7 +39,9 @@ class Snapshots:
         if mu.ndim != 2 or mu.shape[0] != self.u.shape[1]:
             raise BadInput(f"mu has shape {mu.shape}; {self.u.shape[1]} snapshots need ({self.u.shape[1]}, p)")
         if not np.isfinite(mu).all():
-            raise BadInput(f"mu holds NaN or Inf at {tuple(int(k) for k in np.argwhere(~np.isfinite(mu))[0])}; drop this snapshot")
+            raise BadInput(
+                f"mu holds NaN or Inf at {tuple(int(k) for k in np.argwhere(~np.isfinite(mu))[0])}; drop this snapshot"
+            )
         if self.t is not None and np.shape(self.t) != (self.u.shape[1],):
             raise BadInput(f"t has shape {np.shape(self.t)}; {self.u.shape[1]} snapshots need ({self.u.shape[1]},)")
         if isinstance(self.u, np.ndarray) and self.u.dtype.kind not in "fc":

@@ -77,8 +77,8 @@ def study(model: Any, solve: Callable[[np.ndarray], np.ndarray], mus: np.ndarray
         begin = time.perf_counter()
         try:
             u = np.asarray(solve(mu))
-        except (ArithmeticError, np.linalg.LinAlgError) as error:
-            raise SolveFailed(f"high fidelity failed at mu = {mu}: {error!r}; check the solver there") from error
+        except (ArithmeticError, np.linalg.LinAlgError) as trouble:
+            raise SolveFailed(f"high fidelity failed at mu = {mu}: {trouble!r}; check the solver there") from trouble
         middle = time.perf_counter()
         answer = model.predict(mu)
         full, online = full + middle - begin, online + time.perf_counter() - middle

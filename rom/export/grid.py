@@ -70,7 +70,11 @@ def checked(fields: Fields | None, n: int, what: str, times: np.ndarray | None =
     """
     arrays: dict[str, np.ndarray] = {}
     for name, (values, unit) in (fields or {}).items():
-        values = np.asarray(values) if getattr(values, "dtype", None) is not None and values.dtype.kind in "biufc" else real(values, f"field {name!r}")
+        values = (
+            np.asarray(values)
+            if getattr(values, "dtype", None) is not None and values.dtype.kind in "biufc"
+            else real(values, f"field {name!r}")
+        )
         if values.ndim == 0 or values.shape[0] != n:
             raise BadInput(f"field {name!r} has shape {values.shape}; the mesh has {n} {what}: give ({n},) or ({n}, components)")
         if times is not None and values.ndim > 1 and values.shape[-1] != len(times):

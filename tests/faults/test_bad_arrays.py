@@ -106,7 +106,7 @@ def finite(value):
 
 
 def outcome(door, kind, folder):
-    """"" where the door keeps its promise, else what it did."""
+    """ "" where the door keeps its promise, else what it did."""
     x, call = DOORS[door]
     bad = KINDS[kind](x)
     try:
