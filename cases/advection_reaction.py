@@ -19,6 +19,8 @@ from rom.mesh import Mesh
 from rom.morph.rbf import Radial
 from rom.morph.simplex import facets
 from rom.morphing import Sample
+from rom.parameters import Box
+from rom.sample.designs import sobol
 from rom.shapes import Reduction, ShapeModel, overlaid, shape_model
 
 WIDTH, DECAY = 0.03, 0.8
@@ -65,9 +67,12 @@ def sample(theta: float, start: float, a: float, n: int, seed: int) -> Sample:
     return Sample(mesh, np.array([theta, start]), {"u": exact(mesh.points, theta, start)})
 
 
+BOX = Box(("theta", "start", "a"), np.array([-0.2, 0.3, -0.15]), np.array([0.2, 0.7, 0.25]), ("rad", "m", "m"))
+
+
 def samples(m: int, n: int, seed: int) -> list[Sample]:
-    """m channels at random (theta, s_0, a) in [-0.2, 0.2] x [0.3, 0.7] x [-0.15, 0.25]."""
-    draws = np.random.default_rng(seed).uniform([-0.2, 0.3, -0.15], [0.2, 0.7, 0.25], (m, 3))
+    """m channels of a scrambled Sobol design in (theta, s_0, a)."""
+    draws = sobol(BOX, m, seed)
     return [sample(theta, start, a, n + k % 3, 1000 * seed + k) for k, (theta, start, a) in enumerate(draws.tolist())]
 
 

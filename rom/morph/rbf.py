@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg as la
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
@@ -22,6 +24,7 @@ class Radial:
     curves : regions of line cells, matched by normalised arc length, closed ones from the node set of their name, or their lowest node in x
     controls : node sets whose k-th nodes match; radius : R in diagonals of the bounding box
     substeps : the way is cut in two, at most so often, where one step would fold a cell
+    most : control points per curve; finer curves are thinned evenly
     Raises Folded naming the cell where that does not help. Reference: Wendland (1995); de Boer, van der Schoot, Bijl (2007).
     """
 
@@ -29,6 +32,7 @@ class Radial:
     controls: tuple[str, ...] = ()
     radius: float = 0.5
     substeps: int = 4
+    most: int = 150
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
         x, y = self.matched(mesh, reference)
@@ -49,7 +53,7 @@ class Radial:
 
     def matched(self, mesh: Mesh, reference: Mesh) -> tuple[np.ndarray, np.ndarray]:
         """Control points on the mesh (c, d) and where the reference has them (c, d)."""
-        pairs = [curve_match(mesh, reference, name) for name in self.curves]
+        pairs = [_thinned(*curve_match(mesh, reference, name), self.most) for name in self.curves]
         for name in self.controls:
             a, b = mesh.nodes.get(name), reference.nodes.get(name)
             if a is None or b is None or len(a) != len(b):
@@ -70,16 +74,31 @@ def deformed(points: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) ->
     affine, *_ = np.linalg.lstsq(ones, y, rcond=1e-10)
     rest = y - ones @ affine
     tree = cKDTree(x)
-    A = _kernel(tree, tree, radius)
-    alpha = splu(sp.csc_array(A + 1e-12 * sp.eye_array(len(x)))).solve(rest)
-    return np.column_stack([points, np.ones(len(points))]) @ affine + _kernel(cKDTree(points), tree, radius) @ alpha
+    wide = tree.query_ball_point(x[:: max(1, len(x) // 50)], radius, return_length=True).mean() > 0.05 * len(x)
+    if wide:
+        alpha = la.solve(_dense(x, x, radius) + 1e-12 * np.eye(len(x)), rest, assume_a="pos")
+        moved = np.vstack([_dense(part, x, radius) @ alpha for part in np.array_split(points, len(points) // 4096 + 1)])
+    else:
+        alpha = splu(sp.csc_array(_sparse(tree, tree, radius) + 1e-12 * sp.eye_array(len(x)))).solve(rest)
+        moved = _sparse(cKDTree(points), tree, radius) @ alpha
+    return np.column_stack([points, np.ones(len(points))]) @ affine + moved
 
 
-def _kernel(a: cKDTree, b: cKDTree, radius: float) -> sp.csr_array:
-    """f(|x_i - x_c| / R): only pairs nearer than R are formed."""
+def _wendland(s: np.ndarray) -> np.ndarray:
+    """(1 - s)_+^4 (4 s + 1)."""
+    left = np.square(np.maximum(1 - s, 0.0))
+    return left * left * (4 * s + 1)
+
+
+def _dense(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
+    """f(|a_i - b_c| / R), where supports are wide."""
+    return _wendland(cdist(a, b) / radius)
+
+
+def _sparse(a: cKDTree, b: cKDTree, radius: float) -> sp.csr_array:
+    """The same, only pairs nearer than R are formed."""
     found = a.sparse_distance_matrix(b, radius, output_type="coo_matrix")
-    s = found.data / radius
-    return sp.csr_array(sp.coo_array(((1 - s) ** 4 * (4 * s + 1), (found.row, found.col)), shape=(a.n, b.n)))
+    return sp.csr_array(sp.coo_array((_wendland(found.data / radius), (found.row, found.col)), shape=(a.n, b.n)))
 
 
 def curve_match(mesh: Mesh, reference: Mesh, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +106,11 @@ def curve_match(mesh: Mesh, reference: Mesh, name: str) -> tuple[np.ndarray, np.
     x, s, _ = along(mesh, name)
     y, t, _ = along(reference, name)
     return x, np.column_stack([np.interp(s, t, y[:, k]) for k in range(y.shape[1])])
+
+
+def _thinned(x: np.ndarray, y: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.unique(np.round(np.linspace(0, len(x) - 1, min(most, len(x)))).astype(int))
+    return x[rows], y[rows]
 
 
 def along(mesh: Mesh, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
