@@ -55,7 +55,7 @@ assert rel_l2(found, true) < 0.3
 # The score compares the distance of a new shape to the training cloud with the distances inside it.
 
 # %%
-strange = channel(0.5, 7, 5)
-print(f"score of a test channel {answers[0].score:.2f}, of a swollen one {model.predict(strange, [0.0, 0.5]).score:.1f}")
+strange = channel(-0.3, 9, 5)
+print(f"score of a test channel {answers[0].score:.2f}, of a narrow one {model.predict(strange, [0.0, 0.5]).score:.1f}")
 assert not model.predict(strange, [0.0, 0.5]).inside
 assert np.isfinite(answers[0].std["u"]).all()
