@@ -1,5 +1,4 @@
-/* y = c + L a(mu), A_r(mu) a = f_r(mu), bound = (|T y| + 4 eps sum_j |T_j| |y_j|) / alpha(mu): constants in model.h, no library but libm. */
-#include <float.h>
+/* y = c + L a(mu), A_r(mu) a = f_r(mu), bound = (|T y| + guard sum_j |T_j| |y_j|) / alpha(mu): constants in model.h, no library but libm. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +104,7 @@ static Status update(Instance *self)
         square += sum * sum;
     }
     for (int j = 0; j < K; j++) round_off += T_SIZE[j] * fabs(coordinates[j]);
-    self->y[LINEAR] = (sqrt(square) + 4 * DBL_EPSILON * round_off) / (ALPHA * alpha);
+    self->y[LINEAR] = (sqrt(square) + GUARD * round_off) / (ALPHA * alpha);
 #endif
     self->stale = 0;
     return OK;

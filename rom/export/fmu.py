@@ -80,7 +80,7 @@ def _header(model: Any, outputs: dict[str, tuple[np.ndarray, str]]) -> str:
         T = model.bound.T
         sizes |= {"K": T.shape[1], "K_ROWS": T.shape[0]}
         arrays |= {"T_R": T, "T_SIZE": np.linalg.norm(T, axis=0), "THETA_REF": alpha.theta(np.asarray(alpha.mu_ref, dtype=float))}
-        lines.append(f"#define ALPHA {float(alpha.constant)!r}")
+        lines += [f"#define ALPHA {float(alpha.constant)!r}", f"#define GUARD {float(model.bound.guard)!r}"]
     lines += [f"#define {key} {value}" for key, value in sizes.items()]
     lines.append("static const char *const NAMES[] = {" + ", ".join(f'"{key}"' for key in box.names) + "};")
     for key, value in arrays.items():
