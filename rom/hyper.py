@@ -25,9 +25,7 @@ from rom.rule import Cubature, Interpolation
 from rom.snapshots import Snapshots
 from rom.space import Space
 
-RESIDUALS = ("gappy residual of p", "gappy residual of stress", "equilibrium residual at the second cubature")
-# p remembers: an error made once stays when the residual that showed it has gone, so the largest so far count beside those of now
-FEATURES = (*RESIDUALS, *(f"largest {name} so far" for name in RESIDUALS))
+FEATURES = ("gappy residual of p", "gappy residual of stress", "equilibrium residual at the second cubature")
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,20 +179,16 @@ def _placed(trained: Trained, body: Solid, loading: Loading, whole: State, t: fl
     model = trained.model
     now = State(trained.basis.coefficients(whole.u), *(body.points.take(x, model.points) for x in (whole.stress, whole.state)))
     reduced = loading.reduced(trained.basis, model.points, body.points)
-    return Course(
-        trained, loading, reduced, body.space.pair(trained.tests, loading.forces), now, whole, t, (), np.zeros(len(FEATURES))
-    )
+    return Course(trained, loading, reduced, body.space.pair(trained.tests, loading.forces), now, whole, t, (), np.zeros(3))
 
 
 def moved(run: Course, t0: float, t1: float) -> Course:
     """One reduced step, with the features of its answer."""
     now, _ = advance(run.trained.model, run.reduced, t0, t1, run.now)
-    residuals = _residuals(run, now, t1)
-    features = np.concatenate([residuals, np.maximum(residuals, run.features[len(RESIDUALS) :])])
-    return replace(run, now=now, since=(*run.since, (t1, now.u)), features=features)
+    return replace(run, now=now, since=(*run.since, (t1, now.u)), features=_features(run, now, t1))
 
 
-def _residuals(run: Course, now: State, t: float) -> np.ndarray:
+def _features(run: Course, now: State, t: float) -> np.ndarray:
     """|B z - p| of the gappy fit, that of stress, and the equilibrium residual at the second cubature,
     (sum_j (sum_i w_i sigma_i:eps_j(x_i) - f_j)^2)^(1/2), eps_j of unit norm and beyond the basis: over the largest |p| and |stress|
     in training, as the errors they estimate are over the largest |p| and |u|."""
@@ -231,8 +225,7 @@ def enriched(run: Course, body: Solid, t0: float, t1: float) -> Course:
     path = replayed(run, body)
     whole, _ = body.step(run.loading, t0, t1, path[-1] if path else run.whole)
     made = grown(run.trained, body, [whole], [*path, whole])
-    features = np.concatenate([np.zeros(len(RESIDUALS)), run.features[len(RESIDUALS) :]])
-    return replace(_placed(made, body, run.loading, whole, t1), features=features)
+    return _placed(made, body, run.loading, whole, t1)
 
 
 def grown(made: Trained, body: Solid, solved: list[State], seen: list[State]) -> Trained:

@@ -10,7 +10,7 @@ from rom.basis import Basis
 from rom.certify.indicator import calibrated, trust
 from rom.enrich.adaptive import adaptive
 from rom.errors import BadInput, NotConverged
-from rom.hyper import FEATURES, RESIDUALS, Tolerances, begun, enriched, followed, moved, replayed, train
+from rom.hyper import FEATURES, Tolerances, begun, enriched, followed, moved, replayed, train
 from rom.project.weighted import advance, follow, weighted
 from solvers.solid import march
 
@@ -158,4 +158,4 @@ def test_the_march_takes_full_steps_where_the_estimate_or_newton_says_so():
     assert not limited[5].full and "spent" in limited[5].reason
     with pytest.raises(NotConverged, match="allow more"):
         adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,), most=1)
-    assert len(FEATURES) == 2 * len(RESIDUALS)
+    assert len(FEATURES) == 3
