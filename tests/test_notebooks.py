@@ -3,11 +3,13 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from test_shapes import plates, written
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -57,6 +59,8 @@ def test_solver_in_the_readme_is_the_one_that_runs():
 
 def test_commands_of_the_readme_run(tmp_path):
     (tmp_path / "own_solver.py").write_text((ROOT / "cases" / "own_solver.py").read_text())
+    written(tmp_path / "plates", plates(12, 0))
+    shutil.copy(written(tmp_path / "plates_test", plates(4, 1)) / "plate_01.vtu", tmp_path / "new.vtu")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("rom ")]
     assert {line.split()[1] for line in commands} >= {"collect", "reduce", "predict", "study", "inspect", "export"}
     for line in commands:

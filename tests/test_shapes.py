@@ -274,21 +274,25 @@ def test_plates_in_tension_are_predicted_and_strangers_flagged():
     assert still.fields["p"].max() == 0.0 and abs(still.fields["s22"][unseen[0].mesh.points[:, 1] > 1.49].mean() - 1.0) < 0.05
 
 
+def written(folder, samples):
+    """A folder of meshes with fields, and scalars.csv."""
+    from rom.export.files import write_mesh
+
+    folder.mkdir()
+    rows = ["file,load [N],work"]
+    for k, s in enumerate(samples):
+        write_mesh(folder / f"plate_{k:02d}.vtu", s.mesh, {"u": (s.fields["u"], "m")})
+        rows.append(f"plate_{k:02d}.vtu,{float(s.mu[0])!r},{float(s.outputs['work'])!r}")
+    (folder / "scalars.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 def test_files_in_and_fields_out(tmp_path):
     from typer.testing import CliRunner
 
     from rom.cli import app
-    from rom.export.files import read_file, write_mesh
+    from rom.export.files import read_file
     from rom.families import family
-
-    def written(folder, samples, name="scalars.csv"):
-        folder.mkdir()
-        rows = ["file,load [N],work"]
-        for k, s in enumerate(samples):
-            write_mesh(folder / f"plate_{k:02d}.vtu", s.mesh, {"u": (s.fields["u"], "m")})
-            rows.append(f"plate_{k:02d}.vtu,{float(s.mu[0])!r},{float(s.outputs['work'])!r}")
-        (folder / name).write_text("\n".join(rows) + "\n")
-        return folder
 
     train, test = written(tmp_path / "train", plates(12, 0)), written(tmp_path / "test", plates(4, 1))
     found, names, units, files = family(train, ("work",))
