@@ -64,11 +64,16 @@ def coordinates(form: Any, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | Non
     return np.concatenate(parts, axis=1)
 
 
-def images(A: Affine, f: Affine, basis: Basis, M: Any = None, dtype: Any = None) -> tuple[np.ndarray, bool]:
-    """R = [f_q, A_q (offset, V), M V] (n, K), and whether the basis has an offset. Raises BadInput where shapes disagree."""
+def shifted(A: Affine, f: Affine, basis: Basis) -> bool:
+    """Whether the basis has an offset. Raises BadInput where terms do not have the rows of its space."""
     if any(np.shape(term)[0] != basis.space.n for term in (*A.terms, *f.terms)):
         raise BadInput(f"operator and load terms must have the {basis.space.n} rows of the space")
-    shift = np.ndim(basis.offset) > 0 or basis.offset != 0.0
+    return np.ndim(basis.offset) > 0 or bool(basis.offset != 0.0)
+
+
+def images(A: Affine, f: Affine, basis: Basis, M: Any = None, dtype: Any = None) -> tuple[np.ndarray, bool]:
+    """R = [f_q, A_q (offset, V), M V] (n, K), and whether the basis has an offset. Raises BadInput where shapes disagree."""
+    shift = shifted(A, f, basis)
     V = np.column_stack([np.broadcast_to(basis.offset, basis.space.n), basis.modes]) if shift else basis.modes
     V = V if dtype is None else V.astype(dtype)
     columns = [np.column_stack(list(f.terms)), *(term @ V for term in A.terms)]
@@ -90,7 +95,8 @@ def residual_bound(
     dtype : np.longdouble orthonormalises in extended precision, offline: the floor falls from some 1e-14 of the load to 1e-16
     T : (k, K) triangular factor of the representers where it is known already. Raises BadInput where shapes disagree.
     """
-    R, shift = images(A, f, basis, M, dtype)
-    T = orthonormalised(basis.space, basis.space.represent(R))[1] if T is None else T
+    shift = shifted(A, f, basis)
+    if T is None:
+        T = orthonormalised(basis.space, basis.space.represent(images(A, f, basis, M, dtype)[0]))[1]
     T, guard = T.astype(complex if np.iscomplexobj(T) else float), 4 * EPS if dtype is None else EPS
     return ResidualBound(T[np.any(T != 0, axis=1)], A.theta, f.theta, stability, shift, guard)

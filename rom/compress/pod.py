@@ -151,10 +151,8 @@ class _Data:
         """(U T)^H X (U T) for a transform T (m, k), identity by default: one allreduce."""
         if not sp.issparse(self.space.product):
             return self._gram_diagonal(transform)
-        k = self.snapshots.m if transform is None else transform.shape[1]
-        if not self.lazy and (self.space.n * k * 16 <= self.budget or transform is None):
-            return self._gram_sparse(self.snapshots.u if transform is None and not self.center else None, transform)
-        return self._gram_sparse(None, transform)
+        whole = transform is None and not self.center and not self.lazy
+        return self._gram_sparse(self.snapshots.u if whole else None, transform)
 
     def _gram_diagonal(self, T: np.ndarray | None) -> np.ndarray:
         k = self.snapshots.m if T is None else T.shape[1]
