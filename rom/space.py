@@ -115,10 +115,13 @@ class Space:
             local = weighted.conj().T @ weighted
         else:
             local = U.conj().T @ self.apply(U)
-        upper = np.triu_indices(U.shape[1])
-        packed = self.sum(0.5 * (local[upper] + local.conj().T[upper]))
-        G = np.zeros_like(local)
-        G[upper] = packed
+        return self.hermitian(local)
+
+    def hermitian(self, share: np.ndarray) -> np.ndarray:
+        """sum over ranks of the Hermitian part of `share` (k, k): one allreduce of k(k+1)/2 numbers."""
+        upper = np.triu_indices(len(share))
+        G = np.zeros_like(share)
+        G[upper] = self.sum(0.5 * (share[upper] + share.conj().T[upper]))
         return np.triu(G) + np.triu(G, 1).conj().T
 
     def norm(self, u: np.ndarray) -> Any:

@@ -163,7 +163,7 @@ class _Data:
             V = block if T is None else block @ T
             V = V if plain else V * weight[rows, None]
             G += V.conj().T @ V
-        return _allreduced(self.space, G)
+        return self.space.hermitian(G)
 
     def _gram_sparse(self, V: Any, T: np.ndarray | None) -> np.ndarray:
         """Pairs of column blocks of V, from memory or from a scratch file."""
@@ -179,7 +179,7 @@ class _Data:
                 right = self.space.product @ np.asarray(V[:, j : j + step])
                 for i in range(0, j + step, step):
                     G[i : i + step, j : j + step] = np.asarray(V[:, i : i + step]).conj().T @ right
-        return _allreduced(self.space, np.triu(G) + np.triu(G, 1).conj().T)
+        return self.space.hermitian(np.triu(G) + np.triu(G, 1).conj().T)
 
     def sketch(self, rng: np.random.Generator) -> np.ndarray:
         """S D U with S a sparse sign matrix fixed by global dof numbers and D = sqrt(diag X): the same for any partition."""
@@ -314,14 +314,7 @@ def _gram_rows(space: Space, V: np.ndarray, step: int) -> np.ndarray:
     for i in range(0, len(V), step):
         block = V[i : i + step] if plain else V[i : i + step] * weight[i : i + step, None]
         G += block.conj().T @ block
-    return _allreduced(space, G)
-
-
-def _allreduced(space: Space, local: np.ndarray) -> np.ndarray:
-    upper = np.triu_indices(len(local))
-    G = np.zeros_like(local)
-    G[upper] = space.sum(local[upper])
-    return np.triu(G) + np.triu(G, 1).conj().T
+    return space.hermitian(G)
 
 
 def _signs(Z: np.ndarray) -> np.ndarray:
