@@ -158,7 +158,7 @@ def calibration(
 
 
 def unseen(
-    cells: int = 6, training: int = 12, held: int = 8, fields: int = 8, seed: int = 7, most: int = 6, tol_u: float = 1e-2,
+    cells: int = 6, training: int = 12, held: int = 16, fields: int = 8, seed: int = 7, most: int = 6, tol_u: float = 1e-2,
     tol_p: float = 3e-2, out: str | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """A model of `training` hot fields, calibrated on `held` others, followed under `fields` that neither has seen, two cycles each."""
@@ -236,7 +236,7 @@ def _pictures(
 
 
 def main(
-    cells: int = 6, training: int = 12, held: int = 8, fields: int = 8, seed: int = 7, most: int = 6, out: str | None = None
+    cells: int = 6, training: int = 12, held: int = 16, fields: int = 8, seed: int = 7, most: int = 6, out: str | None = None
 ) -> dict[str, Any]:
     """Reproduction of one history, then `fields` unseen temperature fields."""
     return reproduce(cells) | unseen(cells, training, held, fields, seed, most, out=out)

@@ -5,7 +5,9 @@ Nonintrusive: the solver gives its histories, the strains of modes and, where th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from rom.basis import Basis, orthonormalised
 from rom.certify.indicator import Indicator
 from rom.compress.pod import pod
 from rom.enrich.adaptive import Visit, adaptive
-from rom.errors import BadInput
+from rom.errors import BadInput, NotConverged
 from rom.history import History, State
 from rom.hyperreduce.ecm import compressed, contributions, ecm, orthonormal_strain, unit
 from rom.hyperreduce.gappy import gappy, gappy_points
@@ -25,7 +27,8 @@ from rom.rule import Cubature, Interpolation
 from rom.snapshots import Snapshots
 from rom.space import Space
 
-FEATURES = ("gappy residual of p", "gappy residual of stress", "equilibrium residual at the second cubature")
+RESIDUALS = ("gappy residual of p", "gappy residual of stress", "equilibrium residual at the second cubature")
+FEATURES = (*RESIDUALS, *(f"largest {name} so far" for name in RESIDUALS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +145,11 @@ def _second(points: Space, strain: np.ndarray, stress: np.ndarray, rule: Cubatur
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """A model under one loading, at time t: `now` reduced; `whole` the last full state, at t_whole; `since` accepted (t, a) after it."""
+    """A model under one loading, at time t: `now` reduced; `whole` the last full state, at t_whole; `since` accepted (t, a) after it.
+
+    sizes : largest |p| and |stress| that are expected of the run, or None where nobody watches it
+    residuals : (3,) of the last step, zero after a full one; largest : (3,) of all steps, full ones do not undo what the errors before them left
+    """
 
     trained: Trained
     loading: Loading
@@ -151,8 +158,17 @@ class Course:
     now: State
     whole: State
     t_whole: float
-    since: tuple[tuple[float, np.ndarray], ...]
-    features: np.ndarray
+    since: tuple[tuple[float, np.ndarray], ...] = ()
+    sizes: np.ndarray | None = None
+    residuals: np.ndarray = field(default_factory=lambda: np.zeros(len(RESIDUALS)))
+    largest: np.ndarray = field(default_factory=lambda: np.zeros(len(RESIDUALS)))
+
+    @property
+    def features(self) -> np.ndarray:
+        """The residuals of the last step and the largest so far, (6,), over the expected sizes of p and, twice, stress."""
+        if self.sizes is None:
+            raise BadInput("this run is not watched; follow it with indicators, be they none: followed(..., indicators={})")
+        return np.concatenate([self.residuals, self.largest]) / np.maximum(self.sizes, 1e-300)[[0, 1, 1, 0, 1, 1]]
 
     def p(self) -> np.ndarray:
         """p (g,) on the whole mesh, by gappy POD."""
@@ -179,30 +195,49 @@ def _placed(trained: Trained, body: Solid, loading: Loading, whole: State, t: fl
     model = trained.model
     now = State(trained.basis.coefficients(whole.u), *(body.points.take(x, model.points) for x in (whole.stress, whole.state)))
     reduced = loading.reduced(trained.basis, model.points, body.points)
-    return Course(trained, loading, reduced, body.space.pair(trained.tests, loading.forces), now, whole, t, (), np.zeros(3))
+    return Course(trained, loading, reduced, body.space.pair(trained.tests, loading.forces), now, whole, t)
 
 
 def moved(run: Course, t0: float, t1: float) -> Course:
-    """One reduced step, with the features of its answer."""
+    """One reduced step, with the residuals of its answer where the run is watched."""
     now, _ = advance(run.trained.model, run.reduced, t0, t1, run.now)
-    return replace(run, now=now, since=(*run.since, (t1, now.u)), features=_features(run, now, t1))
+    run = replace(run, now=now, since=(*run.since, (t1, now.u)))
+    if run.sizes is None:
+        return run
+    found = _residuals(run, t1)
+    return replace(run, residuals=found, largest=np.maximum(run.largest, found), sizes=np.maximum(run.sizes, _sizes(run)))
 
 
-def _features(run: Course, now: State, t: float) -> np.ndarray:
-    """|B z - p| of the gappy fit, that of stress, and the equilibrium residual at the second cubature,
-    (sum_j (sum_i w_i sigma_i:eps_j(x_i) - f_j)^2)^(1/2), eps_j of unit norm and beyond the basis: over the largest |p| and |stress|
-    in training, as the errors they estimate are over the largest |p| and |u|."""
+def watched(run: Course) -> Course:
+    """The run with the sizes that errors are relative to: the largest |p| and |stress| that its model, as it is, answers to the
+    loading, as far as it converges. What its own answers exceed them by is added on the way."""
+    ahead, sizes = run, np.zeros(2)
+    with suppress(NotConverged):
+        for t0, t1 in pairwise(run.loading.t):
+            ahead = moved(replace(ahead, since=()), float(t0), float(t1))
+            sizes = np.maximum(sizes, _sizes(ahead))
+    return replace(run, sizes=sizes)
+
+
+def _sizes(run: Course) -> np.ndarray:
+    """|p| and |stress| of the gappy fits in L2: of their coefficients, as the bases are orthonormal."""
+    duals, now = run.trained.model.duals, run.now
+    return np.array(
+        [np.linalg.norm(duals[k].coefficients(v)) for k, v in (("p", now.state[:, 0]), ("stress", now.stress.ravel()))]
+    )
+
+
+def _residuals(run: Course, t: float) -> np.ndarray:
+    """|B z - p| of the gappy fit in the mean over the points times the volume, that of stress, and the equilibrium residual at the
+    second cubature, (sum_j (sum_i w_i sigma_i:eps_j(x_i) - f_j)^2)^(1/2), eps_j of unit norm and beyond the basis."""
     made, model = run.trained, run.trained.model
-    p, s = now.state[:, 0], now.stress.ravel()
-    Bp, Bs = model.duals["p"], model.duals["stress"]
-    misfit = [np.linalg.norm(B.matrix @ B.coefficients(v) - v) for B, v in ((Bp, p), (Bs, s))]
+    p, s = run.now.state[:, 0], run.now.stress
+    misfit = [model.duals[name].misfit(v) for name, v in (("p", p), ("stress", s.ravel()))]
     place = np.argsort(model.points)[np.searchsorted(np.sort(model.points), made.second.elements)]
-    sigma, w = now.stress[place], made.second.weights
-    inner = np.einsum("i,ic,icq->q", w, sigma, made.seen)
+    inner = np.einsum("i,ic,icq->q", made.second.weights, s[place], made.seen)
     force = run.tested @ run.reduced._table(run.reduced.amplitudes, t)
-    volume = float(np.sum(w))
-    mean = np.sqrt(volume / len(p))
-    return np.array([mean * misfit[0] / made.scale, mean * misfit[1] / made.peak, np.linalg.norm(inner - force) / made.peak])
+    mean = np.sqrt(float(np.sum(made.second.weights)) / len(p))
+    return np.array([mean * misfit[0], mean * misfit[1], np.linalg.norm(inner - force)])
 
 
 def replayed(run: Course, body: Solid, chunk: int = 20_000) -> list[State]:
@@ -225,7 +260,7 @@ def enriched(run: Course, body: Solid, t0: float, t1: float) -> Course:
     path = replayed(run, body)
     whole, _ = body.step(run.loading, t0, t1, path[-1] if path else run.whole)
     made = grown(run.trained, body, [whole], [*path, whole])
-    return _placed(made, body, run.loading, whole, t1)
+    return replace(_placed(made, body, run.loading, whole, t1), sizes=run.sizes, largest=run.largest)
 
 
 def grown(made: Trained, body: Solid, solved: list[State], seen: list[State]) -> Trained:
@@ -268,14 +303,16 @@ def followed(
     seeds: tuple[int, ...] = (), most: int | None = 0,
 ) -> tuple[list[Course], list[Visit]]:  # fmt: skip
     """A run under a loading: reduced alone by default (most=0), else enriched where the upper quantile of an indicator passes its
-    tolerance. indicators : what they estimate -> (indicator, tolerance); at most `most` full steps (None: as many as are asked for)."""
+    tolerance. indicators : what they estimate -> (indicator, tolerance), {} to watch without any, None (default) not to watch
+    at most `most` full steps (None: as many as are asked for)."""
 
     def estimate(run: Any) -> tuple[float, str]:
         found = {name: float(i.upper(run.features[None])[0]) / tol for name, (i, tol) in (indicators or {}).items()}
         name = max(found, key=found.get, default="")  # type: ignore[arg-type]
         return found.get(name, 0.0), name
 
+    run = begun(trained, body, loading)
     return adaptive(
-        begun(trained, body, loading), loading.t, moved, estimate, lambda run, a, e: enriched(run, body, a, e), seeds, most,
+        run if indicators is None else watched(run), loading.t, moved, estimate, lambda run, a, e: enriched(run, body, a, e), seeds, most,
         lambda run: (run.trained.basis.r, len(run.trained.model.points)),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,17 @@ class Interpolation:
         """c with P^T W c = values (k,) or (k, m), by substitution: no inverse is ever formed."""
         if len(self.dofs) == self.d and not np.triu(self.matrix, 1).any():
             return solve_triangular(self.matrix, values, lower=True)
-        Q, R = qr(self.matrix, mode="economic")
+        Q, R = self._factors
         return solve_triangular(R, Q.conj().T @ values)
+
+    def misfit(self, values: np.ndarray) -> float:
+        """|P^T W c - values| at the points: what the modes cannot explain of values (k,); zero where there are d points."""
+        Q, _ = self._factors
+        return float(np.linalg.norm(values - Q @ (Q.conj().T @ values)))
+
+    @cached_property
+    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
+        return qr(self.matrix, mode="economic")
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """I g from its values at the points: (n,) or (n, m)."""

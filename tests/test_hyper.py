@@ -158,4 +158,4 @@ def test_the_march_takes_full_steps_where_the_estimate_or_newton_says_so():
     assert not limited[5].full and "spent" in limited[5].reason
     with pytest.raises(NotConverged, match="allow more"):
         adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,), most=1)
-    assert len(FEATURES) == 3
+    assert len(FEATURES) == 6
