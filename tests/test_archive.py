@@ -208,6 +208,7 @@ NOT_STORED = {  # by their own nature
     "Part": "a place in a file",
     "Columns": "is on disk",
     "RunningPod": "a moment of a stream; its basis is stored",
+    "Descent": "a moment of a search; the model that it finds is stored",
     "Run": "its folder is its file",
     "Profile": "is a TOML file",
     "Job": "is a script",

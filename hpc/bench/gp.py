@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -92,15 +95,21 @@ def ezyrb_gpr(mu: np.ndarray, a: np.ndarray, fresh: np.ndarray) -> tuple[np.ndar
 
 def main(m: int = 400, r: int = 16) -> None:
     """Print the table; CPU seconds of fit and prediction at 500 points on one thread."""
-    import warnings
-
     warnings.simplefilter("ignore")
     mu, a, fresh, truth = data(m, r)
     ours: dict[str, Any] = {
         f"ours, {share}": lambda mu, a, fresh, share=share: coefficient_gp(mu, a, share=share).predict(fresh, noise=True)
         for share in ("shared", "clusters", "independent", "auto")
     }
-    peers = {"GPyTorch batch, 75 steps": gpytorch_batch, "scikit-learn independent": sklearn_independent, "EZyRB GPR": ezyrb_gpr}
+    peers = {
+        "GPyTorch batch, 75 steps": gpytorch_batch,
+        "GPyTorch batch, 150 steps": lambda *given: gpytorch_batch(*given, steps=150),
+        "scikit-learn independent": sklearn_independent,
+        "EZyRB GPR": ezyrb_gpr,
+    }
+    for library in ("gpytorch", "sklearn.gaussian_process", "ezyrb"):
+        with suppress(ImportError):
+            importlib.import_module(library)
     rows = []
     for name, fit in {**ours, **peers}.items():
         try:

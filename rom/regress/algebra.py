@@ -45,16 +45,16 @@ def fetched(x: Any) -> np.ndarray:
     return x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()
 
 
-def cholesky(K: Any, jitter: float = 0.0) -> tuple[Any, float]:
-    """(L, j): L L^T = K + j I with the least j in {0, 1e-12, 1e-11, ..., 1e-4} times the mean diagonal that makes K definite.
+def cholesky(K: Any, shift: float = 0.0) -> tuple[Any, float]:
+    """(L, j): L L^T = K + (shift + j) I with the least j in {0, 1e-12, 1e-11, ..., 1e-4} times the mean diagonal that makes it definite.
 
     Any j > 0 is logged as a warning and returned. Raises Singular beyond 1e-4, or for NaN.
     """
-    mean = float(K.diagonal().mean())
-    for relative in (jitter, *np.logspace(-12, -4, 9)):
-        L = _factor(K, relative * mean)
+    mean = float(K.diagonal().mean()) + shift
+    for relative in (0.0, *np.logspace(-12, -4, 9)):
+        L = _factor(K, shift + relative * mean)
         if L is not None:
-            if relative > jitter:
+            if relative:
                 log.warning("covariance not definite: jitter %.0e of its diagonal added", relative)
             return L, relative * mean
     raise Singular("the covariance is not definite even with 1e-4 of its diagonal added; look for NaN, or raise the nugget")
@@ -62,12 +62,11 @@ def cholesky(K: Any, jitter: float = 0.0) -> tuple[Any, float]:
 
 def _factor(K: Any, shift: float) -> Any:
     xp = namespace(K)
-    A = K if shift == 0 else K + shift * (np.eye(len(K)) if xp is np else xp.eye(len(K), dtype=K.dtype, device=K.device))
+    A = np.array(K, order="C") if xp is np else K.clone().contiguous()
+    A.reshape(-1)[:: len(A) + 1] += shift
     if xp is np:
-        try:
-            return la.cholesky(A, lower=True)
-        except (la.LinAlgError, ValueError):
-            return None
+        L, info = la.lapack.dpotrf(A.T, lower=1, overwrite_a=1)
+        return L if info == 0 and np.isfinite(L.diagonal()).all() else None
     L, info = xp.linalg.cholesky_ex(A)
     return None if int(info) else L
 
@@ -85,13 +84,17 @@ def both_solve(L: Any, B: Any) -> Any:
     return lower_solve(L, lower_solve(L, B), trans=True)
 
 
-def inverse(L: Any) -> Any:
-    """(L L^T)^{-1}, symmetric to the last bit."""
-    xp = namespace(L)
-    if xp is not np:
-        return xp.cholesky_inverse(L)
-    half = la.lapack.dpotri(L, lower=1)[0]
-    return np.tril(half) + np.tril(half, -1).T
+def inverse(L: Any, scale: float = 1.0, C: Any = None) -> Any:
+    """scale (L L^T)^{-1} - C C^T, symmetric to the last bit; in numpy L is used up."""
+    C = L[:, :0] if C is None else C
+    if namespace(L) is not np:
+        return scale * namespace(L).cholesky_inverse(L) - C @ C.T
+    half = la.lapack.dpotri(L, lower=1, overwrite_c=1)[0]
+    if C.shape[1]:
+        half = la.blas.dsyrk(-1.0, C, beta=scale, c=half, lower=1, overwrite_c=1)
+    whole = half + half.T
+    whole[np.diag_indices_from(whole)] *= 0.5
+    return whole
 
 
 def log_det(L: Any) -> float:

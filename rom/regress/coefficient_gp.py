@@ -58,7 +58,7 @@ class CoefficientGP:
     @cached_property
     def _factors(self) -> tuple[Factors, ...]:
         H = trend(self.mean, self.x)
-        return tuple(factored(k, float(g), self.x, H) for k, g in zip(self.kernels, self.nuggets, strict=True))
+        return tuple(factored(k.matrix(self.x, self.x), float(g), H) for k, g in zip(self.kernels, self.nuggets, strict=True))
 
     @cached_property
     def _solved(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -166,17 +166,18 @@ def coefficient_gp(
     blank = CoefficientGP(
         box, closed, unit, a, (), np.empty(0), np.zeros(r, dtype=np.int64), mean, "shared", "asked for", np.ones(1)
     )
-    cloud = sobol_starts(first, starts, rng)
-    together = _fit(blank, first, cloud, noise, device)
+    together, curvature = _fit(blank, first, sobol_starts(first, starts, rng), noise, device)
+    rough = np.log(together._solved[1] / _scale(a) ** 2)
+
+    def apart(share: str, groups: np.ndarray) -> CoefficientGP:
+        start = np.append(together.kernels[0].theta, np.log(together.nuggets[0]))[None]
+        return _fit(replace(blank, groups=groups, share=share), first, start, noise, device, curvature)[0]
+
     options = {"shared": lambda: together}
     if r > 3:
-        options["clusters"] = lambda: _fit(
-            replace(blank, groups=_clusters(together), share="clusters"), first, _near(together), noise, device
-        )
+        options["clusters"] = lambda: apart("clusters", _clusters(rough))
     if r > 1:
-        options["independent"] = lambda: _fit(
-            replace(blank, groups=np.arange(r), share="independent"), first, _near(together), noise, device
-        )
+        options["independent"] = lambda: apart("independent", np.argsort(np.argsort(rough, kind="stable")))
     if share != "auto":
         return _calibrated(options.get(share, options["shared"])(), calibrate)
     made = [option() for option in options.values()]
@@ -200,29 +201,27 @@ def _calibrated(gp: CoefficientGP, calibrate: bool) -> CoefficientGP:
     return replace(gp, stretch=stretch)
 
 
-def _fit(blank: CoefficientGP, first: Any, starts: np.ndarray, noise: float | None, device: str | None) -> CoefficientGP:
-    """One search per group; few starts near a known optimum are all searched."""
-    scaled = blank.a / _scale(blank.a)
-    found = [
-        maximised(first, blank.x, scaled[:, blank.groups == g], blank.mean, noise, starts, device)
-        for g in range(blank.groups.max() + 1)
-    ]
-    return replace(blank, kernels=tuple(k for k, _ in found), nuggets=np.array([nugget for _, nugget in found]))
+def _fit(
+    blank: CoefficientGP, first: Any, starts: np.ndarray, noise: float | None, device: str | None, curvature: Any = None
+) -> tuple[CoefficientGP, np.ndarray]:
+    """(model, curvature per output): one search per group, from the better of the starts and of where the group before it ended."""
+    scaled, ends, before = blank.a / _scale(blank.a), [], starts[:0]
+    for g in range(blank.groups.max() + 1):
+        mine = scaled[:, blank.groups == g]
+        bend = None if curvature is None else curvature * mine.shape[1]
+        kernel, nugget, bend = maximised(first, blank.x, mine, blank.mean, noise, np.vstack([before, starts]), device, bend)
+        curvature, before = bend / mine.shape[1], np.append(kernel.theta, np.log(nugget))[None]
+        ends.append((kernel, nugget))
+    return replace(blank, kernels=tuple(k for k, _ in ends), nuggets=np.array([nugget for _, nugget in ends])), curvature
 
 
-def _near(gp: CoefficientGP) -> np.ndarray:
-    """(1, k + 1) start at a model's first optimum."""
-    return np.append(gp.kernels[0].theta, np.log(gp.nuggets[0]))[None]
-
-
-def _clusters(gp: CoefficientGP) -> np.ndarray:
-    """Up to four groups of outputs alike in roughness a_i^T P a_i / |a_i - mean|^2 under the shared kernel: cuts at the widest gaps."""
-    rough = np.log(gp._solved[1] / _scale(gp.a) ** 2)
+def _clusters(rough: np.ndarray) -> np.ndarray:
+    """Up to four groups of outputs alike in roughness log a_i^T P a_i / |a_i - mean|^2 under a shared kernel: cuts at the widest gaps."""
     order = np.argsort(rough)
     gaps = np.diff(rough[order])
-    cuts = np.sort(np.argsort(gaps)[::-1][: min(3, gp.r // 2)])
-    groups = np.empty(gp.r, dtype=np.int64)
-    groups[order] = np.searchsorted(cuts, np.arange(gp.r), side="left")
+    cuts = np.sort(np.argsort(gaps)[::-1][: min(3, len(rough) // 2)])
+    groups = np.empty(len(rough), dtype=np.int64)
+    groups[order] = np.searchsorted(cuts, np.arange(len(rough)), side="left")
     return groups
 
 

@@ -1,23 +1,26 @@
 """Covariance kernels: nouns that know their matrix and the pullback of its gradient. Correlations: k(x, x) = 1.
 
-A kernel offers `theta` (free logarithms), `limits` (k, 2), `at(theta)`, `matrix(x, y)` and `pullback(x, W)`;
-x (n, p) are numpy arrays or torch tensors, and the answers are of the same kind. `pullback` sums W_ij dk(x_i, x_j)/dtheta.
+A kernel offers `theta` (free logarithms), `limits` (k, 2), `at(theta)`, `matrix(x, y)` and `traced(x)`: matrix(x, x) and its
+pullback, which sums W_ij dk(x_i, x_j)/dtheta for a symmetric W. x (n, p) are numpy arrays or torch tensors, and so are the answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import mul
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist, squareform
 
 from rom.errors import BadInput
 from rom.regress.algebra import namespace
 
 LIMITS = (-4.0, 4.0)
 FORMS = ("matern12", "matern32", "matern52", "rbf")
+Pullback = Callable[[Any], np.ndarray]
 
 
 class Kernel(Protocol):
@@ -29,7 +32,7 @@ class Kernel(Protocol):
     def limits(self) -> np.ndarray: ...
     def at(self, theta: np.ndarray) -> Kernel: ...
     def matrix(self, x: Any, y: Any) -> Any: ...
-    def pullback(self, x: Any, W: Any) -> np.ndarray: ...
+    def traced(self, x: Any) -> tuple[Any, Pullback]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +68,21 @@ class Stationary:
         """(n, m)."""
         return radial(self.form, _squares(x, y, self.lengths))
 
-    def pullback(self, x: Any, W: Any) -> np.ndarray:
-        """sum_ij W_ij h(d_ij) ((x_i - x_j) / l)^2 for each length."""
-        return _by_axis(x, W * slope(self.form, _squares(x, x, self.lengths))) / self.lengths**2
+    def traced(self, x: Any) -> tuple[Any, Pullback]:
+        """Pullback: sum_ij W_ij h(d_ij) ((x_i - x_j) / l)^2 for each length; numpy visits every pair once."""
+        if namespace(x) is not np:
+            K, h = profile(self.form, _squares(x, x, self.lengths))
+            return K, lambda W: _by_axis(x, W * h) / self.lengths**2
+        value, steep = _profiles(self.form, pdist(x / self.lengths, "sqeuclidean"))
+
+        def pull(W: np.ndarray) -> np.ndarray:
+            G, apart = squareform(W, checks=False), np.empty_like(steep)
+            G *= steep
+            return np.array([2.0 * (G @ pdist(column[:, None], "sqeuclidean", out=apart)) for column in x.T]) / self.lengths**2
+
+        K = squareform(value)
+        K[np.diag_indices_from(K)] = 1.0
+        return K, pull
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,20 +132,23 @@ class Spectral:
             for w, f, lengths in self._parts
         )
 
-    def pullback(self, x: Any, W: Any) -> np.ndarray:
-        """Gradients in log weights (under their normalisation), log frequencies, log lengths."""
-        xp, by_w, by_f, by_l = namespace(x), [], [], []
-        for w, f, lengths in self._parts:
-            square, phase = _squares(x, x, lengths), _phase(x, x, f)
-            g, cosine = W * radial(self.envelope, square), xp.cos(phase)
-            by_w.append(w * float((g * cosine).sum()))
-            swing = g * xp.sin(phase)
-            by_f.append(
-                [-w * 2 * np.pi * f_j * float((swing * (x[:, None, j] - x[None, :, j])).sum()) for j, f_j in enumerate(f)]
-            )
-            by_l.append(w * _by_axis(x, W * slope(self.envelope, square) * cosine) / lengths**2)
-        total = np.array(by_w) - self.weights * np.sum(by_w)
-        return np.concatenate([total, np.ravel(by_f), np.ravel(by_l)])
+    def traced(self, x: Any) -> tuple[Any, Pullback]:
+        """Pullback: gradients in log weights (under their normalisation), log frequencies, log lengths."""
+        xp, parts = namespace(x), list(self._parts)
+        shapes = [profile(self.envelope, _squares(x, x, lengths)) for *_, lengths in parts]
+        phases = [_phase(x, x, f) for _, f, _ in parts]
+        waves = [g * xp.cos(phase) for (g, _), phase in zip(shapes, phases, strict=True)]
+
+        def pull(W: Any) -> np.ndarray:
+            by_w = self.weights * np.array([float((W * wave).sum()) for wave in waves])
+            by_f, by_l = [], []
+            for (w, f, lengths), (g, h), phase in zip(parts, shapes, phases, strict=True):
+                swing = W * g * xp.sin(phase)
+                by_f.append([-w * 2 * np.pi * f_j * float((swing * _apart(x, j)).sum()) for j, f_j in enumerate(f)])
+                by_l.append(w * _by_axis(x, W * h * xp.cos(phase)) / lengths**2)
+            return np.concatenate([by_w - self.weights * by_w.sum(), np.ravel(by_f), np.ravel(by_l)])
+
+        return sum(w * wave for w, wave in zip(self.weights, waves, strict=True)), pull
 
     @property
     def _parts(self) -> zip:
@@ -163,11 +181,16 @@ class Sum:
         """(n, m)."""
         return sum(w * k.matrix(x, y) for w, k in zip(self.weights, self.kernels, strict=True))
 
-    def pullback(self, x: Any, W: Any) -> np.ndarray:
-        """Gradients in log weights (under their normalisation), then those of the terms."""
-        pairs = list(zip(self.weights, self.kernels, strict=True))
-        by_w = np.array([w * float((W * k.matrix(x, x)).sum()) for w, k in pairs])
-        return np.concatenate([by_w - self.weights * by_w.sum(), *(w * k.pullback(x, W) for w, k in pairs)])
+    def traced(self, x: Any) -> tuple[Any, Pullback]:
+        """Pullback: gradients in log weights (under their normalisation), then those of the terms."""
+        values, pulls = zip(*(k.traced(x) for k in self.kernels), strict=True)
+
+        def pull(W: Any) -> np.ndarray:
+            by_w = self.weights * np.array([float((W * value).sum()) for value in values])
+            terms = [w * back(W) for w, back in zip(self.weights, pulls, strict=True)]
+            return np.concatenate([by_w - self.weights * by_w.sum(), *terms])
+
+        return sum(w * value for w, value in zip(self.weights, values, strict=True)), pull
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,21 +216,17 @@ class Product:
 
     def matrix(self, x: Any, y: Any) -> Any:
         """(n, m)."""
-        value = self.kernels[0].matrix(x, y)
-        for k in self.kernels[1:]:
-            value = value * k.matrix(x, y)
-        return value
+        return reduce(mul, [k.matrix(x, y) for k in self.kernels])
 
-    def pullback(self, x: Any, W: Any) -> np.ndarray:
-        """Each factor's pullback of W times the other factors."""
-        values = [k.matrix(x, x) for k in self.kernels]
-        grads = []
-        for i, k in enumerate(self.kernels):
-            others = W
-            for j, value in enumerate(values):
-                others = others * value if j != i else others
-            grads.append(k.pullback(x, others))
-        return np.concatenate(grads)
+    def traced(self, x: Any) -> tuple[Any, Pullback]:
+        """Pullback: each factor's of W times the other factors."""
+        values, pulls = zip(*(k.traced(x) for k in self.kernels), strict=True)
+
+        def pull(W: Any) -> np.ndarray:
+            others = [reduce(mul, values[:i] + values[i + 1 :], W) for i in range(len(values))]
+            return np.concatenate([back(other) for back, other in zip(pulls, others, strict=True)])
+
+        return reduce(mul, values), pull
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,16 +254,16 @@ class Selected:
         """(n, m)."""
         return self.kernel.matrix(x[:, list(self.columns)], y[:, list(self.columns)])
 
-    def pullback(self, x: Any, W: Any) -> np.ndarray:
+    def traced(self, x: Any) -> tuple[Any, Pullback]:
         """That of the kernel on its columns."""
-        return self.kernel.pullback(x[:, list(self.columns)], W)
+        return self.kernel.traced(x[:, list(self.columns)])
 
 
 def kernel_of(kernel: Any, p: int) -> Any:
     """A kernel from its name (unit lengths over p columns), from a GPyTorch kernel, or itself. Raises BadInput for another name."""
     if isinstance(kernel, str):
         return Stationary(kernel, np.ones(p))
-    if hasattr(kernel, "pullback"):
+    if hasattr(kernel, "traced"):
         return kernel
     from rom.regress.plugged import plugged
 
@@ -259,28 +278,32 @@ def spectral(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
 
 def radial(form: str, square: Any) -> Any:
     """g(d) from d^2."""
-    xp = namespace(square)
-    if form == "rbf":
-        return xp.exp(-0.5 * square)
-    d = xp.sqrt(square)
-    if form == "matern12":
-        return xp.exp(-d)
-    if form == "matern32":
-        return (1 + np.sqrt(3) * d) * xp.exp(-np.sqrt(3) * d)
-    return (1 + np.sqrt(5) * d + (5 / 3) * square) * xp.exp(-np.sqrt(5) * d)
+    return profile(form, square)[0]
 
 
-def slope(form: str, square: Any) -> Any:
-    """h = -2 dg/d(d^2), so that dk/dlog l_j = h ((x_j - y_j) / l_j)^2."""
+def profile(form: str, square: Any) -> tuple[Any, Any]:
+    """(g(d), h = -2 dg/d(d^2)) from d^2, so that dk/dlog l_j = h ((x_j - y_j) / l_j)^2."""
     xp = namespace(square)
     if form == "rbf":
-        return xp.exp(-0.5 * square)
-    d = xp.sqrt(square)
+        g = xp.exp(-0.5 * square)
+        return g, g
+    scale = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}[form]
+    d = xp.sqrt(scale * square)
+    e = xp.exp(-d)
     if form == "matern12":
-        return xp.where(square > 0, xp.exp(-d) / xp.where(square > 0, d, d + 1), 0 * d)
+        return e, xp.where(d > 0, e / xp.where(d > 0, d, d + 1), 0 * d)
     if form == "matern32":
-        return 3 * xp.exp(-np.sqrt(3) * d)
-    return (5 / 3) * (1 + np.sqrt(5) * d) * xp.exp(-np.sqrt(5) * d)
+        return (1 + d) * e, 3 * e
+    straight = (1 + d) * e
+    return straight + (5 / 3) * square * e, (5 / 3) * straight
+
+
+def _profiles(form: str, square: np.ndarray, block: int = 8192) -> tuple[np.ndarray, np.ndarray]:
+    """The profile of a long vector, which is used up, in blocks that stay in the cache."""
+    g = np.empty_like(square)
+    for part in (slice(k, k + block) for k in range(0, len(square), block)):
+        g[part], square[part] = profile(form, square[part])
+    return g, square
 
 
 def _squares(x: Any, y: Any, lengths: np.ndarray) -> Any:
@@ -297,7 +320,11 @@ def _phase(x: Any, y: Any, f: np.ndarray) -> Any:
 
 def _by_axis(x: Any, G: Any) -> np.ndarray:
     """sum_ij G_ij (x_i - x_j)^2 for each column of x."""
-    return np.array([float((G * (x[:, None, j] - x[None, :, j]) ** 2).sum()) for j in range(x.shape[1])])
+    return np.array([float((G * _apart(x, j) ** 2).sum()) for j in range(x.shape[1])])
+
+
+def _apart(x: Any, j: int) -> Any:
+    return x[:, None, j] - x[None, :, j]
 
 
 def _split(kernels: Sequence[Any], theta: np.ndarray) -> list[np.ndarray]:

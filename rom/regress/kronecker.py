@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from rom.errors import BadInput
+from rom.regress.descent import begun, descended
 from rom.regress.kernels import Product, Selected, kernel_of
 from rom.regress.likelihood import FLOOR, maximised, sobol_starts
 from rom.regress.missing import Preconditioner, preconditioner, solved
@@ -166,7 +166,7 @@ def kronecker_gp(
     low = tuple(x.min(axis=0) for x in points)
     width = tuple(np.where(np.ptp(x, axis=0) > 0, np.ptp(x, axis=0), 1.0) for x in points)
     units = [(x - a) / w for x, a, w in zip(points, low, width, strict=True)]
-    names = [kernels] * len(points) if isinstance(kernels, str) or hasattr(kernels, "pullback") else list(kernels)
+    names = [kernels] * len(points) if isinstance(kernels, str) or hasattr(kernels, "traced") else list(kernels)
     chosen = [kernel_of(k, x.shape[1]) for k, x in zip(names, units, strict=True)]
     nugget = max(FLOOR if noise is None else noise, FLOOR)
     if fit and seen is None:
@@ -183,7 +183,8 @@ def likelihood(kernels: Sequence[Any], nugget: float, x: Sequence[np.ndarray], y
     K_j = V_j L_j V_j^T, S = L_1 x ... x L_d + nugget, P = V^T (y - mean), A = P / S, variance = <P, A> / N:
     F = 1/2 (N log variance + sum log S), dF/dK_j = 1/2 V_j (diag c_j - A_(j) L_others A_(j)^T / variance) V_j^T, c_j = sum L_others / S.
     """
-    pairs = [eigen(k.matrix(z, z)) for k, z in zip(kernels, x, strict=True)]
+    matrices, pulls = zip(*(k.traced(z) for k, z in zip(kernels, x, strict=True)), strict=True)
+    pairs = [eigen(matrix) for matrix in matrices]
     lam = outer([w for w, _ in pairs])
     S = lam + nugget
     one, P = outer([V.sum(axis=0) for _, V in pairs]), along([V.T for _, V in pairs], y)
@@ -192,13 +193,13 @@ def likelihood(kernels: Sequence[Any], nugget: float, x: Sequence[np.ndarray], y
     variance = np.vdot(P, A) / y.size
     value = 0.5 * (y.size * np.log(variance) + float(np.log(S).sum()))
     slope = []
-    for j, ((_, V), kernel, z) in enumerate(zip(pairs, kernels, x, strict=True)):
+    for j, ((_, V), pull) in enumerate(zip(pairs, pulls, strict=True)):
         ones = [np.ones_like(w) if i == j else w for i, (w, _) in enumerate(pairs)]
         others = outer(ones)
         rows = np.moveaxis(A, j, 0).reshape(len(V), -1)
         M = -(rows * np.moveaxis(np.broadcast_to(others, S.shape), j, 0).reshape(len(V), -1)) @ rows.T / variance
         M[np.diag_indices_from(M)] += np.sum(np.moveaxis(others / S, j, 0).reshape(len(V), -1), axis=1)
-        slope.append(0.5 * kernel.pullback(z, V @ M @ V.T))
+        slope.append(0.5 * pull(V @ M @ V.T))
     by_nugget = 0.5 * nugget * (np.sum(1.0 / S) - np.vdot(A, A) / variance)
     return value, np.append(np.concatenate(slope), by_nugget)
 
@@ -220,9 +221,8 @@ def _fitted(kernels: list[Any], x: list[np.ndarray], y: np.ndarray, noise: float
     starts = [np.append(np.clip(theta + s, *limits[:-1].T), np.log(1e-4)) for s in (-1.0, 0.0, 1.0)]
     if noise is not None:
         starts, limits = [s[:-1] for s in starts], limits[:-1]
-    start = min(starts, key=lambda s: objective(s)[0])
-    options = {"maxiter": 200, "ftol": 1e-13, "gtol": 1e-9}
-    end = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=limits, options=options)
+    start = min((begun(objective, s, limits) for s in starts), key=lambda s: s.value)
+    end = descended(objective, start, limits)
     return made(end.x), max(noise, FLOOR) if noise is not None else float(np.exp(end.x[-1]))
 
 
@@ -236,7 +236,7 @@ def _fitted_on_some(
     product = Product(tuple(Selected(k, tuple(range(stops[j], stops[j + 1]))) for j, k in enumerate(kernels)))
     table = np.hstack([z[cells[:, j]] for j, z in enumerate(x)])
     values = y[tuple(cells.T)][:, None]
-    found, nugget = maximised(
+    found, nugget, _ = maximised(
         product, table, values / (values.std() or 1.0), "constant", noise, sobol_starts(product, 4, rng), restarts=1
     )
     return [part.kernel for part in found.kernels], nugget

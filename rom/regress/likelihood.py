@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.stats import qmc
 
 from rom.errors import BadInput, NotConverged, Singular
 from rom.regress.algebra import both_solve, cholesky, fetched, inverse, log_det, lower_solve, namespace, placed
+from rom.regress.descent import begun, descended
 
 FLOOR = 1e-10
 TINY = 1e-20
@@ -38,12 +38,9 @@ def trend(mean: str, x: Any) -> Any:
     return x[:, :0] if mean == "zero" else ones if mean == "constant" else xp.concatenate([ones, x], 1)
 
 
-def factored(kernel: Any, nugget: float, x: Any, H: Any) -> Factors:
-    """The factors of the covariance and of its trend."""
-    xp = namespace(x)
-    K = kernel.matrix(x, x)
-    K = K + nugget * (np.eye(len(K)) if xp is np else xp.eye(len(K), dtype=K.dtype, device=K.device))
-    L, jitter = cholesky(K)
+def factored(K: Any, nugget: float, H: Any) -> Factors:
+    """The factors of a correlation matrix with its nugget, and of its trend."""
+    L, jitter = cholesky(K, nugget)
     if not H.shape[1]:
         return Factors(L, H, H[:0], jitter)
     LH = lower_solve(L, H)
@@ -69,17 +66,18 @@ def restricted(kernel: Any, nugget: float, x: Any, a: Any, H: Any) -> tuple[floa
     W = r P - sum_i alpha_i alpha_i^T / sigma_i^2, alpha = P a. References: Patterson, Thompson (1971); Gu, Berger (2016).
     """
     xp, k, r = namespace(x), H.shape[1], a.shape[1]
-    factors = factored(kernel, nugget, x, H)
+    K, pull = kernel.traced(x)
+    factors = factored(K, nugget, H)
     _, alpha, variance = projected(factors, H, a)
     value = 0.5 * ((len(x) - k) * float(xp.log(variance).sum()) + r * log_det(factors.L))
-    W = r * inverse(factors.L)
+    used = alpha / variance**0.5
     if k:
         value += 0.5 * r * log_det(factors.A)
         half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T)
-        W = W - r * (half.T @ half)
-    W = W - (alpha / variance) @ alpha.T
+        used = xp.concatenate([used, np.sqrt(r) * half.T], 1)
+    W = inverse(factors.L, r, used)
     by_nugget = 0.5 * nugget * float(W.diagonal().sum())
-    return value, np.append(0.5 * kernel.pullback(x, W), by_nugget)
+    return value, np.append(0.5 * pull(W), by_nugget)
 
 
 def maximised(
@@ -90,19 +88,21 @@ def maximised(
     noise: float | None,
     starts: np.ndarray,
     device: str | None = None,
+    curvature: np.ndarray | None = None,
     restarts: int = 3,
-) -> tuple[Any, float]:
-    """The kernel and nugget of largest restricted likelihood: all `starts` (s, k + 1) are screened, L-BFGS runs from the best few.
+) -> tuple[Any, float, np.ndarray]:
+    """(kernel, nugget, curvature there) of largest restricted likelihood: `starts` (s, k + 1) are screened, the best few searched.
 
     A flat prior would leave unidentified logarithms wherever the search stops, so they have wide ones: exp(-((theta - theta_0)/6)^2 / 2),
-    and nugget^{1/10} against taking noise for a function, which few runs cannot refute. noise: the nugget if it is known. Raises NotConverged where no start is usable.
+    and nugget^{1/10} against taking noise for a function, which few runs cannot refute. noise: the nugget if it is known;
+    curvature: what a like problem left; then one is searched. Raises NotConverged where no start is usable.
     """
     X, Y = placed(x, device), placed(a, device)
     H, centre = trend(mean, X), kernel.theta
-    fixed = None if noise is None else np.log(max(noise, FLOOR))
+    fixed = None if noise is None else max(noise, FLOOR)
 
     def objective(free: np.ndarray) -> tuple[float, np.ndarray]:
-        theta, nugget = (free[:-1], free[-1]) if fixed is None else (free, fixed)
+        theta, nugget = (free[:-1], free[-1]) if fixed is None else (free, np.log(fixed))
         try:
             value, slope = restricted(kernel.at(theta), float(np.exp(nugget)), X, Y, H)
         except Singular:
@@ -113,45 +113,19 @@ def maximised(
         return (value, slope) if fixed is None else (value, slope[:-1])
 
     limits = np.vstack([kernel.limits, (np.log(FLOOR), np.log(10.0))])
-    starts = np.clip(starts, limits[:, 0], limits[:, 1])
     if fixed is not None:
         starts, limits = starts[:, :-1], limits[:-1]
-    starts = starts[np.argsort([objective(start)[0] for start in starts] if len(starts) > restarts else np.zeros(len(starts)))]
-
-    def climbed(start: np.ndarray, ftol: float) -> Any:
-        options = {"maxiter": 300, "maxls": 40, "ftol": ftol, "gtol": 1e-7 * a.size}
-        return minimize(objective, start, jac=True, method="L-BFGS-B", bounds=limits, options=options)
-
-    ends = [climbed(start, 1e-7) for start in starts[:restarts]]
-    ends.append(climbed(min(ends, key=lambda end: end.fun).x, 1e-13))
-    best = min(ends, key=lambda end: end.fun)
-    if not best.fun < 1e99:
+    restarts = restarts if curvature is None else 1
+    ends = sorted((begun(objective, start, limits, curvature) for start in starts), key=lambda end: end.value)[:restarts]
+    if len(ends) > 1:
+        ends = [descended(objective, end, limits, tol=1e-2, most=12) for end in ends]
+    best = descended(objective, min(ends, key=lambda end: end.value), limits)
+    if not best.value < 1e99:
         raise NotConverged("no start of the likelihood search gave a definite covariance; set noise to 1e-6 or more")
-    log.info("likelihood: %d starts, %d evaluations", len(starts), sum(end.nfev for end in ends) + len(starts))
-    top = _polished(objective, best.x, limits)
-    if noise is not None:
-        return kernel.at(top), max(noise, FLOOR)
-    return kernel.at(top[:-1]), max(float(np.exp(top[-1])), FLOOR)
-
-
-def _polished(objective: Any, x: np.ndarray, limits: np.ndarray, steps: int = 3, h: float = 1e-4) -> np.ndarray:
-    """Newton's method on the gradient of what is free: values, equal to round-off near the optimum, no longer steer it.
-
-    Without it the last digits of the data, as a sum over ranks may change them, would move the logarithms by 1e-6.
-    """
-    free = (x > limits[:, 0] + 10 * h) & (x < limits[:, 1] - 10 * h)
-    g = objective(x)[1][free]
-    for _ in range(steps if free.any() and len(x) <= 12 else 0):
-        ahead = [objective(x + h * e)[1][free] - objective(x - h * e)[1][free] for e in np.eye(len(x))[free]]
-        H = np.array(ahead) / (2 * h)
-        if np.linalg.eigvalsh(H + H.T).min() <= 0:
-            break
-        moved = x.copy()
-        moved[free] -= np.linalg.solve(0.5 * (H + H.T), g)
-        if (np.abs(moved - x) > h).any() or np.linalg.norm(fresh := objective(moved)[1][free]) >= np.linalg.norm(g):
-            break
-        x, g = moved, fresh
-    return x
+    log.info("likelihood: %d starts, %d evaluations", len(starts), best.evaluations)
+    if fixed is not None:
+        return kernel.at(best.x), fixed, best.curvature
+    return kernel.at(best.x[:-1]), max(float(np.exp(best.x[-1])), FLOOR), best.curvature
 
 
 def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.ndarray:
@@ -170,10 +144,10 @@ def left_out(kernel: Any, nugget: float, x: Any, a: Any, mean: str) -> tuple[np.
     Reference: Dubrule (1983).
     """
     H = trend(mean, x)
-    factors = factored(kernel, nugget, x, H)
+    factors = factored(kernel.matrix(x, x), nugget, H)
     _, alpha, variance = projected(factors, H, a)
-    P = inverse(factors.L).diagonal()
+    half = None
     if H.shape[1]:
-        half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T)
-        P = P - (half**2).sum(0)
+        half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T).T
+    P = inverse(factors.L, 1.0, half).diagonal()
     return fetched(alpha / P[:, None]), fetched((variance / P[:, None]) ** 0.5)

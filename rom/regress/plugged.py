@@ -9,6 +9,7 @@ import numpy as np
 
 from rom.errors import BadInput, MissingExtra
 from rom.regress.algebra import fetched, namespace
+from rom.regress.kernels import Pullback
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +39,17 @@ class Plugged:
             value = self._evaluated(torch.as_tensor(x), torch.as_tensor(y))[0]
         return fetched(value) if namespace(x) is np else value
 
-    def pullback(self, x: Any, W: Any) -> np.ndarray:
-        """d/dtheta sum W * k by autograd."""
+    def traced(self, x: Any) -> tuple[Any, Pullback]:
+        """Pullback: d/dtheta sum W * k by autograd."""
         import torch
 
         value, leaf = self._evaluated(torch.as_tensor(x), torch.as_tensor(x))
-        (value * torch.as_tensor(W)).sum().backward()
-        return fetched(leaf.grad)
+
+        def pull(W: Any) -> np.ndarray:
+            return fetched(torch.autograd.grad(value, leaf, torch.as_tensor(W))[0])
+
+        K = value.detach()
+        return (fetched(K) if namespace(x) is np else K), pull
 
     def _evaluated(self, x: Any, y: Any) -> tuple[Any, Any]:
         import torch
