@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rom.basis import Basis
-from rom.errors import BadInput, real
+from rom.errors import BadInput, first_bad, real
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,12 @@ class Monomials:
     def __post_init__(self) -> None:
         c, p = real(self.coefficients, "coefficients"), real(self.powers, "powers")
         if c.ndim != 1 or p.ndim != 2 or p.shape[0] != c.size:
-            raise BadInput(f"coefficients {c.shape} and powers {p.shape} must be (Q,) and (Q, p)")
-        if not np.isfinite(c).all() or not np.isfinite(p).all() or np.abs(p).max(initial=0.0) > 100:
-            raise BadInput("coefficients must be finite, and powers too and at most 100")
+            raise BadInput(f"coefficients have shape {c.shape}, powers {p.shape}; give (Q,) and (Q, p)")
+        for name, array in (("coefficients", c), ("powers", p)):
+            if not np.isfinite(array).all():
+                raise BadInput(f"{name} hold NaN or Inf at {first_bad(array)}; give finite numbers")
+        if np.abs(p).max(initial=0.0) > 100:
+            raise BadInput(f"powers reach {np.abs(p).max():g}; give powers of size 100 at most")
         object.__setattr__(self, "coefficients", c)
         object.__setattr__(self, "powers", p)
 
@@ -37,8 +40,8 @@ class Monomials:
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = real(mu, "mu")
-        if mu.shape[-1] != self.powers.shape[1]:
-            raise BadInput(f"mu has {mu.shape[-1]} parameters, the coefficient functions {self.powers.shape[1]}")
+        if mu.ndim == 0 or mu.shape[-1] != self.powers.shape[1]:
+            raise BadInput(f"mu has shape {mu.shape}; give the {self.powers.shape[1]} parameters of the powers: (p,) or (m, p)")
         theta = np.empty((*mu.shape[:-1], self.coefficients.size))
         theta[...] = self.coefficients
         for j, terms, exponents in self._factors:

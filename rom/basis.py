@@ -32,12 +32,15 @@ class Basis:
     def __post_init__(self) -> None:
         if not isinstance(self.modes, np.ndarray) or self.modes.ndim != 2 or self.modes.shape[0] != self.space.n:
             shape = getattr(self.modes, "shape", type(self.modes).__name__)
-            raise BadInput(f"modes have shape {shape}; the space needs ({self.space.n}, r)")
+            raise BadInput(f"modes have shape {shape}; the space needs ({self.space.n}, r): give one row per dof")
         if self.modes.dtype.kind not in "fc" or isinstance(self.modes, np.ma.MaskedArray):
             raise BadInput(f"modes are {self.modes.dtype}, or masked; give an array of floating-point or complex numbers")
         flat = self.modes.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real):
-            raise BadInput("modes hold NaN, Inf or numbers beyond 1e154; they must be orthonormal")
+            where = tuple(int(k) for k in np.unravel_index(np.argmax(np.abs(self.modes)), self.modes.shape))
+            raise BadInput(
+                f"modes hold NaN, Inf or numbers beyond 1e154 at {where}; give modes orthonormal in the space, as pod does"
+            )
 
     @property
     def r(self) -> int:

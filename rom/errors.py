@@ -53,6 +53,14 @@ class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
 
 
+def first_bad(array: Any) -> str:
+    """Where an array holds its first NaN or Inf, to be named: "7", or "(2, 1)"."""
+    import numpy as np
+
+    where = [int(k) for k in np.argwhere(~np.isfinite(np.asarray(array)))[0]]
+    return str(where[0] if len(where) == 1 else tuple(where))
+
+
 def real(value: Any, name: str, kind: type = float) -> Any:
     """`value` as an array of floats, or of integers. Raises BadInput for text, objects, ragged lists, complex or masked numbers."""
     import numpy as np

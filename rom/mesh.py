@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rom.errors import BadInput, real
+from rom.errors import BadInput, first_bad, real
 
 NODES = {
     "vertex": 1, "line": 2, "line3": 3, "triangle": 3, "triangle6": 6, "quad": 4, "quad8": 8, "quad9": 9,
@@ -33,7 +33,9 @@ class Mesh:
         if points.ndim != 2 or points.shape[1] not in (1, 2, 3):
             raise BadInput(f"points have shape {points.shape}; give (n, 1), (n, 2) or (n, 3)")
         if not np.isfinite(points).all():
-            raise BadInput(f"point {int(np.argwhere(~np.isfinite(points))[0, 0])} has a coordinate that is NaN or Inf")
+            raise BadInput(
+                f"points hold NaN or Inf at {first_bad(points)}; repair the coordinates, or drop the cells of that point"
+            )
         for kind, cells in self.cells.items():
             if kind not in NODES:
                 raise BadInput(f"unknown cell type {kind!r}; known: {', '.join(NODES)}")
@@ -41,7 +43,7 @@ class Mesh:
                 raise BadInput(f"{kind} cells have shape {cells.shape}; give (k, {NODES[kind]})")
             if cells.size and (cells.min() < 0 or cells.max() >= len(points)):
                 raise BadInput(
-                    f"{kind} cell {int(np.argwhere((cells < 0) | (cells >= len(points)))[0, 0])} names a node outside 0..{len(points) - 1}"
+                    f"{kind} cell {int(np.argwhere((cells < 0) | (cells >= len(points)))[0, 0])} names a node outside the {len(points)} points; give all points, and count cells' nodes from 0"
                 )
         for name, parts in self.regions.items():
             for kind, numbers in parts.items():

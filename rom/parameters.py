@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rom.errors import BadInput, OutsideBox, real
+from rom.errors import BadInput, OutsideBox, first_bad, real
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +29,14 @@ class Box:
         if not names or len(set(names)) != len(names):
             raise BadInput(f"parameter names {names} must be distinct and not empty")
         if not lower.shape == upper.shape == (len(names),) or len(units) != len(names) or len(scales) != len(names):
-            raise BadInput(f"{len(names)} names need as many lower and upper bounds, units and scales")
+            raise BadInput(
+                f"the box has {len(names)} names, bounds of shape {lower.shape} and {upper.shape}, {len(units)} units, {len(scales)} scales; give one of each per name"
+            )
         for j, name in enumerate(names):
             if not (np.isfinite(lower[j]) and np.isfinite(upper[j]) and lower[j] < upper[j]):
-                raise BadInput(f"parameter {name!r}: bounds [{lower[j]}, {upper[j]}] must be finite and increasing")
+                raise BadInput(
+                    f"parameter {name!r}: bounds [{lower[j]}, {upper[j]}] are not finite and increasing; give lower < upper"
+                )
             if scales[j] not in ("linear", "log"):
                 raise BadInput(f"parameter {name!r}: scale {scales[j]!r} is not 'linear' or 'log'")
             if scales[j] == "log" and lower[j] <= 0:
@@ -49,9 +53,9 @@ class Box:
         """`mu` as float (p,) or (m, p); OutsideBox names the first parameter, row and value beyond the bounds."""
         mu = real(mu, "mu")
         if mu.ndim not in (1, 2) or mu.shape[-1] != self.p:
-            raise BadInput(f"mu has shape {mu.shape}; parameters {self.names} need ({self.p},) or (m, {self.p})")
+            raise BadInput(f"mu has shape {mu.shape}; give parameters {self.names}: ({self.p},) or (m, {self.p})")
         if not np.isfinite(mu).all():
-            raise BadInput(f"mu holds NaN or Inf at {tuple(np.argwhere(~np.isfinite(mu))[0])}")
+            raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that row out")
         width = slack * (self.upper - self.lower)
         bad = np.argwhere(np.atleast_2d((mu < self.lower - width) | (mu > self.upper + width)))
         if bad.size:

@@ -59,12 +59,17 @@ class Space:
         else:
             product = real(product, "the inner product")
             if product.shape != numbers.shape:
-                raise BadInput(f"diagonal product has shape {product.shape}, numbers {numbers.shape}; they must agree")
+                raise BadInput(f"diagonal product has shape {product.shape}, numbers {numbers.shape}; give one weight per number")
             entries = product
         if not np.isfinite(np.abs(entries).sum()):
-            raise BadInput("the inner product holds NaN or Inf; check the mesh for degenerate cells and the coefficients")
+            where = int(np.argmax(np.abs(entries)))
+            raise BadInput(
+                f"the inner product holds NaN, Inf or too large a number at {where}; check the mesh for degenerate cells and the coefficients"
+            )
         if numbers.size and (numbers.min() < 0 or np.unique(numbers).size != numbers.size):
-            raise BadInput("numbers must be distinct and non-negative on a rank")
+            raise BadInput(
+                f"numbers are {numbers.min()}..{numbers.max()}, {np.unique(numbers).size} of {numbers.size} distinct; give each dof once, from 0"
+            )
         object.__setattr__(self, "product", product)
         object.__setattr__(self, "numbers", numbers)
         everyone = _allgatherv(self.comm, numbers)

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, splu
 
 from rom.affine import Affine
-from rom.errors import BadInput, NotConverged, real
+from rom.errors import BadInput, NotConverged, first_bad, real
 from rom.space import Space
 
 
@@ -35,11 +35,15 @@ class MinTheta:
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = real(mu, "mu")
-        if mu.ndim == 0 or not np.isfinite(mu).all():
-            raise BadInput(f"mu = {mu} must be finite numbers: (p,) or (m, p)")
+        if mu.ndim == 0:
+            raise BadInput(f"mu = {mu} is one number; give (p,) or (m, p)")
+        if not np.isfinite(mu).all():
+            raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that row out")
         reference, theta = self._reference, self.theta(mu)
         if (reference <= 0).any() or (theta <= 0).any():
-            raise BadInput("min-theta needs positive coefficient functions; use scm(A, space, train) instead")
+            raise BadInput(
+                f"min-theta needs positive coefficient functions, theta reaches {min(theta.min(), reference.min()):g}; use scm(A, space, train) instead"
+            )
         return self.constant * np.min(theta / reference, axis=-1)
 
 

@@ -184,7 +184,11 @@ def _attempt(work: _Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> N
     start = time.perf_counter()
     reason, u = "", np.zeros((0, 0))
     try:
-        u = np.asarray(work.solve(mu.copy()))
+        answer = work.solve(mu.copy())
+        try:
+            u = np.asarray(answer)
+        except ValueError as error:
+            reason = f"the solution is no array ({error}); return float or complex numbers"
     except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"[:LONGEST]
     if not reason:

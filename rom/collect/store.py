@@ -226,7 +226,8 @@ def _chosen(store: Store, mus: np.ndarray | None) -> list[Record]:
     else:
         keys = list(manifest.order) + [key for key in manifest.lost if key not in manifest.done]
     if not keys:
-        raise BadInput(f"{store.path} holds no finished sample ({len(manifest.failed)} failed); collect at least one")
+        first = next((f": mu = {r[-1].get('mu')}: {r[-1]['reason']}" for r in manifest.failed.values()), "")
+        raise BadInput(f"{store.path} holds no finished sample ({len(manifest.failed)} failed{first}); collect at least one")
     for k, key in enumerate(keys):
         if key in manifest.done:
             continue

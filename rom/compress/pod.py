@@ -205,7 +205,7 @@ def _gram(data: _Data) -> tuple[np.ndarray, np.ndarray]:
     eigenvalues, W = la.eigh(G)
     s, W = np.sqrt(np.maximum(eigenvalues[::-1], 0.0)), W[:, ::-1] * _signs(W[:, ::-1])
     if s[0] == 0.0:
-        raise BadInput("every snapshot is zero in this inner product; there is nothing to compress")
+        raise BadInput("every snapshot is zero in this inner product; give at least one that is not")
     return s, W
 
 

@@ -82,7 +82,9 @@ def checked(fields: Fields | None, n: int, what: str, times: np.ndarray | None =
         if values.ndim > 2 + (times is not None):
             raise BadInput(f"field {name!r} has shape {values.shape}; give times for its last axis, or one array per step")
         if not np.isfinite(values).all():
-            raise BadInput(f"field {name!r} holds NaN or Inf at {what[:-1]} {int(np.argwhere(~np.isfinite(values))[0, 0])}")
+            raise BadInput(
+                f"field {name!r} holds NaN or Inf at {what[:-1]} {int(np.argwhere(~np.isfinite(values))[0, 0])}; give finite values"
+            )
         if values.ndim == 2 + (times is not None) and values.shape[1] == 2:
             values = np.concatenate([values, np.zeros_like(values[:, :1])], axis=1)
         parts = {f"{name} real": values.real, f"{name} imaginary": values.imag} if values.dtype.kind == "c" else {name: values}

@@ -69,7 +69,7 @@ def _sample(g: np.ndarray) -> np.ndarray:
         i, j = np.argwhere(~np.isfinite(g))[0]
         raise BadInput(f"the sample holds NaN or Inf in row {i}, column {j}; leave that point or parameter out")
     if not g.any():
-        raise BadInput("the sample is zero everywhere; there is nothing to interpolate")
+        raise BadInput("the sample is zero everywhere; give at least one column that is not")
     return g.astype(complex if g.dtype.kind == "c" else float)
 
 

@@ -83,7 +83,9 @@ def unsteady(
     """
     times = real(times, "times")
     if times.ndim != 1 or times.size < 2 or not (np.diff(times) > 0).all() or not np.isfinite(times).all():
-        raise BadInput("times must be at least two increasing numbers")
+        raise BadInput(
+            f"times of shape {times.shape} do not increase from each to the next; give (n_t,) with n_t > 1, finite and increasing"
+        )
     if not 0.5 <= theta <= 1.0:
         raise BadInput(f"theta = {theta} must lie in [0.5, 1]; smaller schemes are not unconditionally stable")
     if np.ndim(basis.offset) > 0:

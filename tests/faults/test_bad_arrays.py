@@ -1,6 +1,7 @@
 """Sixty kinds of bad arrays at every public door that takes one: a named error with culprit and remedy, or a finite answer; never NaN."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ KINDS = {
     "negative": lambda x: -np.asarray(x) - 1.0, "reversed": lambda x: np.asarray(x)[::-1], "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
     "read-only": lambda x: np.frombuffer(np.asarray(x, dtype=float).tobytes()).reshape(np.shape(x)), "Fortran": np.asfortranarray,
 }  # fmt: skip
+CULPRIT = {  # door -> what a message must call the culprit; by default the door's own last word
+    "Space.product": r"product", "Mesh.points": r"points?\b", "Box.lower": r"bound|the box has", "Box.check": r"\bmu\b|row \d+: [kq] = ",
+    "Snapshots.u": r"\bu\b|snapshot|mu has shape", "Basis.modes": r"modes", "Monomials": r"powers|parameters", "predict": r"\bmu\b|row \d+: [kq] = ",
+    "MinTheta": r"\bmu\b|theta", "study": r"\bmus?\b|row \d+: [kq] = ", "eim": r"the sample", "field_gp": r"\bu\b|snapshots?|mu has shape",
+    "collect.solution": r"mu = \[.*the solution (has|is) ", "read.mus": r"\bmus?\b|holds no finished", "save": r"\bx is ", "write_vtkhdf": r"field 'T'",
+}  # fmt: skip
+REMEDY = re.compile(
+    r"[;:,] (or )?(give|remove|drop|check|rescale|scale|leave|collect|convert|use|enlarge|repair|return|this campaign needs)\b|: enlarge"
+)
+PLACED = ("NaN first", "NaN last", "Inf first", "Inf last", "-Inf first", "-Inf last")
 DOORS = {  # name -> (a good array, the call)
     "Space.product": (np.ones(N), lambda x, p: Space(x, np.arange(N)).norm(np.ones(N))),
     "Space.numbers": (np.arange(N), lambda x, p: Space(np.ones(N), x).norm(np.ones(N))),
@@ -114,11 +125,30 @@ def outcome(door, kind, folder):
             value = call(bad, folder)
             good = finite(value)
     except RomError as error:
-        text = str(error)
-        return "" if len(text) > 20 else f"says only {text!r}"
+        return lacking(door, kind, str(error))
     except Exception as error:
         return f"{type(error).__name__}: {error}"[:150]
     return "" if good else "gives NaN or Inf"
+
+
+def lacking(door, kind, text):
+    """ "" where a message names the culprit, its place where one number is bad, and a remedy; else what it lacks."""
+    lacks = []
+    if not re.search(CULPRIT.get(door, rf"\b{door.rpartition('.')[2]}\b"), text):
+        lacks.append("the culprit")
+    if kind in PLACED and not re.search(r"\d|'[ab]'", text):
+        lacks.append("its place")
+    if not REMEDY.search(text):
+        lacks.append("a remedy")
+    return f"lacks {' and '.join(lacks)}: {text}" if lacks else ""
+
+
+def test_a_message_without_culprit_place_or_remedy_is_found_out():
+    good = "mu holds NaN or Inf at (0, 0); drop this snapshot"
+    assert lacking("Snapshots.mu", "NaN first", good) == ""
+    assert "a remedy" in lacking("Snapshots.mu", "NaN first", good.split(";")[0])
+    assert "the culprit" in lacking("Snapshots.mu", "NaN first", good.replace("mu", "array"))
+    assert "its place" in lacking("Snapshots.mu", "NaN first", "mu holds NaN; drop this snapshot")
 
 
 @pytest.mark.filterwarnings("ignore")
