@@ -370,7 +370,8 @@ def _mapping(
     q = (z / np.where(spread > 0, spread, 1.0))[:, spread > 0]
     d = np.sqrt(5 * np.maximum(np.sum((q[:, None] - q) ** 2, axis=2), 0) / max(q.shape[1], 1)) / 2
     domain = _domain(blank.chart, blank.embedding.reference)
-    found = optimal_mappings(domain, np.concatenate(parts, axis=2), covariance=(1 + d + d**2 / 3) * np.exp(-d), **how.options)
+    options = {"rank": how.mapping, "covariance": (1 + d + d**2 / 3) * np.exp(-d), **how.options}
+    found = optimal_mappings(domain, np.concatenate(parts, axis=2), **options)
     flat = found.w.reshape(len(samples), -1).T
     if np.abs(flat).max() <= 1e-12 * np.ptp(blank.chart):
         return None

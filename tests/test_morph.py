@@ -10,7 +10,8 @@ from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
 from rom.morph.charts import ArcLength, Chart, Same
 from rom.morph.elastic import Elastic
-from rom.morph.optimal import Energy, optimal_mappings
+from rom.morph.energy import energy as energy_of
+from rom.morph.optimal import composed, optimal_mappings
 from rom.morph.rbf import Radial
 from rom.morph.simplex import determinants, elasticity, facets, geometry, linear, lumped, mass, simplices, stiffness, subdivided
 from rom.morph.transfer import conservative, interpolation, locator, quadratic
@@ -241,17 +242,21 @@ def test_rigid_motions_are_taken_out(d):
     assert np.abs(aligned(x @ R.T + 3.0, y) - aligned(x, y)).max() < 1e-12
 
 
-def fronts(reference, m=6):
+def fronts(reference, m=6, width=0.08):
     """A front at a place that differs, and a smooth part that does not move."""
     x = reference.points
     place = np.linspace(0.35, 0.65, m)
-    return np.array([np.tanh((x[:, 0] - c) / 0.08) + 0.2 * x[:, -1] for c in place])
+    return np.array([np.tanh((x[:, 0] - c) / width) + 0.2 * x[:, -1] for c in place])
 
 
 @pytest.mark.parametrize(
     "reference",
-    [square(8), linear(Mesh(np.linspace(0, 1, 41)[:, None], {"line": np.column_stack([np.arange(40), np.arange(1, 41)])}))],
-    ids=["plane", "line"],
+    [
+        square(8),
+        linear(Mesh(np.linspace(0, 1, 41)[:, None], {"line": np.column_stack([np.arange(40), np.arange(1, 41)])})),
+        cube(5),
+    ],
+    ids=["plane", "line", "volume"],
 )
 def test_derivative_of_the_objective(reference):
     x, cells = reference.points, simplices(reference)
@@ -260,7 +265,7 @@ def test_derivative_of_the_objective(reference):
     d = x.shape[1]
     stiff = np.kron(K.toarray(), np.eye(d))
     L = np.eye(len(u)) + 0.1
-    energy = Energy(x, cells, locator(x, cells), u, np.ones(1), lumped(x, cells), 0.5, 0.1, stiff, L)
+    energy = energy_of(x, cells, u, np.ones(1), barrier=0.5, rho=0.1, stiff=stiff, precision=L)
     bump = np.prod(x * (1 - x), axis=1)[:, None]
     w = 0.1 * bump * rng.standard_normal((len(u), *x.shape)) * 0.2
     w[:] += 0.3 * bump * np.sin(3 * x)
@@ -273,9 +278,9 @@ def test_derivative_of_the_objective(reference):
 
 
 @pytest.mark.parametrize("kind", ["helmholtz", "elasticity"])
-def test_mappings_gain_energy_and_stay_bijective(kind):
-    reference = subdivided(square(10))
-    u = fronts(reference)
+@pytest.mark.parametrize("reference, width", [(subdivided(square(10)), 0.08), (cube(6), 0.2)], ids=["plane", "volume"])
+def test_mappings_gain_energy_and_stay_bijective(kind, reference, width):
+    u = fronts(reference, width=width)
     found = optimal_mappings(reference, u, stages=((1, 0.05), (1, 0.0)), kind=kind, steps=40, length=0.2)
     last = found.energy[np.argmax(np.diff(found.energy) < -1e-3) + 1 :] if (np.diff(found.energy) < -1e-3).any() else found.energy
     still = optimal_mappings(reference, u, stages=((1, 0.0),), steps=0)
@@ -299,3 +304,37 @@ def test_the_order_of_samples_does_not_matter():
     one = optimal_mappings(reference, u, stages=((1, 0.0),), covariance=covariance, steps=15)
     other = optimal_mappings(reference, u[order], stages=((1, 0.0),), covariance=covariance[np.ix_(order, order)], steps=15)
     assert np.abs(one.w[order] - other.w).max() < 1e-6
+
+
+@pytest.mark.parametrize("reference", [subdivided(square(8)), cube(5)], ids=["plane", "volume"])
+def test_mappings_of_low_rank_gain_more_than_truncated_ones(reference):
+    x, cells, u = reference.points, simplices(reference), fronts(reference, width=0.15)
+    options = {"stages": ((1, 0.1), (1, 0.0)), "length": 0.2, "steps": 25}
+    full, low = (optimal_mappings(reference, u, rank=rank, **options) for rank in (None, 1))
+    spread = np.linalg.svd((low.w - low.w.mean(axis=0)).reshape(len(u), -1), compute_uv=False)
+    assert spread[1] < 1e-10 * spread[0] and low.smallest.min() > 0
+    mean = full.w.mean(axis=0)
+    U, s, Vt = np.linalg.svd((full.w - mean).reshape(len(u), -1), full_matrices=False)
+    cut = mean + (U[:, :1] * s[:1] @ Vt[:1]).reshape(full.w.shape)
+    measure = energy_of(x, cells, u[:, :, None], np.ones(1), barrier=0.0, rho=0.0, stiff=None, precision=None)
+    assert low.energy[-1] > measure(cut, 1)[2] - 1e-12
+    assert (np.diff(low.energy[len(full.energy) :]) > -1e-4).all()
+    order = np.array([3, 0, 5, 1, 4, 2])
+    other = optimal_mappings(reference, u[order], rank=1, **options)
+    assert np.abs(low.w[order] - other.w).max() < 1e-4
+
+
+def test_composed_mappings_gain_more_and_keep_their_determinants_positive():
+    reference = subdivided(square(8))
+    x, cells, u = reference.points, simplices(reference), fronts(reference)
+    e = energy_of(x, cells, u[:, :, None], np.ones(1), barrier=0.0, rho=0.0, stiff=None, precision=None)
+    w = np.prod(x * (1 - x), axis=1)[:, None] * np.random.default_rng(0).uniform(-0.3, 0.3, (len(u), 1, 2))
+    assert np.abs(composed(e, w, np.zeros_like(w)) - w).max() < 1e-14
+    assert np.abs(composed(e, np.zeros_like(w), w) - w).max() < 1e-14
+    turned = np.tile(x @ np.array([[0.0, 0.1], [-0.1, 0.0]]), (len(u), 1, 1))
+    inside = 0.1 * np.prod(x * (1 - x), axis=1)[:, None] * np.ones((len(u), 1, 2))
+    assert np.abs(composed(e, turned, inside) - (inside + (x + inside) @ [[0.0, 0.1], [-0.1, 0.0]])).max() < 1e-13
+    options = {"stages": ((1, 0.1), (1, 0.0)), "length": 0.2, "steps": 6}
+    once, again = (optimal_mappings(reference, u, restarts=k, **options) for k in (0, 2))
+    assert (np.diff(again.energy[len(once.energy) - 1 :]) >= 0).all() and again.energy[-1] > once.energy[-1]
+    assert again.smallest.min() > 0
