@@ -18,6 +18,7 @@ import typer
 
 from rom import __version__
 from rom.errors import BadInput
+from rom.ingest_command import ingest
 from rom.launch import Json, Verbose, guarded, rank, run, show, world
 from rom.parameters import Box
 from rom.scenes import answered, headings, scene, states_of
@@ -320,31 +321,9 @@ def export(
         write_mesh(out, *read_file(path))
 
 
-@app.command(epilog="Example: rom ingest step*.vtu --field displacement=m --field stress=Pa --out history.h5")
-@guarded
-def ingest(
-    files: Annotated[list[Path], typer.Argument(help="Result files on one mesh, one per time, in order.")],
-    field: Annotated[list[str], typer.Option(help="name=unit; values are converted to it. Repeatable.")],
-    out: Annotated[Path, typer.Option(help="File for the mesh and the fields (n, c, m); rom.collect.archive.load reads it.")],
-    rename: Annotated[list[str] | None, typer.Option(help="name in the file=name. Repeatable.")] = None,
-    unit: Annotated[str, typer.Option(help="Of the coordinates, which most formats do not store.")] = "m",
-    json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Results of another code, with units, orientation and one mesh checked."""
-    from rom.collect.archive import save
-    from rom.export.ingest import ingest as read_all
-
-    if rank():
-        return
-    bad = next((x for x in [*field, *(rename or [])] if "=" not in x), None)
-    if bad is not None:
-        raise BadInput(f"{bad!r} is no pair; write name=value")
-    pairs, names = (dict(x.split("=", 1) for x in given) for given in (field, rename or []))
-    mesh, fields, where = read_all(files, pairs, unit, names)
-    save(out, {"mesh": mesh, "fields": fields, "units": pairs, "where": where})
-    show({"files": len(files), "points": len(mesh.points)} | {k: str(v.shape) for k, v in fields.items()}, pairs, json)
-
+app.command(epilog="Example: rom ingest step*.vtu --field displacement=m --integration stress=Pa --positions x --out history.h5")(
+    ingest
+)
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a run, as given to rom submit.")]
 

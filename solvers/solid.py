@@ -40,6 +40,16 @@ def rule(kind: str) -> tuple[np.ndarray, np.ndarray]:
     return quadrature(kind, 1 if SHAPE[kind] == kind and kind in ("triangle", "tetra") else 2 * ORDER[kind] + 1)
 
 
+def points(mesh: Mesh) -> np.ndarray:
+    """Points of integration (g, d) [m] of a mesh, as a body of one law numbers them."""
+    return np.concatenate(
+        [
+            patch(mesh.points, kind, mesh.cells[kind], *rule(kind)).x.reshape(-1, mesh.points.shape[1])
+            for kind in volume_kinds(mesh)
+        ]
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Body:
     """A mesh with a law per region and fixed dofs.

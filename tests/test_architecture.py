@@ -24,6 +24,7 @@ NOUNS = {
     "states",
     "loading",
     "history",
+    "result",
 }
 # root files that compose verbs, beside the command line
 COMPOSITIONS = {
@@ -38,12 +39,13 @@ COMPOSITIONS = {
     "shapes",
     "families",
     "shape_commands",
+    "ingest_command",
 }
 # heavy library -> the only places in rom/ that may import it, inside functions
 HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},
     "gpytorch": {"regress", "evolve"}, "meshio": {"export"}, "pyvista": {"export"}, "vtkmodules": {"export"}, "vtk": {"export"},
-    "matplotlib": {"export"}, "mpi4py": {"launch"}, "pydantic": {"case", "submit"}, "rich": {"launch", "collect"},
+    "matplotlib": {"export"}, "Muscat": {"export"}, "mpi4py": {"launch"}, "pydantic": {"case", "submit"}, "rich": {"launch", "collect"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),
 }  # fmt: skip
 # verb -> verb, with the reason; empty would be best

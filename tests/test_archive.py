@@ -55,6 +55,7 @@ from rom.regress.field_gp import field_gp
 from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
 from rom.regress.kronecker import kronecker_gp
 from rom.regress.vecchia import vecchia_gp
+from rom.result import Result
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
 from rom.shapes import shape_model
 from rom.snapshots import Snapshots
@@ -151,6 +152,7 @@ EXAMPLES = {
     "Cubature": CUBATURE,
     "Loading": Loading(np.arange(2.0), np.ones((12, 1)), np.ones((2, 1)), np.ones((4, 1)), np.ones((2, 1))),
     "State": STATE,
+    "Result": Result(MESH, {"u": np.ones((3, 2, 2))}, {"u": "m"}, {"u": "points"}, np.array([0.5, 1.0]), None),
     "History": History(np.ones(1), np.ones((12, 1)), np.ones((4, 6, 1)), np.ones((4, 1)), STATE, np.array([3])),
     "WeightedModel": WEIGHTED,
     "Indicator": Indicator(("a",), np.ones(2), 0.5, 0.95, 1e-6),
@@ -195,6 +197,7 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Frame": "a moment of a file",
     "Found": "a moment of Newton's method",
     "Course": "a moment of a run",
     "Problem": "holds solvers",

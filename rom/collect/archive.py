@@ -68,6 +68,7 @@ NOUNS = {
     "Loading": "rom.loading",
     "State": "rom.history",
     "History": "rom.history",
+    "Result": "rom.result",
     "WeightedModel": "rom.project.weighted",
     "Indicator": "rom.certify.indicator",
     "Visit": "rom.enrich.adaptive",

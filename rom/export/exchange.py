@@ -32,6 +32,16 @@ def to_meshio(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None, suf
         made.field_data, tags = _groups(mesh, cell_masks)
         made.cell_data = {key: np.split(tags, ends[:-1]) for key in ("gmsh:physical", "gmsh:geometrical")}
         cell_masks = {}
+    if suffix == ".med":
+        made.point_data["point_tags"], made.point_tags = _families(node_masks, len(mesh.points), 1)
+        tags, made.cell_tags = _families(cell_masks, int(ends[-1]), -1)
+        made.cell_data["cell_tags"] = np.split(tags, ends[:-1])
+        node_masks, cell_masks = {}, {}
+    if suffix == ".xdmf":  # knows vectors and tensors; wider rows must be matrices
+        point_data, cell_data = (
+            {name: v[..., None] if v.ndim == 2 and v.shape[1] > 3 else v for name, v in data.items()}
+            for data in (point_data, cell_data)
+        )
     made.point_data |= node_masks | point_data
     made.cell_data |= {name: np.split(values, ends[:-1]) for name, values in (cell_masks | cell_data).items()}
     return made
@@ -52,6 +62,24 @@ def _groups(mesh: Mesh, cell_masks: dict[str, np.ndarray]) -> tuple[dict[str, np
     return groups, tags
 
 
+def _families(masks: dict[str, np.ndarray], n: int, sign: int) -> tuple[np.ndarray, dict[int, list[str]]]:
+    """The family number of every point or cell, and the sets each family belongs to: families are the sets of sets that occur."""
+    table = np.stack([mask.astype(bool) for mask in masks.values()], axis=1) if masks else np.zeros((n, 0), dtype=bool)
+    kinds, number = np.unique(table, axis=0, return_inverse=True) if masks else (table[:1], np.zeros(n, dtype=np.int64))
+    names = [key.split(":", 1)[1] for key in masks]
+    tags = np.where(kinds.any(axis=1), sign * (1 + np.arange(len(kinds))), 0)
+    held = {
+        int(tag): [name for name, on in zip(names, row, strict=True) if on] for tag, row in zip(tags, kinds, strict=True) if tag
+    }
+    return tags[number.ravel()], held
+
+
+def _of_families(tags: np.ndarray, families: dict[int, list[str]], prefix: str) -> dict[str, np.ndarray]:
+    """Sets as masks, from the family number of every point or cell."""
+    names = {name for held in families.values() for name in held}
+    return {f"{prefix}:{name}": np.isin(tags, [tag for tag, held in families.items() if name in held]) for name in sorted(names)}
+
+
 def from_meshio(made: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
     """Mesh, point fields and cell fields of a meshio.Mesh; blocks of one type become one."""
     ends = np.cumsum([len(block.data) for block in made.cells])
@@ -64,6 +92,14 @@ def from_meshio(made: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
     for name, numbers in made.point_sets.items():
         point_data[f"nodes:{name}"] = np.isin(np.arange(len(made.points)), numbers)
     cell_data = {name: np.concatenate(parts) for name, parts in made.cell_data.items() if not name.startswith("gmsh:")}
+    if "point_tags" in point_data:
+        point_data |= _of_families(point_data.pop("point_tags"), made.point_tags, "nodes")
+    if "cell_tags" in cell_data:
+        cell_data |= _of_families(cell_data.pop("cell_tags"), made.cell_tags, "region")
+    point_data, cell_data = (
+        {name: v[..., 0] if np.ndim(v) == 3 and v.shape[2] == 1 else v for name, v in data.items()}
+        for data in (point_data, cell_data)
+    )
     blocks, order = ({kind: np.concatenate(parts) for kind, parts in held.items()} for held in (cells, rows))
     return sorted_out(np.array(made.points, dtype=float), blocks, order, point_data, cell_data | _regions(made, ends), unit)
 

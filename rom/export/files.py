@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, ForeignFile
-from rom.export.exchange import from_meshio, to_meshio
-from rom.export.grid import SLASH, Fields, checked, flat_cells, from_grid, grid, masks, points_3d, unlabel
+from rom.errors import BadInput
+from rom.export.exchange import to_meshio
+from rom.export.grid import SLASH, Fields, checked, flat_cells, grid, masks, points_3d, unlabel
+from rom.export.reading import VTK_FILES, read_frames
 from rom.mesh import Mesh
-
-VTK_FILES = (".vtu", ".vtk", ".vtkhdf")
-VTK_READS = (".vtp", ".vtm", ".case", ".foam")
 
 
 def vtkhdf(
@@ -112,67 +109,15 @@ def write_mesh(path: str | Path, mesh: Mesh, fields: Fields | None = None, cell_
 
 
 def read_file(path: str | Path, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
-    """Mesh, point fields and cell fields of a mesh file; fields named 'temperature [K]' come back as temperature in K.
+    """Mesh, point fields and cell fields of a file, at its first time; fields named 'temperature [K]' come back as temperature in K.
 
-    unit : of the coordinates, which most formats do not store
-    Raises ForeignFile where the file is missing, of another format or truncated (text formats without an end mark, such as
-    .inp, show that only by a broken line), BadInput where it holds NaN.
+    unit : of the coordinates, which most formats do not store. Raises as `read_frames`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ForeignFile(f"no file {path}")
-    try:
-        if path.suffix in VTK_FILES + VTK_READS:
-            return _from_vtk(path, unit)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            import meshio
-
-            made = meshio.read(path)
-        return from_meshio(made, unit)
-    except BadInput as error:
-        raise BadInput(f"{path.name}: {error}") from error
-    except ForeignFile:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ForeignFile(
-            f"{path.name} cannot be read ({error or type(error).__name__}); is it complete, and its suffix right?"
-        ) from error
+    mesh, walk = read_frames(path, unit)
+    frame = next(walk)
+    return mesh, frame.points, frame.cells
 
 
 def read_mesh(path: str | Path, unit: str = "m") -> Mesh:
     """The mesh of a file with its named regions (cell sets, gmsh physical groups) and node sets; raises as `read_file`."""
     return read_file(path, unit)[0]
-
-
-def _from_vtk(path: Path, unit: str) -> tuple[Mesh, Fields, Fields]:
-    import pyvista
-
-    with _listening() as said:
-        reader = pyvista.get_reader(path, force_ext=".hdf" if path.suffix == ".vtkhdf" else None)
-        made = reader.read()
-    if isinstance(made, pyvista.MultiBlock):
-        made = made.combine(merge_points=True)
-    heard = "\n".join(said)
-    lines = (line for line in heard.splitlines() if line and not re.match(r"(ERROR|Warning|Generic Warning): In ", line))
-    complaint = next(lines, "") if "error" in heard.lower() else ""
-    whole = made is not None and made.n_points and (not isinstance(made, pyvista.UnstructuredGrid) or made.GetCells() is not None)
-    if complaint or not whole:
-        raise ForeignFile(f"{path.name} is damaged or truncated ({complaint or 'no complete mesh in it'}); write it again")
-    return from_grid(made if isinstance(made, pyvista.UnstructuredGrid) else made.cast_to_unstructured_grid(), unit)
-
-
-@contextlib.contextmanager
-def _listening() -> Iterator[list[str]]:
-    """What VTK says inside the block, which it neither raises nor returns."""
-    from vtkmodules.vtkCommonCore import vtkLogger, vtkOutputWindow, vtkStringOutputWindow
-
-    said: list[str] = []
-    before, window, loud = vtkOutputWindow.GetInstance(), vtkStringOutputWindow(), vtkLogger.GetCurrentVerbosityCutoff()
-    vtkOutputWindow.SetInstance(window)
-    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
-    try:
-        yield said
-    finally:
-        said.append(window.GetOutput() or "")
-        vtkOutputWindow.SetInstance(before)
-        vtkLogger.SetStderrVerbosity(loud)
