@@ -164,6 +164,32 @@ class Space:
         """A dual array with all N rows, shares summed, on every rank."""
         return self._collected(np.arange(self.n), F)
 
+    @cached_property
+    def _interface(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Rows (k,) that other ranks hold as well, their places among all shared dofs, and how many of those there are."""
+        count = np.bincount(np.concatenate(_allgatherv(self.comm, self.numbers)), minlength=self.size)
+        shared = np.flatnonzero(count > 1)
+        rows = np.flatnonzero(count[self.numbers] > 1)
+        return rows, np.searchsorted(shared, self.numbers[rows]), shared.size
+
+    @property
+    def shared(self) -> np.ndarray:
+        """Whether other ranks hold a row as well, (n,)."""
+        flags = np.zeros(self.n, dtype=bool)
+        flags[self._interface[0]] = True
+        return flags
+
+    def whole(self, F: np.ndarray) -> np.ndarray:
+        """Dual shares (n, ...) summed at this rank's own rows: one allreduce of the shared dofs alone."""
+        if self.comm is None or self.comm.Get_size() == 1:
+            return F
+        rows, places, size = self._interface
+        edge = np.zeros((size, *F.shape[1:]), dtype=F.dtype)
+        edge[places] = F[rows]
+        found = F.copy()
+        found[rows] = self.sum(edge)[places]
+        return found
+
     def _collected(self, rows: np.ndarray, U: np.ndarray) -> np.ndarray:
         numbers = np.concatenate(_allgatherv(self.comm, self.numbers[rows]))
         values = np.concatenate(_allgatherv(self.comm, np.ascontiguousarray(U[rows])))

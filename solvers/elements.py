@@ -169,7 +169,7 @@ def patches(mesh: Mesh, region: str | None = None, flat: bool = False, chunk: in
 
 def dofs(cells: np.ndarray, components: int) -> np.ndarray:
     """Node-major dofs (e, k c) of cells (e, k)."""
-    return (cells[:, :, None] * components + np.arange(components)).reshape(len(cells), -1)
+    return (cells[:, :, None] * components + np.arange(components)).reshape(len(cells), cells.shape[1] * components)
 
 
 def matrix(local: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:

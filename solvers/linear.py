@@ -33,10 +33,11 @@ def solver(
     if A.shape[0] != A.shape[1] or not np.isfinite(A.data).all():
         raise BadInput(f"the matrix of shape {A.shape} must be square and hold no NaN or Inf")
     limit = direct if direct is not None else DIRECT if near_nullspace is None else DIRECT_BLOCKS
-    return _factorised(A) if A.shape[0] <= limit else _multigrid(A, near_nullspace, tol)
+    return factorised(A) if A.shape[0] <= limit else _multigrid(A, near_nullspace, tol)
 
 
-def _factorised(A: sp.csr_array) -> Callable[[np.ndarray], np.ndarray]:
+def factorised(A: sp.csr_array) -> Callable[[np.ndarray], np.ndarray]:
+    """b -> A^{-1} b by SuperLU in symmetric mode. Raises Singular."""
     try:
         lu = splu(A.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     except RuntimeError as error:

@@ -246,21 +246,18 @@ def step(
     free[b.fixed] = 0.0
     once = euclidean(b.space.numbers, b.space.comm).product
 
-    def whole(share: np.ndarray) -> np.ndarray:
-        return share if b.space.comm is None else b.space.assemble(share)[b.space.numbers]
-
     def size(r: np.ndarray) -> float:
         return float(np.sqrt(b.space.sum(np.array([np.sum(once * r * r)]))[0]))
 
     def advance(a: float, e: float, old: State) -> tuple[State, int]:
-        T, external = loading.temperature(e), whole(loading.force(e))
+        T, external = loading.temperature(e), b.space.whole(loading.force(e))
         u = old.u.copy()
         moved = np.broadcast_to(loading.moved(e), u.shape)
         u[b.fixed] = moved[b.fixed]
 
         def evaluate(x: np.ndarray) -> tuple[np.ndarray, float, Any, Any]:
             internal, K, carried = b.evaluate(x, T, old.state, e - a)
-            internal = whole(internal)
+            internal = b.space.whole(internal)
             scale = max(size(free * external), size(internal), 1e-300)
             return free * (internal - external), scale, K, carried
 

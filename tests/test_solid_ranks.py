@@ -1,5 +1,7 @@
 """Solids on one to four ranks: full and reduced answers, modes and cubature as the theory lets them agree.
 
+Equal to the tolerance asked of the linear solver: its solutions, for the subdomains of its preconditioner differ.
+
 Equal to round-off times the conditioning of Newton's tolerance: high-fidelity u, p and stress, singular values. Equal to the
 tolerance of the cubature: online answers, for every rank chooses its own points before the rules are merged.
 """
@@ -16,12 +18,37 @@ from cases.viscoplastic_cube import HOT, hot_spot, two_cycles
 from rom.hyper import Tolerances, followed, train
 from rom.hyperreduce.ecm import exactness, unit
 from rom.launch import world
+from solvers import schwarz
 from solvers.bricks import box
 from solvers.partition import partition
-from solvers.solid import body, march
+from solvers.solid import body, march, push
 from solvers.thermoelastic import fixed_dofs
 
 TOL = 1e-4
+
+
+def linear(comm) -> dict:
+    """Iterations of the distributed solver with small subdomains, its solution at the last dofs, and its true residual."""
+    whole = box((4, 4, 12), (1.0, 1.0, 3.0))
+    mesh, numbers = partition(whole, comm)
+    low = np.flatnonzero(np.isin(numbers, np.unique(fixed_dofs(whole, "z0") // 3)))
+    b = body(mesh, {None: HOT}, (low[:, None] * 3 + np.arange(3)).ravel(), comm, numbers)
+    K = b.evaluate(np.zeros(b.n), np.full(len(b.weights), 600.0), b.rest(), 0.1)[1]
+    free = np.ones(b.n)
+    free[b.fixed] = 0.0
+    r = free * b.space.whole(push(b.mesh, "x1"))
+    found = {}
+    for size in (200, 10_000):
+        schwarz.SUBDOMAIN = size
+        x, count = schwarz.gmres(
+            b.space, lambda v: free * b.space.whole(K @ v), schwarz.schwarz(b.space, K, mesh.points, b.fixed), r, 1e-9
+        )
+        left = b.space.assemble(K @ x) - b.space.gather(r)
+        left[np.flatnonzero(b.space.gather(1 - free))] = 0.0
+        found[f"residual_{size}"] = float(np.linalg.norm(left) / np.linalg.norm(b.space.gather(r)))
+        found[f"count_{size}"] = count
+        found[f"tip_{size}"] = b.space.take(x, np.arange(b.space.size - 3, b.space.size)).tolist()
+    return found
 
 
 def answers(comm) -> dict:
@@ -39,6 +66,7 @@ def answers(comm) -> dict:
     h = histories[0]
     stress = np.concatenate([unit(b.points, x.stress) for x in histories[:2]], axis=2)
     return {
+        "linear": linear(comm),
         "dofs": b.space.size,
         "points": int(b.space.sum(np.array([float(b.points.n)]))[0]),
         "u": b.space.norm(h.u).tolist(),
@@ -73,6 +101,11 @@ def test_ranks_agree_with_serial(ranks, serial):
     done = subprocess.run(run, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1])
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
+    assert serial["linear"]["count_10000"] == 1  # one subdomain on one rank is a direct solve
+    for ours in (serial["linear"], found["linear"]):
+        assert max(ours["residual_200"], ours["residual_10000"]) < 2e-9 and ours["count_200"] < 60
+        for size in (200, 10_000):
+            assert np.allclose(ours[f"tip_{size}"], serial["linear"]["tip_10000"], rtol=1e-6)
     assert (found["dofs"], found["points"]) == (serial["dofs"], serial["points"])
     for name in ("u", "p", "corner", "load"):
         assert np.allclose(found[name], serial[name], rtol=1e-7, atol=1e-9 * np.abs(serial[name]).max()), name
