@@ -90,6 +90,11 @@ class Space:
         """Local rows."""
         return self.numbers.size
 
+    @cached_property
+    def identity(self) -> bool:
+        """Whether this rank's share of X is the identity."""
+        return not sp.issparse(self.product) and bool((self.product == 1.0).all())
+
     def apply(self, U: np.ndarray) -> np.ndarray:
         """X U as a dual vector: no communication."""
         if sp.issparse(self.product):
@@ -111,12 +116,12 @@ class Space:
 
     def inner(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
         """(U, V)_X = U^H X V, (k, l)."""
-        return self.pair(U, self.apply(V))
+        return self.pair(U, V if self.identity else self.apply(V))
 
     def gram(self, U: np.ndarray) -> np.ndarray:
         """(U, U)_X, Hermitian to the last bit: one allreduce of k(k+1)/2 numbers."""
         if not sp.issparse(self.product):
-            weighted = U if (self.product == 1.0).all() else U * np.sqrt(self.product)[:, None]
+            weighted = U if self.identity else U * np.sqrt(self.product)[:, None]
             local = weighted.conj().T @ weighted
         else:
             local = U.conj().T @ self.apply(U)

@@ -31,6 +31,7 @@ from rom.compress.classify import Classifier
 from rom.compress.criterion import Gain
 from rom.compress.merge import Merging
 from rom.compress.sparse import SparseSvd
+from rom.compress.update import RunningPod
 from rom.enrich.adaptive import Visit
 from rom.enrich.greedy import Step
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
@@ -194,10 +195,12 @@ EXAMPLES |= {
     "Gain": Gain(np.array([1, 2]), np.ones(2), np.zeros(2), np.ones(2), 2, 4),
     "Merging": Merging(np.array([0, 0]), (BASIS,), np.array([3]), np.array([0.1]), np.array([36]), 72, ((0, 1, 3, 0.1),)),
     "LocalModel": LocalModel(LOCAL, (GALERKIN, GALERKIN), 0.9),
+    "RunningPod": RunningPod(BASIS.space, BASIS.modes, 2.0 * np.eye(BASIS.r), np.eye(BASIS.r), np.ones(BASIS.r), 4.0, 0.5, 7),
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
     "Frame": "a moment of a file",
+    "Room": "spare columns",
     "Found": "a moment of Newton's method",
     "Course": "a moment of a run",
     "Problem": "holds solvers",

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rom.collect.archive import load, save
 from rom.compress.hierarchical import hierarchical, hierarchical_pod
 from rom.compress.pod import pod
 from rom.compress.sparse import grown
@@ -91,6 +92,41 @@ def test_the_modes_are_not_touched_by_an_update():
     other = updated(first, U[:, 11:12])
     assert np.array_equal(first.columns, before) and missed(second.space, second.basis().modes, U[:, :11]) < 1e-13
     assert missed(other.space, other.basis().modes, U[:, [*range(10), 11]]) < 1e-13
+
+
+def test_raw_columns_are_appended_where_round_off_is_far_below_what_is_discarded():
+    gen = np.random.default_rng(3)
+    U = gen.standard_normal((400, 60)) @ (np.logspace(0, -2, 60)[:, None] * np.linalg.qr(gen.standard_normal((60, 60)))[0])
+    state = followed(euclidean(400), U[:, :20], 20, rank=12)
+    more = updated(state, U[:, 20:30], rank=12)
+    c = state.columns.shape[1]
+    assert np.array_equal(more.columns[:, c:], U[:, 20:30])
+    np.testing.assert_allclose(more.factor.T @ more.factor, more.columns.T @ more.columns, atol=1e-13)
+    assert np.abs(more.rotation.T @ more.rotation - np.eye(12)).max() < 1e-13
+    first = state.basis().modes * state.s
+    reference = np.linalg.svd(np.hstack([first, U[:, 20:30]]), compute_uv=False)[:12]
+    np.testing.assert_allclose(more.s, reference, rtol=1e-12)
+
+
+def test_dependent_and_zero_columns_add_no_direction():
+    U, _ = decaying(60, 5, 1)
+    state = updated(RunningPod(euclidean(60)), U)
+    for B in (U @ np.ones((5, 3)), np.zeros((60, 2)), U[:, [1, 1]]):
+        again = updated(state, B)
+        assert again.r == 5 and again.error < 1e-12 and missed(again.space, again.basis().modes, U) < 1e-12
+
+
+def test_a_running_pod_is_shipped_and_goes_on(tmp_path):
+    U, _ = decaying(120, 30, 4)
+    state = followed(Space(stiff(120), np.arange(120)), U[:, :20], 4, rank=8)
+    save(tmp_path / "running.h5", state)
+    again = load(tmp_path / "running.h5")
+    assert again.room is None and all(
+        np.array_equal(getattr(again, name), getattr(state, name)) for name in ("columns", "factor", "rotation", "s")
+    )
+    one, two = (updated(x, U[:, 20:], rank=8) for x in (state, again))
+    np.testing.assert_allclose(one.s, two.s, rtol=1e-12)
+    assert (one.energy, one.seen) == (two.energy, two.seen) and one.error == pytest.approx(two.error)
 
 
 def test_forgetting_lets_the_old_fade():
@@ -200,6 +236,23 @@ def test_exact_sparse_updates_equal_dense_ones():
         _, s, Vt = np.linalg.svd(np.vstack([small, A[i : i + 10].toarray()]), full_matrices=False)
         small = s[:k, None] * Vt[:k]
     np.testing.assert_allclose(found.s, s[:k], rtol=1e-10)
+
+
+def test_a_sparse_svd_is_shipped(tmp_path):
+    A = topics(60, 80, 1)
+    found = grown(A[:40], [A[40:]], 5)
+    save(tmp_path / "sparse.h5", found)
+    again = load(tmp_path / "sparse.h5")
+    assert all(np.array_equal(getattr(again, name), getattr(found, name)) for name in ("U", "s", "V"))
+    assert again.error == found.error
+
+
+def test_entries_given_twice_are_summed():
+    A = topics(60, 80, 2)
+    row = sp.csr_array((np.array([1.0, 2.0, 3.0]), np.array([7, 3, 7]), np.array([0, 3])), shape=(1, 80))
+    one, two = grown(A, [row], 5), grown(A, [sp.csr_array(row.toarray())], 5)
+    np.testing.assert_allclose(one.s, two.s)
+    assert one.energy == pytest.approx(two.energy)
 
 
 def test_bad_sparse_blocks_are_named():

@@ -30,6 +30,7 @@ NOUNS = {
     "Classifier": "rom.compress.classify",
     "Gain": "rom.compress.criterion",
     "Merging": "rom.compress.merge",
+    "RunningPod": "rom.compress.update",
     "SparseSvd": "rom.compress.sparse",
     "Monomials": "rom.affine",
     "Affine": "rom.affine",
@@ -86,7 +87,7 @@ NOUNS = {
     "ShapeModel": "rom.shapes",
     "ShapePrediction": "rom.shapes",
 }
-LEFT_OUT = {"Space": ("comm", "riesz"), "WeightedModel": ("law",)}
+LEFT_OUT = {"Space": ("comm", "riesz"), "WeightedModel": ("law",), "RunningPod": ("room",)}
 PARTS = {
     "csr": ("data", "indices", "indptr"),
     "csc": ("data", "indices", "indptr"),

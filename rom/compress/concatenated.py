@@ -14,8 +14,9 @@ import numpy as np
 import scipy.linalg as la
 
 from rom.basis import Basis
+from rom.compress.columns import split
 from rom.compress.merge import Merging, energies
-from rom.compress.update import RunningPod, split, updated
+from rom.compress.update import RunningPod, updated
 from rom.errors import BadInput
 from rom.space import Space
 

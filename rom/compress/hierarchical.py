@@ -60,7 +60,7 @@ def hierarchical_pod(
 
 def _cut(node: RunningPod, tol: float, rank: int | None = None) -> RunningPod:
     """Discards at most tol^2 of the node's energy, beyond what it lost before."""
-    if node.s is None or node.rotation is None:
+    if node.s is None:
         return node
     tails = np.append(np.cumsum(node.s[::-1] ** 2)[::-1], 0.0)
     r = min(max(int(np.argmax(tails <= tol**2 * node.energy)), 1), rank or node.r, node.r)

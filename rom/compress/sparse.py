@@ -13,7 +13,7 @@ from scipy.sparse.linalg import svds
 
 from rom.errors import BadInput
 
-EPS = float(np.finfo(float).eps)
+EPS, FEW = float(np.finfo(float).eps), 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,21 +75,21 @@ class _Following:
 
     def append(self, E: sp.csr_array, space: Any, width: int, sweeps: int, gen: np.random.Generator) -> None:
         """[A; E] with X = (I - V V^T) E^T ~ Q R: SVD of [[diag s, 0], [C^T, R^T]], C = V^T E^T."""
-        touched, place = np.unique(E.indices, return_inverse=True)
-        B = _narrow(E, touched, place)
-        C = (B @ self.V[touched] @ self.Kv).T
+        touched, B = _narrow(E)
+        C = ((B @ self.V[touched]) @ self.Kv).T
         P, R = space(B, C, width, sweeps, gen)  # Q = (I - V V^T) E^T P
-        core = np.vstack([np.hstack([np.diag(self.s), np.zeros((self.k, R.shape[0]))]), np.hstack([C.T, R.T])])
+        core, k = np.zeros((self.k + E.shape[0], self.k + len(R))), self.k
+        core[range(k), range(k)], core[k:, :k], core[k:, k:] = self.s, C.T, R.T
         F, t, Gt = np.linalg.svd(core, full_matrices=False)
-        F, self.s, G = F[:, : self.k], t[: self.k], Gt[: self.k].T
-        added = float(E.data @ E.data)
-        self.energy, self.unseen = self.energy + added, self.unseen + max(added - float(np.sum(C * C) + np.sum(R * R)), 0.0)
-        new = P @ G[self.k :]
-        self.Ku, self.Kv = self.Ku @ F[: self.k], self.Kv @ (G[: self.k] - C @ new)
+        F, self.s, G = F[:, :k], t[:k], Gt[:k].T
+        added = float(np.vdot(B, B) if isinstance(B, np.ndarray) else B.data @ B.data)
+        self.energy, self.unseen = self.energy + added, self.unseen + max(added - float(np.vdot(C, C) + np.vdot(R, R)), 0.0)
+        new = P @ G[k:]
+        self.Ku, self.Kv = self.Ku @ F[:k], self.Kv @ (G[:k] - C @ new)
         inverses = np.linalg.inv(np.stack([self.Ku, self.Kv]))
-        self.V[touched] += (B.T @ new) @ inverses[1]
-        self.parts.append(F[self.k :] @ inverses[0])
-        if np.abs(inverses).sum(axis=1).max() > 1e4:
+        self.V[touched] += B.T @ (new @ inverses[1])
+        self.parts.append(F[k:] @ inverses[0])
+        if np.abs(inverses).max() > 1e3:
             self.multiplied_out()
 
     def multiplied_out(self) -> None:
@@ -104,13 +104,14 @@ class _Following:
         return SparseSvd(self.parts[0], self.s, self.V, self.energy, self.unseen)
 
 
-def _narrow(E: sp.csr_array, touched: np.ndarray, place: np.ndarray) -> Any:
-    """The columns of E that are touched; dense for few rows, where the overhead of sparse products would lead."""
-    if E.shape[0] > 16:
-        return sp.csr_array((E.data, place.astype(E.indices.dtype), E.indptr), shape=(E.shape[0], touched.size))
-    B = np.zeros((E.shape[0], touched.size))
-    B[np.repeat(np.arange(E.shape[0]), np.diff(E.indptr)), place] = E.data
-    return B
+def _narrow(E: sp.csr_array) -> tuple[np.ndarray, Any]:
+    """The columns that E touches, and E in them; dense for few rows, where the overhead of sparse products would lead."""
+    touched, place = np.unique(E.indices, return_inverse=True)
+    s, t = E.shape[0], touched.size
+    if s > FEW:
+        return touched, sp.csr_array((E.data, place.astype(E.indices.dtype), E.indptr), shape=(s, t))
+    row = np.repeat(np.arange(s), np.diff(E.indptr))
+    return touched, np.bincount(row * t + place, weights=E.data, minlength=s * t).reshape(s, t)
 
 
 def _exact(B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +163,7 @@ def _ritz(B: Any, C: np.ndarray, Y: np.ndarray, width: int) -> tuple[np.ndarray,
 def _rows(E: Any, width: int | None) -> sp.csr_array:
     if not isinstance(E, sp.csr_array) or E.dtype != float:
         E = sp.csr_array(E).astype(float)
-    if not E.has_canonical_format:
+    if E.shape[0] > FEW and not E.has_canonical_format:  # few rows are summed where they are laid out densely
         E = E.copy()
         E.sum_duplicates()
     if width is not None and E.shape[1] != width:
