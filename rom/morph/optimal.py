@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def optimal_mappings(
     history: list[float] = []
     for r, width in stages:
         blurred = replace(sharp, u=smoothed(x, cells, u, width * size))
-        w, J = ascended(lambda w, e=blurred, r=r: e(w, r), w, lambda g: np.tensordot(G, solve(g), 1), steps, 0.02 * size)
+        w, J = ascended(partial(blurred, r=r), w, lambda g: np.tensordot(G, solve(g), 1), steps, 0.02 * size)
         history += J
         log.info("optimal mappings, r = %d: energy missing %.3e after %d steps", r, 1 - J[-1], len(J))
     for _ in range(restarts):
@@ -129,7 +130,7 @@ def low_rank(
 def _restarted(e: Energy, w: np.ndarray, r: int, precondition: Linear, steps: int) -> tuple[np.ndarray, list[float]]:
     """psi o (id + s), s the ascent from the identity on u o psi; the step s is halved until determinants stay positive and J rises."""
     onward = replace(e, u=e.carried(w)[0])
-    s, _ = ascended(lambda s: onward(s, r), np.zeros_like(w), precondition, steps, 0.02 * float(np.ptp(e.points)))
+    s, _ = ascended(partial(onward, r=r), np.zeros_like(w), precondition, steps, 0.02 * float(np.ptp(e.points)))
     before = _captured(e, w, r)
     for _ in range(12):
         made = composed(e, w, s)

@@ -1,0 +1,159 @@
+"""Cooled turbine airfoils that all differ, every tetrahedral mesh its own: temperature, displacement and stress by MMGP in 3-D.
+
+    -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",  k dT/dn = h_cool (T_cool - T) on "channels",
+    -div sigma(u, T) = rho omega^2 r,  sigma n = -(E / L) u on "base": the root below, of length L, is an elastic bed.
+
+Span, twist, turning, thickness and taper vary, and the scalars T_gas and omega. Meshes are laid over each other by radial functions from
+the outlines and channels at the quarters of the span. Beside it the same pipeline where each blade is only put in the place of the other.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from cases.cooled_blade import ALLOY, T_REF, gas_profile
+from rom.certify.fields import coverage, q2, rel_l2, rrmse
+from rom.cli import run
+from rom.mesh import Mesh
+from rom.morph.rbf import Radial
+from rom.morph.simplex import linear
+from rom.morphing import Sample
+from rom.parameters import Box
+from rom.sample.designs import sobol
+from rom.shapes import Morph, Reduction, ShapeModel, overlaid, shape_model
+from solvers.airfoil_mesh import airfoil_mesh, curve_names
+from solvers.blade_mesh import Blade
+from solvers.elements import mass
+from solvers.heat import Film, heat
+from solvers.linear import rigid_modes, solver
+from solvers.thermoelastic import centrifugal, coupling, elasticity, stress, von_mises
+
+MORPH = Radial(curves=curve_names(), radius=0.7)
+SHAPE = Box(
+    ("span", "twist", "turning", "thickness", "taper"),
+    np.array([0.085, -26.0, 66.0, 0.18, 0.72]),
+    np.array([0.115, -10.0, 84.0, 0.22, 0.90]),
+    ("m", "degree", "degree", "1", "1"),
+)
+SCALARS = Box(("T_gas", "omega"), np.array([1300.0, 500.0]), np.array([1700.0, 1000.0]), ("K", "rad/s"))
+ROOT = 0.03
+
+
+def placed(mesh: Mesh, reference: Mesh) -> np.ndarray:
+    """Where nodes lie when no morphing is done."""
+    return mesh.points
+
+
+def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
+    """T [K], u [mm], von Mises stress [MPa] of one blade at mu = (T_gas [K], omega [rad/s])."""
+    n = len(mesh.points)
+    films = {"gas": Film(2000.0, "T_gas", profile=partial(gas_profile, blade=shape)), "channels": Film(2500.0, 750.0)}
+    T = heat(mesh, SCALARS, 22.0, films).solve(mu)
+    bed = ALLOY.E / ROOT * sp.kron(mass(mesh, "base"), sp.eye_array(3))
+    force = coupling(mesh, ALLOY) @ (T - T_REF) + mu[1] ** 2 * centrifugal(mesh, ALLOY)
+    u = solver(sp.csr_array(elasticity(mesh, ALLOY) + bed), rigid_modes(mesh.points))(force)
+    mises = von_mises(stress(mesh, ALLOY, u, T - T_REF)) / 1e6
+    u = 1e3 * u.reshape(n, 3)
+    tip = mesh.points[:, 2] > shape.hub_radius + 0.999 * shape.span
+    outputs = {"T_max": float(T.max()), "tip": float(np.linalg.norm(u[tip], axis=1).max())}
+    return Sample(mesh, mu, {"T": T, "u": u, "mises": mises}, outputs)
+
+
+def samples(m: int, h: float, seed: int) -> list[Sample]:
+    """m blades of a scrambled Sobol design, every mesh with its own width, every third with more layers."""
+    made = []
+    low, high = (np.append(getattr(SHAPE, end), getattr(SCALARS, end)) for end in ("lower", "upper"))
+    draws = sobol(Box(SHAPE.names + SCALARS.names, low, high), m, seed)
+    for k, row in enumerate(draws):
+        shape = Blade(**dict(zip(SHAPE.names, row[:5].tolist(), strict=True)))
+        mesh = airfoil_mesh(shape, h * (1 + 0.08 * (k % 4 - 1.5)), 12 if k % 3 == 0 else 8)
+        made.append(solve(shape, mesh, row[5:]))
+    return made
+
+
+def trained(train: list[Sample], h: float, modes: int = 16, seed: int = 0, morph: Morph = MORPH) -> ShapeModel:
+    """MMGP on a reference in the middle of the family."""
+    middle = Blade(**dict(zip(SHAPE.names, SHAPE.from_unit(np.full(5, 0.5)).tolist(), strict=True)))
+    reduction = Reduction(shape=5, fields=modes, tol=1e-5, folds=3)
+    return shape_model(train, morph, airfoil_mesh(middle, 0.9 * h, 12), SCALARS.names, SCALARS.units, reduction, rng=seed)
+
+
+def strangers(h: float) -> list[Mesh]:
+    """Shapes from outside: twisted twice as far, slender and long, bent like a hook."""
+    middle = Blade(twist=-18.0, turning=75.0, taper=0.81)
+    odd = (replace(middle, twist=-55.0), replace(middle, span=0.18, taper=0.5), replace(middle, turning=115.0))
+    return [airfoil_mesh(shape, h) for shape in odd]
+
+
+def pictures(folder: Path, model: ShapeModel, s: Sample) -> None:
+    """mesh.png, morphed.png, mode.png and fields.png of a blade that the model has not seen."""
+    from rom.export.pictures import picture
+
+    folder.mkdir(parents=True, exist_ok=True)
+    laid, answer = overlaid(s.mesh, model.embedding.reference, MORPH, model.chart), model.predict(s.mesh, s.mu)
+    body = replace(linear(s.mesh), cells={"tetra": s.mesh.cells["tetra"]}, regions={}, nodes={})
+    shift = {"way to the reference": (1e3 * np.linalg.norm(laid.place - s.mesh.points, axis=1), "mm")}
+    view = (1.0, -2.0, 0.5)
+    picture(folder / "mesh.png", body, shift, edges=True, view=view)
+    picture(folder / "morphed.png", replace(body, points=laid.place), shift, edges=True, view=view)
+    part = next(part for part in model.fields if part.name == "mises")
+    mode = {"first mode of mises on the blade": (laid.push(part.basis.modes[:, 0]), "-")}
+    picture(folder / "mode.png", body, mode, cmap="coolwarm", view=view)
+    found, true = answer.fields["mises"], s.fields["mises"]
+    fields = {
+        "mises, predicted": (found, "MPa"),
+        "error": (np.abs(found - true), "MPa"),
+        "standard deviation": (answer.std["mises"], "MPa"),
+    }
+    picture(folder / "fields.png", body, fields, view=view)
+
+
+def main(
+    train: int = 64, test: int = 20, h: float = 0.005, modes: int = 16, seed: int = 0, out: str | None = None
+) -> dict[str, float]:
+    """Blades nobody has seen: fields against the solver, with and without morphing, and strangers that must be flagged."""
+    begin = time.perf_counter()
+    known, unseen = samples(train, h, seed), samples(test, h, seed + 1)
+    solving = time.perf_counter() - begin
+    begin = time.perf_counter()
+    model = trained(known, h, modes, seed)
+    fit = time.perf_counter() - begin
+    still = trained(known, h, modes, seed, placed)
+    begin = time.perf_counter()
+    answers = [model.predict(s.mesh, s.mu) for s in unseen]
+    asked = (time.perf_counter() - begin) / test
+    plain = [still.predict(s.mesh, s.mu) for s in unseen]
+    numbers: dict[str, float] = {}
+    for name in known[0].fields:
+        found, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
+        unmorphed = rel_l2([a.fields[name] for a in plain], true)
+        numbers |= {f"rel_l2_{name}": rel_l2(found, true), f"unmorphed_rel_l2_{name}": unmorphed}
+        numbers |= {f"rrmse_{name}": rrmse(found, true), f"q2_{name}": q2(found, true)}
+        numbers[f"coverage_90_{name}"] = coverage(found, true, [a.std[name] for a in answers])
+    for name in known[0].outputs:
+        pair = np.array([[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]).T
+        numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
+    if out is not None:
+        pictures(Path(out), model, unseen[0])
+    outside = [model.predict(mesh, SCALARS.from_unit(np.full(2, 0.5))) for mesh in strangers(h)]
+    return {
+        "n_train": train,
+        "nodes_mean": float(np.mean([len(s.mesh.points) for s in known])),
+        "least_jacobian": min(a.jacobian for a in answers),
+        **numbers,
+        "ood_flagged": float(np.mean([not a.inside for a in outside])),
+        "false_alarms": float(np.mean([a.score > 1 for a in answers])),
+        "seconds_solve": solving,
+        "seconds_fit": fit,
+        "ms_predict": 1e3 * asked,
+    }
+
+
+if __name__ == "__main__":
+    run(main, units={"seconds_solve": "s", "seconds_fit": "s", "ms_predict": "ms"})

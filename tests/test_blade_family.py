@@ -1,0 +1,41 @@
+"""Airfoils in three dimensions: meshes, their curves, and a small family learnt."""
+
+import numpy as np
+import pytest
+
+from rom.errors import BadInput
+from rom.morph.simplex import determinants, facets, geometry, linear, simplices
+from rom.shapes import overlaid
+from solvers.blade_mesh import Blade
+
+pytest.importorskip("gmsh")
+
+
+def test_an_airfoil_is_a_closed_body_with_curves_that_match():
+    from cases.blade_family import MORPH
+    from solvers.airfoil_mesh import airfoil_mesh, curve_names
+
+    mesh, other = airfoil_mesh(Blade(), 0.006), airfoil_mesh(Blade(twist=-25, turning=65, taper=0.9, span=0.11), 0.005, 12)
+    volume, x, cells = geometry(mesh.points, mesh.cells["tetra"])[0], mesh.points, mesh.cells["triangle"]
+    assert volume.min() > 0 and len(facets(mesh.cells["tetra"])[0]) == len(cells)
+    a, b, c = (x[cells[:, i]] for i in range(3))
+    assert abs(np.einsum("kd,kd->", a, np.cross(b, c)) / 6 - volume.sum()) < 1e-12 * np.abs(x).max() ** 3
+    assert sum(len(mesh.regions[name]["triangle"]) for name in ("base", "gas", "channels")) == len(cells)
+    assert all(name in mesh.regions for name in curve_names())
+    laid = overlaid(other, mesh, MORPH)
+    assert laid.jacobian > 0.3
+    at, onto = (m.cells["line"][m.region("suction2")["line"]] for m in (other, mesh))
+    assert np.abs(laid.place[at[[0, -1], [0, 1]]] - mesh.points[onto[[0, -1], [0, 1]]]).max() < 1e-7
+    assert determinants(linear(other).points, laid.place, simplices(linear(other))).min() == laid.jacobian
+    with pytest.raises(BadInput, match="quarters"):
+        airfoil_mesh(Blade(), 0.006, 10)
+
+
+@pytest.mark.slow
+def test_unseen_blades_are_predicted_better_with_morphing_and_strangers_flagged():
+    from cases.blade_family import main
+
+    numbers = main(train=14, test=4, h=0.007, modes=4, seed=3)
+    assert numbers["rel_l2_T"] < 0.5 * numbers["unmorphed_rel_l2_T"] and numbers["rel_l2_T"] < 0.01
+    assert numbers["q2_u"] > 0.95 and numbers["least_jacobian"] > 0.3
+    assert numbers["ood_flagged"] == 1.0
