@@ -7,14 +7,10 @@ import inspect
 import json
 import logging
 import os
-import signal
-import socket
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +32,6 @@ CODES: dict[type[Exception], int] = {
     BadInput: 2, SolveFailed: 3, NotConverged: 3, Singular: 3, DamagedFile: 4, ForeignFile: 4, MissingExtra: 5, NotWritten: 6, NotSubmitted: 6,
 }  # fmt: skip
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
-WATCHED: list[Any] = []
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on the last line instead of a table.")]
@@ -51,12 +46,14 @@ def rank() -> int:
 def world() -> Any:
     """COMM_WORLD under a launcher with several ranks, else None; imports mpi4py only there.
 
-    From then on an exception that nobody catches aborts all ranks, so that none waits for the one that failed; and so does a rank
-    of the same host that stands still for ROM_PATIENCE seconds (10) under SIGSTOP while the others run.
+    From then on an exception that nobody catches aborts all ranks, so that none waits for the one that failed; a rank that is killed,
+    or stands still for ROM_PATIENCE seconds (5) under SIGSTOP, is named with its sample, and the job ends.
     """
     sizes = [os.environ[name] for name in SIZES if name in os.environ]
     if (sizes and int(sizes[0]) < 2) or not (sizes or "PMIX_RANK" in os.environ):
         return None
+    from rom.collect.witness import witnessed
+
     try:
         from mpi4py import MPI
     except ImportError as error:
@@ -64,41 +61,8 @@ def world() -> Any:
     if MPI.COMM_WORLD.Get_size() < 2:
         return None
     sys.excepthook = _abort
-    _watch(MPI.COMM_WORLD)
+    witnessed(MPI.COMM_WORLD)
     return MPI.COMM_WORLD
-
-
-def _watch(comm: Any) -> None:
-    """Every rank looks every second at the other ranks of its host: the only failure of a rank that no launcher sees."""
-    if comm in WATCHED:
-        return
-    from rom.collect.store import talk
-
-    host = socket.gethostname()
-    everyone = talk(comm, [host, os.getpid()])
-    beside = {r: pid for r, (name, pid) in enumerate(everyone) if name == host and pid != os.getpid()}
-    patience = float(os.environ.get("ROM_PATIENCE", "10"))
-    WATCHED.append(comm)
-
-    def watch() -> None:
-        still = dict.fromkeys(beside, 0.0)
-        while max(still.values(), default=0.0) < patience:
-            time.sleep(1.0)
-            still = {r: still[r] + 1.0 if _stopped(pid) else 0.0 for r, pid in beside.items()}
-        stopped = [r for r in still if still[r] >= patience]
-        sys.stderr.write(f"error: rank {stopped[0]} (process {beside[stopped[0]]} on {host}) stands still; the job ends\n")
-        for r in stopped:
-            os.kill(beside[r], signal.SIGKILL)
-        _end(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _stopped(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False
 
 
 def _abort(kind: type[BaseException], error: BaseException, trace: Any) -> None:
@@ -112,7 +76,10 @@ def _end(code: int) -> None:
     if "mpi4py.MPI" in sys.modules:
         from mpi4py import MPI
 
+        from rom.collect.witness import ABORTED, noted
+
         if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
+            noted(ABORTED)
             time.sleep(0.5)  # launchers drop what they have not forwarded yet when a rank aborts
             MPI.COMM_WORLD.Abort(code)
 

@@ -742,9 +742,9 @@ def test_a_claim_dies_with_its_process_and_lives_with_it(tmp_path):
     folder = tmp_path / "leases"
     dead = subprocess.Popen(["true"])
     dead.wait()
-    lie(folder / "a.0", leases._host(), dead.pid)
-    lie(folder / "b.0", leases._host(), os.getpid(), leases._started(os.getpid()))
-    lie(folder / "c.0", leases._host(), os.getpid(), "another life of this number")
+    lie(folder / "a.0", leases.host(), dead.pid)
+    lie(folder / "b.0", leases.host(), os.getpid(), leases.started(os.getpid()))
+    lie(folder / "c.0", leases.host(), os.getpid(), "another life of this number")
     for key, free in {"a": True, "b": False, "c": True}.items():
         with leases.lease(folder, key, 1e6) as mine:
             assert bool(mine) == free

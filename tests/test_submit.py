@@ -379,3 +379,15 @@ def test_a_run_file_that_was_changed_is_refused(name, run):
         path.write_bytes(spoiled)
     with pytest.raises((DamagedFile, ForeignFile, BadInput), match=r"run"):
         batch.opened(made.folder)
+
+
+def test_every_state_that_slurm_has_is_known():
+    from qtoolkit.io.slurm import SlurmState
+
+    assert {state.name for state in SlurmState} <= set(queue.KINDS)
+
+
+def test_a_folder_that_a_batch_script_cannot_name_is_refused():
+    job = Job("rom-x-1-reduce", "/a", "/a/$$b/log", (("reduce",),), seconds=60, mebibytes=100)
+    with pytest.raises(BadInput, match=r"qout_path = '/a/\$\$b/log\.out' holds \$\$.*give another folder"):
+        script(job, SITE)

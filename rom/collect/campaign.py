@@ -19,6 +19,7 @@ from rom import errors
 from rom.collect.journal import append, journal, refresh
 from rom.collect.lease import lease, valid
 from rom.collect.store import Store, commit, commit_rows, done, found, founded, identity, talk
+from rom.collect.witness import ABORTED, noted
 from rom.errors import BadInput, RomError
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -75,7 +76,7 @@ def collect(
     retries: int = 0,
     progress: bool | None = None,
     expiry: float = 120.0,
-    patience: float = 60.0,
+    patience: float = 8.0,
     seconds: float | None = None,
     only: np.ndarray | None = None,
 ) -> Campaign:
@@ -183,6 +184,7 @@ def _attempt(work: _Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> N
     """Solves one task; commits every rank's part, then the record that makes it exist, or records why not."""
     start = time.perf_counter()
     reason, u = "", np.zeros((0, 0))
+    noted(f"mu = {mu}")
     try:
         answer = work.solve(mu.copy())
         try:
@@ -204,6 +206,7 @@ def _attempt(work: _Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> N
         failure["reason"] = reasons[where] if len(reasons) == 1 else f"rank {where}: {reasons[where]}"
         log.warning("mu = %s failed: %s", mu, failure["reason"])
         _together(work.group, lambda: append(work.journal, failure) if work.leads else None)
+        noted("")
         return
     rank, ranks = (0, 1) if work.group is None else (work.group.Get_rank(), work.group.Get_size())
     size = u.shape[0] if rows == "all" or work.space is None else work.space.size
@@ -211,6 +214,7 @@ def _attempt(work: _Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> N
     files = _together(work.group, lambda: commit(work.store, key, mu, u, token, size, rank, ranks, rows))
     record = done(key, mu, files, size, u.shape[1], time.perf_counter() - start)
     _together(work.group, lambda: append(work.journal, record) if work.leads else None)
+    noted("")
 
 
 def _usable(work: _Work, u: np.ndarray) -> tuple[str, np.ndarray]:
@@ -249,6 +253,7 @@ def _wait(work: _Work, failure: dict[str, Any]) -> None:
         if failure["reason"] and time.monotonic() > deadline:
             rank = work.group.Get_rank()
             append(work.journal, {**failure, "reason": f"rank {rank} alone: {failure['reason']}"})
+            noted(ABORTED)
             log.error("rank %d failed alone and the others do not answer: %s", rank, failure["reason"])
             work.group.Abort(1)
         time.sleep(1e-3)

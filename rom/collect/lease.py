@@ -47,15 +47,15 @@ def valid(mine: Path) -> bool:
 def alive(path: Path, expiry: float) -> bool:
     """Whether the holder of a lease still works on it."""
     try:
-        host, pid, start = json.loads(path.read_text())
+        where, pid, start = json.loads(path.read_text())
         age = _now(path.parent) - path.stat().st_mtime
     except FileNotFoundError:
         return False
     except ValueError:  # created this moment, or cut short by a kill
         return _now(path.parent) - path.stat().st_mtime < 2.0
-    if host != _host():
+    if where != host():
         return age < expiry
-    return _started(pid) == start and (age < expiry or not _stopped(pid))
+    return started(pid) == start and (age < expiry or not stopped(pid))
 
 
 def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
@@ -65,7 +65,7 @@ def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
     path = folder / f"{key}.{taken[-1] + 1 if taken else 0}"
     try:
         with open(path, "x") as file:
-            file.write(json.dumps([_host(), os.getpid(), _started(os.getpid())]))
+            file.write(json.dumps([host(), os.getpid(), started(os.getpid())]))
     except FileExistsError:
         return None
     except OSError as error:
@@ -94,22 +94,22 @@ def _now(folder: Path) -> float:
         clock.unlink()
 
 
-def _host() -> str:
+def host() -> str:
     """Host and process namespace: within one of these, process ids mean the same."""
     with suppress(OSError):
         return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
     return socket.gethostname()
 
 
-def _stopped(pid: int) -> bool:
-    """Whether a process stands still under SIGSTOP or a tracer."""
+def stopped(pid: int, how: str = "Tt") -> bool:
+    """Whether a process stands still under SIGSTOP (T) or a tracer (t)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in how
     except OSError:
         return False
 
 
-def _started(pid: int) -> str | None:
+def started(pid: int) -> str | None:
     """When a living process began, so that a re-used id is not taken for it; None for a dead one."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

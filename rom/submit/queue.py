@@ -21,7 +21,8 @@ KINDS = {
     "NODE_FAIL": "node", "BOOT_FAIL": "node", "PREEMPTED": "preempted", "REVOKED": "preempted", "TIMEOUT": "timeout",
     "DEADLINE": "timeout", "OUT_OF_MEMORY": "memory", "CANCELLED": "cancelled", "FAILED": "unknown", "COMPLETED": "done",
     "PENDING": "waiting", "CONFIGURING": "waiting", "REQUEUED": "waiting", "REQUEUE_HOLD": "waiting", "SUSPENDED": "running",
-    "RUNNING": "running", "COMPLETING": "running", "SPECIAL_EXIT": "unknown", "STOPPED": "running",
+    "RUNNING": "running", "COMPLETING": "running", "SPECIAL_EXIT": "unknown", "STOPPED": "running", "RESV_DEL_HOLD": "waiting",
+    "REQUEUE_FED": "waiting", "RESIZING": "running", "SIGNALING": "running", "STAGE_OUT": "running",
     "Q": "waiting", "H": "waiting", "W": "waiting", "B": "running", "R": "running", "E": "running", "S": "running", "F": "unknown",
     "X": "unknown", "PEND": "waiting", "RUN": "running", "EXIT": "unknown", "DONE": "done", "PSUSP": "waiting", "USUSP": "running",
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """Batch scripts in the words of each scheduler: plain text that a user may read, change and submit by hand.
 
-PSI/J, the kept library for this, wraps each job in launchers of its own, knows no job arrays and pins old versions of psutil
-and packaging; a site that forbids launchers could not use its scripts.
+The options of Slurm and PBS are written by qtoolkit; LSF, which no kept library writes with arrays, has its own few lines here.
+docs/schedulers.md compares the libraries.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from rom.errors import BadInput
 from rom.submit.profile import Profile
 
 STOPPED = 7
@@ -40,33 +42,47 @@ class Job:
 
 def slurm(job: Job, site: Profile) -> list[str]:
     """Options of sbatch."""
-    limit = f"%{site.concurrent}" if site.concurrent else ""
-    wanted = {
-        "job-name": job.name, "chdir": job.folder, "output": job.log + ("-%a.out" if job.rows else ".out"), "open-mode": "append",
-        "array": f"0-{job.count - 1}{limit}" if job.rows else "", "time": _clock(job.seconds), "nodes": site.nodes,
-        "ntasks": job.ranks, "cpus-per-task": site.cpus, "mem": f"{job.mebibytes // site.nodes}M", "partition": site.partition,
-        "account": site.account, "qos": site.qos, "constraint": site.constraint,
-        "dependency": f"afterany:{':'.join(job.after)}" if job.after else "",
-    }  # fmt: skip
-    return [f"#SBATCH --{name}={value}" for name, value in wanted.items() if value != ""] + ["#SBATCH --requeue"]
+    from qtoolkit.io.slurm import SlurmIO
+
+    more = [f"--chdir={job.folder}", "--open-mode=append", "--requeue"]
+    more += [f"--dependency=afterany:{':'.join(job.after)}"] if job.after else []
+    return _header(SlurmIO(), {
+        "job_name": job.name, "qout_path": job.log + ("-%a.out" if job.rows else ".out"),
+        "array": f"0-{job.count - 1}{_limit(site)}" if job.rows else "", "time": _clock(job.seconds), "nodes": site.nodes,
+        "ntasks": job.ranks, "cpus_per_task": site.cpus, "mem": f"{job.mebibytes // site.nodes}M", "partition": site.partition,
+        "account": site.account, "qos": site.qos, "constraint": site.constraint, "qverbatim": "\n".join(f"#SBATCH {line}" for line in more),
+    })  # fmt: skip
 
 
 def pbs(job: Job, site: Profile) -> list[str]:
     """Options of qsub (PBS Professional, OpenPBS); a job array there has two parts or more."""
+    from qtoolkit.io.pbs import PBSIO
+
     share = -(-job.ranks // site.nodes)
-    select = f"select={site.nodes}:ncpus={share * site.cpus}:mpiprocs={share}:mem={job.mebibytes // site.nodes}mb"
-    lines = [f"-N {job.name[:15]}", "-j oe", f"-o {job.log}.out", "-r y", f"-l {select}", f"-l walltime={_clock(job.seconds)}"]
-    lines += [f"-J 0-{job.count - 1}" + (f"%{site.concurrent}" if site.concurrent else "")] if job.count > 1 else []
-    lines += [f"-q {site.partition}"] if site.partition else []
-    lines += [f"-A {site.account}"] if site.account else []
-    lines += [f"-W depend=afterany:{':'.join(job.after)}"] if job.after else []
-    return [f"#PBS {line}" for line in lines]
+    more = ["-j oe", *([f"-W depend=afterany:{':'.join(job.after)}"] if job.after else [])]
+    return _header(PBSIO(), {
+        "job_name": job.name[:15], "qout_path": f"{job.log}.out", "rerunnable": "y", "walltime": _clock(job.seconds),
+        "select": f"select={site.nodes}:ncpus={share * site.cpus}:mpiprocs={share}:mem={job.mebibytes // site.nodes}mb",
+        "array": f"0-{job.count - 1}{_limit(site)}" if job.count > 1 else "", "queue": site.partition, "account": site.account,
+        "qverbatim": "\n".join(f"#PBS {line}" for line in more),
+    })  # fmt: skip
+
+
+def _header(scheduler: Any, options: dict[str, Any]) -> list[str]:
+    """The lines of a scheduler's options. Raises BadInput where a value would be taken for a blank of the library's template."""
+    blank = next((name for name, value in options.items() if "$$" in str(value)), None)
+    if blank:
+        raise BadInput(f"{blank} = {options[blank]!r} holds $$, which no batch script can; give another folder or name")
+    return scheduler.generate_header({name: value for name, value in options.items() if value != ""}).splitlines()
+
+
+def _limit(site: Profile) -> str:
+    return f"%{site.concurrent}" if site.concurrent else ""
 
 
 def lsf(job: Job, site: Profile) -> list[str]:
     """Options of bsub; its arrays count from 1."""
-    limit = f"%{site.concurrent}" if site.concurrent else ""
-    name = f"{job.name}[1-{job.count}]{limit}" if job.rows else job.name
+    name = f"{job.name}[1-{job.count}]{_limit(site)}" if job.rows else job.name
     minutes = -(-job.seconds // 60)
     lines = [f'-J "{name}"', f"-cwd {shlex.quote(job.folder)}", f"-o {job.log}{'-%I' if job.rows else ''}.out", f"-n {job.ranks}"]
     lines += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-M {job.mebibytes}MB", "-r"]

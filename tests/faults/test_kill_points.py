@@ -87,7 +87,7 @@ def half(folder):
     collect(solution, MUS[2:], folder)
     with open(folder / "journal" / "torn.jsonl", "wb") as file:
         file.write(b"1234")
-    (folder / "leases" / f"{found(folder).key(MUS[0])}.0").write_text(json.dumps([lease._host(), 999999999, "0"]))
+    (folder / "leases" / f"{found(folder).key(MUS[0])}.0").write_text(json.dumps([lease.host(), 999999999, "0"]))
 
 
 def resumed(folder, acks):

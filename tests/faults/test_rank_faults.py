@@ -1,6 +1,7 @@
 """A rank that raises, dies, stops or gives nonsense ends the job at once, named, with the store clean and no process left."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def solution(mu):
 
 def spoiled(fault, u):
     """What a rank with this fault makes of its part."""
+    Path("fault-at").write_text(repr(time.time()))
     if fault == "raise":
         raise ArithmeticError("diverged")
     if fault == "MemoryError":
@@ -57,7 +59,7 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
         u = solution(mu)[space.numbers]
         return spoiled(fault, u) if stage == "collect" and here and mu[0] == 3.0 else u
 
-    seen = collect(solve, MUS, Path(path) / "store", comm, space=space, distributed=True, patience=4.0)
+    seen = collect(solve, MUS, Path(path) / "store", comm, space=space, distributed=True)
     if seen.failed:
         raise RuntimeError(f"mu = {seen.failed[0][0]}: {seen.failed[0][1]}")
     snapshots = read(Path(path) / "store", space)
@@ -75,13 +77,15 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
 
 
 def job(tmp_path, stage, fault, rank):
-    """(exit code, stderr, seconds, whether a process was left) of a job on three ranks."""
+    """(exit code, what it says, seconds from the fault to the end, whether a process was left) of a job on three ranks."""
     mpiexec = Path(sys.executable).with_name("mpiexec")
     words = [mpiexec, "-n", 3, sys.executable, __file__, "--stage", stage, "--fault", fault, "--where", rank, "--path", tmp_path]
-    environment = {**os.environ, "ROM_PATIENCE": "2", "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    begin = time.monotonic()
-    done = subprocess.run([*map(str, words)], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    seconds = time.monotonic() - begin
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*map(str, words)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
+    )
+    at = tmp_path / "fault-at"
+    seconds = time.time() - float(at.read_text()) if at.exists() else 0.0
     time.sleep(0.2)
     left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in p.read_bytes()]
     return done.returncode, done.stdout + done.stderr, seconds, left
@@ -99,13 +103,11 @@ NAMES = {
 def check(tmp_path, stage, fault, rank):
     code, told, seconds, left = job(tmp_path, stage, fault, rank)
     assert code != 0 and left == [], told
-    assert seconds < 25, (
-        f"{seconds} s"
-    )  # start of three interpreters included; the fault itself takes at most the watch's 2 s + 10 s
-    if fault == "SIGSTOP":
-        assert f"rank {rank} (process" in told and "stands still; the job ends" in told, told
-    elif fault == "SIGKILL":
-        assert "EXIT CODE: 9" in told or "KILLED BY" in told or code in (9, 137), told
+    assert 0.0 < seconds < 10.0, f"{seconds} s from the fault to the end of the job"
+    if fault in ("SIGSTOP", "SIGKILL"):
+        what = {"SIGSTOP": "stands still", "SIGKILL": "was killed or crashed"}[fault]
+        where = r"while solving mu = \[3\.\]" if stage == "collect" else "between samples"
+        assert re.search(rf"error: rank {rank} \(process \d+ on \S+\) {what} {where}; the job ends", told), told
     else:
         expected = {"raise": "rank {}: ArithmeticError: diverged", "MemoryError": "rank {}: MemoryError: no room", "NaN": "NaN"}
         assert NAMES.get((stage, fault), expected.get(fault, "")).format(rank) in told, told
