@@ -1,4 +1,7 @@
-"""Families of designs as folders of files: one mesh with its fields per file and a table of scalars; or PLAID samples."""
+"""Families of designs as folders of files: one mesh with its fields per file and a table of scalars; or PLAID samples.
+
+PLAID keeps a sample as `meshes/mesh_*.cgns` and its scalars in the tree, or in scalars.csv beside it (before version 1).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rom.collect.cgns import Fields, read_cgns
 from rom.errors import BadInput
 from rom.export.files import read_file, write_mesh
 from rom.mesh import Mesh
+from rom.morph.simplex import facets, simplices
 from rom.morphing import Sample
 
 BASELINE = "baseline:"
@@ -48,7 +53,7 @@ def family(
 
 
 def _sample(path: Path, mu: list[float], outputs: dict[str, float], fields: Sequence[str]) -> Sample:
-    mesh, found, _ = read_file(path)
+    mesh, found = opened(path)
     given = {name.removeprefix(BASELINE): v for name, (v, _) in found.items() if name.startswith(BASELINE)}
     known = {name: v for name, (v, _) in found.items() if not name.startswith(BASELINE)}
     missing = [name for name in fields if name not in known]
@@ -61,6 +66,27 @@ def _sample(path: Path, mu: list[float], outputs: dict[str, float], fields: Sequ
         outputs,
         {k: flat(v, mesh) for k, v in given.items()},
     )
+
+
+def opened(path: str | Path) -> tuple[Mesh, Fields]:
+    """Mesh and point fields of a file of any known format; in CGNS files of plane meshes, tagged boundary nodes become curves."""
+    if Path(path).suffix != ".cgns":
+        return read_file(path)[:2]
+    mesh, found, _, _ = read_cgns(path)
+    return _with_curves(mesh), found
+
+
+def _with_curves(mesh: Mesh) -> Mesh:
+    """The boundary lines between the nodes of each set of two or more, as a region of its name, on plane meshes that name none."""
+    flat_ = mesh.points.shape[1] == 2 and not set(mesh.cells) & {"line", "line3", "triangle6", "quad8", "quad9"}
+    sets = {name: nodes for name, nodes in mesh.nodes.items() if len(nodes) > 1 and name not in mesh.regions}
+    if not flat_ or not sets:
+        return mesh
+    lines = facets(simplices(mesh))[0]
+    found = {name: np.flatnonzero(np.isin(lines, nodes).all(axis=1)) for name, nodes in sets.items()}
+    curves = {name: {"line": rows} for name, rows in found.items() if len(rows)}
+    nodes = {name: at for name, at in mesh.nodes.items() if name not in curves}
+    return Mesh(mesh.points, {**mesh.cells, "line": lines}, {**mesh.regions, **curves}, nodes, mesh.unit)
 
 
 def flat(values: np.ndarray, mesh: Mesh) -> np.ndarray:
@@ -87,11 +113,14 @@ def _plaid(folder: Path) -> tuple[Path, dict[str, float]]:
     meshes, table = sorted((folder / "meshes").glob("*.cgns")), folder / "scalars.csv"
     if len(meshes) != 1:
         raise BadInput(f"{folder} has {len(meshes)} CGNS meshes; one steady state per sample can be read")
+    held = read_cgns(meshes[0])[3]
     if not table.is_file():
-        return meshes[0], {}
+        return meshes[0], held
     with open(table, newline="") as file:
-        head, line = [line for line in csv.reader(file) if line][:2]
-    return meshes[0], _numbers(table, head, line, folder.name)
+        lines = [line for line in csv.reader(file) if line]
+    if len(lines) != 2:
+        raise BadInput(f"{table} has {len(lines)} rows; give names and one row of values")
+    return meshes[0], held | _numbers(table, lines[0], lines[1], folder.name)
 
 
 def _numbers(table: Path, head: list[str], line: list[str], name: str) -> dict[str, float]:

@@ -153,13 +153,12 @@ def _loaded(path: Path) -> Any:
 def _asked(model: Path, mesh: Path, mu: str | None) -> tuple[Any, Any]:
     """The prediction on a file's mesh, and the file as a sample."""
     from rom.case import parameters
-    from rom.export.files import read_file
-    from rom.families import BASELINE, flat
+    from rom.families import BASELINE, flat, opened
     from rom.morphing import Sample
 
     machine = _loaded(model)
     row = np.zeros(0) if machine.box is None else parameters([mu] if mu else [], None, machine.box)[0]
-    made, found, _ = read_file(mesh)
+    made, found = opened(mesh)
     given = {k.removeprefix(BASELINE): flat(v, made) for k, (v, _) in found.items() if k.startswith(BASELINE)}
     fields = {k: flat(v, made) for k, (v, _) in found.items() if not k.startswith(BASELINE)}
     return machine.predict(made, row, given), Sample(made, row, fields)
