@@ -115,7 +115,7 @@ def pictures(folder: Path, model: ShapeModel, s: Sample) -> None:
 
 
 def main(
-    train: int = 64, test: int = 20, h: float = 0.005, modes: int = 16, seed: int = 0, out: str | None = None
+    train: int = 48, test: int = 16, h: float = 0.005, modes: int = 12, seed: int = 0, out: str | None = None
 ) -> dict[str, float]:
     """Blades nobody has seen: fields against the solver, with and without morphing, and strangers that must be flagged."""
     begin = time.perf_counter()

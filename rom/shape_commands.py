@@ -31,18 +31,24 @@ def train(
     outputs: Annotated[str, typer.Option(help="Columns of scalars.csv that are outputs.")] = "",
     modes: Annotated[int, typer.Option(min=1, help="Modes per field, at most.")] = 16,
     mapping: Annotated[int, typer.Option(min=0, help="Modes of optimal mappings: for shocks and fronts that move.")] = 0,
+    nodes: Annotated[
+        int, typer.Option(min=0, help="Refine the reference where fields bend, to so many nodes at most. 0: as it is.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """A model of the fields and outputs over shapes and scalars, in one file."""
     from rom.families import family
-    from rom.shapes import Reduction, shape_model
+    from rom.references import refined
+    from rom.shapes import Reduction, medoid, shape_model
     from rom.shipped import ship
 
     samples, names, units, files = family(folder, _words(outputs), _words(fields))
     reduction = Reduction(fields=modes, mapping=mapping)
-    model = shape_model(samples, _morphing(morph, _words(curves), _words(landmarks)), None, names, units, reduction, rng=seed)
+    chosen = _morphing(morph, _words(curves), _words(landmarks))
+    reference = refined(medoid(samples, chosen), samples, chosen, nodes) if nodes else None
+    model = shape_model(samples, chosen, reference, names, units, reduction, rng=seed)
     digest = ship(out, model, model.embedding.reference, {"folder": str(folder), "files": files, "morph": morph})
     numbers = {"model": str(out), "samples": len(samples), "shape modes": model.embedding.basis.r, "latents": model.latents}
     show({**numbers, "reference nodes": len(model.chart), "sha256": digest}, {}, json)

@@ -39,6 +39,7 @@ COMPOSITIONS = {
     "shapes",
     "families",
     "shape_commands",
+    "references",
     "ingest_command",
 }
 # heavy library -> the only places in rom/ that may import it, inside functions

@@ -153,6 +153,41 @@ def test_subdivision_is_conforming_and_keeps_the_volume():
         assert len(once.points) > len(mesh.points)
 
 
+def test_subdivision_keeps_named_curves():
+    mesh = square(5)
+    fine = subdivided(subdivided(mesh, np.arange(9)))
+    edge, _ = facets(simplices(fine))
+    for name, parts in mesh.regions.items():
+        lines = fine.cells["line"][fine.regions[name]["line"]]
+        old = mesh.cells["line"][parts["line"]]
+        length = [np.linalg.norm(np.diff(x, axis=1)[:, 0], axis=1).sum() for x in (fine.points[lines], mesh.points[old])]
+        assert abs(length[0] - length[1]) < 1e-13 and {tuple(e) for e in np.sort(lines, axis=1).tolist()} <= {
+            tuple(e) for e in np.sort(edge, axis=1).tolist()
+        }
+    assert len(fine.regions["rim"]["line"]) == len(edge)
+
+
+def test_a_volume_is_pressed_onto_a_shape_and_few_modes_reach_it_sooner():
+    sides = Elastic(stiffness=10.0, tol=2e-3)
+
+    def shape(a, b):
+        return lambda x: np.column_stack([x[:, 0] * (1 + a * x[:, 2]), x[:, 1], x[:, 2] + b * np.sin(np.pi * x[:, 0])])
+
+    def made(n, seed, a, b):
+        mesh = cube(n, seed)
+        return replace(mesh, points=shape(a, b)(mesh.points))
+
+    reference, new = cube(4), made(5, 2, 0.15, 0.1)
+    y = sides(new, reference)
+    rim = np.unique(facets(simplices(new))[0])
+    assert np.minimum(np.abs(y[rim]), np.abs(y[rim] - 1)).min(axis=1).max() < 0.02
+    assert determinants(new.points, y, simplices(new)).min() > 0.05
+    train = [made(4, 1, a, b) for a in (0.0, 0.25) for b in (0.0, 0.15)]
+    moved = np.array([(sides.carried(m, reference)[0] - reference.points).ravel() for m in train])
+    Z = np.linalg.svd(moved, full_matrices=False)[2][:3].T
+    assert replace(sides, modes=Z).carried(new, reference)[1] < sides.carried(new, reference)[1]
+
+
 @pytest.mark.parametrize("weights", ["tutte", "floater", "harmonic"])
 @pytest.mark.parametrize("shape", ["disk", "square"])
 def test_charts_do_not_fold_and_meet_their_landmarks(shape, weights):

@@ -165,7 +165,7 @@ def linear(mesh: Mesh) -> Mesh:
 def subdivided(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
     """Linear simplices with the longest edge of every marked cell halved, conformingly: all cells around a halved edge are cut.
 
-    marked : cell numbers, by default all. The node set "coarse" names the nodes that were there first. Edges are taken longest first and no cell is cut twice in one call.
+    marked : cell numbers, by default all. The node set "coarse" names the nodes that were there first; regions of lines stay. Edges are taken longest first and no cell is cut twice in one call.
     Reference: Rivara (1984).
     """
     cells, x = simplices(mesh), mesh.points
@@ -191,10 +191,26 @@ def subdivided(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
         part = cells[around[edge]]
         made += [np.where(part == b, len(x) + k, part), np.where(part == a, len(x) + k, part)]
     points = np.vstack([x, x[unique[chosen]].mean(axis=1)])
-    return Mesh(
-        points,
-        {{2: "line", 3: "triangle", 4: "tetra"}[q]: np.vstack(made)},
-        {},
-        {"coarse": np.arange(len(x)), **mesh.nodes},
-        mesh.unit,
-    )
+    middle = np.full(len(unique), -1)
+    middle[chosen] = len(x) + np.arange(len(chosen))
+    name = {2: "line", 3: "triangle", 4: "tetra"}[q]
+    made_cells, regions = {name: np.vstack(made)}, {}
+    if q > 2 and "line" in mesh.cells:
+        made_cells["line"], owner = _halved(mesh.cells["line"], unique, middle)
+        named = {region: parts["line"] for region, parts in mesh.regions.items() if "line" in parts}
+        regions = {region: {"line": np.flatnonzero(np.isin(owner, rows))} for region, rows in named.items()}
+    return Mesh(points, made_cells, regions, {"coarse": np.arange(len(x)), **mesh.nodes}, mesh.unit)
+
+
+def _halved(lines: np.ndarray, edges: np.ndarray, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lines cut at the nodes `middle` of `edges` (sorted pairs in order; -1: whole), and the line that each came from."""
+    n = int(max(edges.max(), lines.max())) + 1
+    ours, theirs = np.sort(lines, axis=1) @ [n, 1], edges @ [n, 1]
+    at = np.minimum(np.searchsorted(theirs, ours), len(theirs) - 1)
+    cut = np.where(theirs[at] == ours, middle[at], -1)
+    owner = np.repeat(np.arange(len(lines)), 1 + (cut >= 0))
+    second = np.append(False, owner[1:] == owner[:-1])
+    first = np.append(second[1:], False)
+    parts = lines[owner]
+    parts[first, 1], parts[second, 0] = cut[owner[first]], cut[owner[second]]
+    return parts, owner
