@@ -44,7 +44,7 @@ def bent(reference: Mesh, samples: Sequence[Sample], morph: Morph) -> np.ndarray
     ends = edges[np.arange(len(cells)), longest]
     total = np.zeros(len(cells))
     for s in samples:
-        laid = overlaid(s.mesh, reference, morph, chart)
+        laid = overlaid(s.mesh, reference, morph)
         middle = interpolation(_domain(laid.place, linear(s.mesh)), chart[ends].mean(axis=1))
         for u in s.fields.values():
             flat = u.reshape(len(u), -1) / max(float(np.sqrt(np.mean(u**2))), 1e-300)
