@@ -22,7 +22,7 @@ from rom.morph.simplex import facets
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
-from rom.shapes import Reduction, ShapeModel, overlaid, shape_model
+from rom.shapes import Reduction, ShapeModel, shape_model
 
 WIDTH, DECAY = 0.03, 0.8
 BOX = Box(("theta", "start", "a"), np.array([-0.2, 0.3, -0.15]), np.array([0.2, 0.7, 0.25]), ("rad", "m", "1"))
@@ -100,7 +100,7 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
         from rom.morph.simplex import simplices
         from rom.morph.transfer import interpolation
 
-        laid = overlaid(s.mesh, model.embedding.reference, MORPH, model.chart)
+        laid = model.laid(s.mesh)
         grid = np.stack(np.meshgrid(xs, lines, indexing="ij"), -1).reshape(-1, 2)
         domain = Mesh(model.chart, {"triangle": simplices(model.embedding.reference)})
         physical = interpolation(domain, grid + interpolation(domain, grid) @ shift) @ laid.points
@@ -109,12 +109,8 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
 
     shifts = []
     for s in every:
-        laid = overlaid(s.mesh, model.embedding.reference, MORPH, model.chart)
-        shifts.append(
-            model._warped(
-                model._inputs(s, laid)[None], Mesh(model.chart, {"triangle": model.embedding.reference.cells["triangle"]})
-            )[0]
-        )
+        laid = model.laid(s.mesh)
+        shifts.append(model._warped(model._inputs(s, laid)[None])[0])
     mapped = np.array([front(s, w) for s, w in zip(every, shifts, strict=True)])
     still = np.array([front(s, 0 * w) for s, w in zip(every, shifts, strict=True)])
     return tuple(float(np.sqrt(np.mean((y - y.mean(axis=0)) ** 2))) for y in (mapped, still))  # type: ignore[return-value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
 from rom.morph.optimal import optimal_mappings
 from rom.morph.simplex import determinants, geometry, linear, lumped, simplices
-from rom.morph.transfer import Locator, interpolation, locator
+from rom.morph.transfer import Locator, locator
 from rom.morphing import Embedding, Morphing, Sample
 from rom.parameters import Box
-from rom.regress.ard import ard_gp
+from rom.regress.coefficient_gp import CoefficientGP, coefficient_gp
 from rom.snapshots import Snapshots
 from rom.space import Space
 
@@ -39,7 +40,7 @@ class FieldModel:
     name: str
     components: int
     basis: Basis
-    gp: Any
+    gp: CoefficientGP | None
     floor: np.ndarray
     factor: np.ndarray
 
@@ -81,10 +82,10 @@ class ShapeModel:
     box: Box | None
     given: dict[str, Basis]
     mapping: Basis | None
-    warp: Any
+    warp: CoefficientGP | None
     fields: tuple[FieldModel, ...]
     outputs: tuple[str, ...] = ()
-    scalars: Any = None
+    scalars: CoefficientGP | None = None
 
     @property
     def latents(self) -> int:
@@ -94,24 +95,30 @@ class ShapeModel:
     def predict(self, mesh: Mesh, mu: Any = (), baseline: Mapping[str, np.ndarray] | None = None) -> ShapePrediction:
         """Fields on the nodes of `mesh`. Raises BadInput where scalars or the baseline do not fit, Folded where the morphing does."""
         sample = Sample(mesh, np.asarray(mu, dtype=float), baseline=dict(baseline or {}))
-        domain = _domain(self.chart, self.embedding.reference)
-        laid = overlaid(mesh, self.embedding.reference, self.morph, self.chart)
+        laid = self.laid(mesh)
         z = self._inputs(sample, laid)[None]
-        w, spread = self._warped(z, domain)
-        moved = locator(self.chart + w, simplices(domain))
-        back = interpolation(Mesh(self.chart + w, domain.cells), laid.place, moved)
+        w, spread = self._warped(z)
+        moved = self._at if self.mapping is None else self._at.moved(self.chart + w)
+        back = laid.back if self.mapping is None else moved.matrix(laid.place)
         fields, std = {}, {}
         for part in self.fields:
             mean, deviation = _carried(part, z, back, moved, spread)
             given = sample.baseline.get(part.name, np.zeros(mean.shape))
             size = self._size(sample, laid, part.name)
             fields[part.name], std[part.name] = size * mean + given.reshape(mean.shape), size * deviation
-        values = self.scalars.predict(z, noise=True) if self.scalars is not None else (np.zeros((1, 0)),) * 2
-        mean_of, std_of = (dict(zip(self.outputs, map(float, row[0]), strict=True)) for row in values)
+        mean_of, std_of = (dict(zip(self.outputs, map(float, row[0]), strict=True)) for row in _asked(self.scalars, z))
         outside = () if self.box is None else tuple(
             n for n, v, a, b in zip(self.box.names, sample.mu, self.box.lower, self.box.upper, strict=True) if not a <= v <= b
         )  # fmt: skip
         return ShapePrediction(mesh, fields, std, mean_of, std_of, self.embedding.score(laid.points), outside, laid.jacobian)
+
+    def laid(self, mesh: Mesh) -> Morphing:
+        """A mesh laid over the reference. Raises Folded naming the first cell that the morphing turns over."""
+        return overlaid(mesh, self.embedding.reference, self.morph, self._at)
+
+    @cached_property
+    def _at(self) -> Locator:
+        return locator(self.chart, simplices(self.embedding.reference))
 
     def _inputs(self, sample: Sample, laid: Morphing) -> np.ndarray:
         if (0 if self.box is None else self.box.p) != len(sample.mu):
@@ -133,23 +140,29 @@ class ShapeModel:
             return 1.0
         return max(float(self.given[name].space.norm(laid.pull(sample.baseline[name]).ravel())), 1e-300)
 
-    def _warped(self, z: np.ndarray, domain: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    def _warped(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """psi - id (N, d), shrunk where it would fold, and its modes times their standard deviations (N, d, k)."""
         if self.mapping is None:
             return np.zeros(self.chart.shape), np.zeros((*self.chart.shape, 0))
-        beta, std = self.warp.predict(z, noise=True)
-        w, cells = self.mapping.lift(beta[0]).reshape(self.chart.shape), simplices(domain)
+        beta, std = _asked(self.warp, z)
+        w = self.mapping.lift(beta[0]).reshape(self.chart.shape)
         for _ in range(20):
-            if determinants(self.chart, self.chart + w, cells).min() > 1e-3:
+            if determinants(self.chart, self.chart + w, self._at.cells).min() > 1e-3:
                 break
             log.warning("the predicted mapping folds; it is shrunk by a tenth")
             w = 0.9 * w
         return w, (self.mapping.modes * std[0]).reshape(*self.chart.shape, -1)
 
 
+def _asked(gp: CoefficientGP | None, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of new runs, (q, r) each; (q, 0) where there is nothing to regress."""
+    mean, std = (np.zeros((len(z), 0)),) * 2 if gp is None else gp.predict(z, noise=True)
+    return mean, std  # type: ignore[return-value]
+
+
 def _carried(part: FieldModel, z: np.ndarray, back: Any, moved: Locator, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation on the user's nodes: Var u = V^2 s^2 + floor + sum_k (grad u . phi_k)^2 s_k^2."""
-    a, s = part.gp.predict(z, noise=True)
+    a, s = _asked(part.gp, z)
     c = part.components
     v = part.basis.lift(a[0]).reshape(-1, c)
     variance = (part.basis.spread(s[0]) ** 2 + part.floor).reshape(-1, c)
@@ -163,18 +176,20 @@ def nodal_gradient(at: Locator, v: np.ndarray) -> np.ndarray:
     """grad v of a piecewise linear v (N, c), averaged around each node by volume: (N, c, d)."""
     volume = np.abs(geometry(at.points, at.cells)[0])
     slope = np.einsum("kac,kad->kcd", v[at.cells], at.gradients) * volume[:, None, None]
-    total, weight = np.zeros((len(v), *slope.shape[1:])), np.zeros(len(v))
-    for a in range(at.cells.shape[1]):
-        np.add.at(total, at.cells[:, a], slope)
-        np.add.at(weight, at.cells[:, a], volume)
-    return total / np.where(weight > 0, weight, 1.0)[:, None, None]
+    k, q = at.cells.shape
+    around = sp.csr_array((np.ones(k * q), (at.cells.ravel(), np.repeat(np.arange(k), q))), shape=(len(v), k))
+    weight = around @ volume
+    return (around @ slope.reshape(k, -1)).reshape(len(v), *slope.shape[1:]) / np.where(weight > 0, weight, 1.0)[:, None, None]
 
 
-def overlaid(mesh: Mesh, reference: Mesh, morph: Morph, chart: np.ndarray | None = None) -> Morphing:
-    """A mesh laid over the reference. Raises Folded naming the first cell that the morphing turns over."""
+def overlaid(mesh: Mesh, reference: Mesh, morph: Morph, at: Locator | None = None) -> Morphing:
+    """A mesh laid over the reference; `at` locates points in the morphing's domain of the reference and saves finding it again.
+
+    Raises Folded naming the first cell that the morphing turns over.
+    """
     straight = linear(mesh)
     place = morph(straight, reference)
-    chart = morph(reference, reference) if chart is None else chart
+    at = located(reference, morph) if at is None else at
     cells = simplices(straight)
     det = orientation(straight.points, place, cells)
     if det.min() <= 0:
@@ -183,9 +198,13 @@ def overlaid(mesh: Mesh, reference: Mesh, morph: Morph, chart: np.ndarray | None
             f"cell {worst} with nodes {cells[worst].tolist()} near {straight.points[cells[worst]].mean(axis=0)} is turned over by the"
             f" morphing (determinant {det[worst]:.2g}); name boundaries and landmarks that match, or choose another morphing"
         )
-    to = interpolation(_domain(place, straight), chart)
-    back = interpolation(_domain(chart, reference), place)
-    return Morphing(to, back, to @ straight.points, place, float(det.min()))
+    to = locator(place, cells).matrix(at.points)
+    return Morphing(to, at.matrix(place), to @ straight.points, place, float(det.min()))
+
+
+def located(reference: Mesh, morph: Morph) -> Locator:
+    """Point location where the morphing lays the reference itself."""
+    return locator(np.asarray(morph(reference, reference), dtype=float), simplices(reference))
 
 
 def orientation(points: np.ndarray, place: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -201,9 +220,9 @@ def orientation(points: np.ndarray, place: np.ndarray, cells: np.ndarray) -> np.
 def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
     """The mesh whose morphed coordinates are nearest to all the others, seen from the sample of median size."""
     first = linear(samples[int(np.argsort([len(s.mesh.points) for s in samples], kind="stable")[len(samples) // 2])].mesh)
-    chart = morph(first, first)
+    at = located(first, morph)
     area = lumped(first.points, simplices(first))
-    x = np.array([overlaid(s.mesh, first, morph, chart).points for s in samples])
+    x = np.array([overlaid(s.mesh, first, morph, at).points for s in samples])
     x = x - np.einsum("n,mnd->md", area / area.sum(), x)[:, None]
     flat = (x * np.sqrt(area)[:, None]).reshape(len(x), -1)
     square = np.sum(flat**2, axis=1)
@@ -273,7 +292,7 @@ class Reduction:
     rigid: bool = True
     mapped: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
-    folds: int = 5
+    folds: int = 10
 
 
 def shape_model(
@@ -283,7 +302,6 @@ def shape_model(
     names: Sequence[str] = (),
     units: Sequence[str] = (),
     reduction: Reduction | None = None,
-    regress: Callable[..., Any] = ard_gp,
     rng: int = 0,
 ) -> ShapeModel:
     """MMGP, or O-MMGP where reduction.mapping > 0, of samples that carry the same fields, scalars and outputs.
@@ -294,23 +312,50 @@ def shape_model(
     how = reduction or Reduction()
     _alike(samples)
     reference = medoid(samples, morph) if reference is None else linear(reference)
-    chart = np.asarray(morph(reference, reference), dtype=float)
-    laid = [overlaid(s.mesh, reference, morph, chart) for s in samples]
+    at = located(reference, morph)
+    laid = [overlaid(s.mesh, reference, morph, at) for s in samples]
     shapes = embedding(np.array([x.points for x in laid]), reference, how.shape, 1e-3, how.rigid)
     given = _baselines(samples, laid, reference, how)
-    blank = ShapeModel(morph, shapes, chart, _range(samples, names, units), given, None, None, ())
+    blank = ShapeModel(morph, shapes, at.points, _range(samples, names, units), given, None, None, ())
     z = np.array([blank._inputs(s, x) for s, x in zip(samples, laid, strict=True)])
-    mapping = _mapping(samples, laid, blank, z, how) if how.mapping else None
-    warp, w = None, np.zeros((len(samples), *chart.shape))
+    sizes = {name: np.array([blank._size(s, x, name) for s, x in zip(samples, laid, strict=True)]) for name in samples[0].fields}
+    mapping, w = _mapping(samples, laid, blank, z, how) if how.mapping else None, None
     if mapping is not None:
         basis, beta = mapping
-        warp = regress(z, beta.T, rng=rng)
-        w = np.array([basis.lift(b).reshape(chart.shape) for b in beta.T])
-        blank = replace(blank, mapping=basis, warp=warp)
-    fields = tuple(_field(name, samples, blank, z, w, how, regress, rng) for name in samples[0].fields)
+        blank = replace(blank, mapping=basis, warp=regression(z, beta.T, rng))
+        w = basis.lift(beta).T.reshape(len(samples), *at.points.shape)
+        laid = [_shifted(s.mesh, x, at, shift) for s, x, shift in zip(samples, laid, w, strict=True)]
+    fields = tuple(_field(name, samples, laid, sizes[name], blank, z, w, how, rng) for name in samples[0].fields)
     outputs = tuple(samples[0].outputs)
     table = np.array([[s.outputs[name] for name in outputs] for s in samples])
-    return replace(blank, fields=fields, outputs=outputs, scalars=regress(z, table, rng=rng) if outputs else None)
+    return replace(blank, fields=fields, outputs=outputs, scalars=regression(z, table, rng, calibrate=True))
+
+
+def _shifted(mesh: Mesh, laid: Morphing, at: Locator, shift: np.ndarray) -> Morphing:
+    """The transfers of a mesh to and from the reference's nodes, moved by `shift` in the domain of the morphing."""
+    to = locator(laid.place, simplices(linear(mesh))).matrix(at.points + shift)
+    return replace(laid, to=to, back=at.moved(at.points + shift).matrix(laid.place))
+
+
+def regression(z: np.ndarray, a: np.ndarray, rng: int = 0, calibrate: bool = False) -> CoefficientGP | None:
+    """a (m, r) over z (m, p) with a linear trend, or a constant where runs are fewer than 2 (p + 2) or inputs depend on each other.
+
+    None for r = 0. A trend carries on beyond the cloud where a stationary process falls back to its mean.
+    """
+    m, p = z.shape
+    if not a.shape[1]:
+        return None
+    spread = z.std(axis=0)
+    inputs = np.column_stack([np.ones(m), (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1.0)])
+    trend = m >= 2 * (p + 2) and np.linalg.matrix_rank(inputs, tol=1e-6 * np.sqrt(m)) == p + 1
+    return coefficient_gp(z, a, mean="linear" if trend else "constant", rng=rng, calibrate=calibrate)
+
+
+def conditioned(gp: CoefficientGP | None, z: np.ndarray, a: np.ndarray) -> CoefficientGP | None:
+    """The same kernels given other runs a (m, r) at z (m, p), r at most as before; their k-th output is the process's k-th."""
+    if gp is None or not a.shape[1]:
+        return None
+    return replace(gp, x=gp.box.to_unit(z), a=a, groups=gp.groups[: a.shape[1]])
 
 
 def _alike(samples: Sequence[Sample]) -> None:
@@ -385,12 +430,12 @@ def _felt(domain: Mesh, w: np.ndarray, samples: Sequence[Sample], laid: Sequence
     So truncated mapping modes keep what the fields feel of a displacement, and forget what they do not.
     """
     cells, x = simplices(domain), domain.points
-    n, d = x.shape
+    n, d, at = *x.shape, locator(x, cells)
     G = np.zeros((n, d, d))
     for name in names:
         for s, part, shift in zip(samples, laid, w, strict=True):
             u = part.pull(s.fields[name]).reshape(n, -1)
-            slope = nodal_gradient(locator(x, cells), interpolation(domain, x + shift) @ u)
+            slope = nodal_gradient(at, at.matrix(x + shift) @ u)
             G += np.einsum("nci,ncj->nij", slope, slope) / max(float(np.sum(u**2)), 1e-300)
     area = lumped(x, cells)
     G = G / float(np.einsum("n,nii->", area, G) / area.sum()) + 0.01 * np.eye(d)
@@ -401,64 +446,60 @@ def _felt(domain: Mesh, w: np.ndarray, samples: Sequence[Sample], laid: Sequence
 def _field(
     name: str,
     samples: Sequence[Sample],
+    laid: Sequence[Morphing],
+    sizes: np.ndarray,
     model: ShapeModel,
     z: np.ndarray,
-    w: np.ndarray,
+    w: np.ndarray | None,
     how: Reduction,
-    regress: Callable[..., Any],
     rng: int,
 ) -> FieldModel:
     """POD and regression of one field, with what truncation and transfer leave out, calibrated by cross-validation."""
-    reference = model.embedding.reference
-    domain = _domain(model.chart, reference)
     pulled, missed = [], []
-    for s, shift in zip(samples, w, strict=True):
-        straight = linear(s.mesh)
-        place = model.morph(straight, reference)
-        size = model._size(s, overlaid(s.mesh, reference, model.morph, model.chart), name) if name in model.given else 1.0
-        u = ((s.fields[name] - s.baseline.get(name, 0.0)) / size).reshape(len(place), -1)
-        to = interpolation(_domain(place, straight), model.chart + shift)
-        back = interpolation(Mesh(model.chart + shift, domain.cells), place)
-        pulled.append((to @ u).ravel())
-        missed.append((to @ (back @ (to @ u) - u) ** 2).ravel())
+    for s, x, size in zip(samples, laid, sizes, strict=True):
+        u = ((s.fields[name] - s.baseline.get(name, 0.0)) / size).reshape(len(x.place), -1)
+        v = x.pull(u)
+        pulled.append(v.ravel())
+        missed.append(x.pull((x.push(v) - u) ** 2).ravel())
     v, lost, c = np.array(pulled).T, np.array(missed).T, u.shape[1]
     rank = how.fields[name] if isinstance(how.fields, Mapping) else how.fields
-    space = _space(reference, c)
+    space = _space(model.embedding.reference, c)
 
-    def fitted(rows: np.ndarray) -> FieldModel:
-        basis = _modes(space, v[:, rows], min(rank, len(rows) - 1), how.tol)
+    def fitted(rows: np.ndarray, like: FieldModel | None = None) -> FieldModel:
+        basis = _modes(space, v[:, rows], min(rank if like is None else like.basis.r, len(rows) - 1), None if like else how.tol)
         a = basis.coefficients(v[:, rows])
         rest = np.mean((v[:, rows] - basis.lift(a)) ** 2, axis=1) * len(rows) / max(len(rows) - 1 - basis.r, 1)
-        return FieldModel(name, c, basis, regress(z[rows], a.T, rng=rng), rest + np.mean(lost[:, rows], axis=1), np.ones(c))
+        gp = regression(z[rows], a.T, rng) if like is None else conditioned(like.gp, z[rows], a.T)
+        return FieldModel(name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c))
 
     whole = fitted(np.arange(len(samples)))
     return replace(whole, factor=_calibrated(fitted, whole, model, z, v, w, how.folds))
 
 
 def _calibrated(
-    fitted: Callable[[np.ndarray], FieldModel],
+    fitted: Callable[..., FieldModel],
     whole: FieldModel,
     model: ShapeModel,
     z: np.ndarray,
     v: np.ndarray,
-    w: np.ndarray,
+    w: np.ndarray | None,
     folds: int,
 ) -> np.ndarray:
     """The factors (c,) with which 90 % bands hold 90 % of the errors at the nodes, weighted by area, of samples left out of modes and fit.
 
-    Folds follow the rank of the first input, so that the order of the samples does not matter.
+    Kernels are those of all samples: their few logarithms hardly know the ones left out. Folds follow the rank of the first input, so that the order of the samples does not matter.
     """
     e, variance = np.empty_like(v), np.empty_like(v)
     fold = np.argsort(np.argsort(z[:, 0], kind="stable"), kind="stable") % min(folds, len(z) // 2)
     for k in range(fold.max() + 1):
-        part, out = fitted(np.flatnonzero(fold != k)), np.flatnonzero(fold == k)
-        a, s = part.gp.predict(z[out], noise=True)
+        part, out = fitted(np.flatnonzero(fold != k), whole), np.flatnonzero(fold == k)
+        a, s = _asked(part.gp, z[out])
         e[:, out], variance[:, out] = v[:, out] - part.basis.lift(a.T), part.basis.spread(s.T) ** 2 + part.floor[:, None]
-    if model.warp is not None and model.mapping is not None:
+    if w is not None and model.warp is not None and model.mapping is not None:
         drift, t = model.warp.leave_one_out()
-        cells, shift = simplices(model.embedding.reference), model.mapping.modes.reshape(*model.chart.shape, -1)
+        shift = model.mapping.modes.reshape(*model.chart.shape, -1)
         for i in range(len(w)):
-            slope = nodal_gradient(locator(model.chart + w[i], cells), v[:, i].reshape(-1, whole.components))
+            slope = nodal_gradient(model._at.moved(model.chart + w[i]), v[:, i].reshape(-1, whole.components))
             moves = np.einsum("ncd,ndk->nck", slope, shift).reshape(len(v), -1)
             e[:, i] += moves @ drift[i]
             variance[:, i] += moves**2 @ t[i] ** 2

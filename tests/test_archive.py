@@ -174,7 +174,6 @@ EXAMPLES = {
         Tolerances(),
         WEIGHTED,
     ),
-    "ArdGP": SHAPED.scalars,
     "Sample": SHAPES[1],
     "Embedding": SHAPED.embedding,
     "Same": Same(),

@@ -13,7 +13,6 @@ from rom.morph.charts import ArcLength, Chart, Same
 from rom.morph.rbf import Radial
 from rom.morph.simplex import determinants, simplices, subdivided
 from rom.morphing import Sample
-from rom.regress.ard import _objective, ard_gp
 from rom.shapes import Reduction, embedding, medoid, overlaid, shape_model
 from tests.test_morph import square
 
@@ -93,7 +92,7 @@ def test_a_rigid_motion_changes_nothing(trained):
     s = plate(0.2, 0.1, 1.5)
     c, d = np.cos(0.3), np.sin(0.3)
     moved = replace(s.mesh, points=s.mesh.points @ np.array([[c, d], [-d, c]]) + [2.0, 1.0])
-    laid = [overlaid(mesh, model.embedding.reference, model.morph, model.chart).points for mesh in (s.mesh, moved)]
+    laid = [model.laid(mesh).points for mesh in (s.mesh, moved)]
     assert np.abs(model.embedding.place(laid[0]) - model.embedding.place(laid[1])).max() < 2e-3
     chart = Chart("square", "floater", ("a", "b", "c", "d"))
     shapes = embedding(np.array([overlaid(p.mesh, square(8), chart).points for p in plates(6, 3)]), square(8), 3)
@@ -173,25 +172,6 @@ def test_optimal_mappings_beat_pod_at_the_same_latent_count():
     for mu in np.linspace(0, 1, 7):
         moved = mapped.chart + mapped.mapping.lift(mapped.warp.predict(np.array([[mu]]))[0][0]).reshape(-1, 1)
         assert determinants(mapped.chart, moved, simplices(mapped.embedding.reference)).min() > 0
-
-
-def test_gaussian_process_gradient_and_leave_one_out():
-    rng = np.random.default_rng(0)
-    x = rng.uniform(0, 1, (15, 2))
-    y = np.sin(3 * x[:, 0]) + x[:, 1] ** 2
-    square_distance = (x[:, None] - x) ** 2
-    t = np.array([0.3, -0.2, -4.0])
-    value, slope = _objective(t, square_distance, y)
-    for j in range(3):
-        h = np.eye(3)[j] * 1e-6
-        assert abs(
-            (_objective(t + h, square_distance, y)[0] - _objective(t - h, square_distance, y)[0]) / 2e-6 - slope[j]
-        ) < 1e-5 * max(abs(value), 1)
-    gp = ard_gp(x, y[:, None])
-    left, std = gp.leave_one_out()
-    assert left.shape == std.shape == (15, 1) and (std > 0).all()
-    mean, _ = gp.predict(x)
-    assert np.abs(mean[:, 0] - y).max() < 0.02 and np.abs(left).max() > np.abs(mean[:, 0] - y).max()
 
 
 def test_arc_length_models_need_no_landmark_by_hand():

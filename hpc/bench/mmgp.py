@@ -15,7 +15,7 @@ from rom.morph.rbf import curve_match
 from rom.morph.simplex import linear, lumped, simplices
 from rom.morph.transfer import interpolation
 from rom.morphing import Sample
-from rom.shapes import Reduction, overlaid, shape_model
+from rom.shapes import Reduction, shape_model
 
 SIDES = MORPH.curves
 
@@ -110,7 +110,7 @@ def parts(model: Any, s: Sample, reference: Mesh) -> dict[str, float]:
     """CPU seconds of morphing, transfers and the rest of one prediction."""
     straight = linear(s.mesh)
     morph, place = seconds(lambda: MORPH(straight, reference))
-    laid, _ = seconds(lambda: overlaid(s.mesh, reference, MORPH, model.chart))
+    laid, _ = seconds(lambda: model.laid(s.mesh))
     back, _ = seconds(lambda: interpolation(Mesh(model.chart, {"triangle": simplices(reference)}), place))
     whole, answer = seconds(lambda: model.predict(s.mesh, s.mu))
     error = rel_l2([answer.fields["u"]], [s.fields["u"]])

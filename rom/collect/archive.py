@@ -75,7 +75,6 @@ NOUNS = {
     "Visit": "rom.enrich.adaptive",
     "Tolerances": "rom.hyper",
     "Trained": "rom.hyper",
-    "ArdGP": "rom.regress.ard",
     "Sample": "rom.morphing",
     "Embedding": "rom.morphing",
     "Same": "rom.morph.charts",

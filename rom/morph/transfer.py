@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.morph.simplex import CURVED, facets, geometry, lumped, neighbours, simplices
+from rom.morph.simplex import CURVED, geometry, lumped, neighbours, simplices
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +27,7 @@ class Locator:
     cells: np.ndarray
     gradients: np.ndarray
     beyond: np.ndarray
-    edge: np.ndarray
-    owner: np.ndarray
     tree: Any
-    rim: Any
 
     def __call__(self, x: np.ndarray, slack: float = 1e-10) -> tuple[np.ndarray, np.ndarray]:
         """cells (j,), barycentric coordinates (j, q + 1), non-negative and of sum one."""
@@ -41,14 +39,32 @@ class Locator:
         cell, w = self._walked(x, slack)
         lost = np.flatnonzero(cell < 0)
         if lost.size:
-            rim, weight = nearest(self.points, self.edge, self.rim, x[lost], 12)
-            onto = np.einsum("jk,jkd->jd", weight, self.points[self.edge[rim]])
-            cell[lost] = self.owner[rim]
+            edge, owner, tree = self._rim
+            rim, weight = nearest(self.points, edge, tree, x[lost], 12)
+            onto = np.einsum("jk,jkd->jd", weight, self.points[edge[rim]])
+            cell[lost] = owner[rim]
             w[lost] = self._barycentric(cell[lost], onto)
             # a concave boundary can end a walk early: those points are inside a cell near them
             self._rescue(x, lost, cell, w, np.linalg.norm(onto - x[lost], axis=1))
         w = np.maximum(w, 0.0)
         return cell, w / w.sum(axis=1, keepdims=True)
+
+    def matrix(self, x: np.ndarray) -> sp.csr_array:
+        """P (j, n) with (P u)_j = u_h(x_j) for piecewise linear u_h."""
+        cell, w = self(x)
+        return weighted(self.cells[cell], w, len(self.points))
+
+    def moved(self, points: np.ndarray) -> Locator:
+        """The same cells with their nodes elsewhere; neighbours are not sought again."""
+        return Locator(points, self.cells, geometry(points, self.cells)[1], self.beyond, _centres(points, self.cells))
+
+    @cached_property
+    def _rim(self) -> tuple[np.ndarray, np.ndarray, Any]:
+        """Boundary facets, the cell that each belongs to, and a tree of their centres."""
+        owner, corner = np.nonzero(self.beyond < 0)
+        keep = np.arange(self.cells.shape[1]) != corner[:, None]
+        edge = self.cells[owner][keep].reshape(len(owner), -1)
+        return edge, owner, _centres(self.points, edge)
 
     def _barycentric(self, cell: np.ndarray, x: np.ndarray) -> np.ndarray:
         w = np.einsum("jkd,jd->jk", self.gradients[cell], x - self.points[self.cells[cell, 0]])
@@ -90,13 +106,13 @@ class Locator:
 
 def locator(points: np.ndarray, cells: np.ndarray) -> Locator:
     """The point location of linear simplices."""
-    _, gradients = geometry(points, cells)
-    empty = np.zeros((0, cells.shape[1] - 1), np.int64)
-    edge, owner = facets(cells) if cells.shape[1] > 2 else (empty, np.zeros(0, np.int64))
-    rim = cKDTree(points[edge].mean(axis=1)) if len(edge) else None
-    tree = cKDTree(points[cells].mean(axis=1))
-    beyond = neighbours(cells) if cells.shape[1] == points.shape[1] + 1 > 2 else np.zeros((0, 0), np.int64)
-    return Locator(points, cells, gradients, beyond, edge, owner, tree, rim)
+    solid = cells.shape[1] == points.shape[1] + 1 > 2
+    beyond = neighbours(cells) if solid else np.zeros((0, 0), np.int64)
+    return Locator(points, cells, geometry(points, cells)[1], beyond, _centres(points, cells))
+
+
+def _centres(points: np.ndarray, cells: np.ndarray) -> cKDTree:
+    return cKDTree(points[cells].mean(axis=1))
 
 
 def interpolation(mesh: Mesh, x: np.ndarray, at: Locator | None = None) -> sp.csr_array:
@@ -110,14 +126,18 @@ def interpolation(mesh: Mesh, x: np.ndarray, at: Locator | None = None) -> sp.cs
             f"points have shape {x.shape}; the mesh lives in dimension {mesh.points.shape[1]}: give (j, {mesh.points.shape[1]})"
         )
     at = at or locator(mesh.points, simplices(mesh))
-    cell, w = at(x)
-    nodes = at.cells[cell]
     curved = [kind for kind in mesh.cells if kind in CURVED and len(mesh.cells[kind]) == len(at.cells)]
-    if curved and CURVED[curved[0]] == at.cells.shape[1]:
-        nodes, w = mesh.cells[curved[0]][cell], quadratic(w)
-    rows = np.repeat(np.arange(len(x)), nodes.shape[1])
-    made = sp.csr_array(sp.coo_array((w.ravel(), (rows, nodes.ravel())), shape=(len(x), len(mesh.points))))
+    if not curved or CURVED[curved[0]] != at.cells.shape[1]:
+        return at.matrix(x)
+    cell, w = at(x)
+    return weighted(mesh.cells[curved[0]][cell], quadratic(w), len(mesh.points))
+
+
+def weighted(nodes: np.ndarray, w: np.ndarray, n: int) -> sp.csr_array:
+    """P (j, n) with weights w (j, k) at the nodes (j, k)."""
+    made = sp.csr_array((w.ravel(), nodes.ravel(), np.arange(0, w.size + 1, w.shape[1])), shape=(len(w), n))
     made.eliminate_zeros()
+    made.sort_indices()
     return made
 
 
