@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import depth_first_order
 from scipy.sparse.linalg import splu
 
 from rom.errors import BadInput
@@ -170,21 +171,13 @@ def chain(edges: np.ndarray) -> np.ndarray:
     count = np.bincount(edges.ravel())
     if count.max() > 2:
         raise BadInput(f"node {int(np.argmax(count))} has {int(count.max())} edges; a curve does not branch")
-    beside: dict[int, list[int]] = {}
-    for a, b in edges.tolist():
-        beside.setdefault(a, []).append(b)
-        beside.setdefault(b, []).append(a)
     ends = np.flatnonzero(count == 1)
-    first = [end for end in ends.tolist() if end in edges[:, 0]]
-    start = (first or ends.tolist() or [int(edges[0, 0])])[0]
-    after = int(edges[0, 1]) if not len(ends) else beside[start][0]
-    order, seen = [start, after], {start, after}
-    while True:
-        more = [k for k in beside[order[-1]] if k not in seen]
-        if not more:
-            return np.array(order)
-        order.append(more[0])
-        seen.add(more[0])
+    first = ends[np.isin(ends, edges[:, 0])]
+    start = int(first[0] if len(first) else ends[0] if len(ends) else edges[0, 0])
+    if not len(ends):  # a loop is walked along its first edge: without its others at the start it is open
+        edges = np.vstack([edges[:1], edges[(edges != start).all(axis=1)]])
+    graph = sp.csr_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(count), len(count)))
+    return depth_first_order(graph, start, directed=False, return_predecessors=False).astype(np.int64)
 
 
 def farthest(x: np.ndarray, arc: np.ndarray) -> float:

@@ -16,6 +16,8 @@ from rom.mesh import Mesh
 from rom.morph.charts import chain
 from rom.morph.simplex import determinants, simplices
 
+BLOCK = 2**17  # kernel values at a time: what stays in a core's cache
+
 
 @dataclass(frozen=True, eq=False)
 class Radial:
@@ -77,7 +79,8 @@ def deformed(points: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) ->
     wide = tree.query_ball_point(x[:: max(1, len(x) // 50)], radius, return_length=True).mean() > 0.05 * len(x)
     if wide:
         alpha = la.solve(_dense(x, x, radius) + 1e-12 * np.eye(len(x)), rest, assume_a="pos")
-        moved = np.vstack([_dense(part, x, radius) @ alpha for part in np.array_split(points, len(points) // 4096 + 1)])
+        blocks = np.array_split(points, len(points) * len(x) // BLOCK + 1)
+        moved = np.vstack([_dense(part, x, radius) @ alpha for part in blocks])
     else:
         alpha = splu(sp.csc_array(_sparse(tree, tree, radius) + 1e-12 * sp.eye_array(len(x)))).solve(rest)
         moved = _sparse(cKDTree(points), tree, radius) @ alpha
@@ -85,9 +88,14 @@ def deformed(points: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) ->
 
 
 def _wendland(s: np.ndarray) -> np.ndarray:
-    """(1 - s)_+^4 (4 s + 1)."""
-    left = np.square(np.maximum(1 - s, 0.0))
-    return left * left * (4 * s + 1)
+    """(1 - s)_+^4 (4 s + 1), with t = 1 - s."""
+    t = np.maximum(1.0 - s, 0.0)
+    f = t * t
+    f *= f
+    t *= -4.0
+    t += 5.0
+    f *= t
+    return f
 
 
 def _dense(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
