@@ -277,7 +277,8 @@ def _modes(space: Space, u: np.ndarray, rank: int | None, tol: float | None) -> 
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """How many modes: `shape` for coordinates, `fields` for fields (a number, or per field), `mapping` for optimal mappings (0: none).
+    """How many modes at most: `shape` for coordinates, `fields` for fields (a number, or per field; leave-one-out drops those that are
+    noise), `mapping` for optimal mappings (0: none).
 
     tol : or fewer where the training set is met to it; baseline : modes of the baseline that the regression sees; rigid : motions are taken out
     mapped : fields that drive the mappings (none named: all); options : of `optimal_mappings`
@@ -338,9 +339,10 @@ def _shifted(mesh: Mesh, laid: Morphing, at: Locator, shift: np.ndarray) -> Morp
 
 
 def regression(z: np.ndarray, a: np.ndarray, rng: int = 0, calibrate: bool = False) -> CoefficientGP | None:
-    """a (m, r) over z (m, p) with a linear trend, or a constant where runs are fewer than 2 (p + 2) or inputs depend on each other.
+    """a (m, r) over z (m, p): a linear trend and one kernel per cluster of outputs; None for r = 0.
 
-    None for r = 0. A trend carries on beyond the cloud where a stationary process falls back to its mean.
+    A trend carries on beyond the cloud where a stationary process falls back to its mean; it is constant for fewer than 2 (p + 2) runs
+    or inputs that depend on each other. A kernel per output would fit more logarithms than the runs can tell.
     """
     m, p = z.shape
     if not a.shape[1]:
@@ -348,7 +350,15 @@ def regression(z: np.ndarray, a: np.ndarray, rng: int = 0, calibrate: bool = Fal
     spread = z.std(axis=0)
     inputs = np.column_stack([np.ones(m), (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1.0)])
     trend = m >= 2 * (p + 2) and np.linalg.matrix_rank(inputs, tol=1e-6 * np.sqrt(m)) == p + 1
-    return coefficient_gp(z, a, mean="linear" if trend else "constant", rng=rng, calibrate=calibrate)
+    return coefficient_gp(z, a, share="clusters", mean="linear" if trend else "constant", rng=rng, calibrate=calibrate)
+
+
+def worth(gp: CoefficientGP | None) -> int:
+    """argmin_r sum_{k <= r} |a_k - its leave-one-out prediction|^2 + sum_{k > r} |a_k - mean|^2, at least 1: modes beyond are noise."""
+    if gp is None:
+        return 0
+    gain = np.sum((gp.a - gp.a.mean(axis=0)) ** 2 - gp.leave_one_out()[0] ** 2, axis=0)
+    return int(np.argmax(np.cumsum(gain))) + 1
 
 
 def conditioned(gp: CoefficientGP | None, z: np.ndarray, a: np.ndarray) -> CoefficientGP | None:
@@ -465,14 +475,18 @@ def _field(
     rank = how.fields[name] if isinstance(how.fields, Mapping) else how.fields
     space = _space(model.embedding.reference, c)
 
-    def fitted(rows: np.ndarray, like: FieldModel | None = None) -> FieldModel:
-        basis = _modes(space, v[:, rows], min(rank if like is None else like.basis.r, len(rows) - 1), None if like else how.tol)
+    def fitted(rows: np.ndarray, r: int, like: FieldModel | None = None) -> FieldModel:
+        basis = _modes(space, v[:, rows], min(r, len(rows) - 1), None if like else how.tol)
         a = basis.coefficients(v[:, rows])
         rest = np.mean((v[:, rows] - basis.lift(a)) ** 2, axis=1) * len(rows) / max(len(rows) - 1 - basis.r, 1)
-        gp = regression(z[rows], a.T, rng) if like is None else conditioned(like.gp, z[rows], a.T)
+        gp = conditioned(like.gp, z[rows], a.T) if like else regression(z[rows], a.T, rng)
         return FieldModel(name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c))
 
-    whole = fitted(np.arange(len(samples)))
+    every = np.arange(len(samples))
+    whole = fitted(every, rank)
+    if (r := worth(whole.gp)) < whole.basis.r:
+        log.info("%s: leave-one-out keeps %d of %d modes", name, r, whole.basis.r)
+        whole = fitted(every, r)
     return replace(whole, factor=_calibrated(fitted, whole, model, z, v, w, how.folds))
 
 
@@ -492,7 +506,7 @@ def _calibrated(
     e, variance = np.empty_like(v), np.empty_like(v)
     fold = np.argsort(np.argsort(z[:, 0], kind="stable"), kind="stable") % min(folds, len(z) // 2)
     for k in range(fold.max() + 1):
-        part, out = fitted(np.flatnonzero(fold != k), whole), np.flatnonzero(fold == k)
+        part, out = fitted(np.flatnonzero(fold != k), whole.basis.r, whole), np.flatnonzero(fold == k)
         a, s = _asked(part.gp, z[out])
         e[:, out], variance[:, out] = v[:, out] - part.basis.lift(a.T), part.basis.spread(s.T) ** 2 + part.floor[:, None]
     if w is not None and model.warp is not None and model.mapping is not None:
