@@ -34,7 +34,7 @@ class FieldModel:
     """u = b + |b| (offset + V a) o psi^{-1}, a(z) a Gaussian process, b the baseline; u = (offset + V a) o psi^{-1} without one.
 
     floor : variance at each node of what modes and transfers leave out (N c,)
-    factor : what cross-validation makes of the standard deviation of each component (c,)
+    factor : what cross-validation makes of the standard deviation of each component (c,); error : its relative L2 error
     """
 
     name: str
@@ -43,6 +43,7 @@ class FieldModel:
     gp: CoefficientGP | None
     floor: np.ndarray
     factor: np.ndarray
+    error: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,13 +321,20 @@ def shape_model(
     blank = ShapeModel(morph, shapes, at.points, _range(samples, names, units), given, None, None, ())
     z = np.array([blank._inputs(s, x) for s, x in zip(samples, laid, strict=True)])
     sizes = {name: np.array([blank._size(s, x, name) for s, x in zip(samples, laid, strict=True)]) for name in samples[0].fields}
-    mapping, w = _mapping(samples, laid, blank, z, how) if how.mapping else None, None
+    mapping = _mapping(samples, laid, blank, z, how, rng) if how.mapping else None
+    ranks = {name: (how.fields[name] if isinstance(how.fields, Mapping) else how.fields) for name in sizes}
+    latents = 0 if mapping is None else mapping[0].r
+    fields = tuple(_field(n, samples, laid, sizes[n], blank, z, None, ranks[n] + latents, how, rng) for n in sizes)
     if mapping is not None:
-        basis, beta = mapping
-        blank = replace(blank, mapping=basis, warp=regression(z, beta.T, rng))
-        w = basis.lift(beta).T.reshape(len(samples), *at.points.shape)
-        laid = [_shifted(s.mesh, x, at, shift) for s, x, shift in zip(samples, laid, w, strict=True)]
-    fields = tuple(_field(name, samples, laid, sizes[name], blank, z, w, how, rng) for name in samples[0].fields)
+        basis, warp = mapping
+        mapped = replace(blank, mapping=basis, warp=warp)
+        w = basis.lift(warp.a.T).T.reshape(len(samples), *at.points.shape)
+        moved = [_shifted(s.mesh, x, at, shift) for s, x, shift in zip(samples, laid, w, strict=True)]
+        parts = tuple(_field(n, samples, moved, sizes[n], mapped, z, w, ranks[n], how, rng) for n in sizes)
+        errors = [float(np.mean([part.error for part in each])) for each in (parts, fields)]
+        log.info("cross-validation: relative error %.3e with mappings, %.3e without", *errors)
+        if errors[0] < errors[1]:
+            blank, fields = mapped, parts
     outputs = tuple(samples[0].outputs)
     table = np.array([[s.outputs[name] for name in outputs] for s in samples])
     return replace(blank, fields=fields, outputs=outputs, scalars=regression(z, table, rng, calibrate=True))
@@ -414,9 +422,9 @@ def _baselines(samples: Sequence[Sample], laid: Sequence[Morphing], reference: M
 
 
 def _mapping(
-    samples: Sequence[Sample], laid: Sequence[Morphing], blank: ShapeModel, z: np.ndarray, how: Reduction
-) -> tuple[Basis, np.ndarray] | None:
-    """Modes of psi_i - id and their coefficients (k, m); the covariance over samples is a kernel of their inputs."""
+    samples: Sequence[Sample], laid: Sequence[Morphing], blank: ShapeModel, z: np.ndarray, how: Reduction, rng: int
+) -> tuple[Basis, CoefficientGP] | None:
+    """Modes of psi_i - id that leave-one-out can tell, and their process; the covariance over samples is a kernel of their inputs."""
     names = how.mapped or tuple(samples[0].fields)
     parts = [
         np.array([x.pull(s.fields[n]).reshape(len(blank.chart), -1) for s, x in zip(samples, laid, strict=True)]) for n in names
@@ -431,7 +439,11 @@ def _mapping(
     if np.abs(flat).max() <= 1e-12 * np.ptp(blank.chart):
         return None
     basis = _modes(_felt(domain, found.w, samples, laid, names), flat, how.mapping, None)
-    return basis, basis.coefficients(flat)
+    warp = regression(z, basis.coefficients(flat).T, rng)
+    if (r := worth(warp)) < basis.r:
+        basis = basis.truncated(r)
+        warp = regression(z, basis.coefficients(flat).T, rng)
+    return None if warp is None else (basis, warp)
 
 
 def _felt(domain: Mesh, w: np.ndarray, samples: Sequence[Sample], laid: Sequence[Morphing], names: Sequence[str]) -> Space:
@@ -461,6 +473,7 @@ def _field(
     model: ShapeModel,
     z: np.ndarray,
     w: np.ndarray | None,
+    rank: int,
     how: Reduction,
     rng: int,
 ) -> FieldModel:
@@ -472,7 +485,6 @@ def _field(
         pulled.append(v.ravel())
         missed.append(x.pull((x.push(v) - u) ** 2).ravel())
     v, lost, c = np.array(pulled).T, np.array(missed).T, u.shape[1]
-    rank = how.fields[name] if isinstance(how.fields, Mapping) else how.fields
     space = _space(model.embedding.reference, c)
 
     def fitted(rows: np.ndarray, r: int, like: FieldModel | None = None) -> FieldModel:
@@ -480,14 +492,15 @@ def _field(
         a = basis.coefficients(v[:, rows])
         rest = np.mean((v[:, rows] - basis.lift(a)) ** 2, axis=1) * len(rows) / max(len(rows) - 1 - basis.r, 1)
         gp = conditioned(like.gp, z[rows], a.T) if like else regression(z[rows], a.T, rng)
-        return FieldModel(name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c))
+        return FieldModel(name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c), 0.0)
 
     every = np.arange(len(samples))
     whole = fitted(every, rank)
     if (r := worth(whole.gp)) < whole.basis.r:
         log.info("%s: leave-one-out keeps %d of %d modes", name, r, whole.basis.r)
         whole = fitted(every, r)
-    return replace(whole, factor=_calibrated(fitted, whole, model, z, v, w, how.folds))
+    factor, error = _calibrated(fitted, whole, model, z, v, w, how.folds)
+    return replace(whole, factor=factor, error=error)
 
 
 def _calibrated(
@@ -498,8 +511,9 @@ def _calibrated(
     v: np.ndarray,
     w: np.ndarray | None,
     folds: int,
-) -> np.ndarray:
-    """The factors (c,) with which 90 % bands hold 90 % of the errors at the nodes, weighted by area, of samples left out of modes and fit.
+) -> tuple[np.ndarray, float]:
+    """The factors (c,) with which 90 % bands hold 90 % of the errors at the nodes, weighted by area, of samples left out of modes and fit;
+    and these errors over the fields, root mean square.
 
     Kernels are those of all samples: their few logarithms hardly know the ones left out. Folds follow the rank of the first input, so that the order of the samples does not matter.
     """
@@ -513,15 +527,15 @@ def _calibrated(
         drift, t = model.warp.leave_one_out()
         shift = model.mapping.modes.reshape(*model.chart.shape, -1)
         for i in range(len(w)):
-            slope = nodal_gradient(model._at.moved(model.chart + w[i]), v[:, i].reshape(-1, whole.components))
-            moves = np.einsum("ncd,ndk->nck", slope, shift).reshape(len(v), -1)
-            e[:, i] += moves @ drift[i]
-            variance[:, i] += moves**2 @ t[i] ** 2
-    ratio = np.abs(e) / np.sqrt(np.maximum(variance, 1e-300))
-    weight = np.repeat(whole.basis.space.product[:: whole.components], e.shape[1])
-    return np.array(
-        [max(_quantile(ratio[k :: whole.components].ravel(), weight, 0.9) / NORMAL_90, 1e-3) for k in range(whole.components)]
-    )
+            here, u = model.chart + w[i], v[:, i].reshape(-1, whole.components)
+            e[:, i] += (u - model._at.moved(here - shift @ drift[i]).matrix(here) @ u).ravel()
+            slope = nodal_gradient(model._at.moved(here), u)
+            variance[:, i] += np.einsum("ncd,ndk->nck", slope, shift).reshape(len(v), -1) ** 2 @ t[i] ** 2
+    ratio, c = np.abs(e) / np.sqrt(np.maximum(variance, 1e-300)), whole.components
+    area = whole.basis.space.product
+    weight = np.repeat(area[::c], e.shape[1])
+    factor = [max(_quantile(ratio[k::c].ravel(), weight, 0.9) / NORMAL_90, 1e-3) for k in range(c)]
+    return np.array(factor), float(np.sqrt(np.sum(area @ e**2) / max(np.sum(area @ v**2), 1e-300)))
 
 
 def _quantile(values: np.ndarray, weight: np.ndarray, share: float) -> float:
