@@ -140,8 +140,8 @@ def samples(m: int, h: float, seed: int, store: str | None = None) -> list[Sampl
 def trained(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> ShapeModel:
     """MMGP on a finer reference in the middle of the family."""
     depth, spread, a, b = BOX.from_unit(np.full(BOX.p, 0.5))[:4].tolist()
-    reduction = Reduction(shape=6, fields={"u": 12, "s11": modes, "s22": modes, "s12": modes, "p": modes // 2}, tol=1e-5)
-    return shape_model(train, MORPH, plate(depth, spread, a, b, 0.6 * h), NAMES, UNITS, reduction, rng=seed)
+    reduction = Reduction(shape=8, fields=modes, tol=1e-5)
+    return shape_model(train, MORPH, plate(depth, spread, a, b, 0.7 * h), NAMES, UNITS, reduction, rng=seed)
 
 
 def strangers(h: float) -> list[Mesh]:

@@ -346,11 +346,14 @@ def _shifted(mesh: Mesh, laid: Morphing, at: Locator, shift: np.ndarray) -> Morp
     return replace(laid, to=to, back=at.moved(at.points + shift).matrix(laid.place))
 
 
-def regression(z: np.ndarray, a: np.ndarray, rng: int = 0, calibrate: bool = False) -> CoefficientGP | None:
+def regression(
+    z: np.ndarray, a: np.ndarray, rng: int = 0, share: str = "clusters", calibrate: bool = False
+) -> CoefficientGP | None:
     """a (m, r) over z (m, p): a linear trend and one kernel per cluster of outputs; None for r = 0.
 
     A trend carries on beyond the cloud where a stationary process falls back to its mean; it is constant for fewer than 2 (p + 2) runs
-    or inputs that depend on each other. A kernel per output would fit more logarithms than the runs can tell.
+    or inputs that depend on each other. A kernel per output would fit more logarithms than the runs can tell, but few outputs unlike
+    each other, as modes of mappings are, each have their own noise: share = "independent".
     """
     m, p = z.shape
     if not a.shape[1]:
@@ -358,7 +361,7 @@ def regression(z: np.ndarray, a: np.ndarray, rng: int = 0, calibrate: bool = Fal
     spread = z.std(axis=0)
     inputs = np.column_stack([np.ones(m), (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1.0)])
     trend = m >= 2 * (p + 2) and np.linalg.matrix_rank(inputs, tol=1e-6 * np.sqrt(m)) == p + 1
-    return coefficient_gp(z, a, share="clusters", mean="linear" if trend else "constant", rng=rng, calibrate=calibrate)
+    return coefficient_gp(z, a, share=share, mean="linear" if trend else "constant", rng=rng, calibrate=calibrate)
 
 
 def worth(gp: CoefficientGP | None) -> int:
@@ -439,10 +442,10 @@ def _mapping(
     if np.abs(flat).max() <= 1e-12 * np.ptp(blank.chart):
         return None
     basis = _modes(_felt(domain, found.w, samples, laid, names), flat, how.mapping, None)
-    warp = regression(z, basis.coefficients(flat).T, rng)
+    warp = regression(z, basis.coefficients(flat).T, rng, "independent")
     if (r := worth(warp)) < basis.r:
         basis = basis.truncated(r)
-        warp = regression(z, basis.coefficients(flat).T, rng)
+        warp = regression(z, basis.coefficients(flat).T, rng, "independent")
     return None if warp is None else (basis, warp)
 
 
