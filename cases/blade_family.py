@@ -26,7 +26,7 @@ from rom.morph.simplex import linear
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
-from rom.shapes import Morph, Reduction, ShapeModel, overlaid, shape_model
+from rom.shapes import Morph, Reduction, ShapeModel, shape_model
 from solvers.airfoil_mesh import airfoil_mesh, curve_names
 from solvers.blade_mesh import Blade
 from solvers.elements import mass
@@ -96,7 +96,7 @@ def pictures(folder: Path, model: ShapeModel, s: Sample) -> None:
     from rom.export.pictures import picture
 
     folder.mkdir(parents=True, exist_ok=True)
-    laid, answer = overlaid(s.mesh, model.embedding.reference, MORPH, model.chart), model.predict(s.mesh, s.mu)
+    laid, answer = model.laid(s.mesh), model.predict(s.mesh, s.mu)
     body = replace(linear(s.mesh), cells={"tetra": s.mesh.cells["tetra"]}, regions={}, nodes={})
     shift = {"way to the reference": (1e3 * np.linalg.norm(laid.place - s.mesh.points, axis=1), "mm")}
     view = (1.0, -2.0, 0.5)
