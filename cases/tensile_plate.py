@@ -160,9 +160,8 @@ def pictures(folder: Path, model: ShapeModel, s: Sample) -> None:
     straight = linear(s.mesh)
     picture(folder / "mesh.png", straight, shift, edges=True, zoom=0.85)
     picture(folder / "morphed.png", replace(straight, points=laid.place), shift, edges=True, zoom=0.85)
-    picture(
-        folder / "mode.png", s.mesh, {"first mode of s22 on the plate": (laid.push(part.basis.modes[:, 0]), "-")}, cmap="coolwarm"
-    )
+    mode = {"first mode of s22 on the plate": (laid.push(part.basis.modes[:, 0]), "-")}
+    picture(folder / "mode.png", s.mesh, mode, cmap="coolwarm", zoom=0.85)
     found, true = answer.fields["s22"], s.fields["s22"]
     fields = {
         "s22, predicted": (found, "MPa"),

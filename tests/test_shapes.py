@@ -73,6 +73,17 @@ def test_prediction_converges_as_the_users_mesh_is_refined(trained):
     assert errors[2] < errors[1] < errors[0]
 
 
+def test_the_round_trip_over_a_coarse_reference_is_in_the_error_bar():
+    train = plates(12, 4)
+    for n in (4, 9):
+        model = shape_model(train, SIDES, square(n), ("load",), ("N",), Reduction(shape=3, fields=4))
+        lost = []
+        for s in train:
+            laid = model.laid(s.mesh)
+            lost.append(laid.pull((laid.push(laid.pull(s.fields["u"])) - s.fields["u"]) ** 2))
+        assert (model.fields[0].floor >= np.mean(lost, axis=0) * (1 - 1e-12)).all() and np.max(lost) > 0
+
+
 def test_a_shape_beyond_the_cloud_is_flagged_and_one_inside_is_not(trained):
     train, model = trained
     inside, outside = plate(0.15, 0.0, 1.5, seed=7), plate(0.9, 0.5, 1.5, seed=7)
