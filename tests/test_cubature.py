@@ -1,5 +1,9 @@
 """Empirical cubature and gappy POD: exactness, positivity, few points, warm starts, local and merged rules, good points."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from rom.basis import Basis
 from rom.errors import BadInput, Singular
 from rom.hyperreduce.ecm import compressed, contributions, ecm, exactness, matching, orthonormal_strain, unit
 from rom.hyperreduce.gappy import gappy, gappy_points
+from rom.launch import world
 from rom.rule import Cubature
 from rom.space import Space, euclidean
 
@@ -74,6 +79,31 @@ def test_weights_are_the_nonnegative_least_squares_of_their_columns():
     assert len(some) == 10 and np.abs(G[:, some].T @ (b - G[:, some] @ w)).max() < 1e-8 * np.linalg.norm(b) and error > 1e-3
 
 
+@pytest.mark.parametrize("seed", [11, 12])
+def test_rules_are_as_small_and_as_exact_as_nonnegative_least_squares(seed):
+    """Of k rows both keep at most k points; where ours stops sooner, what is left has no steeper column than its error allows."""
+    from scipy.optimize import nnls
+
+    space, strain, stress = smooth(3000, 6, 9, seed)
+    G = compressed(space, strain, stress, 1e-10)
+    b = G @ space.product
+    full, _ = nnls(G, b)
+    for tol in (1e-12, 1e-3):
+        points, w, error = matching(G, b, tol, np.zeros(0, dtype=int))
+        assert error <= tol and (w > 0).all() and len(points) <= (full > 0).sum() <= len(G)
+        assert np.linalg.norm(b - G[:, points] @ w) <= 1.01 * tol * np.linalg.norm(b)
+
+
+def test_exactness_on_held_back_snapshots_is_that_of_training_inside_its_span_and_tells_what_lies_outside():
+    space, strain, stress = smooth()
+    G = compressed(space, strain, stress[..., :5], 1e-9)
+    strain, rule = orthonormal_strain(space, strain), ecm(G, space, 1e-7)
+    inside = stress[..., :5] @ np.random.default_rng(5).standard_normal((5, 4))
+    assert max(exactness(space, strain, inside, rule).values()) < 1e-4
+    strange = np.random.default_rng(6).standard_normal(stress.shape)
+    assert exactness(space, strain, strange, rule)["integrals"] > 1e-2
+
+
 def test_a_warm_start_keeps_its_points_and_ends_sooner():
     space, strain, stress = smooth()
     G = compressed(space, strain, stress[..., :5], 1e-8)
@@ -139,3 +169,45 @@ def test_points_that_determine_nothing_are_refused():
         gappy(basis, np.array([1, 2, 3]))
     with pytest.raises(BadInput, match="condition"):
         gappy_points(basis, np.array([1]), 0.5)
+
+
+def on_ranks(comm):
+    """Local and merged rules of smooth fields whose points are dealt out to the ranks, and their exactness."""
+    whole, strain, stress = smooth(1200, seed=13)
+    mine = (
+        np.arange(whole.n)
+        if comm is None
+        else np.array_split(np.random.default_rng(0).permutation(whole.n), comm.Get_size())[comm.Get_rank()]
+    )
+    space, strain, stress = Space(whole.product[mine], mine, comm), strain[mine], stress[mine]
+    G, found = compressed(space, strain, stress, 1e-6), {}
+    for name, merge in (("local", False), ("merged", True)):
+        rule = ecm(G, space, 1e-5, merge=merge)
+        errors = exactness(space, orthonormal_strain(space, strain), stress, rule)
+        found[name] = {
+            "points": rule.elements.tolist(),
+            "weights": rule.weights.tolist(),
+            "error": rule.error,
+            "rows": len(G),
+            **errors,
+        }
+    return found
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_local_and_merged_rules_are_positive_and_exact_on_every_number_of_ranks(ranks):
+    run = ["mpiexec", "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    every = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(every) == ranks and all(other == every[0] for other in every)  # the rule is the same on every rank
+    local, merged = every[0]["local"], every[0]["merged"]
+    serial = on_ranks(None)["merged"]
+    for rule in (local, merged):
+        assert min(rule["weights"]) > 0 and rule["error"] <= 1e-5 and max(rule["integrals"], rule["volume"]) < 1e-3
+    assert len(merged["points"]) <= merged["rows"] == serial["rows"] and len(local["points"]) <= ranks * local["rows"]
+    assert set(merged["points"]) <= set(local["points"]) and (ranks > 1 or merged["points"] == local["points"])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(on_ranks(world())) + "\n")

@@ -15,7 +15,7 @@ from rom.errors import BadInput
 from rom.rule import Cubature
 from rom.space import Space
 
-CHUNK = 4_000
+CHUNK, ENOUGH = 4_000, 0.9
 
 
 def contributions(strain: np.ndarray, stress: np.ndarray) -> np.ndarray:
@@ -117,31 +117,47 @@ def matching(
     G: np.ndarray, b: np.ndarray, tol: float, start: np.ndarray, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Points, weights > 0 and |b - G_I w| / |b| by nonnegative orthogonal matching pursuit: an active-set method (Lawson & Hanson 1974)
-    that takes the column of steepest descent per unit length and keeps a QR factorisation of the columns taken."""
-    size, lengths = float(np.linalg.norm(b)), np.linalg.norm(G, axis=0)
+    that takes the column of steepest descent per unit length and keeps a QR factorisation of the columns taken.
+
+    A sweep over all columns leaves the best as candidates, among which points are taken one by one, each by the residual that the last
+    one left, for as long as they are nearly as good (`ENOUGH`) as the best of the sweep was.
+    """
+    size, lengths = float(np.linalg.norm(b)), np.sqrt(np.einsum("kg,kg->g", G, G))
     inverse = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 1e-12 * lengths.max())
-    usable = inverse > 0
-    active = [int(i) for i in start[: len(b)] if usable[i]]
+    room, count = min(len(b), G.shape[1], most or len(b)), min(G.shape[1], max(len(b), 64))
+    active = [int(i) for i in start[:room] if inverse[i] > 0]
     Q, T = la.qr(G[:, active], mode="economic") if active else (np.zeros((len(b), 0)), np.zeros((0, 0)))
     Q, T, active, w = _settled(Q, T, active, np.ones(len(active)), b)
     r = b - Q @ (Q.T @ b)
-    left, banned = float(np.linalg.norm(r)), ~usable
-    while left > tol * size and len(active) < min(len(b), G.shape[1], most or len(b)):
-        score = (r @ G) * inverse
-        score[active], score[banned] = -np.inf, -np.inf
+    left, useless = float(np.linalg.norm(r)), inverse == 0
+    closed = _marked(useless, active)
+    near, columns, floor = np.zeros(0, dtype=np.int64), G[:, :0], np.inf
+    while left > tol * size and len(active) < room:
+        score = np.where(closed[near], -np.inf, (r @ columns) * inverse[near])
+        if not score.max(initial=-np.inf) > max(floor * left, 1e-14 * size):
+            every = np.where(closed, -np.inf, (r @ G) * inverse)
+            near = np.argpartition(every, len(every) - count)[-count:]
+            columns, score = G[:, near], every[near]
+            floor = ENOUGH * float(score.max()) / left
+            if not score.max() > 1e-14 * size:
+                break
         i = int(np.argmax(score))
-        if not score[i] > 1e-14 * size:
-            break
-        grown = _with(Q, T, G[:, i])
-        x = la.solve_triangular(grown[1], grown[0].T @ b)
-        if x[-1] <= 0:  # round-off: the column is no direction of descent after all
-            banned[i] = True
+        point = int(near[i])
+        grown = _with(Q, T, columns[:, i])
+        if not grown[0][:, -1] @ b > 0:  # round-off: the column is no direction of descent after all
+            closed[point] = True
             continue
-        Q, T, active, w = _settled(*grown, [*active, i], np.append(w, 0.0), b)
+        Q, T, active, w = _settled(*grown, [*active, point], np.append(w, 0.0), b)
         r = b - Q @ (Q.T @ b)
         before, left = left, float(np.linalg.norm(r))
-        banned = ~usable if left < before else banned | (np.arange(len(banned)) == i)
+        closed = _marked(useless if left < before else _marked(closed, [point]), active)
     return np.array(active, dtype=np.int64), w, float(np.linalg.norm(b - G[:, active] @ w) / size)
+
+
+def _marked(marks: np.ndarray, places: list[int]) -> np.ndarray:
+    made = marks.copy()
+    made[places] = True
+    return made
 
 
 def _settled(
