@@ -25,7 +25,8 @@ from rom.mesh import Mesh
 from solvers.blade_mesh import Blade, blade_mesh
 from solvers.laws import Elastic, Viscoplastic
 from solvers.partition import partition
-from solvers.solid import Body, body, push, spin, virgin
+from solvers.service import service
+from solvers.solid import Body, body, virgin
 from solvers.thermoelastic import fixed_dofs
 
 # Pa, m, s, degC, kg/m3
@@ -66,16 +67,7 @@ def temperature(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def cycled(b: Body, field: np.ndarray, cycles: int = 1, omega: float = 1100.0, pressure: float = 4e5) -> Loading:
     """Eight steps of 20 s a cycle: rotation [rad/s], pressure of the gas [Pa] and the field rise from 450 degC, hold and fall."""
     share = np.concatenate([[0.0], np.tile(CYCLE, cycles)])
-    forces = np.stack([spin(b, (1, 0, 0)), push(b.mesh, "gas")], axis=1)
-    temperatures = b.values @ np.stack([np.full(len(field), 450.0), field], axis=1)
-    times = 20.0 * np.arange(len(share))
-    return Loading(
-        times,
-        forces,
-        np.stack([omega**2 * share**2, pressure * share], axis=1),
-        temperatures,
-        np.stack([1 - share, share], axis=1),
-    )
+    return service(b, 20.0 * np.arange(len(share)), share, omega, pressure, "gas", 450.0, field)
 
 
 def solved(b: Body, loading: Loading) -> tuple[History, float]:

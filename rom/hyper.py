@@ -5,6 +5,7 @@ Nonintrusive: the solver gives its histories, the strains of modes and, where th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -68,13 +69,19 @@ class Trained:
     seen: Any = None
 
 
-def train(body: Solid, histories: list[History], tol: Tolerances | None = None) -> Trained:
-    """POD of u, p and stress, cubature, second cubature, gappy rules. Snapshots of u and stress count relative to their size."""
+def train(
+    body: Solid, histories: list[History], tol: Tolerances | None = None, loadings: Sequence[Loading] | None = None
+) -> Trained:
+    """POD of u, p and stress, cubature, second cubature, gappy rules. Snapshots of u and stress count relative to their size.
+
+    loadings : of the histories, needed where prescribed displacements move: the modes are of u(t) - u_D(t)
+    """
     tol = tol or Tolerances()
     if not histories:
         raise BadInput("no histories to train on; march the solid under at least one loading")
     points, six = body.points, componentwise(body.points)
-    u = np.hstack([h.u for h in histories])
+    under: Sequence[Loading | None] = loadings or [None] * len(histories)
+    u = np.hstack([_free(h.u, x, h.t) for h, x in zip(histories, under, strict=True)])
     p = np.hstack([h.p for h in histories])
     s = np.concatenate([unit(points, h.stress) for h in histories], axis=2).reshape(six.n, -1)
     sizes = body.space.norm(u)
@@ -99,6 +106,13 @@ def train(body: Solid, histories: list[History], tol: Tolerances | None = None) 
     peak = float(max(_size(points, h.stress).max() for h in histories))
     made = Trained(basis, strain, tests, watch, rows, dual, stress, scale, peak, rule, second, tol, None)  # type: ignore[arg-type]
     return modelled(made, body)
+
+
+def _free(u: np.ndarray, loading: Loading | None, t: np.ndarray) -> np.ndarray:
+    """u(t) - u_D(t), (n, m)."""
+    if loading is None or loading.moves is None:
+        return u
+    return u - np.stack([loading.moved(float(x)) for x in t], axis=1)
 
 
 def _size(points: Space, a: np.ndarray) -> np.ndarray:
@@ -179,8 +193,13 @@ class Course:
         return self.trained.model.dual("stress", self.now.stress.ravel()).reshape(-1, 6)
 
     def u(self) -> np.ndarray:
-        """u (n,)."""
-        return self.trained.basis.lift(self.now.u)
+        """u (n,), what is prescribed included."""
+        return self.trained.basis.lift(self.now.u) + self.loading.moved(self.t)
+
+    @property
+    def t(self) -> float:
+        """Where the run has come to [s]."""
+        return self.since[-1][0] if self.since else self.t_whole
 
 
 def begun(trained: Trained, body: Solid, loading: Loading) -> Course:
@@ -193,8 +212,12 @@ def begun(trained: Trained, body: Solid, loading: Loading) -> Course:
 def _placed(trained: Trained, body: Solid, loading: Loading, whole: State, t: float) -> Course:
     """A run that starts from a full state."""
     model = trained.model
-    now = State(trained.basis.coefficients(whole.u), *(body.points.take(x, model.points) for x in (whole.stress, whole.state)))
-    reduced = loading.reduced(trained.basis, model.points, body.points)
+    now = State(
+        trained.basis.coefficients(whole.u - loading.moved(t)),
+        *(body.points.take(x, model.points) for x in (whole.stress, whole.state)),
+    )
+    strain = None if loading.moves is None else body.strain(loading.moves)
+    reduced = loading.reduced(trained.basis, model.points, body.points, strain)
     return Course(trained, loading, reduced, body.space.pair(trained.tests, loading.forces), now, whole, t)
 
 
@@ -241,16 +264,17 @@ def _residuals(run: Course, t: float) -> np.ndarray:
 
 
 def replayed(run: Course, body: Solid, chunk: int = 20_000) -> list[State]:
-    """Full states at the accepted times since the last one, by the law alone: sigma, y from eps(V a(t)); no system is solved."""
+    """Full states at the accepted times since the last one, by the law alone: sigma, y from eps(V a(t) + u_D(t)); no system is solved."""
     states, old, t_old = [], run.whole, run.t_whole
     for t, a in run.since:
+        prescribed = np.broadcast_to(run.loading.moved(t), old.u.shape)
+        shift = None if run.loading.moves is None else body.strain(prescribed)
         T, stress, state = run.loading.temperature(t), np.empty_like(old.stress), np.empty_like(old.state)
         for i in range(0, len(stress), chunk):
             part = slice(i, i + chunk)
-            stress[part], _, state[part] = body.law.restrict(part)(
-                run.trained.strain[part] @ a, T[part], old.state[part], t - t_old
-            )
-        old, t_old = State(run.trained.basis.lift(a), stress, state), t
+            strain = run.trained.strain[part] @ a + (0.0 if shift is None else shift[part])
+            stress[part], _, state[part] = body.law.restrict(part)(strain, T[part], old.state[part], t - t_old)
+        old, t_old = State(run.trained.basis.lift(a) + prescribed, stress, state), t
         states.append(old)
     return states
 
@@ -259,15 +283,15 @@ def enriched(run: Course, body: Solid, t0: float, t1: float) -> Course:
     """One full step from the replayed state at t0, a model that has learnt from it, and the run at t1."""
     path = replayed(run, body)
     whole, _ = body.step(run.loading, t0, t1, path[-1] if path else run.whole)
-    made = grown(run.trained, body, [whole], [*path, whole])
+    made = grown(run.trained, body, [whole.u - run.loading.moved(t1)], [*path, whole])
     return replace(_placed(made, body, run.loading, whole, t1), sizes=run.sizes, largest=run.largest)
 
 
-def grown(made: Trained, body: Solid, solved: list[State], seen: list[State]) -> Trained:
-    """The model with the displacements of `solved` and the stresses and p of `seen` added: bases by Gram-Schmidt, the cubature by
+def grown(made: Trained, body: Solid, solved: list[np.ndarray], seen: list[State]) -> Trained:
+    """The model with the displacements `solved`, less what is prescribed, and the stresses and p of `seen` added: bases by Gram-Schmidt, the cubature by
     rows for what is new, matched again from its own points."""
     points, six = body.points, componentwise(body.points)
-    basis = _extended(made.basis, np.stack([s.u for s in solved], axis=1), made.tol.u)
+    basis = _extended(made.basis, np.stack(solved, axis=1), made.tol.u)
     fresh = body.strain(basis.modes[:, made.basis.r :])
     length = _size(points, fresh)
     strain = np.concatenate([made.strain, fresh], axis=2)
@@ -305,14 +329,26 @@ def followed(
     """A run under a loading: reduced alone by default (most=0), else enriched where the upper quantile of an indicator passes its
     tolerance. indicators : what they estimate -> (indicator, tolerance), {} to watch without any, None (default) not to watch
     at most `most` full steps (None: as many as are asked for)."""
+    run = begun(trained, body, loading)
+    return resumed(run if indicators is None else watched(run), body, indicators, seeds, most)
+
+
+def resumed(
+    run: Course, body: Solid, indicators: dict[str, tuple[Indicator, float]] | None = None, seeds: tuple[int, ...] = (),
+    most: int | None = 0,
+) -> tuple[list[Course], list[Visit]]:  # fmt: skip
+    """A run that goes on from where it is to the end of its loading, steps numbered from there: `save` keeps a course between two
+    cycles, or two days. Arguments as `followed` takes them."""
 
     def estimate(run: Any) -> tuple[float, str]:
         found = {name: float(i.upper(run.features[None])[0]) / tol for name, (i, tol) in (indicators or {}).items()}
         name = max(found, key=found.get, default="")  # type: ignore[arg-type]
         return found.get(name, 0.0), name
 
-    run = begun(trained, body, loading)
+    times = np.append(run.t, run.loading.t[run.loading.t > run.t])
+    if len(times) < 2:
+        raise BadInput(f"the run is at {run.t:g} s, the end of its loading; there is nothing left to follow")
     return adaptive(
-        run if indicators is None else watched(run), loading.t, moved, estimate, lambda run, a, e: enriched(run, body, a, e), seeds, most,
+        run, times, moved, estimate, lambda run, a, e: enriched(run, body, a, e), seeds, most,
         lambda run: (run.trained.basis.r, len(run.trained.model.points)),
     )  # fmt: skip

@@ -16,7 +16,10 @@ class Loading:
     """f(t) = sum_q a_q(t) f_q,  T(t) = sum_k c_k(t) T_k,  u_D(t) = sum_l d_l(t) U_l; a, c, d piecewise linear between the times.
 
     t (m,) [s] increasing; forces (n, Q) [N], amplitudes (m, Q); temperatures (g, K) [K], mixture (m, K);
-    moves (n, L) [m], motion (m, L), or None. Full and reduced loadings are one type. Raises BadInput for shapes, NaN, times.
+    moves (n, L) [m], motion (m, L), or None: displacements of the whole body that take the prescribed values where it is fixed; a
+    full model reads them there alone, a reduced one adds its modes to them, the fewer the smoother they are.
+    Full and reduced loadings are one type; a reduced one holds the strains of the moves at its points, (6 k, L).
+    Raises BadInput for shapes, NaN, times.
     """
 
     t: np.ndarray
@@ -55,14 +58,18 @@ class Loading:
         """u_D(t) (n,) [m], or 0.0."""
         return 0.0 if self.moves is None or self.motion is None else self.moves @ self._table(self.motion, t)
 
-    def reduced(self, basis: Basis, points: np.ndarray, among: Space) -> Loading:
+    def reduced(self, basis: Basis, points: np.ndarray, among: Space, strain: np.ndarray | None = None) -> Loading:
         """The loading V^T f(t) of a basis with temperatures at the global numbers `points` of the space `among`; the same on every
-        rank. Prescribed displacements must be none."""
+        rank. strain (g, 6, L) : of the moves, needed where there are any."""
+        moves = None
         if self.moves is not None:
-            raise BadInput("prescribed displacements that move are not reduced yet; subtract them from the snapshots first")
-        return replace(
-            self, forces=basis.space.pair(basis.modes, self.forces), temperatures=among.take(self.temperatures, points)
-        )
+            if strain is None or strain.shape != (among.n, 6, self.moves.shape[1]):
+                raise BadInput(
+                    "prescribed displacements move; give their strains: reduced(..., strain=body.strain(loading.moves))"
+                )
+            moves = among.take(strain, points).reshape(6 * len(points), -1)
+        forces = basis.space.pair(basis.modes, self.forces)
+        return replace(self, forces=forces, temperatures=among.take(self.temperatures, points), moves=moves)
 
     def _table(self, table: np.ndarray, t: float) -> np.ndarray:
         span = 1e-12 * (self.t[-1] - self.t[0])

@@ -201,3 +201,6 @@ class Regions:
                 width = law.width
                 stress[here], tangent[here], new[here, :width] = law(strain[here], T[here], state[here, :width], dt)
         return stress, tangent, new
+
+
+LAWS = {f"{kind.__module__}:{kind.__name__}": kind for kind in (Elastic, Plastic, Viscoplastic, Regions)}  # for loading models

@@ -37,7 +37,7 @@ from rom.enrich.greedy import Step
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.export.files import vtkhdf
 from rom.history import History, State
-from rom.hyper import Tolerances, Trained
+from rom.hyper import Course, Tolerances, Trained
 from rom.hyperreduce.separate import Certificate
 from rom.loading import Loading
 from rom.mesh import Mesh
@@ -108,6 +108,22 @@ STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
 WEIGHTED = WeightedModel(
     BASIS, np.arange(4), np.ones((4, 6, 3)), np.ones(4), None, {"p": Interpolation(np.eye(3, 2), np.arange(2), np.eye(2))}
 )
+LOADING = Loading(np.arange(2.0), np.ones((12, 1)), np.ones((2, 1)), np.ones((4, 1)), np.ones((2, 1)))
+TRAINED = Trained(
+    BASIS,
+    np.ones((4, 6, 3)),
+    np.ones((12, 2)),
+    np.ones((4, 6, 2)),
+    np.eye(4),
+    BASIS,
+    BASIS,
+    1.0,
+    2.0,
+    CUBATURE,
+    CUBATURE,
+    Tolerances(),
+    WEIGHTED,
+)
 LINE = Mesh(np.linspace(0, 1, 9)[:, None], {"line": np.column_stack([np.arange(8), np.arange(1, 9)])})
 SHAPES = [Sample(LINE, np.array([k]), {"u": np.sin(k + LINE.points[:, 0])}, {"w": float(k)}) for k in np.linspace(0, 1, 6)]
 SHAPED = shape_model(SHAPES, Same(), LINE)
@@ -151,7 +167,7 @@ EXAMPLES = {
     "Product": Product((Selected(Stationary("rbf", np.ones(1)), (0,)), Selected(Stationary("matern12", np.ones(1)), (1,)))),
     "Selected": Selected(Stationary("matern32", np.ones(1)), (1,)),
     "Cubature": CUBATURE,
-    "Loading": Loading(np.arange(2.0), np.ones((12, 1)), np.ones((2, 1)), np.ones((4, 1)), np.ones((2, 1))),
+    "Loading": LOADING,
     "State": STATE,
     "Result": Result(MESH, {"u": np.ones((3, 2, 2))}, {"u": "m"}, {"u": "points"}, np.array([0.5, 1.0]), None),
     "History": History(np.ones(1), np.ones((12, 1)), np.ones((4, 6, 1)), np.ones((4, 1)), STATE, np.array([3])),
@@ -159,21 +175,8 @@ EXAMPLES = {
     "Indicator": Indicator(("a",), np.ones(2), 0.5, 0.95, 1e-6),
     "Visit": Visit(0.5, np.inf, True, "first", 3, 4),
     "Tolerances": Tolerances(),
-    "Trained": Trained(
-        BASIS,
-        np.ones((4, 6, 3)),
-        np.ones((12, 2)),
-        np.ones((4, 6, 2)),
-        np.eye(4),
-        BASIS,
-        BASIS,
-        1.0,
-        2.0,
-        CUBATURE,
-        CUBATURE,
-        Tolerances(),
-        WEIGHTED,
-    ),
+    "Trained": TRAINED,
+    "Course": Course(TRAINED, LOADING, LOADING, np.ones((2, 1)), STATE, STATE, 0.5, ((1.0, np.ones(3)),)),
     "Sample": SHAPES[1],
     "Embedding": SHAPED.embedding,
     "Same": Same(),
@@ -201,7 +204,6 @@ NOT_STORED = {  # by their own nature
     "Frame": "a moment of a file",
     "Room": "spare columns",
     "Found": "a moment of Newton's method",
-    "Course": "a moment of a run",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
     "Preconditioner": "follows from its kernels",
@@ -382,6 +384,24 @@ def test_module_functions_come_back_only_from_the_caller(tmp_path):
     with pytest.raises(BadInput, match=rf"needs the function '{name}'; pass load\(path, functions="):
         load(tmp_path / "n.h5")
     assert load(tmp_path / "n.h5", {name: theta}).theta is theta
+
+
+@dataclasses.dataclass(frozen=True)
+class Stiffness:
+    """A noun of somebody else's solver."""
+
+    E: float
+    table: np.ndarray
+
+
+def test_nouns_of_solvers_come_back_only_by_classes_of_the_caller(tmp_path):
+    save(tmp_path / "n.h5", {"law": Stiffness(2e5, np.arange(3.0))})
+    name = f"{Stiffness.__module__}:Stiffness"
+    with pytest.raises(BadInput, match=rf"needs the class '{name}'; pass load\(path, functions="):
+        load(tmp_path / "n.h5")
+    same(load(tmp_path / "n.h5", {name: Stiffness}), {"law": Stiffness(2e5, np.arange(3.0))})
+    with pytest.raises(BadInput, match="needs a class"):
+        load(tmp_path / "n.h5", {name: theta})
 
 
 class Communicator:

@@ -8,11 +8,15 @@ import pytest
 from cases.viscoplastic_cube import FLAT, HOT, cube, errors, hot_spot, reproduce, ten_steps, two_cycles
 from rom.basis import Basis
 from rom.certify.indicator import calibrated, trust
+from rom.collect.archive import load, save
 from rom.enrich.adaptive import adaptive
 from rom.errors import BadInput, NotConverged
-from rom.hyper import FEATURES, Tolerances, begun, enriched, followed, moved, replayed, train
+from rom.hyper import FEATURES, Tolerances, begun, enriched, followed, moved, replayed, resumed, train
 from rom.project.weighted import advance, follow, weighted
-from solvers.solid import march
+from solvers.bricks import box
+from solvers.laws import LAWS
+from solvers.solid import body, march
+from solvers.thermoelastic import fixed_dofs
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,54 @@ def test_all_points_and_all_modes_are_the_full_model():
     theirs = march(b, loading, loading.t, tol=1e-12)
     assert np.abs(basis.lift(ours.u) - theirs.u).max() < 1e-9 * np.abs(theirs.u).max()
     assert np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max() and np.abs(ours.stress - theirs.stress).max() < 1e-6
+
+
+def pulled(b, pull=2e-3):
+    """One cycle of the hot cube whose top is drawn up and back while it spins, under two tables of its own."""
+    loading = two_cycles(b, hot_spot(b, np.random.default_rng(3)))
+    loading = replace(loading, t=loading.t[:21], amplitudes=loading.amplitudes[:21], mixture=loading.mixture[:21])
+    z = b.mesh.points[:, 2]
+    moves = np.zeros((b.n, 2))
+    moves[2::3, 0], moves[0::3, 1] = z, z**2
+    share = loading.mixture[:, 1]
+    return replace(loading, moves=pull * moves, motion=np.stack([share, 0.5 * share**2], axis=1))
+
+
+def test_moving_supports_of_the_full_basis_are_those_of_the_full_model():
+    b = held_at_the_top(2)
+    free, loading = np.setdiff1d(np.arange(b.n), b.fixed), pulled(b)
+    modes = np.zeros((b.n, len(free)))
+    modes[free, np.arange(len(free))] = 1 / np.sqrt(b.space.product[free])
+    basis = Basis(b.space, modes)
+    model = weighted(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
+    ours = follow(model, loading.reduced(basis, model.points, b.points, b.strain(loading.moves)), loading.t[:16])
+    theirs = march(b, loading, loading.t[:16], tol=1e-12)
+    u = basis.lift(ours.u) + np.stack([loading.moved(t) for t in theirs.t], axis=1)
+    assert np.abs(theirs.u[b.fixed]).max() == pytest.approx(2e-3)
+    assert np.abs(u - theirs.u).max() < 1e-9 * np.abs(theirs.u).max() and np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max()
+    with pytest.raises(BadInput, match=r"strain=body\.strain"):
+        loading.reduced(basis, model.points, b.points)
+
+
+def test_a_model_of_moving_supports_reproduces_them_and_learns_from_full_steps():
+    b = held_at_the_top(3)
+    loadings = [pulled(b, pull) for pull in (1e-3, 3e-3, 2e-3)]
+    found = [march(b, x, x.t) for x in loadings]
+    made = train(b, found[:2], Tolerances(1e-4, 1e-4, 1e-4, 1e-5), loadings[:2])
+    assert np.abs(made.basis.modes[b.fixed]).max() < 1e-12
+    for k, bound in ((0, 2e-3), (2, 5e-2)):
+        answers, _ = followed(made, b, loadings[k])
+        e, d, _ = errors(b, answers, found[k])
+        assert e.max() < bound and d.max() < bound
+        assert np.abs(answers[14].u()[b.fixed] - found[k].u[b.fixed, 14]).max() < 1e-15
+    rich, _ = followed(made, b, loadings[2], {}, (0, 4), 2)
+    better, _, _ = errors(b, rich, found[2])
+    assert better.max() < e.max() and better[4] < 1e-3
+
+
+def held_at_the_top(cells):
+    mesh = box((cells,) * 3)
+    return body(mesh, {None: HOT}, np.union1d(fixed_dofs(mesh, "z0"), fixed_dofs(mesh, "z1")))
 
 
 def test_the_reproduction_of_a_history():
@@ -112,14 +164,32 @@ def test_reduced_newton_fails_clearly(hot):
         made.model.dual("T", np.zeros(3))
 
 
-def test_a_saved_model_needs_its_law_and_gives_the_same_answers(hot, tmp_path):
-    from rom.collect.archive import load, save
-
+def test_a_saved_model_brings_its_law_and_gives_the_same_answers(hot, tmp_path):
     b, runs, made = hot
     loading = runs[0][0].reduced(made.basis, made.model.points, b.points)
     save(tmp_path / "model.h5", made.model)
-    back = replace(load(tmp_path / "model.h5"), law=b.law.restrict(made.model.points))
+    back = load(tmp_path / "model.h5", LAWS)
     assert np.array_equal(back.predict(loading).coefficients, made.model.predict(loading).coefficients)
+    with pytest.raises(BadInput, match=r"needs the class 'solvers\.laws:Viscoplastic'; pass load"):
+        load(tmp_path / "model.h5")
+    with pytest.raises(BadInput, match=r"needs a class for 'solvers\.laws:Viscoplastic'"):
+        load(tmp_path / "model.h5", dict.fromkeys(LAWS, print))
+
+
+def test_a_run_saved_between_two_cycles_goes_on_as_if_it_had_not_stopped(hot, tmp_path):
+    b, runs, made = hot
+    loading = runs[3][0]
+    once, visits = followed(made, b, loading, {}, (0, 4, 24), 3)
+    save(tmp_path / "run.h5", once[19])
+    after, more = resumed(load(tmp_path / "run.h5", LAWS), b, {}, (4,), 1)
+    assert len(after) == 20 and [v.full for v in more] == [v.full for v in visits[20:]]
+    for ours, theirs in zip(after, once[20:], strict=True):
+        assert np.array_equal(ours.u(), theirs.u()) and np.array_equal(ours.p(), theirs.p())
+        assert np.array_equal(ours.now.state, theirs.now.state) and np.array_equal(ours.features, theirs.features)
+    with pytest.raises(BadInput, match="nothing left"):
+        resumed(after[-1], b)
+    with pytest.raises(BadInput, match="not watched"):
+        begun(made, b, loading).features  # noqa: B018
 
 
 def test_calibration_covers_what_is_exchangeable():

@@ -1,4 +1,7 @@
-"""Nouns as files: a JSON schema and raw arrays. No pickle; loading imports nothing beyond a whitelist of this project's nouns."""
+"""Nouns as files: a JSON schema and raw arrays. No pickle; loading imports nothing beyond a whitelist of this project's nouns.
+
+Frozen dataclasses of a solver, such as laws of materials, are stored by name; who loads them hands their classes in.
+"""
 
 from __future__ import annotations
 
@@ -75,6 +78,7 @@ NOUNS = {
     "Visit": "rom.enrich.adaptive",
     "Tolerances": "rom.hyper",
     "Trained": "rom.hyper",
+    "Course": "rom.hyper",
     "Sample": "rom.morphing",
     "Embedding": "rom.morphing",
     "Same": "rom.morph.charts",
@@ -86,7 +90,7 @@ NOUNS = {
     "ShapeModel": "rom.shapes",
     "ShapePrediction": "rom.shapes",
 }
-LEFT_OUT = {"Space": ("comm", "riesz"), "WeightedModel": ("law",), "RunningPod": ("room",)}
+LEFT_OUT = {"Space": ("comm", "riesz"), "RunningPod": ("room",)}
 PARTS = {
     "csr": ("data", "indices", "indptr"),
     "csc": ("data", "indices", "indptr"),
@@ -116,8 +120,9 @@ def put(file: Any, noun: Any) -> None:
 def load(path: str | Path, functions: Mapping[str, Callable[..., Any]] | None = None) -> Any:
     """The noun that `save` wrote, bit for bit.
 
-    functions : {"module:name": function} for functions that the noun refers to by name; nothing is ever imported on a file's behalf
-    Raises ForeignFile, DamagedFile, or BadInput where a function is missing.
+    functions : {"module:name": function} for functions and classes of solvers that the noun refers to by name (solvers.laws.LAWS holds
+        the laws of this package); nothing is ever imported on a file's behalf
+    Raises ForeignFile, DamagedFile, or BadInput where a function or a class is missing.
     """
     with opened(path) as raw:
         found = extents(raw, path)
@@ -161,7 +166,7 @@ def described(noun: Any) -> tuple[str, dict[str, np.ndarray]]:
     def held(value: Any, path: str) -> dict[str, Any]:
         kind = type(value).__name__
         if NOUNS.get(kind) != type(value).__module__:
-            raise BadInput(f"{path or 'the noun'} is a {kind}, which no archive holds; it holds {', '.join(NOUNS)}")
+            kind = _foreign(value, path)
         comm = getattr(value, "comm", None)
         if comm is not None and comm.Get_size() > 1:
             raise BadInput(f"{path or kind} lies on {comm.Get_size()} ranks; call .gathered() on it first, then save on one rank")
@@ -195,6 +200,22 @@ def described(noun: Any) -> tuple[str, dict[str, np.ndarray]]:
 
     root = once(noun, "")
     return json.dumps({"nouns": nouns, "root": root}, allow_nan=False), arrays
+
+
+def _foreign(value: Any, path: str) -> str:
+    """module:name of the class of a solver's noun."""
+    kind, module = type(value), type(value).__module__
+    frozen = getattr(kind, "__dataclass_params__", None)
+    if (
+        module.split(".")[0] == "rom"
+        or not (frozen and frozen.frozen)
+        or getattr(sys.modules[module], kind.__name__, None) is not kind
+    ):
+        raise BadInput(
+            f"{path or 'the noun'} is a {kind.__name__}, which no archive holds; it holds {', '.join(NOUNS)} "
+            "and frozen dataclasses at the level of a solver's module"
+        )
+    return f"{module}:{kind.__name__}"
 
 
 def _plain(value: Any, path: str) -> tuple[Any] | None:
@@ -246,7 +267,7 @@ def decoded(schema: dict[str, Any], fetch: Callable[[str], np.ndarray], path: st
 
     try:
         for node in schema["nouns"]:
-            nouns.append(_noun(node["noun"], {name: value(part) for name, part in node["fields"].items()}, path))
+            nouns.append(_noun(node["noun"], {name: value(part) for name, part in node["fields"].items()}, path, functions))
         return value(schema["root"])
     except (KeyError, IndexError, TypeError, ValueError, RecursionError, OverflowError) as error:
         if isinstance(error, RomError):
@@ -265,10 +286,14 @@ READ: dict[str, Callable[[Any, Callable[[Any], Any], Callable[[str], np.ndarray]
 }
 
 
-def _noun(kind: str, members: dict[str, Any], path: str | Path) -> Any:
-    if kind not in NOUNS:
+def _noun(kind: str, members: dict[str, Any], path: str | Path, functions: Mapping[str, Any]) -> Any:
+    if ":" in kind and kind not in functions:
+        raise BadInput(f"{path} needs the class {kind!r}; pass load(path, functions={{{kind!r}: ...}})")
+    if ":" not in kind and kind not in NOUNS:
         raise ForeignFile(f"{path} names {kind!r}, which is no noun of this package; nothing was loaded")
-    noun = getattr(importlib.import_module(NOUNS[kind]), kind)
+    noun = functions[kind] if ":" in kind else getattr(importlib.import_module(NOUNS[kind]), kind)
+    if not (isinstance(noun, type) and is_dataclass(noun)):
+        raise BadInput(f"{path} needs a class for {kind!r}, and was given {noun!r}")
     known = {f.name: f for f in fields(noun) if f.init and f.name not in LEFT_OUT.get(kind, ())}
     unknown = set(members) - set(known)
     missing = [n for n, f in known.items() if n not in members and f.default is MISSING and f.default_factory is MISSING]

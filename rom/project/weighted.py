@@ -1,4 +1,5 @@
-"""Hyper-reduced solids with internal state: sum_i w_i sigma(eps(x_i), y_i):eps_k(x_i) = V_k.f(t), eps = sum_j a_j eps_j.
+"""Hyper-reduced solids with internal state: sum_i w_i sigma(eps(x_i), y_i):eps_k(x_i) = V_k.f(t), eps = sum_j a_j eps_j,
+plus the strain of displacements that are prescribed.
 
 State lives at the chosen points only; the cost does not depend on the mesh. Reference: Casenave & Akkari (2019).
 """
@@ -27,7 +28,7 @@ class WeightedModel:
     """points (k,) global numbers; strain (k, 6, r) of the modes there; weights (k,), zero at points of dual fields alone.
 
     duals : name -> (Interpolation of the field on the whole mesh, places of its values among the points)
-    law : of the chosen points; not stored in archives: replace(load(path), law=...) after loading
+    law : of the chosen points; a frozen dataclass of the solver's, whose class `load` asks for by name
     """
 
     basis: Basis
@@ -43,9 +44,9 @@ class WeightedModel:
 
     @property
     def own(self) -> Law:
-        """The law; BadInput where a loaded model was given none."""
+        """The law; BadInput where the model was given none."""
         if self.law is None:
-            raise BadInput("this model was loaded without its law; say replace(model, law=law.restrict(model.points))")
+            raise BadInput("this model is without its law; say replace(model, law=law.restrict(model.points))")
         return self.law
 
     def predict(self, loading: Loading) -> Prediction:
@@ -78,9 +79,10 @@ def advance(
     def one(a: float, e: float, old: State) -> tuple[State, int]:
         T, f = loading.temperature(e), loading.force(e)
         T_use, y_use = T[use], old.state[use]
+        shift = np.broadcast_to(np.reshape(loading.moved(e), (-1, 6) if loading.moves is not None else ()), old.stress.shape)
 
         def evaluate(x: np.ndarray) -> tuple[np.ndarray, float, Any, Any]:
-            stress, C, new = law(B @ x, T_use, y_use, e - a)
+            stress, C, new = law(B @ x + shift[use], T_use, y_use, e - a)
             internal = flat.T @ stress.ravel()
             # at the end of a cycle f and the internal forces vanish, the stresses do not
             scale = max(float(np.linalg.norm(f)), float(np.linalg.norm(size.T @ np.abs(stress.ravel()))), 1e-300)
@@ -93,7 +95,9 @@ def advance(
         stress, state = np.empty((len(model.points), 6)), np.empty_like(old.state)
         stress[use], state[use] = found.carried
         if rest.size:
-            stress[rest], _, state[rest] = model.own.restrict(rest)(model.strain[rest] @ found.x, T[rest], old.state[rest], e - a)
+            stress[rest], _, state[rest] = model.own.restrict(rest)(
+                model.strain[rest] @ found.x + shift[rest], T[rest], old.state[rest], e - a
+            )
         return State(found.x, stress, state), len(found.residuals) - 1
 
     return cut(one, t0, t1, start, cuts)
