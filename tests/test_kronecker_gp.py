@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput, NotConverged
-from rom.regress.kernels import Stationary, spectral
+from rom.regress.kernels import Stationary, heard, spectral
 from rom.regress.kronecker import kronecker_gp, likelihood
 from rom.regress.missing import Preconditioner, preconditioner, solved
 from rom.regress.tensors import along, eigen, outer
@@ -77,6 +77,30 @@ def test_leave_one_out_is_leaving_one_out():
         w = np.linalg.solve(K[np.ix_(keep, keep)], np.column_stack([Y.ravel()[keep] - gp.mean, K[keep, i]]))
         assert residual.ravel()[i] == pytest.approx(Y.ravel()[i] - gp.mean - K[i, keep] @ w[:, 0], rel=1e-9)
         assert std.ravel()[i] ** 2 == pytest.approx(gp.variance * (K[i, i] - K[i, keep] @ w[:, 1]), rel=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_whole_points_of_an_axis_are_left_out(axis):
+    gp = kronecker_gp(AXES, Y, KERNELS, noise=1e-2, fit=False)
+    residual, std = gp.leave_one_out(axis)
+    K, cells = dense(gp.kernels, gp._units) + 1e-2 * np.eye(Y.size), np.arange(Y.size).reshape(Y.shape)
+    for i in (0, Y.shape[axis] - 1):
+        out, keep = cells.take(i, axis).ravel(), np.delete(cells, i, axis).ravel()
+        w = np.linalg.solve(K[np.ix_(keep, keep)], np.column_stack([Y.ravel()[keep] - gp.mean, K[np.ix_(keep, out)]]))
+        gap = Y.ravel()[out] - gp.mean - K[np.ix_(out, keep)] @ w[:, 0]
+        left = np.diag(K)[out] - np.sum(K[np.ix_(keep, out)] * w[:, 1:], axis=0)
+        np.testing.assert_allclose(residual.take(i, axis).ravel(), gap, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(std.take(i, axis).ravel() ** 2, gp.variance * left, rtol=1e-9)
+
+
+def test_frequencies_of_the_data_are_heard():
+    t = np.linspace(0, 1, 120)[:, None]
+    phase = np.random.default_rng(8).uniform(0, 6, (2, 5))
+    kernel = heard(np.sin(2 * np.pi * 7 * t + phase[0]) + 0.5 * np.sin(2 * np.pi * 23 * t + phase[1]), 2)
+    np.testing.assert_allclose(kernel.frequencies[:, 0], [7, 23], atol=0.3)
+    np.testing.assert_allclose(kernel.weights, [0.8, 0.2], atol=0.05)
+    with pytest.raises(BadInput, match="eight"):
+        heard(t[:5], 2)
 
 
 @pytest.mark.parametrize("missing", [False, True])

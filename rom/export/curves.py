@@ -61,6 +61,26 @@ def lines(
     return _done(path, figure, axes, xlabel, ylabel, title)
 
 
+def banded(
+    path: Any,
+    x: np.ndarray,
+    band: tuple[np.ndarray, np.ndarray],
+    y: dict[str, np.ndarray],
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    marks: dict[str, tuple[np.ndarray, np.ndarray]] | None = None,
+) -> Any:
+    """Named curves y(x), a shaded 95 % band (low, high) and named marks (x, y) in one picture; labels carry their units."""
+    figure, axes = _figure()
+    axes.fill_between(x, *band, alpha=0.3, color="tab:blue", lw=0, label="95 % band")
+    for name, values in y.items():
+        axes.plot(x, values, "-", lw=1.2, label=name)
+    for name, (at, values) in (marks or {}).items():
+        axes.plot(at, values, "k.", ms=5, label=name)
+    return _done(path, figure, axes, xlabel, ylabel, title)
+
+
 def watched(
     path: Any,
     t: np.ndarray,

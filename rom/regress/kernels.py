@@ -276,6 +276,26 @@ def spectral(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
     return Spectral(np.full(Q, 1.0 / Q), f, np.full((Q, p), Q / (2 * np.pi * top) * 2.0), envelope)
 
 
+def heard(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
+    """The Q largest peaks of the mean periodogram of rows y (n, ...) evenly spaced over the box, each with its power as its weight.
+
+    Where the frequencies of a mixture start decides which optimum is found; the data's own are a good start. Fewer peaks give fewer
+    components. Reference: Wilson, Adams (2013).
+    """
+    n = len(y)
+    if n < 8 or not np.isfinite(y).all():
+        raise BadInput(f"{n} rows: give eight or more evenly spaced ones, all finite, to hear frequencies")
+    rows = (y - y.mean(axis=0)).reshape(n, -1) * np.hanning(n)[:, None]
+    power = np.mean(np.abs(np.fft.rfft(rows, 8 * n, axis=0)) ** 2, axis=1)
+    inside = power[1:-1]
+    peaks = 1 + np.flatnonzero((inside >= power[:-2]) & (inside > power[2:]))
+    peaks = peaks[np.argsort(-power[peaks], kind="stable")[:Q]]
+    if not peaks.size:
+        raise BadInput("the rows have no peak in their periodogram; use a kernel that is not spectral")
+    f = peaks * (n - 1) / (8 * n)
+    return Spectral(power[peaks], f[:, None], np.full((peaks.size, 1), 0.3), envelope)
+
+
 def radial(form: str, square: Any) -> Any:
     """g(d) from d^2."""
     return profile(form, square)[0]

@@ -86,13 +86,23 @@ class KroneckerGP:
             value[rows] = part
         return self.mean + value
 
-    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """(y - E[y | the other cells], its standard deviation) for every cell, in closed form. Raises BadInput with missing cells."""
+    def leave_one_out(self, axis: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(y - E[y | the other cells], its standard deviation) for every cell, in closed form; axis: given the other points of it.
+
+        With K = V L V^T, the block of (K + nugget I)^{-1} at point i of an axis is V' diag(sum_k V_ik^2 / S_k) V'^T, V' of the other axes:
+        whole runs, sensors or frequencies are left out at the cost of one posterior. Raises BadInput with missing cells.
+        """
         if self.observed is not None:
             raise BadInput("leave-one-out in closed form needs a complete grid; hold cells out with `observed` instead")
         pairs, S = self._eigen
-        diagonal = along([V**2 for _, V in pairs], 1.0 / S)
-        return self.weights / diagonal, np.sqrt(self.variance / diagonal)
+        if axis is None:
+            diagonal = along([V**2 for _, V in pairs], 1.0 / S)
+            return self.weights / diagonal, np.sqrt(self.variance / diagonal)
+        rest = [np.eye(len(V)) if j == axis else V for j, (_, V) in enumerate(pairs)]
+        squares = [pairs[axis][1] ** 2 if j == axis else np.eye(len(V)) for j, (_, V) in enumerate(pairs)]
+        block = along(squares, 1.0 / S)
+        gaps = along(rest, along([V.T for V in rest], self.weights) / block)
+        return gaps, np.sqrt(self.variance * along([V**2 for V in rest], 1.0 / block))
 
     def samples(self, *x: np.ndarray, count: int, rng: int | np.random.Generator = 0) -> np.ndarray:
         """Draws of f + mean from the posterior on the grid of new points, (count, q_1, ..., q_d), by Matheron's rule.
