@@ -24,7 +24,7 @@ from rom.regress.kronecker import KroneckerGP, kronecker_gp
 from rom.sample.designs import sobol
 
 LENGTH, LOSS = 3.0, 0.004
-BOX = Box(("temperature", "reflection"), [10.0, 0.3], [30.0, 0.6], ("degC", "1"))
+BOX = Box(("temperature", "reflection"), np.array([10.0, 0.3]), np.array([30.0, 0.6]), ("degC", "1"))
 PARTS = np.array([0.0, 1.0])
 
 
@@ -59,7 +59,7 @@ def stretch(gp: KroneckerGP) -> float:
     gaps, std = gp.leave_one_out(axis=2)
     factors, own = np.geomspace(0.1, 10.0, 201), np.maximum(std**2 - gp.noise**2, 0.0)
     held = [np.mean(gaps**2 <= 1.959964**2 * (s**2 * own + gp.noise**2)) for s in factors]
-    return float(factors[min(np.searchsorted(held, 0.95), len(factors) - 1)])
+    return float(factors[min(int(np.searchsorted(held, 0.95)), len(factors) - 1)])
 
 
 def resonances(f: np.ndarray, H: np.ndarray) -> list[np.ndarray]:
@@ -111,15 +111,20 @@ def main(
     fresh = truth + noise * gen.standard_normal(truth.shape)
     exact, spacing = resonances(new[0], truth), 343.0 / (2 * LENGTH)
     echoes = heard(y, 8, "matern52")
-    kernels = {"spectral mixture": (echoes, "rbf"), "rbf": ("rbf", "rbf"), "matern52": ("matern52", "matern52")}
+    kernels: dict[str, tuple[Kernel | str, str]] = {
+        "spectral mixture": (echoes, "rbf"),
+        "rbf": ("rbf", "rbf"),
+        "matern52": ("matern52", "matern52"),
+    }
     told: dict[str, Any] = {"cells": y.size, "resonances": sum(map(len, exact)), "methods": {}}
     answers = {"splines": interpolated(axes, y, new)}
     for name, (over_f, rest) in kernels.items():
         gp = learnt(axes, y, over_f, rest)
         mean, std = gp.predict(*new, PARTS)
         factor = stretch(gp)
-        inside = np.abs(mean - truth) <= 1.959964 * factor * std
-        measured = np.abs(mean - fresh) <= 1.959964 * np.hypot(factor * std, gp.noise)
+        std = factor * np.asarray(std)
+        inside = np.abs(mean - truth) <= 1.959964 * std
+        measured = np.abs(mean - fresh) <= 1.959964 * np.hypot(std, gp.noise)
         answers[name] = mean
         told["methods"][name] = {
             "coverage": float(np.mean(measured)),
@@ -128,17 +133,17 @@ def main(
             "noise": gp.noise,
         }
         if name == "spectral mixture":
-            best = (gp, mean, factor * std)
+            best, band = gp.kernels[0], std
     for name, mean in answers.items():
         rms, none = missed(resonances(new[0], mean), exact, 0.5 * spacing)
         error = np.linalg.norm(mean - truth) / np.linalg.norm(truth)
         told["methods"].setdefault(name, {}).update({"error": float(error), "resonance_rms_hz": rms, "resonances_missed": none})
-    weights, lines = best[0].kernels[0].weights, best[0].kernels[0].frequencies[:, 0] / (axes[0][-1] - axes[0][0])
+    weights, lines = best.weights, best.frequencies[:, 0] / (axes[0][-1] - axes[0][0])
     told["echoes_ms"] = {f"{1e3 * t:.2f}": float(w) for w, t in sorted(zip(weights, lines, strict=True), reverse=True)}
     told["missing"] = _filled(axes, y, clean, kernels, lost, gen)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        _pictures(out, axes, new, truth, answers, best[2])
+        _pictures(out, axes, new, truth, answers, band)
     return told
 
 
