@@ -63,6 +63,7 @@ NOUNS = {
     "CoefficientGP": "rom.regress.coefficient_gp",
     "KroneckerGP": "rom.regress.kronecker",
     "VecchiaGP": "rom.regress.vecchia",
+    "VariationalGP": "rom.regress.variational",
     "Stationary": "rom.regress.kernels",
     "Spectral": "rom.regress.kernels",
     "Sum": "rom.regress.kernels",

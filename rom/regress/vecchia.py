@@ -46,8 +46,8 @@ class VecchiaGP:
         k = min(self.neighbours, len(self.x))
         for rows in (slice(s, s + BATCH) for s in range(0, len(z), BATCH)):
             near = self._tree.query(z[rows] / self.kernel.lengths, k)[1].reshape(-1, k)
-            w, d = _conditioned(self.kernel, self.nugget, z[rows], self.x[near])
-            mean[rows], left[rows] = np.sum(w * (self.y[near] - self.mean), axis=1), d - self.nugget
+            w, d = conditioned(self.kernel, self.nugget, z[rows], self.x[near])
+            mean[rows], left[rows] = np.sum(w * (self.y[near] - self.mean), axis=1), d
         return self.mean + mean, np.sqrt(self.variance * np.maximum(left + noise * self.nugget, 0.0))
 
 
@@ -100,8 +100,8 @@ def factor(kernel: Stationary, nugget: float, x: np.ndarray, neighbours: int) ->
         block = np.arange(s, min(s + BATCH, n))
         known = near[block] >= 0
         points = x[order[np.where(known, near[block], 0)]]
-        w, d = _conditioned(kernel, nugget, x[order[block]], points, known)
-        column = np.hstack([np.ones((len(block), 1)), -w]) / np.sqrt(d)[:, None]
+        w, d = conditioned(kernel, nugget, x[order[block]], points, known)
+        column = np.hstack([np.ones((len(block), 1)), -w]) / np.sqrt(np.maximum(d + nugget, 1e-14))[:, None]
         where = np.hstack([block[:, None], np.where(known, near[block], 0)])
         held = np.hstack([np.ones((len(block), 1), dtype=bool), known])
         rows.append(order[where[held]])
@@ -111,18 +111,19 @@ def factor(kernel: Stationary, nugget: float, x: np.ndarray, neighbours: int) ->
     return sp.csc_array(sp.coo_array(entries, shape=(n, n)))
 
 
-def _conditioned(
-    kernel: Stationary, nugget: float, z: np.ndarray, near: np.ndarray, known: np.ndarray | None = None
+def conditioned(
+    kernel: Stationary, noise: float | np.ndarray, z: np.ndarray, near: np.ndarray, known: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (b, k) and variance (b,) of z (b, p) given its own neighbours near (b, k, p); unknown ones weigh nothing."""
+    """Weights (b, k) and variance (b,) of f at z (b, p) given its own neighbours near (b, k, p) with noise () or (b, k); unknown ones weigh nothing."""
     s = near / kernel.lengths
-    K = radial(kernel.form, np.sum((s[:, :, None] - s[:, None]) ** 2, axis=-1)) + nugget * np.eye(s.shape[1])
+    K = radial(kernel.form, np.sum((s[:, :, None] - s[:, None]) ** 2, axis=-1))
+    K[:, np.arange(s.shape[1]), np.arange(s.shape[1])] += noise
     k = radial(kernel.form, np.sum((s - (z / kernel.lengths)[:, None]) ** 2, axis=-1))
     if known is not None:
-        K = np.where(known[:, :, None] & known[:, None], K, np.eye(s.shape[1]) * (1 + nugget))
+        K = np.where(known[:, :, None] & known[:, None], K, np.eye(s.shape[1]))
         k = np.where(known, k, 0.0)
     w = np.linalg.solve(K, k[:, :, None])[:, :, 0]
-    return w, np.maximum(1.0 + nugget - np.sum(w * k, axis=1), 1e-14)
+    return w, 1.0 - np.sum(w * k, axis=1)
 
 
 def maximin(x: np.ndarray) -> np.ndarray:
