@@ -2,7 +2,9 @@ PYTHON ?= python3
 RUN = .venv/bin/
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-cluster test-faults fuzz bench lint clean
+PETSC = --with-fc=0 --with-cxx=0 --with-debugging=0 --with-x=0 --with-cuda=0 --with-make-np=2 --COPTFLAGS=-O2
+
+.PHONY: demo petsc test test-all test-cluster test-faults fuzz bench lint clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -13,6 +15,14 @@ export OMP_NUM_THREADS ?= 1
 
 demo: .venv/ready
 	$(RUN)mpiexec -n 2 $(RUN)python -m mpi4py -m cases.cooled_blade --out demo
+
+# compiles for about 20 minutes on two cores and needs BLAS and LAPACK: apt-get install libopenblas-dev; the wheels in build/wheels are kept
+petsc: .venv/ready
+	MPICC=$(CURDIR)/.venv/bin/mpicc MPIEXEC=$(CURDIR)/.venv/bin/mpiexec PETSC_CONFIGURE_OPTIONS="$(PETSC)" \
+		$(RUN)pip wheel -c constraints.txt -w build/wheels --no-deps petsc
+	$(RUN)pip install -c constraints.txt --no-deps --no-index -f build/wheels petsc
+	MPICC=$(CURDIR)/.venv/bin/mpicc PIP_FIND_LINKS=$(CURDIR)/build/wheels $(RUN)pip wheel -c constraints.txt -w build/wheels --no-deps petsc4py
+	$(RUN)pip install -c constraints.txt --no-deps --no-index -f build/wheels petsc4py
 
 test: .venv/ready
 	$(RUN)python -m pytest

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from rom.certify.indicator import Indicator, calibrated, trust
+from rom.calibration import KINDS, calibration, errors, observed
+from rom.certify.indicator import Indicator, trust
 from rom.cli import run
 from rom.compress.pod import pod
 from rom.enrich.adaptive import Visit
 from rom.history import History
-from rom.hyper import FEATURES, Course, Tolerances, Trained, followed, train
+from rom.hyper import Course, Tolerances, followed, train
 from rom.hyperreduce.ecm import compressed, ecm, exactness, unit
 from rom.hyperreduce.gappy import gappy, gappy_points
 from rom.loading import Loading
@@ -120,43 +121,6 @@ def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float 
     }
 
 
-def errors(b: Body, runs: list[Course], h: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """|u - u_r| and |p - p_r| at each step over the largest |u| and |p| of the history; the same of u over |u| of the step."""
-    e = np.array([b.space.norm(run.u() - h.u[:, k]) for k, run in enumerate(runs)])
-    d = np.array([b.points.norm(run.p() - h.p[:, k]) for k, run in enumerate(runs)])
-    sizes = b.space.norm(h.u)
-    return e / sizes.max(), d / b.points.norm(h.p).max(), e / sizes
-
-
-def observed(number: int, runs: list[Course], visits: list[Visit], e: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """Rows (run, error of u, error of p, features) of the steps that were not full ones."""
-    rows = [(number, e[k], d[k], *run.features) for k, run in enumerate(runs) if not visits[k].full]
-    return np.array(rows).reshape(-1, 3 + len(FEATURES))
-
-
-def calibration(
-    b: Body, model: Trained, held: list[tuple[Loading, History]], tols: dict[str, float], most: int
-) -> tuple[dict[str, Indicator], dict[str, tuple[Indicator, float]]]:
-    """Indicators of u and p from fields that the model was not trained on, and those that enrich, with their tolerances: first from
-    runs without enrichment, then from those and the runs that the first enrich, so that they are asked about what they have seen.
-
-    The first are upper quantiles of 95 %. Those that enrich are of 99 %: a tolerance is meant for all forty steps of a run.
-    """
-    rows: list[np.ndarray] = []
-    guards: dict[str, tuple[Indicator, float]] = {}
-    for seeds, most_now in (((), 0), ((0,), most)):
-        for number, (loading, h) in enumerate(held):
-            runs, visits = followed(model, b, loading, guards, seeds, most_now)
-            rows.append(observed(number, runs, visits, *errors(b, runs, h)[:2]))
-        guards = {name: (_calibrated(rows, name, GUARD), tol) for name, tol in tols.items()}
-    return {name: _calibrated(rows, name, LEVEL) for name in tols}, guards
-
-
-def _calibrated(rows: list[np.ndarray], name: str, level: float) -> Indicator:
-    data = np.vstack(rows)
-    return calibrated(FEATURES, data[:, 3:], data[:, 1 + ("u", "p").index(name)], data[:, 0], level, 1e-4)
-
-
 def unseen(
     cells: int = 6, training: int = 12, held: int = 16, fields: int = 8, seed: int = 7, most: int = 6, tol_u: float = 1e-2,
     tol_p: float = 3e-2, out: str | None = None,
@@ -178,20 +142,23 @@ def learnt(
 ) -> dict[str, float]:  # fmt: skip
     """Train on the first runs, calibrate on the next `held`, judge on the rest."""
     model = train(b, [h for _, h in runs[:training]], Tolerances())
-    indicators, guards = calibration(b, model, runs[training : training + held], {"u": tol_u, "p": tol_p}, most)
+    held_out = [(model, *run) for run in runs[training : training + held]]
+    indicators, guards = calibration(b, held_out, {"u": tol_u, "p": tol_p}, most)
     bare: list[Any] = []
     rich: list[Any] = []
     rows, worst = [], None
     for number, (loading, h) in enumerate(runs[training + held :]):
         for seeds, limit, table in (((), 0, bare), ((0,), most, rich)):
             answers, visits = followed(model, b, loading, guards, seeds, limit)
-            e, d, own = errors(b, answers, h)
-            rows.append(observed(number, answers, visits, e, d))
+            found = errors(b, answers, h)
+            (e, d), sizes = found.T[:2], b.space.norm(h.u)
+            own = e * sizes.max() / sizes
+            rows.append(observed(number, answers, visits, found))
             table.append((e.max(), d.max(), own.max(), sum(v.full for v in visits)))
             if limit and (worst is None or d.max() > worst[0]):
                 worst = (d.max(), answers, visits, d, loading.t[1:])
     data, before, after = np.vstack(rows), np.array(bare), np.array(rich)
-    seen = {name: trust(indicators[name], data[:, 3:], data[:, column]) for column, name in ((1, "u"), (2, "p"))}
+    seen = {name: trust(indicators[name], data[:, 1 + len(KINDS) :], data[:, 1 + KINDS.index(name)]) for name in ("u", "p")}
     if out is not None and worst is not None:
         _pictures(Path(out), b, indicators["p"], *worst[1:])
     return {

@@ -85,10 +85,11 @@ def _conjugate(A: sp.csr_array, levels: Any, b: np.ndarray, tol: float, cycles: 
     raise NotConverged(f"conjugate gradients stopped at |r| = {left / size:.1e} |b|; check the mesh for slivers or a free body")
 
 
-def rigid_modes(points: np.ndarray) -> np.ndarray:
-    """Translations and infinitesimal rotations about the centroid, node-major, (d n, 3) in the plane and (d n, 6) in space."""
+def rigid_modes(points: np.ndarray, centre: np.ndarray | None = None) -> np.ndarray:
+    """Translations and infinitesimal rotations about `centre`, by default the centroid, node-major: (d n, 3) in the plane, (d n, 6) in
+    space."""
     n, d = points.shape
-    x = points - points.mean(axis=0)
+    x = points - (points.mean(axis=0) if centre is None else centre)
     modes = np.zeros((n, d, 3 if d == 2 else 6))
     modes[:, np.arange(d), np.arange(d)] = 1.0
     for k, (i, j) in enumerate([(0, 1)] if d == 2 else [(0, 1), (1, 2), (2, 0)]):

@@ -6,7 +6,7 @@ patch after patch, cell after cell. Reference: Simo & Hughes, Computational Inel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,6 +23,7 @@ from rom.project.newton import cut, newton
 from rom.space import Field, Space, euclidean
 from solvers.elements import ORDER, SHAPE, Patch, dofs, patch, quadrature, shapes, vector, volume_kinds
 from solvers.laws import Elastic, Regions
+from solvers.schwarz import schwarz
 from solvers.tangent import Assembly, Linear
 
 R = np.sqrt(0.5)
@@ -56,6 +57,7 @@ class Body:
 
     patches : cells of one kind and one law with all that integrals need; law : over all points
     fixed : dofs (k,) where u is prescribed; space : (u, v) = int u.v, lumped to the nodes of this rank
+    preconditioner : of tangents, (space, K, points, fixed) -> (r -> M^{-1} r): schwarz, or solvers.petsc.gamg
     """
 
     mesh: Mesh
@@ -64,6 +66,7 @@ class Body:
     law: Regions
     fixed: np.ndarray
     space: Space
+    preconditioner: Callable[..., Any] = schwarz
 
     @property
     def d(self) -> int:

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from rom.errors import NotConverged
 from solvers.linear import factorised
-from solvers.schwarz import gmres, held, schwarz
+from solvers.schwarz import gmres, held
 
 DIRECT = 3_000
 
@@ -43,12 +43,13 @@ class Assembly:
 class Linear:
     """(K, b, left, tol) -> K^{-1} b over the free dofs, b zero elsewhere; every rank holds its share of K and b in full.
 
-    GMRES on the true tangent, not symmetric under kinematic hardening, preconditioned by the factors of an earlier one, which are
-    made again when iterations grow. The forcing term follows Newton: no more digits than it can use. Up to DIRECT rows in all
+    GMRES on the true tangent, not symmetric under kinematic hardening, preconditioned by the body's preconditioner of an earlier
+    one, which is made again when iterations grow. The forcing term follows Newton: no more digits than it can use. Up to DIRECT rows in all
     every tangent is gathered and factorised, so that an answer does not depend on those before it. Raises NotConverged, Singular.
     """
 
     def __init__(self, b: Any) -> None:
+        self.make = b.preconditioner
         self.space, self.points, self.fixed = b.space, b.mesh.points, b.fixed
         self.precondition: Any = None
         self.most = 0
@@ -69,7 +70,7 @@ class Linear:
 
         for fresh in (False, True):
             if self.precondition is None or fresh:
-                self.precondition, self.most = schwarz(self.space, K, self.points, self.fixed), 0
+                self.precondition, self.most = self.make(self.space, K, self.points, self.fixed), 0
             allowed = 2 * self.most + 40 if self.most else 300
             x, count = gmres(self.space, apply, self.precondition, r, accuracy, allowed)
             if count < allowed:

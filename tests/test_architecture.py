@@ -36,6 +36,7 @@ COMPOSITIONS = {
     "scenes",
     "pipeline",
     "hyper",
+    "calibration",
     "shapes",
     "families",
     "shape_commands",

@@ -124,7 +124,7 @@ def collect(
     if distributed and space is not None:
         numbers = _owned(space)[1]
         rows = _together(comm, lambda: commit_rows(store, numbers))[0 if comm is None else comm.Get_rank()]
-    with _progress(len(tasks), leader, progress) as tick:
+    with ticker(len(tasks), leader, progress) as tick:
         _farm(work, tasks, finished, expiry, tick, rows)
     talk(comm if seconds is not None else None, 0)
     refresh(store.manifest)
@@ -320,7 +320,7 @@ def _fields(space: Space) -> tuple[Field, ...]:
 
 
 @contextmanager
-def _progress(total: int, leader: bool, wanted: bool | None) -> Iterator[Callable[[int], None]]:
+def ticker(total: int, leader: bool, wanted: bool | None) -> Iterator[Callable[[int], None]]:
     """A bar on rank 0 of a terminal; nothing elsewhere."""
     if not leader or not (sys.stderr.isatty() if wanted is None else wanted):
         yield lambda count: None
