@@ -116,11 +116,11 @@ def main(
     fields: int = 2,
     cycles: int = 1,
     cells: str = "hexahedron",
-    most: int = 4,
+    most: int = 5,
     left: int = 4,
     seed: int = 3,
     tol: float = 2e-3,
-    aim: float = 1e-2,
+    aim: float = 2e-2,
     out: str | None = None,
     store: str | None = None,
     comm: Any = None,
@@ -149,6 +149,8 @@ def main(
         plain, _ = followed(model, b, loading)
         steps.append((time.process_time() - began) / len(h.t))
         bare.append(errors(b, plain, h).max(axis=0))
+        alone = followed(model, b, loading, {})
+        rows.append(observed(number, *alone, errors(b, alone[0], h)))
         courses, visits = followed(model, b, loading, indicators, (0,), most)
         found = errors(b, courses, h)
         rich.append(found.max(axis=0))

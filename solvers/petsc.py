@@ -30,7 +30,9 @@ def gamg(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray) -
         petsc4py.init([], comm=space.comm)
         from petsc4py import PETSc
     except ImportError as error:
-        raise MissingExtra(f"multigrid on ranks needs petsc4py ({error}); run: make petsc, which compiles for 20 minutes") from error
+        raise MissingExtra(
+            f"multigrid on ranks needs petsc4py ({error}); run: make petsc, which compiles for 20 minutes"
+        ) from error
     comm, d, mine = space.comm or PETSc.COMM_SELF, K.blocksize[0], np.flatnonzero(space.owned)
     counts = [mine.size] if space.comm is None else space.comm.allgather(mine.size)
     first = 0 if space.comm is None else sum(counts[: space.comm.Get_rank()])

@@ -74,8 +74,16 @@ def test_unseen_fields_meet_their_targets():
     assert found["indicator_log_correlation"] >= 0.8 and found["indicator_coverage"] >= 0.88
 
 
+def test_a_small_blade_under_a_field_that_it_has_not_seen(tmp_path):
+    found = turbine(1_500, 4, 1, cells="tetra", left=3, store=str(tmp_path))
+    assert found["p_error"] <= 2e-2 and found["stress_error"] <= 2e-2 and found["u_error"] <= 2e-2
+    assert found["p_error"] < 0.1 * found["unenriched_p_error"] and found["hf_steps"] <= 5 < found["steps"]
+    assert found["indicator_log_correlation"] > 0.8
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 @pytest.mark.slow
 def test_the_blade_meets_its_targets():
-    found = turbine(training=4)
-    assert found["dofs"] > 10_000 and found["speedup"] >= 100
+    found = turbine()
+    assert found["dofs"] > 10_000 and found["speedup"] >= 100 and found["hf_steps"] <= 5
     assert found["p_error"] <= 2e-2 and found["stress_error"] <= 2e-2 and found["u_error"] <= 2e-2
