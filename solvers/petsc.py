@@ -51,10 +51,10 @@ def gamg(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray) -
     pc.setOperators(A)
     pc.setType(PETSc.PC.Type.GAMG)
     pc.setUp()
-    x, y = A.createVecs()
+    x, y = A.createVecRight(), A.createVecLeft()
 
     def precondition(r: np.ndarray) -> np.ndarray:
-        x.setArray(r[mine])
+        x.getArray()[:] = r[mine]
         pc.apply(x, y)
         found = np.zeros(space.n)
         found[mine] = y.getArray()
