@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cases.viscoplastic_cube import FLAT, HOT, cube, errors, hot_spot, reproduce, ten_steps, two_cycles
+from cases.viscoplastic_cube import FLAT, HOT, cube, hot_spot, reproduce, ten_steps, two_cycles
 from rom.basis import Basis
+from rom.calibration import errors
 from rom.certify.indicator import calibrated, trust
 from rom.collect.archive import load, save
 from rom.enrich.adaptive import adaptive
@@ -76,11 +77,11 @@ def test_a_model_of_moving_supports_reproduces_them_and_learns_from_full_steps()
     assert np.abs(made.basis.modes[b.fixed]).max() < 1e-12
     for k, bound in ((0, 2e-3), (2, 5e-2)):
         answers, _ = followed(made, b, loadings[k])
-        e, d, _ = errors(b, answers, found[k])
+        e, d, _ = errors(b, answers, found[k]).T
         assert e.max() < bound and d.max() < bound
         assert np.abs(answers[14].u()[b.fixed] - found[k].u[b.fixed, 14]).max() < 1e-15
     rich, _ = followed(made, b, loadings[2], {}, (0, 4), 2)
-    better, _, _ = errors(b, rich, found[2])
+    better, _, _ = errors(b, rich, found[2]).T
     assert better.max() < e.max() and better[4] < 1e-3
 
 
@@ -99,7 +100,7 @@ def test_a_trained_model_reproduces_its_training(hot):
     b, runs, model = hot
     for loading, h in runs[:3]:
         answers, visits = followed(model, b, loading)
-        e, d, _ = errors(b, answers, h)
+        e, d, _ = errors(b, answers, h).T
         assert e.max() < 2e-3 and d.max() < 2e-3 and not any(v.full for v in visits)
 
 
@@ -138,7 +139,7 @@ def test_one_full_step_is_that_step_and_the_model_knows_it_afterwards(hot):
         grown.strain, b.strain(grown.basis.modes), atol=1e-12
     )
     plain, better = begun(made, b, loading), begun(grown, b, loading)
-    worse, best = (errors(b, [moved(r, loading.t[0], loading.t[1])], h)[2][0] for r in (plain, better))
+    worse, best = (errors(b, [moved(r, loading.t[0], loading.t[1])], h)[0, 0] for r in (plain, better))
     assert best < 0.2 * worse
 
 
@@ -147,7 +148,7 @@ def test_enrichment_pays_and_says_why(hot):
     loading, h = runs[3]
     bare, _ = followed(made, b, loading)
     rich, visits = followed(made, b, loading, {}, (0, 4, 19, 24), 4)
-    (e0, d0, _), (e1, d1, _) = errors(b, bare, h), errors(b, rich, h)
+    (e0, d0, _), (e1, d1, _) = errors(b, bare, h).T, errors(b, rich, h).T
     assert e1.max() < 0.5 * e0.max() and d1.max() < 0.5 * d0.max()
     assert [k for k, v in enumerate(visits) if v.full] == [0, 4, 19, 24] and all(v.reason for v in visits if v.full)
     assert visits[-1].modes == rich[-1].trained.basis.r > made.basis.r
