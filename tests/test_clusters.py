@@ -135,7 +135,7 @@ def test_refinement_never_worsens_the_held_out_error():
 def test_held_out_error_is_that_of_a_basis_without_the_sample():
     U, mu, labels = planes(noise=0.3)
     _, A = coordinates(Snapshots(euclidean(60), mu, U))
-    E = held_out(A.T @ A, labels, 3, 2, np.arange(60))
+    E = held_out(A.T @ A, np.eye(3)[labels], 2, np.arange(60))
     unit = U / np.linalg.norm(U, axis=0)
     others = (labels == labels[7]) & (np.arange(60) != 7)
     W = np.linalg.svd(unit[:, others])[0][:, :2]

@@ -19,7 +19,7 @@ class Classifier:
     """P(k | x) = softmax(B^T phi(z) + b), phi_j(z) = exp(-gamma |z - z_j|^2), z = (x - centre) / scale; choice: least expected error.
 
     centre, scale : (p,); points : z_j (m, p); weights B (m, K); bias b (K,); costs C_jl : mean error of a member of j on basis l
-    confusion : (K, K) P(chosen l | true j), cross-validated; gamma : kernel width of standardised features
+    confusion : (K, K) P(chosen l | true j) and chances : (m, K) P(k | x_i), cross-validated; gamma : kernel width of standardised features
     """
 
     centre: np.ndarray
@@ -30,6 +30,7 @@ class Classifier:
     gamma: float
     costs: np.ndarray
     confusion: np.ndarray | None = None
+    chances: np.ndarray | None = None
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (m, K) of features x (m, p)."""
@@ -52,8 +53,8 @@ def fitted(
     labels: np.ndarray,
     errors: np.ndarray,
     groups: np.ndarray | None = None,
-    widths: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
-    penalties: Sequence[float] = (1.0, 30.0, 1000.0),
+    widths: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
+    penalties: Sequence[float] = (30.0, 1000.0),
     rng: int | np.random.Generator = 0,
 ) -> Classifier:
     """Kernel logistic regression whose width and penalty give the least cross-validated error of the chosen basis.
@@ -70,10 +71,10 @@ def fitted(
     fold = np.random.default_rng(rng).permutation(np.arange(len(names)) % 5)[place]
     trials = [(g, c) for g in widths for c in penalties]
     guesses = [_crossed(x, labels, errors, fold, *trial) for trial in trials]
-    regret = [float(np.mean(errors[np.arange(len(x)), guess])) for guess in guesses]
+    regret = [float(np.mean(errors[np.arange(len(x)), choice])) for _, choice in guesses]
     best = int(np.argmin(regret))
     made = _trained(x, labels, errors, *trials[best])
-    return replace(made, confusion=confusion(labels, guesses[best], errors.shape[1]))
+    return replace(made, confusion=confusion(labels, guesses[best][1], errors.shape[1]), chances=guesses[best][0])
 
 
 def confusion(labels: np.ndarray, guesses: np.ndarray, k: int) -> np.ndarray:
@@ -84,12 +85,17 @@ def confusion(labels: np.ndarray, guesses: np.ndarray, k: int) -> np.ndarray:
     return np.where(total > 0, count / np.maximum(total, 1.0), np.eye(k))
 
 
-def _crossed(x: np.ndarray, labels: np.ndarray, errors: np.ndarray, fold: np.ndarray, gamma: float, penalty: float) -> np.ndarray:
-    guess = labels.copy()
+def _crossed(
+    x: np.ndarray, labels: np.ndarray, errors: np.ndarray, fold: np.ndarray, gamma: float, penalty: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (m, K) and choices (m,) of samples by what the other folds teach; their own labels where there is one fold only."""
+    chances, choice = np.eye(errors.shape[1])[labels], labels.copy()
     for f in np.unique(fold):
         out = fold == f
-        guess[out] = _trained(x[~out], labels[~out], errors[~out], gamma, penalty).choose(x[out]) if not out.all() else 0
-    return guess
+        if not out.all():
+            made = _trained(x[~out], labels[~out], errors[~out], gamma, penalty)
+            chances[out], choice[out] = made(x[out]), made.choose(x[out])
+    return chances, choice
 
 
 def _trained(x: np.ndarray, labels: np.ndarray, errors: np.ndarray, gamma: float, penalty: float) -> Classifier:

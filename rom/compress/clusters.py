@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.linalg as la
@@ -31,8 +32,9 @@ def clusters(
     """min over labels and dim V_k = modes of the mean of |u_i - P_{V_k(i)} u_i| / |u_i|, each u_i held out of its own V_k.
 
     Starts: k-medoids of sines, and `restarts` random ones; refine=False stops at the k-medoids. Snapshots of one mu are held out together.
-    classify : (inputs, labels, errors, groups) -> classifier, such as `classify.fitted`; inputs : (m, p) what it will see online, (mu, t)
-        by default: the unit coordinates of a box, or reduced features of an input field
+    classify : (inputs, labels, errors, groups) -> classifier, such as `classify.fitted`. Then k(i) is what it chooses while u_i is held
+        out, and u_i counts in every V_k by its chance to be sent there: bases are trained on what they will be asked. See `shared`.
+    inputs : (m, p) what it will see online, (mu, t) by default: the unit coordinates of a box, or reduced features of an input field
     whole_runs : all snapshots of one mu get one label, for models that cannot change basis on the way; tol : relative, on what the hull may miss
     Raises BadInput for zero snapshots, or too few of them. Reference: Daniel et al. (2022); K subspaces: Bradley & Mangasarian (2000).
     """
@@ -43,15 +45,19 @@ def clusters(
     groups = runs(snapshots)
     fold = folded(groups, folds, gen)
     G = A.conj().T @ A
-    labels, centres = partition(G, k, modes, fold, restarts if refine else None, gen, groups if whole_runs else None)
-    local = assembled(V, A, labels, centres, modes, held_out(G, labels, k, modes, fold))
-    if classify is None:
-        return local
-    x = features(snapshots) if inputs is None else np.asarray(inputs, dtype=float)
-    return replace(local, classifier=classify(x, labels, local.errors, groups))
+    found = partitions(G, k, modes, fold, restarts if refine else None, gen, groups if whole_runs else None)
+    if classify is None or not refine:
+        labels, shares = found[0], np.eye(k)[found[0]]
+        E = held_out(G, shares, modes, fold)
+        machine = None if classify is None else classify(_known(snapshots, inputs), labels, E, groups)
+    else:
+        labels, shares, E, machine = shared(G, found, modes, fold, classify, _known(snapshots, inputs), groups)
+    D = angles(G)
+    centres = np.array([_medoid(D, labels == j) for j in range(k)])
+    return replace(assembled(V, A, labels, centres, modes, E, shares), classifier=machine)
 
 
-def partition(
+def partitions(
     G: np.ndarray,
     k: int,
     modes: int,
@@ -59,21 +65,54 @@ def partition(
     restarts: int | None,
     rng: np.random.Generator,
     together: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (m,) and medoids (k,): k-medoids of sines, and unless restarts is None the best K subspaces from it and `restarts` seeds.
+) -> list[np.ndarray]:
+    """Labels (m,), best held-out error first: K subspaces from the k-medoids of sines and from `restarts` seeds, the k-medoids last.
 
-    together : samples of one number get one label; their dissimilarity is then the mean sine
+    restarts : None for the k-medoids alone; together : samples of one number get one label; their dissimilarity is then the mean sine
     """
     D = angles(G)
     place = np.arange(len(G)) if together is None else np.unique(together, return_inverse=True)[1]
     share = (place == np.arange(place.max() + 1)[:, None]) / np.bincount(place)[:, None]
     between = D if together is None else _hollow(share @ D @ share.T)
     labels = medoids(between, k, rng=rng)[0][place]
-    if restarts is not None:
-        starts = [labels, *(seeded(between, k, rng)[place] for _ in range(restarts))]
-        average = None if together is None else share
-        labels = min((subspaces(G, start, modes, fold, average) for start in starts), key=lambda found: found[1])[0]
-    return labels, np.array([_medoid(D, labels == j) for j in range(k)])
+    if restarts is None or k == 1:
+        return [labels]
+    starts = [labels, *(seeded(between, k, rng)[place] for _ in range(restarts))]
+    average = None if together is None else share
+    refined = sorted((subspaces(G, start, modes, fold, average) for start in starts), key=lambda found: found[1])
+    return [*(found for found, _ in refined), labels]
+
+
+def shared(
+    G: np.ndarray,
+    found: list[np.ndarray],
+    modes: int,
+    fold: np.ndarray,
+    classify: Callable[..., Any],
+    x: np.ndarray,
+    groups: np.ndarray,
+    tried: int = 4,
+    weight: float = 0.3,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
+    """Labels, shares (m, k), held-out errors (m, k) and classifier that answer held-out samples best, of the first and last partitions.
+
+    share_ij = (1 - weight) [label_i = j] + weight P(j | x_i), P held out: a basis also learns what will be sent to it by mistake.
+    """
+    best = None
+    for labels in [*found[:tried], *found[max(tried, len(found) - 1) :]]:
+        k = int(labels.max()) + 1
+        hard = np.eye(k)[labels]
+        machine = classify(x, labels, held_out(G, hard, modes, fold), groups)
+        shares = (1.0 - weight) * hard + weight * machine.chances
+        E = held_out(G, shares, modes, fold)
+        regret = float(np.mean(E[np.arange(len(G)), np.argmin(machine.chances @ machine.costs, axis=1)]))
+        if best is None or regret < best[0]:
+            best = regret, labels, shares, E, machine
+    return best[1:]  # type: ignore[index]
+
+
+def _known(snapshots: Snapshots, inputs: np.ndarray | None) -> np.ndarray:
+    return features(snapshots) if inputs is None else np.asarray(inputs, dtype=float)
 
 
 def _hollow(D: np.ndarray) -> np.ndarray:
@@ -159,14 +198,14 @@ def subspaces(
     Returns the labels and their mean held-out error, plus 1 where a cluster has no more samples than modes.
     """
     k = int(labels.max()) + 1
-    E = held_out(G, labels, k, modes, fold)
+    E = held_out(G, np.eye(k)[labels], modes, fold)
     best, least, stale = labels, _own(E, labels, modes), 0
     for _ in range(sweeps):
         if average is None:
             labels = _filled(np.argmin(E, axis=1), E, k, modes)
         else:
             labels = np.argmin(average @ E, axis=1)[np.argmax(average > 0, axis=0)]
-        E = held_out(G, labels, k, modes, fold)
+        E = held_out(G, np.eye(k)[labels], modes, fold)
         stale = 0 if _own(E, labels, modes) < least else stale + 1
         if stale == 0:
             best, least = labels, _own(E, labels, modes)
@@ -175,27 +214,29 @@ def subspaces(
     return best, least
 
 
-def held_out(G: np.ndarray, labels: np.ndarray, k: int, modes: int, fold: np.ndarray) -> np.ndarray:
-    """E_ij = |a_i - P_j a_i|, (m, k): P_j on the leading modes of cluster j, without the fold of i where i is a member; blind below 1e-8.
+def held_out(G: np.ndarray, shares: np.ndarray, modes: int, fold: np.ndarray) -> np.ndarray:
+    """E_ij = |a_i - P_j a_i|, (m, k): P_j on the leading modes of sum_l share_lj a_l a_l^H over l outside the fold of i; blind below 1e-8.
 
-    G : (m, m) Gram matrix of unit samples
+    G : (m, m) Gram matrix of unit samples; shares : (m, k), rows of the identity for labels
     """
-    E = np.ones((len(G), k))
-    for j in range(k):
-        mine = labels == j
-        E[~mine, j] = _missed(G, mine, ~mine, modes)
-        for f in np.unique(fold[mine]):
-            E[mine & (fold == f), j] = _missed(G, mine & (fold != f), mine & (fold == f), modes)
+    E = np.ones(shares.shape)
+    for f in np.unique(fold):
+        out = np.flatnonzero(fold == f)
+        for j in range(shares.shape[1]):
+            of = np.flatnonzero((fold != f) & (shares[:, j] > 1e-3))
+            E[out, j] = _missed(G, of, out, modes, np.sqrt(shares[of, j]))
     return E
 
 
-def _missed(G: np.ndarray, of: np.ndarray, samples: np.ndarray, modes: int) -> np.ndarray:
-    """|a_i - P a_i| of unit samples for the leading modes of the samples `of`, from their Gram matrix."""
-    if not of.any():
-        return np.ones(int(samples.sum()))
-    square, Z = la.eigh(G[np.ix_(of, of)], check_finite=False)
+def _missed(G: np.ndarray, of: np.ndarray, samples: np.ndarray, modes: int, weight: np.ndarray) -> np.ndarray:
+    """|a_i - P a_i| of unit samples for the leading modes of the weighted samples `of`, from their Gram matrix."""
+    m = len(of)
+    if m == 0:
+        return np.ones(len(samples))
+    leading_only = None if m < 4 * modes else (m - modes, m - 1)
+    square, Z = la.eigh(weight[:, None] * G[np.ix_(of, of)] * weight, subset_by_index=leading_only, check_finite=False)
     kept = np.flatnonzero(square > 1e-13 * square[-1])[-modes:]
-    c = Z[:, kept].conj().T @ G[np.ix_(of, samples)] / np.sqrt(square[kept])[:, None]
+    c = (Z[:, kept].conj().T * weight) @ G[np.ix_(of, samples)] / np.sqrt(square[kept])[:, None]
     return np.sqrt(np.maximum(1.0 - np.sum(np.abs(c) ** 2, axis=0), 0.0))
 
 
@@ -206,10 +247,12 @@ def leading(A: np.ndarray, modes: int) -> np.ndarray:
 
 
 def assembled(
-    V: Basis, A: np.ndarray, labels: np.ndarray, centres: np.ndarray, modes: int, errors: np.ndarray | None = None
-) -> LocalBases:
-    """Local bases of given labels and medoids: their hull is the span of all of them inside span V."""
-    W = [leading(A[:, labels == j], modes) for j in range(len(centres))]
+    V: Basis, A: np.ndarray, labels: np.ndarray, centres: np.ndarray, modes: int, errors: np.ndarray | None = None,
+    shares: np.ndarray | None = None,
+) -> LocalBases:  # fmt: skip
+    """Local bases of given labels, or shares (m, k), and medoids: their hull is the span of all of them inside span V."""
+    shares = np.eye(len(centres))[labels] if shares is None else shares
+    W = [leading((A * np.sqrt(share))[:, share > 1e-3], modes) for share in shares.T]
     Q, s, _ = la.svd(np.hstack(W), full_matrices=False)
     Q = Q[:, s > 1e-10 * s[0]]
     rotations = tuple(la.qr(Q.conj().T @ each, mode="economic")[0] for each in W)

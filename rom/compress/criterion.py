@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from rom.compress.classify import fitted
-from rom.compress.clusters import coordinates, features, folded, held_out, partition, runs
+from rom.compress.clusters import coordinates, features, folded, held_out, partitions, runs, shared
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
-QUICK = partial(fitted, widths=(0.1, 0.3), penalties=(30.0,))
+QUICK = partial(fitted, widths=(0.03, 0.1), penalties=(300.0,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def expected_gain(
     candidates: Sequence[int] = (1, 2, 3, 4, 6, 8),
     budget: int | None = None,
     splits: int = 4,
-    restarts: int = 2,
+    restarts: int = 1,
     inputs: np.ndarray | None = None,
     classify: Callable[..., Any] = QUICK,
     rng: int | np.random.Generator = 0,
@@ -73,24 +73,24 @@ def _split(A, x, group, out, budget, modes, candidates, restarts, classify, gen)
     used = np.isin(group, names)
     fold, G = folded(group[used], 8, gen), A.conj().T @ A
     unseen = np.flatnonzero(out)
-    errors, hits, whole = [], [], _answers(G, np.zeros(int(used.sum()), dtype=int), used, out, modes)[:, 0]
+    errors, hits, whole = [], [], _answers(G, np.ones((int(used.sum()), 1)), used, out, modes)[:, 0]
+    H = G[np.ix_(used, used)]
     for k in candidates:
-        labels, _ = partition(G[np.ix_(used, used)], k, modes, fold, restarts, gen)
-        E = _answers(G, labels, used, out, modes)
-        machine = classify(x[used], labels, held_out(G[np.ix_(used, used)], labels, k, modes, fold), group[used])
+        found = partitions(H, k, modes, fold, restarts, gen)
+        _, shares, _, machine = shared(H, found, modes, fold, classify, x[used], group[used], tried=2)
+        E = _answers(G, shares, used, out, modes)
         choice = machine.choose(x[unseen])
         errors.append(E[np.arange(len(unseen)), choice])
         hits.append(choice == np.argmin(E, axis=1))
     return np.stack(errors), np.stack(hits), whole, group[unseen]
 
 
-def _answers(G: np.ndarray, labels: np.ndarray, used: np.ndarray, out: np.ndarray, modes: int) -> np.ndarray:
-    """E_ij of samples `out` on the bases of labelled samples `used`."""
+def _answers(G: np.ndarray, shares: np.ndarray, used: np.ndarray, out: np.ndarray, modes: int) -> np.ndarray:
+    """E_ij of samples `out` on the bases of samples `used`, which count by their shares."""
     both = np.concatenate([np.flatnonzero(used), np.flatnonzero(out)])
-    k = int(labels.max()) + 1
-    extended = np.concatenate([labels, np.full(int(out.sum()), k)])
-    H = G[np.ix_(both, both)]
-    return held_out(H, extended, k, modes, np.zeros(len(both), dtype=int))[len(labels) :]
+    extended = np.vstack([shares, np.zeros((int(out.sum()), shares.shape[1]))])
+    fold = np.repeat([0, 1], [len(shares), int(out.sum())])
+    return held_out(G[np.ix_(both, both)], extended, modes, fold)[len(shares) :]
 
 
 def _resampled(whole: np.ndarray, local: np.ndarray, seen: np.ndarray, gen: np.random.Generator) -> np.ndarray:
