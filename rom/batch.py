@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.collect.files import durably
+from rom.collect.files import durably, folders
 from rom.collect.journal import append, lines
 from rom.collect.lease import lease
 from rom.collect.store import Store, found
@@ -82,8 +82,7 @@ def founded(run: Run) -> Run:
         if not np.array_equal(old.mus, run.mus):
             raise BadInput(f"{run.folder} holds another run, of {len(old.mus)} other parameters; give another --out")
         return replace(old, site=run.site)
-    for name in ("jobs", "logs", "leases"):
-        (run.folder / name).mkdir(parents=True, exist_ok=True)
+    folders(run.folder, ("jobs", "logs", "leases"))
     rows = [",".join(run.names), *(",".join(repr(float(x)) for x in mu) for mu in run.mus)]
     durably(run.folder / "tasks.csv", lambda temp: temp.write_text("\n".join(rows) + "\n"))
     text = json.dumps(

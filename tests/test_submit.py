@@ -213,6 +213,24 @@ def test_failures_are_tried_again_as_their_kind_allows(error, tries, kind, tmp_p
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
 
 
+def test_resume_with_another_profile_follows_it(tmp_path):
+    (tmp_path / "case.py").write_text(CASE)
+    (tmp_path / "broken").write_text("OSError('no licence')")
+    site = site_file(tmp_path, chunk=10, retry={"transient": 0})
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", site, "--n", 8, "--out", "run")
+    bad = 8 - last(rom(tmp_path, "status", "run", "--json"))["done"]
+    assert bad >= 2 and last(rom(tmp_path, "resume", "run", "--json"))["jobs"] == []
+    (tmp_path / "broken").unlink()
+    (tmp_path / "other").mkdir()
+    patient = site_file(tmp_path / "other", chunk=1, retry={"transient": 3})
+    (job,) = last(rom(tmp_path, "resume", "run", "--profile", patient, "--json"))["jobs"]
+    assert job.split(":")[-1] == ",".join("0" * bad), "one part for each row, as the other profile says"
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('scheduler = "cron"')
+    assert "scheduler: Input should be 'slurm'" in rom(tmp_path, "resume", "run", "--profile", wrong, code=2)
+
+
 def test_a_walltime_that_is_over_stops_before_a_solve_and_resume_goes_on(tmp_path):
     (tmp_path / "case.py").write_text(CASE.replace("return mu", "import time; time.sleep(0.4)\n    return mu"))
     told = rom(tmp_path, "collect", "case.py", "--n", 8, "--out", "s", "--seconds", "1.5", "--json", code=7)

@@ -8,7 +8,8 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -104,6 +105,16 @@ def durably(path: Path, write: Callable[[Path], Any]) -> Any:
     finally:
         temp.unlink(missing_ok=True)
     return answer
+
+
+def folders(path: Path, names: Sequence[str]) -> None:
+    """Folder `path` with folders `names` inside, their names durable in the folders that hold them."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    for name in names:
+        (path / name).mkdir(parents=True, exist_ok=True)
+    for held in dict.fromkeys([path, path.parent, *(p.parent for p in missing)]):
+        with suppress(PermissionError):  # a folder that may be passed but not listed cannot be opened for it
+            sync(held)
 
 
 def sync(path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from rom.collect.archive import load, save
 from rom.collect.columns import Columns, Part, nbytes
-from rom.collect.files import durably, extents, opened, plain
+from rom.collect.files import durably, extents, folders, opened, plain
 from rom.collect.journal import Manifest, Record, refresh
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError, real
 from rom.mesh import Mesh
@@ -97,8 +97,7 @@ def founded(path: str | Path, identity: dict[str, Any], fields: tuple[Field, ...
     """The store of a campaign, created where there is none. Raises BadInput naming what differs where the folder holds another campaign."""
     path = Path(path)
     try:
-        for name in ("samples", "journal", "leases"):
-            (path / name).mkdir(parents=True, exist_ok=True)
+        folders(path, ("samples", "journal", "leases"))
     except OSError as error:
         raise NotWritten(f"{path} cannot be made the folder of a campaign ({error.strerror}); give another path") from error
     if not (path / "campaign.json").exists():

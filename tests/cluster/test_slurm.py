@@ -15,6 +15,7 @@ from slurm import lacking, slurm
 from rom.collect.archive import load
 from rom.collect.journal import journals, lines
 from rom.collect.repair import verify
+from rom.collect.store import read
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 ROOT = Path(__file__).parents[2]
@@ -200,3 +201,37 @@ def test_a_part_that_runs_out_of_time_goes_on_by_itself(tmp_path):
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 10
     assert "unfinished: the time is over" in rom(tmp_path, "logs", "run") and len(begun(tmp_path)) == 10
     once(tmp_path / "run" / "store", 10)
+
+
+SHARED = """
+import os
+import numpy as np
+from rom.launch import world
+from rom.parameters import Box
+from rom.problem import Problem
+from rom.space import euclidean
+def problem():
+    comm = world()
+    rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
+    space = euclidean(np.arange(12)[rank::size], comm)
+    def solve(mu):
+        part = mu[0] * np.arange(1.0, 13.0)[rank::size]
+        total = part.sum() if comm is None else comm.allreduce(float(part.sum()))
+        with open(f"ranks-{mu[0]!r}", "a") as file:
+            file.write(f"{rank} of {size}" + chr(10))
+        return part / total
+    return Problem(space=space, solve=solve, box=Box(("a",), np.array([1.0]), np.array([2.0]), ("m",)))
+"""
+
+
+def test_a_collective_solve_runs_on_all_ranks_of_a_part(tmp_path):
+    (tmp_path / "case.py").write_text(SHARED)
+    profile = site(tmp_path, chunk=2, ranks=2)
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 4, "--out", "run")
+    awaited(over)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 4, rom(tmp_path, "logs", "run")
+    once(tmp_path / "run" / "store", 4)
+    for path in tmp_path.glob("ranks-*"):
+        assert sorted(path.read_text().splitlines()) == ["0 of 2", "1 of 2"]
+    held = read(tmp_path / "run" / "store")
+    np.testing.assert_allclose(held.u, np.repeat(np.arange(1.0, 13.0)[:, None] / 78.0, 4, axis=1), rtol=1e-15)
