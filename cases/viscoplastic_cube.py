@@ -121,7 +121,7 @@ def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float 
 
 
 def unseen(
-    cells: int = 6, training: int = 12, held: int = 32, fields: int = 8, judges: int = 24, seed: int = 7, most: int = 6,
+    cells: int = 6, training: int = 12, held: int = 24, fields: int = 8, judges: int = 8, seed: int = 7, most: int = 6,
     tol_u: float = 1e-2, tol_p: float = 3e-2, out: str | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """A model of `training` hot fields, calibrated on `held` others, followed under `fields` that neither has seen, two cycles each.
@@ -209,7 +209,7 @@ def _pictures(
 
 
 def main(
-    cells: int = 6, training: int = 12, held: int = 32, fields: int = 8, judges: int = 24, seed: int = 7, most: int = 6,
+    cells: int = 6, training: int = 12, held: int = 24, fields: int = 8, judges: int = 8, seed: int = 7, most: int = 6,
     out: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Reproduction of one history, then `fields` unseen temperature fields, and `judges` more for the indicator."""
