@@ -1,13 +1,9 @@
 """Local bases and updates on 1, 2, 3 and 4 ranks as in serial: rows are dealt out, the last of four ranks gets none."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from parallel import compare, on_ranks, written
 
 from rom.basis import Basis
 from rom.compress.clusters import clusters
@@ -79,28 +75,14 @@ def seen(space: Space, basis: Basis, U: np.ndarray) -> list[float]:
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_local_bases_and_updates_agree_with_serial(ranks, tmp_path):
-    out = tmp_path / "answers.json"
-    mpiexec = Path(sys.executable).with_name("mpiexec")
-    command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__, str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1], check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    serial, parallel = answers(None), json.loads(out.read_text())
+    serial, parallel = answers(None), on_ranks(__file__, ranks, tmp_path / "answers.json")
     assert serial.pop("labels") == parallel.pop("labels")
-    compare(serial, parallel, "")
+    compare(serial, parallel, close)
 
 
-def compare(one, two, where):
-    if isinstance(one, dict):
-        assert one.keys() == two.keys()
-        for key in one:
-            compare(one[key], two[key], f"{where}/{key}")
-    else:
-        np.testing.assert_allclose(two, one, rtol=1e-7, atol=1e-7, err_msg=where)  # sines are blind below 1e-8
+def close(two, one, where):
+    np.testing.assert_allclose(two, one, rtol=1e-7, atol=1e-7, err_msg=where)  # sines are blind below 1e-8
 
 
 if __name__ == "__main__":
-    from mpi4py import MPI
-
-    result = answers(MPI.COMM_WORLD)
-    if MPI.COMM_WORLD.Get_rank() == 0:
-        Path(sys.argv[1]).write_text(json.dumps(result))
+    written(answers)

@@ -1,13 +1,9 @@
 """The same answers on 1, 2, 3 and 4 ranks as in serial: shared interface dofs, an empty rank, any partition."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from parallel import compare, on_ranks, written
 
 from cases.thermal_block import problem, stiffness
 from rom.affine import Affine
@@ -75,31 +71,16 @@ def answers(comm) -> dict:
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_ranks_agree_with_serial(ranks, tmp_path):
-    out = tmp_path / "answers.json"
-    mpiexec = Path(sys.executable).with_name("mpiexec")
-    command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__, str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1], check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    serial, parallel = answers(None), json.loads(out.read_text())
-    compare(serial, parallel, "")
+    compare(answers(None), on_ranks(__file__, ranks, tmp_path / "answers.json"), close)
 
 
-def compare(one, two, where):
-    if isinstance(one, dict):
-        assert one.keys() == two.keys()
-        for key in one:
-            compare(one[key], two[key], f"{where}/{key}")
-    else:
-        scale = np.abs(np.asarray(one, dtype=float)).max()
-        atol = 1e-9 if "/random" in where and "modes" in where else 1e-12
-        np.testing.assert_allclose(
-            two, one, rtol=1e-9 if where.endswith("bound") else 1e-12, atol=atol * max(scale, 1.0), err_msg=where
-        )
+def close(two, one, where):
+    scale = np.abs(np.asarray(one, dtype=float)).max()
+    atol = 1e-9 if "/random" in where and "modes" in where else 1e-12
+    np.testing.assert_allclose(
+        two, one, rtol=1e-9 if where.endswith("bound") else 1e-12, atol=atol * max(scale, 1.0), err_msg=where
+    )
 
 
 if __name__ == "__main__":
-    from mpi4py import MPI
-
-    result = answers(MPI.COMM_WORLD)
-    if MPI.COMM_WORLD.Get_rank() == 0:
-        Path(sys.argv[1]).write_text(json.dumps(result))
+    written(answers)
