@@ -1,17 +1,13 @@
 """Empirical cubature and gappy POD: exactness, positivity, few points, warm starts, local and merged rules, good points."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from parallel import on_ranks, written
 
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
 from rom.hyperreduce.ecm import compressed, contributions, ecm, exactness, matching, orthonormal_strain, unit
 from rom.hyperreduce.gappy import gappy, gappy_points
-from rom.launch import world
 from rom.rule import Cubature
 from rom.space import Space, euclidean
 
@@ -171,7 +167,7 @@ def test_points_that_determine_nothing_are_refused():
         gappy_points(basis, np.array([1]), 0.5)
 
 
-def on_ranks(comm):
+def rules(comm):
     """Local and merged rules of smooth fields whose points are dealt out to the ranks, and their exactness."""
     whole, strain, stress = smooth(1200, seed=13)
     mine = (
@@ -195,19 +191,20 @@ def on_ranks(comm):
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
-def test_local_and_merged_rules_are_positive_and_exact_on_every_number_of_ranks(ranks):
-    run = ["mpiexec", "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    every = [json.loads(line) for line in done.stdout.splitlines()]
+def test_local_and_merged_rules_are_positive_and_exact_on_every_number_of_ranks(ranks, tmp_path):
+    every = on_ranks(__file__, ranks, tmp_path / "answers.json")["every"]
     assert len(every) == ranks and all(other == every[0] for other in every)  # the rule is the same on every rank
     local, merged = every[0]["local"], every[0]["merged"]
-    serial = on_ranks(None)["merged"]
+    serial = rules(None)["merged"]
     for rule in (local, merged):
         assert min(rule["weights"]) > 0 and rule["error"] <= 1e-5 and max(rule["integrals"], rule["volume"]) < 1e-3
     assert len(merged["points"]) <= merged["rows"] == serial["rows"] and len(local["points"]) <= ranks * local["rows"]
     assert set(merged["points"]) <= set(local["points"]) and (ranks > 1 or merged["points"] == local["points"])
 
 
+def answers(comm):
+    return {"every": comm.allgather(rules(comm))}
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(on_ranks(world())) + "\n")
+    written(answers)

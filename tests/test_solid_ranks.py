@@ -6,19 +6,15 @@ Equal to round-off times the conditioning of Newton's tolerance: high-fidelity u
 tolerance of the cubature: online answers, for every rank chooses its own points before the rules are merged.
 """
 
-import json
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
+from parallel import on_ranks, written
 
 from cases.viscoplastic_cube import HOT, hot_spot, two_cycles
 from rom.hyper import Tolerances, followed, train
 from rom.hyperreduce.ecm import exactness, unit
-from rom.launch import world
 from solvers import schwarz
 from solvers.bricks import box
 from solvers.partition import partition
@@ -103,11 +99,8 @@ def serial():
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_ranks_agree_with_serial(ranks, serial):
-    run = [Path(sys.executable).with_name("mpiexec"), "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1])
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+def test_ranks_agree_with_serial(ranks, serial, tmp_path):
+    found = on_ranks(__file__, ranks, tmp_path / "answers.json")
     assert serial["linear"]["count_10000"] == 1  # one subdomain on one rank is a direct solve
     for ours in (serial["linear"], found["linear"]):
         assert max(ours["residual_200"], ours["residual_10000"]) < 2e-9 and ours["count_200"] < 60
@@ -125,7 +118,4 @@ def test_ranks_agree_with_serial(ranks, serial):
 
 
 if __name__ == "__main__":
-    comm = world()
-    result = answers(comm)
-    if comm is None or comm.Get_rank() == 0:
-        print(json.dumps(result))
+    written(answers)

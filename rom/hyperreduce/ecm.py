@@ -95,7 +95,7 @@ def ecm(
     if not np.linalg.norm(space.sum(share)) > 0:
         raise BadInput("every training integral is zero; there is nothing to integrate")
     chosen, weights, error = matching(G, share, tol, own, most) if np.any(share) else (own[:0], np.zeros(0), 0.0)
-    if space.comm is None:
+    if space.comm is None or space.comm.Get_size() == 1:
         return Cubature(space.numbers[chosen], weights, error, tol, _why(error, tol))
     flags = np.zeros(space.n)
     flags[chosen] = weights
