@@ -29,6 +29,10 @@ NOUNS = {
 # root files that compose verbs, beside the command line
 COMPOSITIONS = {
     "batch",
+    "batch_commands",
+    "file_commands",
+    "model_commands",
+    "options",
     "cli",
     "launch",
     "case",

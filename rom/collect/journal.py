@@ -26,7 +26,7 @@ LONGEST = 2**28
 class Manifest:
     """The union of the journals of a store: done (key -> record), failed (key -> records), planned (key -> parameters, in order).
 
-    Filled by `refresh`, which reads only what was appended since; lost : files that a record names and the folder lacks.
+    Filled by `refresh`, which reads only what was appended since; lost : files that a record names and the folder lacks; longest : journal -> seconds of its longest solve.
     """
 
     path: Path
@@ -35,6 +35,7 @@ class Manifest:
     plans: dict[str, Record] = field(default_factory=dict)
     lost: dict[str, list[str]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    longest: dict[str, float] = field(default_factory=dict)
 
     @property
     def planned(self) -> dict[str, list[float]]:
@@ -156,6 +157,8 @@ def _enter(manifest: Manifest, record: Record, place: str) -> None:
         if absent:
             manifest.lost.setdefault(record["key"], []).extend(absent)
             return
+        name, seconds = place.rpartition(":")[0], float(record.get("seconds", 0.0))
+        manifest.longest[name] = max(manifest.longest.get(name, 0.0), seconds)
         known = manifest.done.get(record["key"])
         if known is None or record["files"][0]["name"] < known["files"][0]["name"]:
             manifest.done[record["key"]] = record

@@ -146,7 +146,7 @@ def campaign(path, acks, number):
     child = os.fork()
     if child:
         return child
-    from rom.collect import campaign as module
+    from rom.collect import attempt as module
 
     def told(journal, record, append=module.append):
         append(journal, record)

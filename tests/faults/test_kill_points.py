@@ -19,7 +19,7 @@ from inject import ERRORS, FILES, available, faulted, points
 from rom import batch
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
-from rom.collect import campaign, lease
+from rom.collect import attempt, lease
 from rom.collect.archive import load, save
 from rom.collect.campaign import collect
 from rom.collect.journal import Manifest, append, journals, refresh
@@ -51,11 +51,11 @@ def gathered(folder, ack, mus=MUS[:2]):
         if record["state"] == "done":
             ack(repr(record["mu"][0]))
 
-    campaign.append = told
+    attempt.append = told
     try:
         collect(solution, mus, folder)
     finally:
-        campaign.append = append
+        attempt.append = append
 
 
 def stored(folder, acks):
