@@ -43,6 +43,13 @@ def rank() -> int:
     return next((int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdigit()), 0)
 
 
+def place() -> float:
+    """Share of this job's processes that come before this one, whether or not they talk to each other: 0 for the first."""
+    first = next((int(os.environ[n]) for n in (*RANKS, "SLURM_PROCID") if os.environ.get(n, "").isdigit()), 0)
+    count = next((int(os.environ[n]) for n in (*SIZES[:2], "SLURM_NTASKS") if os.environ.get(n, "").isdigit()), 1)
+    return first / max(count, first + 1)
+
+
 def world() -> Any:
     """COMM_WORLD under a launcher with several ranks, else None; imports mpi4py only there.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 
 from rom import __version__
 from rom.errors import BadInput
-from rom.launch import Json, Verbose, guarded, rank, show, world
+from rom.launch import Json, Verbose, guarded, place, rank, show, world
 from rom.options import Case, CaseOption, Mus, Seed, Settings, Table, designed, spanned, stem, units_of
 from rom.parameters import Box
 from rom.scenes import answered, headings
@@ -34,6 +35,10 @@ def collect(
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="Begin no solve that would outlast it; exit code 7 if some are left.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="A pilot: so many processes here solve, and none that dies ends the others.")
+    ] = 0,
+    limit: Annotated[float | None, typer.Option(min=0.0, help="Seconds of one solve of a pilot, which then has failed.")] = None,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -42,11 +47,15 @@ def collect(
     """Solve the case at designed parameters into a store, on all ranks; what is solved stays solved."""
     from rom.case import parameters, problem
     from rom.collect.campaign import collect as gather
+    from rom.collect.pilot import pilot
     from rom.submit.plan import rows_of
     from rom.submit.script import STOPPED
 
-    comm = world()
+    if limit is not None and not workers:
+        raise BadInput("--limit ends the solves of a pilot; give --workers too")
+    comm = None if workers else world()
     made = problem(case, settings or ())
+    crew = partial(pilot, partial(_solver, case, tuple(settings or ())), workers, limit, place()) if workers else None
     mus = parameters((), csv, made.box) if csv is not None else designed(made.box, design, n, seed)
     box = made.box if made.box is not None else spanned(csv, mus)
     path = out or Path(f"{stem(case)}.store")
@@ -55,6 +64,7 @@ def collect(
     done = gather(
         made.solve, mus, path, comm=comm, box=box, space=made.space, mesh=made.mesh, distributed=shared,
         times=made.times, version=made.version, retries=retries, seconds=seconds, only=None if rows is None else np.array(rows_of(rows, len(mus))),
+        crew=crew,
     )  # fmt: skip
     numbers = {
         "store": str(path),
@@ -218,6 +228,14 @@ def study(
         {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"},
         json,
     )
+
+
+def _solver(case: str, settings: tuple[str, ...]) -> tuple[Any, Any]:
+    """(solve, space) of a case, in a worker."""
+    from rom.case import problem
+
+    made = problem(case, settings)
+    return made.solve, made.space
 
 
 def _terminated(number: int, frame: Any) -> None:

@@ -30,6 +30,9 @@ NOUNS = {
 COMPOSITIONS = {
     "batch",
     "batch_commands",
+    "run_folder",
+    "submissions",
+    "jobs",
     "file_commands",
     "model_commands",
     "options",
@@ -52,7 +55,7 @@ HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},
     "gpytorch": {"regress", "evolve"}, "meshio": {"export"}, "pyvista": {"export"}, "vtkmodules": {"export"}, "vtk": {"export"},
     "matplotlib": {"export"}, "Muscat": {"export"}, "mpi4py": {"launch"}, "pydantic": {"case", "submit"}, "rich": {"launch", "collect"},
-    "qtoolkit": {"submit"},
+    "qtoolkit": {"submit"}, "pebble": {"collect"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),
 }  # fmt: skip
 # verb -> verb, with the reason; empty would be best

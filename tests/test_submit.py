@@ -16,6 +16,7 @@ from rom import batch
 from rom.collect.campaign import collect
 from rom.collect.store import found
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
+from rom.submissions import records
 from rom.submit import queue
 from rom.submit.plan import arrays, parts, rows_of, written
 from rom.submit.profile import Profile, profile
@@ -99,6 +100,16 @@ BAD_PROFILES = {
     "module": ('scheduler = "slurm"\nmodules = ["$(id)"]', r"modules = .* is no plain word"),
     "variable": ('scheduler = "slurm"\n[environment]\n"A B" = "1"', r"environment = 'A B' is no plain word"),
     "retry": ('scheduler = "slurm"\n[retry]\nluck = 3', r"retry = .*give 0..1000 tries for node, preempted"),
+    "pilot's entry": ('scheduler = "slurm"\n[pilot]\nranks = 3', r"no entry pilot.ranks; known: workers, limit"),
+    "no workers": ('scheduler = "slurm"\n[pilot]\nlimit = 3', r"pilot.workers: Field required"),
+    "too few workers": ('scheduler = "slurm"\n[pilot]\nworkers = 0', r"pilot.workers = 0: give 1 to 4096 processes"),
+    "negative limit": ('scheduler = "slurm"\n[pilot]\nworkers = 2\nlimit = -1', r"pilot.limit = -1.0 must not be negative"),
+    "pilot as a word": ('scheduler = "slurm"\npilot = "yes"', r"pilot: Input should be"),
+    "pilot and ranks": ('scheduler = "slurm"\nranks = 4\nchunk = 9\n[pilot]\nworkers = 2', r"ranks = 4 beside \[pilot\]"),
+    "idle pilot": (
+        'scheduler = "slurm"\nnodes = 2\nchunk = 8\n[pilot]\nworkers = 8',
+        r"chunk = 8 leaves workers of \[pilot\] idle; give 16",
+    ),
 }
 
 
@@ -267,7 +278,7 @@ def run(tmp_path, monkeypatch):
         if played["states"] is None:
             return "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", 1
         wanted = words[-1].split(",")
-        return "".join(f"{j} {s}\n" for j in wanted for s in played["states"].get(j, [])), 0
+        return "".join(f"{j} {k} {s}\n" for j in wanted for k, s in enumerate(played["states"].get(j, []))), 0
 
     monkeypatch.setattr(queue, "asked", asked)
     return made, played
@@ -304,8 +315,8 @@ def test_every_end_resubmits_only_what_is_unfinished(end, run):
     ((again, text),) = batch.resumed(made)
     assert rows_submitted(made, text) == [[2, 3], [5]]
     assert f"--time={'02' if growth == 2 else '01'}:00:00" in text and f"--mem={4096 * growth}M" in text
-    (ended,) = [r for r in batch._journal(made) if r["state"] == "ended"]
-    assert ended["kinds"] == {"2-3": kind, "5": kind}
+    ((*ended,),) = [r["ended"] for r in records(made) if r["job"] == number]
+    assert ended == [("2-3", kind), ("5", kind)]
     played["states"][again] = ["PENDING", "PENDING"]
     assert batch.resumed(made) == []
     solved(made, [2, 3, 5])
@@ -313,11 +324,42 @@ def test_every_end_resubmits_only_what_is_unfinished(end, run):
     assert batch.resumed(made) == [] and batch.status(made.folder).unfinished == ()
 
 
+def test_a_dead_part_is_submitted_again_while_the_rest_of_its_array_goes_on(run):
+    made, played = run
+    ((number, _),) = batch.submitted(made, "collect")
+    solved(made, [2])
+    played["states"][number] = ["RUNNING", "OUT_OF_MEMORY", "PENDING"]
+    ((again, text),) = batch.resumed(made)
+    assert rows_submitted(made, text) == [[3]] and "--mem=8192M" in text
+    played["states"][again] = ["PENDING"]
+    assert batch.resumed(made) == []
+    played["states"][number] = ["RUNNING", "OUT_OF_MEMORY", "NODE_FAIL"]
+    ((_, text),) = batch.resumed(made)
+    assert rows_submitted(made, text) == [[4, 5]]
+
+
+ROWS = {
+    "slurm": ("17 0 RUNNING\n17 2 TIMEOUT\n18 N/A PENDING\n", {"17": {0: "running", 2: "timeout"}, "18": {0: "waiting"}}),
+    "lsf": ("17 1 RUN\n17 3 EXIT\n18 0 PEND\n", {"17": {0: "running", 2: "unknown"}, "18": {0: "waiting"}}),
+    "pbs": (
+        "Job id  Name  User  Time Use S Queue\n17[].pbs  a  me  0 B q\n17[0].pbs  a  me  0 R q\n17[2].pbs  a  me  0 X q\n18.pbs  b  me  0 Q q\n",
+        {"17[].pbs": {-1: "running", 0: "running", 2: "unknown"}, "18.pbs": {0: "waiting"}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheduler", ROWS)
+def test_every_part_of_an_array_has_its_state(scheduler, monkeypatch):
+    said, expected = ROWS[scheduler]
+    monkeypatch.setattr(queue, "asked", lambda words, text="", seconds=60.0: (said, 0))
+    assert queue.states(list(expected), Profile(scheduler)) == expected
+
+
 @pytest.mark.parametrize("waiting", ["PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING", "COMPLETING", "STOPPED"])
 def test_jobs_that_may_still_run_are_left_alone(waiting, run):
     made, played = run
     ((number, _),) = batch.submitted(made, "collect")
-    played["states"][number] = [waiting]
+    played["states"][number] = [waiting] * 3
     assert batch.resumed(made) == []
     with pytest.raises(BadInput, match=r"collect was submitted into .* before.*rom resume"):
         batch.submitted(made, "all")
@@ -328,7 +370,7 @@ def test_a_node_that_fails_too_often_pauses_its_rows(run):
     batch.submitted(made, "collect")
     for expected in (1, 0):
         for number in played["states"]:
-            played["states"][number] = ["NODE_FAIL"]
+            played["states"][number] = ["NODE_FAIL"] * 3
         assert len(batch.resumed(made)) == expected
     assert set(batch.status(made.folder).paused.values()) == {"node"}
     assert len(batch.resumed(made, force=True)) == 1
@@ -351,7 +393,7 @@ def test_a_job_whose_number_was_lost_is_found_by_its_name(run):
     first = journal.read_bytes().splitlines(keepends=True)[0]
     journal.write_bytes(first)
     name = json.loads(first.partition(b" ")[2])["name"]
-    played["names"][name], played["states"]["100"] = "100\n", ["RUNNING"]
+    played["names"][name], played["states"]["100"] = "100\n", ["RUNNING"] * 3
     assert batch.resumed(made) == [] and list(batch.status(made.folder).jobs) == ["100"]
     assert batch.cancelled(made.folder) == ["100"] == played["cancelled"]
 

@@ -38,7 +38,7 @@ class Campaigns(RuleBasedStateMachine):
         self.room = Path(tempfile.mkdtemp())
         mus = np.arange(1.0, ROWS + 1)[:, None]
         self.run = batch.founded(batch.Run(self.room / "run", "case.py", str(self.room), (), ("a",), mus, SITE))
-        self.live, self.ended, self.whole, self.done, self.number = {}, {}, {}, set(), 100
+        self.live, self.ended, self.done, self.number = {}, {}, set(), 100
         self.real, queue.asked = queue.asked, self.asked
 
     def teardown(self):
@@ -59,17 +59,17 @@ class Campaigns(RuleBasedStateMachine):
             new = [row for rows in parts.values() for row in rows]
             assert not taken & set(new) and len(new) == len(set(new)), "a row is in two live jobs"
             assert not self.done & set(new), "what is done is submitted again"
-            self.live[str(self.number)], self.ended[str(self.number)], self.whole[str(self.number)] = parts, [], set(new)
+            self.live[str(self.number)], self.ended[str(self.number)] = parts, {}
             return f"{self.number}\n", 0
         if words[0] == "scancel":
             for job in words[2:]:
-                self.ended[job] += ["CANCELLED"] * len(self.live.pop(job, ()))
+                self.ended[job] |= dict.fromkeys(self.live.pop(job, ()), "CANCELLED")
             return "", 0
         if "--name" in words:
             return "", 0
         jobs = [job for job in words[-1].split(",") if job in self.ended]
-        states = [(job, s) for job in jobs for s in [*(["RUNNING"] * len(self.live.get(job, ()))), *self.ended[job]] if s]
-        return "".join(f"{job} {state}\n" for job, state in states), 0
+        states = {job: {**dict.fromkeys(self.live.get(job, ()), "RUNNING"), **self.ended[job]} for job in jobs}
+        return "".join(f"{job} {k} {s}\n" for job, held in states.items() for k, s in held.items() if s), 0
 
     def part(self, data):
         """A part that is live."""
@@ -79,7 +79,7 @@ class Campaigns(RuleBasedStateMachine):
     def over(self, job, part, how):
         """The part leaves the queue."""
         del self.live[job][part]
-        self.ended[job].append(how)
+        self.ended[job][part] = how
         if not self.live[job]:
             del self.live[job]
 
@@ -105,7 +105,7 @@ class Campaigns(RuleBasedStateMachine):
                 batch.resumed(self.run)
             return
         batch.resumed(self.run)
-        held = {row for job in self.live for row in self.whole[job]}  # a dead part waits until the rest of its job is over
+        held = {row for parts in self.live.values() for rows in parts.values() for row in rows}
         assert held | self.done == set(range(ROWS)), "resume left a row behind"
 
     @rule(cpus=st.integers(1, 4))

@@ -84,37 +84,28 @@ def pool(folder: str, pause: float, count: int, workers: int) -> None:
 
 def farm(folder: str, pause: float, count: int, workers: int) -> None:
     """rom collect: ranks that take one task after the other from the store."""
+    _run(["mpiexec", "-n", str(workers), sys.executable, "-m", "mpi4py", *_collected(folder, pause, count)])
+
+
+def pilot(folder: str, pause: float, count: int, workers: int) -> None:
+    """rom collect --workers: processes of Pebble's pool under a supervisor."""
+    _run([sys.executable, *_collected(folder, pause, count), "--workers", str(workers)])
+
+
+def _collected(folder: str, pause: float, count: int) -> list[str]:
     case, table = Path(f"{folder}.py"), Path(f"{folder}.csv")
     case.write_text(CASE.format(pause=pause))
     table.write_text("a\n" + "".join(f"{1.0 + k * 1e-5!r}\n" for k in range(count)))
-    code = "from rom.cli import app; app()"
-    _run(
-        [
-            "mpiexec",
-            "-n",
-            str(workers),
-            sys.executable,
-            "-m",
-            "mpi4py",
-            "-c",
-            code,
-            "collect",
-            str(case),
-            "--csv",
-            str(table),
-            "--out",
-            folder,
-        ]
-    )
+    return ["-c", "from rom.cli import app; app()", "collect", str(case), "--csv", str(table), "--out", folder]
 
 
 def _run(words: list[str]) -> None:
-    words[0] = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or words[0]
+    words[0] = shutil.which(words[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or words[0]
     subprocess.run(words, check=True, timeout=500, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 ENGINES: dict[str, Callable[[str, float, int, int], None]] = {
-    "rom farm on MPI ranks": farm, "mpi4py.futures pool": pool, "Parsl HTEX": parsl, "Dask distributed": dask,
+    "rom collect --workers": pilot, "rom collect on ranks": farm, "mpi4py.futures pool": pool, "Parsl HTEX": parsl, "Dask distributed": dask,
 }  # fmt: skip
 
 
@@ -131,7 +122,7 @@ def measured(engine: str, pause: float, count: int, workers: int, kill: bool = F
     """(seconds to the first sample, tasks/s from there, MB of all its processes at most, samples in the store, how it ended)."""
     with tempfile.TemporaryDirectory() as room:
         folder, over, peak, first, last = f"{room}/store", threading.Event(), [0.0], [0.0], [0.0]
-        if engine != "rom farm on MPI ranks":
+        if not engine.startswith("rom collect"):
             founded(folder, identity(None, None, (), None, None, "1"))
         begin = time.perf_counter()
 
@@ -149,7 +140,7 @@ def measured(engine: str, pause: float, count: int, workers: int, kill: bool = F
                         continue
                 peak[0] = max(peak[0], sum(sizes) / 1e6)
                 if not killed and samples > count // 4 and writers:
-                    os.kill(writers[-1].pid, signal.SIGKILL)
+                    os.kill(max(writers, key=lambda p: p.create_time()).pid, signal.SIGKILL)
                     killed = True
 
         watch = threading.Thread(target=look)

@@ -25,7 +25,8 @@ from rom.parameters import Box
 from rom.space import Field, Space
 
 log = logging.getLogger("rom")
-Finished, Tick = Callable[[str], bool], Callable[[int], None]
+Finished = Callable[[str], bool]
+Tick = Callable[[int], None]
 Crew = Callable[[Work, dict[str, np.ndarray], Finished, float, Tick], None]
 
 

@@ -19,6 +19,20 @@ RETRY = {"node": 5, "preempted": 20, "timeout": 2, "memory": 2, "transient": 5, 
 
 
 @dataclass(frozen=True, eq=False)
+class Pilot:
+    """Many short solves in one allocation: `workers` processes on each node, and the `limit` of one solve [s], 0 for none."""
+
+    workers: int
+    limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.workers <= 4096:
+            raise BadInput(f"pilot.workers = {self.workers}: give 1 to 4096 processes of each node")
+        if not (math.isfinite(self.limit) and self.limit >= 0):
+            raise BadInput(f"pilot.limit = {self.limit} must not be negative; 0 is no limit")
+
+
+@dataclass(frozen=True, eq=False)
 class Profile:
     """One site: its scheduler, what a part of a campaign may use, and how often each kind of failure is tried again.
 
@@ -27,6 +41,7 @@ class Profile:
     chunk : solves per part; array, queued : the site's largest job array and most jobs in the queue; concurrent : parts at once, 0 for all
     modules, setup, environment : loaded, run and set before; container : an Apptainer image, with folders to bind
     directives : lines of the scheduler as they are; requeues : how often a part that ran out of time goes on by itself
+    pilot : workers instead of ranks, none of which ends the others when it dies
     retry : kind of failure -> tries; wait [s] : before a refused submission is tried again, doubling
     Raises BadInput naming the entry.
     """
@@ -55,6 +70,7 @@ class Profile:
     bind: tuple[str, ...] = ()
     directives: tuple[str, ...] = ()
     requeues: int = 20
+    pilot: Pilot | None = None
     retry: dict[str, int] = field(default_factory=dict)
     wait: float = 20.0
 
@@ -75,6 +91,12 @@ class Profile:
         for name, line in [*lines, *((n, text) for n in ("setup", "directives") for text in getattr(self, n))]:
             if not PLAIN.fullmatch(line):
                 raise BadInput(f"{name} = {line!r} must be one line")
+        if self.pilot is not None and self.ranks != 1:
+            raise BadInput(f"ranks = {self.ranks} beside [pilot]: its workers solve alone; leave ranks out, or leave [pilot] out")
+        if self.pilot is not None and self.chunk < self.nodes * self.pilot.workers:
+            raise BadInput(
+                f"chunk = {self.chunk} leaves workers of [pilot] idle; give {self.nodes * self.pilot.workers} solves per part, or thousands"
+            )
         unknown = set(self.retry) - set(RETRY)
         if unknown or any(not 0 <= tries <= 1000 for tries in self.retry.values()):
             raise BadInput(f"retry = {self.retry}: give 0..1000 tries for {', '.join(RETRY)}")
@@ -82,6 +104,24 @@ class Profile:
             raise BadInput(f"time = {self.time!r} must be longer than the margin of {self.margin:g} s")
         if self.mebibytes < 1:
             raise BadInput(f"memory = {self.memory!r} must be positive")
+
+    @property
+    def processes(self) -> int:
+        """What the launcher starts for one part: its ranks, or the supervisor of a pilot on each node."""
+        return self.ranks if self.pilot is None else self.nodes
+
+    @property
+    def threads(self) -> int:
+        """Processors that each of these needs."""
+        return self.cpus if self.pilot is None else self.cpus * self.pilot.workers
+
+    @property
+    def crew(self) -> tuple[str, ...]:
+        """The options of rom collect for a pilot."""
+        if self.pilot is None:
+            return ()
+        limit = ("--limit", f"{self.pilot.limit:g}") if self.pilot.limit else ()
+        return ("--workers", str(self.pilot.workers), *limit)
 
     @property
     def seconds(self) -> int:
@@ -130,6 +170,11 @@ def checked(entries: dict[str, Any], path: str | Path) -> Profile:
     unknown = [name for name in entries if name not in known]
     if unknown:
         raise BadInput(f"{path}: no entry {unknown[0]!r}; known: {', '.join(known)}")
+    strange = (
+        [name for name in entries["pilot"] if name not in ("workers", "limit")] if isinstance(entries.get("pilot"), dict) else []
+    )
+    if strange:
+        raise BadInput(f"{path}: no entry pilot.{strange[0]}; known: workers, limit")
     try:
         return _schema().validate_python(entries)
     except BadInput as error:

@@ -79,30 +79,43 @@ def named(name: str, site: Profile) -> str | None:
     return numbers[0] if code == 0 and numbers else None
 
 
-def states(jobs: Sequence[str], site: Profile) -> dict[str, list[str]]:
-    """Number of a job -> the kinds of states of its parts; a job that the scheduler forgot is absent. Raises NotSubmitted if it is mute."""
+def states(jobs: Sequence[str], site: Profile) -> dict[str, dict[int, str]]:
+    """Number of a job -> part of its array (0 without one) -> the kind of its state; -1 : parts that are not listed one by one.
+
+    What the scheduler forgot is absent. Raises NotSubmitted where it is mute.
+    """
     if site.scheduler == "local" or not jobs:
         return {}
     words = {
-        "slurm": ["squeue", "--noheader", "--states=all", "--array", "--format", "%F %T", "--jobs", ",".join(jobs)],
+        "slurm": ["squeue", "--noheader", "--states=all", "--array", "--format", "%F %K %T", "--jobs", ",".join(jobs)],
         "pbs": ["qstat", "-x", "-t", *jobs],
-        "lsf": ["bjobs", "-a", "-noheader", "-o", "jobid stat", *jobs],
+        "lsf": ["bjobs", "-a", "-noheader", "-o", "jobid jobindex stat", *jobs],
     }[site.scheduler]
     said, code = asked(words)
     if code == 1 and site.scheduler == "slurm" and "Invalid job id" in said and len(jobs) > 1:
         return {key: kinds for job in jobs for key, kinds in states([job], site).items()}
     if code and "Invalid job id" not in said and "Unknown Job" not in said and "not found" not in said:
         raise NotSubmitted(f"{words[0]} does not answer ({said.strip()[:200]}); the jobs go on, ask again later")
-    found: dict[str, list[str]] = {}
-    for line in said.splitlines() if code == 0 else ():
-        cells = line.split()
-        number = cells[0].split(".")[0] if cells else ""
-        word = cells[-2] if site.scheduler == "pbs" and len(cells) > 4 else cells[-1] if cells else ""
-        bare = re.sub(r"\[.*\]", "[]", number) if site.scheduler == "pbs" else number
+    found: dict[str, dict[int, str]] = {}
+    for cells in map(str.split, said.splitlines() if code == 0 else ()):
+        number, part, word = (_row_of_pbs if site.scheduler == "pbs" else _row)(cells)
         for job in jobs:
-            if job.split(".")[0] == bare:
-                found.setdefault(job, []).append(KINDS.get(word.rstrip("+"), "unknown"))
+            if job.split(".")[0] == number:
+                found.setdefault(job, {})[part - (site.scheduler == "lsf" and part > 0)] = KINDS.get(word.rstrip("+"), "unknown")
     return found
+
+
+def _row(cells: list[str]) -> tuple[str, int, str]:
+    """(number, part, state) of "17 3 RUNNING"; "N/A" where there is no array."""
+    number, part, word = (*cells, "", "", "")[:3]
+    return number, int(part) if part.isdigit() else 0, word
+
+
+def _row_of_pbs(cells: list[str]) -> tuple[str, int, str]:
+    """(number, part, state) of "17[3].server name user 00:01 R queue"; "17[]" is the array as a whole."""
+    number, _, part = (cells[0].split(".")[0] if cells else "").partition("[")
+    word = cells[-2] if len(cells) > 4 else ""
+    return (f"{number}[]" if part else number), (int(part[:-1]) if part[:-1].isdigit() else -1 if part else 0), word
 
 
 def cancel(jobs: Sequence[str], site: Profile) -> None:

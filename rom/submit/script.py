@@ -23,7 +23,7 @@ STOPPED = 7
 class Job:
     """One job, or an array of `count` parts from `first`: its commands, and the jobs that must have ended before.
 
-    name : unique over all campaigns; commands : each an argument list; ranks : of each command
+    name : unique over all campaigns; commands : each an argument list; ranks : of each command, with `cpus` processors each
     rows : file whose line k+1 holds the rows of part k, put where a command says {rows}
     """
 
@@ -38,6 +38,7 @@ class Job:
     rows: str = ""
     seconds: int = 0
     mebibytes: int = 0
+    cpus: int = 1
 
 
 def slurm(job: Job, site: Profile) -> list[str]:
@@ -48,8 +49,8 @@ def slurm(job: Job, site: Profile) -> list[str]:
     more += [f"--dependency=afterany:{':'.join(job.after)}"] if job.after else []
     return _header(SlurmIO(), {
         "job_name": job.name, "qout_path": job.log + ("-%a.out" if job.rows else ".out"),
-        "array": f"0-{job.count - 1}{_limit(site)}" if job.rows else "", "time": _clock(job.seconds), "nodes": site.nodes,
-        "ntasks": job.ranks, "cpus_per_task": site.cpus, "mem": f"{job.mebibytes // site.nodes}M", "partition": site.partition,
+        "array": f"0-{job.count - 1}{_limit(site)}" if job.rows else "", "time": _clock(job.seconds), "nodes": _nodes(job, site),
+        "ntasks": job.ranks, "ntasks_per_node": 1 if site.pilot else "", "cpus_per_task": job.cpus, "mem": f"{job.mebibytes // _nodes(job, site)}M", "partition": site.partition,
         "account": site.account, "qos": site.qos, "constraint": site.constraint, "qverbatim": "\n".join(f"#SBATCH {line}" for line in more),
     })  # fmt: skip
 
@@ -58,11 +59,12 @@ def pbs(job: Job, site: Profile) -> list[str]:
     """Options of qsub (PBS Professional, OpenPBS); a job array there has two parts or more."""
     from qtoolkit.io.pbs import PBSIO
 
-    share = -(-job.ranks // site.nodes)
+    nodes = _nodes(job, site)
+    share = -(-job.ranks // nodes)
     more = ["-j oe", *([f"-W depend=afterany:{':'.join(job.after)}"] if job.after else [])]
     return _header(PBSIO(), {
         "job_name": job.name[:15], "qout_path": f"{job.log}.out", "rerunnable": "y", "walltime": _clock(job.seconds),
-        "select": f"select={site.nodes}:ncpus={share * site.cpus}:mpiprocs={share}:mem={job.mebibytes // site.nodes}mb",
+        "select": f"select={nodes}:ncpus={share * job.cpus}:mpiprocs={share}:mem={job.mebibytes // nodes}mb",
         "array": f"0-{job.count - 1}{_limit(site)}" if job.count > 1 else "", "queue": site.partition, "account": site.account,
         "qverbatim": "\n".join(f"#PBS {line}" for line in more),
     })  # fmt: skip
@@ -76,6 +78,11 @@ def _header(scheduler: Any, options: dict[str, Any]) -> list[str]:
     return scheduler.generate_header({name: value for name, value in options.items() if value != ""}).splitlines()
 
 
+def _nodes(job: Job, site: Profile) -> int:
+    """No more nodes than ranks."""
+    return min(site.nodes, job.ranks)
+
+
 def _limit(site: Profile) -> str:
     return f"%{site.concurrent}" if site.concurrent else ""
 
@@ -84,10 +91,16 @@ def lsf(job: Job, site: Profile) -> list[str]:
     """Options of bsub; its arrays count from 1."""
     name = f"{job.name}[1-{job.count}]{_limit(site)}" if job.rows else job.name
     minutes = -(-job.seconds // 60)
-    lines = [f'-J "{name}"', f"-cwd {shlex.quote(job.folder)}", f"-o {job.log}{'-%I' if job.rows else ''}.out", f"-n {job.ranks}"]
+    lines = [
+        f'-J "{name}"',
+        f"-cwd {shlex.quote(job.folder)}",
+        f"-o {job.log}{'-%I' if job.rows else ''}.out",
+        f"-n {job.ranks * (job.cpus if site.pilot else 1)}",
+    ]
     lines += [f"-W {minutes // 60}:{minutes % 60:02d}", f"-M {job.mebibytes}MB", "-r"]
     lines += [f"-q {site.partition}"] if site.partition else []
     lines += [f"-P {site.account}"] if site.account else []
+    lines += [f'-R "span[ptile={job.cpus}]"'] if site.pilot else []
     lines += [f'-w "{" && ".join(f"ended({one})" for one in job.after)}"'] if job.after else []
     return [f"#BSUB {line}" for line in lines]
 
@@ -112,6 +125,7 @@ def script(job: Job, site: Profile) -> str:
     lines += [f"cd {shlex.quote(job.folder)}"]
     lines += [f"module load {' '.join(site.modules)}"] if site.modules else []
     lines += [f"export OMP_NUM_THREADS={site.cpus}"]
+    lines += [f"export SRUN_CPUS_PER_TASK={job.cpus}"] if site.scheduler == "slurm" and job.cpus > 1 else []
     lines += [f"export {name}={shlex.quote(value)}" for name, value in site.environment.items()]
     lines += list(site.setup)
     if job.rows:

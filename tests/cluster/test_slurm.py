@@ -203,6 +203,43 @@ def test_a_part_that_runs_out_of_time_goes_on_by_itself(tmp_path):
     once(tmp_path / "run" / "store", 10)
 
 
+def test_a_dead_part_goes_on_in_a_new_job_while_the_rest_of_its_array_runs(tmp_path):
+    (tmp_path / "case.py").write_text(SOLVER)
+    (tmp_path / "wait").write_text("2.0")
+    profile = site(tmp_path, chunk=4, concurrent=2)
+    (job,) = last(rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 12, "--out", "run", "--json"))[
+        "jobs"
+    ]
+    awaited(lambda: len(begun(tmp_path)) >= 2)
+    says("scancel", f"{job}_1")
+    awaited(lambda: f"{job}_1" not in says("squeue", "--noheader", "--array", "--format", "%i", "--states=running,completing"))
+    (again,) = last(rom(tmp_path, "resume", "run", "--json"))["jobs"]
+    states = says("squeue", "--noheader", "--array", "--format", "%F", "--states=running,pending").split()
+    assert job in states and again != job
+    awaited(over)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 12 and len(begun(tmp_path)) in (12, 13)
+    once(tmp_path / "run" / "store", 12)
+
+
+def test_a_pilot_solves_hundreds_in_one_job_although_a_worker_is_killed(tmp_path):
+    (tmp_path / "case.py").write_text(SOLVER)
+    (tmp_path / "wait").write_text("0.02")
+    plain = site(tmp_path, chunk=256)
+    profile = tmp_path / "pilot.toml"
+    profile.write_text(plain.read_text() + "\n[pilot]\nworkers = 3\nlimit = 60.0\n")
+    words = ["submit", "collect", "case.py", "--profile", profile, "--n", 256, "--out", "run"]
+    assert "--cpus-per-task=3" in rom(tmp_path, *words, "--dry-run")
+    assert len(last(rom(tmp_path, *words, "--json"))["jobs"]) == 1
+    journal = tmp_path / "run" / "store" / "journal"
+    awaited(lambda: len(begun(tmp_path)) >= 30)
+    workers = {int(path.name.split("-")[-2]) for path in journal.glob("*.jsonl")} - set(of_the_solver())
+    os.kill(min(workers), signal.SIGKILL)
+    awaited(over)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 256
+    assert "ended by SIGKILL" in rom(tmp_path, "logs", "run") and len(begun(tmp_path)) in (256, 257)
+    once(tmp_path / "run" / "store", 256)
+
+
 SHARED = """
 import os
 import numpy as np

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom import batch
 from rom.collect.campaign import collect
 from rom.collect.outside import program
 from rom.collect.repair import verify
@@ -19,6 +18,7 @@ from rom.collect.store import found, read
 from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.space import euclidean
+from rom.submissions import kind_of
 
 N, MUS, BAD = 12, np.arange(1.0, 6.0)[:, None], 3.0
 SPACE = euclidean(N)
@@ -88,7 +88,7 @@ def test_a_program_that_fails_is_told_and_the_rest_goes_on(name, tmp_path):
     solve = program([sys.executable, str(tmp_path / "solver.py"), "{mu}"], "answer.npy", limit)
     seen = collect(solve, MUS, tmp_path / "s", space=SPACE)
     checked(seen, tmp_path, reason)
-    assert batch._kind(seen.failed[0][1]) == kind
+    assert kind_of(seen.failed[0][1]) == kind
     left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x0061" in p.read_bytes()]
     assert left == []
 
@@ -104,7 +104,7 @@ def test_a_function_that_fails_is_told_and_the_rest_goes_on(name, tmp_path):
 
     seen = collect(solve, MUS, tmp_path / "s", space=SPACE)
     checked(seen, tmp_path, reason)
-    assert batch._kind(seen.failed[0][1]) == kind
+    assert kind_of(seen.failed[0][1]) == kind
 
 
 def test_a_solver_of_another_mesh_is_refused_before_it_is_mixed(tmp_path):

@@ -1,0 +1,79 @@
+"""What the ranks of this job measure: costs of a Gram POD by width, messages, whole PODs. Started by `started`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.linalg as la
+
+from rom.compress.pod import pod
+from rom.snapshots import Snapshots
+from rom.space import euclidean
+
+R = 50
+WIDTHS = {100: 150_000, 200: 100_000, 1000: 24_000, 2500: 16_000}  # snapshots -> rows that fill the cache many times over
+
+
+def best(act: Callable[[], Any], repeat: int = 3) -> float:
+    """Shortest of some runs [s]."""
+    times = []
+    for _ in range(repeat):
+        begin = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def columns(rows: np.ndarray, n: int, comm: Any, seed: int) -> Snapshots:
+    """n random snapshots with singular values that fall, on these rows."""
+    u = np.random.default_rng(seed).standard_normal((rows.size, n)) / (1.0 + np.arange(n))
+    return Snapshots(euclidean(rows, comm), np.zeros((n, 1)), u)
+
+
+def costs(n: int, m: int, meet: Callable[[], Any]) -> dict[str, float]:
+    """Seconds per row of a whole POD and of its Gram matrix alone, and of the eigenproblem, at n snapshots; all ranks at once."""
+    alone = columns(np.arange(m), n, None, n)
+    G = alone.u.T @ alone.u
+    meet()
+    gram = best(lambda: alone.u.T @ alone.u) / m
+    meet()
+    eig = best(lambda: la.eigh(G))
+    meet()
+    whole = best(lambda: pod(alone, rank=R, method="gram"))
+    return {"gram": gram, "row": max(whole - eig, gram * m) / m, "eig": eig, "GF/s": 1e-9 * n * (n + 1) / gram}
+
+
+def ranks(sizes: list[tuple[int, int]]) -> dict[str, Any]:
+    """The costs by width, the seconds of an allreduce by its bytes, and those of PODs of (m, n) over all ranks; slowest rank."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    told: dict[str, Any] = {"p": comm.Get_size(), "costs": {}, "messages": {}, "pods": []}
+    for n, m in () if sizes else WIDTHS.items():
+        mine = costs(n, m, comm.Barrier)
+        told["costs"][n] = {name: comm.allreduce(x, MPI.MIN if name == "GF/s" else MPI.MAX) for name, x in mine.items()}
+    for count in (1, 1000, 20_000, 500_000, 3_000_000):
+        a, b = np.ones(count), np.empty(count)
+        told["messages"][8 * count] = comm.allreduce(best(lambda a=a, b=b: (comm.Barrier(), comm.Allreduce(a, b)), 20), MPI.MAX)
+    for m, n in sizes:
+        rows = np.array_split(np.arange(m), comm.Get_size())[comm.Get_rank()]
+        held = columns(rows, n, comm, comm.Get_rank())
+        told["pods"].append(best(lambda held=held: (comm.Barrier(), pod(held, rank=R, method="gram"), comm.Barrier())))
+    return told
+
+
+def started(p: int, sizes: list[tuple[int, int]]) -> dict[str, Any]:
+    """`ranks` on p ranks of this machine; without sizes, the costs by width."""
+    mpiexec = str(Path(sys.executable).with_name("mpiexec"))
+    words = [mpiexec, "-n", str(p), sys.executable, "-m", "mpi4py", "-m", "hpc.scaling", "--ranks", json.dumps(sizes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
