@@ -4,7 +4,7 @@ export OMP_NUM_THREADS ?= 1
 
 PETSC = --with-fc=0 --with-cxx=0 --with-debugging=0 --with-x=0 --with-cuda=0 --with-make-np=2 --COPTFLAGS=-O2
 
-.PHONY: demo petsc test test-all test-cluster test-faults fuzz bench lint clean
+.PHONY: demo petsc test test-all test-cluster test-faults fuzz coverage bench lint clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -45,6 +45,15 @@ test-faults: .venv/ready
 
 fuzz: .venv/ready
 	$(RUN)python -m tests.faults.fuzz
+
+CORE = tests/test_archive.py tests/test_collect.py tests/test_pilot.py tests/test_submit.py tests/faults/test_hostile.py tests/faults/test_solver_faults.py
+
+# branches of the store, its journals, claims and archives that no test takes
+coverage: .venv/ready
+	$(RUN)coverage erase
+	$(RUN)coverage run -m pytest -m 'slow or not slow' $(CORE)
+	$(RUN)coverage combine -q
+	$(RUN)coverage report
 
 bench: .bench/ready
 	.bench/bin/python -m hpc.bench $(BENCH)
