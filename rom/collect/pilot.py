@@ -29,6 +29,7 @@ from rom.space import Space
 log = logging.getLogger("rom")
 Solve = Callable[[np.ndarray], Any]
 AHEAD, DEATHS = 1, 2
+SIGNALS = {number.value: number.name for number in signal.Signals}
 MINE: list[tuple[Work, float]] = []
 
 
@@ -60,7 +61,7 @@ def pilot(
     left.rotate(-int(first * len(left)))
     settings = (begin, str(work.store.path), work.ends, expiry)
     pool = ProcessPool(workers, initializer=_begun, initargs=settings, context=get_context("spawn"))
-    pause = 0.02
+    waits = 0
     try:
         while left or running:
             refresh(work.store.manifest)
@@ -68,19 +69,16 @@ def pilot(
             while left and not work.late() and len(running) < (1 + AHEAD) * workers:
                 key = left.popleft()
                 if not finished(key):
-                    running[pool.schedule(_solved, (key, tasks[key]), timeout=limit)] = key
+                    tried = len(work.store.manifest.failed.get(key, ()))
+                    running[pool.schedule(_solved, (key, tasks[key], tried), timeout=limit)] = key
             if not running or time.monotonic() > work.ends:
                 break
             over, _ = wait(running, timeout=2.0, return_when=FIRST_COMPLETED)
-            taken = 0
-            for future in over:
-                key = running.pop(future)
-                taken += not _over(future, key, work, tasks[key], deaths, limit)
-                refresh(work.store.manifest)
-                if not finished(key):
-                    left.append(key)
-            pause = min(1.5 * pause, 2.0) if over and taken == len(over) and len(left) <= taken else 0.02
-            time.sleep(pause if taken else 0.0)
+            ended = {key: _over(future, key, work, tasks[key], deaths, limit) for future in over for key in [running.pop(future)]}
+            refresh(work.store.manifest)
+            left.extend(key for key in ended if not finished(key))
+            waits = waits + 1 if ended and not any(ended.values()) else 0
+            time.sleep(min(0.02 * 1.5**waits, 2.0) if waits else 0.0)
     finally:
         pool.stop()
         pool.join()
@@ -99,7 +97,7 @@ def _over(future: Future, key: str, work: Work, mu: np.ndarray, deaths: dict[str
         reason = f"TooLong: the solve took longer than its limit of {limit:g} s; its worker was ended"
     except ProcessExpired as error:
         deaths[key] += 1
-        how = f"by {signal.Signals(-error.exitcode).name}" if error.exitcode < 0 else f"with exit code {error.exitcode}"
+        how = f"by {SIGNALS.get(-error.exitcode, 'a signal')}" if error.exitcode < 0 else f"with exit code {error.exitcode}"
         log.warning("mu = %s: worker process %s ended %s", mu, error.pid, how)
         if deaths[key] >= DEATHS:
             reason = f"WorkerDied: the solve ended its process {how}, {DEATHS} times"
@@ -118,12 +116,13 @@ def _begun(begin: Callable[[], tuple[Solve, Space | None]], path: str, ends: flo
     MINE[:] = [(Work(found(path), solve, space, None, secrets.token_hex(4), journal(Path(path)), 0.0, ends), expiry)]
 
 
-def _solved(key: str, mu: np.ndarray) -> bool:
-    """Whether this worker attempted the task, or it is finished, or the time is over; False where another holds it."""
+def _solved(key: str, mu: np.ndarray, tried: int) -> bool:
+    """Whether this worker attempted the task, or another did since it had failed `tried` times; False where another holds it."""
     work, expiry = MINE[0]
     with lease(work.store.path / "leases", key, expiry) as claim:
         if claim is None:
             return False
-        if key not in refresh(work.store.manifest).done and not work.late():
+        manifest = refresh(work.store.manifest)
+        if key not in manifest.done and len(manifest.failed.get(key, ())) <= tried and not work.late():
             attempt(work, claim, key, mu, "all")
     return True

@@ -50,7 +50,8 @@ def slurm(job: Job, site: Profile) -> list[str]:
     return _header(SlurmIO(), {
         "job_name": job.name, "qout_path": job.log + ("-%a.out" if job.rows else ".out"),
         "array": f"0-{job.count - 1}{_limit(site)}" if job.rows else "", "time": _clock(job.seconds), "nodes": _nodes(job, site),
-        "ntasks": job.ranks, "ntasks_per_node": 1 if site.pilot else "", "cpus_per_task": job.cpus, "mem": f"{job.mebibytes // _nodes(job, site)}M", "partition": site.partition,
+        "ntasks": job.ranks, "ntasks_per_node": 1 if site.pilot else "", "cpus_per_task": job.cpus,
+        "mem": f"{job.mebibytes // _nodes(job, site)}M", "partition": site.partition,
         "account": site.account, "qos": site.qos, "constraint": site.constraint, "qverbatim": "\n".join(f"#SBATCH {line}" for line in more),
     })  # fmt: skip
 
