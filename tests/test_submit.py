@@ -19,7 +19,7 @@ from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
 from rom.submissions import records
 from rom.submit import queue
 from rom.submit.plan import arrays, parts, rows_of, written
-from rom.submit.profile import Profile, profile
+from rom.submit.profile import Pilot, Profile, profile
 from rom.submit.script import Job, script
 
 ROOT = Path(__file__).parents[1]
@@ -171,6 +171,23 @@ def test_scripts_say_what_the_site_wants_in_its_words(kind):
     assert """srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' --rows "$rows" --set 'n='"'"'1'"'"''""" in text
     done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
+
+
+PILOT = {
+    "slurm": ["#SBATCH --nodes=2", "#SBATCH --ntasks=2", "#SBATCH --ntasks-per-node=1", "#SBATCH --cpus-per-task=16", "#SBATCH --mem=4096M",
+              "export SRUN_CPUS_PER_TASK=16"],
+    "pbs": ["#PBS -l select=2:ncpus=16:mpiprocs=1:mem=4096mb"],
+    "lsf": ["#BSUB -n 32", '#BSUB -R "span[ptile=16]"'],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PILOT)
+def test_a_pilot_has_one_supervisor_on_each_node_and_room_for_its_workers(kind):
+    site = Profile(kind, nodes=2, cpus=2, chunk=100, pilot=Pilot(8, 60.0))
+    text = script(replace(JOB, ranks=site.processes, cpus=site.threads), site)
+    for line in [*PILOT[kind], "export OMP_NUM_THREADS=2"]:
+        assert line in text.splitlines(), text
+    assert "mpiexec -n 2 " in text and site.crew == ("--workers", "8", "--limit", "60")
 
 
 def test_a_run_on_this_machine_gives_what_the_commands_give(tmp_path):
