@@ -15,10 +15,14 @@ NETWORKS = {"fast": (1e-6, 1 / 25e9), "typical": (2e-6, 1 / 12.5e9), "slow": (5e
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """Costs by width of a core alone and of cores that all work, and messages inside a node: t_c [s], B_c [B/s]."""
+    """Costs by width of a core alone and of cores that all work, and messages inside a node: t_c [s], B_c [B/s].
+
+    rest : seconds per row of what does not depend on the number of snapshots, alone and full
+    """
 
     alone: dict[int, dict[str, float]]
     full: dict[int, dict[str, float]]
+    rest: tuple[float, float]
     t_c: float
     B_c: float
 
@@ -31,9 +35,9 @@ class Machine:
 
 def machine(alone: dict[str, Any], full: dict[str, Any]) -> Machine:
     """From `started(1, [])` and `started(cores, [])`."""
-    small, large = (full["messages"][key] - 0.0 for key in ("8", "24000000"))
+    small, large = (full["messages"][key] for key in ("8", "24000000"))
     by_width = ({int(n): c for n, c in told["costs"].items()} for told in (alone, full))
-    return Machine(*by_width, t_c=small / 2, B_c=2 * 24e6 / max(large - small, 1e-9))
+    return Machine(*by_width, (alone["rest"], full["rest"]), t_c=small / 2, B_c=2 * 24e6 / max(large - small, 1e-9))
 
 
 def modelled(m: float, n: int, p: int, here: Machine, network: tuple[float, float]) -> dict[str, float]:
@@ -41,11 +45,10 @@ def modelled(m: float, n: int, p: int, here: Machine, network: tuple[float, floa
     alpha, beta = network
     c, nodes = min(p, CORES), max(p // CORES, 1)
     sizes = np.array([4.0 * n * (n + 1), *[4.0 * R * (R + 1)] * SMALL])
-    row = here.cost("row", n, p)
-    gram = min(here.cost("gram", n, p), row)
+    row = here.cost("lift", n, p) + here.rest[p > 1]
     return {
-        "gram": m * gram / p,
-        "lift": m * (row - gram) / p,
+        "gram": m * here.cost("gram", n, p) / p,
+        "lift": m * row / p,
         "eig": here.cost("eig", n, p),
         "inside": float(np.sum(2 * np.log2(c) * here.t_c + 2 * sizes / here.B_c)) if c > 1 else 0.0,
         "between": float(np.sum(2 * np.log2(nodes) * alpha + 2 * sizes * beta + sizes * GAMMA)) if nodes > 1 else 0.0,
