@@ -213,6 +213,8 @@ NOT_STORED = {  # by their own nature
     "Campaign": "its folder is its file",
     "Store": "is a folder",
     "Manifest": "is a folder",
+    "Work": "holds a solver",
+    "Pilot": "a table of a file",
     "Extent": "a place in a file",
     "Part": "a place in a file",
     "Columns": "is on disk",

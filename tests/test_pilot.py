@@ -132,7 +132,7 @@ def test_solves_that_end_their_process_or_hang_are_recorded_and_the_rest_is_solv
 
 def test_a_pilot_whose_time_is_over_ends_even_where_a_solve_hangs_and_goes_on_later(place):
     (place / "fault").write_text("hang")
-    told = rom(place, "collect", "case.py", "--n", 16, "--out", "s", "--workers", 2, "--seconds", 5, "--json", code=7)
+    told = rom(place, "collect", "case.py", "--n", 16, "--out", "s", "--workers", 2, "--seconds", 9, "--json", code=7)
     seen = last(told)
     assert seen["left"] >= 1 and seen["solved"] == 16 - seen["left"] and "the time is over; run again" in told
     (place / "fault").unlink()
