@@ -262,18 +262,22 @@ def _columns(store: Store, records: list[Record], space: Space) -> Columns:
             return Part(samples / entry["name"], extents(raw, samples / entry["name"])["steps"], entry["rows"])
 
     picks: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    length = {"all": records[0]["size"]}
     for rows in sorted({f["rows"] for r in records for f in r["files"]}):
         if rows == "all":
             picks[rows] = np.arange(space.n), space.numbers
             continue
         theirs = load(samples / rows)
+        length[rows] = theirs.size
         place = np.searchsorted(theirs, space.numbers)
         mine = np.flatnonzero(np.append(theirs, -1)[place] == space.numbers)
         picks[rows] = mine, place[mine]
     parts = tuple(tuple(part(f) for f in r["files"]) for r in records)
     where = np.array([(s, k) for s, r in enumerate(records) for k in range(r["columns"])])
     for sample, r in zip(parts, records, strict=True):
-        if sum(picks[p.rows][0].size for p in sample) != space.n or any(p.steps.shape[0] != r["columns"] for p in sample):
+        if sum(picks[p.rows][0].size for p in sample) != space.n or any(
+            p.steps.shape != (r["columns"], length[p.rows]) for p in sample
+        ):
             raise DamagedFile(
                 f"{sample[0].path} does not hold the dofs and times that the journal says; delete it and collect again"
             )
