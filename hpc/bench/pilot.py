@@ -100,7 +100,11 @@ def _collected(folder: str, pause: float, count: int) -> list[str]:
 
 
 def _run(words: list[str]) -> None:
-    words[0] = shutil.which(words[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or words[0]
+    beside = (
+        Path(sys.executable).parent,
+        Path(np.__file__).parents[4] / "bin",
+    )  # the packages may be those of another environment
+    words[0] = shutil.which(words[0], path=":".join([*map(str, beside), os.environ["PATH"]])) or words[0]
     subprocess.run(words, check=True, timeout=500, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
