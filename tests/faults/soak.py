@@ -4,6 +4,7 @@ process holds does not grow: files, threads and memory after each campaign of a 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -75,6 +76,7 @@ def campaign(folder, first, count, crew):
 def soak(tasks=10_000, minutes=10.0, say=print):
     """(tasks, failures, growth of open files, threads and memory as shares), plain campaigns and pilots in turn, `minutes` at most."""
     os.environ["SOAK"] = str(os.getpid())
+    logging.getLogger("rom").setLevel(logging.ERROR)  # every injected failure would be told
     end, seen, failures, done = time.monotonic() + 60 * minutes, [], 0, 0
     while done < tasks and time.monotonic() < end:
         count = min(ROUND, tasks - done)
