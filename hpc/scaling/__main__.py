@@ -24,10 +24,10 @@ def compared(here: Machine, cores: int) -> list[dict[str, Any]]:
     rows = []
     for p in range(1, min(cores, 2) + 1):
         asked = [("strong", m, n) for m, n in SIZES] + [("weak", m * p, n) for m, n in SHARES]
-        for (kind, m, n), seconds in zip(asked, started(p, [(m, n) for _, m, n in asked])["pods"], strict=True):
+        for (kind, m, n), (seconds, work) in zip(asked, started(p, [(m, n) for _, m, n in asked])["pods"], strict=True):
             terms = modelled(m, n, p, here, NETWORKS["typical"])
             row = rows_of("measured", kind, "none", m, n, p, {})
-            rows.append({**row, "seconds": seconds, "model_s": sum(terms.values())})
+            rows.append({**row, "seconds": seconds, "cpu_s": work, "model_s": sum(terms.values())})
     return rows
 
 
@@ -54,11 +54,15 @@ def main(out: str | None = None) -> list[dict[str, Any]]:
 def shown(rows: list[dict[str, Any]]) -> None:
     """The measured rows with the model's, and the typical network at some ranks."""
     print(
-        f"\n{'':9s} {'':7s} {'dofs':>10s} {'snaps':>6s} {'ranks':>6s} {'seconds':>10s} {'model':>10s} {'ratio':>6s} {'efficiency':>10s}"
+        f"\n{'':9s} {'':7s} {'dofs':>10s} {'snaps':>6s} {'ranks':>6s} {'seconds':>10s} {'cpu':>10s} {'model':>10s} {'cpu/model':>9s} {'efficiency':>10s}"
     )
     for row in rows:
         if row["label"] == "measured" or (row["network"] == "typical" and row["p"] in (1, 64, 512, 2048, 16384)):
-            model = f"{row['model_s']:10.4f} {row['seconds'] / row['model_s']:6.2f}" if "model_s" in row else " " * 17
+            model = (
+                f"{row['cpu_s']:10.4f} {row['model_s']:10.4f} {row['cpu_s'] / row['model_s']:9.2f}"
+                if "model_s" in row
+                else " " * 31
+            )
             print(f"{row['label']:9s} {row['kind']:7s} {row['m']:10.0f} {row['n']:6d} {row['p']:6d} {row['seconds']:10.4f} {model} {row['efficiency']:10.2f}")  # fmt: skip
 
 
