@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import zlib
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 
 from rom.collect import files, journal, lease
-from rom.collect.archive import load, save
+from rom.collect.archive import _sparse, load, save
 from rom.collect.campaign import collect
 from rom.collect.columns import Part
 from rom.collect.journal import append, journals
-from rom.collect.repair import verify
+from rom.collect.repair import rebuild, verify
 from rom.collect.store import Store, commit, done, found, read
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 
@@ -204,6 +205,43 @@ def test_an_identity_that_describes_no_campaign_is_refused(identity, tmp_path):
 def test_names_and_texts_of_numpy_are_saved_as_words(tmp_path):
     save(tmp_path / "n.h5", {"name": np.str_("load"), "list": [np.str_("a"), "b"]})
     assert load(tmp_path / "n.h5") == {"name": "load", "list": ["a", "b"]}
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("csr_thing", ("data", "indices", "indptr")), ("csr_array", ("data", "indices"))])
+def test_sparse_arrays_of_unknown_make_are_refused(kind, parts):
+    with pytest.raises(ValueError, match=f"sparse {kind}"):
+        _sparse(kind, [2, 2], {name: np.zeros(2, dtype=int) for name in parts})
+
+
+def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
+    collect(solution, MUS[:1], tmp_path)
+    store = found(tmp_path)
+    key, mu = store.key(MUS[0]), MUS[0]
+    for token in ("zz", "00"):
+        append(
+            tmp_path / "journal" / "x.jsonl", done(key, mu, [commit(store, key, mu, solution(mu)[:, None], token, 5)], 5, 1, 0.0)
+        )
+    names = sorted(path.name for path in (tmp_path / "samples").glob("*.h5"))
+    assert len(names) == 3 and found(tmp_path).manifest.done[key]["files"][0]["name"] == names[0]
+
+
+def test_a_sample_of_which_a_rank_is_missing_is_not_made_whole_by_repair(tmp_path):
+    collect(solution, MUS[:1], tmp_path)
+    store, mu = found(tmp_path), np.array([9.0])
+    commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 10, rank=0, ranks=2)
+    assert [r["mu"] for r in rebuild(tmp_path).manifest.done.values()] == [[1.0]]
+
+
+def test_once_the_time_is_over_what_is_left_is_counted_and_not_begun(tmp_path):
+    calls = []
+
+    def solve(mu):
+        calls.append(mu[0])
+        time.sleep(0.2)
+        return solution(mu)
+
+    seen = collect(solve, MUS, tmp_path, seconds=0.3)
+    assert seen.solved == len(calls) == 4 - seen.left and seen.left >= 2
 
 
 def test_a_store_is_where_its_path_says(tmp_path):

@@ -27,7 +27,8 @@ def compared(here: Machine, cores: int) -> list[dict[str, Any]]:
         for (kind, m, n), (seconds, work) in zip(asked, started(p, [(m, n) for _, m, n in asked])["pods"], strict=True):
             terms = modelled(m, n, p, here, NETWORKS["typical"])
             row = rows_of("measured", kind, "none", m, n, p, {})
-            rows.append({**row, "seconds": seconds, "cpu_s": work, "model_s": sum(terms.values())})
+            own = {"model_s": sum(terms.values()), "cpu_model_s": terms["gram"] + terms["lift"] + terms["eig"]}
+            rows.append({**row, "seconds": seconds, "cpu_s": work, **own})
     return rows
 
 
@@ -53,17 +54,13 @@ def main(out: str | None = None) -> list[dict[str, Any]]:
 
 def shown(rows: list[dict[str, Any]]) -> None:
     """The measured rows with the model's, and the typical network at some ranks."""
-    print(
-        f"\n{'':9s} {'':7s} {'dofs':>10s} {'snaps':>6s} {'ranks':>6s} {'seconds':>10s} {'cpu':>10s} {'model':>10s} {'cpu/model':>9s} {'efficiency':>10s}"
-    )
+    print("\n                        dofs snapshots  ranks  seconds    model ratio | processor  model ratio | efficiency")
     for row in rows:
         if row["label"] == "measured" or (row["network"] == "typical" and row["p"] in (1, 64, 512, 2048, 16384)):
-            model = (
-                f"{row['cpu_s']:10.4f} {row['model_s']:10.4f} {row['cpu_s'] / row['model_s']:9.2f}"
-                if "model_s" in row
-                else " " * 31
-            )
-            print(f"{row['label']:9s} {row['kind']:7s} {row['m']:10.0f} {row['n']:6d} {row['p']:6d} {row['seconds']:10.4f} {model} {row['efficiency']:10.2f}")  # fmt: skip
+            pairs = [(row["seconds"], row["model_s"]), (row["cpu_s"], row["cpu_model_s"])] if "model_s" in row else []
+            told = [f"{model:8.3f} {seconds / model:5.2f} | {row['cpu_s']:8.3f}" for seconds, model in pairs[:1]]
+            told += [f"{model:8.3f} {seconds / model:5.2f} |" for seconds, model in pairs[1:]]
+            print(f"{row['label']:9s} {row['kind']:7s} {row['m']:12.0f} {row['n']:8d} {row['p']:7d} {row['seconds']:9.3f} {' '.join(told):40s} {row['efficiency']:8.2f}")  # fmt: skip
 
 
 def written(rows: list[dict[str, Any]], folder: Path) -> None:

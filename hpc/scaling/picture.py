@@ -40,7 +40,7 @@ def _against(axis: Any, line: list[dict[str, Any]]) -> None:
         for p, colour in ((1, "C0"), (2, "C1")):
             some = [r for r in line if r["kind"] == kind and r["p"] == p]
             label = f"{kind}, {p} rank{'s' if p > 1 else ''}"
-            axis.loglog([r["model_s"] for r in some], [r["cpu_s"] for r in some], mark, color=colour, label=label)
+            axis.loglog([r["cpu_model_s"] for r in some], [r["cpu_s"] for r in some], mark, color=colour, label=label)
     ends = [min(r["cpu_s"] for r in line) / 2, 2 * max(r["cpu_s"] for r in line)]
     axis.loglog(ends, ends, "k-", lw=0.8, label="measured = modelled")
     axis.fill_between(ends, [x / 1.25 for x in ends], [1.25 * x for x in ends], color="k", alpha=0.1, label="within 25 %")
@@ -49,7 +49,7 @@ def _against(axis: Any, line: list[dict[str, Any]]) -> None:
         side.set_major_formatter("{x:g}")
         side.set_minor_locator(NullLocator())
     axis.set(
-        xlabel="modelled [s]",
+        xlabel="modelled [s of processor]",
         ylabel="measured here [s of processor]",
         title="Gram POD on this machine: measured against modelled",
     )
