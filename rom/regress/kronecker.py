@@ -246,10 +246,9 @@ def _fitted_on_some(
     product = Product(tuple(Selected(k, tuple(range(stops[j], stops[j + 1]))) for j, k in enumerate(kernels)))
     table = np.hstack([z[cells[:, j]] for j, z in enumerate(x)])
     values = y[tuple(cells.T)][:, None]
-    found, nugget, _ = maximised(
-        product, table, values / (values.std() or 1.0), "constant", noise, sobol_starts(product, 4, rng), restarts=1
-    )
-    return [part.kernel for part in found.kernels], nugget
+    parts, starts = [values / (values.std() or 1.0)], [sobol_starts(product, 4, rng)]
+    found = maximised(product, table, parts, "constant", noise, starts, restarts=1)[0]
+    return [part.kernel for part in found.kernel.kernels], found.nugget
 
 
 def _weights(
