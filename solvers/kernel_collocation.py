@@ -134,13 +134,14 @@ def evidence(
     """
     Q, (n, r) = len(spectrum.weights), Y.shape
     parts = [_variances(part) for part in spectrum.at(theta).densities(omega)]
-    K = (Phi * parts[0].sum(axis=0)) @ Phi.T
+    root = Phi * np.sqrt(parts[0].sum(axis=0))
+    K = root @ root.T
     L = np.linalg.cholesky(K + nugget * np.trace(K) / n * np.eye(n))
     Linv = la.lapack.dtrtri(L, lower=1)[0]
     half = Linv @ Y
     value = 0.5 * np.sum(half**2) + r * np.sum(np.log(np.diag(L))) + np.sum(theta[:Q])
     alpha = Linv.T @ half
-    by_variance = 0.5 * (r * np.sum((Linv @ Phi) ** 2, axis=0) - np.sum((alpha.T @ Phi) ** 2, axis=0))
+    by_variance = 0.5 * (r * np.sum(la.blas.dtrmm(1.0, Linv, Phi, lower=1) ** 2, axis=0) - np.sum((alpha.T @ Phi) ** 2, axis=0))
     by_nugget = 0.5 * (r * np.sum(Linv**2) - np.sum(alpha**2))
     by_variance = by_variance + by_nugget * nugget * np.sum(Phi**2, axis=0) / n
     slope = np.concatenate([part @ by_variance for part in parts])
