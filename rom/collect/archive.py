@@ -64,6 +64,7 @@ NOUNS = {
     "KroneckerGP": "rom.regress.kronecker",
     "VecchiaGP": "rom.regress.vecchia",
     "VariationalGP": "rom.regress.variational",
+    "SparseBelief": "rom.regress.sparse_posterior",
     "Stationary": "rom.regress.kernels",
     "Spectral": "rom.regress.kernels",
     "Sum": "rom.regress.kernels",

@@ -89,26 +89,36 @@ def factor(kernel: Stationary, nugget: float, x: np.ndarray, neighbours: int) ->
     S = point i and its nearest earlier ones in maximin order: the minimiser of the Kullback-Leibler divergence for that pattern.
     log |K + nugget I| ~ -2 sum log U_ii.
     """
+    order, near, columns = ordered_factor(kernel, nugget, x, neighbours)
+    U = assembled(near, columns).tocoo()
+    return sp.csc_array(sp.coo_array((U.data, (order[U.row], order[U.col])), shape=U.shape))
+
+
+def ordered_factor(
+    kernel: Stationary, nugget: float, x: np.ndarray, neighbours: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(maximin order (n,), near (n, k), columns (n, 1 + k)): U of the points in that order, upper triangular.
+
+    Row i of `columns` holds U_ii, then U at the rows near[i] < i, -1 where there are fewer than k.
+    """
     if not isinstance(kernel, Stationary):
         raise BadInput("the sparse factor needs a stationary kernel")
-    scaled = x / kernel.lengths
-    order = maximin(scaled)
-    near = earlier(scaled[order], neighbours)
-    n = len(x)
-    rows, columns, values = [], [], []
-    for s in range(0, n, BATCH):
-        block = np.arange(s, min(s + BATCH, n))
-        known = near[block] >= 0
-        points = x[order[np.where(known, near[block], 0)]]
-        w, d = conditioned(kernel, nugget, x[order[block]], points, known)
-        column = np.hstack([np.ones((len(block), 1)), -w]) / np.sqrt(np.maximum(d + nugget, 1e-14))[:, None]
-        where = np.hstack([block[:, None], np.where(known, near[block], 0)])
-        held = np.hstack([np.ones((len(block), 1), dtype=bool), known])
-        rows.append(order[where[held]])
-        columns.append(np.broadcast_to(order[block][:, None], where.shape)[held])
-        values.append(column[held])
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return sp.csc_array(sp.coo_array(entries, shape=(n, n)))
+    order = maximin(x / kernel.lengths)
+    x = x[order]
+    near = earlier(x / kernel.lengths, neighbours)
+    columns = np.empty((len(x), 1 + near.shape[1]))
+    for block in (slice(s, s + BATCH) for s in range(0, len(x), BATCH)):
+        w, d = conditioned(kernel, nugget, x[block], x[near[block]], near[block] >= 0)
+        columns[block] = np.hstack([np.ones((len(d), 1)), -w]) / np.sqrt(np.maximum(d + nugget, 1e-14))[:, None]
+    return order, near, columns
+
+
+def assembled(near: np.ndarray, columns: np.ndarray) -> sp.csc_array:
+    """The upper triangular matrix of `ordered_factor`."""
+    held = np.hstack([np.ones((len(near), 1), dtype=bool), near >= 0])
+    rows = np.hstack([np.arange(len(near))[:, None], near])
+    ends = np.concatenate([[0], np.cumsum(held.sum(axis=1))])
+    return sp.csc_array((columns[held], rows[held], ends), shape=(len(near), len(near)))
 
 
 def conditioned(
