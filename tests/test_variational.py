@@ -10,9 +10,9 @@ from rom.errors import BadInput
 from rom.regress.dense_bound import NUGGET, bound, dense_posterior
 from rom.regress.kernels import Stationary
 from rom.regress.noises import NOISES, smoothed
+from rom.regress.sparse_factor import assembled, ordered_factor
 from rom.regress.sparse_posterior import SparseBelief, incomplete, restricted_pattern, triangle
 from rom.regress.variational import variational_gp
-from rom.regress.vecchia import assembled, ordered_factor
 
 GEN = np.random.default_rng(0)
 X, KERNEL = GEN.random((40, 2)), Stationary("matern32", np.array([0.4, 0.5]))
@@ -105,26 +105,24 @@ def test_two_points_against_quadrature(noise):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-def test_the_sparse_bound_has_its_gradient_and_rises(noise):
-    sparse = belief(noise, 7)[1]
-    some, gen = np.arange(0, 40, 3), np.random.default_rng(2)
-    to_m, to_V = sparse.elbo_slope(some)
-    dm, dV = gen.standard_normal(40), gen.standard_normal(sparse.V.shape) * sparse.V
-
-    def along(h):
-        return replace(sparse, m=sparse.m + h * dm, V=sparse.V + h * dV).elbo_terms(some).sum()
-
-    assert np.sum(to_m * dm) + np.sum(to_V * dV) == pytest.approx((along(1e-5) - along(-1e-5)) / 2e-5, rel=1e-6)
-    assert sparse.ascended(60).elbo_terms(EVERY).sum() > sparse.elbo_terms(EVERY).sum()
+def test_the_sparse_bound_rises_to_where_it_is_stationary(noise):
+    start, gen = belief(noise, 7)[1], np.random.default_rng(2)
+    assert start.swept(EVERY).value == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
+    assert start.elbo_terms(EVERY[::-1]).sum() == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
+    best, value = start.ascended(60)
+    assert value > start.elbo_terms(EVERY).sum() and value == pytest.approx(best.elbo_terms(EVERY).sum(), rel=1e-12)
+    for size in (3e-3, 3e-2):
+        for _ in range(5):
+            V = best.V * (1 + size * gen.standard_normal(best.V.shape))
+            assert replace(best, V=V, m=best.m + 0.1 * size * gen.standard_normal(40)).elbo_terms(EVERY).sum() < value
 
 
 def test_a_sparse_bound_stays_below_the_evidence_of_its_prior():
     sparse = belief("gaussian", 7)[1]
     U = assembled(sparse.near, sparse.U).toarray()
     evidence = log_evidence(np.linalg.inv(U @ U.T), sparse.y)
-    better = sparse.ascended(400)
-    assert sparse.elbo_terms(EVERY).sum() < better.elbo_terms(EVERY).sum() < evidence
-    assert evidence - better.elbo_terms(EVERY).sum() < 0.3
+    value = sparse.ascended(20)[1]
+    assert sparse.elbo_terms(EVERY).sum() < value < evidence < value + 0.3
 
 
 def test_an_incomplete_factor_with_the_whole_pattern_is_complete():
@@ -148,7 +146,7 @@ def test_counts_are_regressed_with_few_neighbours():
     gen = np.random.default_rng(3)
     x, fresh = gen.random((1500, 2)), gen.random((300, 2))
     rate = lambda x: np.exp(np.sin(6 * x[:, 0]) + x[:, 1])  # noqa: E731
-    gp = variational_gp(x, gen.poisson(rate(x)).astype(float), "poisson", neighbours=20, most=80, steps=5)
+    gp = variational_gp(x, gen.poisson(rate(x)).astype(float), "poisson", neighbours=20, most=80, steps=1)
     mean, std = gp.predict(fresh)
     assert np.sqrt(np.mean((mean - np.log(rate(fresh))) ** 2)) < 0.2
     assert np.mean(np.abs(mean - np.log(rate(fresh))) < 1.96 * std) > 0.9

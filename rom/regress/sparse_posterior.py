@@ -12,11 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse.linalg as spla
+from scipy.spatial import cKDTree
 
+from rom.errors import NotConverged
+from rom.regress.kernels import Stationary
 from rom.regress.noises import smoothed
-from rom.regress.vecchia import assembled
+from rom.regress.sparse_factor import assembled, conditioned
 
 WIDE = 256
+LEAST = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,46 +57,69 @@ class SparseBelief:
             terms.append(value - 0.5 * apart + np.log(part.U[at, 0] / part.V[at, 0]) + 0.5)
         return np.concatenate(terms)
 
-    def elbo_slope(self, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gradient of those terms in m (n,) and V (n, 1 + k).
-
-        With S = V^{-1} [U, I] and R = V^{-T} S that in V is R diag(1, -2 dE/dv) S^T - 1 / diag(V) on the pattern.
-        """
-        to_m, to_V = np.zeros_like(self.m), np.zeros_like(self.V)
-        for batch, part, kept, at in self.parts(some):
+    def swept(self, walk: np.ndarray) -> Sweep:
+        """ELBO, slopes, bends and M of all points, in the order of `walk`: neighbours together have few ancestors."""
+        slope, bend, M, value = np.zeros_like(self.m), np.zeros_like(self.m), np.zeros_like(self.V), 0.0
+        for batch, part, kept, at in self.parts(walk):
             solver, u = triangle(part.near, part.V), assembled(part.near, part.U)[:, at].toarray()
             S = solver.solve(np.hstack([u, _units(len(kept), at)]))
-            v = np.sum(S[:, len(at) :] ** 2, axis=0)
-            _, slope, bend = smoothed(part.noise, part.scale, part.y[at], part.m[at], v)
-            to_m[batch] += slope
-            to_m[kept] -= u @ (u.T @ (part.m - part.mean))
-            R, weighted = solver.solve(S, "T"), S * np.concatenate([np.ones(len(at)), bend])
+            squares = np.sum(S[:, : len(at)] ** 2, axis=0), np.sum(S[:, len(at) :] ** 2, axis=0)
+            e, slope[batch], bend[batch] = smoothed(part.noise, part.scale, part.y[at], part.m[at], squares[1])
+            apart = squares[0] + ((part.m - part.mean) @ u) ** 2
+            value += float(np.sum(e - 0.5 * apart + np.log(part.U[at, 0] / part.V[at, 0]) + 0.5))
+            weighted = S * np.concatenate([np.ones(len(at)), bend[batch]])
             rows = np.hstack([np.arange(len(kept))[:, None], part.near])
             for block in (slice(s, s + WIDE) for s in range(0, len(kept), WIDE)):
-                to_V[kept[block]] += np.einsum("nkb,nb->nk", R[rows[block]], weighted[block])
-            to_V[batch, 0] -= 1.0 / part.V[at, 0]
-        to_V[:, 1:][self.near < 0] = 0.0
-        return to_m, to_V
+                M[kept[block]] += np.einsum("nkb,nb->nk", S[rows[block]], weighted[block])
+        M[:, 1:][self.near < 0] = 0.0
+        return Sweep(value, slope, bend, M)
 
-    def ascended(self, steps: int = 30, batch: int = 512, rng: int | np.random.Generator = 0, rate: float = 0.01) -> SparseBelief:
-        """The belief after steps of stochastic gradient ascent of the ELBO, or this one where it is no better on points drawn afresh.
+    def ascended(self, steps: int, walk: np.ndarray | None = None) -> tuple[SparseBelief, float]:
+        """(belief, its ELBO) after steps of Newton's method on the ELBO, each halved until it rises; a step costs a solve per point.
 
-        m moves in units of its conditional deviation 1 / V_ii, V in units of its diagonal; the rate falls to zero.
-        Reference: Kingma, Ba (2015).
+        V <- V (I + X) on the pattern with X_kk = (M_kk - 1) / 2, X_jk = M_jk, M = S diag(1, -2 dE/dv) S^T, S = V^{-1} [U, I], which is
+        the identity at the maximum; m <- m + (U U^T + diag(-2 dE/dv))^{-1} dELBO/dm.
         """
-        gen, n, unit, now = np.random.default_rng(rng), len(self.m), self.V[:, :1], self
-        first = second = np.zeros((n, 1 + self.V.shape[1]))
-        for step in range(1, steps + 1):
-            to_m, to_V = now.elbo_slope(np.arange(n) if batch >= n else gen.choice(n, batch, replace=False))
-            slope = np.hstack([to_m[:, None] / unit, to_V * unit])
-            first, second = 0.9 * first + 0.1 * slope, 0.99 * second + 0.01 * slope**2
-            size = np.sqrt(second / (1 - 0.99**step)) + 1e-10
-            move = rate * (1 - (step - 1) / steps) * first / (1 - 0.9**step) / size
-            V = now.V + move[:, 1:] * unit
-            V[:, 0] = np.maximum(V[:, 0], 0.1 * unit[:, 0])
-            now = replace(now, m=now.m + move[:, 0] / unit[:, 0], V=V)
-        judge = np.arange(n) if n <= 8 * batch else gen.choice(n, 8 * batch, replace=False)
-        return now if now.elbo_terms(judge).sum() > self.elbo_terms(judge).sum() else self
+        walk = np.arange(len(self.m)) if walk is None else walk
+        best, at, tried = self, self.swept(walk), 0
+        while tried < steps:
+            to_m, to_V, rate = *best.direction(at), 1.0
+            while tried < steps:
+                tried += 1
+                further = replace(best, m=best.m + rate * to_m, V=best.V + rate * to_V)
+                there = further.swept(walk)
+                if there.value > at.value:
+                    break
+                rate *= 0.5
+            else:
+                break
+            done = there.value - at.value < 1e-6
+            best, at = further, there
+            if done:
+                break
+        return best, at.value
+
+    def direction(self, at: Sweep) -> tuple[np.ndarray, np.ndarray]:
+        """The full step of `ascended` in m and V."""
+        upper, lam = assembled(self.near, self.U), np.maximum(at.bend, LEAST)
+        uphill = at.slope - upper @ (upper.T @ (self.m - self.mean))
+        X = np.column_stack([np.maximum((at.M[:, :1] - 1.0) / 2.0, -0.5), at.M[:, 1:]])
+        fill = (assembled(self.near, self.V) @ assembled(self.near, X)).tocsr()
+        held = np.hstack([np.ones((len(self.m), 1), dtype=bool), self.near >= 0])
+        columns, _ = np.nonzero(held)
+        to_V = np.zeros_like(self.V)
+        to_V[held] = np.asarray(fill[np.hstack([np.arange(len(self.m))[:, None], self.near])[held], columns]).ravel()
+        return settled_mean(self.near, self.U, self.V, lam, uphill / lam), to_V
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """At one belief: ELBO, dE/dm and -2 dE/dv of the expected log densities, M of `SparseBelief.ascended` on the pattern."""
+
+    value: float
+    slope: np.ndarray
+    bend: np.ndarray
+    M: np.ndarray
 
 
 def restricted_pattern(near: np.ndarray, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +156,44 @@ def incomplete(near: np.ndarray, U: np.ndarray, lam: np.ndarray) -> np.ndarray:
         prior[S] = mine[S] = 0.0
         above[n] = 0.0
     return V
+
+
+def settled_mean(near: np.ndarray, U: np.ndarray, V: np.ndarray, lam: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(U U^T + diag lam)^{-1} lam target by conjugate gradients, preconditioned by V. Raises NotConverged."""
+    upper, solver, n = assembled(near, U), triangle(near, V), len(lam)
+    A = spla.LinearOperator((n, n), matvec=lambda m: upper @ (upper.T @ m) + lam * m, dtype=float)
+    M = spla.LinearOperator((n, n), matvec=lambda r: solver.solve(solver.solve(r), "T"), dtype=float)
+    m, info = spla.cg(A, lam * target, M=M, rtol=1e-9, maxiter=2000)
+    if info:
+        raise NotConverged("the posterior mean needs more than 2000 iterations; give more neighbours, or a larger noise")
+    return m
+
+
+def foretold(
+    belief: SparseBelief, kernel: Stationary, variance: float, jitter: float, tree: cKDTree, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, variance) of f at z (q, p): f there given its k nearest f, with weights w and variance d, integrated over the belief.
+
+    d + |V^{-1} w|^2, solved on the ancestors of the points used, in batches of neighbours. tree : of x / lengths
+    """
+    mean, square, x = np.empty(len(z)), np.empty(len(z)), tree.data * kernel.lengths
+    near = nearest(tree, z / kernel.lengths, belief.near.shape[1])
+    together = cKDTree(z / kernel.lengths).indices
+    for rows in (together[s : s + WIDE] for s in range(0, len(z), WIDE)):
+        w, d = conditioned(kernel, jitter, z[rows], x[near[rows]])
+        mean[rows] = belief.mean + np.sum(w * (belief.m[near[rows]] - belief.mean), axis=1)
+        kept, pattern = restricted_pattern(belief.near, np.unique(near[rows]))
+        W = np.zeros((len(kept), len(rows)))
+        W[np.searchsorted(kept, near[rows]), np.arange(len(rows))[:, None]] = w
+        spread = np.sum(triangle(pattern, belief.V[kept]).solve(W) ** 2, axis=0)
+        square[rows] = variance * np.maximum(d - jitter, 1e-14) + spread
+    return mean, square
+
+
+def nearest(tree: cKDTree, z: np.ndarray, k: int) -> np.ndarray:
+    """(q, k) indices of the nearest points."""
+    k = min(k, tree.n)
+    return tree.query(z, k)[1].reshape(-1, k)
 
 
 def triangle(near: np.ndarray, V: np.ndarray) -> spla.SuperLU:

@@ -1,0 +1,111 @@
+"""Many points: time, memory and error of sparse inverse Cholesky factors, against the dense posterior and against a known function."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from hpc.bench._rows import show
+from hpc.bench.pod import anonymous_peak
+from rom.parameters import Box
+from rom.regress.kernels import Stationary
+from rom.regress.variational import VariationalGP, variational_gp
+from rom.regress.vecchia import VecchiaGP, believed, vecchia_gp
+
+
+def function(x: np.ndarray) -> np.ndarray:
+    """Waves over the unit square."""
+    return np.sin(12 * x[:, 0]) * np.cos(9 * x[:, 1])
+
+
+def data(n: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(x (n, 2), y with noise 0.1, 5000 fresh points)."""
+    gen = np.random.default_rng(rng)
+    x = gen.random((n, 2))
+    return x, function(x) + 0.1 * gen.standard_normal(n), gen.random((5000, 2))
+
+
+def told(make, n: int, fresh: np.ndarray) -> dict:
+    """Seconds and MiB of the fit, seconds of the predictions, error and coverage of f there."""
+    made: list = []
+    took, peak = anonymous_peak(lambda: made.append(make()))
+    begin = time.perf_counter()
+    mean, std = made[0].predict(fresh)
+    asked = time.perf_counter() - begin
+    error = float(np.sqrt(np.mean((mean - function(fresh)) ** 2)))
+    return {
+        "n": n, "fit": took, "predict": asked, "MiB": peak, "error": error,
+        "coverage": float(np.mean(np.abs(mean - function(fresh)) < 1.96 * std)),
+    }  # fmt: skip
+
+
+def gaussian(n: int) -> None:
+    """One line of JSON: n points with Gaussian noise."""
+    x, y, fresh = data(n)
+    print(json.dumps(told(lambda: vecchia_gp(x, y), n, fresh)))
+
+
+def counts(n: int) -> None:
+    """One line of JSON: n counts with expectation exp(f); seconds of a step of Newton's method on the bound, and by how much it rises."""
+    x, _, fresh = data(n)
+    y, made = np.random.default_rng(1).poisson(np.exp(function(x))).astype(float), []
+
+    def fit() -> VariationalGP:
+        made.append(variational_gp(x, y, "poisson", neighbours=20, most=200, steps=0))
+        return made[0]
+
+    row, begin = told(fit, n, fresh), time.perf_counter()
+    before = made[0].belief
+    after = before.ascended(1, cKDTree(made[0].x / made[0].kernel.lengths).indices)[0]
+    row["ascent"] = time.perf_counter() - begin
+    some = np.random.default_rng(2).choice(n, 2000, replace=False)
+    gain = after.elbo_terms(some) - before.elbo_terms(some)
+    print(json.dumps({**row, "gain": n * float(gain.mean()), "error of it": n * float(gain.std()) / 2000**0.5}))
+
+
+def dense(n: int = 3000, neighbours: tuple[int, ...] = (10, 20, 30, 60)) -> list[tuple]:
+    """Posterior mean and standard deviation for one kernel by neighbours, against dense algebra."""
+    x, y, fresh = data(n)
+    fresh, kernel, nugget = fresh[:500], Stationary("matern32", [0.3, 0.4]), 1e-2
+    K, C = kernel.matrix(x, x) + nugget * np.eye(n), kernel.matrix(fresh, x)
+    one = np.linalg.solve(K, np.ones(n))
+    level = one @ y / one.sum()
+    weights = np.linalg.solve(K, y - level)
+    mean, var = level + C @ weights, (1 - np.sum(C * np.linalg.solve(K, C.T).T, axis=1)) * ((y - level) @ weights / n)
+    rows = []
+    for k in neighbours:
+        order, belief, centre, variance = believed(kernel, nugget, x, y, k)
+        guess, std = VecchiaGP(Box(("a", "b"), [0, 0], [1, 1]), x[order], kernel, nugget, centre, variance, belief).predict(fresh)
+        rows.append((k, float(np.abs(guess - mean).max() / np.sqrt(var).mean()), float(np.abs(std / np.sqrt(var) - 1).max())))
+    return rows
+
+
+def alone(name: str, n: int) -> dict:
+    """A row, measured in a process of its own."""
+    code = f"from hpc.bench.vecchia import {name}; {name}({n})"
+    return json.loads(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
+
+
+def main(sizes: tuple[int, ...] = (20_000, 100_000, 1_000_000), few: tuple[int, ...] = (20_000, 100_000)) -> None:
+    """Print the tables; wall seconds on one thread."""
+    title = "3000 points, the same kernel: largest deviation from dense algebra, in posterior standard deviations"
+    show(title, ("neighbours", "of the mean", "of the deviation"), dense())
+    head = ("points", "RMS error of f", "coverage of 95 %", "fit s", "5000 predictions s", "MiB")
+    keys = ("n", "error", "coverage", "fit", "predict", "MiB")
+    rows = [alone("gaussian", n) for n in sizes]
+    show("noise 0.1 on waves of size 1, 30 neighbours", head, [tuple(row[key] for key in keys) for row in rows])
+    rows = [alone("counts", n) for n in few]
+    gains = ("ascent s", "raised the bound by", "+-")
+    table = [tuple(row[key] for key in (*keys, "ascent", "gain", "error of it")) for row in rows]
+    show("counts with expectation exp(f), variational, 20 neighbours", (*head, *gains), table)
+
+
+if __name__ == "__main__":
+    main()
