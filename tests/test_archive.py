@@ -213,6 +213,7 @@ NOT_STORED = {  # by their own nature
     "DenseBelief": "a moment of a search",
     "Sweep": "a moment of a search",
     "Plugged": "its format would be torch's",
+    "PluggedModel": "its format would be torch's",
     "Campaign": "its folder is its file",
     "Store": "is a folder",
     "Manifest": "is a folder",

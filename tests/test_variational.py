@@ -135,11 +135,14 @@ def test_an_incomplete_factor_with_the_whole_pattern_is_complete():
 def test_ancestors_solve_alone():
     sparse = belief("poisson", 5)[1]
     some = np.array([17, 33, 39])
-    kept, pattern = restricted_pattern(sparse.near, some)
+    kept, pattern = restricted_pattern(sparse.near, some, 40)
     unit = np.eye(40)[:, some]
     whole = triangle(sparse.near, sparse.V).solve(unit)
     np.testing.assert_allclose(triangle(pattern, sparse.V[kept]).solve(unit[kept]), whole[kept], rtol=1e-12, atol=1e-14)
     assert not whole[np.setdiff1d(EVERY, kept)].any()
+    kept, pattern = restricted_pattern(sparse.near, some, 3)
+    few = np.sum(triangle(pattern, sparse.V[kept]).solve(unit[kept]) ** 2, axis=0)
+    np.testing.assert_allclose(few, np.sum(whole**2, axis=0), rtol=1e-3)
 
 
 def test_counts_are_regressed_with_few_neighbours():

@@ -151,7 +151,7 @@ def coefficient_gp(
     """The regression of outputs a (m, r) on inputs x (m, p) that maximises the restricted likelihood; float64, always by Cholesky.
 
     box : scales the inputs (default: the range of x), and predictions beyond a given one are refused
-    kernel : matern12, matern32, matern52, rbf, a kernel of rom.regress.kernels, or a GPyTorch kernel
+    kernel : matern12, matern32, matern52, rbf, a kernel of rom.regress.kernels, or a GPyTorch kernel; whole models: `plugged_model`
     share : "shared" kernel with a variance per output, "clusters" of outputs, "independent" kernels, or "auto": whichever has the
         largest leave-one-out predictive density
     noise : noise variance over process variance if it is known, at least 1e-10; None estimates it
@@ -160,7 +160,7 @@ def coefficient_gp(
     Repeated runs are allowed. Raises BadInput for wrong shapes, NaN, fewer than three distinct runs.
     References: Rasmussen, Williams (2006); Gu, Berger (2016).
     """
-    x, a, box, closed = _checked(x, a, box, mean)
+    x, a, box, closed = checked(x, a, box, mean)
     unit = box.to_unit(x)
     if share not in ("auto", "shared", "clusters", "independent"):
         raise BadInput(f"no share {share!r}; known: auto, shared, clusters, independent")
@@ -254,7 +254,8 @@ def _moved(factors: Factors, device: str | None) -> Factors:
     return Factors(placed(factors.L, device), placed(factors.LH, device), placed(factors.A, device), factors.jitter)
 
 
-def _checked(x: np.ndarray, a: np.ndarray, box: Box | None, mean: str) -> tuple[np.ndarray, np.ndarray, Box, bool]:
+def checked(x: np.ndarray, a: np.ndarray, box: Box | None, mean: str) -> tuple[np.ndarray, np.ndarray, Box, bool]:
+    """(x, a, box, whether it was given) as floats, or BadInput."""
     x, a = np.asarray(x, dtype=float), np.asarray(a)
     if np.iscomplexobj(a):
         raise BadInput("outputs are complex; give real and imaginary parts as columns")
