@@ -11,8 +11,9 @@ from rom.errors import BadInput, OutsideBox, Singular
 from rom.parameters import Box
 from rom.regress.algebra import cholesky
 from rom.regress.coefficient_gp import coefficient_gp
-from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
+from rom.regress.kernels import Product, Selected, Stationary, Sum
 from rom.regress.likelihood import restricted, trend
+from rom.regress.spectral import spectral
 from rom.regress.stacked import restricted_together
 
 KERNELS = {

@@ -36,7 +36,7 @@ class Model(gpytorch.models.ExactGP):
 
 @pytest.fixture(scope="module")
 def made():
-    return plugged_model(Model, X, outputs(X), BOX, noise=1e-6)
+    return plugged_model(Model, X, outputs(X), BOX, noise=1e-6, steps=40)
 
 
 def test_a_model_answers_as_ours(made):
@@ -96,7 +96,7 @@ def test_fields_by_a_model(made):
     space = Space(np.ones(5), np.arange(5))
     modes, shift = np.linalg.qr(np.random.default_rng(2).random((5, 2)))[0], np.ones(5)
     u = shift[:, None] + modes @ outputs(X).T
-    gp = field_gp(Snapshots(space, X, u), Basis(space, modes, shift), BOX, model=Model, noise=1e-6)
+    gp = field_gp(Snapshots(space, X, u), Basis(space, modes, shift), BOX, model=Model, noise=1e-6, steps=10)
     assert isinstance(gp.gp, PluggedModel)
     mean, std = gp.field(FRESH[0])
     truth = shift + modes @ outputs(FRESH[:1])[0]

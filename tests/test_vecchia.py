@@ -5,8 +5,9 @@ import pytest
 
 from rom.errors import BadInput
 from rom.parameters import Box
-from rom.regress.kernels import Stationary, spectral
+from rom.regress.kernels import Stationary
 from rom.regress.sparse_factor import earlier, factor, maximin
+from rom.regress.spectral import spectral
 from rom.regress.vecchia import VecchiaGP, believed, vecchia_gp
 
 X = np.random.default_rng(0).random((300, 2))

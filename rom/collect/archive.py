@@ -66,7 +66,7 @@ NOUNS = {
     "VariationalGP": "rom.regress.variational",
     "SparseBelief": "rom.regress.sparse_posterior",
     "Stationary": "rom.regress.kernels",
-    "Spectral": "rom.regress.kernels",
+    "Spectral": "rom.regress.spectral",
     "Sum": "rom.regress.kernels",
     "Product": "rom.regress.kernels",
     "Selected": "rom.regress.kernels",

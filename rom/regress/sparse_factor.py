@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
 from rom.errors import BadInput
-from rom.regress.kernels import Stationary, radial
+from rom.regress.kernels import Stationary
+from rom.regress.profiles import radial
 
 BATCH = 512
 
