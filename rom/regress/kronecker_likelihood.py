@@ -37,7 +37,8 @@ def likelihood(kernels: Sequence[Any], nugget: float, x: Sequence[np.ndarray], y
         ones = [np.ones_like(w) if i == j else w for i, (w, _) in enumerate(pairs)]
         others = outer(ones)
         rows = np.moveaxis(A, j, 0).reshape(len(V), -1)
-        M = -(rows * np.moveaxis(np.broadcast_to(others, S.shape), j, 0).reshape(len(V), -1)) @ rows.T / variance
+        rows = rows * np.sqrt(np.moveaxis(np.broadcast_to(others, S.shape), j, 0).reshape(len(V), -1) / variance)
+        M = -(rows @ rows.T)
         M[np.diag_indices_from(M)] += np.sum(np.moveaxis(others / S, j, 0).reshape(len(V), -1), axis=1)
         slope.append(0.5 * pull(V @ M @ V.T))
     by_nugget = 0.5 * nugget * (np.sum(1.0 / S) - np.vdot(A, A) / variance)
