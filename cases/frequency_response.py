@@ -19,8 +19,9 @@ from rom.cli import run
 from rom.errors import BadInput
 from rom.export.curves import banded
 from rom.parameters import Box
-from rom.regress.kernels import Kernel, Stationary, heard
+from rom.regress.kernels import Kernel, Stationary
 from rom.regress.kronecker import KroneckerGP, kronecker_gp
+from rom.regress.spectral import heard
 from rom.sample.designs import sobol
 
 LENGTH, LOSS = 3.0, 0.004

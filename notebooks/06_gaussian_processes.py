@@ -19,8 +19,8 @@ from rom.compress.pod import pod
 from rom.regress.coefficient_gp import coefficient_gp
 from rom.regress.estimator import GPRegressor
 from rom.regress.field_gp import field_gp
-from rom.regress.kernels import heard
 from rom.regress.kronecker import kronecker_gp
+from rom.regress.spectral import heard
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 

@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.linalg as la
 from scipy.optimize import minimize
 from scipy.special import roots_legendre
 
@@ -76,7 +77,7 @@ def broad(top: float, envelope: str, Q: int = 30) -> Spectrum:
     return Spectrum(np.full(Q, 1.0 / Q), np.linspace(0, top, Q), np.full(Q, 1 / (2 * np.pi * spacing)), envelope)
 
 
-def _features(t: np.ndarray, omega: np.ndarray, derivative: int = 0) -> np.ndarray:
+def features(t: np.ndarray, omega: np.ndarray, derivative: int = 0) -> np.ndarray:
     """cos and sin of 2 pi omega t, or derivatives, (n, 2 m - 1): omega[0] = 0 has no sine."""
     angle = 2 * np.pi * np.outer(t, omega) + derivative * np.pi / 2
     scale = (2 * np.pi * omega) ** derivative
@@ -106,12 +107,12 @@ def kernel_axis(low: float, high: float, spectrum: Spectrum, top: float, sides: 
     x, w = roots_legendre(N)
     t, w = (x + 1) / 2, w / 2
     root = np.sqrt(_variances(spectrum.density(omega).sum(axis=0)))
-    P, sigma, QT = np.linalg.svd(np.sqrt(w)[:, None] * _features(t, omega) * root, full_matrices=False)
+    P, sigma, QT = np.linalg.svd(np.sqrt(w)[:, None] * features(t, omega) * root, full_matrices=False)
     keep = sigma > cut * sigma[0]
     mix = root[:, None] * (QT[keep].T / sigma[keep])
 
     def evaluate(x: np.ndarray, derivative: int) -> np.ndarray:
-        return _features((np.asarray(x) - low) / h, omega, derivative) @ mix / h**derivative
+        return features((np.asarray(x) - low) / h, omega, derivative) @ mix / h**derivative
 
     nodes = low + h * t
     D = (P[:, keep] / np.sqrt(w)[:, None], evaluate(nodes, 1), evaluate(nodes, 2))
@@ -124,21 +125,23 @@ def kernel_axis(low: float, high: float, spectrum: Spectrum, top: float, sides: 
 
 
 def evidence(
-    theta: np.ndarray, spectrum: Spectrum, t: np.ndarray, Y: np.ndarray, omega: np.ndarray, nugget: float
+    theta: np.ndarray, spectrum: Spectrum, Phi: np.ndarray, Y: np.ndarray, omega: np.ndarray, nugget: float
 ) -> tuple[float, np.ndarray]:
     """-log p(Y | theta) - log p(theta), p(w) = prod 1 / w_q (Jeffreys); with its gradient.
 
-    Y (n, r) : samples of the solution along an axis. Surplus weights are driven to zero by the prior.
+    Y (n, r) : samples of the solution along an axis, Phi (n, 2 m - 1) : `features` of omega (m,) there. Surplus weights are driven to
+    zero by the prior.
     """
-    Phi, Q, (n, r) = _features(t, omega), len(spectrum.weights), Y.shape
+    Q, (n, r) = len(spectrum.weights), Y.shape
     parts = [_variances(part) for part in spectrum.at(theta).densities(omega)]
-    K = (Phi * parts[0].sum(axis=0)) @ Phi.T
+    root = Phi * np.sqrt(parts[0].sum(axis=0))
+    K = root @ root.T
     L = np.linalg.cholesky(K + nugget * np.trace(K) / n * np.eye(n))
-    Linv = np.linalg.inv(L)
+    Linv = la.lapack.dtrtri(L, lower=1)[0]
     half = Linv @ Y
     value = 0.5 * np.sum(half**2) + r * np.sum(np.log(np.diag(L))) + np.sum(theta[:Q])
     alpha = Linv.T @ half
-    by_variance = 0.5 * (r * np.sum((Linv @ Phi) ** 2, axis=0) - np.sum((alpha.T @ Phi) ** 2, axis=0))
+    by_variance = 0.5 * (r * np.sum(la.blas.dtrmm(1.0, Linv, Phi, lower=1) ** 2, axis=0) - np.sum((alpha.T @ Phi) ** 2, axis=0))
     by_nugget = 0.5 * (r * np.sum(Linv**2) - np.sum(alpha**2))
     by_variance = by_variance + by_nugget * nugget * np.sum(Phi**2, axis=0) / n
     slope = np.concatenate([part @ by_variance for part in parts])
@@ -159,7 +162,15 @@ def trained(spectrum: Spectrum, t: np.ndarray, Y: np.ndarray, top: float, nugget
         limits += [(np.log1p(max(0.0, f - spacing)), np.log1p(f + spacing)) for f in spectrum.frequencies]
         limits += [(shortest, np.log(0.6))] * Q
         options = {"maxiter": 20}
-        end = minimize(evidence, theta, (spectrum, t, Y, omega, nugget), "L-BFGS-B", jac=True, bounds=limits, options=options)
+        end = minimize(
+            evidence,
+            theta,
+            (spectrum, features(t, omega), Y, omega, nugget),
+            "L-BFGS-B",
+            jac=True,
+            bounds=limits,
+            options=options,
+        )
         spectrum = spectrum.at(end.x).pruned()
     return spectrum
 

@@ -53,9 +53,10 @@ from rom.project.local import LocalModel
 from rom.project.unsteady import unsteady
 from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
-from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
+from rom.regress.kernels import Product, Selected, Stationary, Sum
 from rom.regress.kronecker import kronecker_gp
-from rom.regress.variational import variational_gp
+from rom.regress.spectral import spectral
+from rom.regress.variational import posterior, variational_gp
 from rom.regress.vecchia import vecchia_gp
 from rom.result import Result
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
@@ -162,6 +163,9 @@ EXAMPLES = {
     "CoefficientGP": FIELD_GP.gp,
     "VecchiaGP": vecchia_gp(np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4),
     "VariationalGP": variational_gp(np.random.default_rng(4).random((30, 1)), np.arange(30.0) // 6, "poisson", neighbours=4),
+    "SparseBelief": posterior(
+        Stationary("rbf", [0.3]), 1.0, 0.0, "gaussian", 0.1, np.arange(9.0)[:, None] / 9, np.arange(9.0), 3
+    )[1],
     "KroneckerGP": kronecker_gp([np.arange(4.0), np.arange(3.0)], np.eye(4, 3), observed=np.arange(12).reshape(4, 3) > 2),
     "Stationary": FIELD_GP.gp.kernels[0],
     "Spectral": spectral(2, 3, 5.0, "matern52"),
@@ -209,7 +213,11 @@ NOT_STORED = {  # by their own nature
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
     "Preconditioner": "follows from its kernels",
+    "Maximum": "a moment of a search",
+    "DenseBelief": "a moment of a search",
+    "Sweep": "a moment of a search",
     "Plugged": "its format would be torch's",
+    "PluggedModel": "its format would be torch's",
     "Campaign": "its folder is its file",
     "Store": "is a folder",
     "Manifest": "is a folder",

@@ -11,8 +11,10 @@ from rom.errors import BadInput, OutsideBox, Singular
 from rom.parameters import Box
 from rom.regress.algebra import cholesky
 from rom.regress.coefficient_gp import coefficient_gp
-from rom.regress.kernels import Product, Selected, Stationary, Sum, spectral
+from rom.regress.kernels import Product, Selected, Stationary, Sum
 from rom.regress.likelihood import restricted, trend
+from rom.regress.spectral import spectral
+from rom.regress.stacked import restricted_together
 
 KERNELS = {
     "matern12": Stationary("matern12", [0.5, 0.7]),
@@ -213,6 +215,42 @@ def test_torch_agrees_with_numpy():
     )
     with pytest.raises(BadInput, match="nowhere"):
         coefficient_gp(x, a, device="nowhere")
+
+
+@pytest.mark.parametrize("mean", ["zero", "constant", "linear"])
+def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
+    torch = pytest.importorskip("torch")
+    X_, H = torch.as_tensor(X), trend(mean, X)
+    kernels, nuggets, parts = [*KERNELS.values()], np.geomspace(1e-6, 1e-1, len(KERNELS)), [A[:, : 1 + k % 3] for k in range(8)]
+    broken = Stationary("rbf", [1e9, 1e9])
+    for room in (2**27, 900 * 3):
+        monkeypatch.setattr("rom.regress.stacked.ROOM", room)
+        tensors = [torch.as_tensor(part) for part in parts]
+        answers = restricted_together([*kernels, broken], [*nuggets, -1.0], X_, [*tensors, tensors[0]], trend(mean, X_))
+        assert answers.pop() is None, "not definite, and the others are not touched by it"
+        for answer, kernel, nugget, part in zip(answers, kernels, nuggets, parts, strict=True):
+            value, slope = restricted(kernel, nugget, X, part, H)
+            assert answer[0] == pytest.approx(value, rel=1e-10)
+            np.testing.assert_allclose(answer[1], slope, rtol=1e-7, atol=1e-8)
+    with pytest.raises(Singular, match="not definite"):
+        restricted(broken, -1.0, X_, tensors[0], trend(mean, X_))
+
+
+def test_a_graphics_processor_agrees_with_the_processor():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device is at hand; the same code on torch's CPU device is tested above")
+    X_, A_ = torch.as_tensor(X, device="cuda"), torch.as_tensor(A, device="cuda")
+    for kernel in KERNELS.values():
+        value, slope = restricted(kernel, 1e-3, X, A, trend("linear", X))
+        same, steep = restricted(kernel, 1e-3, X_, A_, trend("linear", X_))
+        assert same == pytest.approx(value, rel=1e-10)
+        np.testing.assert_allclose(steep, slope, rtol=1e-10, atol=1e-10 * np.abs(slope).max())
+    gp, fresh = coefficient_gp(X, A, noise=1e-2), np.random.default_rng(18).random((20, 2))
+    for one, other in zip(gp.predict(fresh), gp.predict(fresh, device="cuda"), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-10, atol=1e-10)
+    fitted = coefficient_gp(X, A, noise=1e-2, device="cuda")
+    np.testing.assert_allclose(fitted.predict(fresh)[0], gp.predict(fresh)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_gpytorch_kernels_plug_in():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput, NotConverged
-from rom.regress.kernels import Stationary, heard, spectral
-from rom.regress.kronecker import kronecker_gp, likelihood
+from rom.regress.kernels import Stationary
+from rom.regress.kronecker import kronecker_gp
+from rom.regress.kronecker_likelihood import likelihood
 from rom.regress.missing import Preconditioner, preconditioner, solved
+from rom.regress.spectral import heard, spectral
 from rom.regress.tensors import along, eigen, outer
 
 GEN = np.random.default_rng(0)

@@ -9,7 +9,7 @@ from cases.kronecker_pde import PUBLISHED, error, main, problem, run
 from rom.errors import BadInput, NotConverged
 from solvers.boxes import Equation, solved
 from solvers.chebyshev import chebyshev, chebyshev_axis
-from solvers.kernel_collocation import Spectrum, broad, evidence, kernel_axis, kernel_solve
+from solvers.kernel_collocation import Spectrum, broad, evidence, features, kernel_axis, kernel_solve
 from solvers.sensors import merged
 
 POISSON = Equation(
@@ -49,8 +49,9 @@ def test_gradient_of_the_evidence(envelope):
     omega = np.arange(0, 20, 0.5)
     theta = spectrum.theta + 0.1 * np.random.default_rng(0).standard_normal(spectrum.theta.size)
     v = np.random.default_rng(1).standard_normal(theta.size)
-    along = [evidence(theta + h * v, spectrum, t, Y, omega, 1e-5)[0] for h in (1e-4, -1e-4)]
-    assert evidence(theta, spectrum, t, Y, omega, 1e-5)[1] @ v == pytest.approx((along[0] - along[1]) / 2e-4, rel=1e-5)
+    Phi = features(t, omega)
+    along = [evidence(theta + h * v, spectrum, Phi, Y, omega, 1e-5)[0] for h in (1e-4, -1e-4)]
+    assert evidence(theta, spectrum, Phi, Y, omega, 1e-5)[1] @ v == pytest.approx((along[0] - along[1]) / 2e-4, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["P2", "P5", "P7", "A1", "A3", "V1"])

@@ -1,12 +1,18 @@
-"""Laws of posteriors under other noise than Gaussian: exact for Gaussian noise, stationary bounds, quadrature on two points."""
+"""Laws of posteriors under other noise than Gaussian: exact for Gaussian noise, bounds below evidence by quadrature, exact gradients."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from rom.errors import BadInput
+from rom.regress.dense_bound import NUGGET, bound, dense_posterior
 from rom.regress.kernels import Stationary
-from rom.regress.variational import NUGGET, bound, posterior, smoothed, variational_gp
+from rom.regress.noises import NOISES, smoothed
+from rom.regress.sparse_factor import assembled, ordered_factor
+from rom.regress.sparse_posterior import SparseBelief, incomplete, restricted_pattern, triangle
+from rom.regress.variational import variational_gp
 
 GEN = np.random.default_rng(0)
 X, KERNEL = GEN.random((40, 2)), Stationary("matern32", np.array([0.4, 0.5]))
@@ -15,31 +21,50 @@ Y = {
     "gaussian": F + 0.2 * GEN.standard_normal(40),
     "poisson": GEN.poisson(np.exp(F)).astype(float),
     "bernoulli": (GEN.random(40) < expit(2 * F)).astype(float),
-    "student": F + 0.2 * GEN.standard_t(4, 40),
+    "student": F + 0.2 * GEN.standard_t(2, 40),
 }
 K = 1.3 * (KERNEL.matrix(X, X) + NUGGET * np.eye(40))
+EVERY = np.arange(40)
+
+
+def belief(noise, neighbours, scale=0.2):
+    """A belief that starts from the dense optimum's mean and precisions."""
+    q = dense_posterior(np.linalg.cholesky(K), 0.1, noise, scale, Y[noise])
+    order, near, U = ordered_factor(KERNEL, NUGGET, X, neighbours)
+    U = U / np.sqrt(1.3)
+    V = incomplete(near, U, np.maximum(q.lam[order], 0.0))
+    return q, SparseBelief(near, U, V, q.m[order], 0.1, noise, scale, Y[noise][order])
+
+
+def log_evidence(covariance, y):
+    """Of y ~ N(0.1, covariance + 0.04 I)."""
+    A = covariance + 0.04 * np.eye(len(y))
+    return -0.5 * (y - 0.1) @ np.linalg.solve(A, y - 0.1) - 0.5 * np.linalg.slogdet(2 * np.pi * A)[1]
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_noise_densities_integrate_to_one_and_slopes_are_theirs(noise):
+    f = np.array([-1.0, 0.3, 2.0])
+    y = np.arange(200.0)[:, None] if noise == "poisson" else np.array([[0.0], [1.0]])
+    step = 1.0
+    if noise in ("gaussian", "student"):
+        y, step = np.linspace(-2000, 2000, 2_000_001)[:, None], 0.002
+    np.testing.assert_allclose(step * np.exp(NOISES[noise](y, f, 0.5)[0]).sum(axis=0), 1.0, rtol=1e-8)
+    up, down = (NOISES[noise](y[:50], f + h, 0.5)[0] for h in (1e-5, -1e-5))
+    np.testing.assert_allclose(NOISES[noise](y[:50], f, 0.5)[1], (up - down) / 2e-5, rtol=1e-4, atol=1e-6)
 
 
 def test_gaussian_noise_gives_the_exact_posterior_and_its_likelihood():
-    m, lam = posterior(KERNEL, 1.3, 0.1, "gaussian", 0.2, X, Y["gaussian"], 40)
-    A, gap = K + 0.04 * np.eye(40), Y["gaussian"] - 0.1
-    np.testing.assert_allclose(m, 0.1 + K @ np.linalg.solve(A, gap), atol=1e-6)
-    np.testing.assert_allclose(lam, 25.0, rtol=1e-10)
-    log_p = -0.5 * gap @ np.linalg.solve(A, gap) - 0.5 * np.linalg.slogdet(2 * np.pi * A)[1]
-    assert bound(KERNEL, 1.3, 0.1, "gaussian", 0.2, X, Y["gaussian"])[0] == pytest.approx(-log_p, rel=1e-9)
+    y, A = Y["gaussian"], K + 0.04 * np.eye(40)
+    q, sparse = belief("gaussian", 39)
+    np.testing.assert_allclose(q.m, 0.1 + K @ np.linalg.solve(A, y - 0.1), atol=1e-9)
+    np.testing.assert_allclose(q.v, np.diag(K - K @ np.linalg.solve(A, K)), atol=1e-9)
+    assert q.value == pytest.approx(log_evidence(K, y), rel=1e-9)
+    assert sparse.elbo_terms(EVERY).sum() == pytest.approx(log_evidence(K, y), rel=1e-9), "all neighbours"
 
 
-@pytest.mark.parametrize("noise", ["poisson", "bernoulli"])
-def test_with_all_neighbours_the_bound_is_stationary(noise):
-    m, lam = posterior(KERNEL, 1.3, 0.1, noise, 1.0, X, Y[noise], 40)
-    S = np.linalg.inv(np.linalg.inv(K) + np.diag(lam))
-    _, slope, bend = smoothed(noise, 1.0, Y[noise], m, np.diag(S))
-    np.testing.assert_allclose(K @ slope, m - 0.1, atol=2.0 * NUGGET * np.abs(K).sum(axis=1).max() * np.abs(slope).max())
-    np.testing.assert_allclose(lam, bend, rtol=1e-4)
-
-
-@pytest.mark.parametrize("noise", ["gaussian", "poisson", "bernoulli"])
-def test_gradient_of_the_bound(noise):
+@pytest.mark.parametrize("noise", NOISES)
+def test_gradient_of_the_largest_bound(noise):
     theta = np.array([*KERNEL.theta, np.log(1.3), 0.1, np.log(0.2)])
 
     def at(theta):
@@ -50,30 +75,101 @@ def test_gradient_of_the_bound(noise):
 
 
 @pytest.mark.parametrize("noise", ["poisson", "bernoulli", "student"])
+def test_no_other_gaussian_has_a_larger_bound(noise):
+    q, sparse = belief(noise, 39)
+    gen = np.random.default_rng(1)
+    if noise != "student":
+        assert sparse.elbo_terms(EVERY).sum() == pytest.approx(q.value, rel=1e-9), "with all neighbours the two are one"
+    for size in (1e-3, 1e-2):
+        V = sparse.V * (1 + size * gen.standard_normal(sparse.V.shape))
+        moved = replace(sparse, V=V, m=sparse.m + size * gen.standard_normal(40))
+        assert moved.elbo_terms(EVERY).sum() < q.value
+
+
+@pytest.mark.parametrize("noise", ["poisson", "bernoulli", "student"])
 def test_two_points_against_quadrature(noise):
-    x, y = X[:2], Y[noise][:2]
-    m, _ = posterior(KERNEL, 1.3, 0.1, noise, 0.5, x, y, 2)
-    g = np.linspace(-6, 6, 1201)
+    y = Y[noise][:2]
+    q = dense_posterior(np.linalg.cholesky(K[:2, :2]), 0.1, noise, 0.5, y)
+    g = np.linspace(-8, 8, 1601)
     f = np.stack(np.meshgrid(g, g, indexing="ij"), axis=-1)
     P = np.linalg.inv(K[:2, :2])
-    flat = np.zeros(1)
-    log_y = sum(smoothed(noise, 0.5, np.full(g.size, y[i]), g, flat)[0].reshape([-1, 1] if i == 0 else [1, -1]) for i in range(2))
-    log_f = log_y - 0.5 * np.einsum("abi,ij,abj->ab", f - 0.1, P, f - 0.1)
-    weight = np.exp(log_f - log_f.max())
+    log_y = NOISES[noise](y[0], g, 0.5)[0][:, None] + NOISES[noise](y[1], g, 0.5)[0]
+    log_f = log_y - 0.5 * np.einsum("abi,ij,abj->ab", f - 0.1, P, f - 0.1) + 0.5 * np.linalg.slogdet(P / (2 * np.pi))[1]
+    weight = np.exp(log_f)
+    evidence = np.log(weight.sum() * 1e-4)
+    assert evidence - 0.05 < q.value <= evidence
     mean = np.einsum("ab,abi->i", weight, f) / weight.sum()
     spread = np.sqrt(np.einsum("ab,abi->i", weight, (f - mean) ** 2) / weight.sum())
-    np.testing.assert_allclose(m, mean, atol=0.1 * spread.max())
+    np.testing.assert_allclose(q.m, mean, atol=0.1 * spread.max())
+    np.testing.assert_allclose(np.sqrt(q.v), spread, rtol=0.1)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_sparse_bound_rises_to_where_it_is_stationary(noise):
+    start, gen = belief(noise, 7)[1], np.random.default_rng(2)
+    assert start.swept(EVERY).value == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
+    assert start.elbo_terms(EVERY[::-1]).sum() == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
+    best, value = start.ascended(60)
+    assert value > start.elbo_terms(EVERY).sum() and value == pytest.approx(best.elbo_terms(EVERY).sum(), rel=1e-12)
+    for size in (3e-3, 3e-2):
+        for _ in range(5):
+            V = best.V * (1 + size * gen.standard_normal(best.V.shape))
+            assert replace(best, V=V, m=best.m + 0.1 * size * gen.standard_normal(40)).elbo_terms(EVERY).sum() < value
+
+
+def test_a_sparse_bound_stays_below_the_evidence_of_its_prior():
+    sparse = belief("gaussian", 7)[1]
+    U = assembled(sparse.near, sparse.U).toarray()
+    evidence = log_evidence(np.linalg.inv(U @ U.T), sparse.y)
+    value = sparse.ascended(20)[1]
+    assert sparse.elbo_terms(EVERY).sum() < value < evidence < value + 0.3
+
+
+def test_an_incomplete_factor_with_the_whole_pattern_is_complete():
+    _, near, U = ordered_factor(KERNEL, NUGGET, X, 39)
+    lam = np.random.default_rng(3).random(40)
+    V, U = (assembled(near, part).toarray() for part in (incomplete(near, U, lam), U))
+    np.testing.assert_allclose(V @ V.T, U @ U.T + np.diag(lam), atol=1e-9 * np.abs(U @ U.T).max())
+
+
+def test_ancestors_solve_alone():
+    sparse = belief("poisson", 5)[1]
+    some = np.array([17, 33, 39])
+    kept, pattern = restricted_pattern(sparse.near, some, 40)
+    unit = np.eye(40)[:, some]
+    whole = triangle(sparse.near, sparse.V).solve(unit)
+    np.testing.assert_allclose(triangle(pattern, sparse.V[kept]).solve(unit[kept]), whole[kept], rtol=1e-12, atol=1e-14)
+    assert not whole[np.setdiff1d(EVERY, kept)].any()
+    kept, pattern = restricted_pattern(sparse.near, some, 3)
+    few = np.sum(triangle(pattern, sparse.V[kept]).solve(unit[kept]) ** 2, axis=0)
+    np.testing.assert_allclose(few, np.sum(whole**2, axis=0), rtol=1e-3)
 
 
 def test_counts_are_regressed_with_few_neighbours():
     gen = np.random.default_rng(3)
     x, fresh = gen.random((1500, 2)), gen.random((300, 2))
     rate = lambda x: np.exp(np.sin(6 * x[:, 0]) + x[:, 1])  # noqa: E731
-    gp = variational_gp(x, gen.poisson(rate(x)).astype(float), "poisson", neighbours=20, most=80)
+    gp = variational_gp(x, gen.poisson(rate(x)).astype(float), "poisson", neighbours=20, most=80, steps=1)
     mean, std = gp.predict(fresh)
     assert np.sqrt(np.mean((mean - np.log(rate(fresh))) ** 2)) < 0.2
     assert np.mean(np.abs(mean - np.log(rate(fresh))) < 1.96 * std) > 0.9
     assert np.linalg.norm(gp.expected(fresh) - rate(fresh)) < 0.15 * np.linalg.norm(rate(fresh))
+
+
+def test_outliers_hardly_count_under_students_noise():
+    gen = np.random.default_rng(4)
+    x, fresh = gen.random((600, 2)), gen.random((300, 2))
+    truth = lambda x: np.sin(6 * x[:, 0]) + x[:, 1]  # noqa: E731
+    y = truth(x) + 0.1 * gen.standard_normal(600)
+    y[::10] += 10 * gen.standard_normal(60)
+    errors, bounds = [], []
+    for noise in ("student", "gaussian"):
+        gp = variational_gp(x, y, noise, neighbours=15, most=100, steps=0)
+        mean, std = gp.predict(fresh)
+        errors.append(np.sqrt(np.mean((mean - truth(fresh)) ** 2)))
+        bounds.append(gp.elbo)
+        assert np.mean(np.abs(mean - truth(fresh)) < 1.96 * std) > 0.9
+    assert errors[0] < 0.2 * errors[1] and bounds[0] > bounds[1]
 
 
 def test_refusals():
@@ -86,3 +182,9 @@ def test_refusals():
             variational_gp(X, y, noise)
     with pytest.raises(BadInput, match="finite"):
         variational_gp(X, F[:3], "gaussian")
+
+
+def test_smoothing_over_nothing_is_the_density():
+    y, f = Y["student"], F
+    e, slope, _ = smoothed("student", 0.2, y, f, np.zeros(40))
+    np.testing.assert_allclose((e, slope), NOISES["student"](y, f, 0.2), rtol=1e-12)

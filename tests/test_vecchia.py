@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput
-from rom.regress.kernels import Stationary, spectral
-from rom.regress.vecchia import earlier, factor, maximin, vecchia_gp
+from rom.parameters import Box
+from rom.regress.kernels import Stationary
+from rom.regress.sparse_factor import earlier, factor, maximin
+from rom.regress.spectral import spectral
+from rom.regress.vecchia import VecchiaGP, believed, vecchia_gp
 
 X = np.random.default_rng(0).random((300, 2))
 KERNEL = Stationary("matern32", [0.3, 0.5])
@@ -64,7 +67,7 @@ def test_regression_of_twenty_thousand_points():
     x = gen.random((20_000, 2))
     f = lambda x: np.sin(12 * x[:, 0]) * np.cos(9 * x[:, 1])  # noqa: E731
     gp = vecchia_gp(x, f(x) + 0.1 * gen.standard_normal(len(x)), most=300)
-    z = gen.random((2000, 2))
+    z = gen.random((1000, 2))
     mean, std = gp.predict(z)
     assert np.sqrt(np.mean((mean - f(z)) ** 2)) < 0.03
     assert 0.9 < np.mean(np.abs(mean - f(z)) < 1.96 * std) <= 1.0
@@ -78,3 +81,21 @@ def test_refusals():
         vecchia_gp(X, np.zeros(3))
     with pytest.raises(BadInput, match="stationary"):
         factor(spectral(2, 2, 1.0), 1e-2, X, 5)
+
+
+def test_prediction_with_all_neighbours_is_dense():
+    gen = np.random.default_rng(2)
+    x, fresh = X[:80], gen.random((20, 2))
+    y = 3.0 + 2.0 * np.sin(5 * x[:, 0]) + 0.1 * gen.standard_normal(80)
+    for nugget in (1e-2, 1e-8):
+        order, belief, mean, variance = believed(KERNEL, nugget, x, y, 79)
+        gp = VecchiaGP(Box(("a", "b"), [0, 0], [1, 1]), x[order], KERNEL, nugget, mean, variance, belief)
+        guess, std = gp.predict(fresh)
+        K, C = KERNEL.matrix(x, x) + nugget * np.eye(80), KERNEL.matrix(fresh, x)
+        one = np.linalg.solve(K, np.ones(80))
+        level = one @ y / one.sum()
+        weights = np.linalg.solve(K, y - level)
+        size = (y - level) @ weights / 80
+        assert mean == pytest.approx(level, rel=1e-6) and variance == pytest.approx(size, rel=1e-6)
+        np.testing.assert_allclose(guess, level + C @ weights, atol=1e-4)
+        np.testing.assert_allclose(std**2, size * (1 - np.sum(C * np.linalg.solve(K, C.T).T, axis=1)), rtol=1e-4)

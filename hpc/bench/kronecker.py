@@ -10,7 +10,8 @@ import numpy as np
 from hpc.bench._rows import seconds, show
 from rom.errors import NotConverged
 from rom.regress.kernels import Stationary
-from rom.regress.kronecker import kronecker_gp, likelihood
+from rom.regress.kronecker import kronecker_gp
+from rom.regress.kronecker_likelihood import likelihood
 from rom.regress.missing import Preconditioner, preconditioner, solved
 
 

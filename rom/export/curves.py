@@ -78,6 +78,8 @@ def banded(
         axes.plot(x, values, "-", lw=1.2, label=name)
     for name, (at, values) in (marks or {}).items():
         axes.plot(at, values, "k.", ms=5, label=name)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.08 * (1 + len(axes.get_legend_handles_labels()[1])) * (high - low))  # room for the legend
     return _done(path, figure, axes, xlabel, ylabel, title)
 
 

@@ -13,7 +13,7 @@ from rom.errors import BadInput
 from rom.parameters import Box
 from rom.regress.algebra import fetched, lower_solve, placed
 from rom.regress.kernels import kernel_of
-from rom.regress.likelihood import Factors, factored, left_out, maximised, projected, sobol_starts, trend
+from rom.regress.likelihood import Factors, Maximum, factored, left_out, maximised, projected, sobol_starts, trend
 
 CHUNK = 2**23
 log = logging.getLogger("rom")
@@ -102,10 +102,15 @@ class CoefficientGP:
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """(a_i - E[a_i | the others], its standard deviation), both (m, r), in closed form; variances are those of all runs, not stretched."""
-        residuals, std, scale = np.empty_like(self.a), np.empty_like(self.a), _scale(self.a)
-        for g, (kernel, nugget) in enumerate(zip(self.kernels, self.nuggets, strict=True)):
+        return self._left
+
+    @cached_property
+    def _left(self) -> tuple[np.ndarray, np.ndarray]:
+        H, scale = trend(self.mean, self.x), _scale(self.a)
+        residuals, std = np.empty_like(self.a), np.empty_like(self.a)
+        for g, factors in enumerate(self._factors):
             mine = self.groups == g
-            residuals[:, mine], std[:, mine] = left_out(kernel, float(nugget), self.x, (self.a / scale)[:, mine], self.mean)
+            residuals[:, mine], std[:, mine] = left_out(factors, H, (self.a / scale)[:, mine])
         return residuals * scale, std * scale
 
     def samples(self, x: np.ndarray, count: int, rng: int | np.random.Generator = 0, noise: bool = False) -> np.ndarray:
@@ -146,7 +151,7 @@ def coefficient_gp(
     """The regression of outputs a (m, r) on inputs x (m, p) that maximises the restricted likelihood; float64, always by Cholesky.
 
     box : scales the inputs (default: the range of x), and predictions beyond a given one are refused
-    kernel : matern12, matern32, matern52, rbf, a kernel of rom.regress.kernels, or a GPyTorch kernel
+    kernel : matern12, matern32, matern52, rbf, a kernel of rom.regress.kernels, or a GPyTorch kernel; whole models: `plugged_model`
     share : "shared" kernel with a variance per output, "clusters" of outputs, "independent" kernels, or "auto": whichever has the
         largest leave-one-out predictive density
     noise : noise variance over process variance if it is known, at least 1e-10; None estimates it
@@ -155,7 +160,7 @@ def coefficient_gp(
     Repeated runs are allowed. Raises BadInput for wrong shapes, NaN, fewer than three distinct runs.
     References: Rasmussen, Williams (2006); Gu, Berger (2016).
     """
-    x, a, box, closed = _checked(x, a, box, mean)
+    x, a, box, closed = checked(x, a, box, mean)
     unit = box.to_unit(x)
     if share not in ("auto", "shared", "clusters", "independent"):
         raise BadInput(f"no share {share!r}; known: auto, shared, clusters, independent")
@@ -166,26 +171,21 @@ def coefficient_gp(
     blank = CoefficientGP(
         box, closed, unit, a, (), np.empty(0), np.zeros(r, dtype=np.int64), mean, "shared", "asked for", np.ones(1)
     )
-    together, curvature = _fit(blank, first, sobol_starts(first, starts, rng), noise, device)
+    together, found = _fit(blank, first, [sobol_starts(first, starts, rng)], noise, device)
     rough = np.log(together._solved[1] / _scale(a) ** 2)
-
-    def apart(share: str, groups: np.ndarray) -> CoefficientGP:
-        start = np.append(together.kernels[0].theta, np.log(together.nuggets[0]))[None]
-        return _fit(replace(blank, groups=groups, share=share), first, start, noise, device, curvature)[0]
-
-    options = {"shared": lambda: together}
-    if r > 3:
-        options["clusters"] = lambda: apart("clusters", _clusters(rough))
-    if r > 1:
-        options["independent"] = lambda: apart("independent", np.argsort(np.argsort(rough, kind="stable")))
+    ways = [("clusters", _clusters(rough))] * (r > 3) + [("independent", np.argsort(np.argsort(rough, kind="stable")))] * (r > 1)
+    made, before = [together], blank.groups
+    for way, groups in ways:
+        if share in ("auto", way):
+            nearest = [found[before[groups == g][0]] for g in range(groups.max() + 1)]
+            gp, found = _fit(replace(blank, groups=groups, share=way), first, nearest, noise, device)
+            made, before = [*made, gp], groups
     if share != "auto":
-        return _calibrated(options.get(share, options["shared"])(), calibrate)
-    made = [option() for option in options.values()]
+        return _calibrated(made[-1], calibrate)
     scores = [_density(gp) for gp in made]
     told = ", ".join(f"{gp.share} {score:.4g}" for gp, score in zip(made, scores, strict=True))
     log.info("leave-one-out log density per value: %s", told)
-    best = replace(made[int(np.argmax(scores))], reason=f"leave-one-out log density per value: {told}")
-    return _calibrated(best, calibrate)
+    return replace(_calibrated(made[int(np.argmax(scores))], calibrate), reason=f"leave-one-out log density per value: {told}")
 
 
 def _calibrated(gp: CoefficientGP, calibrate: bool) -> CoefficientGP:
@@ -202,17 +202,18 @@ def _calibrated(gp: CoefficientGP, calibrate: bool) -> CoefficientGP:
 
 
 def _fit(
-    blank: CoefficientGP, first: Any, starts: np.ndarray, noise: float | None, device: str | None, curvature: Any = None
-) -> tuple[CoefficientGP, np.ndarray]:
-    """(model, curvature per output): one search per group, from the better of the starts and of where the group before it ended."""
-    scaled, ends, before = blank.a / _scale(blank.a), [], starts[:0]
-    for g in range(blank.groups.max() + 1):
-        mine = scaled[:, blank.groups == g]
-        bend = None if curvature is None else curvature * mine.shape[1]
-        kernel, nugget, bend = maximised(first, blank.x, mine, blank.mean, noise, np.vstack([before, starts]), device, bend)
-        curvature, before = bend / mine.shape[1], np.append(kernel.theta, np.log(nugget))[None]
-        ends.append((kernel, nugget))
-    return replace(blank, kernels=tuple(k for k, _ in ends), nuggets=np.array([nugget for _, nugget in ends])), curvature
+    blank: CoefficientGP, first: Any, starts: list[Any], noise: float | None, device: str | None
+) -> tuple[CoefficientGP, list[Maximum]]:
+    """(model, maximum per group): searches from starts (s, k + 1), or from the maximum of a group that held these outputs before."""
+    scaled = blank.a / _scale(blank.a)
+    parts = [scaled[:, blank.groups == g] for g in range(len(starts))]
+    bends = None
+    if isinstance(starts[0], Maximum):
+        bends = [start.curvature * part.shape[1] for start, part in zip(starts, parts, strict=True)]
+        starts = [start.end[None] for start in starts]
+    ends = maximised(first, blank.x, parts, blank.mean, noise, starts, device, bends)
+    found = [replace(end, curvature=end.curvature / part.shape[1]) for end, part in zip(ends, parts, strict=True)]
+    return replace(blank, kernels=tuple(m.kernel for m in found), nuggets=np.array([m.nugget for m in found])), found
 
 
 def _clusters(rough: np.ndarray) -> np.ndarray:
@@ -253,7 +254,8 @@ def _moved(factors: Factors, device: str | None) -> Factors:
     return Factors(placed(factors.L, device), placed(factors.LH, device), placed(factors.A, device), factors.jitter)
 
 
-def _checked(x: np.ndarray, a: np.ndarray, box: Box | None, mean: str) -> tuple[np.ndarray, np.ndarray, Box, bool]:
+def checked(x: np.ndarray, a: np.ndarray, box: Box | None, mean: str) -> tuple[np.ndarray, np.ndarray, Box, bool]:
+    """(x, a, box, whether it was given) as floats, or BadInput."""
     x, a = np.asarray(x, dtype=float), np.asarray(a)
     if np.iscomplexobj(a):
         raise BadInput("outputs are complex; give real and imaginary parts as columns")

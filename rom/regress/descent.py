@@ -1,13 +1,15 @@
-"""Minima of smooth functions within limits by BFGS, which may start from the curvature that a like problem has left."""
+"""Minima of smooth functions within limits by BFGS, which may start from the curvature that a like problem has left; many side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+Value = tuple[float, np.ndarray]
+Objective = Callable[[np.ndarray], Value]
+Search = Generator[np.ndarray, Value, "Descent"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,14 +23,14 @@ class Descent:
     evaluations: int
 
 
-def begun(objective: Objective, x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None = None) -> Descent:
+def beginning(x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None = None) -> Search:
     """A search before its first step; without a curvature that step is of length one at most."""
     x = np.clip(x, limits[:, 0], limits[:, 1])
-    value, slope = objective(x)
+    value, slope = yield x
     return Descent(x, value, slope, np.eye(len(x)) * (np.linalg.norm(slope) + 1e-12) if curvature is None else curvature, 1)
 
 
-def descended(objective: Objective, start: Descent, limits: np.ndarray, tol: float = 1e-5, most: int = 200) -> Descent:
+def descent(start: Descent, limits: np.ndarray, tol: float = 1e-5, most: int = 200) -> Search:
     """x - C^{-1} f'(x) on the free coordinates, halved until f falls, C updated by BFGS, until a step is below tol.
 
     Values equal to round-off do not steer it: near the minimum a step counts if it shortens the slope. So x is reproduced to about
@@ -41,7 +43,7 @@ def descended(objective: Objective, start: Descent, limits: np.ndarray, tol: flo
         if free.any():
             step[free] = -np.linalg.solve(now.curvature[np.ix_(free, free)], now.slope[free])
         step *= min(1.0, 2.0 / (np.abs(step).max() + 1e-300))
-        further = _stepped(objective, now, step, limits, free)
+        further = yield from _stepped(now, step, limits, free)
         if further is None:
             return now
         moved, now = np.abs(further.x - now.x).max(), further
@@ -50,14 +52,47 @@ def descended(objective: Objective, start: Descent, limits: np.ndarray, tol: flo
     return now
 
 
-def _stepped(objective: Objective, now: Descent, step: np.ndarray, limits: np.ndarray, free: np.ndarray) -> Descent | None:
+def side_by_side(searches: Sequence[Search], evaluate: Callable[[list[tuple[int, np.ndarray]]], list[Value]]) -> list[Descent]:
+    """The ends of searches that advance in step: `evaluate` answers all that are under way at once, each with its number and point."""
+    asked: dict[int, np.ndarray] = {}
+    ends: dict[int, Descent] = {}
+
+    def advanced(k: int, answer: Value | None) -> None:
+        try:
+            asked[k] = searches[k].send(answer)  # type: ignore[arg-type]
+        except StopIteration as stop:
+            ends[k] = stop.value
+            asked.pop(k, None)
+
+    for k in range(len(searches)):
+        advanced(k, None)
+    while asked:
+        now = list(asked.items())
+        for (k, _), answer in zip(now, evaluate(now), strict=True):
+            advanced(k, answer)
+    return [ends[k] for k in range(len(searches))]
+
+
+def begun(objective: Objective, x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None = None) -> Descent:
+    """`beginning` of one function."""
+    return side_by_side([beginning(x, limits, curvature)], lambda asked: [objective(x) for _, x in asked])[0]
+
+
+def descended(objective: Objective, start: Descent, limits: np.ndarray, tol: float = 1e-5, most: int = 200) -> Descent:
+    """`descent` of one function."""
+    return side_by_side([descent(start, limits, tol, most)], lambda asked: [objective(x) for _, x in asked])[0]
+
+
+def _stepped(
+    now: Descent, step: np.ndarray, limits: np.ndarray, free: np.ndarray
+) -> Generator[np.ndarray, Value, Descent | None]:
     """The first of the step, its half, its quarter, ... that improves; None where none does."""
     for halving in range(12):
         x = np.clip(now.x + 0.5**halving * step, limits[:, 0], limits[:, 1])
         s = x - now.x
         if not s.any():
             return None
-        value, slope = objective(x)
+        value, slope = yield x
         count = now.evaluations + halving + 1
         level = abs(value - now.value) <= 1e-9 * abs(now.value)
         if value <= now.value + 1e-4 * (now.slope @ s) or (

@@ -12,6 +12,7 @@ from rom.errors import BadInput
 from rom.model import Prediction
 from rom.parameters import Box
 from rom.regress.coefficient_gp import CoefficientGP, coefficient_gp
+from rom.regress.plugged_model import PluggedModel, plugged_model
 from rom.snapshots import Snapshots
 
 
@@ -23,7 +24,7 @@ class FieldGP:
     """
 
     basis: Basis
-    gp: CoefficientGP
+    gp: CoefficientGP | PluggedModel
     tail: np.ndarray
 
     @property
@@ -63,11 +64,17 @@ class FieldGP:
 
 
 def field_gp(
-    snapshots: Snapshots, basis: Basis, box: Box | None = None, rng: int | np.random.Generator = 0, **options: Any
+    snapshots: Snapshots,
+    basis: Basis,
+    box: Box | None = None,
+    rng: int | np.random.Generator = 0,
+    model: Any = None,
+    **options: Any,
 ) -> FieldGP:
     """The regression of a basis's coefficients over the parameters of the snapshots (stationary: one column per parameter).
 
     box : beyond which predictions are refused, by default the range of the parameters; options : those of `coefficient_gp`
+    model : a gpytorch.models.ExactGP class in its place; then options are those of `plugged_model`
     The truncated modes' deviation is the root mean square of what the basis misses of the snapshots, m / (m - r) for their own fit.
     Raises BadInput for fewer than three distinct parameters. Reference: Rasmussen and Williams (2006).
     """
@@ -75,7 +82,10 @@ def field_gp(
     if not np.isfinite(np.vdot(a, a).real):
         raise BadInput("the coefficients of the snapshots overflow; scale the fields to other units")
     parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
-    gp = coefficient_gp(snapshots.mu, parts, box, rng=rng, **options)
+    if model is None:
+        gp: Any = coefficient_gp(snapshots.mu, parts, box, rng=rng, **options)
+    else:
+        gp = plugged_model(model, snapshots.mu, parts, box, **options)
     return FieldGP(basis, replace(gp, closed=True), _missed(snapshots, basis, a.T))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 from scipy.stats import qmc
 
 from rom.errors import BadInput, NotConverged, Singular
-from rom.regress.algebra import both_solve, cholesky, fetched, inverse, log_det, lower_solve, namespace, placed
-from rom.regress.descent import begun, descended
+from rom.regress.algebra import both_solve, cholesky, inverse, log_det, lower_solve, namespace, placed
+from rom.regress.descent import Descent, Search, Value, beginning, descent, side_by_side
+from rom.regress.stacked import TINY, restricted_together
 
 FLOOR = 1e-10
-TINY = 1e-20
 SPREAD = 3.0
 log = logging.getLogger("rom")
 
@@ -63,69 +64,119 @@ def restricted(kernel: Any, nugget: float, x: Any, a: Any, H: Any) -> tuple[floa
     """-log p(a | theta, nugget) up to a constant, with trends integrated and variances profiled; gradient in (theta, log nugget).
 
     F = 1/2 [(n - k) sum_i log sigma_i^2 + r (log|K| + log|H^T K^{-1} H|)],  dF = 1/2 <W, dK>,
-    W = r P - sum_i alpha_i alpha_i^T / sigma_i^2, alpha = P a. References: Patterson, Thompson (1971); Gu, Berger (2016).
+    W = r P - sum_i alpha_i alpha_i^T / sigma_i^2, alpha = P a. Raises Singular. References: Patterson, Thompson (1971); Gu, Berger (2016).
     """
-    xp, k, r = namespace(x), H.shape[1], a.shape[1]
+    if namespace(x) is not np:
+        answer = restricted_together([kernel], [nugget], x, [a], H)[0]
+        if answer is None:
+            raise Singular(f"the covariance is not definite with nugget {nugget:.1e}; raise it")
+        return answer
+    k, r = H.shape[1], a.shape[1]
     K, pull = kernel.traced(x)
     factors = factored(K, nugget, H)
     _, alpha, variance = projected(factors, H, a)
-    value = 0.5 * ((len(x) - k) * float(xp.log(variance).sum()) + r * log_det(factors.L))
+    value = 0.5 * ((len(x) - k) * float(np.log(variance).sum()) + r * log_det(factors.L))
     used = alpha / variance**0.5
     if k:
         value += 0.5 * r * log_det(factors.A)
         half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T)
-        used = xp.concatenate([used, np.sqrt(r) * half.T], 1)
+        used = np.concatenate([used, np.sqrt(r) * half.T], 1)
     W = inverse(factors.L, r, used)
     by_nugget = 0.5 * nugget * float(W.diagonal().sum())
     return value, np.append(0.5 * pull(W), by_nugget)
 
 
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """Where a restricted likelihood is largest: kernel, nugget, and the search's end in (theta, log nugget), with its curvature."""
+
+    kernel: Any
+    nugget: float
+    end: np.ndarray
+    curvature: np.ndarray
+
+
 def maximised(
     kernel: Any,
     x: np.ndarray,
-    a: np.ndarray,
+    parts: Sequence[np.ndarray],
     mean: str,
     noise: float | None,
-    starts: np.ndarray,
+    starts: Sequence[np.ndarray],
     device: str | None = None,
-    curvature: np.ndarray | None = None,
+    curvatures: Sequence[np.ndarray | None] | None = None,
     restarts: int = 3,
-) -> tuple[Any, float, np.ndarray]:
-    """(kernel, nugget, curvature there) of largest restricted likelihood: `starts` (s, k + 1) are screened, the best few searched.
+) -> list[Maximum]:
+    """The largest restricted likelihood of each group of outputs (n, r_g): its `starts` (s, k + 1) are screened, its best few searched.
 
     A flat prior would leave unidentified logarithms wherever the search stops, so they have wide ones: exp(-((theta - theta_0)/6)^2 / 2),
     and nugget^{1/10} against taking noise for a function, which few runs cannot refute. noise: the nugget if it is known;
-    curvature: what a like problem left; then one is searched. Raises NotConverged where no start is usable.
+    curvatures: what like problems left. All searches advance in step, so that a device factors them as one batch. Raises NotConverged
+    where no start is usable.
     """
-    X, Y = placed(x, device), placed(a, device)
-    H, centre = trend(mean, X), kernel.theta
-    fixed = None if noise is None else max(noise, FLOOR)
+    groups, fixed = range(len(parts)), None if noise is None else max(noise, FLOOR)
+    evaluate = _posed(kernel, x, parts, mean, fixed, device)
+    limits, free = np.vstack([kernel.limits, (np.log(FLOOR), np.log(10.0))]), slice(None)
+    if fixed is not None:
+        limits, free = limits[:-1], slice(-1)
+    bends = [None] * len(parts) if curvatures is None else curvatures
 
-    def objective(free: np.ndarray) -> tuple[float, np.ndarray]:
-        theta, nugget = (free[:-1], free[-1]) if fixed is None else (free, np.log(fixed))
-        try:
-            value, slope = restricted(kernel.at(theta), float(np.exp(nugget)), X, Y, H)
-        except Singular:
-            return 1e100, np.zeros_like(free)
+    def searched(owners: list[int], searches: list[Search]) -> list[list[Descent]]:
+        """The ends of searches of the owners' likelihoods, per group the best first."""
+        ends = side_by_side(searches, lambda asked: evaluate([(owners[k], point) for k, point in asked]))
+        mine = [[end for owner, end in zip(owners, ends, strict=True) if owner == g] for g in groups]
+        return [sorted(some, key=lambda end: end.value) for some in mine]
+
+    tried = [(g, start[free]) for g in groups for start in starts[g]]
+    ends = searched([g for g, _ in tried], [beginning(start, limits, bends[g]) for g, start in tried])
+    if restarts > 1 and max(map(len, ends)) > 1:
+        few = [(g, end) for g in groups for end in ends[g][:restarts]]
+        ends = searched([g for g, _ in few], [descent(end, limits, tol=1e-2, most=12) for _, end in few])
+    best = [some[0] for some in searched(list(groups), [descent(some[0], limits) for some in ends])]
+    if not max(end.value for end in best) < 1e99:
+        raise NotConverged("no start of the likelihood search gave a definite covariance; set noise to 1e-6 or more")
+    log.info("likelihood: %d groups, %d starts, %d evaluations", len(parts), len(tried), sum(end.evaluations for end in best))
+    found = []
+    for end in best:
+        whole = end.x if fixed is None else np.append(end.x, np.log(fixed))
+        found.append(Maximum(kernel.at(whole[:-1]), max(float(np.exp(whole[-1])), FLOOR), whole, end.curvature))
+    return found
+
+
+def _posed(
+    kernel: Any, x: np.ndarray, parts: Sequence[np.ndarray], mean: str, fixed: float | None, device: str | None
+) -> Callable[[list[tuple[int, np.ndarray]]], list[Value]]:
+    """From (group, free logarithms) to -log likelihood - log prior, with gradients; 1e100 where a covariance is not definite."""
+    X, outputs, centre = placed(x, device), [placed(part, device) for part in parts], kernel.theta
+    H = trend(mean, X)
+
+    def weighted(answer: Value | None, theta: np.ndarray, nugget: float) -> Value:
+        if answer is None:
+            return 1e100, np.zeros(len(theta) + (fixed is None))
         away = (theta - centre) / 36.0
-        value, slope = value + 18.0 * float(away @ away), slope + np.append(away, -0.1)
-        value += -0.1 * nugget
+        value, slope = answer[0] + 18.0 * float(away @ away) - 0.1 * nugget, answer[1] + np.append(away, -0.1)
         return (value, slope) if fixed is None else (value, slope[:-1])
 
-    limits = np.vstack([kernel.limits, (np.log(FLOOR), np.log(10.0))])
-    if fixed is not None:
-        starts, limits = starts[:, :-1], limits[:-1]
-    restarts = restarts if curvature is None else 1
-    ends = sorted((begun(objective, start, limits, curvature) for start in starts), key=lambda end: end.value)[:restarts]
-    if len(ends) > 1:
-        ends = [descended(objective, end, limits, tol=1e-2, most=12) for end in ends]
-    best = descended(objective, min(ends, key=lambda end: end.value), limits)
-    if not best.value < 1e99:
-        raise NotConverged("no start of the likelihood search gave a definite covariance; set noise to 1e-6 or more")
-    log.info("likelihood: %d starts, %d evaluations", len(starts), best.evaluations)
-    if fixed is not None:
-        return kernel.at(best.x), fixed, best.curvature
-    return kernel.at(best.x[:-1]), max(float(np.exp(best.x[-1])), FLOOR), best.curvature
+    def evaluate(asked: list[tuple[int, np.ndarray]]) -> list[Value]:
+        split = [(point[:-1], point[-1]) if fixed is None else (point, np.log(fixed)) for _, point in asked]
+        kernels, nuggets = [kernel.at(theta) for theta, _ in split], [float(np.exp(nugget)) for _, nugget in split]
+        answers = _each(kernels, nuggets, X, [outputs[g] for g, _ in asked], H)
+        return [weighted(answer, *point) for answer, point in zip(answers, split, strict=True)]
+
+    return evaluate
+
+
+def _each(kernels: list[Any], nuggets: list[float], x: Any, parts: list[Any], H: Any) -> list[Value | None]:
+    """`restricted` of each; None where it is singular."""
+    if namespace(x) is not np:
+        return restricted_together(kernels, nuggets, x, parts, H)
+    answers: list[Value | None] = []
+    for kernel, nugget, a in zip(kernels, nuggets, parts, strict=True):
+        try:
+            answers.append(restricted(kernel, nugget, x, a, H))
+        except Singular:
+            answers.append(None)
+    return answers
 
 
 def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.ndarray:
@@ -138,16 +189,14 @@ def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.
     return np.vstack([own, spread])
 
 
-def left_out(kernel: Any, nugget: float, x: Any, a: Any, mean: str) -> tuple[np.ndarray, np.ndarray]:
+def left_out(factors: Factors, H: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(a_i - E[a_i | the others], its standard deviation), both (n, r): (P a)_i / P_ii and sigma / sqrt(P_ii).
 
     Reference: Dubrule (1983).
     """
-    H = trend(mean, x)
-    factors = factored(kernel.matrix(x, x), nugget, H)
     _, alpha, variance = projected(factors, H, a)
     half = None
     if H.shape[1]:
         half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T).T
-    P = inverse(factors.L, 1.0, half).diagonal()
-    return fetched(alpha / P[:, None]), fetched((variance / P[:, None]) ** 0.5)
+    P = inverse(factors.L.copy(order="K"), 1.0, half).diagonal()
+    return alpha / P[:, None], (variance / P[:, None]) ** 0.5

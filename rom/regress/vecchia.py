@@ -1,4 +1,4 @@
-"""Gaussian processes of many points: the sparse inverse Cholesky factor that is closest in Kullback-Leibler divergence (Vecchia)."""
+"""Gaussian processes of many points under Gaussian noise: a sparse inverse Cholesky factor for the function, another for what is known of it."""
 
 from __future__ import annotations
 
@@ -6,49 +6,45 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.regress.coefficient_gp import coefficient_gp
-from rom.regress.kernels import Stationary, radial
+from rom.regress.kernels import Stationary
+from rom.regress.sparse_factor import assembled, ordered_factor
+from rom.regress.sparse_posterior import SparseBelief, foretold, incomplete, settled_mean
 
-BATCH = 4096
+JITTER = 1e-7
+TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
 class VecchiaGP:
-    """y = mean + f + noise at n points, each conditioned on its `neighbours` nearest earlier ones; f ~ GP(0, variance k).
+    """y = mean + f + noise, f ~ GP(0, variance k), noise variance = nugget variance; q(f) = N(m, (V V^T)^{-1}) at x (n, p), scaled by box.
 
-    box : scales the inputs; x (n, p) scaled; y (n,); kernel : stationary; nugget : noise variance over process variance
+    belief : of f at x, in units of the process's deviation, in the order in which V is triangular
     """
 
     box: Box
     x: np.ndarray
-    y: np.ndarray
     kernel: Stationary
     nugget: float
     mean: float
     variance: float
-    neighbours: int
+    belief: SparseBelief
 
     @cached_property
     def _tree(self) -> cKDTree:
         return cKDTree(self.x / self.kernel.lengths)
 
     def predict(self, x: np.ndarray, noise: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation at x (q, p), each point conditioned on its nearest data; cost q neighbours^3, memory constant."""
+        """Mean and standard deviation of mean + f at x (q, p), or of new data; f there given its nearest f, integrated over q."""
         z = self.box.to_unit(np.atleast_2d(np.asarray(x, dtype=float)))
         if z.shape[1] != self.x.shape[1] or not np.isfinite(z).all():
             raise BadInput(f"x has shape {np.shape(x)}; the model needs finite (q, {self.x.shape[1]})")
-        mean, left = np.empty(len(z)), np.empty(len(z))
-        k = min(self.neighbours, len(self.x))
-        for rows in (slice(s, s + BATCH) for s in range(0, len(z), BATCH)):
-            near = self._tree.query(z[rows] / self.kernel.lengths, k)[1].reshape(-1, k)
-            w, d = conditioned(self.kernel, self.nugget, z[rows], self.x[near])
-            mean[rows], left[rows] = np.sum(w * (self.y[near] - self.mean), axis=1), d
-        return self.mean + mean, np.sqrt(self.variance * np.maximum(left + noise * self.nugget, 0.0))
+        mean, square = foretold(self.belief, self.kernel, 1.0, _jitter(self.nugget), self._tree, z)
+        return self.mean + np.sqrt(self.variance) * mean, np.sqrt(self.variance * (square + noise * self.nugget))
 
 
 def vecchia_gp(
@@ -62,9 +58,9 @@ def vecchia_gp(
 ) -> VecchiaGP:
     """The regression of y (n,) on x (n, p) for 20,000 to a million points.
 
-    The kernel's lengths and the nugget maximise the exact likelihood of the first `most` points in maximin order; mean and variance
-    that of all points under the sparse factor. Raises BadInput for wrong shapes and NaN.
-    References: Vecchia (1988); Schaefer, Katzfuss, Owhadi (2021).
+    The kernel's lengths and the nugget maximise the exact likelihood of `most` random points; mean and variance that of all points
+    under the sparse factor of their covariance. The posterior is that of f, whose neighbours screen it from farther points as noisy
+    data would not. Raises BadInput for wrong shapes and NaN. References: Vecchia (1988); Schaefer, Katzfuss, Owhadi (2021).
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.ndim != 2 or y.shape != (len(x),) or not np.isfinite(x).all() or not np.isfinite(y).all():
@@ -76,97 +72,29 @@ def vecchia_gp(
     found, inner = dense.kernels[0], dense.box
     scaled = Stationary(found.form, found.lengths * (inner.upper - inner.lower))
     unit, nugget = box.to_unit(x), float(dense.nuggets[0])
-    U = factor(scaled, nugget, unit, neighbours)
-    white = U.T @ np.column_stack([y, np.ones_like(y)])
-    mean = float(white[:, 1] @ white[:, 0] / (white[:, 1] @ white[:, 1]))
-    variance = float(np.mean((white[:, 0] - mean * white[:, 1]) ** 2))
-    return VecchiaGP(box, unit, y, scaled, nugget, mean, variance, neighbours)
+    order, belief, mean, variance = believed(scaled, nugget, unit, y, neighbours)
+    return VecchiaGP(box, unit[order], scaled, nugget, mean, variance, belief)
 
 
-def factor(kernel: Stationary, nugget: float, x: np.ndarray, neighbours: int) -> sp.csc_array:
-    """U (n, n) sparse with U U^T ~ (K + nugget I)^{-1}: column i holds U_{S,i} = M^{-1} e / sqrt(e^T M^{-1} e), M = (K + nugget I)_{SS},
+def believed(
+    kernel: Stationary, nugget: float, x: np.ndarray, y: np.ndarray, neighbours: int
+) -> tuple[np.ndarray, SparseBelief, float, float]:
+    """(order, belief in that order, mean, variance) of y = mean + sqrt(variance) (f + noise), noise variance = nugget.
 
-    S = point i and its nearest earlier ones in maximin order: the minimiser of the Kullback-Leibler divergence for that pattern.
-    log |K + nugget I| ~ -2 sum log U_ii.
+    With m(y) = (U U^T + I / nugget)^{-1} y / nugget: y^T (K + nugget I)^{-1} y = y^T U U^T m(y), without cancellation for small nuggets.
+    A share of the noise steadies f.
     """
-    if not isinstance(kernel, Stationary):
-        raise BadInput("the sparse factor needs a stationary kernel")
-    scaled = x / kernel.lengths
-    order = maximin(scaled)
-    near = earlier(scaled[order], neighbours)
-    n = len(x)
-    rows, columns, values = [], [], []
-    for s in range(0, n, BATCH):
-        block = np.arange(s, min(s + BATCH, n))
-        known = near[block] >= 0
-        points = x[order[np.where(known, near[block], 0)]]
-        w, d = conditioned(kernel, nugget, x[order[block]], points, known)
-        column = np.hstack([np.ones((len(block), 1)), -w]) / np.sqrt(np.maximum(d + nugget, 1e-14))[:, None]
-        where = np.hstack([block[:, None], np.where(known, near[block], 0)])
-        held = np.hstack([np.ones((len(block), 1), dtype=bool), known])
-        rows.append(order[where[held]])
-        columns.append(np.broadcast_to(order[block][:, None], where.shape)[held])
-        values.append(column[held])
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return sp.csc_array(sp.coo_array(entries, shape=(n, n)))
+    jitter = _jitter(nugget)
+    order, near, U = ordered_factor(kernel, jitter, x, neighbours)
+    lam = np.full(len(x), 1.0 / (nugget - jitter))
+    V, upper, y = incomplete(near, U, lam), assembled(near, U), y[order]
+    known = [settled_mean(near, U, V, lam, part) for part in (y, np.ones_like(y))]
+    (h, Y), (m1, m) = (upper.T @ np.column_stack([np.ones_like(y), y])).T, (upper.T @ np.column_stack(known[::-1])).T
+    mean = float(h @ m / (h @ m1))
+    variance = float((Y - mean * h) @ (m - mean * m1)) / len(y) + TINY
+    scale, rest = float(np.sqrt(variance)), known[0] - mean * known[1]
+    return order, SparseBelief(near, U, V, rest / scale, 0.0, "gaussian", lam[0] ** -0.5, (y - mean) / scale), mean, variance
 
 
-def conditioned(
-    kernel: Stationary, noise: float | np.ndarray, z: np.ndarray, near: np.ndarray, known: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (b, k) and variance (b,) of f at z (b, p) given its own neighbours near (b, k, p) with noise () or (b, k); unknown ones weigh nothing."""
-    s = near / kernel.lengths
-    K = radial(kernel.form, np.sum((s[:, :, None] - s[:, None]) ** 2, axis=-1))
-    K[:, np.arange(s.shape[1]), np.arange(s.shape[1])] += noise
-    k = radial(kernel.form, np.sum((s - (z / kernel.lengths)[:, None]) ** 2, axis=-1))
-    if known is not None:
-        K = np.where(known[:, :, None] & known[:, None], K, np.eye(s.shape[1]))
-        k = np.where(known, k, 0.0)
-    w = np.linalg.solve(K, k[:, :, None])[:, :, 0]
-    return w, 1.0 - np.sum(w * k, axis=1)
-
-
-def maximin(x: np.ndarray) -> np.ndarray:
-    """An order in which early points are far apart, (n,): from each cell of ever finer grids one point that is not yet taken.
-
-    Within a factor of the exact maximin order's distances, in O(n log n) for each of its O(log n) levels.
-    """
-    low, size = x.min(axis=0), float(np.ptp(x, axis=0).max()) or 1.0
-    order, left = [], np.arange(len(x))
-    taken = np.empty(0, dtype=np.int64)
-    while left.size:
-        if size < 1e-12:
-            order.append(left)
-            break
-        cells = np.floor((x - low) / size).astype(np.int64)
-        label = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
-        free = left[~np.isin(label[left], label[taken])]
-        new = free[np.unique(label[free], return_index=True)[1]]
-        order.append(new)
-        taken, left = np.concatenate([taken, new]), np.setdiff1d(left, new, assume_unique=True)
-        size /= 2
-    return np.concatenate(order)
-
-
-def earlier(x: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest earlier points of each point of an ordered set, (n, k); -1 where there are fewer."""
-    n = len(x)
-    near = np.full((n, k), -1, dtype=np.int64)
-    start = min(n, max(2 * k, 64))
-    for i in range(1, start):
-        d = np.sum((x[:i] - x[i]) ** 2, axis=1)
-        chosen = np.argsort(d, kind="stable")[:k]
-        near[i, : chosen.size] = chosen
-    while start < n:
-        stop = min(2 * start, n)
-        block = np.arange(start, stop)
-        every, before = cKDTree(x[:stop]), cKDTree(x[:start])
-        found = every.query(x[block], min(3 * k, stop))[1]
-        ranked = np.argsort(found >= block[:, None], axis=1, kind="stable")[:, :k]
-        found = np.take_along_axis(found, ranked, axis=1)
-        short = (found >= block[:, None]).any(axis=1)
-        if short.any():
-            found[short] = before.query(x[block[short]], k)[1].reshape(-1, k)
-        near[block] = found
-        start = stop
-    return near
+def _jitter(nugget: float) -> float:
+    return min(JITTER, 0.1 * nugget)
