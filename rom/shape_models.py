@@ -110,7 +110,10 @@ class ShapeModel:
         sample = Sample(mesh, np.asarray(mu, dtype=float), baseline=dict(baseline or {}))
         laid = self.laid(mesh)
         z = self.inputs(sample, laid)[None]
-        way = self.way(laid, *self.warped(z))
+        w, spread = self.warped(z)
+        way = self.way(laid, w, spread)
+        if self.mapping is not None and not np.array_equal(way.moved.points, self.chart + w):
+            log.warning("the predicted mapping folds; it was shrunk until it does not")
         fields, std = {}, {}
         for part in self.fields:
             shape = (-1,) if part.components == 1 else (-1, part.components)
@@ -177,7 +180,6 @@ class ShapeModel:
         for _ in range(20):
             if determinants(self.chart, self.chart + w, self.at.cells).min() > 1e-3:
                 break
-            log.warning("the predicted mapping folds; it is shrunk by a tenth")
             w = 0.9 * w
         moved = self.at.moved(self.chart + w)
         return Way(moved.matrix(laid.place), moved, spread)

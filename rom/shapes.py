@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,24 +59,33 @@ def shape_model(
         return tuple(field_model(n, samples, on, sizes[n], model, z, back, ranks[n] + more, how, rng) for n in sizes)
 
     still = replace(blank, fields=learnt(blank, laid, ways(blank, laid, None), how.mapping))
-    chosen = still
-    for price in how.prices if how.mapping else ():
-        found = mappings(samples, laid, blank, z, how, price, rng)
-        if found is None:
-            break
-        mapped = replace(blank, mapping=found[0], warp=found[1])
-        w = found[0].lift(found[1].a.T).T.reshape(len(samples), *at.points.shape)
-        moved = [shifted(s.mesh, x, at, shift) for s, x, shift in zip(samples, laid, w, strict=True)]
-        mapped = replace(mapped, fields=learnt(mapped, moved, ways(mapped, laid, w)))
-        log.info(
-            "cross-validation: relative error %.3e with mappings of price %g, %.3e without", mapped.error, price, still.error
-        )
-        if mapped.error < still.error:
-            chosen = mapped
-            break
+    found = (_mapped(samples, laid, blank, z, how, price, learnt, rng) for price in how.prices if how.mapping)
+    chosen = next((model for model in found if model is not None and model.error < still.error), still)
+    log.info("cross-validation: relative error %.3e, %.3e without mappings", chosen.error, still.error)
     outputs = tuple(samples[0].outputs)
     table = np.array([[s.outputs[name] for name in outputs] for s in samples])
     return replace(chosen, outputs=outputs, scalars=regression(z, table, rng, calibrate=True))
+
+
+def _mapped(
+    samples: Sequence[Sample],
+    laid: Sequence[Morphing],
+    blank: ShapeModel,
+    z: np.ndarray,
+    how: Reduction,
+    price: float,
+    learnt: Callable[..., tuple[FieldModel, ...]],
+    rng: int,
+) -> ShapeModel | None:
+    """The model with optimal mappings whose roughness has this price; None where they are the identity."""
+    found = mappings(samples, laid, blank, z, how, price, rng)
+    if found is None:
+        return None
+    basis, warp = found
+    mapped = replace(blank, mapping=basis, warp=warp)
+    w = basis.lift(warp.a.T).T.reshape(len(samples), *blank.chart.shape)
+    moved = [shifted(s.mesh, x, blank.at, shift) for s, x, shift in zip(samples, laid, w, strict=True)]
+    return replace(mapped, fields=learnt(mapped, moved, ways(mapped, laid, w)))
 
 
 def _alike(samples: Sequence[Sample]) -> None:
