@@ -22,6 +22,7 @@ from rom.morph.simplex import facets
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
+from rom.shape_pictures import shape_pictures
 from rom.shapes import Reduction, ShapeModel, shape_model
 
 WIDTH, DECAY = 0.03, 0.8
@@ -110,13 +111,15 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
     shifts = []
     for s in every:
         laid = model.laid(s.mesh)
-        shifts.append(model._warped(model._inputs(s, laid)[None])[0])
+        shifts.append(model.warped(model.inputs(s, laid)[None])[0])
     mapped = np.array([front(s, w) for s, w in zip(every, shifts, strict=True)])
     still = np.array([front(s, 0 * w) for s, w in zip(every, shifts, strict=True)])
     return tuple(float(np.sqrt(np.mean((y - y.mean(axis=0)) ** 2))) for y in (mapped, still))  # type: ignore[return-value]
 
 
-def main(train: int = 32, test: int = 20, size: int = 24, fields: int = 2, mapping: int = 3, seed: int = 1) -> dict[str, float]:
+def main(
+    train: int = 32, test: int = 20, size: int = 24, fields: int = 2, mapping: int = 3, seed: int = 1, out: str | None = None
+) -> dict[str, float]:
     """O-MMGP against POD-GP at the same latent count, on unseen channels."""
     known, unseen = samples(train, size, seed, sobol), samples(test, size, seed + 1)
     reference = channel(0.0, size + 4, 0)
@@ -131,6 +134,8 @@ def main(train: int = 32, test: int = 20, size: int = 24, fields: int = 2, mappi
         rel_l2([plain.predict(s.mesh, s.mu).fields["u"] for s in unseen], true),
     ]
     aligned, apart = mapping_error(model, unseen)
+    if out is not None:
+        shape_pictures(out, model, unseen[0], "u", "1", zoom=0.85)
     return {
         "n_train": train,
         "field_modes": fields,

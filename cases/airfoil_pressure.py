@@ -18,6 +18,7 @@ from rom.mesh import Mesh
 from rom.morph.charts import ArcLength
 from rom.morph.simplex import subdivided
 from rom.morphing import Sample
+from rom.shape_pictures import shape_pictures
 from rom.shapes import Reduction, ShapeModel, medoid, shape_model
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
@@ -79,7 +80,9 @@ def trained(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
     return shape_model(train, MORPH, reference, NAMES, UNITS, Reduction(shape=7, fields=modes, baseline=6), rng=seed)
 
 
-def main(folds: int = 5, modes: int = 24, baseline: bool = True, seed: int = 0, data: str | None = None) -> dict[str, float]:
+def main(
+    folds: int = 5, modes: int = 24, baseline: bool = True, seed: int = 0, data: str | None = None, out: str | None = None
+) -> dict[str, float]:
     """K-fold cross-validation: every airfoil is predicted once by a model that has not seen it."""
     every = samples(data, baseline)
     order = np.random.default_rng(seed).permutation(len(every))
@@ -98,6 +101,8 @@ def main(folds: int = 5, modes: int = 24, baseline: bool = True, seed: int = 0, 
             true.append(every[i].fields["cp"])
             forces.append([normal_force(every[i], v) for v in (found[-1], true[-1])])
             scores.append(answer.score)
+        if out is not None and k == 0:
+            shape_pictures(out, model, every[test[0]], "cp", "1")
     reached, wanted = np.array(forces).T
     return {
         "samples": len(every),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,10 +21,10 @@ from rom.certify.fields import coverage, q2, rel_l2, rrmse
 from rom.cli import run
 from rom.mesh import Mesh
 from rom.morph.rbf import Radial
-from rom.morph.simplex import linear
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
+from rom.shape_pictures import shape_pictures
 from rom.shapes import Morph, Reduction, ShapeModel, shape_model
 from solvers.airfoil_mesh import airfoil_mesh, curve_names
 from solvers.blade_mesh import Blade
@@ -91,29 +90,6 @@ def strangers(h: float) -> list[Mesh]:
     return [airfoil_mesh(shape, h) for shape in odd]
 
 
-def pictures(folder: Path, model: ShapeModel, s: Sample) -> None:
-    """mesh.png, morphed.png, mode.png and fields.png of a blade that the model has not seen."""
-    from rom.export.pictures import picture
-
-    folder.mkdir(parents=True, exist_ok=True)
-    laid, answer = model.laid(s.mesh), model.predict(s.mesh, s.mu)
-    body = replace(linear(s.mesh), cells={"tetra": s.mesh.cells["tetra"]}, regions={}, nodes={})
-    shift = {"way to the reference": (1e3 * np.linalg.norm(laid.place - s.mesh.points, axis=1), "mm")}
-    view = (1.0, -2.0, 0.5)
-    picture(folder / "mesh.png", body, shift, edges=True, view=view)
-    picture(folder / "morphed.png", replace(body, points=laid.place), shift, edges=True, view=view)
-    part = next(part for part in model.fields if part.name == "mises")
-    mode = {"first mode of mises on the blade": (laid.push(part.basis.modes[:, 0]), "-")}
-    picture(folder / "mode.png", body, mode, cmap="coolwarm", view=view)
-    found, true = answer.fields["mises"], s.fields["mises"]
-    fields = {
-        "mises, predicted": (found, "MPa"),
-        "error": (np.abs(found - true), "MPa"),
-        "standard deviation": (answer.std["mises"], "MPa"),
-    }
-    picture(folder / "fields.png", body, fields, view=view)
-
-
 def main(
     train: int = 48, test: int = 16, h: float = 0.005, modes: int = 12, seed: int = 0, out: str | None = None
 ) -> dict[str, float]:
@@ -140,7 +116,7 @@ def main(
         pair = np.array([[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]).T
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
-        pictures(Path(out), model, unseen[0])
+        shape_pictures(out, model, unseen[0], "mises", "MPa", view=(1.0, -2.0, 0.5))
     outside = [model.predict(mesh, SCALARS.from_unit(np.full(2, 0.5))) for mesh in strangers(h)]
     return {
         "n_train": train,

@@ -22,22 +22,22 @@ from rom.errors import MissingExtra
 from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.morph.rbf import Radial
-from rom.morph.simplex import linear
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
+from rom.shape_pictures import shape_pictures
 from rom.shapes import Reduction, ShapeModel, shape_model
 from solvers.laws import Viscoplastic
 from solvers.solid import Body, body, march, push
 
 SIDES = ("bottom", "right", "top", "left", "hole")
 MORPH = Radial(curves=SIDES, radius=0.8)
-NAMES, UNITS = ("traction", "yield", "hardening"), ("MPa", "MPa", "MPa")
+NAMES, UNITS = ("log traction", "log traction over yield", "log hardening"), ("log MPa", "1", "log MPa")
 BOX = Box(
-    ("depth", "spread", "a", "b", *NAMES),
+    ("depth", "spread", "a", "b", "traction", "yield", "hardening"),
     np.array([0.05, 0.3, 0.2, 0.2, 60.0, 110.0, 2e4]),
     np.array([0.25, 0.7, 0.4, 0.5, 90.0, 150.0, 5e4]),
-    ("mm", "mm", "mm", "mm", *UNITS),
+    ("mm", "mm", "mm", "mm", "MPa", "MPa", "MPa"),
 )
 TIMES = np.linspace(0.0, 1.0, 5)
 
@@ -121,6 +121,11 @@ def solve(mesh: Mesh, traction: float, yield_: float, hardening: float) -> Sampl
     return Sample(mesh, np.array([traction, yield_, hardening]), fields, outputs)
 
 
+def scalars(traction: float, yield_: float, hardening: float) -> np.ndarray:
+    """What the model sees of a load and a law [MPa]: where plastic flow begins depends on traction over yield, with no unit."""
+    return np.log([traction, traction / yield_, hardening])
+
+
 def samples(m: int, h: float, seed: int, store: str | None = None) -> list[Sample]:
     """m plates of a scrambled Sobol design, every mesh with its own width; those that the folder `store` holds are not solved again."""
     made = []
@@ -129,12 +134,12 @@ def samples(m: int, h: float, seed: int, store: str | None = None) -> list[Sampl
         if path is not None and path.is_file():
             made.append(load(path))
             continue
-        depth, spread, a, b, *scalars = row.tolist()
-        made.append(solve(plate(depth, spread, a, b, h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *scalars))
+        depth, spread, a, b, *law = row.tolist()
+        made.append(solve(plate(depth, spread, a, b, h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *law))
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             save(path, made[-1])
-    return made
+    return [replace(s, mu=scalars(*s.mu.tolist())) for s in made]
 
 
 def trained(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> ShapeModel:
@@ -147,28 +152,6 @@ def trained(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> Sh
 def strangers(h: float) -> list[Mesh]:
     """Shapes from outside: a rhombic hole, a long slit, a deep narrow waist."""
     return [plate(0.15, 0.5, 0.3, 0.35, h, wedge=0.8), plate(0.15, 0.5, 0.1, 0.8, h), plate(0.35, 0.15, 0.3, 0.3, h)]
-
-
-def pictures(folder: Path, model: ShapeModel, s: Sample) -> None:
-    """mesh.png, morphed.png, mode.png and fields.png of one plate that the model has not seen."""
-    from rom.export.pictures import picture
-
-    folder.mkdir(parents=True, exist_ok=True)
-    laid, answer = model.laid(s.mesh), model.predict(s.mesh, s.mu)
-    part = next(part for part in model.fields if part.name == "s22")
-    shift = {"way to the reference": (np.linalg.norm(laid.place - s.mesh.points, axis=1), "mm")}
-    straight = linear(s.mesh)
-    picture(folder / "mesh.png", straight, shift, edges=True, zoom=0.85)
-    picture(folder / "morphed.png", replace(straight, points=laid.place), shift, edges=True, zoom=0.85)
-    mode = {"first mode of s22 on the plate": (laid.push(part.basis.modes[:, 0]), "-")}
-    picture(folder / "mode.png", s.mesh, mode, cmap="coolwarm", zoom=0.85)
-    found, true = answer.fields["s22"], s.fields["s22"]
-    fields = {
-        "s22, predicted": (found, "MPa"),
-        "error": (np.abs(found - true), "MPa"),
-        "standard deviation": (answer.std["s22"], "MPa"),
-    }
-    picture(folder / "fields.png", s.mesh, fields, zoom=0.85)
 
 
 def main(
@@ -199,8 +182,8 @@ def main(
         pair = np.array([[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]).T
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
-        pictures(Path(out), model, unseen[0])
-    outside = [model.predict(mesh, [75.0, 130.0, 3.5e4]) for mesh in strangers(h)]
+        shape_pictures(out, model, unseen[0], "s22", "MPa", zoom=0.85)
+    outside = [model.predict(mesh, scalars(75.0, 130.0, 3.5e4)) for mesh in strangers(h)]
     return {
         "n_train": train,
         "nodes_mean": float(np.mean([len(s.mesh.points) for s in known])),

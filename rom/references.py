@@ -1,4 +1,4 @@
-"""The reference of a family of shapes, refined where the fields of its samples bend."""
+"""The reference of a family of shapes: its medoid, refined where the fields of its samples bend."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.morph.simplex import geometry, linear, simplices, subdivided
+from rom.morph.simplex import geometry, linear, lumped, simplices, subdivided
 from rom.morph.transfer import interpolation
 from rom.morphing import Sample
-from rom.shapes import Morph, _domain, overlaid
+from rom.overlay import Morph, domain, located, overlaid
+
+
+def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
+    """The mesh whose morphed coordinates are nearest to all the others, seen from the sample of median size."""
+    first = linear(samples[int(np.argsort([len(s.mesh.points) for s in samples], kind="stable")[len(samples) // 2])].mesh)
+    at = located(first, morph)
+    area = lumped(first.points, simplices(first))
+    x = np.array([overlaid(s.mesh, first, morph, at).points for s in samples])
+    x = x - np.einsum("n,mnd->md", area / area.sum(), x)[:, None]
+    flat = (x * np.sqrt(area)[:, None]).reshape(len(x), -1)
+    square = np.sum(flat**2, axis=1)
+    distance = np.sqrt(np.maximum(square[:, None] + square - 2 * flat @ flat.T, 0.0))
+    return linear(samples[int(np.argmin(distance.sum(axis=1)))].mesh)
 
 
 def refined(reference: Mesh, samples: Sequence[Sample], morph: Morph, most: int, share: float = 0.2) -> Mesh:
@@ -45,7 +58,7 @@ def bent(reference: Mesh, samples: Sequence[Sample], morph: Morph) -> np.ndarray
     total = np.zeros(len(cells))
     for s in samples:
         laid = overlaid(s.mesh, reference, morph)
-        middle = interpolation(_domain(laid.place, linear(s.mesh)), chart[ends].mean(axis=1))
+        middle = interpolation(domain(laid.place, linear(s.mesh)), chart[ends].mean(axis=1))
         for u in s.fields.values():
             flat = u.reshape(len(u), -1) / max(float(np.sqrt(np.mean(u**2))), 1e-300)
             missed = middle @ flat - laid.pull(flat)[ends].mean(axis=1)

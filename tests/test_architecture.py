@@ -25,6 +25,7 @@ NOUNS = {
     "loading",
     "history",
     "result",
+    "reduction",
 }
 # root files that compose verbs, beside the command line
 COMPOSITIONS = {
@@ -45,6 +46,12 @@ COMPOSITIONS = {
     "hyper",
     "calibration",
     "shapes",
+    "shape_models",
+    "shape_fields",
+    "shape_mappings",
+    "shape_pictures",
+    "overlay",
+    "embeddings",
     "families",
     "shape_commands",
     "references",

@@ -209,6 +209,7 @@ EXAMPLES |= {
 NOT_STORED = {  # by their own nature
     "Frame": "a moment of a file",
     "Room": "spare columns",
+    "Way": "follows from the model and a mesh",
     "Found": "a moment of Newton's method",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",

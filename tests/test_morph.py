@@ -84,19 +84,53 @@ def test_points_beyond_a_concave_boundary_go_to_its_nearest_point():
     assert found[0, 0] < 0.56 and abs(found[0, 1] - 0.9) < 0.06 and np.allclose(found[1], [1.0, 0.2])
 
 
-def test_quadratic_fields_are_exact_on_six_node_triangles():
-    corner = square(4)
-    cells, x = corner.cells["triangle"], corner.points
-    edges, which = np.unique(
-        np.sort(np.concatenate([cells[:, [0, 1]], cells[:, [1, 2]], cells[:, [2, 0]]]), axis=1), axis=0, return_inverse=True
-    )
-    six = np.column_stack([cells, len(x) + which.reshape(3, -1).T])
-    mesh = Mesh(np.vstack([x, x[edges].mean(axis=1)]), {"triangle6": six})
-    q = np.random.default_rng(0).uniform(0, 1, (300, 2))
-    u = lambda p: 1 + p[:, 0] * p[:, 1] - 3 * p[:, 1] ** 2  # noqa: E731
+def raised(mesh, kind):
+    """Linear simplices with a node in the middle of every edge, in the order of VTK."""
+    cells, x = simplices(mesh), mesh.points
+    pairs = {"line3": [(0, 1)], "triangle6": [(0, 1), (1, 2), (2, 0)]}.get(kind, [(0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)])
+    every = np.sort(np.concatenate([cells[:, pair] for pair in pairs]), axis=1)
+    edges, which = np.unique(every, axis=0, return_inverse=True)
+    curved = np.column_stack([cells, len(x) + which.reshape(len(pairs), -1).T])
+    return Mesh(np.vstack([x, x[edges].mean(axis=1)]), {kind: curved})
+
+
+@pytest.mark.parametrize("flat, kind", [(square(4), "triangle6"), (cube(2), "tetra10")], ids=["plane", "volume"])
+def test_quadratic_fields_are_exact_on_cells_with_nodes_inside_edges(flat, kind):
+    mesh, d = raised(flat, kind), flat.points.shape[1]
+    q = np.random.default_rng(0).uniform(0, 1, (300, d))
+    u = lambda p: 1 + p[:, 0] * p[:, 1] - 3 * p[:, -1] ** 2 + p[:, 0] * p[:, -1]  # noqa: E731
     assert np.abs(interpolation(mesh, q) @ u(mesh.points) - u(q)).max() < 1e-12
-    assert np.abs(quadratic(np.eye(3)) - np.eye(3, 6)).max() == 0
-    assert len(simplices(linear(mesh))) == 4 * len(six)
+    k = mesh.cells[kind].shape[1]
+    assert np.abs(quadratic(np.eye(d + 1)) - np.eye(d + 1, k)).max() == 0
+
+
+NINE = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    "mesh, parts",
+    [
+        (raised(square(4), "triangle6"), 4),
+        (raised(cube(2), "tetra10"), 8),
+        (Mesh(NINE[:8], {"quad8": np.arange(8)[None]}), 6),
+        (Mesh(NINE, {"quad9": np.arange(9)[None]}), 8),
+    ],
+    ids=["triangle6", "tetra10", "quad8", "quad9"],
+)
+def test_cells_with_nodes_inside_edges_become_linear_ones_that_fill_the_same_space(mesh, parts):
+    made = linear(mesh)
+    volume = geometry(made.points, simplices(made))[0]
+    assert len(volume) == parts * len(next(iter(mesh.cells.values()))) and volume.min() > 0
+    assert abs(volume.sum() - 1) < 1e-13 and set(np.unique(simplices(made))) == set(range(len(mesh.points)))
+    edge, _ = facets(simplices(made))
+    rim = made.points[edge].mean(axis=1)
+    assert (np.minimum(rim, 1 - rim).min(axis=1) < 1e-12).all()
+
+
+@pytest.mark.parametrize("mesh", [square(6), cube(3), raised(cube(2), "tetra10")], ids=["plane", "volume", "curved"])
+def test_transfer_of_a_mesh_to_itself_is_the_identity(mesh):
+    u = np.random.default_rng(0).standard_normal((len(mesh.points), 2))
+    assert np.abs(interpolation(mesh, mesh.points) @ u - u).max() < 1e-9
 
 
 def test_conservative_transfer_keeps_the_integral():

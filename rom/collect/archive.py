@@ -88,9 +88,9 @@ NOUNS = {
     "Chart": "rom.morph.charts",
     "Radial": "rom.morph.rbf",
     "Elastic": "rom.morph.elastic",
-    "FieldModel": "rom.shapes",
-    "ShapeModel": "rom.shapes",
-    "ShapePrediction": "rom.shapes",
+    "FieldModel": "rom.shape_models",
+    "ShapeModel": "rom.shape_models",
+    "ShapePrediction": "rom.shape_models",
 }
 LEFT_OUT = {"Space": ("comm", "riesz"), "RunningPod": ("room",)}
 PARTS = {

@@ -50,14 +50,23 @@ def effectivities(path: Any, effectivity: np.ndarray, title: str = "") -> Any:
 
 
 def lines(
-    path: Any, x: np.ndarray, y: dict[str, np.ndarray], xlabel: str, ylabel: str, title: str = "", log: bool = False
+    path: Any,
+    x: np.ndarray,
+    y: dict[str, np.ndarray],
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    log: bool = False,
+    equal: bool = False,
 ) -> Any:
-    """Named curves y(x) in one picture; labels carry their units."""
+    """Named curves y(x) in one picture; labels carry their units. log : in y; equal : both axes have one scale."""
     figure, axes = _figure()
     for name, values in y.items():
         axes.plot(x, values, "o-", ms=3, label=name)
     if log:
         axes.set_yscale("log")
+    if equal:
+        axes.set_aspect("equal", adjustable="datalim")
     return _done(path, figure, axes, xlabel, ylabel, title)
 
 

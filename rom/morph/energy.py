@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ class Energy:
     u : (m, N, c) pulled-back fields, c of all fields together, each scaled by `weights` (c,); area (N,) the lumped mass
     grad : sparse (d, (k, N)), the gradient in each direction on every cell; share (k,) of the volume in each cell
     barrier : eta in eta sum_i int (det - 1 - log det) grad psi_i, so that det stays positive
+    last : the cells in which points were found the last time, from which they are sought the next time
     stiff : K of the regularisation rho/2 sum_ij L_ij w_i^T K w_j, with L the precision over samples; both may be None
     """
 
@@ -35,6 +36,7 @@ class Energy:
     rho: float
     stiff: Any
     precision: np.ndarray
+    last: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __call__(self, w: np.ndarray, r: int) -> tuple[float, np.ndarray, float]:
         """log(1 - J_r) + barrier + regularisation, its derivative (m, N, d), and J_r; inf where some cell folds."""
@@ -57,7 +59,9 @@ class Energy:
     def carried(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """u_i o psi_i (m, N, c) and its gradient in psi (m, N, c, d)."""
         m, n, d = w.shape
-        cell, bary = self.at((self.points + w).reshape(-1, d))
+        near = self.last.get("cells", np.zeros(0, np.int64))
+        cell, bary = self.at((self.points + w).reshape(-1, d), near=near if len(near) == m * n else None)
+        self.last["cells"] = cell
         nodes = self.at.cells[cell].reshape(m, n, -1)
         local = self.u[np.arange(m)[:, None, None], nodes]
         bary = bary.reshape(m, n, -1)

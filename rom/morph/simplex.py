@@ -17,6 +17,13 @@ SPLIT = {
     "wedge": [[0, 2, 1, 3], [1, 3, 5, 4], [1, 2, 5, 3]], "pyramid": [[0, 1, 2, 4], [0, 2, 3, 4]],
 }  # fmt: skip
 CURVED = {"line3": 2, "triangle6": 3, "tetra10": 4}
+# cells with nodes inside edges by linear simplices of all their nodes; the octahedron inside tetra10 along its diagonal from edge 02 to 13
+PARTS = {
+    "triangle6": [[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]],
+    "quad8": [[0, 4, 7], [4, 1, 5], [5, 2, 6], [6, 3, 7], [4, 5, 6], [4, 6, 7]],
+    "quad9": [[0, 4, 8], [0, 8, 7], [4, 1, 5], [4, 5, 8], [8, 5, 2], [8, 2, 6], [7, 8, 6], [7, 6, 3]],
+    "tetra10": [[0, 4, 6, 7], [4, 1, 5, 8], [6, 5, 2, 9], [7, 8, 9, 3], [4, 5, 6, 8], [4, 6, 7, 8], [6, 5, 9, 8], [6, 9, 7, 8]],
+}  # fmt: skip
 
 
 def simplices(mesh: Mesh) -> np.ndarray:
@@ -139,19 +146,19 @@ def facet_normals(x: np.ndarray, cells: np.ndarray, edge: np.ndarray, owner: np.
 
 
 def linear(mesh: Mesh) -> Mesh:
-    """The same nodes with linear simplices only; triangles of six nodes become four, lines of three two, so that no node is lost.
+    """The same nodes with linear simplices only; cells with nodes inside edges become several, so that no node is lost.
 
-    Regions of lines stay. Raises BadInput for other cells with nodes inside edges.
+    Regions of lines stay. Raises BadInput for cells that cannot be split so.
     """
-    six, lines, three = (mesh.cells.get(kind, np.zeros((0, 1), np.int64)) for kind in ("triangle6", "line", "line3"))
-    if len(six):
-        cells = np.vstack([six[:, part] for part in ([0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5])])
-    elif any(kind in mesh.cells for kind in ("tetra10", "quad8", "quad9", "hexahedron20", "hexahedron27", "wedge15")):
-        raise BadInput(f"cells {list(mesh.cells)} have nodes inside edges; give triangle6, or linear cells")
-    elif len(three) and not set(mesh.cells) - {"line", "line3", "vertex"}:
+    lines, three = (mesh.cells.get(kind, np.zeros((0, 1), np.int64)) for kind in ("line", "line3"))
+    whole = [kind for kind in mesh.cells if kind in ("hexahedron20", "hexahedron27", "wedge15", "wedge18", "pyramid13")]
+    q = simplices(mesh).shape[1] if not whole else 0
+    curved = [kind for kind in PARTS if kind in mesh.cells and len(PARTS[kind][0]) == q]
+    if whole or len(curved) > 1 or (curved and any(len(SPLIT[k][0]) == q for k in mesh.cells if k in SPLIT and k not in curved)):
+        raise BadInput(f"cells {list(mesh.cells)} have nodes inside edges; give one of {', '.join(PARTS)} alone, or linear cells")
+    if not curved and q == 2 and len(three) and not set(mesh.cells) - {"line", "line3", "vertex"}:
         return Mesh(mesh.points, {"line": np.vstack([three[:, [0, 2]], three[:, [2, 1]]])}, {}, mesh.nodes, mesh.unit)
-    else:
-        cells = simplices(mesh)
+    cells = np.vstack([mesh.cells[curved[0]][:, part] for part in PARTS[curved[0]]]) if curved else simplices(mesh)
     name = {2: "line", 3: "triangle", 4: "tetra"}[cells.shape[1]]
     if name == "line" or not len(lines) + len(three):
         return Mesh(

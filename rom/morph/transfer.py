@@ -29,14 +29,14 @@ class Locator:
     beyond: np.ndarray
     tree: Any
 
-    def __call__(self, x: np.ndarray, slack: float = 1e-10) -> tuple[np.ndarray, np.ndarray]:
-        """cells (j,), barycentric coordinates (j, q + 1), non-negative and of sum one."""
+    def __call__(self, x: np.ndarray, slack: float = 1e-10, near: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """cells (j,), barycentric coordinates (j, q + 1), non-negative and of sum one; near (j,) : cells from which to walk."""
         x = np.asarray(x, dtype=float)
         if self.points.shape[1] == 1:
             return self._on_line(x[:, 0])
         if self.cells.shape[1] <= self.points.shape[1]:
             return nearest(self.points, self.cells, self.tree, x, 12)
-        cell, w = self._walked(x, slack)
+        cell, w = self._walked(x, slack, near)
         lost = np.flatnonzero(cell < 0)
         if lost.size:
             edge, owner, tree = self._rim
@@ -71,8 +71,8 @@ class Locator:
         w[:, 0] += 1.0
         return w
 
-    def _walked(self, x: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
-        cell = self.tree.query(x)[1]
+    def _walked(self, x: np.ndarray, slack: float, near: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        cell = self.tree.query(x)[1] if near is None else near.copy()
         w = self._barycentric(cell, x)
         active = np.flatnonzero(w.min(axis=1) < -slack)
         for _ in range(200):
