@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rom import batch
 from rom.case import parameters
 from rom.collect.archive import load, save
 from rom.collect.campaign import collect
@@ -26,6 +25,7 @@ from rom.collect.journal import Manifest, journals, refresh
 from rom.collect.store import found
 from rom.errors import RomError
 from rom.parameters import Box
+from rom.run_folder import MAGIC, Run, founded, opened
 from rom.submit.plan import rows_of
 from rom.submit.profile import Profile, profile
 
@@ -65,7 +65,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
     lines, identity = journal.read_bytes(), json.loads(campaign.read_text())
     save(folder / "n.h5", {"box": box, "x": np.arange(6.0).reshape(2, 3), "list": [1.5, "a", None, (2, 1j)]})
     sealed = (folder / "n.h5").read_bytes()
-    run = batch.founded(batch.Run(folder / "run", "c.py", "/", (), ("a", "b"), np.ones((2, 2)), Profile("slurm")))
+    run = founded(Run(folder / "run", "c.py", "/", (), ("a", "b"), np.ones((2, 2)), Profile("slurm")))
     text = (run.folder / "run.json").read_bytes().split(b"\n", 2)[2]
     site = (Path(__file__).parents[2] / "hpc" / "slurm.toml").read_bytes()
     work = {name: folder / f"w-{name}" for name in ("h5", "toml", "csv")}
@@ -117,8 +117,8 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         parameters((), work["csv"], box)
 
     def of_run(data: bytes) -> None:
-        (folder / "fuzz" / "run" / "run.json").write_bytes(batch.MAGIC + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
-        batch.opened(folder / "fuzz" / "run")
+        (folder / "fuzz" / "run" / "run.json").write_bytes(MAGIC + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+        opened(folder / "fuzz" / "run")
 
     records = [line.partition(b" ")[2] for line in lines.splitlines()]
     del identity["sha256"]
