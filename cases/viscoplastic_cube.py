@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from rom.calibration import KINDS, calibration, errors, observed
+from rom.calibration import KINDS, calibration, errors, observed, twice
 from rom.certify.indicator import Indicator, trust
 from rom.cli import run
 from rom.compress.pod import pod
 from rom.enrich.adaptive import Visit
 from rom.history import History
-from rom.hyper import Course, Tolerances, followed, train
+from rom.hyper import Course, Tolerances, train
 from rom.hyperreduce.ecm import compressed, ecm, exactness, unit
 from rom.hyperreduce.gappy import gappy, gappy_points
 from rom.loading import Loading
@@ -121,7 +121,7 @@ def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float 
 
 
 def unseen(
-    cells: int = 6, training: int = 12, held: int = 24, fields: int = 8, judges: int = 8, seed: int = 7, most: int = 6,
+    cells: int = 6, training: int = 12, held: int = 40, fields: int = 8, judges: int = 28, seed: int = 7, most: int = 6,
     tol_u: float = 1e-2, tol_p: float = 3e-2, out: str | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """A model of `training` hot fields, calibrated on `held` others, followed under `fields` that neither has seen, two cycles each.
@@ -145,14 +145,12 @@ def learnt(
 ) -> dict[str, float]:  # fmt: skip
     """Train on the first runs, calibrate on the next `held`, judge on the rest; of the last `judges` the indicator alone."""
     model = train(b, [h for _, h in runs[:training]], Tolerances())
-    held_out = [(model, *run) for run in runs[training : training + held]]
-    indicators, guards = calibration(b, held_out, {"u": tol_u, "p": tol_p}, most)
+    indicators, guards = calibration(b, model, runs[training : training + held], {"u": tol_u, "p": tol_p}, most)
     bare: list[Any] = []
     rich: list[Any] = []
     rows, worst = [], None
     for number, (loading, h) in enumerate(runs[training + held :]):
-        for seeds, limit, table in (((), 0, bare), ((0,), most, rich)):
-            answers, visits = followed(model, b, loading, guards, seeds, limit)
+        for (answers, visits), table in zip(twice(b, model, loading, guards, (0,), most), (bare, rich), strict=True):
             found = errors(b, answers, h)
             (e, d), sizes = found.T[:2], b.space.norm(h.u)
             own = e * sizes.max() / sizes
@@ -160,7 +158,7 @@ def learnt(
             if number >= len(runs) - training - held - judges:
                 continue
             table.append((e.max(), d.max(), own.max(), sum(v.full for v in visits)))
-            if limit and (worst is None or d.max() > worst[0]):
+            if table is rich and (worst is None or d.max() > worst[0]):
                 worst = (d.max(), answers, visits, d, loading.t[1:])
     data, before, after = np.vstack(rows), np.array(bare), np.array(rich)
     seen = {name: trust(indicators[name], data[:, 1 + len(KINDS) :], data[:, 1 + KINDS.index(name)]) for name in ("u", "p")}
@@ -209,7 +207,7 @@ def _pictures(
 
 
 def main(
-    cells: int = 6, training: int = 12, held: int = 24, fields: int = 8, judges: int = 8, seed: int = 7, most: int = 6,
+    cells: int = 6, training: int = 12, held: int = 40, fields: int = 8, judges: int = 28, seed: int = 7, most: int = 6,
     out: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Reproduction of one history, then `fields` unseen temperature fields, and `judges` more for the indicator."""
