@@ -24,9 +24,9 @@ def gmres(
     space: Space, apply: Callable[[np.ndarray], np.ndarray], M: Callable[[np.ndarray], np.ndarray], b: np.ndarray, tol: float,
     most: int = 300,
 ) -> tuple[np.ndarray, int]:  # fmt: skip
-    """x with |b - A x| <= tol |b| and the iterations, at most `most`: right-preconditioned GMRES, vectors alike where ranks share dofs.
+    """x with |b - A x| <= tol |b| and the iterations, at most `most`: flexible GMRES, vectors alike where ranks share dofs.
 
-    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank. Reference: Saad & Schultz (1986).
+    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank; M need be linear to its own precision only. Reference: Saad (1993).
     """
     once = euclidean(space.numbers, space.comm).product
 
@@ -38,10 +38,11 @@ def gmres(
     while left > tol * size and count < most:
         r = b - apply(x) if count else b
         beta = float(np.sqrt(inner(r[None], r)[0]))
-        V, H, g = [r / beta], np.zeros((101, 100)), np.zeros(101)
+        V, Z, H, g = [r / beta], [], np.zeros((101, 100)), np.zeros(101)
         g[0] = beta
         for k in range(min(100, most - count)):
-            w = apply(M(V[k]))
+            Z.append(M(V[k]))
+            w = apply(Z[k])
             basis = np.array(V)
             for _ in range(2):
                 h = inner(basis, w)
@@ -53,7 +54,7 @@ def gmres(
             if left <= tol * size or H[k + 1, k] <= 1e-14 * beta:
                 break
             V.append(w / H[k + 1, k])
-        x = x + M(y @ np.array(V[: len(y)]))
+        x = x + y @ np.array(Z[: len(y)])
     return x, count
 
 
