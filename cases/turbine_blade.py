@@ -236,13 +236,13 @@ def _pictures(
     points = alike.gather(mesh)
     everyone = euclidean(len(corners), None) if b.space.comm is None else _cells(b, len(corners))
     whole = Mesh(points, {b.kinds[0]: everyone.gather(nodes[corners].astype(float)).astype(np.int64)})
-    count = everyone.gather(chosen.astype(float))
+    count = everyone.gather(chosen.astype(float)).astype(int)
     if b.space.comm is not None and b.space.comm.Get_rank():
         return
     out.mkdir(parents=True, exist_ok=True)
     fields = {"p": (100 * np.maximum(p, 0.0), "%"), "von Mises": (1e-6 * stress, "MPa")}
-    picture(out / "blade.png", whole, fields, warp=u, scale=20.0, view="iso", title="")
-    picture(out / "points.png", whole, {}, {"chosen points in the cell": (count, "1")}, view="iso")
+    picture(out / "blade.png", whole, fields, warp=u, scale=20.0, view="iso", title="displacements 20 times enlarged")
+    picture(out / "points.png", whole, {}, {"chosen points in the cell": (count, "-")}, view="iso")
     features, full = np.array([run.features for run in courses]), np.array([v.full for v in visits])
     indicator, label = indicators["p"], "error of p over its largest norm"
     upper, middle = indicator.upper(features), indicator.middle(features)
