@@ -19,7 +19,7 @@ from rom.cli import run
 from rom.compress.pod import pod
 from rom.enrich.adaptive import Visit
 from rom.history import History
-from rom.hyper import Course, Tolerances, train
+from rom.hyper import Course, Tolerances, Trained, train
 from rom.hyperreduce.ecm import compressed, ecm, exactness, unit
 from rom.hyperreduce.gappy import gappy, gappy_points
 from rom.loading import Loading
@@ -148,14 +148,17 @@ def learnt(
     indicators, guards = calibration(b, model, runs[training : training + held], {"u": tol_u, "p": tol_p}, most)
     bare: list[Any] = []
     rich: list[Any] = []
-    rows, worst = [], None
+    rows, shares, worst = [], [], None
     for number, (loading, h) in enumerate(runs[training + held :]):
-        for (answers, visits), table in zip(twice(b, model, loading, guards, (0,), most), (bare, rich), strict=True):
+        both, shown = twice(b, model, loading, guards, (0,), most), number < len(runs) - training - held - judges
+        if shown:
+            shares.append(parts(b, model, loading, h, both[0][0]))
+        for (answers, visits), table in zip(both, (bare, rich), strict=True):
             found = errors(b, answers, h)
             (e, d), sizes = found.T[:2], b.space.norm(h.u)
             own = e * sizes.max() / sizes
             rows.append(observed(number, answers, visits, found))
-            if number >= len(runs) - training - held - judges:
+            if not shown:
                 continue
             table.append((e.max(), d.max(), own.max(), sum(v.full for v in visits)))
             if table is rich and (worst is None or d.max() > worst[0]):
@@ -168,6 +171,7 @@ def learnt(
         "unenriched_u_error": float(before[:, 0].max()),
         "unenriched_p_error": float(before[:, 1].max()),
         "unenriched_u_error_per_step": float(before[:, 2].max()),
+        **{f"unseen_{name}_error": max(share[name] for share in shares) for name in shares[0]},
         "enriched_u_error": float(after[:, 0].max()),
         "enriched_p_error": float(after[:, 1].max()),
         "enriched_u_error_per_step": float(after[:, 2].max()),
@@ -183,6 +187,26 @@ def learnt(
         "judging_fields": judges + len(bare),
         "unseen_points": len(model.model.points),
         "unseen_modes": model.basis.r,
+    }
+
+
+def parts(b: Body, model: Trained, loading: Loading, h: History, answers: list[Course]) -> dict[str, float]:
+    """What a run without enrichment owes to each approximation, the worst step over the largest norm in the history: u and p
+    outside their bases (u_basis, basis), displacements of the cubature less those of all points (cubature), p fitted to its
+    true values at the chosen points (gappy)."""
+    basis, dual, points = model.basis, model.p, b.points
+    every = weighted(basis, model.strain, b, np.arange(points.n), points.product)
+    exact = follow(every, loading.reduced(basis, every.points, points), loading.t)
+    found = np.column_stack([run.now.u for run in answers])
+
+    def share(lack: np.ndarray, whole: np.ndarray) -> float:
+        return float(lack.max() / whole.max())
+
+    return {
+        "u_basis": share(b.space.norm(h.u - basis.lift(basis.coefficients(h.u))), b.space.norm(h.u)),
+        "basis": share(points.norm(h.p - dual.lift(dual.coefficients(h.p))), points.norm(h.p)),
+        "cubature": share(np.linalg.norm(found - exact.u, axis=0), b.space.norm(h.u)),
+        "gappy": share(points.norm(h.p - model.model.dual("p", h.p[model.model.points])), points.norm(h.p)),
     }
 
 

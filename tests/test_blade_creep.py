@@ -64,6 +64,10 @@ def test_unseen_fields_of_a_small_cube():
     assert found["enriched_p_error"] < 0.5 * found["unenriched_p_error"] and found["enriched_p_error"] <= 5e-2
     assert found["enriched_u_error"] < 2e-2 and found["hf_steps"] <= 6
     assert found["indicator_log_correlation"] > 0.8
+    assert (
+        found["unseen_basis_error"] <= found["unenriched_p_error"] and found["unseen_basis_error"] <= found["unseen_gappy_error"]
+    )
+    assert found["unseen_u_basis_error"] <= found["unenriched_u_error"] and 0 < found["unseen_cubature_error"] < 1
 
 
 @pytest.mark.slow
