@@ -213,7 +213,7 @@ def parts(b: Body, model: Trained, loading: Loading, h: History, answers: list[C
 def _pictures(
     out: Path, b: Body, indicator: Indicator, runs: list[Course], visits: list[Visit], d: np.ndarray, t: np.ndarray
 ) -> None:
-    """The indicator against the true error over time, with the full steps marked; the body coloured by p."""
+    """The indicator against the true error over time, with the full steps marked."""
     from rom.export.curves import watched
 
     out.mkdir(parents=True, exist_ok=True)
