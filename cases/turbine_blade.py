@@ -8,22 +8,23 @@ The industrial model is that of Casenave et al. (2020); its geometry and coeffic
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import time
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom.calibration import KINDS, calibration, errors, observed
+from rom.calibration import KINDS, calibration, errors, observed, twice
 from rom.certify.indicator import Indicator, trust
 from rom.cli import run
 from rom.collect.archive import load, save
 from rom.collect.campaign import ticker
 from rom.collect.store import talk
 from rom.enrich.adaptive import Visit
-from rom.history import History, State, history
+from rom.history import History
 from rom.hyper import Course, Tolerances, followed, train
 from rom.loading import Loading
 from rom.mesh import Mesh
@@ -32,7 +33,7 @@ from solvers.blade_mesh import Blade, blade_mesh
 from solvers.laws import Elastic, Viscoplastic
 from solvers.partition import partition
 from solvers.service import service
-from solvers.solid import Body, body, virgin
+from solvers.solid import Body, body, march
 from solvers.thermoelastic import fixed_dofs
 
 log = logging.getLogger("rom")
@@ -80,12 +81,9 @@ def cycled(b: Body, field: np.ndarray, cycles: int = 1, omega: float = 1100.0, p
 
 def solved(b: Body, loading: Loading) -> tuple[History, float]:
     """The high-fidelity history and its CPU seconds a step."""
-    began, now, states, counts = time.process_time(), virgin(b), [], []
-    for t0, t1 in pairwise(loading.t):
-        now, count = b.step(loading, float(t0), float(t1), now, tol=1e-7)
-        states.append(State(now.u, now.stress, now.state))
-        counts.append(count)
-    return history(loading.t[1:], states, counts), (time.process_time() - began) / len(counts)
+    began = time.process_time()
+    found = march(b, loading, loading.t, tol=1e-7)
+    return found, (time.process_time() - began) / len(found.t)
 
 
 def kept(b: Body, loading: Loading, store: str | None, name: str) -> tuple[History, float]:
@@ -97,27 +95,47 @@ def kept(b: Body, loading: Loading, store: str | None, name: str) -> tuple[Histo
     if min(talk(b.space.comm, path.is_file())):
         return load(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = solved(b, loading)
-    save(path, found)
+    found, part = solved(b, loading), path.with_suffix(f".{os.getpid()}.part")
+    save(part, found)
+    part.replace(path)
     return found
 
 
-def watchers(
-    b: Body, runs: list[tuple[Loading, History]], tol: Tolerances, tols: dict[str, float], most: int, left: int
-) -> tuple[dict[str, Indicator], dict[str, tuple[Indicator, float]]]:
-    """Indicators, and those that enrich, calibrated on `left` of the training fields, each followed by a model that has learnt from all others."""
-    held = [(train(b, [h for j, (_, h) in enumerate(runs) if j != k], tol), *runs[k]) for k in range(min(left, len(runs)))]
-    return calibration(b, held, tols, most)
+def under(
+    b: Body, numbers: range, seed: int, cycles: int, store: str | None, name: str
+) -> tuple[list[tuple[Loading, History]], list[float]]:
+    """Histories under the fields `numbers`, each of which depends on (seed, number) alone, and their CPU seconds a step."""
+    runs, costs = [], []
+    with ticker(len(numbers), b.space.comm is None or b.space.comm.Get_rank() == 0, None) as tick:
+        for done, k in enumerate(numbers, 1):
+            loading = cycled(b, temperature(b.mesh.points, np.random.default_rng([seed, k])), cycles)
+            h, cost = kept(b, loading, store, f"{name}-{k}")
+            runs.append((loading, h))
+            costs.append(cost)
+            tick(done)
+    return runs, costs
+
+
+def agreed(found: dict[str, Any], comm: Any) -> dict[str, Any]:
+    """Indicators, alone or with their tolerances, with the numbers of the first rank, so that all ranks decide alike."""
+    made = {}
+    for name, value in found.items():
+        indicator, *rest = value if isinstance(value, tuple) else (value,)
+        coefficients, shift = talk(comm, [indicator.coefficients.tolist(), indicator.shift])[0]
+        indicator = replace(indicator, coefficients=np.array(coefficients), shift=shift)
+        made[name] = (indicator, *rest) if rest else indicator
+    return made
 
 
 def main(
     size: int = 4_200,
-    training: int = 6,
+    training: int = 8,
+    held: int = 6,
     fields: int = 2,
     cycles: int = 1,
     cells: str = "hexahedron",
     most: int = 5,
-    left: int = 4,
+    calibrate: int = 4_200,
     seed: int = 3,
     tol: float = 1e-3,
     aim: float = 2e-2,
@@ -125,37 +143,38 @@ def main(
     store: str | None = None,
     comm: Any = None,
 ) -> dict[str, Any]:
-    """Train on `training` fields, follow `fields` unseen ones: the first step is full, then those whose errors of u, p or stress the
-    indicator puts above `aim`, at most `most` in all. It is calibrated on `left` training fields, each left out of a model in turn.
+    """Train on `training` fields, calibrate on `held` others, follow `fields` unseen ones: the first step is full, then those whose
+    errors of u, p or stress the indicator puts above `aim`, at most `most` in all.
 
-    store : a folder that keeps the histories, so that a run that was stopped goes on. Seconds are CPU seconds of the first rank, a step; rom_seconds are of reduced steps alone, with all dual fields at the points.
+    calibrate : nodes of the mesh on which, every rank for itself, a model of the same training fields meets the held ones, where `size` is larger: residuals and
+    errors are relative, and what relates them is the law and the fields. store : a folder that keeps the histories, so that a run that was stopped goes on.
+    Seconds are CPU seconds of the first rank, a step; rom_seconds are of reduced steps alone, with all dual fields at the points.
     """
-    b = blade(size, cells, comm)
-    loadings = [cycled(b, temperature(b.mesh.points, np.random.default_rng([seed, k])), cycles) for k in range(training + fields)]
-    runs, costs, tols = [], [], Tolerances(tol, tol, tol, tol)
-    with ticker(training + fields, comm is None or comm.Get_rank() == 0, None) as tick:
-        for k, loading in enumerate(loadings):
-            h, cost = kept(b, loading, store, f"{cells}-{size}-{cycles}-{seed}-{k}")
-            runs.append((loading, h))
-            costs.append(cost)
-            tick(k + 1)
+    b, tols = blade(size, cells, comm), Tolerances(tol, tol, tol, tol)
+    keep = (store, f"{cells}-{size}-{cycles}-{seed}")
+    runs, costs = under(b, range(training + fields), seed, cycles, *keep)
     began = time.process_time()
     model = train(b, [h for _, h in runs[:training]], tols)
     trained = time.process_time() - began
-    indicators, guards = watchers(b, runs[:training], tols, dict.fromkeys(KINDS, aim), most, left)
-    bare, rich, steps, full, rows = [], [], [], [], []
+    c, pupil, known = b, model, range(training + fields, training + fields + held)
+    if calibrate < size:
+        c, keep = blade(calibrate, cells), (store, f"{cells}-{calibrate}-{cycles}-{seed}")
+        pupil = train(c, [h for _, h in under(c, range(training), seed, cycles, *keep)[0]], tols)
+    learnt = calibration(c, pupil, under(c, known, seed, cycles, *keep)[0], dict.fromkeys(KINDS, aim), most)
+    indicators, guards = (agreed(part, comm) for part in learnt)
+    largest = max(max(talk(comm, float(h.p.max()))) for _, h in runs)
+    bare: list[np.ndarray] = []
+    rich: list[np.ndarray] = []
+    steps, full, rows = [], [], []
     for number, (loading, h) in enumerate(runs[training:]):
         began = time.process_time()
-        plain, _ = followed(model, b, loading)
+        followed(model, b, loading)
         steps.append((time.process_time() - began) / len(h.t))
-        found = errors(b, plain, h)
-        bare.append(found.max(axis=0))
-        rows.append(observed(number, *followed(model, b, loading, {}), found))
-        courses, visits = followed(model, b, loading, guards, (0,), most)
-        found = errors(b, courses, h)
-        rich.append(found.max(axis=0))
+        for (courses, visits), table in zip(twice(b, model, loading, guards, (0,), most), (bare, rich), strict=True):
+            found = errors(b, courses, h)
+            table.append(found.max(axis=0))
+            rows.append(observed(number, courses, visits, found))
         full.append([k for k, v in enumerate(visits) if v.full])
-        rows.append(observed(number, courses, visits, found))
         log.info("field %d: full steps %s; %s", number, full[-1], [v.reason for v in visits])
     worst, plainly, data = np.max(rich, axis=0), np.max(bare, axis=0), np.vstack(rows)
     seen = trust(indicators["p"], data[:, 1 + len(KINDS) :], data[:, 1 + KINDS.index("p")])
@@ -182,7 +201,8 @@ def main(
         "indicator_coverage": seen["coverage"],
         "indicator_log_correlation": seen["log_correlation"],
         "training_seconds": trained,
-        "largest_p": float(max(max(talk(comm, float(h.p.max()))) for _, h in runs)),
+        "calibration_dofs": c.space.size,
+        "largest_p": largest,
         "peak_rss_mb": max(talk(comm, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)),
     }
 
@@ -216,13 +236,13 @@ def _pictures(
     points = alike.gather(mesh)
     everyone = euclidean(len(corners), None) if b.space.comm is None else _cells(b, len(corners))
     whole = Mesh(points, {b.kinds[0]: everyone.gather(nodes[corners].astype(float)).astype(np.int64)})
-    count = everyone.gather(chosen.astype(float))
+    count = everyone.gather(chosen.astype(float)).astype(int)
     if b.space.comm is not None and b.space.comm.Get_rank():
         return
     out.mkdir(parents=True, exist_ok=True)
     fields = {"p": (100 * np.maximum(p, 0.0), "%"), "von Mises": (1e-6 * stress, "MPa")}
-    picture(out / "blade.png", whole, fields, warp=u, scale=20.0, view="iso", title="")
-    picture(out / "points.png", whole, {}, {"chosen points in the cell": (count, "1")}, view="iso")
+    picture(out / "blade.png", whole, fields, warp=u, scale=20.0, view="iso", title="displacements 20 times enlarged")
+    picture(out / "points.png", whole, {}, {"chosen points in the cell": (count, "-")}, view="iso")
     features, full = np.array([run.features for run in courses]), np.array([v.full for v in visits])
     indicator, label = indicators["p"], "error of p over its largest norm"
     upper, middle = indicator.upper(features), indicator.middle(features)

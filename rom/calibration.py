@@ -7,12 +7,12 @@ import numpy as np
 from rom.certify.indicator import Indicator, calibrated
 from rom.enrich.adaptive import Visit
 from rom.history import History
-from rom.hyper import FEATURES, Course, Trained, componentwise, followed
+from rom.hyper import FEATURES, Course, Trained, begun, componentwise, resumed, watched
 from rom.loading import Loading
 from rom.problem import Solid
 
 KINDS = ("u", "p", "stress")
-LEVEL, GUARD, FLOOR = 0.95, 0.99, 1e-4
+LEVEL, GUARD, FLOOR = 0.95, 0.95, 1e-4
 
 
 def errors(body: Solid, runs: list[Course], h: History) -> np.ndarray:
@@ -32,26 +32,41 @@ def observed(number: int, runs: list[Course], visits: list[Visit], found: np.nda
     return np.array(rows).reshape(-1, 1 + len(KINDS) + len(FEATURES))
 
 
+def judged(body: Solid, number: int, runs: list[Course], visits: list[Visit], h: History) -> np.ndarray:
+    """The rows of `observed` of a run whose history is known."""
+    return observed(number, runs, visits, errors(body, runs, h))
+
+
+def twice(
+    body: Solid, model: Trained, loading: Loading, guards: dict[str, tuple[Indicator, float]], seeds: tuple[int, ...] = (0,),
+    most: int | None = None,
+) -> tuple[tuple[list[Course], list[Visit]], tuple[list[Course], list[Visit]]]:  # fmt: skip
+    """A run that is watched alone, and the same run enriched by at most `most` full steps: see `rom.hyper.followed`."""
+    start = watched(begun(model, body, loading))
+    return resumed(start, body, guards), resumed(start, body, guards, seeds, most, light=True)
+
+
 def calibration(
-    body: Solid, held: list[tuple[Trained, Loading, History]], tols: dict[str, float], most: int, seeds: tuple[int, ...] = (0,)
-) -> tuple[dict[str, Indicator], dict[str, tuple[Indicator, float]]]:
-    """Indicators of the errors named in `tols` from loadings that each model of `held` was not trained on, and those that enrich,
-    with their tolerances.
+    body: Solid, model: Trained, held: list[tuple[Loading, History]], tols: dict[str, float], most: int,
+    seeds: tuple[int, ...] = (0,),
+) -> tuple[dict[str, Indicator], dict[str, tuple[Indicator, float]]]:  # fmt: skip
+    """Indicators of the errors named in `tols` from histories that the model was not trained on, and those that enrich, with their
+    tolerances.
 
     First from runs without enrichment, then from those and the runs that the first indicators enrich by at most `most` full steps,
-    so that they are asked about what they were calibrated on. The indicators are upper quantiles of 95 %; those that enrich are of
-    99 %, for a tolerance is meant for all steps of a run. Raises BadInput with fewer than three runs.
+    so that they are asked about what they were calibrated on. The indicators cover 95 % of the steps; those that enrich cover all steps of
+    95 % of the runs, for a tolerance is meant for all steps of a run. Raises BadInput with fewer than three runs.
     """
+    starts = [watched(begun(model, body, loading)) for loading, _ in held]
     rows: list[np.ndarray] = []
     guards: dict[str, tuple[Indicator, float]] = {}
     for chosen, limit in (((), 0), (seeds, most)):
-        for number, (model, loading, h) in enumerate(held):
-            runs, visits = followed(model, body, loading, guards, chosen, limit)
-            rows.append(observed(number, runs, visits, errors(body, runs, h)))
-        guards = {name: (_calibrated(rows, name, GUARD), tol) for name, tol in tols.items()}
+        for number, (start, (_, h)) in enumerate(zip(starts, held, strict=True)):
+            rows.append(judged(body, number, *resumed(start, body, guards, chosen, limit, light=True), h))
+        guards = {name: (_calibrated(rows, name, GUARD, True), tol) for name, tol in tols.items()}
     return {name: _calibrated(rows, name, LEVEL) for name in tols}, guards
 
 
-def _calibrated(rows: list[np.ndarray], name: str, level: float) -> Indicator:
+def _calibrated(rows: list[np.ndarray], name: str, level: float, whole: bool = False) -> Indicator:
     data = np.vstack(rows)
-    return calibrated(FEATURES, data[:, 1 + len(KINDS) :], data[:, 1 + KINDS.index(name)], data[:, 0], level, FLOOR)
+    return calibrated(FEATURES, data[:, 1 + len(KINDS) :], data[:, 1 + KINDS.index(name)], data[:, 0], level, FLOOR, whole)

@@ -266,6 +266,8 @@ def _residuals(run: Course, t: float) -> np.ndarray:
 def replayed(run: Course, body: Solid, chunk: int = 20_000) -> list[State]:
     """Full states at the accepted times since the last one, by the law alone: sigma, y from eps(V a(t) + u_D(t)); no system is solved."""
     states, old, t_old = [], run.whole, run.t_whole
+    if len(run.trained.strain) != len(old.stress):
+        raise BadInput("this run was left behind by an enrichment; go on from the last of the runs")
     for t, a in run.since:
         prescribed = np.broadcast_to(run.loading.moved(t), old.u.shape)
         shift = None if run.loading.moves is None else body.strain(prescribed)
@@ -335,10 +337,10 @@ def followed(
 
 def resumed(
     run: Course, body: Solid, indicators: dict[str, tuple[Indicator, float]] | None = None, seeds: tuple[int, ...] = (),
-    most: int | None = 0,
+    most: int | None = 0, light: bool = False,
 ) -> tuple[list[Course], list[Visit]]:  # fmt: skip
     """A run that goes on from where it is to the end of its loading, steps numbered from there: `save` keeps a course between two
-    cycles, or two days. Arguments as `followed` takes them."""
+    cycles, or two days. Arguments as `followed` takes them; light : of the runs that an enrichment leaves behind keep what `passed` keeps."""
 
     def estimate(run: Any) -> tuple[float, str]:
         found = {name: float(i.upper(run.features[None])[0]) / tol for name, (i, tol) in (indicators or {}).items()}
@@ -350,5 +352,16 @@ def resumed(
         raise BadInput(f"the run is at {run.t:g} s, the end of its loading; there is nothing left to follow")
     return adaptive(
         run, times, moved, estimate, lambda run, a, e: enriched(run, body, a, e), seeds, most,
-        lambda run: (run.trained.basis.r, len(run.trained.model.points)),
+        lambda run: (run.trained.basis.r, len(run.trained.model.points)), passed if light else _same,
     )  # fmt: skip
+
+
+def _same(run: Course) -> Course:
+    return run
+
+
+def passed(run: Course) -> Course:
+    """What a run that an enrichment left behind still answers: u, p, stress and features; of its model, what only goes on needs is gone."""
+    made = run.trained
+    few: dict[str, Any] = {name: np.zeros((0, *getattr(made, name).shape[1:])) for name in ("strain", "tests", "watch", "rows")}
+    return replace(run, trained=replace(made, **few))

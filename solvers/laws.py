@@ -169,10 +169,11 @@ def _tangent(kappa: np.ndarray, mu: np.ndarray, N: np.ndarray, m: np.ndarray, ra
     """kappa I(x)I + 2 mu I_dev - 2 mu { N(x)m + ratio [ 2 mu I_dev + Z(x)m - 2/3 N (x) (2 mu N + (N:Z) m) ] }, ratio = 1.5 dp / J."""
     two: np.ndarray = 2 * mu[:, None]
     inner = two * N + np.sum(N * Z, axis=1, keepdims=True) * m
-    right = N[:, :, None] * m[:, None, :]
-    right += ratio[:, None, None] * (Z[:, :, None] * m[:, None, :] - 2 / 3 * N[:, :, None] * inner[:, None, :])
-    isotropic = kappa[:, None, None] * SPHERE + (2 * mu * (1 - 2 * mu * ratio))[:, None, None] * DEV
-    return isotropic - two[:, :, None] * right
+    along, across = two * (m - 2 / 3 * ratio[:, None] * inner), two * ratio[:, None] * m
+    made: np.ndarray = kappa[:, None, None] * SPHERE + (2 * mu * (1 - 2 * mu * ratio))[:, None, None] * DEV
+    made -= N[:, :, None] * along[:, None, :]
+    made -= Z[:, :, None] * across[:, None, :]
+    return made
 
 
 @dataclass(frozen=True, eq=False)

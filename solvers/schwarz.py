@@ -24,9 +24,9 @@ def gmres(
     space: Space, apply: Callable[[np.ndarray], np.ndarray], M: Callable[[np.ndarray], np.ndarray], b: np.ndarray, tol: float,
     most: int = 300,
 ) -> tuple[np.ndarray, int]:  # fmt: skip
-    """x with |b - A x| <= tol |b| and the iterations, at most `most`: right-preconditioned GMRES, vectors alike where ranks share dofs.
+    """x with |b - A x| <= tol |b| and the iterations, at most `most`: flexible GMRES, vectors alike where ranks share dofs.
 
-    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank. Reference: Saad & Schultz (1986).
+    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank; M need be linear to its own precision only. Reference: Saad (1993).
     """
     once = euclidean(space.numbers, space.comm).product
 
@@ -38,10 +38,11 @@ def gmres(
     while left > tol * size and count < most:
         r = b - apply(x) if count else b
         beta = float(np.sqrt(inner(r[None], r)[0]))
-        V, H, g = [r / beta], np.zeros((101, 100)), np.zeros(101)
+        V, Z, H, g = [r / beta], [], np.zeros((101, 100)), np.zeros(101)
         g[0] = beta
         for k in range(min(100, most - count)):
-            w = apply(M(V[k]))
+            Z.append(M(V[k]))
+            w = apply(Z[k])
             basis = np.array(V)
             for _ in range(2):
                 h = inner(basis, w)
@@ -53,25 +54,26 @@ def gmres(
             if left <= tol * size or H[k + 1, k] <= 1e-14 * beta:
                 break
             V.append(w / H[k + 1, k])
-        x = x + M(y @ np.array(V[: len(y)]))
+        x = x + y @ np.array(Z[: len(y)])
     return x, count
 
 
 def schwarz(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held, at the nodes `points` (n / d, d) of this rank.
 
-    Factors of about SUBDOMAIN rows each, so that time and memory grow with n; one subdomain on one rank is a direct solve.
-    Raises Singular.
+    Factors of about SUBDOMAIN rows each, so that time and memory grow with n, in single precision, which a preconditioner does with;
+    one subdomain on one rank is a direct solve. Raises Singular.
     """
     A = held(assembled(space, K), fixed)
     d = A.blocksize[0]
     mine, near, rows = space.owned[::d], pattern(A), A.tocsr()
     parts = split(near, points, max(1, round(space.n / SUBDOMAIN)))
-    solves = []
+    alone = space.comm is None or space.comm.Get_size() == 1
+    solves, kind = [], float if alone and not parts.any() else np.float32
     for s in np.unique(parts):
         wide = np.flatnonzero(near @ (parts == s).astype(float))
         at = (wide[:, None] * d + np.arange(d)).ravel()
-        solves.append((at, np.repeat((parts[wide] == s) & mine[wide], d), factorised(rows[at][:, at])))
+        solves.append((at, np.repeat((parts[wide] == s) & mine[wide], d), factorised(rows[at][:, at], kind)))
     Z, coarse = _coarse(space, K, points, fixed, [at for at, _, _ in solves])
 
     def precondition(r: np.ndarray) -> np.ndarray:

@@ -118,9 +118,9 @@ class Body:
             before = sum(counts[: self.space.comm.Get_rank()])
         return Space(self.weights, before + np.arange(g), self.space.comm)
 
-    def step(self, loading: Loading, t0: float, t1: float, start: State, tol: float = 1e-8) -> tuple[State, int]:
+    def step(self, loading: Loading, t0: float, t1: float, start: State) -> tuple[State, int]:
         """One load step: see the function `step`."""
-        return step(self, loading, t0, t1, start, tol=tol)
+        return step(self, loading, t0, t1, start)
 
     def at(self, points: np.ndarray) -> Regions:
         """The law at points of any rank, by global numbers."""
@@ -255,6 +255,7 @@ def step(
     def advance(a: float, e: float, old: State) -> tuple[State, int]:
         T, external = loading.temperature(e), b.space.whole(loading.force(e))
         u = old.u.copy()
+        linear.anew()
         moved = np.broadcast_to(loading.moved(e), u.shape)
         u[b.fixed] = moved[b.fixed]
 

@@ -61,7 +61,8 @@ COMPOSITIONS = {
 HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},
     "gpytorch": {"regress", "evolve"}, "meshio": {"export"}, "pyvista": {"export"}, "vtkmodules": {"export"}, "vtk": {"export"},
-    "matplotlib": {"export"}, "Muscat": {"export"}, "mpi4py": {"launch"}, "pydantic": {"case", "submit"}, "rich": {"launch", "collect"},
+    "matplotlib": {"export"}, "Muscat": {"export"}, "mapdl_archive": {"export"},
+    "mpi4py": {"launch"}, "pydantic": {"case", "submit"}, "rich": {"launch", "collect"},
     "qtoolkit": {"submit"}, "pebble": {"collect"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),
 }  # fmt: skip

@@ -64,22 +64,25 @@ def test_unseen_fields_of_a_small_cube():
     assert found["enriched_p_error"] < 0.5 * found["unenriched_p_error"] and found["enriched_p_error"] <= 5e-2
     assert found["enriched_u_error"] < 2e-2 and found["hf_steps"] <= 6
     assert found["indicator_log_correlation"] > 0.8
+    assert (
+        found["unseen_basis_error"] <= found["unenriched_p_error"] and found["unseen_basis_error"] <= found["unseen_gappy_error"]
+    )
+    assert found["unseen_u_basis_error"] <= found["unenriched_u_error"] and 0 < found["unseen_cubature_error"] < 1
 
 
 @pytest.mark.slow
 def test_unseen_fields_meet_their_targets():
     found = unseen()
     assert found["enriched_p_error"] <= 3e-2 and found["enriched_u_error"] <= 1e-2 and found["hf_steps"] <= 6
-    # measured on two samples of 28 fields: 0.83 and 0.93, 0.90 and 0.98; the aim is 0.9, and 0.92 to 0.99
-    assert found["indicator_log_correlation"] >= 0.8 and found["indicator_coverage"] >= 0.88
+    assert found["indicator_log_correlation"] >= 0.9 and 0.92 <= found["indicator_coverage"] <= 0.99
 
 
 def test_a_small_blade_under_a_field_that_it_has_not_seen(tmp_path):
-    found = turbine(1_500, 4, 1, cells="tetra", left=3, store=str(tmp_path))
+    found = turbine(1_500, 4, 3, 1, cells="tetra", store=str(tmp_path))
     assert found["p_error"] <= 2e-2 and found["stress_error"] <= 2e-2 and found["u_error"] <= 2e-2
     assert found["p_error"] < 0.1 * found["unenriched_p_error"] and found["hf_steps"] <= 5 < found["steps"]
     assert found["indicator_log_correlation"] > 0.8
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 8
 
 
 @pytest.mark.slow

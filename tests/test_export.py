@@ -307,6 +307,25 @@ def test_pictures_show_the_body_and_follow_the_field(tmp_path):
     assert len(np.unique(body[coloured] // 16, axis=0)) > 10 and np.abs(one - flat).max() > 50
 
 
+def test_few_whole_numbers_are_a_colour_each(tmp_path):
+    mesh = block()
+    count = np.arange(sum(map(len, mesh.cells.values()))) % 3
+    one, two = (
+        _pixels(picture(tmp_path / name, mesh, {}, {"count": (values, "-")}))
+        for name, values in (("a.png", count), ("b.png", 1.0 * count))
+    )
+    bars = [x[int(0.9 * len(x)) :].reshape(-1, 3) for x in (one, two)]
+    kinds = [len(np.unique(bar[np.ptp(bar, axis=1) > 40], axis=0)) for bar in bars]
+    assert kinds[0] <= 6 and kinds[1] > 50
+
+
+@pytest.mark.parametrize("error", [[0.0, 0.0, 1e-2, 2e-2], [0.0] * 4, [1e-2, 1e-3, 2e-2, 3e-2]])
+def test_errors_of_zero_keep_their_place_beside_the_indicator(error, tmp_path):
+    full = np.array([True, False, False, True])
+    curves.watched(tmp_path / "w.png", np.arange(4.0), np.array(error), np.full(4, 3e-2), np.full(4, 1e-2), full, "error of p")
+    assert _pixels(tmp_path / "w.png").std() > 10
+
+
 def test_a_warp_moves_the_body(tmp_path):
     mesh = block()
     u = np.zeros_like(mesh.points)

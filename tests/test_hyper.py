@@ -202,7 +202,13 @@ def test_calibration_covers_what_is_exchangeable():
     found = calibrated(("a", "b"), features[half], errors_[half], runs[half], 0.95, 1e-12)
     assert found.coefficients == pytest.approx([0.8, 0.0, np.log(2.0)], abs=0.05) and (found.coefficients[:2] >= 0).all()
     seen = trust(found, features[~half], errors_[~half])
-    assert 0.93 < seen["coverage"] < 0.97 and seen["log_correlation"] > 0.93
+    assert 0.95 <= seen["coverage"] < 0.995 and seen["log_correlation"] > 0.93
+    every = calibrated(("a", "b"), features[half], errors_[half], runs[half], 0.9, 1e-12, whole=True)
+    missed = [np.any(errors_[runs == k] > every.upper(features[runs == k])) for k in range(30, 60)]
+    assert np.mean(missed) <= 0.2 and every.shift > found.shift
+    few = runs < 4  # too few for ranks: Student's bound, above all that was seen
+    bound = calibrated(("a", "b"), features[few], errors_[few], runs[few], 0.95, 1e-12)
+    assert (errors_[few] <= bound.upper(features[few])).all()
     with pytest.raises(BadInput, match="three runs"):
         calibrated(("a", "b"), features[:40], errors_[:40], runs[:40])
     with pytest.raises(BadInput, match="level"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from cases.viscoplastic_cube import FLAT, cube, errors, ten_steps
 from rom.cli import app
 from rom.collect.archive import load
-from rom.errors import BadInput, ForeignFile
+from rom.errors import BadInput, ForeignFile, MissingExtra
 from rom.export.files import write_mesh, write_vtkhdf
 from rom.export.grid import grid
 from rom.export.ingest import ingest, ordered
@@ -108,6 +109,35 @@ def test_abaqus_carries_the_mesh_and_its_sets(run, tmp_path):
 
     mesh = run[3]
     same_sets(read_mesh(write_mesh(tmp_path / "a.inp", mesh)), mesh)
+
+
+def test_ansys_carries_the_mesh_and_its_components_and_is_refused_where_it_is_cut(tmp_path, monkeypatch):
+    archive = pytest.importorskip("mapdl_archive")
+    made, order = box((2, 2, 3)), np.random.default_rng(0).permutation(36)
+    mesh = Mesh(made.points[np.argsort(order)], {"hexahedron": order[made.cells["hexahedron"]]}, unit="mm")
+    low, half = np.flatnonzero(mesh.points[:, 2] == 0), np.array([0, 2, 3, 4, 9])
+    drawn = grid(mesh)
+    drawn.point_data["LOW"], drawn.cell_data["HALF"] = np.isin(np.arange(36), low), np.isin(np.arange(12), half)
+    archive.save_as_archive(tmp_path / "a.cdb", drawn)
+    found = ingest([tmp_path / "a.cdb"], {"ansys_material_type": "1"}, "mm", written={"ansys_material_type": "1"})
+    assert np.abs(found.mesh.points - mesh.points).max() < 1e-12
+    same_sets(found.mesh, Mesh(found.mesh.points, mesh.cells, {"HALF": {"hexahedron": half}}, {"LOW": low}, "mm"))
+    assert np.array_equal(found.mesh.cells["hexahedron"], mesh.cells["hexahedron"])
+    text = (tmp_path / "a.cdb").read_text().rstrip()
+    for size in (
+        0,
+        text.index("NBLOCK"),
+        text.index("NBLOCK") + 300,
+        text.index("EBLOCK") + 200,
+        text.index("CMBLOCK") + 40,
+        len(text),
+    ):
+        (tmp_path / "cut.cdb").write_text(text[:size])
+        with pytest.raises(ForeignFile, match=r"cut\.cdb"):
+            ingest([tmp_path / "cut.cdb"], {"ansys_material_type": "1"})
+    monkeypatch.setitem(sys.modules, "mapdl_archive", None)
+    with pytest.raises(MissingExtra, match="ansys"):
+        ingest([tmp_path / "a.cdb"], {"ansys_material_type": "1"})
 
 
 @pytest.mark.parametrize("steps", [1, 3])

@@ -1,6 +1,7 @@
 """Error indicators: log E <= c . log I + q, features I that cost nothing of the size of the mesh, calibrated on runs with known errors.
 
-The regression explains, the quantile covers: split-conformal calibration. References: Casenave & Akkari (2019); Lei et al. (2018).
+The regression explains, the quantile covers: conformal over whole runs, for the steps of one run err together. References: Casenave &
+Akkari (2019); Lei et al. (2018); Angelopoulos, Bates, Fisch, Lei & Schuster, Conformal risk control (2024).
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import lsq_linear
+from scipy.optimize import nnls
+from scipy.stats import t as student
 
 from rom.errors import BadInput
 
@@ -31,17 +33,20 @@ class Indicator:
         return np.exp(_design(features, self.floor) @ self.coefficients)
 
     def upper(self, features: np.ndarray) -> np.ndarray:
-        """The upper quantile of E, (m,): exceeded by a share 1 - level of errors that are exchangeable with the calibration's."""
+        """The upper quantile of E, (m,): exceeded by at most a share 1 - level of the steps, or of whole runs, in the mean over runs that
+        are exchangeable with the calibration's."""
         return np.exp(self.shift) * self.middle(features)
 
 
 def calibrated(
-    names: tuple[str, ...], features: np.ndarray, errors: np.ndarray, runs: np.ndarray, level: float = 0.95, floor: float = 1e-6
-) -> Indicator:
+    names: tuple[str, ...], features: np.ndarray, errors: np.ndarray, runs: np.ndarray, level: float = 0.95, floor: float = 1e-6,
+    whole: bool = False,
+) -> Indicator:  # fmt: skip
     """An indicator from features (m, k) and errors (m,) of runs (m,) numbered, none of which the model was trained on.
 
     Coefficients are nonnegative: no residual makes the answer better. The scores that set the quantile are of runs that the
-    regression left out, run by run, as the steps of one run resemble each other. Raises BadInput with fewer than three runs.
+    regression left out. whole : a run counts as covered when all of its steps are, otherwise by the share of them.
+    Raises BadInput with fewer than three runs.
     """
     found = np.unique(runs)
     if features.shape != (len(errors), len(names)) or len(found) < 3:
@@ -51,9 +56,24 @@ def calibrated(
     if not 0.5 <= level < 1:
         raise BadInput(f"level = {level:g} must lie in [0.5, 1)")
     A, y = _design(features, floor), np.log(np.maximum(errors, floor))
-    scores = np.concatenate([y[runs == k] - A[runs == k] @ _fit(A[runs != k], y[runs != k]) for k in found])
-    rank = min(int(np.ceil((len(scores) + 1) * level)), len(scores)) - 1
-    return Indicator(names, _fit(A, y), float(np.sort(scores)[rank]), level, floor)
+    scores = [y[runs == k] - A[runs == k] @ _fit(A[runs != k], y[runs != k]) for k in found]
+    return Indicator(
+        names, _fit(A, y), _quantile([s.max(keepdims=True) for s in scores] if whole else scores, level), level, floor
+    )
+
+
+def _quantile(scores: list[np.ndarray], level: float) -> float:
+    """The least q with (sum_k share of scores_k above q + 1) / (n + 1) <= 1 - level over n runs k: the share of a new one is at most
+    1 - level in the mean. Where n < level / (1 - level) no q does; then Student's prediction bound of the largest score of a run."""
+    n = len(scores)
+    allowed = (n + 1) * (1 - level) - 1
+    if allowed < 0:
+        largest = np.array([s.max() for s in scores])
+        return float(max(largest.max(), largest.mean() + student.ppf(level, n - 1) * largest.std(ddof=1) * np.sqrt(1 + 1 / n)))
+    order, share = np.concatenate(scores), np.concatenate([np.full(len(s), 1 / len(s)) for s in scores])
+    place = np.argsort(order)
+    above = np.append(np.cumsum(share[place][:0:-1])[::-1], 0.0)
+    return float(order[place][np.argmax(above <= allowed + 1e-12)])
 
 
 def trust(indicator: Indicator, features: np.ndarray, errors: np.ndarray) -> dict[str, float]:
@@ -72,5 +92,7 @@ def _design(features: np.ndarray, floor: float) -> np.ndarray:
 
 
 def _fit(A: np.ndarray, y: np.ndarray) -> np.ndarray:
-    low = np.append(np.zeros(A.shape[1] - 1), -np.inf)
-    return lsq_linear(A, y, (low, np.full(A.shape[1], np.inf))).x
+    """argmin |A c - y| with c >= 0 but for the constant, which centred columns leave out."""
+    centre, level = A[:, :-1].mean(axis=0), y.mean()
+    c = nnls(A[:, :-1] - centre, y - level)[0]
+    return np.append(c, level - centre @ c)

@@ -42,14 +42,16 @@ def adaptive(
     seeds: Collection[int] = (0,),
     most: int | None = None,
     size: Callable[[Any], tuple[int, int]] = lambda model: (0, 0),
+    passed: Callable[[Any], Any] = lambda model: model,
 ) -> tuple[list[Any], list[Visit]]:
     """The models after each step and what happened: advance(model) where estimate(...) <= 1, else enrich(model), one full step.
 
     advance, enrich : (model, t0, t1) -> the model moved on to t1; estimate : model -> (estimate over tolerance, its name)
     seeds : steps that are full whatever the estimate says (the elastic answer to new data, which no residual of p can see)
-    most : full steps allowed; where they are spent the march goes on reduced, and the visits say so.
+    passed : model -> what is kept of it when a later one is enriched; most : full steps allowed; where they are spent the march goes on reduced, and the visits say so.
     """
-    models, visits, spent = [], [], 0
+    models: list[Any] = []
+    visits, spent = [], 0
     for k, (t0, t1) in enumerate(pairwise(times)):
         ratio, reason = np.inf, "first answer to new data" if k == 0 else "asked for beforehand"
         tried = None
@@ -69,6 +71,8 @@ def adaptive(
         spent += full
         why = reason if full else "" if ratio <= 1.0 else f"{reason}, but all {most} full steps are spent"
         visits.append(Visit(float(t1), float(ratio), bool(full), why, *size(model)))
+        if full:
+            models = [passed(m) for m in models]
         models.append(model)
         if full:
             log.info("full step to %g s: %s", t1, reason)

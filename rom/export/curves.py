@@ -102,14 +102,21 @@ def watched(
     ylabel: str,
     title: str = "",
 ) -> Any:
-    """An indicator over time t [s]: true error, its estimate and upper quantile at reduced steps, full steps (bool) marked."""
+    """An indicator over time t [s]: true error, its estimate and upper quantile at reduced steps, full steps (bool) marked.
+
+    Errors below 1e-3 of the largest, zero among them, are hollow marks at that height.
+    """
     figure, axes = _figure()
     axes.semilogy(t, np.where(full, np.nan, upper), "-", color="tab:orange", label="upper quantile of the indicator")
     axes.semilogy(t, np.where(full, np.nan, middle), ":", color="tab:orange", label="its middle")
-    axes.semilogy(t, np.where(error > 1e-3 * np.max(error), error, np.nan), "o-", ms=3, color="tab:blue", label="true error")
+    floor = 1e-3 * np.max(error)
+    small = error <= floor
+    axes.semilogy(t, np.where(small, np.nan, error), "o-", ms=3, color="tab:blue", label="true error")
+    if small.any() and floor > 0:
+        axes.semilogy(t[small], np.full(small.sum(), floor), "o", ms=4, mfc="white", color="tab:blue", label=f"below {floor:.0e}")
     for k, when in enumerate(np.asarray(t)[full]):
         axes.axvline(when, color="tab:red", lw=1, label="high-fidelity step" if k == 0 else None)
-    return _done(path, figure, axes, "time [s]", f"{ylabel} [-]", title)
+    return _done(path, figure, axes, "time [s]", f"{ylabel} [-]", title, outside=True)
 
 
 def directivity(path: Any, angle: np.ndarray, levels: dict[str, np.ndarray], label: str, title: str = "") -> Any:
@@ -142,10 +149,12 @@ def _figure() -> tuple[Any, Any]:
     return figure, figure.subplots()
 
 
-def _done(path: Any, figure: Any, axes: Any, xlabel: str, ylabel: str, title: str) -> Any:
+def _done(path: Any, figure: Any, axes: Any, xlabel: str, ylabel: str, title: str, outside: bool = False) -> Any:
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(True, which="both", alpha=0.3)
-    if axes.get_legend_handles_labels()[0]:
+    if outside:
+        figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    elif axes.get_legend_handles_labels()[0]:
         axes.legend()
     figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
     return path

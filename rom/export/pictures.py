@@ -52,7 +52,7 @@ def picture(
 ) -> Path:
     """A PNG of fields side by side, each with its name, unit and colour bar; returns the path.
 
-    fields : name -> (array (n,) or (n, c), unit), of vectors the length is drawn; cell_fields : the same, one row per cell
+    fields : name -> (array (n,) or (n, c), unit), of vectors the length is drawn; cell_fields : the same, one row per cell; few whole numbers are a colour each
     warp : displacement (n, d), drawn `scale` times enlarged beside the outline of the undeformed body
     view : "auto", "xy", "xz", "yz", "iso", or a camera direction (3,); limits : (low, high), or a dict of them by field name
     width : of a panel [px]
@@ -97,10 +97,11 @@ def _plotter(
     plotter.set_background("white")
     for k, (name, unit) in enumerate(units.items()):
         plotter.subplot(0, k)
+        whole = _counts(body, name)
         plotter.add_mesh(
-            body.copy(deep=False), scalars=name, preference="point" if name in body.point_data else "cell",
+            body.copy(deep=False), scalars=name, n_colors=whole or 256, preference="point" if name in body.point_data else "cell",
             clim=limits.get(name) if isinstance(limits, dict) else limits, cmap=cmap, show_edges=edges, line_width=1 if edges else 3,
-            ambient=0.45, diffuse=0.6, specular=0.0, scalar_bar_args=_bar(k, width),
+            ambient=0.45, diffuse=0.6, specular=0.0, scalar_bar_args=_bar(k, width, whole),
         )  # fmt: skip
         if outline is not None:
             plotter.add_mesh(outline, color="dimgray", line_width=1.5)
@@ -110,10 +111,17 @@ def _plotter(
     return plotter
 
 
-def _bar(k: int, width: int) -> dict[str, Any]:
+def _counts(body: Any, name: str) -> int:
+    """How many whole numbers a field of them spans, where a bar of colours has room for them, else 0."""
+    values = np.asarray(body[name])
+    span = int(np.ptp(values)) + 1 if values.dtype.kind in "iu" and values.size else 0
+    return span if 1 < span <= 9 else 0
+
+
+def _bar(k: int, width: int, whole: int) -> dict[str, Any]:
     return {
         "title": " " * (k + 1), "vertical": False, "width": 0.7, "height": 0.08, "position_x": 0.15, "position_y": 0.03,
-        "label_font_size": width // 38, "n_labels": 4, "fmt": "%.4g", "color": "black",
+        "label_font_size": width // 38, "n_labels": whole or 4, "fmt": "%.4g", "color": "black",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile, MissingExtra
+from rom.export.ansys import read_cdb
 from rom.export.exchange import from_meshio
 from rom.export.frame import Frame
 from rom.export.grid import Fields, from_grid
@@ -57,6 +58,9 @@ def _walk(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     elif path.suffix == ".ut":
         mesh, frames = zset_frames(path, unit)
         yield from ((mesh, frame) for frame in frames)
+    elif path.suffix == ".cdb":
+        mesh, on_points, on_cells = read_cdb(path, unit)
+        yield mesh, Frame(None, on_points, on_cells)
     elif path.suffix in VTK_FILES + VTK_READS:
         yield from _vtk_frames(path, unit)
     else:
