@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from rom.compress.classify import fitted
-from rom.compress.clusters import coordinates, features, folded, held_out, partitions, runs, shared
+from rom.compress.clusters import coordinates, features, folded, foreseen, held_out, partitions, runs
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
-QUICK = partial(fitted, widths=(0.03, 0.1), penalties=(300.0,))
+QUICK = partial(fitted, widths=(0.03, 0.1), penalties=(300.0,), trees=30)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def _split(A, x, group, out, budget, modes, candidates, restarts, classify, gen)
     H = G[np.ix_(used, used)]
     for k in candidates:
         found = partitions(H, k, modes, fold, restarts, gen)
-        _, shares, _, machine = shared(H, found, modes, fold, classify, x[used], group[used], tried=2)
+        _, shares, _, machine = foreseen(H, found, modes, fold, classify, x[used], group[used], tried=1)
         E = _answers(G, shares, used, out, modes)
         choice = machine.choose(x[unseen])
         errors.append(E[np.arange(len(unseen)), choice])
