@@ -14,7 +14,7 @@ from rom.compress.clusters import coordinates, features, folded, foreseen, held_
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
-QUICK = partial(fitted, widths=(0.03, 0.1), penalties=(300.0,), trees=30)
+QUICK = partial(fitted, widths=(0.1,), trees=30)
 
 
 @dataclass(frozen=True, eq=False)
