@@ -193,7 +193,7 @@ def pictures(folder: Path, name: str, train: Snapshots, ours: LocalBases, expect
     """NAME_clusters.png: training snapshots by multidimensional scaling of sines; NAME_gain.png: gain expected and achieved against K."""
     folder.mkdir(parents=True, exist_ok=True)
     x, share = scaling(sines(train))
-    scattered(folder / f"{name}_clusters.png", x, ours.labels, share, f"{name}: training snapshots by sines of their angles")
+    scattered(folder / f"{name}_clusters.png", x, ours.labels, share, f"{name}: sines between snapshots")
     if expected is not None:
         gains(
             folder / f"{name}_gain.png",
