@@ -2,12 +2,13 @@
 
 Runs differ in rotation, pressure and an unparametrised temperature field, from elastic to plastic and from spun to hot. Each cluster has
 its own basis, cubature and stress basis; the classifier sees the three loads and reduced features of the field. `local`: clusters of
-snapshots, models take over from each other on the way and hand the state of the law over; `runs`: clusters of whole runs, no switching.
+snapshots, models take over from each other on the way and hand the state of the law over, one model a step, as the classifier says;
+`asking`: the same where an unsure classifier asks several, at their cost; `runs`: clusters of whole runs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,9 +145,9 @@ def main(
     answers = {"global": [alone(b, single, loading) for loading, _ in test]}
     known = inputs(b, x, shapes), inputs(b, y, shapes)
     numbers: dict[str, Any] = {"points_global": len(single.points)}
-    for name, whole in (("local", False), ("runs", True)):
-        model = dictionary(b, x, known[0], train, K, size, whole, seed)
-        paths = travels(model, b, known[1], test)
+    switched, kept = (dictionary(b, x, known[0], train, K, size, whole, seed) for whole in (False, True))
+    for name, model, sure in (("local", switched, 0.0), ("asking", switched, 0.8), ("runs", kept, 0.0)):
+        paths = travels(replace(model, sure=sure), b, known[1], test)
         answers[name] = [fields(model, steps) for steps in paths]
         numbers[f"points_{name}_most"] = max(len(m.points) for m in model.models)
         steps = [s for path in paths if path for s in path]
