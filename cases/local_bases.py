@@ -3,9 +3,8 @@
 Mean and 90 % quantile of |u - P u| / |u| on unseen runs for one global basis, k-means on parameters, k-means on fields, k-medoids
 of sines, and ours (K subspaces refined on held-out errors): the same runs, K, modes and normalised POD for all. Each strategy assigns
 by its own rule (nearest centre in parameters, nearest centre in fields, nearest medoid, least miss: the first and the last two know the
-solution); `best` gives every strategy the least miss, `online` the same kind of classifier on what is known beforehand, and ours are
-then refined for what the classifier sends them. Nothing is chosen on the unseen runs. On Nagumo's fronts, where a threshold decides,
-k-medoids and ours answer alike online.
+solution); `best` gives every strategy the least miss, `online` the same kind of classifier on what is known beforehand, for which ours
+are chosen. Nothing is chosen on the unseen runs.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,15 @@ from rom.cli import run
 from rom.compress.classify import fitted
 from rom.compress.clusters import assembled, clusters, coordinates, features, folded, held_out, runs
 from rom.compress.concatenated import incremental_bound, norms_bound, published, residuals_bound
-from rom.compress.criterion import QUICK, expected_gain
+from rom.compress.criterion import QUICK, Gain, expected_gain
+from rom.compress.dissimilarity import scaling, sines
 from rom.compress.merge import given_blocks, merged_blocks
+from rom.export.clusters import gains, scattered
 from rom.history import History
 from rom.loading import Loading
 from rom.parameters import Box
 from rom.snapshots import Snapshots
-from rom.space import Field, euclidean
+from rom.space import Field, Space, euclidean
 from solvers.fronts import burgers, helmholtz, nagumo, travelling_source
 from solvers.solid import Body, march
 
@@ -39,6 +41,8 @@ CLASSIC = ("global", "parameters", "fields")
 COUNTED = {  # count : (assignment, what is below, what in mean and 90 % quantile)
     "problems_sine_below_classic": ("", "sine", CLASSIC),
     "problems_ours_below_sine": ("", "ours", ("sine",)),
+    "problems_sine_below_classic_best": ("best_", "sine", CLASSIC),
+    "problems_ours_below_sine_best": ("best_", "ours", ("sine",)),
     "problems_sine_below_classic_online": ("online_", "sine", CLASSIC),
     "problems_ours_below_sine_online": ("online_", "ours", ("sine",)),
 }
@@ -123,11 +127,8 @@ def labelled(train: Snapshots, labels: np.ndarray) -> LocalBases:
     return replace(assembled(V, A, labels, first, MODES, E), classifier=fitted(features(train), labels, E, runs(train)))
 
 
-def strategies(train: Snapshots, test: Snapshots, seed: int = 0) -> dict[str, tuple[LocalBases, np.ndarray | None, LocalBases]]:
-    """name -> (bases, labels of the unseen snapshots by the strategy's own rule, None for the least miss; bases for the classifier).
-
-    Ours are refined for what assigns them: for the least miss in the first place, for the classifier in the last.
-    """
+def strategies(train: Snapshots, test: Snapshots, seed: int = 0) -> dict[str, tuple[LocalBases, np.ndarray | None]]:
+    """name -> (bases, labels of the unseen snapshots by the strategy's own rule, None for the least miss)."""
     from sklearn.cluster import KMeans
 
     x, y = features(train), features(test)
@@ -137,53 +138,71 @@ def strategies(train: Snapshots, test: Snapshots, seed: int = 0) -> dict[str, tu
     u, v = (_real(V.coefficients(s.u)) for s in (train, test))
     on_fields = KMeans(K, n_init=10, random_state=seed).fit(u)
     sine = clusters(train, K, MODES, refine=False, classify=fitted, rng=seed)
-    found: dict[str, tuple[LocalBases, np.ndarray | None]] = {
+    return {
         "global": (labelled(train, np.zeros(train.m, dtype=int)), np.zeros(test.m, dtype=int)),
         "parameters": (labelled(train, on_mu.labels_), on_mu.predict((y - centre) / scale)),
         "fields": (labelled(train, on_fields.labels_), on_fields.predict(v)),
         "sine": (sine, sine.nearest(sine.hull.coefficients(test.u))),
+        "ours": (clusters(train, K, MODES, classify=fitted, rng=seed), None),
     }
-    ours = clusters(train, K, MODES, rng=seed), None, clusters(train, K, MODES, classify=fitted, rng=seed)
-    return {name: (local, own, local) for name, (local, own) in found.items()} | {"ours": ours}
 
 
 def _real(a: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.vstack([a.real, a.imag]).T if np.iscomplexobj(a) else a.T)
 
 
-def compared(name: str, train: Snapshots, test: Snapshots, seed: int = 0) -> dict[str, float]:
-    """Mean and 90 % quantile of the normalised projection error of every strategy, by its own rule, at best and online."""
+def compared(name: str, train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[dict[str, float], LocalBases]:
+    """Mean and 90 % quantile of the normalised projection error of every strategy, by its own rule, at best and online; our bases."""
     numbers: dict[str, float] = {}
     rows, known = np.arange(test.m), features(test)
-    for label, (local, own, online) in strategies(train, test, seed).items():
-        E, F = local.misses(test.u), online.misses(test.u)
+    for label, (local, own) in strategies(train, test, seed).items():
+        E = local.misses(test.u)
         least = np.argmin(E, axis=1)
         for rule, e in (
             ("", E[rows, least if own is None else own]),
             ("best_", E[rows, least]),
-            ("online_", F[rows, online.classifier.choose(known)]),
+            ("online_", E[rows, local.classifier.choose(known)]),
         ):
             numbers |= {f"{name}_{label}_{rule}mean": float(e.mean()), f"{name}_{label}_{rule}q90": float(np.quantile(e, 0.9))}
-    return numbers
+    return numbers, local  # ours come last
 
 
-def judged(train: Snapshots, test: Snapshots, seed: int = 0) -> dict[str, Any]:
-    """The criterion on the training runs alone, and the gains that are then achieved online on the unseen runs."""
+def judged(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[Gain, np.ndarray]:
+    """The criterion on the training runs alone, and the gains (q,) that are then achieved online on the unseen runs."""
     expected = expected_gain(train, MODES, CANDIDATES, splits=3, rng=seed)
-    achieved, whole = [], None
+    errors = []
     for k in expected.K:
         local = clusters(train, int(k), MODES, restarts=1, classify=QUICK, rng=seed)  # as the criterion does
-        e = local.misses(test.u)[np.arange(test.m), local.classifier.choose(features(test))].mean()
-        whole = e if whole is None else whole
-        achieved.append(float(whole / e))
+        errors.append(local.misses(test.u)[np.arange(test.m), local.classifier.choose(features(test))].mean())
+    return expected, errors[0] / np.array(errors)
+
+
+def judgement(expected: Gain, achieved: np.ndarray) -> dict[str, Any]:
+    """The recommended K, what was expected of it, what it achieved, and the best of all K."""
     at = int(np.flatnonzero(expected.recommended == expected.K)[0])
     return {
         "recommended_K": expected.recommended,
         "expected_gain": float(expected.gain[at]),
         "expected_gain_std": float(expected.std[at]),
-        "achieved_gain": achieved[at],
-        "best_gain": max(achieved),
+        "achieved_gain": float(achieved[at]),
+        "best_gain": float(achieved.max()),
     }
+
+
+def pictures(folder: Path, name: str, train: Snapshots, ours: LocalBases, expected: Gain | None, achieved: Any) -> None:
+    """NAME_clusters.png: training snapshots by multidimensional scaling of sines; NAME_gain.png: gain expected and achieved against K."""
+    folder.mkdir(parents=True, exist_ok=True)
+    x, share = scaling(sines(train))
+    scattered(folder / f"{name}_clusters.png", x, ours.labels, share, f"{name}: sines between snapshots")
+    if expected is not None:
+        gains(
+            folder / f"{name}_gain.png",
+            expected.K,
+            expected.gain,
+            expected.std,
+            achieved,
+            f"{name}: does it pay, and with which K?",
+        )
 
 
 def certificates(sets: int = 1000, seed: int = 0) -> dict[str, float]:
@@ -204,11 +223,13 @@ def certificates(sets: int = 1000, seed: int = 0) -> dict[str, float]:
         violations += sum(b < e * (1 - 1e-9) - 1e-7 for b in bounds)
         ratios += [np.array(bounds) / e] if e > 1e-6 else []
         merging = merged_blocks(blocks, 0.05, space)
-        for c, basis in enumerate(merging.bases):
-            M = np.hstack([blocks[k] for k in np.flatnonzero(merging.labels == c)])
-            gap = 0.0 if basis is None else np.linalg.norm(M - basis.lift(basis.coefficients(M))) / np.linalg.norm(M)
-            violations += gap > merging.bounds[c] * (1 + 1e-7) + 1e-12
-            ours += [merging.bounds[c] / gap] if gap > 1e-8 else []
+        for c, bound in enumerate(merging.bounds):
+            members = np.flatnonzero(merging.labels == c)
+            M = np.hstack([blocks[k] for k in members])
+            kept = np.hstack([merging.restored(k, merging.kept(k, blocks[k])) for k in members.tolist()])
+            gap = float(np.linalg.norm(M - kept) / np.linalg.norm(M))
+            violations += gap > bound * (1 + 1e-7) + 1e-12
+            ours += [bound / gap] if gap > 1e-8 else []
     norms, residuals, incremental = np.median(ratios, axis=0)
     return {"certificate_sets": sets, "certificate_violations": int(violations), "tightness_norms": float(norms),
             "tightness_residuals": float(residuals), "tightness_incremental": float(incremental),
@@ -217,50 +238,79 @@ def certificates(sets: int = 1000, seed: int = 0) -> dict[str, float]:
 
 def stored(snapshots: Snapshots, tol: float = 0.05) -> dict[str, float]:
     """Compression of the runs as blocks at error tol per cluster: ours, the best of several ranks for each published algorithm, and the
-    best of several settings of k-means on norms, k-means and HDBSCAN on the singular directions, with ranks as small as ours may be."""
-    from sklearn.cluster import HDBSCAN, KMeans
-
-    run_of, space = runs(snapshots), snapshots.space
+    best of several settings of k-means on norms, k-means and HDBSCAN on the singular directions, with the smallest ranks that tol
+    allows; `others_kept_as_ours`, the best of all those partitions with each block's own depth, as ours are kept."""
+    run_of, space = windows(snapshots), snapshots.space
     blocks = [snapshots.u[:, run_of == k] for k in range(int(run_of.max()) + 1)]
-    numbers = {"ours": merged_blocks(blocks, tol, space).compression}
+    numbers, partitions = {"ours": merged_blocks(blocks, tol, space).compression}, []
     for bound in ("norms", "residuals", "incremental"):
-        numbers[bound] = max(published(blocks, tol, r, space, bound).compression for r in (4, 8, 12, 16, 24, 32))
-    A = coordinates(snapshots)[1]
-    size = np.log([[float(np.linalg.norm(space.norm(B)))] for B in blocks])
-    lead = _real(np.column_stack([np.linalg.svd(A[:, run_of == k])[0][:, 0] for k in range(len(blocks))]))
-    lead = lead * np.sign(lead[np.arange(len(lead)), np.abs(lead).argmax(axis=1)])[:, None]
-    for name, x in (("kmeans_norms", size), ("kmeans_fields", lead)):
-        tried = [KMeans(k, n_init=5, random_state=0).fit(x).labels_ for k in (1, 2, 4, 8, 16)]
-        numbers[name] = max(given_blocks(blocks, found, tol, space).compression for found in tried)
-    found = HDBSCAN(min_cluster_size=2, copy=True).fit(lead).labels_
-    alone = np.where(found < 0, found.max() + 1 + np.arange(len(found)), found)
-    numbers["hdbscan"] = given_blocks(blocks, alone, tol, space).compression
+        found = [published(blocks, tol, r, space, bound) for r in (4, 8, 12, 16, 24, 32)]
+        numbers[bound] = max(one.compression for one in found)
+        partitions += [one.labels for one in found]
+    for name, tried in _grouped(blocks, space, coordinates(snapshots)[1], run_of).items():
+        numbers[name] = max(given_blocks(blocks, labels, tol, space, whole=True).compression for labels in tried)
+        partitions += tried
+    numbers["others_kept_as_ours"] = max(given_blocks(blocks, labels, tol, space).compression for labels in partitions)
     return {name: float(value) for name, value in numbers.items()}
 
 
+def windows(snapshots: Snapshots, size: int = 10) -> np.ndarray:
+    """The block of each snapshot: its run, or one of windows of so many along the first parameter where a run is a single snapshot."""
+    if snapshots.t is not None:
+        return runs(snapshots)
+    return np.argsort(np.argsort(snapshots.mu[:, 0], kind="stable"), kind="stable") // size
+
+
+def _grouped(blocks: list[np.ndarray], space: Space, A: np.ndarray, run_of: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Labels of the blocks by k-means on log norms, k-means and HDBSCAN on their leading singular directions."""
+    from sklearn.cluster import HDBSCAN, KMeans
+
+    size = np.log([[float(np.linalg.norm(space.norm(B)))] for B in blocks])
+    lead = _real(np.column_stack([np.linalg.svd(A[:, run_of == k])[0][:, 0] for k in range(len(blocks))]))
+    lead = lead * np.sign(lead[np.arange(len(lead)), np.abs(lead).argmax(axis=1)])[:, None]
+    found = HDBSCAN(min_cluster_size=2, copy=True).fit(lead).labels_
+    alone = np.where(found < 0, found.max() + 1 + np.arange(len(found)), found)
+    means = {
+        name: [KMeans(k, n_init=5, random_state=0).fit(x).labels_ for k in (1, 2, 4, 8, 16)]
+        for name, x in (("kmeans_norms", size), ("kmeans_fields", lead))
+    }
+    return means | {"hdbscan": [alone]}
+
+
 def main(
-    cells: int = 3, sets: int = 1000, names: str = "source burgers helmholtz nagumo cube", judge: bool = True, seed: int = 0
+    cells: int = 3,
+    sets: int = 1000,
+    names: str = "source burgers helmholtz nagumo cube",
+    judge: bool = True,
+    seed: int = 0,
+    out: str | None = None,
 ) -> dict[str, Any]:
-    """The table of errors, the criterion, certificates and merging; `judge` leaves the criterion out, which takes longest."""
+    """The table of errors, the criterion, certificates and merging; `judge` leaves the criterion out; `out` is a folder for pictures."""
     numbers: dict[str, Any] = {}
-    counts, ratios, fewer = dict.fromkeys(COUNTED, 0), [], 0
+    counts, ratios = dict.fromkeys((*COUNTED, "problems_fewer_numbers"), 0), []
     chosen = {name: problem for name, problem in physics(cells).items() if name in names.split()}
     for name, problem in chosen.items():
         train, test = problem.drawn(problem.train, seed), problem.drawn(problem.test, 1000 + seed)
-        numbers |= compared(name, train, test, seed)
+        found, ours = compared(name, train, test, seed)
+        numbers |= found
         for key, (rule, first, others) in COUNTED.items():
             counts[key] += all(
-                numbers[f"{name}_{first}_{rule}{q}"] < numbers[f"{name}_{s}_{rule}{q}"] for q in ("mean", "q90") for s in others
+                found[f"{name}_{first}_{rule}{q}"] < found[f"{name}_{s}_{rule}{q}"] for q in ("mean", "q90") for s in others
             )
-        if judge:
-            found = judged(train, test, seed)
-            ratios.append(found["achieved_gain"] / found["best_gain"])
-            numbers |= {f"{name}_{key}": value for key, value in found.items()}
+        expected, achieved = judged(train, test, seed) if judge else (None, None)
+        if expected is not None and achieved is not None:
+            verdict = judgement(expected, achieved)
+            ratios.append(verdict["achieved_gain"] / verdict["best_gain"])
+            numbers |= {f"{name}_{key}": value for key, value in verdict.items()}
+        if out:
+            pictures(Path(out), name, train, ours, expected, achieved)
         kept = stored(train)
-        fewer += all(kept["ours"] > value for key, value in kept.items() if key != "ours")
+        counts["problems_fewer_numbers"] += all(
+            kept["ours"] > kept[key] for key in kept if key not in ("ours", "others_kept_as_ours")
+        )
         numbers |= {f"{name}_compression_{key}": value for key, value in kept.items()}
-    judgement = {"criterion_gain_ratio": min(ratios)} if ratios else {}
-    return counts | {"problems_fewer_numbers": fewer} | judgement | numbers | (certificates(sets) if sets else {})
+    verdicts = {"criterion_gain_ratio": min(ratios)} if ratios else {}
+    return counts | verdicts | numbers | (certificates(sets) if sets else {})
 
 
 if __name__ == "__main__":

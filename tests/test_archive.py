@@ -29,6 +29,7 @@ from rom.collect.archive import NOUNS, load, put, save
 from rom.collect.files import BLOCK, write_h5
 from rom.compress.classify import Classifier
 from rom.compress.criterion import Gain
+from rom.compress.forest import Forest
 from rom.compress.merge import Merging
 from rom.compress.sparse import SparseSvd
 from rom.compress.update import RunningPod
@@ -50,6 +51,7 @@ from rom.parameters import Box
 from rom.problem import Problem
 from rom.project.galerkin import galerkin
 from rom.project.local import LocalModel
+from rom.project.switching import LocalWeighted
 from rom.project.unsteady import unsteady
 from rom.project.weighted import WeightedModel
 from rom.regress.field_gp import field_gp
@@ -202,7 +204,11 @@ EXAMPLES |= {
     "Classifier": CLASSIFIER,
     "Gain": Gain(np.array([1, 2]), np.ones(2), np.zeros(2), np.ones(2), 2, 4),
     "Merging": Merging(np.array([0, 0]), (BASIS,), np.array([3]), np.array([0.1]), np.array([36]), 72, ((0, 1, 3, 0.1),)),
+    "Forest": Forest(
+        np.zeros(1, int), np.zeros(3, int), np.zeros(3), np.array([1, 1, 2]), np.array([2, 1, 2]), np.ones((3, 2)), 1
+    ),
     "LocalModel": LocalModel(LOCAL, (GALERKIN, GALERKIN), 0.9),
+    "LocalWeighted": LocalWeighted(LOCAL, (WEIGHTED, WEIGHTED), np.arange(2), np.ones((2, 6, 3)), 0.9),
     "RunningPod": RunningPod(BASIS.space, BASIS.modes, 2.0 * np.eye(BASIS.r), np.eye(BASIS.r), np.ones(BASIS.r), 4.0, 0.5, 7),
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
@@ -228,6 +234,7 @@ NOT_STORED = {  # by their own nature
     "Part": "a place in a file",
     "Columns": "is on disk",
     "RunningPod": "a moment of a stream; its basis is stored",
+    "Moved": "a moment of a run",
     "Descent": "a moment of a search; the model that it finds is stored",
     "Run": "its folder is its file",
     "Profile": "is a TOML file",

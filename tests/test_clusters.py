@@ -195,6 +195,18 @@ def test_the_criterion_sees_whether_local_bases_pay():
         expected_gain(Snapshots(euclidean(60), mu, same), 4, budget=47)
 
 
+def test_whole_runs_gain_only_where_a_run_stays_in_its_plane():
+    U, mu, labels = planes(k=2, r=2, each=24)
+    for runs, tied, pays in (
+        (np.repeat(mu[::2], 2, axis=0), True, True),
+        (np.tile(mu[:24], (2, 1)), True, False),
+        (np.tile(mu[:24], (2, 1)), False, True),
+    ):
+        seen, known = Snapshots(euclidean(60), runs, U), np.column_stack([runs, labels])
+        gain = expected_gain(seen, 2, (1, 2), inputs=known, whole_runs=tied)
+        assert gain.gain[0] == pytest.approx(1.0) and (gain.gain[1] > 50) == pays
+
+
 def test_scaling_returns_points_of_the_plane():
     x = np.random.default_rng(0).standard_normal((12, 2))
     D = np.linalg.norm(x[:, None] - x, axis=2)

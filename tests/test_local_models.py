@@ -112,10 +112,25 @@ def test_local_bases_beat_the_others_on_unseen_runs(name):
     assert numbers["problems_sine_below_classic"] == numbers["problems_ours_below_sine"] == 1
     assert numbers[f"{name}_ours_online_mean"] < numbers[f"{name}_sine_online_mean"] < numbers[f"{name}_parameters_online_mean"]
     assert numbers["certificate_violations"] == 0 and numbers["tightness_incremental"] < 1.02
+    assert numbers["problems_fewer_numbers"] == 1
 
 
 @pytest.mark.slow
-def test_local_models_of_the_cube_beat_one_global_model_at_equal_cost():
-    numbers = local_cube(cells=3, training=60, unseen=40)
-    assert numbers["local_u_error_mean"] < numbers["global_u_error_mean"]
+def test_the_criterion_recommends_what_pays_on_unseen_runs(tmp_path):
+    numbers = main(sets=0, names="source", out=str(tmp_path))
+    assert numbers["problems_ours_below_sine"] == numbers["problems_ours_below_sine_online"] == 1
+    assert numbers["criterion_gain_ratio"] >= 0.8 and numbers["source_expected_gain"] > 1.5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source_clusters.png", "source_gain.png"]
+
+
+@pytest.mark.slow
+def test_local_models_of_the_cube_cost_what_the_global_one_does_and_say_their_gain():
+    numbers = local_cube(cells=3, training=50, unseen=24, seed=1)
+    expected = {(K, kind): numbers[f"expected_gain_{kind}_{K}"] for K in (1, 2, 4) for kind in ("snapshots", "runs")}
+    assert (numbers["K"], "runs" if numbers["whole_runs"] else "snapshots") == max(expected, key=expected.get)
+    for field in ("u", "stress"):
+        ratio = numbers[f"global_{field}_error_mean"] / numbers[f"local_{field}_error_mean"]
+        assert numbers[f"gain_{field}_mean"] == pytest.approx(ratio)
+    assert numbers["gain_stress_mean"] > 1.0
+    assert numbers["models_asked_local_mean"] == 1.0 < numbers["models_asked_asking_mean"]
     assert numbers["points_local_most"] <= numbers["points_global"] and numbers["not_converged_local"] == 0

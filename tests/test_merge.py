@@ -37,10 +37,10 @@ def families(n=200, K=24, seed=0, decades=0.0):
 
 def true_errors(merging, blocks, space):
     found = []
-    for c, basis in enumerate(merging.bases):
-        M = np.hstack([blocks[k] for k in np.flatnonzero(merging.labels == c)])
-        gap = 0.0 if basis is None else space.norm(M - basis.modes @ space.inner(basis.modes, M))
-        found.append(float(np.linalg.norm(gap) / np.linalg.norm(space.norm(M))))
+    for c in range(len(merging.bases)):
+        members = np.flatnonzero(merging.labels == c)
+        gap = np.hstack([space.norm(blocks[k] - merging.restored(k, merging.kept(k, blocks[k]))) for k in members])
+        found.append(float(np.linalg.norm(gap) / np.linalg.norm(space.norm(np.hstack([blocks[k] for k in members])))))
     return np.array(found)
 
 
@@ -68,13 +68,21 @@ def test_every_cluster_keeps_its_certificate(sparse, tol):
     space, gen = Space(X, np.arange(40)), np.random.default_rng(1)
     for _ in range(15):
         blocks = random_set(gen)
-        for merging in (merged_blocks(blocks, tol, space), given_blocks(blocks, np.arange(len(blocks)) % 2, tol, space)):
+        halves = np.arange(len(blocks)) % 2
+        for merging in (
+            merged_blocks(blocks, tol, space),
+            given_blocks(blocks, halves, tol, space),
+            given_blocks(blocks, halves, tol, space, whole=True),
+        ):
             assert (
                 true_errors(merging, blocks, space) <= merging.bounds * (1 + 1e-7) + 1e-12
             ).all() and merging.bounds.max() <= tol
             for c, basis in enumerate(merging.bases):
-                width = sum(blocks[k].shape[1] for k in np.flatnonzero(merging.labels == c))
-                assert merging.stored[c] == (40 * width if basis is None else basis.r * (40 + width))
+                members = np.flatnonzero(merging.labels == c)
+                numbers = sum(merging.kept(k, blocks[k]).size for k in members)
+                numbers += 0 if basis is None else 40 * basis.r + len(members)
+                width = sum(blocks[k].shape[1] for k in members)
+                assert merging.stored[c] in (numbers, 0 if basis is None else basis.r * (40 + width))
         assert merging.raw == sum(A.size for A in blocks)
 
 

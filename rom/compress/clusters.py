@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +21,8 @@ def clusters(
     k: int,
     modes: int,
     refine: bool = True,
-    restarts: int = 12,
-    folds: int = 8,
+    restarts: int = 8,
+    folds: int = 6,
     classify: Callable[..., object] | None = None,
     inputs: np.ndarray | None = None,
     whole_runs: bool = False,
@@ -33,7 +33,7 @@ def clusters(
 
     Starts: k-medoids of sines, and `restarts` random ones; refine=False stops at the k-medoids. Snapshots of one mu are held out together.
     classify : (inputs, labels, errors, groups) -> classifier, such as `classify.fitted`. Then k(i) is what it chooses while u_i is held
-        out, and u_i counts in every V_k by its chance to be sent there: bases are trained on what they will be asked. See `shared`.
+        out: of the best partitions the one that can be told apart beforehand. See `foreseen`.
     inputs : (m, p) what it will see online, (mu, t) by default: the unit coordinates of a box, or reduced features of an input field
     whole_runs : all snapshots of one mu get one label, for models that cannot change basis on the way; tol : relative, on what the hull may miss
     Raises BadInput for zero snapshots, or too few of them. Reference: Daniel et al. (2022); K subspaces: Bradley & Mangasarian (2000).
@@ -46,12 +46,14 @@ def clusters(
     fold = folded(groups, folds, gen)
     G = A.conj().T @ A
     found = partitions(G, k, modes, fold, restarts if refine else None, gen, groups if whole_runs else None)
-    if classify is None or not refine:
-        labels, shares = found[0], np.eye(k)[found[0]]
+    if classify is None:
+        labels, shares, machine = found[0], np.eye(k)[found[0]], None
         E = held_out(G, shares, modes, fold)
-        machine = None if classify is None else classify(_known(snapshots, inputs), labels, E, groups)
     else:
-        labels, shares, E, machine = shared(G, found, modes, fold, classify, _known(snapshots, inputs), groups)
+        overlaps = (0.0, 0.15, 0.3) if refine else (0.0,)
+        labels, shares, E, machine = foreseen(
+            G, found, modes, fold, classify, _known(snapshots, inputs), groups, overlaps=overlaps
+        )
     D = angles(G)
     centres = np.array([_medoid(D, labels == j) for j in range(k)])
     return replace(assembled(V, A, labels, centres, modes, E, shares), classifier=machine)
@@ -83,7 +85,7 @@ def partitions(
     return [*(found for found, _ in refined), labels]
 
 
-def shared(
+def foreseen(
     G: np.ndarray,
     found: list[np.ndarray],
     modes: int,
@@ -92,22 +94,24 @@ def shared(
     x: np.ndarray,
     groups: np.ndarray,
     tried: int = 4,
-    weight: float = 0.3,
+    overlaps: Sequence[float] = (0.0, 0.15, 0.3),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
-    """Labels, shares (m, k), held-out errors (m, k) and classifier that answer held-out samples best, of the first and last partitions.
+    """Labels, shares (m, k), held-out errors (m, k) and classifier of least error on held-out samples as it chooses.
 
-    share_ij = (1 - weight) [label_i = j] + weight P(j | x_i), P held out: a basis also learns what will be sent to it by mistake.
+    Of the first `tried` partitions and the last, each with every overlap w: share_ij = (1 - w) [label_i = j] + w P(j | x_i), P held out;
+    with w > 0 a basis also learns what will be sent to it by mistake.
     """
     best = None
     for labels in [*found[:tried], *found[max(tried, len(found) - 1) :]]:
-        k = int(labels.max()) + 1
-        hard = np.eye(k)[labels]
-        machine = classify(x, labels, held_out(G, hard, modes, fold), groups)
-        shares = (1.0 - weight) * hard + weight * machine.chances
-        E = held_out(G, shares, modes, fold)
-        regret = float(np.mean(E[np.arange(len(G)), np.argmin(machine.chances @ machine.costs, axis=1)]))
-        if best is None or regret < best[0]:
-            best = regret, labels, shares, E, machine
+        hard = np.eye(int(labels.max()) + 1)[labels]
+        E = held_out(G, hard, modes, fold)
+        machine = classify(x, labels, E, groups)
+        for w in overlaps:
+            shares = (1.0 - w) * hard + w * machine.chances
+            E = held_out(G, shares, modes, fold) if w > 0.0 else E
+            regret = float(np.mean(E[np.arange(len(G)), np.argmin(machine.expected, axis=1)]))
+            if best is None or regret < best[0]:
+                best = regret, labels, shares, E, machine
     return best[1:]  # type: ignore[index]
 
 
@@ -198,14 +202,16 @@ def subspaces(
     Returns the labels and their mean held-out error, plus 1 where a cluster has no more samples than modes.
     """
     k = int(labels.max()) + 1
-    E = held_out(G, np.eye(k)[labels], modes, fold)
+    shares = np.eye(k)[labels]
+    E = held_out(G, shares, modes, fold)
     best, least, stale = labels, _own(E, labels, modes), 0
     for _ in range(sweeps):
         if average is None:
             labels = _filled(np.argmin(E, axis=1), E, k, modes)
         else:
             labels = np.argmin(average @ E, axis=1)[np.argmax(average > 0, axis=0)]
-        E = held_out(G, np.eye(k)[labels], modes, fold)
+        known, shares = (shares, E), np.eye(k)[labels]
+        E = held_out(G, shares, modes, fold, known)
         stale = 0 if _own(E, labels, modes) < least else stale + 1
         if stale == 0:
             best, least = labels, _own(E, labels, modes)
@@ -214,15 +220,21 @@ def subspaces(
     return best, least
 
 
-def held_out(G: np.ndarray, shares: np.ndarray, modes: int, fold: np.ndarray) -> np.ndarray:
+def held_out(
+    G: np.ndarray, shares: np.ndarray, modes: int, fold: np.ndarray, known: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
     """E_ij = |a_i - P_j a_i|, (m, k): P_j on the leading modes of sum_l share_lj a_l a_l^H over l outside the fold of i; blind below 1e-8.
 
     G : (m, m) Gram matrix of unit samples; shares : (m, k), rows of the identity for labels
+    known : other shares and their E, of which columns with the same shares are taken
     """
     E = np.ones(shares.shape)
-    for f in np.unique(fold):
-        out = np.flatnonzero(fold == f)
-        for j in range(shares.shape[1]):
+    for j in range(shares.shape[1]):
+        if known is not None and np.array_equal(known[0][:, j], shares[:, j]):
+            E[:, j] = known[1][:, j]
+            continue
+        for f in np.unique(fold):
+            out = np.flatnonzero(fold == f)
             of = np.flatnonzero((fold != f) & (shares[:, j] > 1e-3))
             E[out, j] = _missed(G, of, out, modes, np.sqrt(shares[of, j]))
     return E

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,19 @@ class Room:
 
 
 def appended(
-    space: Space, room: Room, R: np.ndarray, B: np.ndarray, lost: float, energy: float
+    space: Space,
+    room: Room,
+    R: np.ndarray,
+    B: np.ndarray,
+    lost: float,
+    energy: float,
+    cut: Callable[[np.ndarray, np.ndarray], float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
     """(C, T, R', |B|^2, dropped): B = W R^{-1} C + Q T + dropped, [W R^{-1}, Q] orthonormal, as W' R'^{-1} with W' in the room.
 
     B, or else B less its part in W, is appended as it is, with one product [W, P]^H X P and a Cholesky factor, where the round-off of
-    that is a millionth of `lost` / `energy`, what was discarded before; it counts as dropped. Dependent columns go through `split`.
+    that is a millionth of what is discarded, `lost` of `energy` before or `cut`(C, T) after; it counts as dropped. Dependent columns go
+    through `split`.
     Raises BadInput for NaN, Inf or squares that overflow.
     """
     c, b = len(R), B.shape[1]
@@ -35,7 +43,7 @@ def appended(
     W, P = both[:, :c], both[:, c:]
     P[:] = B
     C, added = np.zeros((c, b), dtype=both.dtype), 0.0
-    for stage in range(2 if lost > 0.0 else 1):
+    for stage in range(2):
         with np.errstate(invalid="ignore", over="ignore"):
             G = space.inner(both, P)
         size = np.sqrt(np.maximum(np.diag(G[c:]).real, 0.0))
@@ -45,12 +53,17 @@ def appended(
         D = la.solve_triangular(R, G[:c], trans="C", check_finite=False)
         S = G[c:] - D.conj().T @ D
         least = float(la.eigvalsh(S / np.outer(size, size))[0]) if size.min() > 64 * EPS * np.sqrt(added) else 0.0
-        if least * lost > max(1e6 * EPS * (energy + added), 1e-5 * lost):
+        bar = 1e6 * EPS * (energy + added)
+        if least > 1e-5 and cut is not None and least * lost <= bar:
+            lost = max(lost, cut(C + D, la.cholesky(S, check_finite=False)))
+        if least > 1e-5 and least * lost > bar:
             T, room.used = la.cholesky(S, check_finite=False), c + b
             noise = 4 * EPS / least * float(size @ size)
             return C + D, T, np.block([[R, D], [np.zeros((b, c)), T]]), added, noise
         C += D
         _subtract(P, W, la.solve_triangular(R, D, check_finite=False))
+        if not lost > 0.0:
+            break
     again, Q, T, dropped = split(space, W, P, R, added)
     k = Q.shape[1]
     P[:, :k], room.used = Q, c + k
@@ -90,7 +103,7 @@ def split(
     """
     R = np.eye(W.shape[1]) if R is None else R
     C = _along(space, W, R, B)
-    left = B - _inside(W, R, C)
+    left = B - _inside(W, R, C) if C.size else B
     values, Z = la.eigh(space.gram(left), check_finite=False)
     inside = np.sum(np.abs(C) ** 2, axis=0)
     floor = (64 * EPS) ** 2 * max(energy + float(inside.sum() + np.maximum(values, 0.0).sum()), 1e-300)

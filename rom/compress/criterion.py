@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from rom.compress.classify import fitted
-from rom.compress.clusters import coordinates, features, folded, held_out, partitions, runs, shared
+from rom.compress.clusters import coordinates, features, folded, foreseen, held_out, partitions, runs
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
-QUICK = partial(fitted, widths=(0.03, 0.1), penalties=(300.0,))
+QUICK = partial(fitted, widths=(0.1,), trees=30)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +42,13 @@ def expected_gain(
     restarts: int = 1,
     inputs: np.ndarray | None = None,
     classify: Callable[..., Any] = QUICK,
+    whole_runs: bool = False,
     rng: int | np.random.Generator = 0,
 ) -> Gain:
     """G(K) by training clusters, bases and classifier on part of the runs and answering the others, misclassification included.
 
     snapshots : of cheap (coarse, simplified) or first runs; budget : high-fidelity runs to be spent, at most (1 - 1/splits) of the runs
+    whole_runs : one basis for all snapshots of a run; `inputs` are then the same at all its times
     Raises BadInput where there are fewer than `splits` runs, or a budget larger than what is there to judge it by.
     """
     gen = np.random.default_rng(rng)
@@ -58,7 +60,10 @@ def expected_gain(
     x = features(snapshots) if inputs is None else np.asarray(inputs, dtype=float)
     _, A = coordinates(snapshots)
     split = folded(group, splits, gen)
-    parts = [_split(A, x, group, split == f, budget or most, modes, candidates, restarts, classify, gen) for f in range(splits)]
+    parts = [
+        _split(A, x, group, split == f, budget or most, modes, candidates, restarts, classify, whole_runs, gen)
+        for f in range(splits)
+    ]
     local, best = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
     whole, seen = np.concatenate([part[2] for part in parts]), np.concatenate([part[3] for part in parts])
     gain = whole.mean() / local.mean(axis=1)
@@ -67,7 +72,7 @@ def expected_gain(
     return Gain(np.asarray(candidates), gain, draws.std(axis=0), best.mean(axis=1), recommended, budget or most)
 
 
-def _split(A, x, group, out, budget, modes, candidates, restarts, classify, gen):  # type: ignore[no-untyped-def]
+def _split(A, x, group, out, budget, modes, candidates, restarts, classify, whole_runs, gen):  # type: ignore[no-untyped-def]
     """Errors of unseen samples: (q, l) chosen online, (q, l) whether the best was chosen, (l,) global, (l,) their runs."""
     names = gen.permutation(np.unique(group[~out]))[:budget]
     used = np.isin(group, names)
@@ -76,8 +81,8 @@ def _split(A, x, group, out, budget, modes, candidates, restarts, classify, gen)
     errors, hits, whole = [], [], _answers(G, np.ones((int(used.sum()), 1)), used, out, modes)[:, 0]
     H = G[np.ix_(used, used)]
     for k in candidates:
-        found = partitions(H, k, modes, fold, restarts, gen)
-        _, shares, _, machine = shared(H, found, modes, fold, classify, x[used], group[used], tried=2)
+        found = partitions(H, k, modes, fold, restarts, gen, group[used] if whole_runs else None)
+        _, shares, _, machine = foreseen(H, found, modes, fold, classify, x[used], group[used], tried=1)
         E = _answers(G, shares, used, out, modes)
         choice = machine.choose(x[unseen])
         errors.append(E[np.arange(len(unseen)), choice])

@@ -73,8 +73,15 @@ def updated(
     room, R, K = roomy(state.space, state.room, state.columns, state.factor, state.rotation, B)
     old = np.zeros(0) if state.s is None else forget * state.s
     energy, lost = forget**2 * state.energy, forget**2 * state.lost
-    C, T, R, added, dropped = appended(state.space, room, R, B, lost, energy)
-    F, s, _ = la.svd(np.block([[K * old, C], [np.zeros((len(T), old.size)), T]]), full_matrices=False, check_finite=False)
+
+    def core(C: np.ndarray, T: np.ndarray) -> np.ndarray:
+        return np.block([[K * old, C], [np.zeros((len(T), old.size)), T]])
+
+    def cut(C: np.ndarray, T: np.ndarray) -> float:
+        return float(np.sum(la.svdvals(core(C, T), check_finite=False)[rank:] ** 2))
+
+    C, T, R, added, dropped = appended(state.space, room, R, B, lost, energy, cut if rank else None)
+    F, s, _ = la.svd(core(C, T), full_matrices=False, check_finite=False)
     energy, lost = energy + added, lost + dropped
     r = _kept(s, lost, energy, tol, rank)
     lost += float(np.sum(s[r:] ** 2))
