@@ -237,3 +237,15 @@ def test_more_snapshots_than_dofs():
     basis, s = pod(Snapshots(euclidean(20), np.zeros((300, 1)), U), tol=1e-14, method="full")
     assert basis.r == 20
     np.testing.assert_allclose(s, np.linalg.svd(U, compute_uv=False), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [28, 43, 44, 45])
+def test_snapshots_that_outnumber_the_free_dofs_have_the_modes_of_the_svd(seed):
+    gen, n, m, r = np.random.default_rng(seed), 81, 108, 54
+    u = np.zeros((n, m))
+    decay = 10.0 ** -np.linspace(0, gen.choice([0, 4, 8, 12]), r)
+    u[gen.permutation(n)[:r]] = gen.standard_normal((r, r)) * decay @ gen.standard_normal((r, m))
+    basis, s = pod(Snapshots(euclidean(n), np.zeros((m, 1)), u), 1e-10, method="full")
+    exact = np.linalg.svd(u, compute_uv=False)
+    assert np.abs(s[: basis.r] - exact[: basis.r]).max() < 1e-13 * exact[0]
+    assert np.abs(basis.modes.T @ basis.modes - np.eye(basis.r)).max() < 1e-12

@@ -210,13 +210,21 @@ def _gram(data: _Data) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _full(data: _Data, rng: int | np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """U ~ (U P) C^{-1} W diag(s) Z^H with P from the sketch and C^H C = (U P)^H X (U P), well conditioned."""
+    """U ~ (U P) C^{-1} W diag(s) Z^H with P from the sketch and C^H C = (U P)^H X (U P), well conditioned.
+
+    Directions of the sketch that are round-off, as where snapshots outnumber the free dofs, are left out.
+    """
     _, sigma, Qh = la.svd(data.sketch(np.random.default_rng(rng)), full_matrices=False)
     k = min(int(np.sum(sigma > EPS * sigma[0])), data.space.size)
-    P = Qh[:k].conj().T / sigma[:k]
+    P, B = Qh[:k].conj().T / sigma[:k], sigma[:k, None] * Qh[:k]
     G = data.gram(P)
-    C = la.cholesky(G)
-    W, s, Zh = la.svd(C * sigma[:k] @ Qh[:k], full_matrices=False)
+    try:
+        C = la.cholesky(G)
+    except la.LinAlgError:
+        values, V = la.eigh(G)
+        V = V[:, values > 1e-3 * values[-1]]
+        P, B, C = P @ V, V.conj().T @ B, np.diag(np.sqrt(values[values > 1e-3 * values[-1]]))
+    W, s, Zh = la.svd(C @ B, full_matrices=False)
     return P, C, s, W * _signs(Zh.conj().T)
 
 
