@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rom.collect.archive import load, save
@@ -61,6 +61,7 @@ def test_in_any_inner_product_the_basis_is_that_of_pod():
     assert np.abs(space.gram(found.basis().modes) - np.eye(found.r)).max() < 1e-12
 
 
+@example(59, 9, 5, 8.5, 0.0, None, None, 1.0, 0)  # a direction whose eigenvalue is round-off of the largest
 @settings(max_examples=200, deadline=None)
 @given(
     st.integers(5, 60), st.integers(1, 30), st.integers(1, 8), st.floats(0, 14), st.floats(-50, 50),

@@ -116,11 +116,14 @@ def split(
         Q -= _inside(W, R, again)
         L = la.cholesky(space.gram(Q))
         Q, C, T = times(Q, la.solve_triangular(L, np.eye(len(L)), check_finite=False)), C + again @ T, L @ T
-    if rounds > 1 and 0 < big.sum() < len(big) and dropped > floor:
-        joint, k = la.block_diag(R, np.eye(Q.shape[1])), len(C)
-        D, P, S, dropped = split(space, np.hstack([W, Q]), left @ Z[:, ~big], joint, energy, rounds - 1)
-        rest = Z[:, ~big].conj().T
-        return C + D[:k] @ rest, np.hstack([Q, P]), np.vstack([T + D[k:] @ rest, S @ rest]), dropped
+    if rounds > 1 and 0 < big.sum() < len(big):
+        small = left @ Z[:, ~big]
+        dropped = float(np.sum(space.norm(small) ** 2))  # the eigenvalues of these are round-off of the largest
+        if dropped > floor:
+            joint, k = la.block_diag(R, np.eye(Q.shape[1])), len(C)
+            D, P, S, dropped = split(space, np.hstack([W, Q]), small, joint, energy, rounds - 1)
+            rest = Z[:, ~big].conj().T
+            return C + D[:k] @ rest, np.hstack([Q, P]), np.vstack([T + D[k:] @ rest, S @ rest]), dropped
     return C, Q, T, dropped
 
 
