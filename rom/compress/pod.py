@@ -222,8 +222,9 @@ def _full(data: _Data, rng: int | np.random.Generator) -> tuple[np.ndarray, np.n
         C = la.cholesky(G)
     except la.LinAlgError:
         values, V = la.eigh(G)
-        V = V[:, values > 1e-3 * values[-1]]
-        P, B, C = P @ V, V.conj().T @ B, np.diag(np.sqrt(values[values > 1e-3 * values[-1]]))
+        known = values > 1e-3 * values[-1]
+        V, C = V[:, known], np.diag(np.sqrt(values[known]))
+        P, B = P @ V, V.conj().T @ B
     W, s, Zh = la.svd(C @ B, full_matrices=False)
     return P, C, s, W * _signs(Zh.conj().T)
 

@@ -46,7 +46,11 @@ def compressed(space: Space, strain: np.ndarray, stress: np.ndarray, tol: float 
     scale = np.ones(rows)
     scale[-1] = np.sqrt(gram[:-1, :-1].trace() / gram[-1, -1]) if gram[-1, -1] > 0 else 1.0
     gram *= scale * scale[:, None]
-    top = eigsh(gram, 1, v0=gram.sum(axis=1), return_eigenvectors=False, tol=1e-3)[0] if rows > 2 else la.norm(gram, 2)
+    top = (
+        eigsh(gram, 1, v0=gram[:, np.argmax(gram.diagonal())], return_eigenvectors=False, tol=1e-3)[0]
+        if rows > 2
+        else la.norm(gram, 2)
+    )
     _, U = la.eigh(gram, subset_by_value=[max(tol, 1e-8) ** 2 * top, np.inf])
     T = (U * scale[:, None]).T
     found = np.empty((len(T), space.n))
