@@ -2,9 +2,9 @@
 
 Runs differ in rotation, pressure and an unparametrised temperature field, from elastic to plastic and from spun to hot. Each cluster has
 its own basis, cubature and stress basis; the classifier sees the three loads and reduced features of the field. How many clusters, and
-whether of snapshots (models take over from each other on the way and hand the state of the law over) or of whole runs, the a priori
-criterion says on the training runs alone; where none pay, `local` is the global model and the gains are 1. `local`: one model a step, as
-the classifier says; `asking`: the same where an unsure classifier asks several, at their cost. Gains are global over local error.
+whether of snapshots (models take over from each other on the way and hand the state of the law over) or of whole runs, is chosen by what
+the reduced models themselves gain on left-out training runs; where none gains, `local` is the global model and the gains are 1. `local`:
+one model a step, as the classifier says; `asking`: an unsure classifier asks several, at their cost. Gains: global over local error.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.linalg as la
 
-from cases.local_bases import cube_snapshots, heated, histories
+from cases.local_bases import cube_snapshots, histories
 from cases.viscoplastic_cube import HOT, cube
 from rom.basis import Basis, LocalBases
 from rom.cli import run
 from rom.compress.classify import fitted
-from rom.compress.clusters import assembled, clusters, coordinates, leading
-from rom.compress.criterion import Gain, expected_gain
+from rom.compress.clusters import assembled, clusters, coordinates, folded, leading
 from rom.errors import NotConverged
 from rom.history import History
 from rom.hyper import componentwise
@@ -29,12 +29,12 @@ from rom.hyperreduce.gappy import gappy
 from rom.loading import Loading
 from rom.project.switching import LocalWeighted, Moved, switching, travelled
 from rom.project.weighted import WeightedModel, follow, weighted, with_duals
-from rom.snapshots import Snapshots
 from solvers.solid import Body
 
 Runs = list[tuple[Loading, History]]
 Fields = tuple[np.ndarray, np.ndarray] | None
-CANDIDATES = (1, 2, 4)
+CANDIDATES = (2, 4)
+OVERLAP = 0.3
 
 
 @dataclass(frozen=True)
@@ -46,72 +46,66 @@ class Size:
     stress: int
 
 
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """Local models, and the shapes (nodes, q) of temperature whose coefficients the classifier sees."""
+
+    model: LocalWeighted
+    shapes: np.ndarray
+
+
 def reduced(b: Body, basis: Basis, stress: np.ndarray, size: Size) -> WeightedModel:
     """Cubature of at most so many points for the stresses (g, 6, m), and their leading modes as a gappy rule there."""
-    strain, s = b.strain(basis.modes), unit(b.points, stress)
-    rule = ecm(compressed(b.points, strain, s, 1e-8), b.points, 1e-5, most=size.points)
-    model, six = weighted(basis, strain, b, rule.elements, rule.weights), componentwise(b.points)
+    strain, six = b.strain(basis.modes), componentwise(b.points)
     root = np.sqrt(six.product)[:, None]
-    modes = leading(s.reshape(six.n, -1) * root, size.stress) / root
+    U, s, _ = la.svd(stress.reshape(six.n, -1) * root, full_matrices=False)
+    scaled = (U * s / root)[:, s > 1e-6 * s[0]].reshape(*stress.shape[:2], -1)  # the integrals of all snapshots, in few columns
+    rule = ecm(compressed(b.points, strain, scaled, 1e-8), b.points, 1e-5, most=size.points)
+    model = weighted(basis, strain, b, rule.elements, rule.weights)
     rows = (rule.elements[:, None] * 6 + np.arange(6)).ravel()
-    return with_duals(model, {"stress": gappy(Basis(six, modes), rows)})
+    return with_duals(model, {"stress": gappy(Basis(six, U[:, : size.stress] / root), rows)})
 
 
-def stresses(found: Runs) -> np.ndarray:
-    """All snapshots of stress, (g, 6, m)."""
-    return np.concatenate([h.stress for _, h in found], axis=2)
+def stresses(b: Body, found: Runs) -> np.ndarray:
+    """All snapshots of stress, (g, 6, m), of unit norm."""
+    return unit(b.points, np.concatenate([h.stress for _, h in found], axis=2))
 
 
-def inputs(b: Body, x: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    """What is known online: the three loads and the coefficients of the temperature field on a few modes, (m, 3 + q)."""
-    fields = np.stack([heated(b, one).temperature(0.9) for one in x], axis=1)
-    shape = fields - 20.0
-    return np.column_stack([x[:, :3], (modes.T @ (shape / np.linalg.norm(shape, axis=0))).T])
+def heat(b: Body, found: Runs) -> np.ndarray:
+    """Final rise of temperature of each run, (nodes, m), of unit norm."""
+    rise = np.stack([loading.temperature(0.9) - 20.0 for loading, _ in found], axis=1)
+    return rise / np.linalg.norm(rise, axis=0)
+
+
+def inputs(b: Body, x: np.ndarray, found: Runs, shapes: np.ndarray) -> np.ndarray:
+    """What is known online: the three loads and the coefficients of the temperature field on its shapes, (m, 3 + q)."""
+    return np.column_stack([x[:, :3], heat(b, found).T @ shapes])
 
 
 def one_basis(b: Body, x: np.ndarray, found: Runs, modes: int) -> LocalBases:
     """The global basis, by the same normalised POD, as local bases of one cluster."""
-    snapshots = cube_snapshots(b, x, found)
-    V, A = coordinates(snapshots)
-    labels = np.zeros(snapshots.m, dtype=int)
-    return assembled(V, A, labels, np.zeros(1, dtype=int), modes)
+    V, A = coordinates(cube_snapshots(b, x, found))
+    return assembled(V, A, np.zeros(A.shape[1], dtype=int), np.zeros(1, dtype=int), modes)
 
 
-def told(b: Body, known: np.ndarray, found: Runs, whole: bool) -> np.ndarray:
-    """What the classifier sees of every snapshot: `known` of its run and the time, or zero where a run keeps its model."""
-    t = np.tile(found[0][1].t, len(found))
-    return np.column_stack([np.repeat(known, len(found[0][1].t), axis=0), 0.0 * t if whole else t])
+def one_model(b: Body, x: np.ndarray, found: Runs, size: Size) -> WeightedModel:
+    """The global model."""
+    return reduced(b, one_basis(b, x, found, size.modes).basis(0), stresses(b, found), size)
 
 
-def expected(
-    snapshots: Snapshots, seen: dict[bool, np.ndarray], modes: int, candidates: tuple[int, ...], rng: int
-) -> dict[bool, Gain]:
-    """The a priori criterion on the training runs, for clusters of snapshots (False) and of whole runs (True)."""
-    return {
-        whole: expected_gain(snapshots, modes, candidates, splits=3, inputs=x, whole_runs=whole, rng=rng)
-        for whole, x in seen.items()
-    }
-
-
-def dictionary(
-    b: Body, snapshots: Snapshots, seen: np.ndarray, s: np.ndarray, K: int, size: Size, whole: bool, rng: int
-) -> LocalWeighted:
-    """Clusters of snapshots, or of whole runs, and a model of each on its own stresses s (g, 6, m)."""
-    local = clusters(snapshots, K, size.modes, classify=fitted, inputs=seen, whole_runs=whole, rng=rng)
-    blind = replace(local.classifier, scale=np.where(np.ptp(seen, axis=0) > 0.0, local.classifier.scale, np.inf))
-    models = tuple(reduced(b, local.basis(k), s[..., local.labels == k], size) for k in range(K))
-    return switching(replace(local, classifier=blind), models, b)
-
-
-def travels(model: LocalWeighted, b: Body, known: np.ndarray, found: Runs) -> list[list[Moved] | None]:
-    """The steps of every run; None where it did not converge."""
-    answers: list[list[Moved] | None] = []
-    for x, (loading, _) in zip(known, found, strict=True):
-        try:
-            answers.append(travelled(model, x, model.reduced(loading, b.points)))
-        except NotConverged:
-            answers.append(None)
-    return answers
+def dictionary(b: Body, x: np.ndarray, found: Runs, K: int, size: Size, whole: bool, rng: int) -> Dictionary:
+    """Clusters of snapshots, or of whole runs, and a model of each; its stresses are those of its members and, with small weight,
+    those that may be sent to it by mistake."""
+    shapes, t = leading(heat(b, found), 4), np.tile(found[0][1].t, len(found))
+    known = np.repeat(inputs(b, x, found, shapes), len(found[0][1].t), axis=0)
+    seen = np.column_stack([known, 0.0 * t if whole else t])
+    local = clusters(cube_snapshots(b, x, found), K, size.modes, classify=fitted, inputs=seen, whole_runs=whole, rng=rng)
+    machine: Any = local.classifier
+    blind = replace(machine, scale=np.where(np.ptp(seen, axis=0) > 0.0, machine.scale, np.inf))
+    share = (1.0 - OVERLAP) * np.eye(K)[local.labels] + OVERLAP * machine.chances
+    s = stresses(b, found)
+    models = tuple(reduced(b, local.basis(k), (s * np.sqrt(w))[..., w > 1e-3], size) for k, w in enumerate(share.T))
+    return Dictionary(switching(replace(local, classifier=blind), models, b), shapes)
 
 
 def errors(b: Body, found: Runs, answers: list[Fields]) -> np.ndarray:
@@ -125,33 +119,58 @@ def errors(b: Body, found: Runs, answers: list[Fields]) -> np.ndarray:
     return e
 
 
-def fields(model: LocalWeighted, steps: list[Moved] | None) -> Fields:
-    """Displacements and stresses on the whole mesh: the latter by the stress basis of each step's cluster."""
-    if steps is None:
-        return None
-    u = model.basis.lift(np.stack([s.c for s in steps], axis=1))
-    return u, np.stack([model.models[s.k].dual("stress", s.state.stress.ravel()) for s in steps], axis=-1)
+def alone(b: Body, model: WeightedModel, found: Runs) -> list[Fields]:
+    """Displacements and stresses of every run by one global model; None where it did not converge."""
+    answers: list[Fields] = []
+    for loading, _ in found:
+        try:
+            h = follow(model, loading.reduced(model.basis, model.points, b.points), loading.t)
+        except NotConverged:
+            answers.append(None)
+        else:
+            answers.append((model.basis.lift(h.u), model.dual("stress", h.stress.reshape(-1, h.stress.shape[-1]))))
+    return answers
 
 
-def alone(b: Body, model: WeightedModel, loading: Loading) -> Fields:
-    """The same by one global model."""
-    try:
-        h = follow(model, loading.reduced(model.basis, model.points, b.points), loading.t)
-    except NotConverged:
-        return None
-    return model.basis.lift(h.u), model.dual("stress", h.stress.reshape(-1, h.stress.shape[-1]))
-
-
-def local_answers(model: LocalWeighted, b: Body, known: np.ndarray, found: Runs) -> tuple[list[Fields], dict[str, float]]:
-    """Fields of every run, and how often it switched and how many models a step asked, on average."""
-    paths = travels(model, b, known, found)
-    done = [path for path in paths if path]
-    switches = [np.sum(np.diff([s.k for s in path]) != 0) for path in done]
-    asked = [len(s.tried) for path in done for s in path]
-    return [fields(model, steps) for steps in paths], {
-        "switches": float(np.mean(switches)),
-        "models_asked": float(np.mean(asked)),
+def together(b: Body, local: Dictionary, x: np.ndarray, found: Runs) -> tuple[list[Fields], dict[str, float]]:
+    """The same by local models, and how often a run switched and how many models a step asked, on average."""
+    answers: list[Fields] = []
+    done: list[list[Moved]] = []
+    model = local.model
+    for known, (loading, _) in zip(inputs(b, x, found, local.shapes), found, strict=True):
+        try:
+            steps = travelled(model, known, model.reduced(loading, b.points))
+        except NotConverged:
+            answers.append(None)
+            continue
+        u = model.basis.lift(np.stack([s.c for s in steps], axis=1))
+        stress = [model.models[s.k].dual("stress", s.state.stress.ravel()) for s in steps]
+        answers.append((u, np.stack(stress, axis=-1)))
+        done.append(steps)
+    return answers, {
+        "switches": float(np.mean([np.sum(np.diff([s.k for s in steps]) != 0) for steps in done])),
+        "models_asked": float(np.mean([len(s.tried) for steps in done for s in steps])),
     }
+
+
+def promised(b: Body, x: np.ndarray, found: Runs, size: Size, rng: int, folds: int = 3) -> dict[tuple[int, bool], float]:
+    """(K, whole runs) -> geometric mean of the gains in u and stress on left-out training runs."""
+    fold = folded(np.arange(len(x)), folds, np.random.default_rng(rng))
+    options = [(K, whole) for whole in (False, True) for K in CANDIDATES]
+    e = {option: np.zeros(2) for option in [None, *options]}
+    for f in range(folds):
+        inside, outside = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
+        seen, unseen = ([found[i] for i in part] for part in (inside, outside))
+        e[None] += errors(b, unseen, alone(b, one_model(b, x[inside], seen, size), unseen)).sum(axis=0)
+        for K, whole in options:
+            local = sure(dictionary(b, x[inside], seen, K, size, whole, rng), 0.0)
+            e[K, whole] += errors(b, unseen, together(b, local, x[outside], unseen)[0]).sum(axis=0)
+    return {option: float(np.sqrt(np.prod(e[None] / e[option]))) for option in options}
+
+
+def sure(local: Dictionary, below: float) -> Dictionary:
+    """Local models that ask several where the classifier's probability is below this."""
+    return replace(local, model=replace(local.model, sure=below))
 
 
 def main(
@@ -164,31 +183,29 @@ def main(
     stress: int = 12,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """k local models of `modes` modes, at most `points` points and `stress` modes of stress against one of the same size; errors of
-    displacements and stresses over unseen runs. k = 0: as many as the criterion recommends on the training runs, 1 where none pay."""
+    """Local models of `modes` modes, at most `points` points and `stress` modes of stress against one of the same size; errors of
+    displacements and stresses over unseen runs. k = 0: as many as gain most on left-out training runs; k < 0: so many of whole runs."""
     b, size = cube(cells, HOT), Size(modes, points, stress)
     x, y = (np.random.default_rng([seed, one]).random((m, 7)) for one, m in enumerate((training, unseen)))
     train, test = histories(b, x), histories(b, y)
-    heat = np.stack([loading.temperature(0.9) - 20.0 for loading, _ in train], axis=1)
-    shapes = leading(heat / np.linalg.norm(heat, axis=0), 4)
-    known, snapshots = (inputs(b, x, shapes), inputs(b, y, shapes)), cube_snapshots(b, x, train)
-    seen = {whole: told(b, known[0], train, whole) for whole in (False, True)}
-    gain = expected(snapshots, seen, modes, (k,) if k else CANDIDATES, seed)
-    whole = bool(gain[True].gain.max() > gain[False].gain.max())
-    K = k or gain[whole].recommended
-    numbers: dict[str, Any] = {"K": K, "whole_runs": whole}
-    for kind, name in ((False, "snapshots"), (True, "runs")):
-        numbers |= {f"expected_gain_{name}_{q}": float(g) for q, g in zip(gain[kind].K, gain[kind].gain, strict=True)}
-    single = reduced(b, one_basis(b, x, train, modes).basis(0), stresses(train), size)
-    answers = {"global": [alone(b, single, loading) for loading, _ in test]}
+    numbers: dict[str, Any] = {}
+    K, whole = abs(k), k < 0
+    if k == 0:
+        expected = promised(b, x, train, size, seed)
+        best = max(expected, key=expected.__getitem__)
+        K, whole = best if expected[best] > 1.0 else (1, False)
+        numbers = {f"expected_gain_{'runs' if kind else 'snapshots'}_{q}": gain for (q, kind), gain in expected.items()}
+    numbers |= {"K": K, "whole_runs": whole}
+    single = one_model(b, x, train, size)
+    answers = {"global": alone(b, single, test)}
     numbers["points_global"] = numbers["points_local_most"] = len(single.points)
     if K == 1:
         answers["local"] = answers["global"]
     else:
-        model = dictionary(b, snapshots, seen[whole], stresses(train), K, size, whole, seed)
-        numbers["points_local_most"] = max(len(m.points) for m in model.models)
-        for name, sure in (("local", 0.0), ("asking", 0.8)):
-            answers[name], counts = local_answers(replace(model, sure=sure), b, known[1], test)
+        local = dictionary(b, x, train, K, size, whole, seed)
+        numbers["points_local_most"] = max(len(m.points) for m in local.model.models)
+        for name, below in (("local", 0.0), ("asking", 0.8)):
+            answers[name], counts = together(b, sure(local, below), y, test)
             numbers |= {f"{key}_{name}_mean": value for key, value in counts.items()}
     for name, found in answers.items():
         e = errors(b, test, found)

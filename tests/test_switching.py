@@ -63,7 +63,7 @@ def test_switching_between_equal_models_changes_nothing(solved, plan):
 
 def test_states_are_those_of_the_law_along_the_answers_at_every_point_and_time(solved):
     b, _, found, local = solved
-    s, basis = stresses(found), local.basis(0)
+    s, basis = stresses(b, found), local.basis(0)
     few, some = reduced(b, basis, s, Size(6, 12, 4)), reduced(b, basis, s, Size(6, 30, 8))
     assert set(few.points) != set(some.points)
     model = switching(twice(local, (0, 0, 1)), (few, some), b)
@@ -79,7 +79,7 @@ def test_states_are_those_of_the_law_along_the_answers_at_every_point_and_time(s
 
 def test_doubt_asks_the_models_and_the_better_explained_stress_wins(solved):
     b, _, found, local = solved
-    s = stresses(found)
+    s = stresses(b, found)
     poor, good = reduced(b, local.basis(0), s, Size(6, 30, 1)), reduced(b, local.basis(0), s, Size(6, 30, 12))
     loading = found[2][0]
     for sure, tried, k in ((1.0, (0,), 0), (0.6, (0, 1), 1)):
