@@ -22,8 +22,8 @@ from rom.morph.simplex import facets
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
-from rom.shape_pictures import shape_pictures
 from rom.shapes import Reduction, ShapeModel, shape_model
+from rom.shapes.pictures import shape_pictures
 
 WIDTH, DECAY = 0.03, 0.8
 BOX = Box(("theta", "start", "a"), np.array([-0.2, 0.3, -0.15]), np.array([0.2, 0.7, 0.25]), ("rad", "m", "1"))

@@ -18,8 +18,8 @@ from rom.mesh import Mesh
 from rom.morph.charts import ArcLength
 from rom.morph.simplex import subdivided
 from rom.morphing import Sample
-from rom.shape_pictures import shape_pictures
 from rom.shapes import Reduction, ShapeModel, medoid, shape_model
+from rom.shapes.pictures import shape_pictures
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
 MORPH = ArcLength(leading=True)

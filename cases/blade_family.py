@@ -24,8 +24,8 @@ from rom.morph.rbf import Radial
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
-from rom.shape_pictures import shape_pictures
 from rom.shapes import Morph, Reduction, ShapeModel, shape_model
+from rom.shapes.pictures import shape_pictures
 from solvers.airfoil_mesh import airfoil_mesh, curve_names
 from solvers.blade_mesh import Blade
 from solvers.elements import mass

@@ -25,8 +25,8 @@ from rom.morph.rbf import Radial
 from rom.morphing import Sample
 from rom.parameters import Box
 from rom.sample.designs import sobol
-from rom.shape_pictures import shape_pictures
 from rom.shapes import Reduction, ShapeModel, shape_model
+from rom.shapes.pictures import shape_pictures
 from solvers.laws import Viscoplastic
 from solvers.solid import Body, body, march, push
 

@@ -15,8 +15,8 @@ from rom.mesh import Mesh
 from rom.morph.charts import ArcLength
 from rom.morph.simplex import subdivided
 from rom.morphing import Sample
-from rom.shape_pictures import shape_pictures
 from rom.shapes import Reduction, ShapeModel, shape_model
+from rom.shapes.pictures import shape_pictures
 
 P0 = 101325.0
 METHODS = ("ommgp", "podgp", "linear")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import typer
 
-from rom.batch_commands import app as batches
-from rom.file_commands import app as files
-from rom.ingest_command import ingest
+from rom.commands.batch import app as batches
+from rom.commands.files import app as files
+from rom.commands.ingest import ingest
+from rom.commands.models import app as models
+from rom.commands.shapes import app as shapes
 from rom.launch import run, world
-from rom.model_commands import app as models
-from rom.shape_commands import app as shapes
 
 __all__ = ["app", "run", "world"]
 

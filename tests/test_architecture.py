@@ -27,36 +27,9 @@ NOUNS = {
     "result",
     "reduction",
 }
-# root files that compose verbs, beside the command line
-COMPOSITIONS = {
-    "batch",
-    "batch_commands",
-    "run_folder",
-    "submissions",
-    "jobs",
-    "file_commands",
-    "model_commands",
-    "options",
-    "cli",
-    "launch",
-    "case",
-    "shipped",
-    "scenes",
-    "pipeline",
-    "hyper",
-    "calibration",
-    "shapes",
-    "shape_models",
-    "shape_fields",
-    "shape_mappings",
-    "shape_pictures",
-    "overlay",
-    "embeddings",
-    "families",
-    "shape_commands",
-    "references",
-    "ingest_command",
-}
+# root files and folders that compose verbs
+COMPOSITIONS = {"cli", "launch", "case", "shipped", "pipeline", "hyper", "calibration"}
+COMPOSED = {"shapes", "batch", "commands"}
 # heavy library -> the only places in rom/ that may import it, inside functions
 HOMES = {
     "h5py": {"collect"}, "sklearn": {"compress", "regress"}, "kmedoids": {"compress"}, "torch": {"regress", "evolve"},
@@ -103,7 +76,12 @@ def imports(name):
 
 
 def verb(name):
-    """The verb folder of a file or dotted module, or None for a root file."""
+    """The verb folder of a file or dotted module, or None for a root file or a composition."""
+    return folder(name) if folder(name) not in COMPOSED else None
+
+
+def folder(name):
+    """The folder of a file or dotted module, or None for a root file."""
     parts = name.removeprefix("rom.").replace("/", ".").removesuffix(".py").split(".")
     return parts[0] if (ROOT / "rom" / parts[0]).is_dir() else None
 
@@ -112,7 +90,7 @@ def test_the_trees_are_read():
     assert len(FILES) > 20 and ("rom.collect.archive", True) in imports("export/files.py")
 
 
-@pytest.mark.parametrize("name", [n for n in names if verb(n) is None and Path(n).stem != "__init__"])
+@pytest.mark.parametrize("name", [n for n in names if folder(n) is None and Path(n).stem != "__init__"])
 def test_root_files_are_nouns_or_compositions(name):
     stem = Path(name).stem
     assert stem in NOUNS | COMPOSITIONS, f"{name} is neither noun nor composition; say which in this test"
@@ -130,6 +108,12 @@ def test_verbs_import_nouns_and_themselves(name):
         assert other in (None, verb(name)), f"{name} imports {module}: verbs meet in cases, cli and root compositions only"
         if other is None and module != "rom":
             assert module.split(".")[1] in NOUNS, f"{name} imports the composition {module}"
+
+
+@pytest.mark.parametrize("name", [n for n in names if folder(n) in COMPOSED - {"commands"}])
+def test_what_scripts_compose_does_not_know_the_command_line(name):
+    ours = {m for m, _ in imports(name)}
+    assert not any(m == "rom.cli" or folder(m) in COMPOSED - {folder(name)} for m in ours), f"{name} imports {sorted(ours)}"
 
 
 def test_every_exception_is_still_needed():

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from rom.cli import app
 from rom.collect.cgns import read_cgns
 from rom.errors import BadInput, ForeignFile
-from rom.families import family, opened
+from rom.shapes.families import family, opened
 from tests.test_morph import cube, square
 from tests.test_shapes import plates
 

@@ -9,8 +9,8 @@ from rom.errors import BadInput
 from rom.morph.rbf import Radial
 from rom.morph.simplex import geometry, simplices, subdivided
 from rom.morphing import Sample
-from rom.references import bent, refined
 from rom.shapes import overlaid
+from rom.shapes.references import bent, refined
 from tests.test_morph import square
 
 SIDES = Radial(curves=("side0", "side1", "side2", "side3"))

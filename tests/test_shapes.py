@@ -306,7 +306,7 @@ def test_files_in_and_fields_out(tmp_path):
 
     from rom.cli import app
     from rom.export.files import read_file
-    from rom.families import family
+    from rom.shapes.families import family
 
     train, test = written(tmp_path / "train", plates(12, 0)), written(tmp_path / "test", plates(4, 1))
     found, names, units, files = family(train, ("work",))

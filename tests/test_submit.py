@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rom import batch
+from rom.batch.submissions import records
 from rom.collect.campaign import collect
 from rom.collect.store import found
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
-from rom.submissions import records
 from rom.submit import queue
 from rom.submit.plan import arrays, parts, rows_of, written
 from rom.submit.profile import Pilot, Profile, profile

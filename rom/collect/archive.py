@@ -90,9 +90,9 @@ NOUNS = {
     "Chart": "rom.morph.charts",
     "Radial": "rom.morph.rbf",
     "Elastic": "rom.morph.elastic",
-    "FieldModel": "rom.shape_models",
-    "ShapeModel": "rom.shape_models",
-    "ShapePrediction": "rom.shape_models",
+    "FieldModel": "rom.shapes.models",
+    "ShapeModel": "rom.shapes.models",
+    "ShapePrediction": "rom.shapes.models",
 }
 LEFT_OUT = {"Space": ("comm", "riesz"), "RunningPod": ("room",)}
 PARTS = {

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rom.batch.run_folder import MAGIC, Run, founded, opened
 from rom.case import parameters
 from rom.collect.archive import load, save
 from rom.collect.campaign import collect
@@ -25,7 +26,6 @@ from rom.collect.journal import Manifest, journals, refresh
 from rom.collect.store import found
 from rom.errors import RomError
 from rom.parameters import Box
-from rom.run_folder import MAGIC, Run, founded, opened
 from rom.submit.plan import rows_of
 from rom.submit.profile import Profile, profile
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rom.batch.submissions import kind_of
 from rom.collect.campaign import collect
 from rom.collect.outside import program
 from rom.collect.repair import verify
@@ -18,7 +19,6 @@ from rom.collect.store import found, read
 from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.space import euclidean
-from rom.submissions import kind_of
 
 N, MUS, BAD = 12, np.arange(1.0, 6.0)[:, None], 3.0
 SPACE = euclidean(N)

@@ -13,11 +13,11 @@ import numpy as np
 import typer
 
 from rom import __version__
+from rom.commands.options import Case, CaseOption, Mus, Seed, Settings, Table, designed, spanned, stem, units_of
+from rom.commands.scenes import answered, headings
 from rom.errors import BadInput
 from rom.launch import Json, Verbose, guarded, place, rank, show, world
-from rom.options import Case, CaseOption, Mus, Seed, Settings, Table, designed, spanned, stem, units_of
 from rom.parameters import Box
-from rom.scenes import answered, headings
 
 app = typer.Typer()
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rom.batch.jobs import Group, handed
+from rom.batch.run_folder import RESULTS, Run, founded, opened
+from rom.batch.submissions import Queue, Record, adopted, asked, busy, closed, ending, history, kind_of, living, records
 from rom.collect.lease import lease
 from rom.errors import BadInput
-from rom.jobs import Group, handed
-from rom.run_folder import RESULTS, Run, founded, opened
-from rom.submissions import Queue, Record, adopted, asked, busy, closed, ending, history, kind_of, living, records
 from rom.submit.queue import cancel
 
 __all__ = ["Run", "Status", "cancelled", "founded", "logs", "opened", "resumed", "status", "submitted"]

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rom.batch.run_folder import RESULTS, Run
+from rom.batch.submissions import entries, noted
 from rom.collect.files import durably
-from rom.run_folder import RESULTS, Run
-from rom.submissions import entries, noted
 from rom.submit.plan import arrays, parts, written
 from rom.submit.queue import submit
 from rom.submit.script import Job, script

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from rom.embeddings import modes
 from rom.mesh import Mesh
 from rom.morph.simplex import lumped, simplices
 from rom.morphing import Morphing, Sample
 from rom.reduction import Reduction
 from rom.regress.modal import conditioned, regression, worth
-from rom.shape_models import FieldModel, ShapeModel, Way, asked, carried
+from rom.shapes.embeddings import modes
+from rom.shapes.models import FieldModel, ShapeModel, Way, asked, carried
 from rom.space import Space
 
 log = logging.getLogger("rom")

@@ -11,7 +11,7 @@ from rom.mesh import Mesh
 from rom.morph.simplex import geometry, linear, lumped, simplices, subdivided
 from rom.morph.transfer import interpolation
 from rom.morphing import Sample
-from rom.overlay import Morph, domain, located, overlaid
+from rom.shapes.overlay import Morph, domain, located, overlaid
 
 
 def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from rom.commands.options import Case, Seed, Settings, Table, designed, spanned, stem
+from rom.commands.scenes import headings
 from rom.launch import Json, Verbose, guarded, show
-from rom.options import Case, Seed, Settings, Table, designed, spanned, stem
-from rom.scenes import headings
 
 app = typer.Typer()
 Folder = Annotated[Path, typer.Argument(help="The folder of a run, as given to rom submit.")]

@@ -9,19 +9,19 @@ from dataclasses import replace
 import numpy as np
 
 from rom.basis import Basis
-from rom.embeddings import embedding, modes
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.morph.simplex import linear
 from rom.morphing import Morphing, Sample
-from rom.overlay import Morph, located, overlaid, shifted
 from rom.parameters import Box
 from rom.reduction import Reduction
-from rom.references import medoid
 from rom.regress.modal import regression
-from rom.shape_fields import field_model, space_of, ways
-from rom.shape_mappings import mappings
-from rom.shape_models import FieldModel, ShapeModel, ShapePrediction, Way
+from rom.shapes.embeddings import embedding, modes
+from rom.shapes.fields import field_model, space_of, ways
+from rom.shapes.mappings import mappings
+from rom.shapes.models import FieldModel, ShapeModel, ShapePrediction, Way
+from rom.shapes.overlay import Morph, located, overlaid, shifted
+from rom.shapes.references import medoid
 
 __all__ = [
     "FieldModel", "Morph", "Reduction", "ShapeModel", "ShapePrediction", "embedding", "medoid", "overlaid", "shape_model",

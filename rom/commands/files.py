@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from rom.commands.options import CaseOption, Mus
+from rom.commands.scenes import scene, states_of
 from rom.errors import BadInput
 from rom.launch import Json, Verbose, guarded, rank, show
-from rom.options import CaseOption, Mus
-from rom.scenes import scene, states_of
 
 app = typer.Typer()
 

@@ -14,7 +14,7 @@ from rom.export.pictures import picture
 from rom.mesh import Mesh
 from rom.morph.simplex import linear, simplices
 from rom.morphing import Sample
-from rom.shape_models import FieldModel, ShapeModel
+from rom.shapes.models import FieldModel, ShapeModel
 
 NAMES = {2: "line", 3: "triangle", 4: "tetra"}
 

@@ -8,18 +8,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.basis import Basis
-from rom.embeddings import modes
 from rom.mesh import Mesh
 from rom.morph.optimal import optimal_mappings
 from rom.morph.simplex import lumped, simplices
 from rom.morph.slopes import nodal_gradient
 from rom.morph.transfer import locator
 from rom.morphing import Morphing, Sample
-from rom.overlay import domain
 from rom.reduction import Reduction
 from rom.regress.coefficient_gp import CoefficientGP
 from rom.regress.modal import regression, worth
-from rom.shape_models import ShapeModel
+from rom.shapes.embeddings import modes
+from rom.shapes.models import ShapeModel
+from rom.shapes.overlay import domain
 from rom.space import Space
 
 

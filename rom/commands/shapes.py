@@ -39,9 +39,9 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """A model of the fields and outputs over shapes and scalars, in one file."""
-    from rom.families import family
-    from rom.references import refined
     from rom.shapes import Reduction, medoid, shape_model
+    from rom.shapes.families import family
+    from rom.shapes.references import refined
     from rom.shipped import ship
 
     samples, names, units, files = family(folder, _words(outputs), _words(fields))
@@ -59,7 +59,7 @@ def train(
 def validate(folder: Folder, model: Model, json: Json = False, verbose: Verbose = False) -> None:
     """Errors and coverage on designs that the model has not seen."""
     from rom.certify.fields import coverage, q2, rel_l2, rrmse
-    from rom.families import family
+    from rom.shapes.families import family
 
     machine = _loaded(model)
     samples = family(folder, machine.outputs, [part.name for part in machine.fields])[0]
@@ -89,7 +89,7 @@ def predict(
     verbose: Verbose = False,
 ) -> None:
     """Fields, outputs, standard deviations, and whether the design lies among those the model has seen."""
-    from rom.families import write_answer
+    from rom.shapes.families import write_answer
 
     answer, _ = _asked(model, mesh, mu)
     if out is not None:
@@ -114,7 +114,7 @@ def view(
     """Prediction, standard deviation and error side by side."""
     from rom.export.pictures import picture as draw
     from rom.export.pictures import show as window
-    from rom.families import answer_fields
+    from rom.shapes.families import answer_fields
 
     answer, true = _asked(model, mesh, mu)
     name = field or next(iter(answer.fields))
@@ -159,8 +159,8 @@ def _loaded(path: Path) -> Any:
 def _asked(model: Path, mesh: Path, mu: str | None) -> tuple[Any, Any]:
     """The prediction on a file's mesh, and the file as a sample."""
     from rom.case import parameters
-    from rom.families import BASELINE, flat, opened
     from rom.morphing import Sample
+    from rom.shapes.families import BASELINE, flat, opened
 
     machine = _loaded(model)
     row = np.zeros(0) if machine.box is None else parameters([mu] if mu else [], None, machine.box)[0]

@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from rom.batch.run_folder import Run
 from rom.collect.journal import append, lines
 from rom.errors import DamagedFile, ForeignFile
-from rom.run_folder import Run
 from rom.submit.plan import rows_of, written
 from rom.submit.queue import named, states
 

@@ -17,9 +17,9 @@ from rom.morph.simplex import determinants, simplices
 from rom.morph.slopes import nodal_gradient
 from rom.morph.transfer import Locator, locator
 from rom.morphing import Embedding, Morphing, Sample
-from rom.overlay import overlaid
 from rom.parameters import Box
 from rom.regress.coefficient_gp import CoefficientGP
+from rom.shapes.overlay import overlaid
 
 log = logging.getLogger("rom")
 
