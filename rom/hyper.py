@@ -49,7 +49,7 @@ class Trained:
     """A model and all that enrichment adds to.
 
     basis : of u; strain (g, 6, r); tests (n, q) displacements beyond the basis, watch (g, 6, q) their strains, of unit norm
-    rows (k, g) : compressed contributions; p, stress : bases of the dual fields; scale : largest |p| in training; peak : of |stress|
+    rows (k, g) : compressed contributions; p, stress : bases of the dual fields
     rule, second : cubature of the model and, disjoint from it, that of the watch; seen (k, 6, q) strains of the tests at the points of the second
     """
 
@@ -60,8 +60,6 @@ class Trained:
     rows: np.ndarray
     p: Basis
     stress: Basis
-    scale: float
-    peak: float
     rule: Cubature
     second: Cubature
     tol: Tolerances
@@ -102,9 +100,7 @@ def train(
         rule,
         tol,
     )
-    scale = float(points.norm(p).max())
-    peak = float(max(_size(points, h.stress).max() for h in histories))
-    made = Trained(basis, strain, tests, watch, rows, dual, stress, scale, peak, rule, second, tol, None)  # type: ignore[arg-type]
+    made = Trained(basis, strain, tests, watch, rows, dual, stress, rule, second, tol, None)  # type: ignore[arg-type]
     return modelled(made, body)
 
 
@@ -299,7 +295,8 @@ def grown(made: Trained, body: Solid, solved: list[np.ndarray], seen: list[State
     strain = np.concatenate([made.strain, fresh], axis=2)
     s = unit(points, np.stack([x.stress for x in seen], axis=-1))
     stress = _extended(made.stress, s.reshape(six.n, -1), made.tol.stress)
-    p = _extended(made.p, np.stack([x.state[:, 0] for x in seen], axis=1), made.tol.p, made.scale)
+    plastic = np.stack([x.state[:, 0] for x in seen], axis=1)
+    p = _extended(made.p, plastic, made.tol.p, float(points.norm(plastic).max()))
     # what the older rows know of stress, for the new strains; what is new of stress, for all strains
     old = (made.stress.modes * np.maximum(made.stress.s[: made.stress.r], 0.0)).reshape(-1, 6, made.stress.r)  # type: ignore[index]
     old = old / np.sqrt(np.sum(made.stress.s**2))  # type: ignore[operator]
