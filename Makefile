@@ -34,6 +34,7 @@ test-all: .venv/ready
 	$(PYTHON) -m venv .bench
 	$(RUN)python -c "import site; print(site.getsitepackages()[0])" > "$$(.bench/bin/python -c 'import site; print(site.getsitepackages()[0])')/ours.pth"
 	.bench/bin/pip install -q --disable-pip-version-check -c constraints.txt -r hpc/bench/requirements.txt
+	.bench/bin/pip install -q --disable-pip-version-check -c constraints.txt --ignore-installed --no-deps mpich  # mpi4py looks for MPI in its own prefix
 	@touch $@
 
 test-cluster: .venv/ready

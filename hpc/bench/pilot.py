@@ -100,11 +100,7 @@ def _collected(folder: str, pause: float, count: int) -> list[str]:
 
 
 def _run(words: list[str]) -> None:
-    beside = (
-        Path(sys.executable).parent,
-        Path(np.__file__).parents[4] / "bin",
-    )  # the packages may be those of another environment
-    words[0] = shutil.which(words[0], path=":".join([*map(str, beside), os.environ["PATH"]])) or words[0]
+    words[0] = shutil.which(words[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or words[0]
     subprocess.run(words, check=True, timeout=500, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -157,7 +153,7 @@ def measured(engine: str, pause: float, count: int, workers: int, kill: bool = F
         last[0] = time.perf_counter() - begin
         over.set()
         watch.join()
-        held = found(folder).manifest.done
+        held = found(folder).manifest.done if Path(folder).exists() else {}
         return first[0], len(held) / max(last[0] - first[0], 1e-9), peak[0], len(held), end
 
 
