@@ -21,4 +21,4 @@ mount -t proc proc "$root/proc" 2>/dev/null && trap 'umount "$root/proc"' EXIT
 inside() { chroot "$root" /bin/sh -e -c "cd / && $(cat)"; }
 section post | inside
 { section environment; section test; echo 'rom --help >/dev/null'; } | inside
-echo "rom.def: %post and %test ended well in $root ($(du -sh "$root" | cut -f1))"
+echo "rom.def: %post and %test ended well in $root ($(du -shx "$root" | cut -f1))"
