@@ -281,13 +281,14 @@ def enriched(run: Course, body: Solid, t0: float, t1: float) -> Course:
     """One full step from the replayed state at t0, a model that has learnt from it, and the run at t1."""
     path = replayed(run, body)
     whole, _ = body.step(run.loading, t0, t1, path[-1] if path else run.whole)
-    made = grown(run.trained, body, [whole.u - run.loading.moved(t1)], [*path, whole])
+    expected = 0.0 if run.sizes is None else float(run.sizes[0])
+    made = grown(run.trained, body, [whole.u - run.loading.moved(t1)], [*path, whole], expected)
     return replace(_placed(made, body, run.loading, whole, t1), sizes=run.sizes, largest=run.largest)
 
 
-def grown(made: Trained, body: Solid, solved: list[np.ndarray], seen: list[State]) -> Trained:
+def grown(made: Trained, body: Solid, solved: list[np.ndarray], seen: list[State], size: float = 0.0) -> Trained:
     """The model with the displacements `solved`, less what is prescribed, and the stresses and p of `seen` added: bases by Gram-Schmidt, the cubature by
-    rows for what is new, matched again from its own points."""
+    rows for what is new, matched again from its own points. p counts relative to its largest norm in `seen`, or to `size`."""
     points, six = body.points, componentwise(body.points)
     basis = _extended(made.basis, np.stack(solved, axis=1), made.tol.u)
     fresh = body.strain(basis.modes[:, made.basis.r :])
@@ -296,7 +297,7 @@ def grown(made: Trained, body: Solid, solved: list[np.ndarray], seen: list[State
     s = unit(points, np.stack([x.stress for x in seen], axis=-1))
     stress = _extended(made.stress, s.reshape(six.n, -1), made.tol.stress)
     plastic = np.stack([x.state[:, 0] for x in seen], axis=1)
-    p = _extended(made.p, plastic, made.tol.p, float(points.norm(plastic).max()))
+    p = _extended(made.p, plastic, made.tol.p, max(size, float(points.norm(plastic).max())))
     # what the older rows know of stress, for the new strains; what is new of stress, for all strains
     old = (made.stress.modes * np.maximum(made.stress.s[: made.stress.r], 0.0)).reshape(-1, 6, made.stress.r)  # type: ignore[index]
     old = old / np.sqrt(np.sum(made.stress.s**2))  # type: ignore[operator]

@@ -121,8 +121,6 @@ TRAINED = Trained(
     np.eye(4),
     BASIS,
     BASIS,
-    1.0,
-    2.0,
     CUBATURE,
     CUBATURE,
     Tolerances(),
