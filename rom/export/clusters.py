@@ -45,4 +45,4 @@ def gains(
     axes.axvline(k[int(np.argmax(gain))], color="0.8", lw=6, zorder=0, label="recommended K")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.margins(x=0.1)
-    return _done(path, figure, axes, "clusters K [-]", "gain: global over local error [-]", title)
+    return _done(path, figure, axes, "clusters K [-]", "gain: global over local error [-]", title, outside=True)

@@ -153,7 +153,7 @@ def _done(path: Any, figure: Any, axes: Any, xlabel: str, ylabel: str, title: st
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(True, which="both", alpha=0.3)
     if outside:
-        figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=3 if len(axes.get_legend_handles_labels()[1]) > 4 else 2, fontsize=8)
     elif axes.get_legend_handles_labels()[0]:
         axes.legend()
     figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
