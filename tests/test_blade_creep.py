@@ -71,6 +71,7 @@ def test_unseen_fields_of_a_small_cube():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_unseen_fields_meet_their_targets():
     found = unseen()
     assert found["enriched_p_error"] <= 3e-2 and found["enriched_u_error"] <= 1e-2 and found["hf_steps"] <= 6
@@ -86,6 +87,7 @@ def test_a_small_blade_under_a_field_that_it_has_not_seen(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_blade_meets_its_targets():
     found = turbine()
     assert found["dofs"] > 10_000 and found["speedup"] >= 100 and found["hf_steps"] <= 5
