@@ -1,8 +1,9 @@
 """Faults at a chosen system call: a child that has imported everything waits, strace takes hold of it, then it acts and the k-th
-call of a name is killed or refused. Counts begin with the act, so that a point means the same in every run."""
+call of a name is killed or refused. Counts begin with the act: it waits in a call that nothing counts, until strace shows one."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 
 FILES = ("openat", "write", "pwrite64", "fsync", "rename", "mkdir", "unlink", "ftruncate", "close", "newfstatat", "utimensat",
          "getdents64", "lseek", "read", "readlink", "fstat", "pread64")  # fmt: skip
+WAITING, READY, GO = "getppid", 1, 2
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")
 OUT_OF_REACH = {"exit_group", "exit", "rt_sigreturn", "execve", "futex", "restart_syscall"}
 
@@ -47,15 +49,16 @@ def faulted(
 def _traced(
     act: Callable[[Path, Callable[[str], None]], None], folder: Path, options: tuple[str, ...]
 ) -> tuple[int, list[str], str]:
-    ready, go, acks = (os.pipe() for _ in range(3))
-    for end in acks[:1]:
-        os.set_blocking(end, False)
-    child = os.fork()
+    stage, acks = mmap.mmap(-1, 1), os.pipe()
+    os.set_blocking(acks[0], False)
+    parent, child = os.getpid(), os.fork()
     if child == 0:
         code = 1
         try:
-            os.write(ready[1], b".")
-            os.read(go[0], 1)
+            stage[0] = READY
+            while stage[0] != GO:
+                if os.getppid() != parent:
+                    os._exit(code)
             act(folder, lambda text: os.write(acks[1], text.encode() + b"\n"))
             code = 0
         except BaseException as error:
@@ -64,19 +67,20 @@ def _traced(
                 (folder.parent / f"{folder.name}.error").write_text("".join(traceback.format_exception(error)))
         finally:
             os._exit(code)
-    os.read(ready[0], 1)
-    with tempfile.NamedTemporaryFile("r", suffix=".strace") as log:
+    while stage[0] != READY:
+        time.sleep(0.0005)
+    with tempfile.NamedTemporaryFile("r", suffix=".strace", errors="replace") as log:
         tracer = subprocess.Popen(
             ["strace", "-f", "-qq", *options, "-o", log.name, "-p", str(child)], stderr=subprocess.PIPE, text=True
         )
         try:
             deadline = time.monotonic() + 20
-            while f"TracerPid:\t{tracer.pid}" not in Path(f"/proc/{child}/status").read_text():
+            while not os.path.getsize(log.name):
                 assert tracer.poll() is None and time.monotonic() < deadline, (
-                    tracer.stderr.read() if tracer.poll() else "strace hangs"
+                    "strace hangs" if tracer.poll() is None else tracer.stderr.read()
                 )
-                time.sleep(0.001)
-            os.write(go[1], b".")
+                time.sleep(0.0005)
+            stage[0] = GO
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             tracer.wait(20)
         finally:
@@ -84,13 +88,13 @@ def _traced(
                 with suppress(OSError):
                     os.kill(process, signal.SIGKILL) if tracer.poll() is None else None
             tracer.stderr.close()
-        text = Path(log.name).read_text(errors="replace")
+        text = "".join(line for line in log if f" {WAITING}(" not in line)
     told = b""
     with suppress(BlockingIOError):
         while chunk := os.read(acks[0], 65536):
             told += chunk
             if len(chunk) < 65536:
                 break
-    for end in (*ready, *go, *acks):
+    for end in acks:
         os.close(end)
     return status, told.decode().split(), text

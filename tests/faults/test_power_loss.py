@@ -40,7 +40,7 @@ class Disk:
 def recorded(act, folder):
     """The Disk of an act below `folder`; what it acknowledges goes through a pipe, which is seen too."""
     root = str(folder.parent)
-    status, _, log = inject._traced(act, folder, ("-xx", "-s", "4000000", "-e", f"trace={CALLS}"))
+    status, _, log = inject._traced(act, folder, ("-xx", "-s", "4000000", "-e", f"trace={CALLS},{inject.WAITING}"))
     assert status == 0
     assert "unfinished" not in log, "two threads wrote at once; record again"
     disk, handles, here, fresh_inode = Disk(), {}, {}, iter(range(10**9))
@@ -177,8 +177,8 @@ DROPPED, KEPT = ("dropped", lambda operations: []), ("kept", list)
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_power_loss_loses_nothing_acknowledged(name, tmp_path):
     some = [DROPPED, ("torn", torn(np.random.default_rng(3)))]
-    played, wrong = lost(tmp_path, PROTOCOLS[name], lambda disk: range(1, disk.moments + 1, 9), some)
-    assert wrong == [] and played > 4
+    played, wrong = lost(tmp_path, PROTOCOLS[name], lambda disk: range(1, disk.moments + 1, max(disk.moments // 24, 1)), some)
+    assert wrong == [] and played > 20
 
 
 @pytest.mark.slow
