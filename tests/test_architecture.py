@@ -36,7 +36,7 @@ HOMES = {
     "gpytorch": {"regress", "evolve"}, "meshio": {"export"}, "pyvista": {"export"}, "vtkmodules": {"export"}, "vtk": {"export"},
     "matplotlib": {"export"}, "Muscat": {"export"}, "mapdl_archive": {"export"},
     "mpi4py": {"launch"}, "pydantic": {"case", "submit"}, "rich": {"launch", "collect"},
-    "qtoolkit": {"submit"}, "pebble": {"collect"},
+    "qtoolkit": {"submit"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),
 }  # fmt: skip
 # verb -> verb, with the reason; empty would be best

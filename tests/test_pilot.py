@@ -17,7 +17,7 @@ from rom.collect.journal import journals, lines
 from rom.collect.pilot import pilot
 from rom.collect.repair import verify
 from rom.collect.store import found, read
-from rom.errors import BadInput
+from rom.errors import BadInput, SolveFailed
 from rom.space import euclidean
 
 ROOT = Path(__file__).parents[1]
@@ -138,6 +138,21 @@ def test_a_pilot_whose_time_is_over_ends_even_where_a_solve_hangs_and_goes_on_la
     (place / "fault").unlink()
     assert last(rom(place, "collect", "case.py", "--n", 16, "--out", "s", "--workers", 2, "--json"))["skipped"] == seen["solved"]
     once(place / "s", 16)
+
+
+def broken():
+    raise BadInput("no licence server in the profile")
+
+
+def stillborn():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_workers_whose_solver_never_stands_end_the_campaign(tmp_path):
+    with pytest.raises(BadInput, match="no licence server in the profile"):
+        collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "s", crew=partial(pilot, broken, 1, None, 0.0))
+    with pytest.raises(SolveFailed, match=r"3 workers in a row ended before their solver stood"):
+        collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "t", crew=partial(pilot, stillborn, 1, None, 0.0))
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def farm(folder: str, pause: float, count: int, workers: int) -> None:
 
 
 def pilot(folder: str, pause: float, count: int, workers: int) -> None:
-    """rom collect --workers: processes of Pebble's pool under a supervisor."""
+    """rom collect --workers: processes with a pipe each, under a supervisor."""
     _run([sys.executable, *_collected(folder, pause, count), "--workers", str(workers)])
 
 

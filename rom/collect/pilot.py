@@ -1,7 +1,8 @@
 """Thousands of short solves inside one allocation: worker processes of this node under a supervisor that outlives their deaths.
 
-The pool is Pebble's: it starts workers, hands them one task each, ends a solve that takes too long, and replaces a worker that died.
-Claims, identities, files and journals are those of every campaign; a worker claims and commits by itself, the supervisor writes no data.
+Every worker has a pipe of its own, so that none dies holding what another waits for. It gets one task at a time, is ended when that
+takes too long, and replaced when it died. Claims, identities, files and journals are those of every campaign; a worker claims and
+commits by itself, the supervisor writes no data.
 """
 
 from __future__ import annotations
@@ -10,27 +11,41 @@ import logging
 import secrets
 import signal
 import time
-from collections import deque
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rom import errors
 from rom.collect.attempt import Work, attempt
 from rom.collect.journal import append, journal, refresh
 from rom.collect.lease import lease
 from rom.collect.store import found
-from rom.errors import BadInput, MissingExtra
+from rom.errors import BadInput, RomError, SolveFailed
 from rom.space import Space
 
 log = logging.getLogger("rom")
 Solve = Callable[[np.ndarray], Any]
-AHEAD, DEATHS = 1, 2
+DEATHS, GRACE, TURN = 2, 5.0, 2.0
 SIGNALS = {number.value: number.name for number in signal.Signals}
-MINE: list[tuple[Work, float]] = []
+
+
+@dataclass(eq=False)
+class Worker:
+    """A process and this end of its pipe; ready once its solver stands; the task it was given, and when [s]."""
+
+    process: SpawnProcess
+    pipe: Connection
+    ready: bool = False
+    key: str = ""
+    since: float = 0.0
 
 
 def pilot(
@@ -49,76 +64,141 @@ def pilot(
     begin : a module's function, or a partial of one, that gives (solve, space) to each worker; limit [s] : of one solve
     first : where in the list this node begins, as a share of it, so that the supervisors of several nodes seldom meet
     A solve that ends its process is tried once more, since whoever killed it may have meant the worker; then it is recorded as failed.
-    Raises BadInput, MissingExtra.
+    Raises BadInput; SolveFailed if workers keep dying before their solver stands; and what a worker raises outside of its solve.
     """
-    try:
-        from pebble import ProcessPool
-    except ImportError as error:
-        raise MissingExtra(f"a pilot needs pebble ({error}); run: pip install 'rom-platform[pilot]'") from error
     if not 0 < workers <= 4096 or not (limit is None or limit > 0):
         raise BadInput(f"workers = {workers}, limit = {limit}: give 1 to 4096 workers, and seconds above 0 or no limit")
-    left, deaths, running = deque(tasks), dict.fromkeys(tasks, 0), dict[Future, str]()
+    left, deaths, crew = deque(tasks), Counter[str](), list[Worker]()
     left.rotate(-int(first * len(left)))
-    settings = (begin, str(work.store.path), work.ends, expiry)
-    pool = ProcessPool(workers, initializer=_begun, initargs=settings, context=get_context("spawn"))
-    waits = 0
+    stillborn = waits = 0
     try:
-        while left or running:
+        while True:
             refresh(work.store.manifest)
-            tick(len(tasks) - len(left) - len(running))
-            while left and not work.late() and len(running) < (1 + AHEAD) * workers:
-                key = left.popleft()
-                if not finished(key):
-                    tried = len(work.store.manifest.failed.get(key, ()))
-                    running[pool.schedule(_solved, (key, tasks[key], tried), timeout=limit)] = key
-            if not running or time.monotonic() > work.ends:
+            while left and finished(left[0]):
+                left.popleft()
+            if not work.late():
+                wanted = min(workers, len(left) + sum(bool(worker.key) for worker in crew))
+                crew += [_hired(begin, work, expiry) for _ in range(wanted - len(crew))]
+                for worker in [w for w in crew if w.ready and not w.key][: len(left)]:
+                    _give(worker, left.popleft(), work, tasks)
+            busy = sum(bool(worker.key) for worker in crew)
+            tick(len(tasks) - len(left) - busy)
+            if (not busy and (not left or work.late())) or time.monotonic() > work.ends:
                 break
-            over, _ = wait(running, timeout=2.0, return_when=FIRST_COMPLETED)
-            ended = {key: _over(future, key, work, tasks[key], deaths, limit) for future in over for key in [running.pop(future)]}
+            ended: dict[str, bool] = {}
+            for worker in _told(crew, limit):
+                solved = _heard(worker)
+                if solved is None:
+                    crew.remove(worker)
+                    deaths[worker.key] += 1
+                    stillborn += not worker.ready
+                    _end(worker, limit, work, tasks, deaths[worker.key])
+                    if stillborn > 2 * workers:
+                        raise SolveFailed(f"{stillborn} workers in a row ended before their solver stood; why is said above")
+                else:
+                    worker.ready, stillborn = True, 0
+                ended |= {worker.key: solved is not False} if worker.key else {}
+                worker.key = ""
             refresh(work.store.manifest)
             left.extend(key for key in ended if not finished(key))
             waits = waits + 1 if ended and not any(ended.values()) else 0
             time.sleep(min(0.02 * 1.5**waits, 2.0) if waits else 0.0)
     finally:
-        pool.stop()
-        pool.join()
+        for worker in crew:
+            worker.process.kill()
+        for worker in crew:
+            worker.process.join()
+            worker.pipe.close()
     refresh(work.store.manifest)
     tick(sum(map(finished, tasks)))
 
 
-def _over(future: Future, key: str, work: Work, mu: np.ndarray, deaths: dict[str, int], limit: float | None) -> bool:
-    """Notes the end of a task that its worker could not note; False where another holds it."""
-    from pebble import ProcessExpired
+def _hired(begin: Callable[[], tuple[Solve, Space | None]], work: Work, expiry: float) -> Worker:
+    context = get_context("spawn")
+    pipe, its = context.Pipe()
+    process = context.Process(target=_work, args=(its, begin, str(work.store.path), work.ends, expiry))
+    process.start()
+    its.close()
+    return Worker(process, pipe)
 
-    reason = ""
+
+def _give(worker: Worker, key: str, work: Work, tasks: dict[str, np.ndarray]) -> None:
+    worker.key, worker.since = key, time.monotonic()
     try:
-        return bool(future.result())
-    except TimeoutError:
+        worker.pipe.send((key, tasks[key], len(work.store.manifest.failed.get(key, ()))))
+    except OSError:
+        log.debug("worker process %s is over; its task is given to another", worker.process.pid)
+
+
+def _told(crew: list[Worker], limit: float | None) -> list[Worker]:
+    """The workers that have something to say, are over, or solve for longer than the limit, as soon as there are any."""
+    now = time.monotonic()
+    turn = min([TURN, *(max(worker.since + limit - now, 0.0) for worker in crew if worker.key and limit is not None)])
+    told = set(wait([end for worker in crew for end in (worker.pipe, worker.process.sentinel)], timeout=turn))
+    return [w for w in crew if w.pipe in told or w.process.sentinel in told or _late(w, limit)]
+
+
+def _late(worker: Worker, limit: float | None) -> bool:
+    return limit is not None and bool(worker.key) and time.monotonic() - worker.since > limit
+
+
+def _heard(worker: Worker) -> bool | None:
+    """Whether the worker attempted its task, or stands ready; False where another holds the task; None if it says nothing any more."""
+    try:
+        solved, problem = worker.pipe.recv() if worker.pipe.poll() else (None, None)
+    except (EOFError, OSError):
+        return None
+    if problem:
+        raise getattr(errors, problem[0])(problem[1])
+    return solved
+
+
+def _end(worker: Worker, limit: float | None, work: Work, tasks: dict[str, np.ndarray], deaths: int) -> None:
+    """Ends a worker that says nothing any more; its task has failed if it took too long, or ended its process as often as DEATHS."""
+    late = _late(worker, limit)
+    if not late:
+        worker.process.join(GRACE)
+    worker.process.kill()
+    worker.process.join()
+    worker.pipe.close()
+    code = worker.process.exitcode or 0
+    how = f"by {SIGNALS.get(-code, 'a signal')}" if code < 0 else f"with exit code {code}"
+    reason = ""
+    if late:
         reason = f"TooLong: the solve took longer than its limit of {limit:g} s; its worker was ended"
-    except ProcessExpired as error:
-        deaths[key] += 1
-        how = f"by {SIGNALS.get(-error.exitcode, 'a signal')}" if error.exitcode < 0 else f"with exit code {error.exitcode}"
-        log.warning("mu = %s: worker process %s ended %s", mu, error.pid, how)
-        if deaths[key] >= DEATHS:
-            reason = f"WorkerDied: the solve ended its process {how}, {DEATHS} times"
+    elif deaths >= DEATHS:
+        reason = f"WorkerDied: the solve ended its process {how}, {DEATHS} times"
+    if not late:
+        log.warning("%sworker process %s ended %s", f"mu = {tasks[worker.key]}: " if worker.key else "", worker.process.pid, how)
     refresh(work.store.manifest)
-    if reason and key not in work.store.manifest.done:
+    if reason and worker.key and worker.key not in work.store.manifest.done:
+        mu = tasks[worker.key]
         log.warning("mu = %s failed: %s", mu, reason)
-        append(work.journal, {"state": "failed", "key": key, "mu": mu.tolist(), "reason": reason, "time": time.time()})
-    return True
+        append(work.journal, {"state": "failed", "key": worker.key, "mu": mu.tolist(), "reason": reason, "time": time.time()})
 
 
-def _begun(begin: Callable[[], tuple[Solve, Space | None]], path: str, ends: float, expiry: float) -> None:
-    """A worker: its own solver, its own journal."""
+def _work(pipe: Connection, begin: Callable[[], tuple[Solve, Space | None]], path: str, ends: float, expiry: float) -> None:
+    """A worker: its own solver, its own journal, task after task until its supervisor is gone."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    solve, space = begin()
-    MINE[:] = [(Work(found(path), solve, space, None, secrets.token_hex(4), journal(Path(path)), 0.0, ends), expiry)]
+    try:
+        solve, space = begin()
+        work = Work(found(path), solve, space, None, secrets.token_hex(4), journal(Path(path)), 0.0, ends)
+        solved = True
+        while True:
+            pipe.send((solved, None))
+            solved = _solved(work, expiry, *pipe.recv())
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except RomError as error:
+        pipe.send((False, (type(error).__name__, str(error))))
+    except Exception as error:
+        traceback.print_exc()
+        pipe.send((False, ("SolveFailed", f"a worker raised {type(error).__name__}: {error}")))
 
 
-def _solved(key: str, mu: np.ndarray, tried: int) -> bool:
+def _solved(work: Work, expiry: float, key: str, mu: np.ndarray, tried: int) -> bool:
     """Whether this worker attempted the task, or another did since it had failed `tried` times; False where another holds it."""
-    work, expiry = MINE[0]
     with lease(work.store.path / "leases", key, expiry) as claim:
         if claim is None:
             return False

@@ -1,7 +1,8 @@
 """A witness beside the ranks of a host: says which rank was killed or stands still, and at which sample, and ends the others.
 
 A rank cannot tell that it was killed, and the launcher kills the others before they could. So one process per host waits for the
-ends of its ranks, in the order of their deaths; every rank notes what it does in a file of memory. Linux only.
+ends of its ranks, in the order of their deaths; every rank notes what it does in a file of memory. A dying process closes its files
+first, which is what the launcher sees too, and takes a while to be gone: the order is that in which pipes close. Linux only.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from rom.collect.lease import host, started, stopped
 
-ABORTED, OVER, SWEEP = "aborted", "over", 3.0
+ABORTED, OVER, SWEEP, READY = "aborted", "over", 3.0, 10.0
 NOTES: list[Path] = []
 HELD: list[subprocess.Popen[bytes]] = []
 
@@ -40,6 +41,8 @@ def witnessed(comm: Any) -> None:
     folder = Path(talk(comm, tempfile.mkdtemp(prefix="rom-", dir=room) if rank == min(mine) else "")[min(mine)])
     NOTES.append(folder / str(rank))
     noted("")
+    os.mkfifo(_pipe(folder, rank))
+    os.open(_pipe(folder, rank), os.O_RDWR)  # held until the rank ends
     atexit.register(noted, OVER)
     talk(comm, 0)
     if rank == min(mine):
@@ -47,7 +50,12 @@ def witnessed(comm: Any) -> None:
         words = [sys.executable, "-P", "-m", __name__, str(folder), patience, *(f"{r}:{pid}" for r, pid in mine.items())]
         path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))
         own = {**os.environ, "PYTHONPATH": path}
-        HELD.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, env=own, start_new_session=True))
+        told, tells = os.pipe()
+        HELD.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=tells, env=own, start_new_session=True))
+        os.close(tells)
+        select.select([told], [], [], READY)
+        os.close(told)
+    talk(comm, 0)
 
 
 def noted(what: str) -> None:
@@ -61,12 +69,15 @@ def watch(folder: Path, patience: float, ranks: dict[int, int]) -> str:
     """Waits until the ranks (rank -> process id) have ended well, or one has not: "" or what is to be said of it."""
     poll, ends, still = select.epoll(), {}, dict.fromkeys(ranks, 0.0)
     for r, pid in ranks.items():
+        ends[os.open(_pipe(folder, r), os.O_RDONLY | os.O_NONBLOCK)] = r
         try:
             ends[os.pidfd_open(pid)] = r
         except ProcessLookupError:
             return _died(folder, r, pid)
     for end in ends:
         poll.register(end, select.EPOLLIN)
+    with suppress(OSError):
+        os.write(sys.stdout.fileno(), b"ready")
     while ends:
         for end, _ in poll.poll(0.5):
             r = ends.pop(end)
@@ -74,9 +85,10 @@ def watch(folder: Path, patience: float, ranks: dict[int, int]) -> str:
             last = _note(folder, r)
             if last != OVER:
                 return "" if last == ABORTED else _died(folder, r, ranks[r])
-        halted = {r for r in ends.values() if stopped(ranks[r], "T")}
-        suspended = len(halted) == len(ends) > 1  # a job that is suspended as a whole is not at fault
-        still = {r: still[r] + 0.5 if r in halted and not suspended else 0.0 for r in ends.values()}
+        left = set(ends.values())
+        halted = {r for r in left if stopped(ranks[r], "T")}
+        suspended = len(halted) == len(left) > 1  # a job that is suspended as a whole is not at fault
+        still = {r: still[r] + 0.5 if r in halted and not suspended else 0.0 for r in left}
         for r in still:
             if still[r] >= patience:
                 os.kill(ranks[r], signal.SIGKILL)
@@ -91,6 +103,10 @@ def _died(folder: Path, r: int, pid: int) -> str:
 def _at(folder: Path, r: int) -> str:
     what = _note(folder, r)
     return f" while solving {what}" if what else " between samples"
+
+
+def _pipe(folder: Path, r: int) -> Path:
+    return folder / f"{r}.pipe"
 
 
 def _note(folder: Path, r: int) -> str:

@@ -22,7 +22,7 @@ class UnsteadyModel:
     that is the bound, one per time, in the norm of M.
 
     M : (r, r); times : (n_t,) [s]; initial : (r,) coefficients; signal : factor of the load at `times`, or None
-    bound : a ResidualBound built with M; initial_error : |u^0 - V a^0|_M
+    bound : a ResidualBound built with M; initial_error : |u^0 - V a^0|_M, and what rounding may hide of it
     """
 
     M: np.ndarray
@@ -96,6 +96,7 @@ def unsteady(
     Mr = space.pair(V, M @ V)
     start = np.zeros(space.n) if initial is None else np.asarray(initial, dtype=float)
     a0 = np.linalg.solve(Mr, space.pair(V, M @ start))
-    gap = start - V @ a0
-    error0 = float(np.sqrt(max(float(space.pair((M @ gap)[:, None], gap[:, None])[0, 0]), 0.0)))
+    parts = np.column_stack([start - V @ a0, np.abs(V) @ np.abs(a0)])
+    gap, size = np.sqrt(np.maximum(np.diag(space.pair(M @ parts, parts)), 0.0))
+    error0 = float(gap + (basis.r + 2) * np.finfo(float).eps * size)
     return UnsteadyModel(Mr, A.project(basis), f.project(basis), basis, times, theta, a0, error0, signal, bound, box)
