@@ -223,6 +223,7 @@ NOT_STORED = {  # by their own nature
     "Sweep": "a moment of a search",
     "Plugged": "its format would be torch's",
     "PluggedModel": "its format would be torch's",
+    "Worker": "is a process",
     "Campaign": "its folder is its file",
     "Store": "is a folder",
     "Manifest": "is a folder",
