@@ -48,7 +48,7 @@ OUTSIDE = {  # what a program of its own does -> the reason that is recorded, it
     "wrong mesh": ("u = np.append(u, 0.0)\n" + SAVE, r"shape \(13,\); this campaign needs \(12,\)", "solver"),
     "integers": ("u = u.astype(int)\n" + SAVE, r"dtype int64", "solver"),
     "objects": ("np.save('answer.npy', np.array([None] * 12), allow_pickle=True)\n", r"answer\.npy", "solver"),
-    "endless children": ("import subprocess; subprocess.Popen(['sleep', '61']); time.sleep(60)\n", r"TimeoutError", "transient"),
+    "endless children": ("import subprocess; subprocess.Popen(['sleep', '61', f'0.{os.getppid()}']); time.sleep(60)\n", r"TimeoutError", "transient"),
 }  # fmt: skip
 INSIDE = {
     "diverged": (lambda: 1 / 0, r"ZeroDivisionError", "solver"),
@@ -89,7 +89,7 @@ def test_a_program_that_fails_is_told_and_the_rest_goes_on(name, tmp_path):
     seen = collect(solve, MUS, tmp_path / "s", space=SPACE)
     checked(seen, tmp_path, reason)
     assert kind_of(seen.failed[0][1]) == kind
-    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x0061" in p.read_bytes()]
+    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if f"sleep\x0061\x000.{os.getpid()}".encode() in p.read_bytes()]
     assert left == []
 
 
