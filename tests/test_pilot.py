@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -188,10 +189,14 @@ def test_a_supervisor_that_is_killed_leaves_no_worker_and_no_loss(place):
     once(place / "s", 64)
 
 
-def test_what_a_pilot_cannot_do_is_named(place, tmp_path):
+def test_what_a_pilot_cannot_do_is_named(place, tmp_path, monkeypatch):
     assert "--limit ends the solves of a pilot; give --workers too" in rom(place, "collect", "case.py", "--limit", 1, code=2)
     crew = partial(pilot, lambda: None, 0, None, 0.0)
     with pytest.raises(BadInput, match=r"workers = 0, limit = None: give 1 to 4096 workers"):
+        collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "s", crew=crew)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, 100))
+    crew = partial(pilot, lambda: None, 20, None, 0.0)
+    with pytest.raises(BadInput, match=r"20 workers need 104 open files, 100 are allowed; raise ulimit -n"):
         collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "s", crew=crew)
 
     class Comm:

@@ -8,6 +8,7 @@ commits by itself, the supervisor writes no data.
 from __future__ import annotations
 
 import logging
+import resource
 import secrets
 import signal
 import time
@@ -33,7 +34,7 @@ from rom.space import Space
 
 log = logging.getLogger("rom")
 Solve = Callable[[np.ndarray], Any]
-DEATHS, GRACE, TURN = 2, 5.0, 2.0
+DEATHS, GRACE, TURN, SPARE = 2, 5.0, 2.0, 64
 SIGNALS = {number.value: number.name for number in signal.Signals}
 
 
@@ -68,6 +69,9 @@ def pilot(
     """
     if not 0 < workers <= 4096 or not (limit is None or limit > 0):
         raise BadInput(f"workers = {workers}, limit = {limit}: give 1 to 4096 workers, and seconds above 0 or no limit")
+    needed, files = 2 * workers + SPARE, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files != resource.RLIM_INFINITY and needed > files:
+        raise BadInput(f"{workers} workers need {needed} open files, {files} are allowed; raise ulimit -n or give fewer")
     left, deaths, crew = deque(tasks), Counter[str](), list[Worker]()
     left.rotate(-int(first * len(left)))
     stillborn = waits = 0
