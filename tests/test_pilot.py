@@ -97,7 +97,7 @@ def test_a_run_with_a_pilot_gives_what_a_plain_campaign_gives(place):
 def test_workers_killed_at_random_lose_nothing_and_the_others_go_on(place):
     (place / "fault").write_text("slow")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    job = subprocess.Popen(words("collect", "case.py", "--n", 128, "--out", "s", "--workers", 3), cwd=place, env=environment)
+    job = subprocess.Popen(words("collect", "case.py", "--n", 400, "--out", "s", "--workers", 3), cwd=place, env=environment)
     kills, rng = 0, np.random.default_rng(0)
     while job.poll() is None and kills < 8:
         time.sleep(0.4)
@@ -107,8 +107,8 @@ def test_workers_killed_at_random_lose_nothing_and_the_others_go_on(place):
             os.kill(int(rng.choice(living)), signal.SIGKILL)
             kills += 1
     assert job.wait(100) == 0 and kills >= 3
-    once(place / "s", 128)
-    assert 128 <= len(begun(place)) <= 128 + kills and len(set(begun(place))) == 128
+    once(place / "s", 400)
+    assert 400 <= len(begun(place)) <= 400 + kills and len(set(begun(place))) == 400
 
 
 def test_solves_that_end_their_process_or_hang_are_recorded_and_the_rest_is_solved(place):
