@@ -169,7 +169,7 @@ def compared(name: str, train: Snapshots, test: Snapshots, seed: int = 0) -> tup
 
 def judged(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[Gain, np.ndarray]:
     """The criterion on the training runs alone, and the gains (q,) that are then achieved online on the unseen runs."""
-    expected = expected_gain(train, MODES, CANDIDATES, splits=3, rng=seed)
+    expected = expected_gain(train, MODES, CANDIDATES, splits=5, rng=seed)
     errors = []
     for k in expected.K:
         local = clusters(train, int(k), MODES, restarts=1, classify=QUICK, rng=seed)  # as the criterion does

@@ -3,8 +3,9 @@
 Runs differ in rotation, pressure and an unparametrised temperature field, from elastic to plastic and from spun to hot. Each cluster has
 its own basis, cubature and stress basis; the classifier sees the three loads and reduced features of the field. How many clusters, and
 whether of snapshots (models take over from each other on the way and hand the state of the law over) or of whole runs, is chosen by what
-the reduced models themselves gain on left-out training runs; where none gains, `local` is the global model and the gains are 1. `local`:
-one model a step, as the classifier says; `asking`: an unsure classifier asks several, at their cost. Gains: global over local error.
+the reduced models themselves gain on left-out training runs; where none gains more than a standard deviation, `local` is the global
+model and the gains are 1. `local`: one model a step, as the classifier says; `asking`: an unsure classifier asks several, at their cost.
+Gains: global over local error.
 """
 
 from __future__ import annotations
@@ -153,19 +154,24 @@ def together(b: Body, local: Dictionary, x: np.ndarray, found: Runs) -> tuple[li
     }
 
 
-def promised(b: Body, x: np.ndarray, found: Runs, size: Size, rng: int, folds: int = 3) -> dict[tuple[int, bool], float]:
-    """(K, whole runs) -> geometric mean of the gains in u and stress on left-out training runs."""
+def promised(
+    b: Body, x: np.ndarray, found: Runs, size: Size, rng: int, folds: int = 5
+) -> dict[tuple[int, bool], tuple[float, float]]:
+    """(K, whole runs) -> geometric mean of the gains in u and stress on left-out training runs, and its standard deviation."""
     fold = folded(np.arange(len(x)), folds, np.random.default_rng(rng))
     options = [(K, whole) for whole in (False, True) for K in CANDIDATES]
-    e = {option: np.zeros(2) for option in [None, *options]}
+    e = {option: np.zeros((len(x), 2)) for option in [None, *options]}
     for f in range(folds):
         inside, outside = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
         seen, unseen = ([found[i] for i in part] for part in (inside, outside))
-        e[None] += errors(b, unseen, alone(b, one_model(b, x[inside], seen, size), unseen)).sum(axis=0)
+        e[None][outside] = errors(b, unseen, alone(b, one_model(b, x[inside], seen, size), unseen))
         for K, whole in options:
             local = sure(dictionary(b, x[inside], seen, K, size, whole, rng), 0.0)
-            e[K, whole] += errors(b, unseen, together(b, local, x[outside], unseen)[0]).sum(axis=0)
-    return {option: float(np.sqrt(np.prod(e[None] / e[option]))) for option in options}
+            e[K, whole][outside] = errors(b, unseen, together(b, local, x[outside], unseen)[0])
+    mean = {option: one.mean(axis=0) for option, one in e.items()}
+    gain = {option: float(np.sqrt(np.prod(mean[None] / mean[option]))) for option in options}
+    share = {option: (e[None] / mean[None] - e[option] / mean[option]).mean(axis=1) for option in options}
+    return {option: (gain[option], gain[option] * float(share[option].std(ddof=1)) / len(x) ** 0.5) for option in options}
 
 
 def sure(local: Dictionary, below: float) -> Dictionary:
@@ -193,8 +199,10 @@ def main(
     if k == 0:
         expected = promised(b, x, train, size, seed)
         best = max(expected, key=expected.__getitem__)
-        K, whole = best if expected[best] > 1.0 else (1, False)
-        numbers = {f"expected_gain_{'runs' if kind else 'snapshots'}_{q}": gain for (q, kind), gain in expected.items()}
+        gain, std = expected[best]
+        K, whole = best if gain - std > 1.0 else (1, False)
+        numbers = {f"expected_gain_{'runs' if kind else 'snapshots'}_{q}": gain for (q, kind), (gain, _) in expected.items()}
+        numbers["expected_gain_std"] = std
     numbers |= {"K": K, "whole_runs": whole}
     single = one_model(b, x, train, size)
     answers = {"global": alone(b, single, test)}

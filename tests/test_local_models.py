@@ -124,10 +124,15 @@ def test_the_criterion_recommends_what_pays_on_unseen_runs(tmp_path):
 
 
 @pytest.mark.slow
-def test_local_models_of_the_cube_err_less_than_a_global_one_of_the_same_cost():
-    numbers = local_cube(cells=3, training=50, unseen=24, seed=1)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_local_models_of_the_cube_are_taken_where_they_surely_gain_and_then_err_less(seed):
+    numbers = local_cube(cells=3, training=50, unseen=24, seed=seed)
     expected = {(K, kind): numbers[f"expected_gain_{kind}_{K}"] for K in (2, 4) for kind in ("snapshots", "runs")}
-    assert (numbers["K"], "runs" if numbers["whole_runs"] else "snapshots") == max(expected, key=expected.get)
+    best = max(expected, key=expected.get)
+    if expected[best] - numbers["expected_gain_std"] <= 1.0:
+        assert numbers["K"] == numbers["gain_u_mean"] == numbers["gain_stress_mean"] == 1
+        return
+    assert (numbers["K"], "runs" if numbers["whole_runs"] else "snapshots") == best
     for field in ("u", "stress"):
         ratio = numbers[f"global_{field}_error_mean"] / numbers[f"local_{field}_error_mean"]
         assert numbers[f"gain_{field}_mean"] == pytest.approx(ratio) and ratio > 1.0
