@@ -78,13 +78,14 @@ def pilot(
     try:
         while True:
             refresh(work.store.manifest)
-            while left and finished(left[0]):
-                left.popleft()
             if not work.late():
                 wanted = min(workers, len(left) + sum(bool(worker.key) for worker in crew))
                 crew += [_hired(begin, work, expiry) for _ in range(wanted - len(crew))]
-                for worker in [w for w in crew if w.ready and not w.key][: len(left)]:
-                    _give(worker, left.popleft(), work, tasks)
+                for worker in [w for w in crew if w.ready and not w.key]:
+                    while left and finished(left[0]):
+                        left.popleft()
+                    if left:
+                        _give(worker, left.popleft(), work, tasks)
             busy = sum(bool(worker.key) for worker in crew)
             tick(len(tasks) - len(left) - busy)
             if (not busy and (not left or work.late())) or time.monotonic() > work.ends:
