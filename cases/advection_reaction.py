@@ -14,19 +14,24 @@ from collections.abc import Callable
 import numpy as np
 from scipy.spatial import Delaunay
 
-from rom.certify.fields import coverage, rel_l2
-from rom.cli import run
+from rom.cli.launch import run
+from rom.design.designs import sobol
 from rom.mesh import Mesh
-from rom.morph.rbf import Radial
-from rom.morph.simplex import facets
-from rom.morphing import Sample
 from rom.parameters import Box
-from rom.sample.designs import sobol
-from rom.shapes import Reduction, ShapeModel, shape_model
-from rom.shapes.pictures import shape_pictures
+from rom.plot.shapes import shape_pictures
+from rom.shapes.morphing import Sample
+from rom.shapes.rbf import Radial
+from rom.shapes.simplex import facets
+from rom.shapes.training import Reduction, ShapeModel, shape_model
+from rom.study.metrics import coverage, rel_l2
 
 WIDTH, DECAY = 0.03, 0.8
-BOX = Box(("theta", "start", "a"), np.array([-0.2, 0.3, -0.15]), np.array([0.2, 0.7, 0.25]), ("rad", "m", "1"))
+BOX = Box(
+    ("theta", "start", "a"),
+    np.array([-0.2, 0.3, -0.15]),
+    np.array([0.2, 0.7, 0.25]),
+    ("rad", "m", "1"),
+)
 MORPH = Radial(curves=("bottom", "outlet", "top", "inlet"))
 
 
@@ -55,7 +60,11 @@ def channel(a: float, n: int, seed: int) -> Mesh:
         "inlet": middle[:, 0] < 1e-9,
     }
     points = np.column_stack([x, y * height(x, a)])
-    return Mesh(points, {"triangle": cells, "line": edge}, {k: {"line": np.flatnonzero(v)} for k, v in sides.items()})
+    return Mesh(
+        points,
+        {"triangle": cells, "line": edge},
+        {k: {"line": np.flatnonzero(v)} for k, v in sides.items()},
+    )
 
 
 def exact(x: np.ndarray, theta: float, start: float) -> np.ndarray:
@@ -78,14 +87,23 @@ def uniform(box: Box, m: int, seed: int) -> np.ndarray:
 def samples(m: int, n: int, seed: int, design: Callable[..., np.ndarray] = uniform) -> list[Sample]:
     """m channels over the box of (theta, s_0, a), each with its own mesh of about 4 n^2 nodes."""
     draws = design(BOX, m, seed)
-    return [sample(theta, start, a, n + k % 3, 1000 * seed + k) for k, (theta, start, a) in enumerate(draws.tolist())]
+    return [
+        sample(theta, start, a, n + k % 3, 1000 * seed + k)
+        for k, (theta, start, a) in enumerate(draws.tolist())
+    ]
 
 
-def trained(train: list[Sample], reference: Mesh, fields: int, mapping: int, seed: int = 0) -> ShapeModel:
+def trained(
+    train: list[Sample], reference: Mesh, fields: int, mapping: int, seed: int = 0
+) -> ShapeModel:
     """O-MMGP, or POD-GP after the same morphing for mapping = 0."""
     options = {"stages": ((1, 0.1), (1, 0.03), (1, 0.01)), "length": 0.2, "steps": 30}
-    reduction = Reduction(shape=2, fields=fields, mapping=mapping, tol=1e-12, folds=3, options=options)
-    return shape_model(train, MORPH, reference, ("theta", "start"), ("rad", "m"), reduction, rng=seed)
+    reduction = Reduction(
+        shape=2, fields=fields, mapping=mapping, tol=1e-12, folds=3, options=options
+    )
+    return shape_model(
+        train, MORPH, reference, ("theta", "start"), ("rad", "m"), reduction, rng=seed
+    )
 
 
 def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]:
@@ -98,8 +116,8 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
 
     def front(s: Sample, shift: np.ndarray) -> np.ndarray:
         """y of the front on the verticals xs of the mapped reference."""
-        from rom.morph.simplex import simplices
-        from rom.morph.transfer import interpolation
+        from rom.shapes.simplex import simplices
+        from rom.shapes.transfer import interpolation
 
         laid = model.laid(s.mesh)
         grid = np.stack(np.meshgrid(xs, lines, indexing="ij"), -1).reshape(-1, 2)
@@ -118,7 +136,13 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
 
 
 def main(
-    train: int = 32, test: int = 20, size: int = 24, fields: int = 2, mapping: int = 3, seed: int = 1, out: str | None = None
+    train: int = 32,
+    test: int = 20,
+    size: int = 24,
+    fields: int = 2,
+    mapping: int = 3,
+    seed: int = 1,
+    out: str | None = None,
 ) -> dict[str, float]:
     """O-MMGP against POD-GP at the same latent count, on unseen channels."""
     known, unseen = samples(train, size, seed, sobol), samples(test, size, seed + 1)
@@ -145,7 +169,9 @@ def main(
         "ommgp_rel_l2": errors[0],
         "podgp_rel_l2": errors[1],
         "gain": errors[1] / errors[0],
-        "coverage_90": coverage([a.fields["u"] for a in answers], true, [a.std["u"] for a in answers]),
+        "coverage_90": coverage(
+            [a.fields["u"] for a in answers], true, [a.std["u"] for a in answers]
+        ),
         "front_spread_mapped": aligned,
         "front_spread_unmapped": apart,
         "seconds_fit": fit,

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.certify.fields import coverage, q2, rel_l2, rrmse
-from rom.cli import run
+from rom.cli.launch import run
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.morph.charts import ArcLength
-from rom.morph.simplex import subdivided
-from rom.morphing import Sample
-from rom.shapes import Reduction, ShapeModel, medoid, shape_model
-from rom.shapes.pictures import shape_pictures
+from rom.plot.shapes import shape_pictures
+from rom.shapes.charts import ArcLength
+from rom.shapes.morphing import Sample
+from rom.shapes.simplex import subdivided
+from rom.shapes.training import Reduction, ShapeModel, medoid, shape_model
+from rom.study.metrics import coverage, q2, rel_l2, rrmse
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
 MORPH = ArcLength(leading=True)
@@ -32,7 +32,9 @@ def data_file(name: str, data: str | None = None) -> Path:
     ]
     found = [place / name for place in places if (place / name).is_file()]
     if not found:
-        raise BadInput(f"no {name} in {', '.join(map(str, places))}; give its folder: --data FOLDER, or set ROM_DATA")
+        raise BadInput(
+            f"no {name} in {', '.join(map(str, places))}; give its folder: --data FOLDER, or set ROM_DATA"
+        )
     return found[0]
 
 
@@ -43,13 +45,22 @@ def samples(data: str | None = None, baseline: bool = True) -> list[Sample]:
     with h5py.File(data_file("airfrans_surface_150.h5", data)) as file:
         held = {
             name: file[name][()]
-            for name in ("points", "cp_rans", "cp_inviscid", "n_nodes", "angle_of_attack", "freestream_speed")
+            for name in (
+                "points",
+                "cp_rans",
+                "cp_inviscid",
+                "n_nodes",
+                "angle_of_attack",
+                "freestream_speed",
+            )
         }
     made, end = [], np.cumsum(held["n_nodes"])
     for k, (stop, count) in enumerate(zip(end, held["n_nodes"], strict=True)):
         rows = slice(stop - count, stop)
         line = np.column_stack([np.arange(count - 1), np.arange(1, count)])
-        mu = np.array([held["angle_of_attack"][k], np.log(held["freestream_speed"][k])], dtype=float)
+        mu = np.array(
+            [held["angle_of_attack"][k], np.log(held["freestream_speed"][k])], dtype=float
+        )
         given = {"cp": held["cp_inviscid"][rows].astype(float)} if baseline else {}
         made.append(
             Sample(
@@ -77,11 +88,24 @@ def trained(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
     reference = medoid(train, MORPH)
     for _ in range(4):
         reference = subdivided(reference)
-    return shape_model(train, MORPH, reference, NAMES, UNITS, Reduction(shape=7, fields=modes, baseline=6), rng=seed)
+    return shape_model(
+        train,
+        MORPH,
+        reference,
+        NAMES,
+        UNITS,
+        Reduction(shape=7, fields=modes, baseline=6),
+        rng=seed,
+    )
 
 
 def main(
-    folds: int = 5, modes: int = 24, baseline: bool = True, seed: int = 0, data: str | None = None, out: str | None = None
+    folds: int = 5,
+    modes: int = 24,
+    baseline: bool = True,
+    seed: int = 0,
+    data: str | None = None,
+    out: str | None = None,
 ) -> dict[str, float]:
     """K-fold cross-validation: every airfoil is predicted once by a model that has not seen it."""
     every = samples(data, baseline)

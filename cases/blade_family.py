@@ -17,15 +17,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from cases.cooled_blade import ALLOY, T_REF, gas_profile
-from rom.certify.fields import coverage, q2, rel_l2, rrmse
-from rom.cli import run
+from rom.cli.launch import run
+from rom.design.designs import sobol
 from rom.mesh import Mesh
-from rom.morph.rbf import Radial
-from rom.morphing import Sample
 from rom.parameters import Box
-from rom.sample.designs import sobol
-from rom.shapes import Morph, Reduction, ShapeModel, shape_model
-from rom.shapes.pictures import shape_pictures
+from rom.plot.shapes import shape_pictures
+from rom.shapes.morphing import Sample
+from rom.shapes.rbf import Radial
+from rom.shapes.training import Morph, Reduction, ShapeModel, shape_model
+from rom.study.metrics import coverage, q2, rel_l2, rrmse
 from solvers.airfoil_mesh import airfoil_mesh, curve_names
 from solvers.blade_mesh import Blade
 from solvers.elements import mass
@@ -40,7 +40,9 @@ SHAPE = Box(
     np.array([0.115, -10.0, 84.0, 0.22, 0.90]),
     ("m", "degree", "degree", "1", "1"),
 )
-SCALARS = Box(("T_gas", "omega"), np.array([1300.0, 500.0]), np.array([1700.0, 1000.0]), ("K", "rad/s"))
+SCALARS = Box(
+    ("T_gas", "omega"), np.array([1300.0, 500.0]), np.array([1700.0, 1000.0]), ("K", "rad/s")
+)
 ROOT = 0.03
 
 
@@ -52,7 +54,10 @@ def placed(mesh: Mesh, reference: Mesh) -> np.ndarray:
 def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
     """T [K], u [mm], von Mises stress [MPa] of one blade at mu = (T_gas [K], omega [rad/s])."""
     n = len(mesh.points)
-    films = {"gas": Film(2000.0, "T_gas", profile=partial(gas_profile, blade=shape)), "channels": Film(2500.0, 750.0)}
+    films = {
+        "gas": Film(2000.0, "T_gas", profile=partial(gas_profile, blade=shape)),
+        "channels": Film(2500.0, 750.0),
+    }
     T = heat(mesh, SCALARS, 22.0, films).solve(mu)
     bed = ALLOY.E / ROOT * sp.kron(mass(mesh, "base"), sp.eye_array(3))
     force = coupling(mesh, ALLOY) @ (T - T_REF) + mu[1] ** 2 * centrifugal(mesh, ALLOY)
@@ -67,7 +72,9 @@ def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
 def samples(m: int, h: float, seed: int) -> list[Sample]:
     """m blades of a scrambled Sobol design, every mesh with its own width, every third with more layers."""
     made = []
-    low, high = (np.append(getattr(SHAPE, end), getattr(SCALARS, end)) for end in ("lower", "upper"))
+    low, high = (
+        np.append(getattr(SHAPE, end), getattr(SCALARS, end)) for end in ("lower", "upper")
+    )
     draws = sobol(Box(SHAPE.names + SCALARS.names, low, high), m, seed)
     for k, row in enumerate(draws):
         shape = Blade(**dict(zip(SHAPE.names, row[:5].tolist(), strict=True)))
@@ -76,22 +83,41 @@ def samples(m: int, h: float, seed: int) -> list[Sample]:
     return made
 
 
-def trained(train: list[Sample], h: float, modes: int = 16, seed: int = 0, morph: Morph = MORPH) -> ShapeModel:
+def trained(
+    train: list[Sample], h: float, modes: int = 16, seed: int = 0, morph: Morph = MORPH
+) -> ShapeModel:
     """MMGP on a reference in the middle of the family."""
     middle = Blade(**dict(zip(SHAPE.names, SHAPE.from_unit(np.full(5, 0.5)).tolist(), strict=True)))
     reduction = Reduction(shape=5, fields=modes, tol=1e-5, folds=3)
-    return shape_model(train, morph, airfoil_mesh(middle, 0.9 * h, 12), SCALARS.names, SCALARS.units, reduction, rng=seed)
+    return shape_model(
+        train,
+        morph,
+        airfoil_mesh(middle, 0.9 * h, 12),
+        SCALARS.names,
+        SCALARS.units,
+        reduction,
+        rng=seed,
+    )
 
 
 def strangers(h: float) -> list[Mesh]:
     """Shapes from outside: twisted twice as far, slender and long, bent like a hook."""
     middle = Blade(twist=-18.0, turning=75.0, taper=0.81)
-    odd = (replace(middle, twist=-55.0), replace(middle, span=0.18, taper=0.5), replace(middle, turning=115.0))
+    odd = (
+        replace(middle, twist=-55.0),
+        replace(middle, span=0.18, taper=0.5),
+        replace(middle, turning=115.0),
+    )
     return [airfoil_mesh(shape, h) for shape in odd]
 
 
 def main(
-    train: int = 48, test: int = 16, h: float = 0.005, modes: int = 12, seed: int = 0, out: str | None = None
+    train: int = 48,
+    test: int = 16,
+    h: float = 0.005,
+    modes: int = 12,
+    seed: int = 0,
+    out: str | None = None,
 ) -> dict[str, float]:
     """Blades nobody has seen: fields against the solver, with and without morphing, and strangers that must be flagged."""
     begin = time.perf_counter()
@@ -113,7 +139,9 @@ def main(
         numbers |= {f"rrmse_{name}": rrmse(found, true), f"q2_{name}": q2(found, true)}
         numbers[f"coverage_90_{name}"] = coverage(found, true, [a.std[name] for a in answers])
     for name in known[0].outputs:
-        pair = np.array([[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]).T
+        pair = np.array(
+            [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]
+        ).T
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
         shape_pictures(out, model, unseen[0], "mises", "MPa", view=(1.0, -2.0, 0.5))

@@ -21,19 +21,19 @@ from typing import Any
 
 import numpy as np
 
-from rom.certify.study import Study, study
-from rom.cli import run
-from rom.collect.archive import save
-from rom.collect.campaign import collect
-from rom.collect.store import read, talk
-from rom.compress.pod import pod
+from rom.archive.nouns import save
+from rom.campaign.campaign import collect
+from rom.campaign.store import read, talk
+from rom.certified.models import certified
+from rom.certified.stationary import GalerkinModel, truncated
+from rom.cli.launch import run
+from rom.compress.decomposition import pod
+from rom.design.designs import sobol
 from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.pipeline import certified
 from rom.problem import Problem
-from rom.project.galerkin import GalerkinModel, truncated
-from rom.sample.designs import sobol
+from rom.study.comparison import Study, study
 from solvers.blade_mesh import Blade, blade_mesh
 from solvers.heat import Film, heat
 from solvers.thermoelastic import Material, stress, thermoelastic, von_mises
@@ -84,11 +84,16 @@ def problem(size: int = 12_000, cells: str = "tetra") -> Problem:
     """About `size` nodes, four unknowns each, of cells "tetra", "wedge" or "hexahedron"."""
     shape = Blade()
     mesh = blade_mesh(size, shape, cells)
-    films = {"gas": Film("h_gas", "T_gas", profile=partial(gas_profile, blade=shape)), "channels": Film("h_cool", "T_cool")}
+    films = {
+        "gas": Film("h_gas", "T_gas", profile=partial(gas_profile, blade=shape)),
+        "channels": Film("h_cool", "T_cool"),
+    }
     height = mesh.points[:, 2] - shape.hub_radius
     blade, tip = np.flatnonzero(height > 1e-9), np.flatnonzero(height > shape.span * (1 - 1e-9))
     thermal = heat(mesh, BOX, "k", films)
-    both = thermoelastic(thermal, ALLOY, "fixed", speed="omega", T_ref=T_REF, outputs=Outputs(mesh, blade, tip))
+    both = thermoelastic(
+        thermal, ALLOY, "fixed", speed="omega", T_ref=T_REF, outputs=Outputs(mesh, blade, tip)
+    )
     return replace(both, version="cooled blade 1")
 
 
@@ -110,7 +115,9 @@ def main(
             version=blade.version,
         )  # fmt: skip
         if campaign.failed:
-            raise SolveFailed(f"{len(campaign.failed)} of {train} solves failed, the first: {campaign.failed[0]}")
+            raise SolveFailed(
+                f"{len(campaign.failed)} of {train} solves failed, the first: {campaign.failed[0]}"
+            )
         if comm is not None and comm.Get_rank():
             talk(comm, _memory())  # what follows is serial and rank 0's
             return {}
@@ -146,7 +153,12 @@ def _compared(blade: Problem, model: GalerkinModel, mu: np.ndarray) -> dict[str,
 
 
 def _numbers(
-    blade: Problem, model: GalerkinModel, table: Study, rows: list[dict[str, float]], campaign: Any, comm: Any
+    blade: Problem,
+    model: GalerkinModel,
+    table: Study,
+    rows: list[dict[str, float]],
+    campaign: Any,
+    comm: Any,
 ) -> dict[str, float]:
     worst = {name: max(row[name] for row in rows) for name in rows[0]}
     return {
@@ -155,7 +167,11 @@ def _numbers(
         "solved": campaign.solved,
         "skipped": campaign.skipped,
         "r": model.basis.r,
-        **{key: value for key, value in table.summary().items() if key not in ("max_error", "mean_rel_error", "max_bound")},
+        **{
+            key: value
+            for key, value in table.summary().items()
+            if key not in ("max_error", "mean_rel_error", "max_bound")
+        },
         **{key: value for key, value in worst.items() if "_rel_" in key},
         "max_temperature_error_K": worst["error of hottest metal [K]"],
         "max_von_mises_error_Pa": worst["error of peak von Mises [Pa]"],
@@ -190,25 +206,42 @@ def _folder(out: str | None, comm: Any) -> Iterator[Path]:
 
 def _tables(folder: Path, blade: Problem, table: Study, rows: list[dict[str, float]]) -> None:
     """unseen.csv: parameters, errors, bounds and outputs, one row per parameter."""
-    names = [f"{name} [{unit}]" for name, unit in zip(blade.box.names, blade.box.units, strict=True)]
+    names = [
+        f"{name} [{unit}]" for name, unit in zip(blade.box.names, blade.box.units, strict=True)
+    ]
     heading = [*names, "rel_error", "rel_bound", "effectivity", *rows[0]]
     numbers = [table.relative, table.bound / table.norm, table.effectivity]  # type: ignore[operator]
     data = np.column_stack([table.mu, *numbers, [list(row.values()) for row in rows]])
-    np.savetxt(folder / "unseen.csv", data, delimiter=",", header=",".join(heading), comments="", fmt="%.8g")
+    np.savetxt(
+        folder / "unseen.csv",
+        data,
+        delimiter=",",
+        header=",".join(heading),
+        comments="",
+        fmt="%.8g",
+    )
 
 
-def _pictures(folder: Path, blade: Problem, model: GalerkinModel, s: np.ndarray, table: Study) -> None:
+def _pictures(
+    folder: Path, blade: Problem, model: GalerkinModel, s: np.ndarray, table: Study
+) -> None:
     """Fields, errors and modes at the unseen parameter with the largest error; curves of the reduction."""
-    from rom.export.curves import decay, effectivities, errors
-    from rom.export.files import write_vtkhdf
-    from rom.export.pictures import picture
+    from rom.io.files import write_vtkhdf
+    from rom.plot.curves import decay, effectivities, errors
+    from rom.plot.pictures import picture
 
     mesh, outputs = blade.mesh, blade.outputs
     n, mu = len(mesh.points), table.mu[int(np.argmax(table.relative))]  # type: ignore[union-attr]
     full, reduced = blade.solve(mu), model.basis.lift(model.predict(mu).coefficients)
-    vectors = {name: state[n:].reshape(n, 3) for name, state in (("full", full), ("reduced", reduced))}
+    vectors = {
+        name: state[n:].reshape(n, 3) for name, state in (("full", full), ("reduced", reduced))
+    }
     mises = {"full": outputs.mises(full), "reduced": outputs.mises(reduced)}  # type: ignore[union-attr]
-    fields = {"temperature": (reduced[:n], "K"), "displacement": (vectors["reduced"], "m"), "von Mises": (mises["reduced"], "Pa")}
+    fields = {
+        "temperature": (reduced[:n], "K"),
+        "displacement": (vectors["reduced"], "m"),
+        "von Mises": (mises["reduced"], "Pa"),
+    }
     misses = {
         "temperature error": (np.abs(full - reduced)[:n], "K"),
         "displacement error": (vectors["full"] - vectors["reduced"], "m"),
@@ -216,20 +249,45 @@ def _pictures(folder: Path, blade: Problem, model: GalerkinModel, s: np.ndarray,
     }
     write_vtkhdf(folder / "worst.vtkhdf", mesh, fields | misses)  # type: ignore[arg-type]
     view, scale = (0.3, 1.0, 0.75), float(f"{0.006 / np.abs(vectors['reduced']).max():.0e}")
-    picture(folder / "temperature.png", mesh, {"temperature": fields["temperature"]}, view=view, cmap="inferno")  # type: ignore[arg-type]
+    picture(
+        folder / "temperature.png",
+        mesh,
+        {"temperature": fields["temperature"]},
+        view=view,
+        cmap="inferno",
+    )  # type: ignore[arg-type]
     aloft = np.percentile(mises["reduced"][outputs.blade], 99.9)  # type: ignore[union-attr]
     stresses = {f"von Mises stress, displacement x {scale:.0f}": (mises["reduced"] / 1e6, "MPa")}  # type: ignore[operator]
     shift = vectors["reduced"]
-    picture(folder / "von_mises.png", mesh, stresses, warp=shift, scale=scale, view=view, limits=(0.0, aloft / 1e6))  # type: ignore[arg-type]
+    picture(
+        folder / "von_mises.png",
+        mesh,
+        stresses,
+        warp=shift,
+        scale=scale,
+        view=view,
+        limits=(0.0, aloft / 1e6),
+    )  # type: ignore[arg-type]
     picture(folder / "errors.png", mesh, misses, view=view)  # type: ignore[arg-type]
-    modes = {f"mode {k + 1}, temperature part": (model.basis.modes[:n, k], "-") for k in range(min(3, model.basis.r))}
+    modes = {
+        f"mode {k + 1}, temperature part": (model.basis.modes[:n, k], "-")
+        for k in range(min(3, model.basis.r))
+    }
     picture(folder / "modes.png", mesh, modes, view=view)  # type: ignore[arg-type]
     decay(folder / "singular_values.png", s, model.basis.r, "Singular values of the training set")
-    effectivities(folder / "effectivities.png", table.effectivity, "Effectivity over unseen parameters")  # type: ignore[arg-type]
-    errors(folder / "errors_over_r.png", *_convergence(blade, model, table), title="Unseen parameters, energy norm")
+    effectivities(
+        folder / "effectivities.png", table.effectivity, "Effectivity over unseen parameters"
+    )  # type: ignore[arg-type]
+    errors(
+        folder / "errors_over_r.png",
+        *_convergence(blade, model, table),
+        title="Unseen parameters, energy norm",
+    )
 
 
-def _convergence(blade: Problem, model: GalerkinModel, table: Study) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _convergence(
+    blade: Problem, model: GalerkinModel, table: Study
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Largest relative error and bound for the first r modes: the residual of fewer modes has zero coefficients for the others."""
     basis, ranks = model.basis, np.arange(1, model.basis.r + 1)
     U = np.column_stack([blade.solve(mu) for mu in table.mu])
@@ -238,7 +296,9 @@ def _convergence(blade: Problem, model: GalerkinModel, table: Study) -> tuple[np
         a = np.zeros((basis.r, len(table.mu)))
         a[:r] = truncated(model, int(r)).predict(table.mu).coefficients
         bound = model.bound(table.mu, a.T)  # type: ignore[misc]
-        found.append([(basis.space.norm(U - basis.lift(a)) / table.norm).max(), (bound / table.norm).max()])
+        found.append(
+            [(basis.space.norm(U - basis.lift(a)) / table.norm).max(), (bound / table.norm).max()]
+        )
     return ranks, *np.array(found).T
 
 

@@ -13,16 +13,16 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certify.forms import bound_by, sampled
-from rom.certify.stability import MinTheta
-from rom.cli import run
+from rom.certified.forms import bound_by, sampled
+from rom.certified.models import reduced_basis
+from rom.certified.stability import MinTheta
+from rom.certified.stationary import GalerkinModel
+from rom.cli.launch import run
+from rom.design.designs import sobol
 from rom.errors import BadInput
-from rom.hyperreduce.eim import eim
 from rom.parameters import Box
-from rom.pipeline import reduced_basis
+from rom.points.interpolation import eim
 from rom.problem import Problem
-from rom.project.galerkin import GalerkinModel
-from rom.sample.designs import sobol
 from rom.space import Field, Space
 
 
@@ -30,10 +30,16 @@ def problem(cells: int = 400) -> Problem:
     """P1 elements; X is the product of the derivatives, in which the form is coercive with constant 1 for mu_2 >= 0."""
     n, h = cells - 1, 1.0 / cells
     stiff, drift, mass = (
-        sp.csr_array(sp.diags_array([np.full(n - 1, low), np.full(n, mid), np.full(n - 1, high)], offsets=[-1, 0, 1]))
+        sp.csr_array(
+            sp.diags_array(
+                [np.full(n - 1, low), np.full(n, mid), np.full(n - 1, high)], offsets=[-1, 0, 1]
+            )
+        )
         for low, mid, high in ((-1 / h, 2 / h, -1 / h), (-0.5, 0.0, 0.5), (h / 6, 2 * h / 3, h / 6))
     )
-    A = Affine(Monomials(np.ones(3), np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])), [stiff, drift, mass])
+    A = Affine(
+        Monomials(np.ones(3), np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])), [stiff, drift, mass]
+    )
     f = Affine(Monomials(np.ones(1), np.zeros((1, 2))), [np.full(n, h)])
     space = Space(stiff, np.arange(n), fields=(Field("u", "1", np.arange(n)),))
     box = Box(("drift", "reaction"), np.array([0.0, 1.0]), np.array([10.0, 100.0]))
@@ -89,7 +95,10 @@ def main(cells: int = 400, rank: int = 16, train: int = 480, fresh: int = 100) -
     if A is None or f is None or stability is None:
         raise BadInput("the case is affine by construction")
     rng = np.random.default_rng(3)
-    forms = {name: bound_by(name, A, f, basis, stability, np.longdouble) for name in ("full", "gram", "images")}
+    forms = {
+        name: bound_by(name, A, f, basis, stability, np.longdouble)
+        for name in ("full", "gram", "images")
+    }
 
     def solved(m: int) -> tuple[np.ndarray, np.ndarray]:
         mus = bar.box.from_unit(rng.random((m, 2)))
@@ -100,8 +109,14 @@ def main(cells: int = 400, rank: int = 16, train: int = 480, fresh: int = 100) -
     forms["random"] = sampled(forms["full"], forms["images"], *random)
     forms["eim"] = sampled(forms["full"], forms["images"], *chosen, rule=partial(eim, tol=1e-15))
     mus, a = solved(fresh)
-    truth, load = extended(bar, model, mus, a), extended(bar, model, mus[:1], np.zeros((1, basis.r)))[0]
-    floors = {name: float(np.abs(form.residual(mus, a) - truth).max() / load) for name, form in forms.items()}
+    truth, load = (
+        extended(bar, model, mus, a),
+        extended(bar, model, mus[:1], np.zeros((1, basis.r)))[0],
+    )
+    floors = {
+        name: float(np.abs(form.residual(mus, a) - truth).max() / load)
+        for name, form in forms.items()
+    }
     bare = float(np.abs(forms["images"].norm(mus, a) - truth).max() / load)
     return {
         "residual_floor_e1": floors["full"],

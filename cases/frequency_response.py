@@ -15,17 +15,19 @@ import numpy as np
 from scipy.interpolate import CubicSpline, RBFInterpolator
 from scipy.signal import find_peaks
 
-from rom.cli import run
+from rom.cli.launch import run
+from rom.design.designs import sobol
 from rom.errors import BadInput
-from rom.export.curves import banded
+from rom.gp.kernels import Kernel, Stationary
+from rom.gp.kronecker import KroneckerGP, kronecker_gp
+from rom.gp.spectral import heard
 from rom.parameters import Box
-from rom.regress.kernels import Kernel, Stationary
-from rom.regress.kronecker import KroneckerGP, kronecker_gp
-from rom.regress.spectral import heard
-from rom.sample.designs import sobol
+from rom.plot.curves import banded
 
 LENGTH, LOSS = 3.0, 0.004
-BOX = Box(("temperature", "reflection"), np.array([10.0, 0.3]), np.array([30.0, 0.6]), ("degC", "1"))
+BOX = Box(
+    ("temperature", "reflection"), np.array([10.0, 0.3]), np.array([30.0, 0.6]), ("degC", "1")
+)
 PARTS = np.array([0.0, 1.0])
 
 
@@ -33,7 +35,9 @@ def transfer(f: np.ndarray, x: np.ndarray, mu: np.ndarray) -> np.ndarray:
     """H at frequencies f (n,) [Hz], positions x (k,) [m] and designs mu (m, 2), as real and imaginary parts: (n, k, m, 2)."""
     c, R = 331.3 * np.sqrt(1 + mu[:, 0] / 273.15), mu[:, 1]
     k, x = 2 * np.pi * f[:, None, None] / c * (1 + 1j * LOSS), x[None, :, None]
-    H = (np.exp(1j * k * x) + R * np.exp(1j * k * (2 * LENGTH - x))) / (1 - R * np.exp(2j * k * LENGTH))
+    H = (np.exp(1j * k * x) + R * np.exp(1j * k * (2 * LENGTH - x))) / (
+        1 - R * np.exp(2j * k * LENGTH)
+    )
     return np.stack([H.real, H.imag], axis=-1)
 
 
@@ -50,9 +54,21 @@ def interpolated(axes: list[np.ndarray], y: np.ndarray, new: list[np.ndarray]) -
     return np.moveaxis(plates.reshape(-1, *y.shape[1:]), 0, 2)
 
 
-def learnt(axes: list[np.ndarray], y: np.ndarray, over_f: Kernel | str, rest: str, seen: np.ndarray | None = None) -> KroneckerGP:
+def learnt(
+    axes: list[np.ndarray],
+    y: np.ndarray,
+    over_f: Kernel | str,
+    rest: str,
+    seen: np.ndarray | None = None,
+) -> KroneckerGP:
     """One process of both parts: `over_f` along frequency, `rest` along position and designs, the parts hardly alike."""
-    return kronecker_gp([*axes, PARTS], y, [over_f, rest, rest, Stationary("matern12", np.array([0.1]))], observed=seen, most=300)
+    return kronecker_gp(
+        [*axes, PARTS],
+        y,
+        [over_f, rest, rest, Stationary("matern12", np.array([0.1]))],
+        observed=seen,
+        most=300,
+    )
 
 
 def stretch(gp: KroneckerGP) -> float:
@@ -105,8 +121,16 @@ def main(
             f"lost = {lost}, {runs} runs of {frequencies} frequencies at {positions} positions: give 0 < lost < 0.8 and 8, 32, 4 or more"
         )
     gen = np.random.default_rng(seed)
-    axes = [np.linspace(100.0, 600.0, frequencies), np.linspace(0.0, 0.25, positions), sobol(BOX, runs, rng=gen)]
-    new = [np.linspace(105.0, 595.0, 981), np.linspace(0.0, 0.24, 5), BOX.from_unit(gen.random((unseen, 2)))]
+    axes = [
+        np.linspace(100.0, 600.0, frequencies),
+        np.linspace(0.0, 0.25, positions),
+        sobol(BOX, runs, rng=gen),
+    ]
+    new = [
+        np.linspace(105.0, 595.0, 981),
+        np.linspace(0.0, 0.24, 5),
+        BOX.from_unit(gen.random((unseen, 2))),
+    ]
     clean, truth = transfer(*axes), transfer(*new)
     y = clean + noise * gen.standard_normal(clean.shape)
     fresh = truth + noise * gen.standard_normal(truth.shape)
@@ -138,9 +162,14 @@ def main(
     for name, mean in answers.items():
         rms, none = missed(resonances(new[0], mean), exact, 0.5 * spacing)
         error = np.linalg.norm(mean - truth) / np.linalg.norm(truth)
-        told["methods"].setdefault(name, {}).update({"error": float(error), "resonance_rms_hz": rms, "resonances_missed": none})
+        told["methods"].setdefault(name, {}).update(
+            {"error": float(error), "resonance_rms_hz": rms, "resonances_missed": none}
+        )
     weights, lines = best.weights, best.frequencies[:, 0] / (axes[0][-1] - axes[0][0])
-    told["echoes_ms"] = {f"{1e3 * t:.2f}": float(w) for w, t in sorted(zip(weights, lines, strict=True), reverse=True)}
+    told["echoes_ms"] = {
+        f"{1e3 * t:.2f}": float(w)
+        for w, t in sorted(zip(weights, lines, strict=True), reverse=True)
+    }
     told["missing"] = _filled(axes, y, clean, kernels, lost, gen)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -149,13 +178,20 @@ def main(
 
 
 def _pictures(
-    out: Path, axes: list[np.ndarray], new: list[np.ndarray], truth: np.ndarray, answers: dict[str, np.ndarray], std: np.ndarray
+    out: Path,
+    axes: list[np.ndarray],
+    new: list[np.ndarray],
+    truth: np.ndarray,
+    answers: dict[str, np.ndarray],
+    std: np.ndarray,
 ) -> None:
     """Level and real part of the first unseen design at the piston, with the band of the spectral mixture."""
     mean = answers["spectral mixture"]
     T, R = new[2][0]
     title = f"duct of {LENGTH:g} m, {len(axes[2])} runs; unseen design {T:.1f} degC, R = {R:.2f}"
-    draws = mean[:, 0, 0] + std[:, 0, 0] * np.random.default_rng(0).standard_normal((400, len(mean), 2))
+    draws = mean[:, 0, 0] + std[:, 0, 0] * np.random.default_rng(0).standard_normal(
+        (400, len(mean), 2)
+    )
     band = tuple(np.quantile(level(draws), (0.025, 0.975), axis=0))
     curves = {
         "exact": level(truth)[:, 0, 0],
@@ -164,12 +200,21 @@ def _pictures(
     }
     banded(out / "level.png", new[0], band, curves, "frequency [Hz]", "|H| [dB]", title)
     low, high = (mean[:, 0, 0, 0] + sign * 1.959964 * std[:, 0, 0, 0] for sign in (-1, 1))
-    curves = {"exact": truth[:, 0, 0, 0], "spectral mixture": mean[:, 0, 0, 0], "rbf": answers["rbf"][:, 0, 0, 0]}
+    curves = {
+        "exact": truth[:, 0, 0, 0],
+        "spectral mixture": mean[:, 0, 0, 0],
+        "rbf": answers["rbf"][:, 0, 0, 0],
+    }
     banded(out / "real_part.png", new[0], (low, high), curves, "frequency [Hz]", "Re H [-]", title)
 
 
 def _filled(
-    axes: list[np.ndarray], y: np.ndarray, clean: np.ndarray, kernels: dict[str, Any], lost: float, gen: np.random.Generator
+    axes: list[np.ndarray],
+    y: np.ndarray,
+    clean: np.ndarray,
+    kernels: dict[str, Any],
+    lost: float,
+    gen: np.random.Generator,
 ) -> dict[str, Any]:
     """Errors in the cells that were lost, per kernel, against lines between what each run and position kept."""
     seen = np.broadcast_to(holes(y.shape, lost, gen), y.shape)
@@ -179,7 +224,11 @@ def _filled(
         return float(np.linalg.norm((filled - clean)[gaps]) / np.linalg.norm(clean[gaps]))
 
     for name, (over_f, rest) in kernels.items():
-        told[name] = error(learnt(axes, np.where(seen, y, np.nan), over_f, rest, seen).predict(*axes, PARTS, std=False)[0])
+        told[name] = error(
+            learnt(axes, np.where(seen, y, np.nan), over_f, rest, seen).predict(
+                *axes, PARTS, std=False
+            )[0]
+        )
     filled = np.empty_like(y)
     for index in np.ndindex(y.shape[1:]):
         keep = seen[(slice(None), *index)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from rom.regress.coefficient_gp import coefficient_gp
+from rom.gp.coefficients import coefficient_gp
 
 KINDS = ("smooth", "rough", "smooth noisy", "rough noisy")
 
@@ -25,7 +25,9 @@ def function(kind: str, p: int, rng: np.random.Generator) -> Callable[[np.ndarra
         waves = np.sin(x @ omega.T + phase) @ size
         if kind.startswith("smooth"):
             return waves
-        return 0.3 * waves + np.abs(np.einsum("nkp,kp->nk", x[:, None] - cuts, planes)) @ (2 * folds)
+        return 0.3 * waves + np.abs(np.einsum("nkp,kp->nk", x[:, None] - cuts, planes)) @ (
+            2 * folds
+        )
 
     return value
 
@@ -57,8 +59,16 @@ def run(problems: int = 50, rng: int = 0) -> dict[str, Any]:
     return {
         "problems": problems,
         "coverage": float(np.mean([row["coverage"] for row in rows])),
-        "coverage_by_kind": {kind: float(np.mean([row["coverage"] for row in part])) for kind, part in kinds.items() if part},
-        "error_by_kind": {kind: float(np.mean([row["error"] for row in part])) for kind, part in kinds.items() if part},
+        "coverage_by_kind": {
+            kind: float(np.mean([row["coverage"] for row in part]))
+            for kind, part in kinds.items()
+            if part
+        },
+        "error_by_kind": {
+            kind: float(np.mean([row["error"] for row in part]))
+            for kind, part in kinds.items()
+            if part
+        },
         "rows": rows,
     }
 
@@ -75,7 +85,9 @@ def main(argv: list[str] | None = None) -> None:
         print(json.dumps(told))
         return
     for kind in told["coverage_by_kind"]:
-        print(f"{kind:14} coverage {told['coverage_by_kind'][kind]:.3f}, relative error {told['error_by_kind'][kind]:.1e}")
+        print(
+            f"{kind:14} coverage {told['coverage_by_kind'][kind]:.3f}, relative error {told['error_by_kind'][kind]:.1e}"
+        )
     print(f"all {told['problems']:10} coverage {told['coverage']:.3f} of nominal 0.95")
 
 

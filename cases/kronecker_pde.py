@@ -58,7 +58,10 @@ def times_x(omega: float, phase: float) -> Wave:
 
 def bent(omega: float, phase: float) -> Wave:
     """sin(omega x + phase) - 2 (x - 1/2)^2."""
-    return lambda x: np.sin(omega * x + phase) - 2 * (x - 0.5) ** 2, lambda x: -(omega**2) * np.sin(omega * x + phase) - 4
+    return (
+        lambda x: np.sin(omega * x + phase) - 2 * (x - 0.5) ** 2,
+        lambda x: -(omega**2) * np.sin(omega * x + phase) - 4,
+    )
 
 
 def line(wave: Wave, span: tuple[float, float], reaction=None) -> tuple[Equation, Callable]:
@@ -68,11 +71,15 @@ def line(wave: Wave, span: tuple[float, float], reaction=None) -> tuple[Equation
     return Equation(np.array([span]), source, u, (1.0,), reaction=reaction), u
 
 
-def plane(wave: Wave, span: tuple[float, float], product: bool, reaction=None) -> tuple[Equation, Callable]:
+def plane(
+    wave: Wave, span: tuple[float, float], product: bool, reaction=None
+) -> tuple[Equation, Callable]:
     """Laplace u + g(u) = f on a square, u(x) u(y) or u(x) + u(y)."""
     g, gpp = wave
     u = (lambda x, y: g(x) * g(y)) if product else (lambda x, y: g(x) + g(y))
-    linear = (lambda x, y: gpp(x) * g(y) + g(x) * gpp(y)) if product else (lambda x, y: gpp(x) + gpp(y))
+    linear = (
+        (lambda x, y: gpp(x) * g(y) + g(x) * gpp(y)) if product else (lambda x, y: gpp(x) + gpp(y))
+    )
     source = (lambda x, y: linear(x, y) + reaction[0](u(x, y))) if reaction else linear
     return Equation(np.array([span, span]), source, u, (1.0, 1.0), reaction=reaction), u
 
@@ -84,7 +91,9 @@ def advected(beta: float, phase: float, span: tuple[float, float]) -> tuple[Equa
         return np.sin(x - beta * y + phase)
 
     sides = ("low", "low")
-    return Equation(np.array([span, span]), lambda x, y: 0.0 * x, u, (0.0, 0.0), (beta, 1.0), sides), u
+    return Equation(
+        np.array([span, span]), lambda x, y: 0.0 * x, u, (0.0, 0.0), (beta, 1.0), sides
+    ), u
 
 
 def problem(
@@ -106,7 +115,9 @@ def problem(
         "P7": lambda: plane(slow, wide, False),
         "A1": lambda: line(waves((1, 100 * k, p)), wide, CUBIC),
         "A2": lambda: line(packet, wide, CUBIC),
-        "A3": lambda: plane(waves((1, k, p), (0.1, 20 * k, p), (1, 100 * k, half_turn)), short, True, CUBIC),
+        "A3": lambda: plane(
+            waves((1, k, p), (0.1, 20 * k, p), (1, 100 * k, half_turn)), short, True, CUBIC
+        ),
         "V1": lambda: advected(200 * k, p, short),
     }
     return made[name]()
@@ -138,7 +149,10 @@ def run(names: list[str], envelope: str = "gaussian", **changes: float) -> dict:
             spectra.extend(found)
             return made
 
-        (ours, seconds), (theirs, theirs_seconds) = timed(kernels), timed(partial(chebyshev, equation))
+        (ours, seconds), (theirs, theirs_seconds) = (
+            timed(kernels),
+            timed(partial(chebyshev, equation)),
+        )
         rows[name] = {
             "error": error(ours, exact), "seconds": seconds, "residual": ours.residual,
             "components": [len(s.weights) for s in spectra], "unknowns": list(ours.C.shape),
@@ -171,10 +185,20 @@ def main(argv: list[str] | None = None) -> None:
     if given.json:
         print(json.dumps(told))
         return
-    print(f"{'':4}{'error':>10}{'s':>8}   {'Chebyshev':>10}{'s':>8}   {'published':>10}{'s':>8}   kept components, unknowns")
+    print(
+        f"{'':4}{'error':>10}{'s':>8}   {'Chebyshev':>10}{'s':>8}   {'published':>10}{'s':>8}   kept components, unknowns"
+    )
     for name, row in told["rows"].items():
         numbers = [
-            row[k] for k in ("error", "seconds", "chebyshev_error", "chebyshev_seconds", "published_error", "published_seconds")
+            row[k]
+            for k in (
+                "error",
+                "seconds",
+                "chebyshev_error",
+                "chebyshev_seconds",
+                "published_error",
+                "published_seconds",
+            )
         ]
         print(
             "{:4}{:10.1e}{:8.2f}   {:10.1e}{:8.2f}   {:10.1e}{:8.0f}   {} {}".format(

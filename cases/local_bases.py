@@ -19,17 +19,17 @@ import numpy as np
 
 from cases.viscoplastic_cube import HOT, cube, cycles
 from rom.basis import LocalBases
-from rom.cli import run
-from rom.compress.classify import fitted
-from rom.compress.clusters import assembled, clusters, coordinates, features, folded, held_out, runs
+from rom.cli.launch import run
 from rom.compress.concatenated import incremental_bound, norms_bound, published, residuals_bound
-from rom.compress.criterion import QUICK, Gain, expected_gain
-from rom.compress.dissimilarity import scaling, sines
 from rom.compress.merge import given_blocks, merged_blocks
-from rom.export.clusters import gains, scattered
 from rom.history import History
 from rom.loading import Loading
+from rom.local.bases import assembled, clusters, coordinates, features, folded, held_out, runs
+from rom.local.classifier import fitted
+from rom.local.dissimilarity import scaling, sines
+from rom.local.gain import QUICK, Gain, expected_gain
 from rom.parameters import Box
+from rom.plot.clusters import gains, scattered
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 from solvers.fronts import burgers, helmholtz, nagumo, travelling_source
@@ -84,7 +84,14 @@ def heated(b: Body, x: np.ndarray) -> Loading:
     omega, pressure, peak = 2e3 * 6 ** x[0], 3.0 * 30 ** x[1], 30.0 * (850 / 30) ** x[2]
     width = 0.25 + 0.35 * x[6]
     field = 20.0 + peak * np.exp(-np.sum((b.mesh.points - x[3:6]) ** 2, axis=1) / (2 * width**2))
-    return cycles(b, field, np.linspace(0.0, 0.9, 10), np.concatenate([np.linspace(0, 1, 6), np.ones(4)]), omega, pressure)
+    return cycles(
+        b,
+        field,
+        np.linspace(0.0, 0.9, 10),
+        np.concatenate([np.linspace(0, 1, 6), np.ones(4)]),
+        omega,
+        pressure,
+    )
 
 
 def histories(b: Body, x: np.ndarray) -> list[tuple[Loading, History]]:
@@ -124,10 +131,15 @@ def labelled(train: Snapshots, labels: np.ndarray) -> LocalBases:
     k, gen = int(labels.max()) + 1, np.random.default_rng(0)
     first = np.array([np.flatnonzero(labels == j)[0] for j in range(k)])
     E = held_out(A.conj().T @ A, np.eye(k)[labels], MODES, folded(runs(train), 8, gen))
-    return replace(assembled(V, A, labels, first, MODES, E), classifier=fitted(features(train), labels, E, runs(train)))
+    return replace(
+        assembled(V, A, labels, first, MODES, E),
+        classifier=fitted(features(train), labels, E, runs(train)),
+    )
 
 
-def strategies(train: Snapshots, test: Snapshots, seed: int = 0) -> dict[str, tuple[LocalBases, np.ndarray | None]]:
+def strategies(
+    train: Snapshots, test: Snapshots, seed: int = 0
+) -> dict[str, tuple[LocalBases, np.ndarray | None]]:
     """name -> (bases, labels of the unseen snapshots by the strategy's own rule, None for the least miss)."""
     from sklearn.cluster import KMeans
 
@@ -151,7 +163,9 @@ def _real(a: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.vstack([a.real, a.imag]).T if np.iscomplexobj(a) else a.T)
 
 
-def compared(name: str, train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[dict[str, float], LocalBases]:
+def compared(
+    name: str, train: Snapshots, test: Snapshots, seed: int = 0
+) -> tuple[dict[str, float], LocalBases]:
     """Mean and 90 % quantile of the normalised projection error of every strategy, by its own rule, at best and online; our bases."""
     numbers: dict[str, float] = {}
     rows, known = np.arange(test.m), features(test)
@@ -163,7 +177,10 @@ def compared(name: str, train: Snapshots, test: Snapshots, seed: int = 0) -> tup
             ("best_", E[rows, least]),
             ("online_", E[rows, local.classifier.choose(known)]),
         ):
-            numbers |= {f"{name}_{label}_{rule}mean": float(e.mean()), f"{name}_{label}_{rule}q90": float(np.quantile(e, 0.9))}
+            numbers |= {
+                f"{name}_{label}_{rule}mean": float(e.mean()),
+                f"{name}_{label}_{rule}q90": float(np.quantile(e, 0.9)),
+            }
     return numbers, local  # ours come last
 
 
@@ -172,8 +189,12 @@ def judged(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[Gain, np.n
     expected = expected_gain(train, MODES, CANDIDATES, splits=5, rng=seed)
     errors = []
     for k in expected.K:
-        local = clusters(train, int(k), MODES, restarts=1, classify=QUICK, rng=seed)  # as the criterion does
-        errors.append(local.misses(test.u)[np.arange(test.m), local.classifier.choose(features(test))].mean())
+        local = clusters(
+            train, int(k), MODES, restarts=1, classify=QUICK, rng=seed
+        )  # as the criterion does
+        errors.append(
+            local.misses(test.u)[np.arange(test.m), local.classifier.choose(features(test))].mean()
+        )
     return expected, errors[0] / np.array(errors)
 
 
@@ -189,11 +210,20 @@ def judgement(expected: Gain, achieved: np.ndarray) -> dict[str, Any]:
     }
 
 
-def pictures(folder: Path, name: str, train: Snapshots, ours: LocalBases, expected: Gain | None, achieved: Any) -> None:
+def pictures(
+    folder: Path,
+    name: str,
+    train: Snapshots,
+    ours: LocalBases,
+    expected: Gain | None,
+    achieved: Any,
+) -> None:
     """NAME_clusters.png: training snapshots by multidimensional scaling of sines; NAME_gain.png: gain expected and achieved against K."""
     folder.mkdir(parents=True, exist_ok=True)
     x, share = scaling(sines(train))
-    scattered(folder / f"{name}_clusters.png", x, ours.labels, share, f"{name}: sines between snapshots")
+    scattered(
+        folder / f"{name}_clusters.png", x, ours.labels, share, f"{name}: sines between snapshots"
+    )
     if expected is not None:
         gains(
             folder / f"{name}_gain.png",
@@ -219,14 +249,18 @@ def certificates(sets: int = 1000, seed: int = 0) -> dict[str, float]:
         r = int(gen.integers(1, 10))
         s = np.linalg.svd(np.hstack(blocks), compute_uv=False)
         e = float(np.sqrt(np.sum(s[r:] ** 2) / np.sum(s**2)))
-        bounds = [bound(blocks, r, space) for bound in (norms_bound, residuals_bound, incremental_bound)]
+        bounds = [
+            bound(blocks, r, space) for bound in (norms_bound, residuals_bound, incremental_bound)
+        ]
         violations += sum(b < e * (1 - 1e-9) - 1e-7 for b in bounds)
         ratios += [np.array(bounds) / e] if e > 1e-6 else []
         merging = merged_blocks(blocks, 0.05, space)
         for c, bound in enumerate(merging.bounds):
             members = np.flatnonzero(merging.labels == c)
             M = np.hstack([blocks[k] for k in members])
-            kept = np.hstack([merging.restored(k, merging.kept(k, blocks[k])) for k in members.tolist()])
+            kept = np.hstack(
+                [merging.restored(k, merging.kept(k, blocks[k])) for k in members.tolist()]
+            )
             gap = float(np.linalg.norm(M - kept) / np.linalg.norm(M))
             violations += gap > bound * (1 + 1e-7) + 1e-12
             ours += [bound / gap] if gap > 1e-8 else []
@@ -248,9 +282,13 @@ def stored(snapshots: Snapshots, tol: float = 0.05) -> dict[str, float]:
         numbers[bound] = max(one.compression for one in found)
         partitions += [one.labels for one in found]
     for name, tried in _grouped(blocks, space, coordinates(snapshots)[1], run_of).items():
-        numbers[name] = max(given_blocks(blocks, labels, tol, space, whole=True).compression for labels in tried)
+        numbers[name] = max(
+            given_blocks(blocks, labels, tol, space, whole=True).compression for labels in tried
+        )
         partitions += tried
-    numbers["others_kept_as_ours"] = max(given_blocks(blocks, labels, tol, space).compression for labels in partitions)
+    numbers["others_kept_as_ours"] = max(
+        given_blocks(blocks, labels, tol, space).compression for labels in partitions
+    )
     return {name: float(value) for name, value in numbers.items()}
 
 
@@ -261,12 +299,16 @@ def windows(snapshots: Snapshots, size: int = 10) -> np.ndarray:
     return np.argsort(np.argsort(snapshots.mu[:, 0], kind="stable"), kind="stable") // size
 
 
-def _grouped(blocks: list[np.ndarray], space: Space, A: np.ndarray, run_of: np.ndarray) -> dict[str, list[np.ndarray]]:
+def _grouped(
+    blocks: list[np.ndarray], space: Space, A: np.ndarray, run_of: np.ndarray
+) -> dict[str, list[np.ndarray]]:
     """Labels of the blocks by k-means on log norms, k-means and HDBSCAN on their leading singular directions."""
     from sklearn.cluster import HDBSCAN, KMeans
 
     size = np.log([[float(np.linalg.norm(space.norm(B)))] for B in blocks])
-    lead = _real(np.column_stack([np.linalg.svd(A[:, run_of == k])[0][:, 0] for k in range(len(blocks))]))
+    lead = _real(
+        np.column_stack([np.linalg.svd(A[:, run_of == k])[0][:, 0] for k in range(len(blocks))])
+    )
     lead = lead * np.sign(lead[np.arange(len(lead)), np.abs(lead).argmax(axis=1)])[:, None]
     found = HDBSCAN(min_cluster_size=2, copy=True).fit(lead).labels_
     alone = np.where(found < 0, found.max() + 1 + np.arange(len(found)), found)
@@ -295,7 +337,9 @@ def main(
         numbers |= found
         for key, (rule, first, others) in COUNTED.items():
             counts[key] += all(
-                found[f"{name}_{first}_{rule}{q}"] < found[f"{name}_{s}_{rule}{q}"] for q in ("mean", "q90") for s in others
+                found[f"{name}_{first}_{rule}{q}"] < found[f"{name}_{s}_{rule}{q}"]
+                for q in ("mean", "q90")
+                for s in others
             )
         expected, achieved = judged(train, test, seed) if judge else (None, None)
         if expected is not None and achieved is not None:

@@ -19,17 +19,17 @@ import scipy.linalg as la
 from cases.local_bases import cube_snapshots, histories
 from cases.viscoplastic_cube import HOT, cube
 from rom.basis import Basis, LocalBases
-from rom.cli import run
-from rom.compress.classify import fitted
-from rom.compress.clusters import assembled, clusters, coordinates, folded, leading
+from rom.cli.launch import run
 from rom.errors import NotConverged
 from rom.history import History
-from rom.hyper import componentwise
-from rom.hyperreduce.ecm import compressed, ecm, unit
-from rom.hyperreduce.gappy import gappy
 from rom.loading import Loading
-from rom.project.switching import LocalWeighted, Moved, switching, travelled
-from rom.project.weighted import WeightedModel, follow, weighted, with_duals
+from rom.local.bases import assembled, clusters, coordinates, folded, leading
+from rom.local.classifier import fitted
+from rom.points.cubature import compressed, ecm, unit
+from rom.points.gappy_pod import gappy
+from rom.solids.switching import LocalWeighted, Moved, switching, travelled
+from rom.solids.training import componentwise
+from rom.solids.weighted import WeightedModel, follow, weighted, with_duals
 from solvers.solid import Body
 
 Runs = list[tuple[Loading, History]]
@@ -60,7 +60,9 @@ def reduced(b: Body, basis: Basis, stress: np.ndarray, size: Size) -> WeightedMo
     strain, six = b.strain(basis.modes), componentwise(b.points)
     root = np.sqrt(six.product)[:, None]
     U, s, _ = la.svd(stress.reshape(six.n, -1) * root, full_matrices=False)
-    scaled = (U * s / root)[:, s > 1e-6 * s[0]].reshape(*stress.shape[:2], -1)  # the integrals of all snapshots, in few columns
+    scaled = (U * s / root)[:, s > 1e-6 * s[0]].reshape(
+        *stress.shape[:2], -1
+    )  # the integrals of all snapshots, in few columns
     rule = ecm(compressed(b.points, strain, scaled, 1e-8), b.points, 1e-5, most=size.points)
     model = weighted(basis, strain, b, rule.elements, rule.weights)
     rows = (rule.elements[:, None] * 6 + np.arange(6)).ravel()
@@ -94,18 +96,31 @@ def one_model(b: Body, x: np.ndarray, found: Runs, size: Size) -> WeightedModel:
     return reduced(b, one_basis(b, x, found, size.modes).basis(0), stresses(b, found), size)
 
 
-def dictionary(b: Body, x: np.ndarray, found: Runs, K: int, size: Size, whole: bool, rng: int) -> Dictionary:
+def dictionary(
+    b: Body, x: np.ndarray, found: Runs, K: int, size: Size, whole: bool, rng: int
+) -> Dictionary:
     """Clusters of snapshots, or of whole runs, and a model of each; its stresses are those of its members and, with small weight,
     those that may be sent to it by mistake."""
     shapes, t = leading(heat(b, found), 4), np.tile(found[0][1].t, len(found))
     known = np.repeat(inputs(b, x, found, shapes), len(found[0][1].t), axis=0)
     seen = np.column_stack([known, 0.0 * t if whole else t])
-    local = clusters(cube_snapshots(b, x, found), K, size.modes, classify=fitted, inputs=seen, whole_runs=whole, rng=rng)
+    local = clusters(
+        cube_snapshots(b, x, found),
+        K,
+        size.modes,
+        classify=fitted,
+        inputs=seen,
+        whole_runs=whole,
+        rng=rng,
+    )
     machine: Any = local.classifier
     blind = replace(machine, scale=np.where(np.ptp(seen, axis=0) > 0.0, machine.scale, np.inf))
     share = (1.0 - OVERLAP) * np.eye(K)[local.labels] + OVERLAP * machine.chances
     s = stresses(b, found)
-    models = tuple(reduced(b, local.basis(k), (s * np.sqrt(w))[..., w > 1e-3], size) for k, w in enumerate(share.T))
+    models = tuple(
+        reduced(b, local.basis(k), (s * np.sqrt(w))[..., w > 1e-3], size)
+        for k, w in enumerate(share.T)
+    )
     return Dictionary(switching(replace(local, classifier=blind), models, b), shapes)
 
 
@@ -114,9 +129,13 @@ def errors(b: Body, found: Runs, answers: list[Fields]) -> np.ndarray:
     e = np.ones((len(found), 2))
     for one, (_, h), answer in zip(e, found, answers, strict=True):
         if answer is not None:
-            for k, (a, truth, space) in enumerate(zip(answer, (h.u, h.stress), (b.space, componentwise(b.points)), strict=True)):
+            for k, (a, truth, space) in enumerate(
+                zip(answer, (h.u, h.stress), (b.space, componentwise(b.points)), strict=True)
+            ):
                 flat = truth.reshape(space.n, -1)
-                one[k] = np.linalg.norm(space.norm(flat - a.reshape(space.n, -1))) / np.linalg.norm(space.norm(flat))
+                one[k] = np.linalg.norm(space.norm(flat - a.reshape(space.n, -1))) / np.linalg.norm(
+                    space.norm(flat)
+                )
     return e
 
 
@@ -129,11 +148,18 @@ def alone(b: Body, model: WeightedModel, found: Runs) -> list[Fields]:
         except NotConverged:
             answers.append(None)
         else:
-            answers.append((model.basis.lift(h.u), model.dual("stress", h.stress.reshape(-1, h.stress.shape[-1]))))
+            answers.append(
+                (
+                    model.basis.lift(h.u),
+                    model.dual("stress", h.stress.reshape(-1, h.stress.shape[-1])),
+                )
+            )
     return answers
 
 
-def together(b: Body, local: Dictionary, x: np.ndarray, found: Runs) -> tuple[list[Fields], dict[str, float]]:
+def together(
+    b: Body, local: Dictionary, x: np.ndarray, found: Runs
+) -> tuple[list[Fields], dict[str, float]]:
     """The same by local models, and how often a run switched and how many models a step asked, on average."""
     answers: list[Fields] = []
     done: list[list[Moved]] = []
@@ -170,8 +196,13 @@ def promised(
             e[K, whole][outside] = errors(b, unseen, together(b, local, x[outside], unseen)[0])
     mean = {option: one.mean(axis=0) for option, one in e.items()}
     gain = {option: float(np.sqrt(np.prod(mean[None] / mean[option]))) for option in options}
-    share = {option: (e[None] / mean[None] - e[option] / mean[option]).mean(axis=1) for option in options}
-    return {option: (gain[option], gain[option] * float(share[option].std(ddof=1)) / len(x) ** 0.5) for option in options}
+    share = {
+        option: (e[None] / mean[None] - e[option] / mean[option]).mean(axis=1) for option in options
+    }
+    return {
+        option: (gain[option], gain[option] * float(share[option].std(ddof=1)) / len(x) ** 0.5)
+        for option in options
+    }
 
 
 def sure(local: Dictionary, below: float) -> Dictionary:
@@ -192,7 +223,10 @@ def main(
     """Local models of `modes` modes, at most `points` points and `stress` modes of stress against one of the same size; errors of
     displacements and stresses over unseen runs. k = 0: as many as gain most on left-out training runs; k < 0: so many of whole runs."""
     b, size = cube(cells, HOT), Size(modes, points, stress)
-    x, y = (np.random.default_rng([seed, one]).random((m, 7)) for one, m in enumerate((training, unseen)))
+    x, y = (
+        np.random.default_rng([seed, one]).random((m, 7))
+        for one, m in enumerate((training, unseen))
+    )
     train, test = histories(b, x), histories(b, y)
     numbers: dict[str, Any] = {}
     K, whole = abs(k), k < 0
@@ -201,7 +235,10 @@ def main(
         best = max(expected, key=expected.__getitem__)
         gain, std = expected[best]
         K, whole = best if gain - std > 1.0 else (1, False)
-        numbers = {f"expected_gain_{'runs' if kind else 'snapshots'}_{q}": gain for (q, kind), (gain, _) in expected.items()}
+        numbers = {
+            f"expected_gain_{'runs' if kind else 'snapshots'}_{q}": gain
+            for (q, kind), (gain, _) in expected.items()
+        }
         numbers["expected_gain_std"] = std
     numbers |= {"K": K, "whole_runs": whole}
     single = one_model(b, x, train, size)
@@ -222,11 +259,16 @@ def main(
             numbers[f"{name}_{field}_error_q90"] = float(np.quantile(e[:, column], 0.9))
         numbers[f"not_converged_{name}"] = sum(one is None for one in found)
     gains = {
-        f"gain_{field}_{q}": numbers[f"global_{field}_error_{q}"] / numbers[f"local_{field}_error_{q}"]
+        f"gain_{field}_{q}": numbers[f"global_{field}_error_{q}"]
+        / numbers[f"local_{field}_error_{q}"]
         for field in ("u", "stress")
         for q in ("mean", "q90")
     }
-    return gains | numbers | {"modes": modes, "stress_modes": stress, "training_runs": training, "unseen_runs": unseen}
+    return (
+        gains
+        | numbers
+        | {"modes": modes, "stress_modes": stress, "training_runs": training, "unseen_runs": unseen}
+    )
 
 
 if __name__ == "__main__":

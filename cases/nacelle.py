@@ -14,18 +14,18 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certify.infsup import consistent, inf_sup
-from rom.certify.outputs import Outputs, outputs
-from rom.cli import run
-from rom.compress.pod import pod
-from rom.hyperreduce.separate import certify, separate, weights
+from rom.certified.infsup import consistent, inf_sup
+from rom.certified.models import certified
+from rom.certified.output_bounds import Outputs, outputs
+from rom.certified.separation import certify, separate, weights
+from rom.certified.stationary import GalerkinModel
+from rom.cli.launch import run
+from rom.compress.decomposition import pod
+from rom.design.designs import sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.pipeline import certified
 from rom.problem import Problem
-from rom.project.galerkin import GalerkinModel
 from rom.rule import Tensor, Weights
-from rom.sample.designs import sobol
 from rom.snapshots import Snapshots
 from solvers.acoustics import Body, Exterior, exterior, monopole
 
@@ -69,7 +69,10 @@ def families(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
     """What A and B are made of: 1, the double layer, and single layers with the factors of mu of W and V."""
     k, s, ratio, wave = stretch(mu, x)
     single, double = wave / ratio, s * (1j * k * ratio * x[:, 0] - 1) * wave / ratio**3
-    return np.stack([np.ones_like(wave), double, single / k, s**2 * single / k, k * single, k * s**2 * single], axis=1)
+    return np.stack(
+        [np.ones_like(wave), double, single / k, s**2 * single / k, k * single, k * s**2 * single],
+        axis=1,
+    )
 
 
 def distant(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -186,15 +189,27 @@ def duct(around: int = 12, along: int = 14, tol: float = 1e-7) -> Duct:
     """One assembly of the host for each (k, M) that the operator's rule selects; `tol` of the rules."""
     rig = Rig(exterior(nacelle(around, along)), microphones()[0])
     operator, load, microphone = rules(rig, tol)
-    wall, listening = (Tensor((rule, admittance), ((0, 1), (2, 3))) for rule in (operator, microphone))
+    wall, listening = (
+        Tensor((rule, admittance), ((0, 1), (2, 3))) for rule in (operator, microphone)
+    )
     A = Affine(wall, [half for mu in operator.mus for half in np.split(rig.stacked(mu), 2)])
     L = Affine(listening, [half for mu in microphone.mus for half in np.split(rig.heard(mu), 2)])
     f = Affine(Tensor((load,), ((0, 1, 4),)), separate(load, rig.load).terms)
     body, space = rig.host.body, rig.host.body.space()
     stability = inf_sup(A, space, BOX, sobol(BOX, 64, rng=1), sobol(BOX, 24, rng=2), reads=4)
-    mesh = Mesh(body.points, {"triangle": body.triangles}, {"liner": {"triangle": np.flatnonzero(body.lined)}})
+    mesh = Mesh(
+        body.points,
+        {"triangle": body.triangles},
+        {"liner": {"triangle": np.flatnonzero(body.lined)}},
+    )
     version = f"{around} {along} {tol}"
-    return Duct(rig, A, f, L, Problem(rig.solve, BOX, space, mesh, A, f, stability=stability, version=version))
+    return Duct(
+        rig,
+        A,
+        f,
+        L,
+        Problem(rig.solve, BOX, space, mesh, A, f, stability=stability, version=version),
+    )
 
 
 def problem(around: int = 12, along: int = 14, tol: float = 1e-7) -> Problem:
@@ -206,33 +221,57 @@ def train(made: Duct, operators: int, sources: int, tol: float) -> Basis:
     """POD of block solves: each matrix is factorised once for several sources."""
     columns, mus = [], []
     for mu in sobol(BOX, operators, rng=3):
-        block = np.column_stack([np.tile(mu[:4], (sources, 1)), np.linspace(BOX.lower[4], BOX.upper[4], sources)])
-        columns.append(np.linalg.solve(made.A(mu), np.stack([made.f(row) for row in block], axis=1)))
+        block = np.column_stack(
+            [np.tile(mu[:4], (sources, 1)), np.linspace(BOX.lower[4], BOX.upper[4], sources)]
+        )
+        columns.append(
+            np.linalg.solve(made.A(mu), np.stack([made.f(row) for row in block], axis=1))
+        )
         mus.append(block)
-    return pod(Snapshots(made.rig.host.body.space(), np.vstack(mus), np.hstack(columns)), tol=tol, method="full")[0]
+    return pod(
+        Snapshots(made.rig.host.body.space(), np.vstack(mus), np.hstack(columns)),
+        tol=tol,
+        method="full",
+    )[0]
 
 
 def reduced(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel, Outputs]:
     """The model with its bound for the host's own equation, and its microphones; `check` (m, 5) measures what separation leaves."""
     model = certified(made.problem, basis)
     rig, space = made.rig, basis.space
-    bound = consistent(model.bound, made.A, made.f, basis, rig.matrix, lambda mu: rig.load(mu[[0, 1, 4]]), check)
+    bound = consistent(
+        model.bound, made.A, made.f, basis, rig.matrix, lambda mu: rig.load(mu[[0, 1, 4]]), check
+    )
     miss = 0.0
     for mu in check:
         exact = np.tensordot(admittance(mu[None, 2:4])[0], np.split(rig.heard(mu[:2]), 2), axes=1)
-        gap = (exact - sum(c * term for c, term in zip(made.L.theta(mu), made.L.terms, strict=True))).conj().T
-        sizes = [np.sqrt(np.sum(rows.conj() * space.represent(rows)).real) for rows in (gap, exact.conj().T)]
+        gap = (
+            (exact - sum(c * term for c, term in zip(made.L.theta(mu), made.L.terms, strict=True)))
+            .conj()
+            .T
+        )
+        sizes = [
+            np.sqrt(np.sum(rows.conj() * space.represent(rows)).real)
+            for rows in (gap, exact.conj().T)
+        ]
         miss = max(miss, 2 * float(sizes[0] / sizes[1]))
     return replace(model, bound=bound), outputs(made.L, basis, miss)
 
 
 def main(
-    around: int = 12, along: int = 14, tol: float = 1e-7, operators: int = 96, fresh: int = 10, out: str = ""
+    around: int = 12,
+    along: int = 14,
+    tol: float = 1e-7,
+    operators: int = 96,
+    fresh: int = 10,
+    out: str = "",
 ) -> dict[str, object]:
     """Array output errors at `fresh` unseen parameters against the host; pictures in the folder `out`."""
     made = duct(around, along, tol)
     rig, rng = made.rig, np.random.default_rng(5)
-    certificate = certify(_operator(made), rig.stacked, rng.uniform(BOX.lower[:2], BOX.upper[:2], (3, 2)), 100 * tol)
+    certificate = certify(
+        _operator(made), rig.stacked, rng.uniform(BOX.lower[:2], BOX.upper[:2], (3, 2)), 100 * tol
+    )
     basis = train(made, operators, 4, 0.01 * tol)
     model, array = reduced(made, basis, BOX.from_unit(rng.random((3, 5))))
     mus, rows = BOX.from_unit(rng.random((fresh, 5))), []
@@ -243,7 +282,9 @@ def main(
         middle = time.process_time()
         near, bound = heard(model, array, mu)
         done = time.process_time()
-        rows.append([np.linalg.norm(s - near), bound, np.linalg.norm(s), middle - begin, done - middle])
+        rows.append(
+            [np.linalg.norm(s - near), bound, np.linalg.norm(s), middle - begin, done - middle]
+        )
     error, bound, size, full, online = np.array(rows).T
     if out:
         pictures(made, model, array, np.array([2.8, 0.25, 1.0, 0.0, 0.1]), Path(out))
@@ -256,30 +297,50 @@ def main(
     }  # fmt: skip
 
 
-def pictures(made: Duct, model: GalerkinModel, array: Outputs, mu: np.ndarray, folder: Path) -> None:
+def pictures(
+    made: Duct, model: GalerkinModel, array: Outputs, mu: np.ndarray, folder: Path
+) -> None:
     """Directivity with three liners, and the pressure on the body and in the plane of the source, all from the reduced model."""
-    from rom.export.curves import directivity
-    from rom.export.pictures import picture
+    from rom.plot.curves import directivity
+    from rom.plot.pictures import picture
 
     folder.mkdir(parents=True, exist_ok=True)
     x, angle = microphones()
     levels = {}
     for R, X in ((2.0, 1.0), (0.5, 0.0), (0.5, -1.0)):
         row = np.array([*mu[:2], R, X, mu[4]])
-        levels[f"R = {R:g}, X = {X:g}"] = 20 * np.log10(np.abs(heard(model, array, row)[0] + direct(x, row)))
+        levels[f"R = {R:g}, X = {X:g}"] = 20 * np.log10(
+            np.abs(heard(model, array, row)[0] + direct(x, row))
+        )
     title = f"k = {mu[0]:.2f} 1/m, M = {mu[1]:.2f}, source at {mu[4]:.2f} m"
-    directivity(folder / "directivity.png", angle, levels, "pressure level at 3 m [dB re 1 Pa]", title)
+    directivity(
+        folder / "directivity.png", angle, levels, "pressure level at 3 m [dB re 1 Pa]", title
+    )
     p, body = model.basis.lift(model.predict(mu).coefficients), made.rig.host.body
     points, triangles = plane_around()
     parts = np.array_split(points, len(points) // 500 + 1)
-    near = np.concatenate([Rig(made.rig.host, x).scattered(mu, p) for x in parts]) + direct(points, mu)
+    near = np.concatenate([Rig(made.rig.host, x).scattered(mu, p) for x in parts]) + direct(
+        points, mu
+    )
     limit = float(np.percentile(np.abs(near.real), 95))
     for name, mesh, pressure, view in (
-        ("body", Mesh(body.points, {"triangle": body.triangles}), carried(body.points, mu) * p, (0.8, -1.0, 0.6)),
+        (
+            "body",
+            Mesh(body.points, {"triangle": body.triangles}),
+            carried(body.points, mu) * p,
+            (0.8, -1.0, 0.6),
+        ),
         ("plane", Mesh(points[:, :2], {"triangle": triangles}), near, "auto"),
     ):
         colours = {"cmap": "RdBu_r", "limits": (-limit, limit), "width": 900, "zoom": 0.9}
-        picture(folder / f"{name}.png", mesh, {"pressure": (pressure.real, "Pa")}, title=title, view=view, **colours)  # type: ignore
+        picture(
+            folder / f"{name}.png",
+            mesh,
+            {"pressure": (pressure.real, "Pa")},
+            title=title,
+            view=view,
+            **colours,
+        )  # type: ignore
 
 
 def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
@@ -287,7 +348,12 @@ def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
     k, M, _, _, source = mu
     b = np.sqrt(1 - M * M)
     place = np.array([1 / b, 1.0, 1.0])
-    return carried(x, mu) * monopole(np.array([source / b, OFF_AXIS, 0.0]), k / b)(x * place, np.zeros_like(x))[0][:, 0]
+    return (
+        carried(x, mu)
+        * monopole(np.array([source / b, OFF_AXIS, 0.0]), k / b)(x * place, np.zeros_like(x))[0][
+            :, 0
+        ]
+    )
 
 
 def plane_around(step: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
@@ -296,8 +362,15 @@ def plane_around(step: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
     points = np.column_stack([pairs(a, b), np.zeros(len(a) * len(b))])
     i, j = (index.ravel() for index in np.indices((len(a) - 1, len(b) - 1)))
     c = i * len(b) + j
-    triangles = np.vstack([np.column_stack([c, c + len(b), c + 1]), np.column_stack([c + 1, c + len(b), c + len(b) + 1])])
-    wall = (points[:, 0] / (HALF + 0.04)) ** 2 + ((np.abs(points[:, 1]) - RADIUS) / (THICK + 0.05)) ** 2 < 1
+    triangles = np.vstack(
+        [
+            np.column_stack([c, c + len(b), c + 1]),
+            np.column_stack([c + 1, c + len(b), c + len(b) + 1]),
+        ]
+    )
+    wall = (points[:, 0] / (HALF + 0.04)) ** 2 + (
+        (np.abs(points[:, 1]) - RADIUS) / (THICK + 0.05)
+    ) ** 2 < 1
     kept = triangles[~wall[triangles].any(axis=1)]
     used, back = np.unique(kept, return_inverse=True)
     return points[used], back.reshape(-1, 3)

@@ -16,13 +16,13 @@ import numpy as np
 from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from rom.affine import Affine
-from rom.certify.infsup import consistent, inf_sup
-from rom.cli import run
+from rom.certified.infsup import consistent, inf_sup
+from rom.certified.models import certified, reduced_basis
+from rom.certified.separation import certify, separate, weights
+from rom.cli.launch import run
 from rom.errors import BadInput
-from rom.hyperreduce.separate import certify, separate, weights
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.pipeline import certified, reduced_basis
 from rom.problem import Problem
 from rom.rule import Weights
 from solvers.acoustics import Body, Exterior, exterior, plane
@@ -38,7 +38,11 @@ def sphere(panels: int) -> Body:
     points = np.vstack([p, p[:, [2, 0, 1]], p[:, [1, 2, 0]]])
     i, j, k = (index.ravel() for index in np.indices((12, 12, 12)))
     side = np.linalg.norm(points[:, None] - points, axis=2)
-    face = (i < j) & (j < k) & (np.abs(np.stack([side[i, j], side[j, k], side[k, i]]) - 2) < 1e-9).all(axis=0)
+    face = (
+        (i < j)
+        & (j < k)
+        & (np.abs(np.stack([side[i, j], side[j, k], side[k, i]]) - 2) < 1e-9).all(axis=0)
+    )
     triangles = np.column_stack([i, j, k])[face]
     turned = np.linalg.det(points[triangles]) < 0
     triangles[turned] = triangles[turned][:, [0, 2, 1]]
@@ -56,14 +60,18 @@ def _halved(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.n
     middle = (len(points) + back).reshape(-1, 3)
     (a, b, c), (ab, bc, ca) = triangles.T, middle.T
     quarters = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
-    return np.vstack([points, points[unique].mean(axis=1)]), np.vstack([np.column_stack(t) for t in quarters])
+    return np.vstack([points, points[unique].mean(axis=1)]), np.vstack(
+        [np.column_stack(t) for t in quarters]
+    )
 
 
 def mie(k: float, cosine: np.ndarray, Y: complex = 0.0, soft: bool = False) -> np.ndarray:
     """Total pressure on the unit sphere with admittance Y, or its normal derivative where it is soft, of exp(ikz), as a series."""
     total = np.zeros(np.shape(cosine), dtype=complex)
     for n in range(int(k) + 30):
-        (j, dj), (y, dy) = ((bessel(n, k), bessel(n, k, True)) for bessel in (spherical_jn, spherical_yn))
+        (j, dj), (y, dy) = (
+            (bessel(n, k), bessel(n, k, True)) for bessel in (spherical_jn, spherical_yn)
+        )
         h, dh = j + 1j * y, dj + 1j * dy
         wave = k * (dj - j / h * dh) if soft else j - (dj + 1j * Y * j) / (dh + 1j * Y * h) * h
         total += (2 * n + 1) * 1j**n * wave * eval_legendre(n, cosine)
@@ -111,7 +119,9 @@ def problem(panels: int = 320, d: int = 16) -> Problem:
     grid = np.linspace(1.0, 6.0, 81)
     stability = inf_sup(A, space, BOX, grid[::2, None], grid[1::4, None])
     mesh = Mesh(body.points, {"triangle": body.triangles})
-    return Problem(partial(solve, host), BOX, space, mesh, A, f, stability=stability, version=f"{panels} {d}")
+    return Problem(
+        partial(solve, host), BOX, space, mesh, A, f, stability=stability, version=f"{panels} {d}"
+    )
 
 
 def separated(ball: Problem) -> Callable[[np.ndarray], np.ndarray]:
@@ -122,7 +132,9 @@ def separated(ball: Problem) -> Callable[[np.ndarray], np.ndarray]:
     return lambda mu: np.linalg.solve(A(mu), f(mu))
 
 
-def chebyshev(host: Exterior, counts: tuple[int, ...], fresh: np.ndarray, exact: list[np.ndarray]) -> dict[int, float]:
+def chebyshev(
+    host: Exterior, counts: tuple[int, ...], fresh: np.ndarray, exact: list[np.ndarray]
+) -> dict[int, float]:
     """Largest relative error of k exp(-ik) A_k interpolated at d Chebyshev points, d in counts: the fair rival."""
     errors = {}
     for d in counts:
@@ -133,13 +145,17 @@ def chebyshev(host: Exterior, counts: tuple[int, ...], fresh: np.ndarray, exact:
         gaps = []
         for k, A in zip(fresh, exact, strict=True):
             c = w / (k - nodes)
-            near = sum(b * s for b, s in zip(c / c.sum(), samples, strict=True)) * np.exp(1j * k) / k
+            near = (
+                sum(b * s for b, s in zip(c / c.sum(), samples, strict=True)) * np.exp(1j * k) / k
+            )
             gaps.append(np.linalg.norm(A - near) / np.linalg.norm(A))
         errors[d] = float(max(gaps))
     return errors
 
 
-def main(panels: int = 320, d: int = 16, N: int = 24, fresh: int = 50, rival: bool = True) -> dict[str, object]:
+def main(
+    panels: int = 320, d: int = 16, N: int = 24, fresh: int = 50, rival: bool = True
+) -> dict[str, object]:
     """Errors of matrices and solutions at `fresh` unseen wavenumbers, against the host and against the Mie series."""
     ball = problem(panels, d)
     host: Exterior = ball.solve.args[0]  # type: ignore[attr-defined]
@@ -166,12 +182,16 @@ def main(panels: int = 320, d: int = 16, N: int = 24, fresh: int = 50, rival: bo
     for k in sorted({min(d, 14), d}):
         part = Affine(ball.A.theta.truncated(k), ball.A.terms[:k])  # type: ignore[attr-defined]
         errors[k] = float(certify(part, known, mus, tol=1.0).error.max())
-    model, _ = reduced_basis(replace(ball, solve=separated(ball)), np.linspace(1, 6, 201)[:, None], 0.0, N)
+    model, _ = reduced_basis(
+        replace(ball, solve=separated(ball)), np.linspace(1, 6, 201)[:, None], 0.0, N
+    )
     norms, space = ball.space.norm(exact), ball.space
     solutions, bounds, effectivity = {}, {}, {}
     for r in sorted({min(N, 20), model.basis.r}):
         small = certified(ball, model.basis.truncated(r))
-        bound = consistent(small.bound, ball.A, ball.f, small.basis, known, partial(load, host), check)
+        bound = consistent(
+            small.bound, ball.A, ball.f, small.basis, known, partial(load, host), check
+        )
         small = replace(small, bound=bound)
         answer = small.predict(mus)
         error = space.norm(exact - small.basis.lift(answer.coefficients))
@@ -190,7 +210,9 @@ def main(panels: int = 320, d: int = 16, N: int = 24, fresh: int = 50, rival: bo
     if rival:
         few = chebyshev(host, (d, d + 2), mus[:8, 0], matrices[:8])
         numbers["chebyshev_errors"] = few
-        numbers["chebyshev_d"] = next((n for n, e in few.items() if e <= errors[d]), f"more than {d + 2}")
+        numbers["chebyshev_d"] = next(
+            (n for n, e in few.items() if e <= errors[d]), f"more than {d + 2}"
+        )
     return numbers
 
 

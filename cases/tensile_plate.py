@@ -15,24 +15,27 @@ from typing import Any
 
 import numpy as np
 
-from rom.certify.fields import coverage, q2, rrmse
-from rom.cli import run
-from rom.collect.archive import load, save
+from rom.archive.nouns import load, save
+from rom.cli.launch import run
+from rom.design.designs import sobol
 from rom.errors import MissingExtra
 from rom.loading import Loading
 from rom.mesh import Mesh
-from rom.morph.rbf import Radial
-from rom.morphing import Sample
 from rom.parameters import Box
-from rom.sample.designs import sobol
-from rom.shapes import Reduction, ShapeModel, shape_model
-from rom.shapes.pictures import shape_pictures
+from rom.plot.shapes import shape_pictures
+from rom.shapes.morphing import Sample
+from rom.shapes.rbf import Radial
+from rom.shapes.training import Reduction, ShapeModel, shape_model
+from rom.study.metrics import coverage, q2, rrmse
 from solvers.laws import Viscoplastic
 from solvers.solid import Body, body, march, push
 
 SIDES = ("bottom", "right", "top", "left", "hole")
 MORPH = Radial(curves=SIDES, radius=0.8)
-NAMES, UNITS = ("log traction", "log traction over yield", "log hardening"), ("log MPa", "1", "log MPa")
+NAMES, UNITS = (
+    ("log traction", "log traction over yield", "log hardening"),
+    ("log MPa", "1", "log MPa"),
+)
 BOX = Box(
     ("depth", "spread", "a", "b", "traction", "yield", "hardening"),
     np.array([0.05, 0.3, 0.2, 0.2, 60.0, 110.0, 2e4]),
@@ -48,20 +51,38 @@ def mesher(seed: int) -> Iterator[Any]:
     try:
         import gmsh
     except (ImportError, OSError) as error:
-        raise MissingExtra(f"plates are meshed with gmsh ({error}); run: pip install 'rom-platform[fem]'") from error
+        raise MissingExtra(
+            f"plates are meshed with gmsh ({error}); run: pip install 'rom-platform[fem]'"
+        ) from error
     gmsh.initialize(["-noenv"], readConfigFiles=False, interruptible=False)
     try:
-        for name, value in (("General.Terminal", 0), ("General.NumThreads", 1), ("Mesh.Algorithm", 6), ("Mesh.RandomSeed", seed)):
+        for name, value in (
+            ("General.Terminal", 0),
+            ("General.NumThreads", 1),
+            ("Mesh.Algorithm", 6),
+            ("Mesh.RandomSeed", seed),
+        ):
             gmsh.option.setNumber(name, value)
         yield gmsh
     finally:
         gmsh.finalize()
 
 
-def plate(depth: float, spread: float, a: float, b: float, h: float = 0.1, wedge: float = 0.0, seed: int = 1) -> Mesh:
+def plate(
+    depth: float,
+    spread: float,
+    a: float,
+    b: float,
+    h: float = 0.1,
+    wedge: float = 0.0,
+    seed: int = 1,
+) -> Mesh:
     """The quarter plate in six-node triangles of width h, h/2 at the hole; `wedge` sharpens the hole towards a rhombus."""
     t = np.linspace(0, np.pi / 2, 41)
-    arc = np.column_stack([a * np.cos(t), b * np.sin(t)]) * ((np.cos(t) + np.sin(t)) ** -wedge)[:, None]
+    arc = (
+        np.column_stack([a * np.cos(t), b * np.sin(t)])
+        * ((np.cos(t) + np.sin(t)) ** -wedge)[:, None]
+    )
     y = np.linspace(0, 1.5, 41)
     side = np.column_stack([1 - depth * np.exp(-((y / spread) ** 2)), y])
     with mesher(seed) as gmsh:
@@ -80,10 +101,14 @@ def plate(depth: float, spread: float, a: float, b: float, h: float = 0.1, wedge
         tags, x, _ = gmsh.model.mesh.getNodes()
         number = np.zeros(int(tags.max()) + 1, dtype=np.int64)
         number[tags.astype(int)] = np.arange(len(tags))
-        cells = number[np.asarray(gmsh.model.mesh.getElementsByType(9)[1], dtype=int).reshape(-1, 6)]
+        cells = number[
+            np.asarray(gmsh.model.mesh.getElementsByType(9)[1], dtype=int).reshape(-1, 6)
+        ]
         lines, regions, first = [], {}, 0
         for name, tag in curves.items():
-            found = number[np.asarray(gmsh.model.mesh.getElementsByType(8, tag)[1], dtype=int).reshape(-1, 3)]
+            found = number[
+                np.asarray(gmsh.model.mesh.getElementsByType(8, tag)[1], dtype=int).reshape(-1, 3)
+            ]
             lines.append(found)
             regions[name] = {"line3": np.arange(first, first + len(found))}
             first += len(found)
@@ -91,7 +116,12 @@ def plate(depth: float, spread: float, a: float, b: float, h: float = 0.1, wedge
     keep = np.unique(cells)
     fresh = np.zeros(len(points), dtype=np.int64)
     fresh[keep] = np.arange(len(keep))
-    return Mesh(points[keep], {"triangle6": fresh[cells], "line3": fresh[np.vstack(lines)]}, regions, unit="mm")
+    return Mesh(
+        points[keep],
+        {"triangle6": fresh[cells], "line3": fresh[np.vstack(lines)]},
+        regions,
+        unit="mm",
+    )
 
 
 def nodal(b: Body, values: np.ndarray) -> np.ndarray:
@@ -99,7 +129,9 @@ def nodal(b: Body, values: np.ndarray) -> np.ndarray:
     cells = b.mesh.cells["triangle6"]
     bary = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.5, 0, 0.5]])
     points = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]]) / 6
-    local = np.einsum("aq,kqc->kac", bary @ np.linalg.inv(points), values.reshape(len(cells), 3, -1))
+    local = np.einsum(
+        "aq,kqc->kac", bary @ np.linalg.inv(points), values.reshape(len(cells), 3, -1)
+    )
     total = np.zeros((len(b.mesh.points), local.shape[2]))
     np.add.at(total, cells, local)
     return total / np.bincount(cells.ravel(), minlength=len(total))[:, None]
@@ -113,11 +145,25 @@ def solve(mesh: Mesh, traction: float, yield_: float, hardening: float) -> Sampl
     load = -push(mesh, "top")
     load *= np.sign(load[2 * at["top"] + 1].sum())
     cold = np.zeros((len(b.weights), 1))
-    states = march(b, Loading(TIMES, load[:, None], traction * TIMES[:, None], cold, np.ones((len(TIMES), 1))), TIMES)
+    states = march(
+        b,
+        Loading(TIMES, load[:, None], traction * TIMES[:, None], cold, np.ones((len(TIMES), 1))),
+        TIMES,
+    )
     stress, p = nodal(b, states.stress[:, [0, 1, 5], -1]), nodal(b, states.p[:, -1:])[:, 0]
     u = states.u[:, -1].reshape(-1, 2)
-    fields = {"u": u, "s11": stress[:, 0], "s22": stress[:, 1], "s12": stress[:, 2] / np.sqrt(2), "p": np.maximum(p, 0.0)}
-    outputs = {"u2_top": float(u[at["top"], 1].max()), "s22_max": float(stress[:, 1].max()), "p_max": float(p.max())}
+    fields = {
+        "u": u,
+        "s11": stress[:, 0],
+        "s22": stress[:, 1],
+        "s12": stress[:, 2] / np.sqrt(2),
+        "p": np.maximum(p, 0.0),
+    }
+    outputs = {
+        "u2_top": float(u[at["top"], 1].max()),
+        "s22_max": float(stress[:, 1].max()),
+        "p_max": float(p.max()),
+    }
     return Sample(mesh, np.array([traction, yield_, hardening]), fields, outputs)
 
 
@@ -135,7 +181,9 @@ def samples(m: int, h: float, seed: int, store: str | None = None) -> list[Sampl
             made.append(load(path))
             continue
         depth, spread, a, b, *law = row.tolist()
-        made.append(solve(plate(depth, spread, a, b, h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *law))
+        made.append(
+            solve(plate(depth, spread, a, b, h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *law)
+        )
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             save(path, made[-1])
@@ -146,12 +194,18 @@ def trained(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> Sh
     """MMGP on a finer reference in the middle of the family."""
     depth, spread, a, b = BOX.from_unit(np.full(BOX.p, 0.5))[:4].tolist()
     reduction = Reduction(shape=8, fields=modes, tol=1e-5)
-    return shape_model(train, MORPH, plate(depth, spread, a, b, 0.7 * h), NAMES, UNITS, reduction, rng=seed)
+    return shape_model(
+        train, MORPH, plate(depth, spread, a, b, 0.7 * h), NAMES, UNITS, reduction, rng=seed
+    )
 
 
 def strangers(h: float) -> list[Mesh]:
     """Shapes from outside: a rhombic hole, a long slit, a deep narrow waist."""
-    return [plate(0.15, 0.5, 0.3, 0.35, h, wedge=0.8), plate(0.15, 0.5, 0.1, 0.8, h), plate(0.35, 0.15, 0.3, 0.3, h)]
+    return [
+        plate(0.15, 0.5, 0.3, 0.35, h, wedge=0.8),
+        plate(0.15, 0.5, 0.1, 0.8, h),
+        plate(0.35, 0.15, 0.3, 0.3, h),
+    ]
 
 
 def main(
@@ -179,7 +233,9 @@ def main(
         )  # p may be zero
         numbers[f"coverage_90_{name}"] = coverage(found, true, [a.std[name] for a in answers])
     for name in ("u2_top", "s22_max"):
-        pair = np.array([[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]).T
+        pair = np.array(
+            [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]
+        ).T
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
         shape_pictures(out, model, unseen[0], "s22", "MPa", zoom=0.85)

@@ -14,28 +14,39 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certify.stability import MinTheta
-from rom.certify.study import study
-from rom.cli import run
+from rom.certified.models import recompressed, reduced_basis
+from rom.certified.stability import MinTheta
+from rom.cli.launch import run
+from rom.design.designs import grid, sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.pipeline import recompressed, reduced_basis
 from rom.problem import Problem
-from rom.sample.designs import grid, sobol
 from rom.space import Field, Space
+from rom.study.comparison import study
 
 
 def crisscross(k: int) -> Mesh:
     """k x k squares, each cut by both diagonals."""
     x = np.linspace(0.0, 1.0, k + 1)
     corners = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
-    middles = np.stack(np.meshgrid(x[:-1] + 0.5 / k, x[:-1] + 0.5 / k, indexing="ij"), axis=-1).reshape(-1, 2)
+    middles = np.stack(
+        np.meshgrid(x[:-1] + 0.5 / k, x[:-1] + 0.5 / k, indexing="ij"), axis=-1
+    ).reshape(-1, 2)
     i, j = (index.ravel() for index in np.indices((k, k)))
-    a, b, c, d = i * (k + 1) + j, (i + 1) * (k + 1) + j, (i + 1) * (k + 1) + j + 1, i * (k + 1) + j + 1
+    a, b, c, d = (
+        i * (k + 1) + j,
+        (i + 1) * (k + 1) + j,
+        (i + 1) * (k + 1) + j + 1,
+        i * (k + 1) + j + 1,
+    )
     m = len(corners) + i * k + j
     return Mesh(
         np.vstack([corners, middles]),
-        {"triangle": np.vstack([np.column_stack(t) for t in ((a, b, m), (b, c, m), (c, d, m), (d, a, m))])},
+        {
+            "triangle": np.vstack(
+                [np.column_stack(t) for t in ((a, b, m), (b, c, m), (c, d, m), (d, a, m))]
+            )
+        },
     )
 
 
@@ -47,7 +58,9 @@ def stiffness(mesh: Mesh, cells: np.ndarray) -> sp.csr_array:
     area2 = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
     local = np.einsum("cid,cjd->cij", edges, edges) / (2 * area2)[:, None, None]
     rows, cols = np.broadcast_arrays(triangles[:, :, None], triangles[:, None, :])
-    return sp.csr_array(sp.coo_array((local.ravel(), (rows.ravel(), cols.ravel())), shape=(len(mesh.points),) * 2))
+    return sp.csr_array(
+        sp.coo_array((local.ravel(), (rows.ravel(), cols.ravel())), shape=(len(mesh.points),) * 2)
+    )
 
 
 def problem(blocks: int = 2, cells: int = 50) -> Problem:
@@ -58,11 +71,21 @@ def problem(blocks: int = 2, cells: int = 50) -> Problem:
     free = np.flatnonzero((np.abs(mesh.points - 0.5) < 0.5 - 1e-12).all(axis=1))
     fixed = sp.diags_array(np.where(np.isin(np.arange(len(mesh.points)), free), 0.0, 1.0))
     inside = sp.diags_array(1.0 - fixed.diagonal())
-    terms = [inside @ stiffness(mesh, np.flatnonzero(block == q)) @ inside for q in range(blocks**2)]
+    terms = [
+        inside @ stiffness(mesh, np.flatnonzero(block == q)) @ inside for q in range(blocks**2)
+    ]
     p = mesh.points[mesh.cells["triangle"]]
-    area = 0.5 * np.abs(np.cross(np.pad(p[:, 1] - p[:, 0], ((0, 0), (0, 1))), np.pad(p[:, 2] - p[:, 0], ((0, 0), (0, 1))))[:, 2])
-    load = inside @ np.bincount(mesh.cells["triangle"].ravel(), np.repeat(area / 3, 3), len(mesh.points))
-    A = Affine(Monomials(np.ones(blocks**2), np.eye(blocks**2)), [sp.csr_array(term) for term in terms])
+    area = 0.5 * np.abs(
+        np.cross(
+            np.pad(p[:, 1] - p[:, 0], ((0, 0), (0, 1))), np.pad(p[:, 2] - p[:, 0], ((0, 0), (0, 1)))
+        )[:, 2]
+    )
+    load = inside @ np.bincount(
+        mesh.cells["triangle"].ravel(), np.repeat(area / 3, 3), len(mesh.points)
+    )
+    A = Affine(
+        Monomials(np.ones(blocks**2), np.eye(blocks**2)), [sp.csr_array(term) for term in terms]
+    )
     f = Affine(Monomials(np.ones(1), np.zeros((1, blocks**2))), [load])
     names = tuple(f"k{i}{j}" for j in range(blocks) for i in range(blocks))
     box = Box(names, np.full(blocks**2, 0.1), np.ones(blocks**2), ("W/m/K",) * blocks**2)
@@ -79,11 +102,17 @@ def _solve(A: Affine, f: Affine, fixed: sp.sparray, mu: np.ndarray) -> np.ndarra
     return splu(sp.csc_array(A(mu) + fixed)).solve(f(mu))
 
 
-def main(blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fresh: int = 200) -> dict[str, float]:
+def main(
+    blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fresh: int = 200
+) -> dict[str, float]:
     """Greedy on 256 training parameters (512 random ones for 3 x 3 blocks), recompressed to `rank`, checked on fresh ones."""
     thermal = problem(blocks, cells)
     rng = np.random.default_rng(1)
-    train = grid(thermal.box, [4] * blocks**2) if blocks == 2 else thermal.box.from_unit(rng.random((512, blocks**2)))
+    train = (
+        grid(thermal.box, [4] * blocks**2)
+        if blocks == 2
+        else thermal.box.from_unit(rng.random((512, blocks**2)))
+    )
     model, history = reduced_basis(thermal, train, tol, 2 * rank)
     if rank < model.basis.r:
         model = recompressed(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank)
@@ -111,4 +140,7 @@ def main(blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fr
 
 
 if __name__ == "__main__":
-    run(main, units={"batch_us": "us per query", "full_ms": "ms", "max_error_energy": "K (energy norm)"})
+    run(
+        main,
+        units={"batch_us": "us per query", "full_ms": "ms", "max_error_energy": "K (energy norm)"},
+    )

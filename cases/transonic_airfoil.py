@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from cases.airfoil_pressure import data_file
-from rom.certify.fields import rel_l2
-from rom.cli import run
+from rom.cli.launch import run
 from rom.mesh import Mesh
-from rom.morph.charts import ArcLength
-from rom.morph.simplex import subdivided
-from rom.morphing import Sample
-from rom.shapes import Reduction, ShapeModel, shape_model
-from rom.shapes.pictures import shape_pictures
+from rom.plot.shapes import shape_pictures
+from rom.shapes.charts import ArcLength
+from rom.shapes.morphing import Sample
+from rom.shapes.simplex import subdivided
+from rom.shapes.training import Reduction, ShapeModel, shape_model
+from rom.study.metrics import rel_l2
 
 P0 = 101325.0
 METHODS = ("ommgp", "podgp", "linear")
@@ -27,18 +27,35 @@ def samples(data: str | None = None) -> list[Sample]:
     import h5py
 
     with h5py.File(data_file("naca0012_transonic_50.h5", data)) as file:
-        x, p, alpha = (file[name][()].astype(float) for name in ("points", "pressure", "angle_of_attack"))
+        x, p, alpha = (
+            file[name][()].astype(float) for name in ("points", "pressure", "angle_of_attack")
+        )
     half = len(x) // 2
     upper, lower = np.arange(half, len(x)), np.arange(half)
     order = np.concatenate([upper[np.argsort(-x[upper, 0])], lower[np.argsort(x[lower, 0])]])
-    mesh = Mesh(x[order], {"line": np.column_stack([np.arange(len(x) - 1), np.arange(1, len(x))])}, unit="chord")
-    return [Sample(mesh, np.array([a]), {"p": (row[order] - P0) / P0}) for a, row in zip(alpha, p, strict=True)]
+    mesh = Mesh(
+        x[order],
+        {"line": np.column_stack([np.arange(len(x) - 1), np.arange(1, len(x))])},
+        unit="chord",
+    )
+    return [
+        Sample(mesh, np.array([a]), {"p": (row[order] - P0) / P0})
+        for a, row in zip(alpha, p, strict=True)
+    ]
 
 
 def trained(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> ShapeModel:
     """O-MMGP, or POD-GP for mapping = 0, on the aerofoil with every edge halved."""
     reduction = Reduction(fields=fields, mapping=mapping, tol=1e-12)
-    return shape_model(train, ArcLength(leading=True), subdivided(train[0].mesh), ("alpha",), ("degree",), reduction, rng=seed)
+    return shape_model(
+        train,
+        ArcLength(leading=True),
+        subdivided(train[0].mesh),
+        ("alpha",),
+        ("degree",),
+        reduction,
+        rng=seed,
+    )
 
 
 def interpolated(train: list[Sample], test: list[Sample]) -> list[np.ndarray]:
@@ -57,7 +74,9 @@ def shock(sample: Sample, p: np.ndarray) -> float:
     return float(s[k] - c1 / (2 * c2))
 
 
-def compared(every: list[Sample], chosen: np.ndarray, fields: int, mapping: int, seed: int) -> dict[str, float]:
+def compared(
+    every: list[Sample], chosen: np.ndarray, fields: int, mapping: int, seed: int
+) -> dict[str, float]:
     """Every method trained on the chosen angles, at the same latent count, against all the others."""
     train, test = [every[i] for i in chosen], [s for i, s in enumerate(every) if i not in chosen]
     true = [s.fields["p"] for s in test]
@@ -68,37 +87,56 @@ def compared(every: list[Sample], chosen: np.ndarray, fields: int, mapping: int,
         "podgp": [plain.predict(s.mesh, s.mu).fields["p"] for s in test],
         "linear": interpolated(train, test),
     }
-    numbers: dict[str, float] = {f"{name}_rel_l2": rel_l2(values, true) for name, values in found.items()}
+    numbers: dict[str, float] = {
+        f"{name}_rel_l2": rel_l2(values, true) for name, values in found.items()
+    }
     for name, values in found.items():
-        away = [abs(shock(s, v) - shock(s, s.fields["p"])) for s, v in zip(test, values, strict=True)]
+        away = [
+            abs(shock(s, v) - shock(s, s.fields["p"])) for s, v in zip(test, values, strict=True)
+        ]
         numbers[f"{name}_shock_error"] = float(np.mean(away))
     return {**numbers, "latents": model.latents, "podgp_latents": plain.latents}
 
 
-def drawn(every: list[Sample], m: int, draws: int, fields: int, mapping: int, seed: int) -> dict[str, float]:
+def drawn(
+    every: list[Sample], m: int, draws: int, fields: int, mapping: int, seed: int
+) -> dict[str, float]:
     """Mean and worst error of every method over random choices of m angles, first and last angle kept; how often O-MMGP is best."""
     rng, rows = np.random.default_rng(seed), []
     for _ in range(draws):
-        chosen = np.append(rng.choice(np.arange(1, len(every) - 1), m - 2, replace=False), [0, len(every) - 1])
+        chosen = np.append(
+            rng.choice(np.arange(1, len(every) - 1), m - 2, replace=False), [0, len(every) - 1]
+        )
         rows.append(compared(every, np.sort(chosen), fields, mapping, seed))
     numbers: dict[str, float] = {}
     for name in METHODS:
         for key in (f"{name}_rel_l2", f"{name}_shock_error"):
             values = [row[key] for row in rows]
-            numbers |= {f"{key}_mean_draw_{m}": float(np.mean(values)), f"{key}_worst_draw_{m}": max(values)}
+            numbers |= {
+                f"{key}_mean_draw_{m}": float(np.mean(values)),
+                f"{key}_worst_draw_{m}": max(values),
+            }
     best = [row["ommgp_rel_l2"] < min(row["podgp_rel_l2"], row["linear_rel_l2"]) for row in rows]
     return {**numbers, f"ommgp_best_in_draws_{m}": float(np.mean(best))}
 
 
 def main(
-    fields: int = 6, mapping: int = 3, draws: int = 4, seed: int = 0, data: str | None = None, out: str | None = None
+    fields: int = 6,
+    mapping: int = 3,
+    draws: int = 4,
+    seed: int = 0,
+    data: str | None = None,
+    out: str | None = None,
 ) -> dict[str, float]:
     """10 and 20 equispaced training angles of the 50, then `draws` random choices of as many; every one predicts all other angles."""
     every = samples(data)
     numbers: dict[str, float] = {}
     for m in (10, 20):
         equal = np.round(np.linspace(0, len(every) - 1, m)).astype(int)
-        numbers |= {f"{key}_{m}": value for key, value in compared(every, equal, fields, mapping, seed).items()}
+        numbers |= {
+            f"{key}_{m}": value
+            for key, value in compared(every, equal, fields, mapping, seed).items()
+        }
         numbers |= drawn(every, m, draws, fields, mapping, seed) if draws else {}
         if out is not None and m == 10:
             model, unseen = (
@@ -106,9 +144,21 @@ def main(
                 every[np.setdiff1d(np.arange(len(every)), equal)[25]],
             )
             shape_pictures(out, model, unseen, "p", "p_0")
-    return {**numbers, "latents": numbers["latents_10"], "shock_error": numbers["ommgp_shock_error_10"]}
+    return {
+        **numbers,
+        "latents": numbers["latents_10"],
+        "shock_error": numbers["ommgp_shock_error_10"],
+    }
 
 
 if __name__ == "__main__":
     of = ("", "_mean_draw", "_worst_draw")
-    run(main, units={f"{name}_shock_error{kind}_{m}": "chord" for name in METHODS for kind in of for m in (10, 20)})
+    run(
+        main,
+        units={
+            f"{name}_shock_error{kind}_{m}": "chord"
+            for name in METHODS
+            for kind in of
+            for m in (10, 20)
+        },
+    )

@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from rom.calibration import KINDS, calibration, errors, observed, twice
-from rom.certify.indicator import Indicator, trust
-from rom.cli import run
-from rom.collect.archive import load, save
-from rom.collect.campaign import ticker
-from rom.collect.store import talk
-from rom.enrich.adaptive import Visit
+from rom.archive.nouns import load, save
+from rom.bands import Indicator, trust
+from rom.campaign.campaign import ticker
+from rom.campaign.store import talk
+from rom.cli.launch import run
 from rom.history import History
-from rom.hyper import Course, Tolerances, followed, train
 from rom.loading import Loading
 from rom.mesh import Mesh
+from rom.solids.adaptive import Visit
+from rom.solids.calibration import KINDS, calibration, errors, observed, twice
+from rom.solids.training import Course, Tolerances, followed, train
 from rom.space import Space, euclidean
 from solvers.blade_mesh import Blade, blade_mesh
 from solvers.laws import Elastic, Viscoplastic
@@ -40,7 +40,11 @@ log = logging.getLogger("rom")
 
 # Pa, m, s, degC, kg/m3
 ROOT = Elastic(
-    E=[[20, 600, 900], [2.05e11, 1.75e11, 1.5e11]], nu=0.3, alpha=[[20, 900], [1.2e-5, 1.5e-5]], T_ref=450.0, rho=8200.0
+    E=[[20, 600, 900], [2.05e11, 1.75e11, 1.5e11]],
+    nu=0.3,
+    alpha=[[20, 900], [1.2e-5, 1.5e-5]],
+    T_ref=450.0,
+    rho=8200.0,
 )
 ALLOY = Viscoplastic(
     E=[[20, 600, 800, 1000], [2.0e11, 1.7e11, 1.5e11, 1.25e11]], nu=0.3, alpha=[[20, 900], [1.2e-5, 1.6e-5]], T_ref=450.0,
@@ -56,7 +60,11 @@ def blade(size: int = 4_200, cells: str = "hexahedron", comm: Any = None) -> Bod
     mesh, numbers = partition(whole, comm)
     clamped = np.isin(numbers, fixed_dofs(whole, "fixed")[::3] // 3)
     return body(
-        mesh, {"root": ROOT, "blade": ALLOY}, (np.flatnonzero(clamped)[:, None] * 3 + np.arange(3)).ravel(), comm, numbers
+        mesh,
+        {"root": ROOT, "blade": ALLOY},
+        (np.flatnonzero(clamped)[:, None] * 3 + np.arange(3)).ravel(),
+        comm,
+        numbers,
     )
 
 
@@ -66,14 +74,21 @@ def temperature(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     s = np.clip((x[:, 2] - shape.hub_radius) / shape.span, -0.3, 1.0)
     field = 450 + 300 * np.clip(s + 0.2, 0.0, None) * (1.4 - 0.6 * np.clip(s, 0.0, None))
     for _ in range(rng.integers(1, 4)):
-        centre = np.array([*(0.4 * shape.chord * rng.uniform(-1, 1, 2)), shape.hub_radius + shape.span * rng.uniform(0.15, 0.95)])
+        centre = np.array(
+            [
+                *(0.4 * shape.chord * rng.uniform(-1, 1, 2)),
+                shape.hub_radius + shape.span * rng.uniform(0.15, 0.95),
+            ]
+        )
         field += rng.uniform(60, 180) * np.exp(
             -np.sum((x - centre) ** 2, axis=1) / (2 * (rng.uniform(0.15, 0.4) * shape.span) ** 2)
         )
     return field
 
 
-def cycled(b: Body, field: np.ndarray, cycles: int = 1, omega: float = 1100.0, pressure: float = 4e5) -> Loading:
+def cycled(
+    b: Body, field: np.ndarray, cycles: int = 1, omega: float = 1100.0, pressure: float = 4e5
+) -> Loading:
     """Eight steps of 20 s a cycle: rotation [rad/s], pressure of the gas [Pa] and the field rise from 450 degC, hold and fall."""
     share = np.concatenate([[0.0], np.tile(CYCLE, cycles)])
     return service(b, 20.0 * np.arange(len(share)), share, omega, pressure, "gas", 450.0, field)
@@ -90,7 +105,9 @@ def kept(b: Body, loading: Loading, store: str | None, name: str) -> tuple[Histo
     """The history of `solved`, read from the folder `store` where it was solved before, one file a rank."""
     if store is None:
         return solved(b, loading)
-    rank, ranks = (0, 1) if b.space.comm is None else (b.space.comm.Get_rank(), b.space.comm.Get_size())
+    rank, ranks = (
+        (0, 1) if b.space.comm is None else (b.space.comm.Get_rank(), b.space.comm.Get_size())
+    )
     path = Path(store) / f"{name}.{rank}of{ranks}.h5"
     if min(talk(b.space.comm, path.is_file())):
         return load(path)
@@ -108,7 +125,9 @@ def under(
     runs, costs = [], []
     with ticker(len(numbers), b.space.comm is None or b.space.comm.Get_rank() == 0, None) as tick:
         for done, k in enumerate(numbers, 1):
-            loading = cycled(b, temperature(b.mesh.points, np.random.default_rng([seed, k])), cycles)
+            loading = cycled(
+                b, temperature(b.mesh.points, np.random.default_rng([seed, k])), cycles
+            )
             h, cost = kept(b, loading, store, f"{name}-{k}")
             runs.append((loading, h))
             costs.append(cost)
@@ -160,7 +179,9 @@ def main(
     if calibrate < size:
         c, keep = blade(calibrate, cells), (store, f"{cells}-{calibrate}-{cycles}-{seed}")
         pupil = train(c, [h for _, h in under(c, range(training), seed, cycles, *keep)[0]], tols)
-    learnt = calibration(c, pupil, under(c, known, seed, cycles, *keep)[0], dict.fromkeys(KINDS, aim), most)
+    learnt = calibration(
+        c, pupil, under(c, known, seed, cycles, *keep)[0], dict.fromkeys(KINDS, aim), most
+    )
     indicators, guards = (agreed(part, comm) for part in learnt)
     largest = max(max(talk(comm, float(h.p.max()))) for _, h in runs)
     bare: list[np.ndarray] = []
@@ -170,7 +191,9 @@ def main(
         began = time.process_time()
         followed(model, b, loading)
         steps.append((time.process_time() - began) / len(h.t))
-        for (courses, visits), table in zip(twice(b, model, loading, guards, (0,), most), (bare, rich), strict=True):
+        for (courses, visits), table in zip(
+            twice(b, model, loading, guards, (0,), most), (bare, rich), strict=True
+        ):
             found = errors(b, courses, h)
             table.append(found.max(axis=0))
             rows.append(observed(number, courses, visits, found))
@@ -217,14 +240,18 @@ def _pictures(
 ) -> None:
     """p and von Mises stress on the deformed blade at full load, the cells that hold chosen points, and the indicator of p against
     its true error over time; rank 0 draws what all ranks give."""
-    from rom.export.curves import watched
-    from rom.export.pictures import picture
+    from rom.plot.curves import watched
+    from rom.plot.pictures import picture
     from solvers.laws import mises
 
     course = courses[min(4, len(courses) - 1)]
     corners, mesh = np.concatenate([p.cells for p in b.patches]), b.mesh.points
     per = b.points.n // len(corners)
-    chosen = np.isin(b.points.numbers, course.trained.model.points).reshape(len(corners), per).sum(axis=1)
+    chosen = (
+        np.isin(b.points.numbers, course.trained.model.points)
+        .reshape(len(corners), per)
+        .sum(axis=1)
+    )
     nodes = b.space.numbers[::3] // 3
     alike = Space(np.ones(len(nodes)), nodes, b.space.comm)
     weights = alike.whole(b.values.T @ b.points.product)
@@ -232,21 +259,43 @@ def _pictures(
     def nodal(field: np.ndarray) -> np.ndarray:
         return alike.gather(alike.whole(b.values.T @ (b.points.product * field)) / weights)
 
-    p, stress, u = nodal(course.p()), nodal(mises(course.stress())), b.space.gather(course.u()).reshape(-1, 3)
+    p, stress, u = (
+        nodal(course.p()),
+        nodal(mises(course.stress())),
+        b.space.gather(course.u()).reshape(-1, 3),
+    )
     points = alike.gather(mesh)
     everyone = euclidean(len(corners), None) if b.space.comm is None else _cells(b, len(corners))
-    whole = Mesh(points, {b.kinds[0]: everyone.gather(nodes[corners].astype(float)).astype(np.int64)})
+    whole = Mesh(
+        points, {b.kinds[0]: everyone.gather(nodes[corners].astype(float)).astype(np.int64)}
+    )
     count = everyone.gather(chosen.astype(float)).astype(int)
     if b.space.comm is not None and b.space.comm.Get_rank():
         return
     out.mkdir(parents=True, exist_ok=True)
     fields = {"p": (100 * np.maximum(p, 0.0), "%"), "von Mises": (1e-6 * stress, "MPa")}
-    picture(out / "blade.png", whole, fields, warp=u, scale=20.0, view="iso", title="displacements 20 times enlarged")
+    picture(
+        out / "blade.png",
+        whole,
+        fields,
+        warp=u,
+        scale=20.0,
+        view="iso",
+        title="displacements 20 times enlarged",
+    )
     picture(out / "points.png", whole, {}, {"chosen points in the cell": (count, "-")}, view="iso")
     features, full = np.array([run.features for run in courses]), np.array([v.full for v in visits])
     indicator, label = indicators["p"], "error of p over its largest norm"
     upper, middle = indicator.upper(features), indicator.middle(features)
-    watched(out / "indicator.png", courses[0].loading.t[1:], found[:, KINDS.index("p")], upper, middle, full, label)
+    watched(
+        out / "indicator.png",
+        courses[0].loading.t[1:],
+        found[:, KINDS.index("p")],
+        upper,
+        middle,
+        full,
+        label,
+    )
 
 
 def _cells(b: Body, mine: int) -> Space:
@@ -256,4 +305,7 @@ def _cells(b: Body, mine: int) -> Space:
 
 
 if __name__ == "__main__":
-    run(main, units={"hf_seconds": "s CPU a step", "rom_seconds": "s CPU a step", "peak_rss_mb": "MB"})
+    run(
+        main,
+        units={"hf_seconds": "s CPU a step", "rom_seconds": "s CPU a step", "peak_rss_mb": "MB"},
+    )

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from rom.calibration import KINDS, calibration, errors, observed, twice
-from rom.certify.indicator import Indicator, trust
-from rom.cli import run
-from rom.compress.pod import pod
-from rom.enrich.adaptive import Visit
+from rom.bands import Indicator, trust
+from rom.cli.launch import run
+from rom.compress.decomposition import pod
 from rom.history import History
-from rom.hyper import Course, Tolerances, Trained, train
-from rom.hyperreduce.ecm import compressed, ecm, exactness, unit
-from rom.hyperreduce.gappy import gappy, gappy_points
 from rom.loading import Loading
-from rom.project.weighted import follow, weighted
+from rom.points.cubature import compressed, ecm, exactness, unit
+from rom.points.gappy_pod import gappy, gappy_points
 from rom.snapshots import Snapshots
+from rom.solids.adaptive import Visit
+from rom.solids.calibration import KINDS, calibration, errors, observed, twice
+from rom.solids.training import Course, Tolerances, Trained, train
+from rom.solids.weighted import follow, weighted
 from solvers.bricks import box
 from solvers.laws import Viscoplastic
 from solvers.service import service
@@ -32,7 +32,9 @@ from solvers.solid import Body, body, march
 from solvers.thermoelastic import fixed_dofs
 
 # MPa, mm, s, degC, tonne/mm3: flat in temperature, and with tables of a nickel-like alloy that creeps when hot
-FLAT = Viscoplastic(E=2e5, nu=0.3, alpha=2e-5, T_ref=20.0, rho=1e-8, K=300.0, n=30.0, C=1e5, D=1e3, R0=10.0)
+FLAT = Viscoplastic(
+    E=2e5, nu=0.3, alpha=2e-5, T_ref=20.0, rho=1e-8, K=300.0, n=30.0, C=1e5, D=1e3, R0=10.0
+)
 HOT = Viscoplastic(
     E=[[20, 500, 700, 900], [2.0e5, 1.75e5, 1.6e5, 1.35e5]], nu=0.3, alpha=[[20, 900], [1.2e-5, 1.6e-5]], T_ref=20.0, rho=1e-8,
     K=[[20, 500, 700, 900], [600, 500, 400, 250]], n=[[20, 500, 700, 900], [30, 20, 12, 8]],
@@ -56,7 +58,9 @@ def hot_spot(b: Body, rng: np.random.Generator) -> np.ndarray:
     return 300 + (rng.uniform(540, 865) - 300) * span
 
 
-def cycles(b: Body, field: np.ndarray, times: np.ndarray, share: np.ndarray, omega: float, pressure: float) -> Loading:
+def cycles(
+    b: Body, field: np.ndarray, times: np.ndarray, share: np.ndarray, omega: float, pressure: float
+) -> Loading:
     """Rotation omega [rad/s], side pressure [MPa] and temperature from 20 degC to `field` follow `share` (m,) of time."""
     return service(b, times, share, omega, pressure, "x1", 20.0, field, (0.0, 0.5, -100.0))
 
@@ -64,7 +68,9 @@ def cycles(b: Body, field: np.ndarray, times: np.ndarray, share: np.ndarray, ome
 def two_cycles(b: Body, field: np.ndarray) -> Loading:
     """Forty steps: up in 5, hold for 10, down in 5, twice, 0.1 s a step."""
     one = np.concatenate([np.linspace(0, 1, 6)[1:], np.ones(10), np.linspace(1, 0, 6)[1:]])
-    return cycles(b, field, np.linspace(0.0, 4.0, 41), np.concatenate([[0.0], one, one]), 1.2e4, 60.0)
+    return cycles(
+        b, field, np.linspace(0.0, 4.0, 41), np.concatenate([[0.0], one, one]), 1.2e4, 60.0
+    )
 
 
 def ten_steps(b: Body) -> Loading:
@@ -74,7 +80,9 @@ def ten_steps(b: Body) -> Loading:
     return cycles(b, field, times, times / 2, 5.0e3, 40.0)
 
 
-def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float = 3e-6) -> dict[str, float]:
+def reproduce(
+    cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float = 3e-6
+) -> dict[str, float]:
     """One history, reduced and followed again; which part of its error is basis, cubature (with gappy p) and gappy rule alone.
 
     Errors of u are relative at every step, those of p relative to its largest norm: the worst step counts.
@@ -85,7 +93,10 @@ def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float 
     h = march(b, loading, loading.t, tol=1e-11)
     full = time.process_time() - began
     mu, points = np.zeros((len(h.t), 1)), b.points
-    basis, dual = pod(Snapshots(b.space, mu, h.u), tol=u)[0], pod(Snapshots(points, mu, h.p), tol=p)[0]
+    basis, dual = (
+        pod(Snapshots(b.space, mu, h.u), tol=u)[0],
+        pod(Snapshots(points, mu, h.p), tol=p)[0],
+    )
     strain = b.strain(basis.modes)
     rule = ecm(compressed(points, strain, unit(points, h.stress), 1e-8), points, cubature)
     chosen = np.concatenate([rule.elements, gappy_points(dual, rule.elements)])
@@ -110,10 +121,15 @@ def reproduce(cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float 
         "points": len(chosen),
         "point_fraction": len(chosen) / points.n,
         "u_error_basis": error_u(basis.coefficients(h.u)),
-        "u_error_cubature": float(np.linalg.norm(answer.u - exact.u, axis=0).max() / np.linalg.norm(exact.u, axis=0).max()),
+        "u_error_cubature": float(
+            np.linalg.norm(answer.u - exact.u, axis=0).max() / np.linalg.norm(exact.u, axis=0).max()
+        ),
         "p_error_basis": error_p(dual.lift(dual.coefficients(h.p))),
         "p_error_gappy": error_p(recover(h.p[chosen])),
-        **{f"cubature_{name}": value for name, value in exactness(points, strain, unit(points, h.stress), rule).items()},
+        **{
+            f"cubature_{name}": value
+            for name, value in exactness(points, strain, unit(points, h.stress), rule).items()
+        },
         "full_s": full,
         "online_s": online,
         "newton_iterations": int(h.iterations.sum()),
@@ -130,7 +146,17 @@ def unseen(
     over eight fields is known to about 0.05 only.
     """
     b = cube(cells, HOT)
-    return learnt(b, histories(b, training + held + fields + judges, seed), training, held, most, tol_u, tol_p, out, judges)
+    return learnt(
+        b,
+        histories(b, training + held + fields + judges, seed),
+        training,
+        held,
+        most,
+        tol_u,
+        tol_p,
+        out,
+        judges,
+    )
 
 
 def histories(b: Body, count: int, seed: int) -> list[tuple[Loading, History]]:
@@ -145,12 +171,17 @@ def learnt(
 ) -> dict[str, float]:  # fmt: skip
     """Train on the first runs, calibrate on the next `held`, judge on the rest; of the last `judges` the indicator alone."""
     model = train(b, [h for _, h in runs[:training]], Tolerances())
-    indicators, guards = calibration(b, model, runs[training : training + held], {"u": tol_u, "p": tol_p}, most)
+    indicators, guards = calibration(
+        b, model, runs[training : training + held], {"u": tol_u, "p": tol_p}, most
+    )
     bare: list[Any] = []
     rich: list[Any] = []
     rows, shares, worst = [], [], None
     for number, (loading, h) in enumerate(runs[training + held :]):
-        both, shown = twice(b, model, loading, guards, (0,), most), number < len(runs) - training - held - judges
+        both, shown = (
+            twice(b, model, loading, guards, (0,), most),
+            number < len(runs) - training - held - judges,
+        )
         if shown:
             shares.append(parts(b, model, loading, h, both[0][0]))
         for (answers, visits), table in zip(both, (bare, rich), strict=True):
@@ -164,7 +195,10 @@ def learnt(
             if table is rich and (worst is None or d.max() > worst[0]):
                 worst = (d.max(), answers, visits, d, loading.t[1:])
     data, before, after = np.vstack(rows), np.array(bare), np.array(rich)
-    seen = {name: trust(indicators[name], data[:, 1 + len(KINDS) :], data[:, 1 + KINDS.index(name)]) for name in ("u", "p")}
+    seen = {
+        name: trust(indicators[name], data[:, 1 + len(KINDS) :], data[:, 1 + KINDS.index(name)])
+        for name in ("u", "p")
+    }
     if out is not None and worst is not None:
         _pictures(Path(out), b, indicators["p"], *worst[1:])
     return {
@@ -190,7 +224,9 @@ def learnt(
     }
 
 
-def parts(b: Body, model: Trained, loading: Loading, h: History, answers: list[Course]) -> dict[str, float]:
+def parts(
+    b: Body, model: Trained, loading: Loading, h: History, answers: list[Course]
+) -> dict[str, float]:
     """What a run without enrichment owes to each approximation, the worst step over the largest norm in the history: u and p
     outside their bases (u_basis, basis), displacements of the cubature less those of all points (cubature), p fitted to its
     true values at the chosen points (gappy)."""
@@ -203,18 +239,28 @@ def parts(b: Body, model: Trained, loading: Loading, h: History, answers: list[C
         return float(lack.max() / whole.max())
 
     return {
-        "u_basis": share(b.space.norm(h.u - basis.lift(basis.coefficients(h.u))), b.space.norm(h.u)),
+        "u_basis": share(
+            b.space.norm(h.u - basis.lift(basis.coefficients(h.u))), b.space.norm(h.u)
+        ),
         "basis": share(points.norm(h.p - dual.lift(dual.coefficients(h.p))), points.norm(h.p)),
         "cubature": share(np.linalg.norm(found - exact.u, axis=0), b.space.norm(h.u)),
-        "gappy": share(points.norm(h.p - model.model.dual("p", h.p[model.model.points])), points.norm(h.p)),
+        "gappy": share(
+            points.norm(h.p - model.model.dual("p", h.p[model.model.points])), points.norm(h.p)
+        ),
     }
 
 
 def _pictures(
-    out: Path, b: Body, indicator: Indicator, runs: list[Course], visits: list[Visit], d: np.ndarray, t: np.ndarray
+    out: Path,
+    b: Body,
+    indicator: Indicator,
+    runs: list[Course],
+    visits: list[Visit],
+    d: np.ndarray,
+    t: np.ndarray,
 ) -> None:
     """The indicator against the true error over time, with the full steps marked."""
-    from rom.export.curves import watched
+    from rom.plot.curves import watched
 
     out.mkdir(parents=True, exist_ok=True)
     features = np.array([run.features for run in runs])

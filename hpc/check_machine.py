@@ -29,14 +29,23 @@ def works(code: str) -> bool:
     if not environment.get("DISPLAY"):
         environment.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     try:
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, env=environment).returncode == 0
+        return (
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, timeout=120, env=environment
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
 def lacking() -> dict[str, str]:
     """What does not work here -> the packages it needs; extras that are not installed are not missed."""
-    present = {name: check for name, check in CHECKS.items() if importlib.util.find_spec(check[0]) is not None}
+    present = {
+        name: check
+        for name, check in CHECKS.items()
+        if importlib.util.find_spec(check[0]) is not None
+    }
     return {name: packages for name, (_, code, packages) in present.items() if not works(code)}
 
 
@@ -44,4 +53,6 @@ if __name__ == "__main__":
     missing = lacking()
     if missing:
         packages = dict.fromkeys(" ".join(missing.values()).split())
-        print(f"Does not work here: {', '.join(missing)}. As root, run:\n  apt-get install -y {' '.join(packages)}")
+        print(
+            f"Does not work here: {', '.join(missing)}. As root, run:\n  apt-get install -y {' '.join(packages)}"
+        )

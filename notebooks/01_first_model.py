@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from cases.thermal_block import problem
-from rom.certify.study import study
-from rom.collect.archive import load, save
-from rom.collect.campaign import collect
-from rom.collect.store import read
-from rom.compress.pod import pod
-from rom.pipeline import certified
-from rom.sample.designs import sobol
+from rom.archive.nouns import load, save
+from rom.campaign.campaign import collect
+from rom.campaign.store import read
+from rom.certified.models import certified
+from rom.compress.decomposition import pod
+from rom.design.designs import sobol
+from rom.study.comparison import study
 
 block = problem(cells=20)
 print(f"{block.space.size} unknowns, parameters {block.box.names} in {block.box.units[0]}")
@@ -37,7 +37,9 @@ print(f"{block.space.size} unknowns, parameters {block.box.names} in {block.box.
 folder = Path(tempfile.mkdtemp())
 mus = sobol(block.box, 64, rng=0)  # (64, 4)
 collect(block.solve, mus, folder / "runs", box=block.box, space=block.space, mesh=block.mesh)
-again = collect(block.solve, mus, folder / "runs", box=block.box, space=block.space, mesh=block.mesh)
+again = collect(
+    block.solve, mus, folder / "runs", box=block.box, space=block.space, mesh=block.mesh
+)
 assert again.solved == 0 and again.skipped == 64
 
 # %% [markdown]

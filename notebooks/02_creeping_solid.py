@@ -14,15 +14,17 @@
 import numpy as np
 
 from cases.viscoplastic_cube import HOT, cube, hot_spot, two_cycles
-from rom.calibration import errors
-from rom.hyper import Tolerances, followed, train
-from rom.hyperreduce.ecm import exactness, unit
+from rom.points.cubature import exactness, unit
+from rom.solids.calibration import errors
+from rom.solids.training import Tolerances, followed, train
 from solvers.solid import march
 
 b = cube(3, HOT)
 loadings = [two_cycles(b, hot_spot(b, np.random.default_rng([1, k]))) for k in range(4)]
 histories = [march(b, loading, loading.t) for loading in loadings]
-print(f"{b.n} unknowns, {b.points.n} points of integration, largest p {max(h.p.max() for h in histories):.3f}")
+print(
+    f"{b.n} unknowns, {b.points.n} points of integration, largest p {max(h.p.max() for h in histories):.3f}"
+)
 
 # %% [markdown]
 # ## Train
@@ -33,7 +35,12 @@ print(f"{b.n} unknowns, {b.points.n} points of integration, largest p {max(h.p.m
 # %%
 tol = 1e-4
 model = train(b, histories[:3], Tolerances(tol, tol, tol, tol))
-report = exactness(b.points, model.strain, np.concatenate([unit(b.points, h.stress) for h in histories[:3]], axis=2), model.rule)
+report = exactness(
+    b.points,
+    model.strain,
+    np.concatenate([unit(b.points, h.stress) for h in histories[:3]], axis=2),
+    model.rule,
+)
 print(f"{model.basis.r} modes, {len(model.rule.elements)} of {b.points.n} points; {report}")
 assert (model.rule.weights > 0).all() and report["volume"] < tol
 
@@ -48,8 +55,12 @@ plain, _ = followed(model, b, loadings[3])
 rich, visits = followed(model, b, loadings[3], {}, seeds=(0, 4, 19, 24), most=4)
 for name, courses in (("reduced alone", plain), ("with four full steps", rich)):
     of_u, of_p, _ = errors(b, courses, histories[3]).T
-    print(f"{name}: largest error of u {of_u.max():.1e}, of p {of_p.max():.1e}, over their largest norms")
+    print(
+        f"{name}: largest error of u {of_u.max():.1e}, of p {of_p.max():.1e}, over their largest norms"
+    )
 assert errors(b, rich, histories[3])[:, 1].max() < 0.5 * errors(b, plain, histories[3])[:, 1].max()
 for visit in visits:
     if visit.full:
-        print(f"t = {visit.t:.1f} s: full step ({visit.reason}); {visit.modes} modes, {visit.points} points")
+        print(
+            f"t = {visit.t:.1f} s: full step ({visit.reason}); {visit.modes} modes, {visit.points} points"
+        )

@@ -17,9 +17,9 @@ from functools import partial
 import numpy as np
 
 from cases.sphere_scattering import families, load, matrix, mie, problem, separated, sphere
+from rom.certified.models import reduced_basis
+from rom.certified.separation import certify, separate, weights
 from rom.errors import SolveFailed
-from rom.hyperreduce.separate import certify, separate, weights
-from rom.pipeline import reduced_basis
 from solvers.acoustics import exterior
 
 host = exterior(sphere(80))
@@ -44,7 +44,9 @@ A = separate(rule, partial(matrix, host))
 
 # %%
 fresh = np.random.default_rng(0).uniform(1, 6, (5, 1))
-print(f"largest relative error {certify(A, partial(matrix, host), fresh, tol=1e-8).error.max():.1e}")
+print(
+    f"largest relative error {certify(A, partial(matrix, host), fresh, tol=1e-8).error.max():.1e}"
+)
 
 
 def lying(mu):
@@ -70,7 +72,9 @@ assert str(rule.mus[4]) in found
 
 # %%
 ball = problem(panels=80, d=16)
-model, history = reduced_basis(replace(ball, solve=separated(ball)), np.linspace(1, 6, 101)[:, None], tol=0.0, rank=16)
+model, history = reduced_basis(
+    replace(ball, solve=separated(ball)), np.linspace(1, 6, 101)[:, None], tol=0.0, rank=16
+)
 k = np.array([3.3])
 answer = model.predict(k)
 exact = np.linalg.solve(matrix(host, k), load(host, k))

@@ -17,16 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from cases.local_bases import physics
-from rom.compress.classify import fitted
-from rom.compress.clusters import clusters, features
-from rom.compress.criterion import expected_gain
-from rom.compress.dissimilarity import scaling, sines
 from rom.compress.merge import merged_blocks
 from rom.compress.update import RunningPod, updated
-from rom.export.clusters import gains, scattered
+from rom.local.bases import clusters, features
+from rom.local.classifier import fitted
+from rom.local.dissimilarity import scaling, sines
+from rom.local.gain import expected_gain
+from rom.plot.clusters import gains, scattered
 
 burgers = physics(cells=2)["burgers"]
-train, unseen = burgers.drawn(40, seed=0), burgers.drawn(40, seed=1)  # 40 runs each, ten snapshots a run, columns of u (256, 400)
+train, unseen = (
+    burgers.drawn(40, seed=0),
+    burgers.drawn(40, seed=1),
+)  # 40 runs each, ten snapshots a run, columns of u (256, 400)
 
 # %% [markdown]
 # ## Angles, not distances
@@ -60,7 +63,9 @@ local = clusters(train, gain.recommended, modes=8, restarts=4, classify=fitted)
 chosen = local.classifier.choose(features(unseen))
 error = local.misses(unseen.u)[np.arange(unseen.m), chosen].mean()
 single = clusters(train, 1, modes=8).misses(unseen.u).mean()
-print(f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, {100 * single:.2f} % with one")
+print(
+    f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, {100 * single:.2f} % with one"
+)
 assert error < single
 assert np.allclose(local.change(0, 1), local.basis(0).modes.T @ local.basis(1).modes)
 
@@ -79,7 +84,9 @@ assert (folder / "clusters.png").stat().st_size > 10_000
 # %%
 blocks = [train.u[:, 10 * k : 10 * k + 10] for k in range(40)]
 merging = merged_blocks(blocks, 0.05, train.space)
-print(f"{len(merging.bases)} bases of {merging.ranks} modes hold 40 runs in 1/{merging.compression:.1f} of their numbers")
+print(
+    f"{len(merging.bases)} bases of {merging.ranks} modes hold 40 runs in 1/{merging.compression:.1f} of their numbers"
+)
 assert merging.bounds.max() <= 0.05 and merging.compression > 1
 
 # %% [markdown]

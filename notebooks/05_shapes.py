@@ -16,10 +16,13 @@
 import numpy as np
 
 from cases.advection_reaction import MORPH, channel, samples
-from rom.certify.fields import coverage, rel_l2
-from rom.shapes import Reduction, overlaid, shape_model
+from rom.shapes.training import Reduction, overlaid, shape_model
+from rom.study.metrics import coverage, rel_l2
 
-train, test = samples(24, 7, 1), samples(8, 7, 2)  # about 200 nodes each; mu = (angle [rad], start of the front [m])
+train, test = (
+    samples(24, 7, 1),
+    samples(8, 7, 2),
+)  # about 200 nodes each; mu = (angle [rad], start of the front [m])
 print([len(s.mesh.points) for s in train[:5]])
 
 # %% [markdown]
@@ -43,10 +46,18 @@ print(f"there and back: {rel_l2([laid.push(laid.pull(u))], [u]):.3f}")  # enters
 # cross-validation inside the training set.
 
 # %%
-model = shape_model(train, MORPH, reference, ("angle", "start"), ("rad", "m"), Reduction(shape=1, fields=8))
+model = shape_model(
+    train, MORPH, reference, ("angle", "start"), ("rad", "m"), Reduction(shape=1, fields=8)
+)
 answers = [model.predict(s.mesh, s.mu) for s in test]
-found, true, std = [a.fields["u"] for a in answers], [s.fields["u"] for s in test], [a.std["u"] for a in answers]
-print(f"relative error {rel_l2(found, true):.3f}, {coverage(found, true, std):.2f} of the values inside their 90 % band")
+found, true, std = (
+    [a.fields["u"] for a in answers],
+    [s.fields["u"] for s in test],
+    [a.std["u"] for a in answers],
+)
+print(
+    f"relative error {rel_l2(found, true):.3f}, {coverage(found, true, std):.2f} of the values inside their 90 % band"
+)
 assert rel_l2(found, true) < 0.3
 
 # %% [markdown]
@@ -56,6 +67,8 @@ assert rel_l2(found, true) < 0.3
 
 # %%
 strange = channel(-0.3, 9, 5)
-print(f"score of a test channel {answers[0].score:.2f}, of a narrow one {model.predict(strange, [0.0, 0.5]).score:.1f}")
+print(
+    f"score of a test channel {answers[0].score:.2f}, of a narrow one {model.predict(strange, [0.0, 0.5]).score:.1f}"
+)
 assert not model.predict(strange, [0.0, 0.5]).inside
 assert np.isfinite(answers[0].std["u"]).all()

@@ -15,12 +15,12 @@
 # %%
 import numpy as np
 
-from rom.compress.pod import pod
-from rom.regress.coefficient_gp import coefficient_gp
-from rom.regress.estimator import GPRegressor
-from rom.regress.field_gp import field_gp
-from rom.regress.kronecker import kronecker_gp
-from rom.regress.spectral import heard
+from rom.compress.decomposition import pod
+from rom.gp.coefficients import coefficient_gp
+from rom.gp.estimator import GPRegressor
+from rom.gp.fields import field_gp
+from rom.gp.kronecker import kronecker_gp
+from rom.gp.spectral import heard
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -29,7 +29,9 @@ x, fresh = gen.random((40, 2)), gen.random((200, 2))
 
 
 def outputs(x):
-    return np.column_stack([np.sin(12 * x[:, 0]), np.cos(11 * x[:, 0]), x[:, 1] ** 2, np.exp(x[:, 1])])
+    return np.column_stack(
+        [np.sin(12 * x[:, 0]), np.cos(11 * x[:, 0]), x[:, 1] ** 2, np.exp(x[:, 1])]
+    )
 
 
 # %% [markdown]
@@ -93,7 +95,9 @@ assert abs(grid.noise - 0.01) < 0.002
 # %%
 seen = gen.random(y.shape) > 0.3
 seen[40:55, 3] = False
-part = kronecker_gp([f, runs], np.where(seen, y, np.nan), grid.kernels, noise=grid.nugget, observed=seen, fit=False)
+part = kronecker_gp(
+    [f, runs], np.where(seen, y, np.nan), grid.kernels, noise=grid.nugget, observed=seen, fit=False
+)
 filled = part.predict(f, runs, std=False)[0]
 print(f"error in the lost cells {np.abs(filled - response(f, runs))[~seen].max():.3f}")
 assert np.abs(filled - response(f, runs))[~seen].max() < 0.1
@@ -106,6 +110,8 @@ assert np.abs(filled - response(f, runs))[~seen].max() < 0.1
 # %%
 from sklearn.model_selection import cross_val_score
 
-scores = cross_val_score(GPRegressor(kernel="rbf", starts=2), x, np.sin(6 * x[:, 0]) + x[:, 1], cv=4)
+scores = cross_val_score(
+    GPRegressor(kernel="rbf", starts=2), x, np.sin(6 * x[:, 0]) + x[:, 1], cv=4
+)
 print("R^2 over four folds", scores.round(5))
 assert scores.min() > 0.99

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.batch import status
-from rom.collect.store import found, read
-from rom.compress.pod import pod
+from rom.batch.runs import status
+from rom.campaign.store import found, read
+from rom.compress.decomposition import pod
 
 place = Path(tempfile.mkdtemp())
 (place / "rod.py").write_text("""
@@ -41,7 +41,10 @@ def solve(mu):
 def rom(*words):
     """A command of the shell, run in the case's folder; its last line as numbers where it asks for --json."""
     done = subprocess.run(
-        [sys.executable, "-c", "from rom.cli import app; app()", *map(str, words)], cwd=place, capture_output=True, text=True
+        [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, words)],
+        cwd=place,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode in (0, 3), done.stderr
     return json.loads(done.stdout.splitlines()[-1]) if "--json" in words else done.stdout
@@ -54,7 +57,7 @@ def rom(*words):
 # of the campaign here, one after the other. Sixteen solves make a part.
 
 # %%
-start = f"{sys.executable} -c 'from rom.cli import app; app()'"
+start = f"{sys.executable} -c 'from rom.cli.app import app; app()'"
 (place / "here.toml").write_text(f"""
 scheduler = "local"
 chunk = 16
@@ -67,10 +70,18 @@ transient = 3
 # On a cluster the same parts become a job array. The script is plain text that may be read, changed and submitted by hand:
 
 # %%
-(place / "slurm.toml").write_text('scheduler = "slurm"\nranks = 8\nnodes = 2\nchunk = 16\ntime = "04:00:00"\nmemory = "32G"\n')
-text = rom("submit", "collect", "rod.py", "--profile", "slurm.toml", "--n", 64, "--out", "far", "--dry-run")
+(place / "slurm.toml").write_text(
+    'scheduler = "slurm"\nranks = 8\nnodes = 2\nchunk = 16\ntime = "04:00:00"\nmemory = "32G"\n'
+)
+text = rom(
+    "submit", "collect", "rod.py", "--profile", "slurm.toml", "--n", 64, "--out", "far", "--dry-run"
+)
 print(text)
-assert "#SBATCH --array=0-3" in text and "#SBATCH --ntasks=8" in text and not (place / "far" / "store").exists()
+assert (
+    "#SBATCH --array=0-3" in text
+    and "#SBATCH --ntasks=8" in text
+    and not (place / "far" / "store").exists()
+)
 
 # %% [markdown]
 # ## Submit, and meet a failure
@@ -81,7 +92,9 @@ assert "#SBATCH --array=0-3" in text and "#SBATCH --ntasks=8" in text and not (p
 (place / "no licence").touch()
 rom("submit", "collect", "rod.py", "--profile", "here.toml", "--n", 32, "--out", "run")
 now = status(place / "run")
-print(f"{len(now.done)} of {now.planned} done, {len(now.failed)} failed: {next(iter(now.failed.values()))}")
+print(
+    f"{len(now.done)} of {now.planned} done, {len(now.failed)} failed: {next(iter(now.failed.values()))}"
+)
 assert len(now.done) + len(now.failed) == 32 and now.failed
 basis, _ = pod(read(place / "run" / "store"), tol=1e-6)
 assert basis.r == 2  # the solutions of this rod have two shapes
@@ -107,9 +120,23 @@ assert rom("resume", "run", "--json")["jobs"] == []  # nothing is left to do
 # same store with the same claims, and one that dies ends none of the others. Here two of them solve 64 rows in one part.
 
 # %%
-pilot = (place / "here.toml").read_text().replace("chunk = 16", "chunk = 64") + "[pilot]\nworkers = 2\nlimit = 60\n"
+pilot = (place / "here.toml").read_text().replace(
+    "chunk = 16", "chunk = 64"
+) + "[pilot]\nworkers = 2\nlimit = 60\n"
 (place / "pilot.toml").write_text(pilot)
-rom("submit", "all", "rod.py", "--profile", "pilot.toml", "--n", 64, "--tol", "1e-6", "--out", "many")
+rom(
+    "submit",
+    "all",
+    "rod.py",
+    "--profile",
+    "pilot.toml",
+    "--n",
+    64,
+    "--tol",
+    "1e-6",
+    "--out",
+    "many",
+)
 now = status(place / "many")
 assert len(now.done) == 64 and now.results == ("model.h5", "report.html")
 print("results:", ", ".join(now.results))

@@ -11,14 +11,14 @@ Notation (as in the books; the same letters everywhere):
 
 The pipeline:
 
-    collect(solve, mus, "store")                          # rom.collect.campaign
-    snapshots = read("store", space)                      # rom.collect.store
-    basis, s = pod(snapshots, tol=1e-4)                   # rom.compress.pod
-    model = galerkin(A, f, basis, residual_bound(...))    # rom.project.galerkin, rom.certify.residual
-    model, history = greedy(model, train, error, enrich)  # rom.enrich.greedy
+    collect(solve, mus, "store")                          # rom.campaign.campaign
+    snapshots = read("store", space)                      # rom.campaign.store
+    basis, s = pod(snapshots, tol=1e-4)                   # rom.compress.decomposition
+    model = galerkin(A, f, basis, residual_bound(...))    # rom.certified.stationary, rom.certified.residual
+    model, history = greedy(model, train, error, enrich)  # rom.certified.enrichment
     answer = model.predict(mu)                            # answer.bound is a number, not a hope
-    table = study(model, solve, mus)                      # rom.certify.study
-    save("model.h5", model)                               # rom.collect.archive: no pickle
+    table = study(model, solve, mus)                      # rom.study.comparison
+    save("model.h5", model)                               # rom.archive.nouns: no pickle
 """
 
 __version__ = "0.1.0"

@@ -23,7 +23,9 @@ class Monomials:
     def __post_init__(self) -> None:
         c, p = real(self.coefficients, "coefficients"), real(self.powers, "powers")
         if c.ndim != 1 or p.ndim != 2 or p.shape[0] != c.size:
-            raise BadInput(f"coefficients have shape {c.shape}, powers {p.shape}; give (Q,) and (Q, p)")
+            raise BadInput(
+                f"coefficients have shape {c.shape}, powers {p.shape}; give (Q,) and (Q, p)"
+            )
         for name, array in (("coefficients", c), ("powers", p)):
             if not np.isfinite(array).all():
                 raise BadInput(f"{name} hold NaN or Inf at {first_bad(array)}; give finite numbers")
@@ -41,7 +43,9 @@ class Monomials:
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = real(mu, "mu")
         if mu.ndim == 0 or mu.shape[-1] != self.powers.shape[1]:
-            raise BadInput(f"mu has shape {mu.shape}; give the {self.powers.shape[1]} parameters of the powers: (p,) or (m, p)")
+            raise BadInput(
+                f"mu has shape {mu.shape}; give the {self.powers.shape[1]} parameters of the powers: (p,) or (m, p)"
+            )
         theta = np.empty((*mu.shape[:-1], self.coefficients.size))
         theta[...] = self.coefficients
         for j, terms, exponents in self._factors:
@@ -66,7 +70,9 @@ class Affine:
         if theta.shape[-1] != len(self.terms):
             raise BadInput(f"{theta.shape[-1]} coefficients for {len(self.terms)} terms")
         if isinstance(self.terms, np.ndarray):
-            return (theta @ self.terms.reshape(len(self.terms), -1)).reshape(*theta.shape[:-1], *self.terms.shape[1:])
+            return (theta @ self.terms.reshape(len(self.terms), -1)).reshape(
+                *theta.shape[:-1], *self.terms.shape[1:]
+            )
         return sum(c * term for c, term in zip(theta, self.terms, strict=True))
 
     def project(self, basis: Basis, test: Basis | None = None) -> Affine:
@@ -77,5 +83,8 @@ class Affine:
                 raise BadInput(
                     f"term {q} has shape {term.shape}, the basis {basis.space.n} rows; give shares in the space of the basis"
                 )
-        columns = [term @ basis.modes if np.ndim(term) == 2 or hasattr(term, "tocsr") else term for term in self.terms]
+        columns = [
+            term @ basis.modes if np.ndim(term) == 2 or hasattr(term, "tocsr") else term
+            for term in self.terms
+        ]
         return Affine(self.theta, np.stack([basis.space.pair(W, column) for column in columns]))

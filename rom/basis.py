@@ -30,14 +30,24 @@ class Basis:
     error: float = float("nan")
 
     def __post_init__(self) -> None:
-        if not isinstance(self.modes, np.ndarray) or self.modes.ndim != 2 or self.modes.shape[0] != self.space.n:
+        if (
+            not isinstance(self.modes, np.ndarray)
+            or self.modes.ndim != 2
+            or self.modes.shape[0] != self.space.n
+        ):
             shape = getattr(self.modes, "shape", type(self.modes).__name__)
-            raise BadInput(f"modes have shape {shape}; the space needs ({self.space.n}, r): give one row per dof")
+            raise BadInput(
+                f"modes have shape {shape}; the space needs ({self.space.n}, r): give one row per dof"
+            )
         if self.modes.dtype.kind not in "fc" or isinstance(self.modes, np.ma.MaskedArray):
-            raise BadInput(f"modes are {self.modes.dtype}, or masked; give an array of floating-point or complex numbers")
+            raise BadInput(
+                f"modes are {self.modes.dtype}, or masked; give an array of floating-point or complex numbers"
+            )
         flat = self.modes.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real):
-            where = tuple(int(k) for k in np.unravel_index(np.argmax(np.abs(self.modes)), self.modes.shape))
+            where = tuple(
+                int(k) for k in np.unravel_index(np.argmax(np.abs(self.modes)), self.modes.shape)
+            )
             raise BadInput(
                 f"modes hold NaN, Inf or numbers beyond 1e154 at {where}; give modes orthonormal in the space, as pod does"
             )
@@ -63,16 +73,35 @@ class Basis:
         """The first r modes."""
         if not 0 < r <= self.r:
             raise BadInput(f"cannot keep {r} of {self.r} modes")
-        tail = float("nan") if self.s is None else float(np.sqrt(np.sum(self.s[r:] ** 2) / np.sum(self.s**2)))
-        return replace(self, modes=self.modes[:, :r], rank_asked=r, tol_asked=None, reason=f"truncated to {r}", error=tail)
+        tail = (
+            float("nan")
+            if self.s is None
+            else float(np.sqrt(np.sum(self.s[r:] ** 2) / np.sum(self.s**2)))
+        )
+        return replace(
+            self,
+            modes=self.modes[:, :r],
+            rank_asked=r,
+            tol_asked=None,
+            reason=f"truncated to {r}",
+            error=tail,
+        )
 
     def gathered(self) -> Basis:
         """The same basis on one rank."""
-        offset = self.offset if np.ndim(self.offset) == 0 else self.space.gather(np.asarray(self.offset))
-        return replace(self, space=self.space.gathered(), modes=self.space.gather(self.modes), offset=offset)
+        offset = (
+            self.offset if np.ndim(self.offset) == 0 else self.space.gather(np.asarray(self.offset))
+        )
+        return replace(
+            self, space=self.space.gathered(), modes=self.space.gather(self.modes), offset=offset
+        )
 
     def _offset(self, ndim: int) -> Any:
-        return self.offset if ndim == 1 or np.ndim(self.offset) == 0 else np.asarray(self.offset)[:, None]
+        return (
+            self.offset
+            if ndim == 1 or np.ndim(self.offset) == 0
+            else np.asarray(self.offset)[:, None]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +124,13 @@ class LocalBases:
     def __post_init__(self) -> None:
         K = len(self.rotations)
         if K == 0 or any(np.ndim(W) != 2 or W.shape[0] != self.hull.r for W in self.rotations):
-            raise BadInput(f"rotations have shapes {[np.shape(W) for W in self.rotations]}; the hull needs ({self.hull.r}, r_k)")
+            raise BadInput(
+                f"rotations have shapes {[np.shape(W) for W in self.rotations]}; the hull needs ({self.hull.r}, r_k)"
+            )
         if np.ndim(self.hull.offset) > 0 or np.shape(self.centres) != (self.hull.r, K):
-            raise BadInput(f"the hull takes no offset, and centres have shape {np.shape(self.centres)}, not ({self.hull.r}, {K})")
+            raise BadInput(
+                f"the hull takes no offset, and centres have shape {np.shape(self.centres)}, not ({self.hull.r}, {K})"
+            )
         if np.size(self.labels) and not 0 <= np.min(self.labels) <= np.max(self.labels) < K:
             raise BadInput(f"labels must lie in 0..{K - 1}")
 
@@ -108,7 +141,12 @@ class LocalBases:
 
     def basis(self, k: int) -> Basis:
         """V_k = V W_k."""
-        return replace(self.hull, modes=self.hull.modes @ self.rotations[k], s=None, reason=f"cluster {k} of {self.K}")
+        return replace(
+            self.hull,
+            modes=self.hull.modes @ self.rotations[k],
+            s=None,
+            reason=f"cluster {k} of {self.K}",
+        )
 
     def change(self, j: int, k: int) -> np.ndarray:
         """T_jk = V_j^H X V_k: coefficients on basis k -> coefficients on basis j, (r_j, r_k)."""
@@ -119,7 +157,9 @@ class LocalBases:
         c = self.hull.coefficients(u)
         outside = np.square(self.hull.space.norm(u - self.hull.lift(c)))
         inside = [np.sum(np.abs(c - W @ (W.conj().T @ c)) ** 2, axis=0) for W in self.rotations]
-        return np.sqrt(outside[:, None] + np.stack(inside, axis=1)) / self.hull.space.norm(u)[:, None]
+        return (
+            np.sqrt(outside[:, None] + np.stack(inside, axis=1)) / self.hull.space.norm(u)[:, None]
+        )
 
     def nearest(self, c: np.ndarray) -> np.ndarray:
         """argmin_k sin(c, centre_k) = argmax_k |centre_k^H c| for hull coordinates c (R, m)."""
@@ -157,7 +197,9 @@ def orthonormalised(
     return V[:, first:k], T[:k]
 
 
-def _against(space: Space, V: np.ndarray, w: np.ndarray, t: np.ndarray, done: int) -> tuple[np.ndarray, float]:
+def _against(
+    space: Space, V: np.ndarray, w: np.ndarray, t: np.ndarray, done: int
+) -> tuple[np.ndarray, float]:
     """w less its part in V, added to t, orthogonal already to the first `done` columns; all again where it shrank much."""
     size, begin = space.norm(w), done
     for _ in range(3):

@@ -67,8 +67,14 @@ def real(value: Any, name: str, kind: type = float) -> Any:
 
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "biufO" or (isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)):
-            raise TypeError(f"it is {'masked' if isinstance(value, np.ma.MaskedArray) else array.dtype}")
+        if array.dtype.kind not in "biufO" or (
+            isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
+        ):
+            raise TypeError(
+                f"it is {'masked' if isinstance(value, np.ma.MaskedArray) else array.dtype}"
+            )
         return array.astype(np.int64 if kind is int else float, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadInput(f"{name} is no array of real numbers ({error}); give {'integers' if kind is int else 'floats'}") from error
+        raise BadInput(
+            f"{name} is no array of real numbers ({error}); give {'integers' if kind is int else 'floats'}"
+        ) from error

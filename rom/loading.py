@@ -34,9 +34,14 @@ class Loading:
         t = np.asarray(self.t, dtype=float)
         if t.ndim != 1 or t.size < 2 or not (np.diff(t) > 0).all():
             raise BadInput("the times of a loading must increase, and there must be two at least")
-        pairs = [("forces", self.forces, self.amplitudes), ("temperatures", self.temperatures, self.mixture)]
+        pairs = [
+            ("forces", self.forces, self.amplitudes),
+            ("temperatures", self.temperatures, self.mixture),
+        ]
         if self.moves is not None:
-            pairs.append(("moves", self.moves, self.motion if self.motion is not None else np.zeros((0, 0))))
+            pairs.append(
+                ("moves", self.moves, self.motion if self.motion is not None else np.zeros((0, 0)))
+            )
         for name, fields, table in pairs:
             if np.ndim(fields) != 2 or np.shape(table) != (t.size, np.shape(fields)[1]):
                 raise BadInput(
@@ -56,9 +61,15 @@ class Loading:
 
     def moved(self, t: float) -> np.ndarray | float:
         """u_D(t) (n,) [m], or 0.0."""
-        return 0.0 if self.moves is None or self.motion is None else self.moves @ self._table(self.motion, t)
+        return (
+            0.0
+            if self.moves is None or self.motion is None
+            else self.moves @ self._table(self.motion, t)
+        )
 
-    def reduced(self, basis: Basis, points: np.ndarray, among: Space, strain: np.ndarray | None = None) -> Loading:
+    def reduced(
+        self, basis: Basis, points: np.ndarray, among: Space, strain: np.ndarray | None = None
+    ) -> Loading:
         """The loading V^T f(t) of a basis with temperatures at the global numbers `points` of the space `among`; the same on every
         rank. strain (g, 6, L) : of the moves, needed where there are any."""
         moves = None
@@ -69,12 +80,16 @@ class Loading:
                 )
             moves = among.take(strain, points).reshape(6 * len(points), -1)
         forces = basis.space.pair(basis.modes, self.forces)
-        return replace(self, forces=forces, temperatures=among.take(self.temperatures, points), moves=moves)
+        return replace(
+            self, forces=forces, temperatures=among.take(self.temperatures, points), moves=moves
+        )
 
     def _table(self, table: np.ndarray, t: float) -> np.ndarray:
         span = 1e-12 * (self.t[-1] - self.t[0])
         if not self.t[0] - span <= t <= self.t[-1] + span:
-            raise BadInput(f"the loading is known from {self.t[0]:g} to {self.t[-1]:g} s, not at {t:g}; lengthen its tables")
+            raise BadInput(
+                f"the loading is known from {self.t[0]:g} to {self.t[-1]:g} s, not at {t:g}; lengthen its tables"
+            )
         i = int(np.clip(np.searchsorted(self.t, t) - 1, 0, self.t.size - 2))
         s = (t - self.t[i]) / (self.t[i + 1] - self.t[i])
         return (1 - s) * table[i] + s * table[i + 1]

@@ -47,11 +47,17 @@ class Mesh:
                 )
         for name, parts in self.regions.items():
             for kind, numbers in parts.items():
-                if kind not in self.cells or (len(numbers) and np.max(numbers) >= len(self.cells[kind])):
-                    raise BadInput(f"region {name!r} names {kind} cells that the mesh does not have")
+                if kind not in self.cells or (
+                    len(numbers) and np.max(numbers) >= len(self.cells[kind])
+                ):
+                    raise BadInput(
+                        f"region {name!r} names {kind} cells that the mesh does not have"
+                    )
         for name, numbers in self.nodes.items():
             if len(numbers) and np.max(numbers) >= len(points):
-                raise BadInput(f"node set {name!r} names node {int(np.max(numbers))} of {len(points)}")
+                raise BadInput(
+                    f"node set {name!r} names node {int(np.max(numbers))} of {len(points)}"
+                )
         object.__setattr__(self, "points", points)
 
     @property
@@ -59,16 +65,25 @@ class Mesh:
         """sha256 of points, cells and names."""
         h = hashlib.sha256(np.ascontiguousarray(self.points).tobytes())
         for kind in sorted(self.cells):
-            h.update(kind.encode() + np.ascontiguousarray(self.cells[kind], dtype=np.int64).tobytes())
+            h.update(
+                kind.encode() + np.ascontiguousarray(self.cells[kind], dtype=np.int64).tobytes()
+            )
         for name in sorted(self.regions):
             for kind in sorted(self.regions[name]):
-                h.update(f"{name}/{kind}".encode() + np.ascontiguousarray(self.regions[name][kind], dtype=np.int64).tobytes())
+                h.update(
+                    f"{name}/{kind}".encode()
+                    + np.ascontiguousarray(self.regions[name][kind], dtype=np.int64).tobytes()
+                )
         for name in sorted(self.nodes):
-            h.update(name.encode() + np.ascontiguousarray(self.nodes[name], dtype=np.int64).tobytes())
+            h.update(
+                name.encode() + np.ascontiguousarray(self.nodes[name], dtype=np.int64).tobytes()
+            )
         return h.hexdigest()
 
     def region(self, name: str) -> dict[str, np.ndarray]:
         """Cells of a named region; BadInput lists the names there are."""
         if name not in self.regions:
-            raise BadInput(f"no region {name!r} in the mesh; it has: {', '.join(sorted(self.regions)) or 'none'}")
+            raise BadInput(
+                f"no region {name!r} in the mesh; it has: {', '.join(sorted(self.regions)) or 'none'}"
+            )
         return self.regions[name]

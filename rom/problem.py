@@ -23,7 +23,9 @@ class Elementwise(Protocol):
 
     dofs: np.ndarray
 
-    def kernel(self, u: np.ndarray, mu: np.ndarray, state: Any = None) -> tuple[np.ndarray, np.ndarray, Any]: ...
+    def kernel(
+        self, u: np.ndarray, mu: np.ndarray, state: Any = None
+    ) -> tuple[np.ndarray, np.ndarray, Any]: ...
 
     def restrict(self, elements: np.ndarray) -> Elementwise: ...
 

@@ -138,7 +138,9 @@ class Barycentric:
         gap = np.atleast_2d(np.asarray(mu, dtype=float)) - self.mus[:, 0]
         hit = gap == 0
         terms = self.w / np.where(hit, 1.0, gap)
-        beta = np.where(hit.any(axis=1, keepdims=True), hit, terms / terms.sum(axis=1, keepdims=True))
+        beta = np.where(
+            hit.any(axis=1, keepdims=True), hit, terms / terms.sum(axis=1, keepdims=True)
+        )
         return beta if np.ndim(mu) == 2 else beta[0]
 
 
@@ -157,7 +159,9 @@ class Cubature:
 
     def __post_init__(self) -> None:
         if np.shape(self.elements) != np.shape(self.weights) or np.ndim(self.elements) != 1:
-            raise BadInput(f"elements {np.shape(self.elements)} and weights {np.shape(self.weights)} must both be (k,)")
+            raise BadInput(
+                f"elements {np.shape(self.elements)} and weights {np.shape(self.weights)} must both be (k,)"
+            )
         if not (np.asarray(self.weights) > 0).all():
             raise BadInput("weights must be positive; leave points of zero weight out")
 
@@ -177,5 +181,7 @@ class Tensor:
         many = np.atleast_2d(np.asarray(mu, dtype=float))
         theta = np.ones((len(many), 1))
         for factor, own in zip(self.factors, self.parameters, strict=True):
-            theta = (theta[:, :, None] * np.asarray(factor(many[:, list(own)]))[:, None, :]).reshape(len(many), -1)
+            theta = (
+                theta[:, :, None] * np.asarray(factor(many[:, list(own)]))[:, None, :]
+            ).reshape(len(many), -1)
         return theta if np.ndim(mu) == 2 else theta[0]

@@ -28,20 +28,30 @@ class Snapshots:
     def __post_init__(self) -> None:
         mu = real(self.mu, "mu")
         if not hasattr(self.u, "shape"):
-            raise BadInput(f"u is a {type(self.u).__name__}; give an array of snapshots as columns: (n_dof, n_snapshot)")
+            raise BadInput(
+                f"u is a {type(self.u).__name__}; give an array of snapshots as columns: (n_dof, n_snapshot)"
+            )
         if len(self.u.shape) != 2:
-            raise BadInput(f"u has shape {self.u.shape}; give snapshots as columns: (n_dof, n_snapshot)")
+            raise BadInput(
+                f"u has shape {self.u.shape}; give snapshots as columns: (n_dof, n_snapshot)"
+            )
         if self.u.shape[0] != self.space.n:
             hint = ", transposed" if self.u.shape[1] == self.space.n else ""
-            raise BadInput(f"u has {self.u.shape[0]} rows, the space {self.space.n}; give snapshots as columns{hint}")
+            raise BadInput(
+                f"u has {self.u.shape[0]} rows, the space {self.space.n}; give snapshots as columns{hint}"
+            )
         if self.u.shape[1] == 0:
             raise BadInput("no snapshots: the set is empty; collect at least one solution")
         if mu.ndim != 2 or mu.shape[0] != self.u.shape[1]:
-            raise BadInput(f"mu has shape {mu.shape}; give one row for each column of u: ({self.u.shape[1]}, p)")
+            raise BadInput(
+                f"mu has shape {mu.shape}; give one row for each column of u: ({self.u.shape[1]}, p)"
+            )
         if not np.isfinite(mu).all():
             raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; drop this snapshot")
         if self.t is not None and np.shape(self.t) != (self.u.shape[1],):
-            raise BadInput(f"t has shape {np.shape(self.t)}; give one time for each column of u: ({self.u.shape[1]},)")
+            raise BadInput(
+                f"t has shape {np.shape(self.t)}; give one time for each column of u: ({self.u.shape[1]},)"
+            )
         if isinstance(self.u, np.ndarray) and self.u.dtype.kind not in "fc":
             raise BadInput(f"u has dtype {self.u.dtype}; give floating-point or complex numbers")
         if isinstance(self.u, np.ndarray) and not isinstance(self.u, np.memmap):

@@ -59,7 +59,9 @@ class Space:
         else:
             product = real(product, "the inner product")
             if product.shape != numbers.shape:
-                raise BadInput(f"diagonal product has shape {product.shape}, numbers {numbers.shape}; give one weight per number")
+                raise BadInput(
+                    f"diagonal product has shape {product.shape}, numbers {numbers.shape}; give one weight per number"
+                )
             entries = product
         if not np.isfinite(np.abs(entries).sum()):
             where = int(np.argmax(np.abs(entries)))
@@ -83,7 +85,9 @@ class Space:
         for part in everyone[rank:]:
             taken[part] = True
         if not taken.all():
-            raise BadInput(f"dof {int(np.argmin(taken))} of {size} belongs to no rank; numbers must cover 0..N-1")
+            raise BadInput(
+                f"dof {int(np.argmin(taken))} of {size} belongs to no rank; numbers must cover 0..N-1"
+            )
 
     @property
     def n(self) -> int:
@@ -172,7 +176,9 @@ class Space:
     @cached_property
     def _interface(self) -> tuple[np.ndarray, np.ndarray, int]:
         """Rows (k,) that other ranks hold as well, their places among all shared dofs, and how many of those there are."""
-        count = np.bincount(np.concatenate(_allgatherv(self.comm, self.numbers)), minlength=self.size)
+        count = np.bincount(
+            np.concatenate(_allgatherv(self.comm, self.numbers)), minlength=self.size
+        )
         shared = np.flatnonzero(count > 1)
         rows = np.flatnonzero(count[self.numbers] > 1)
         return rows, np.searchsorted(shared, self.numbers[rows]), shared.size
@@ -206,7 +212,8 @@ class Space:
         """The assembled (N, N) matrix of an unassembled `share`, on every rank."""
         coo = sp.coo_array(share)
         rows, cols, data = (
-            np.concatenate(_allgatherv(self.comm, part)) for part in (self.numbers[coo.row], self.numbers[coo.col], coo.data)
+            np.concatenate(_allgatherv(self.comm, part))
+            for part in (self.numbers[coo.row], self.numbers[coo.col], coo.data)
         )
         return sp.csr_array(sp.coo_array((data, (rows, cols)), shape=(self.size, self.size)))
 
@@ -218,7 +225,11 @@ class Space:
             diagonal = self.assemble(self.product)
             return lambda F: F / diagonal[:, None]
         try:
-            return splu(self.matrix(self.product).tocsc(), options={"SymmetricMode": True}, permc_spec="MMD_AT_PLUS_A").solve
+            return splu(
+                self.matrix(self.product).tocsc(),
+                options={"SymmetricMode": True},
+                permc_spec="MMD_AT_PLUS_A",
+            ).solve
         except RuntimeError as error:
             raise Singular(
                 f"the inner product cannot be factorised ({error}); add a mass or boundary term, or remove fixed dofs"
@@ -238,17 +249,25 @@ class Space:
     def gathered(self) -> Space:
         """The same space on one rank."""
         rows = {
-            f.name: np.flatnonzero(self.gather(np.isin(np.arange(self.n), f.rows).astype(float)[:, None])[:, 0])
+            f.name: np.flatnonzero(
+                self.gather(np.isin(np.arange(self.n), f.rows).astype(float)[:, None])[:, 0]
+            )
             for f in self.fields
         }
         fields = tuple(replace(f, rows=rows[f.name]) for f in self.fields)
-        product = self.matrix(self.product) if sp.issparse(self.product) else self.assemble(self.product)
+        product = (
+            self.matrix(self.product) if sp.issparse(self.product) else self.assemble(self.product)
+        )
         return Space(product, np.arange(self.size), None, fields, self.riesz)
 
 
 def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, ...] = ()) -> Space:
     """(u, v) = sum over dofs of u v: interface dofs count once whatever the partition."""
-    numbers = np.arange(numbers) if isinstance(numbers, (int, np.integer)) else np.asarray(numbers, dtype=np.int64)
+    numbers = (
+        np.arange(numbers)
+        if isinstance(numbers, (int, np.integer))
+        else np.asarray(numbers, dtype=np.int64)
+    )
     everyone = np.concatenate(_allgatherv(comm, numbers))
     count = np.bincount(everyone) if everyone.size else np.zeros(0)
     return Space(1.0 / count[numbers], numbers, comm, fields)
@@ -263,7 +282,14 @@ def _allgatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
     comm.Allgather(np.array([part.shape[0]], dtype=np.int64), counts)
     width = int(np.prod(part.shape[1:], dtype=np.int64)) * part.itemsize
     raw = np.empty(int(counts.sum()) * width, dtype=np.uint8)
-    comm.Allgatherv(part.view(np.uint8).ravel() if part.size else np.empty(0, np.uint8), (raw, (counts * width).tolist()))
+    comm.Allgatherv(
+        part.view(np.uint8).ravel() if part.size else np.empty(0, np.uint8),
+        (raw, (counts * width).tolist()),
+    )
     ends = np.cumsum(counts)
-    joined = raw.view(part.dtype).reshape(-1, *part.shape[1:]) if raw.size else np.empty((0, *part.shape[1:]), part.dtype)
+    joined = (
+        raw.view(part.dtype).reshape(-1, *part.shape[1:])
+        if raw.size
+        else np.empty((0, *part.shape[1:]), part.dtype)
+    )
     return [joined[end - count : end] for end, count in zip(ends, counts, strict=True)]

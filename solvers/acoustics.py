@@ -31,7 +31,12 @@ from rom.space import Field, Space
 
 # barycentric points and weights of degree 5 on a triangle (Radon 1948)
 _A, _B = (6 + np.sqrt(15)) / 21, (6 - np.sqrt(15)) / 21
-CORNERS = np.array([[1 / 3] * 3, *([1 - 2 * a if i == j else a for j in range(3)] for a in (_A, _B) for i in range(3))])
+CORNERS = np.array(
+    [
+        [1 / 3] * 3,
+        *([1 - 2 * a if i == j else a for j in range(3)] for a in (_A, _B) for i in range(3)),
+    ]
+)
 SHARES = np.array([9 / 40] + [(155 + np.sqrt(15)) / 1200] * 3 + [(155 - np.sqrt(15)) / 1200] * 3)
 
 
@@ -46,7 +51,9 @@ class Body:
     def __post_init__(self) -> None:
         volume = np.sum(self.cross * self.centres) / 6
         if not volume > 0:
-            raise BadInput(f"the surface encloses {volume:.3g} m^3; turn its triangles outwards (swap two corners of each)")
+            raise BadInput(
+                f"the surface encloses {volume:.3g} m^3; turn its triangles outwards (swap two corners of each)"
+            )
 
     @cached_property
     def cross(self) -> np.ndarray:
@@ -68,26 +75,45 @@ class Body:
         """The body of Prandtl and Glauert: x / sqrt(1 - M^2). Raises BadInput for a flow that is not subsonic."""
         if not 0 <= M < 1:
             raise BadInput(f"Mach number {M:g} must lie in [0, 1)")
-        return Body(self.points / np.array([np.sqrt(1 - M * M), 1.0, 1.0]), self.triangles, self.lined)
+        return Body(
+            self.points / np.array([np.sqrt(1 - M * M), 1.0, 1.0]), self.triangles, self.lined
+        )
 
     def quadrature(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points (7 t, 3), weights times hat functions (n, 7 t), unit normals (7 t, 3)."""
         x = np.einsum("qc,tcd->tqd", CORNERS, self.points[self.triangles])
         weight = self.areas[:, None, None] * SHARES[:, None] * CORNERS
         t, q, _ = weight.shape
-        rows, cols = np.repeat(self.triangles[:, None], q, axis=1), np.arange(t * q).reshape(t, q, 1)
-        test = sp.coo_array((weight.ravel(), (rows.ravel(), np.broadcast_to(cols, weight.shape).ravel())))
-        return x.reshape(-1, 3), sp.csr_array(test), np.repeat(self.cross / (2 * self.areas[:, None]), q, axis=0)
+        rows, cols = (
+            np.repeat(self.triangles[:, None], q, axis=1),
+            np.arange(t * q).reshape(t, q, 1),
+        )
+        test = sp.coo_array(
+            (weight.ravel(), (rows.ravel(), np.broadcast_to(cols, weight.shape).ravel()))
+        )
+        return (
+            x.reshape(-1, 3),
+            sp.csr_array(test),
+            np.repeat(self.cross / (2 * self.areas[:, None]), q, axis=0),
+        )
 
     def mass(self, w: Any = 1.0) -> sp.csr_array:
         """int w phi_i phi_j, w constant or one number for each triangle."""
         local = (w * self.areas)[:, None, None] / 12 * (np.ones((3, 3)) + np.eye(3))
         rows, cols = np.broadcast_arrays(self.triangles[:, :, None], self.triangles[:, None])
-        return sp.csr_array(sp.coo_array((local.ravel(), (rows.ravel(), cols.ravel())), shape=(len(self.points),) * 2))
+        return sp.csr_array(
+            sp.coo_array(
+                (local.ravel(), (rows.ravel(), cols.ravel())), shape=(len(self.points),) * 2
+            )
+        )
 
     def space(self) -> Space:
         """Continuous P1 functions with the product of L^2."""
-        return Space(self.mass(), np.arange(len(self.points)), fields=(Field("pressure", "Pa", np.arange(len(self.points))),))
+        return Space(
+            self.mass(),
+            np.arange(len(self.points)),
+            fields=(Field("pressure", "Pa", np.arange(len(self.points))),),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +136,9 @@ def _boundary(body: Body) -> Any:
         import ngsolve as ng
         from netgen.meshing import Element2D, FaceDescriptor, Mesh, MeshPoint, Pnt
     except ImportError as error:
-        raise MissingExtra(f"boundary elements need ngsolve ({error}); run: pip install 'rom-platform[bem]'") from error
+        raise MissingExtra(
+            f"boundary elements need ngsolve ({error}); run: pip install 'rom-platform[bem]'"
+        ) from error
     made = Mesh(dim=3)
     numbers = [made.Add(MeshPoint(Pnt(*map(float, p)))) for p in body.points]
     made.Add(FaceDescriptor(surfnr=1, domin=1, domout=0, bc=1))
@@ -125,7 +153,10 @@ def broken(body: Body) -> Broken:
 
     mesh = _boundary(body)
     test = ng.SurfaceL2(mesh, order=1)
-    gram, hats, flat = (_form(ng, trial, test) for trial in (test, ng.H1(mesh, order=1), ng.SurfaceL2(mesh, order=0)))
+    gram, hats, flat = (
+        _form(ng, trial, test)
+        for trial in (test, ng.H1(mesh, order=1), ng.SurfaceL2(mesh, order=0))
+    )
     blocks = [gram[i : i + 3, i : i + 3].toarray() for i in range(0, gram.shape[0], 3)]
     inverse = sp.block_diag([np.linalg.inv(block) for block in blocks], format="csr")
     return Broken(sp.csr_array(inverse @ hats), sp.csr_array(inverse @ flat))
@@ -135,7 +166,11 @@ def _form(ng: Any, trial: Any, test: Any) -> sp.csr_array:
     form = ng.BilinearForm(trialspace=trial, testspace=test)
     form += trial.TrialFunction() * test.TestFunction() * ng.ds
     rows, cols, values = form.Assemble().mat.COO()
-    return sp.csr_array(sp.coo_array((np.array(values), (np.array(rows), np.array(cols))), shape=(test.ndof, trial.ndof)))
+    return sp.csr_array(
+        sp.coo_array(
+            (np.array(values), (np.array(rows), np.array(cols))), shape=(test.ndof, trial.ndof)
+        )
+    )
 
 
 def layers(body: Body, k: float) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +182,10 @@ def layers(body: Body, k: float) -> tuple[np.ndarray, np.ndarray]:
     from ngsolve.bem import HelmholtzDL, HelmholtzSL
 
     u, v = ng.SurfaceL2(mesh, order=1, complex=True).TnT()
-    return tuple(_dense((kind(u * ng.ds, k, use_fmm=False) * v * ng.ds).mat) for kind in (HelmholtzSL, HelmholtzDL))  # type: ignore
+    return tuple(
+        _dense((kind(u * ng.ds, k, use_fmm=False) * v * ng.ds).mat)
+        for kind in (HelmholtzSL, HelmholtzDL)
+    )  # type: ignore
 
 
 def _dense(matrix: Any) -> np.ndarray:
@@ -190,9 +228,14 @@ class Exterior:
         """<W p, v> = int int G (curl p . curl v - k^2 p v n . n')."""
         corners = body.points[body.triangles]
         curl = (corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]) / (2 * body.areas[:, None, None])
-        rows, W = np.repeat(np.arange(len(curl)), 3), np.zeros((len(body.points),) * 2, dtype=complex)
+        rows, W = (
+            np.repeat(np.arange(len(curl)), 3),
+            np.zeros((len(body.points),) * 2, dtype=complex),
+        )
         for c in range(3):
-            along = self.broken.flat @ sp.csr_array((curl[:, :, c].ravel(), (rows, body.triangles.ravel())))
+            along = self.broken.flat @ sp.csr_array(
+                (curl[:, :, c].ravel(), (rows, body.triangles.ravel()))
+            )
             normal = self.broken.weighted(body.cross[:, c] / (2 * body.areas))
             W = W + along.T @ S @ along - k * k * (normal.T @ S @ normal)
         return W

@@ -6,8 +6,8 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.morph.charts import chain
-from rom.morph.simplex import facets
+from rom.shapes.charts import chain
+from rom.shapes.simplex import facets
 from solvers.blade_mesh import Blade, Section, _edges, _gmsh, _solid, section
 
 # heights of the named curves are k / QUARTERS of the span
@@ -27,13 +27,17 @@ def airfoil_mesh(blade: Blade, h: float, layers: int = 8) -> Mesh:
     Raises BadInput unless the layers meet the quarters of the span, MissingExtra without gmsh.
     """
     if layers < QUARTERS or layers % QUARTERS:
-        raise BadInput(f"{layers} layers miss the quarters of the span; give a multiple of {QUARTERS}")
+        raise BadInput(
+            f"{layers} layers miss the quarters of the span; give a multiple of {QUARTERS}"
+        )
     with _gmsh() as gmsh:
         part = section(gmsh, blade, h)
     inside, flat = np.unique(part.cells[part.profile], return_inverse=True)
     cells, k = flat.reshape(-1, 3), len(inside)
     numbers = np.arange((layers + 1) * k).reshape(layers + 1, k)
-    points = blade.swept(part.points[inside], np.linspace(0.0, blade.span, layers + 1)).reshape(-1, 3)
+    points = blade.swept(part.points[inside], np.linspace(0.0, blade.span, layers + 1)).reshape(
+        -1, 3
+    )
     tets = _solid(cells, numbers, "tetra")
     surface = facets(tets)[0]
     level, hole = surface // k, part.holes[inside][surface % k].all(axis=1)
@@ -58,22 +62,31 @@ def airfoil_mesh(blade: Blade, h: float, layers: int = 8) -> Mesh:
     )
 
 
-def _loops(blade: Blade, part: Section, inside: np.ndarray, cells: np.ndarray) -> dict[str, np.ndarray]:
+def _loops(
+    blade: Blade, part: Section, inside: np.ndarray, cells: np.ndarray
+) -> dict[str, np.ndarray]:
     """Curves of the section as node numbers in order, closed ones with the first node again at the end."""
     x, rim = part.points[inside], _edges(cells)
     suction, pressure = blade.sides()
     walls = part.holes[inside][rim].all(axis=1)
     loop = chain(rim[~walls])
-    at = [int(np.argmin(np.linalg.norm(x[loop] - end, axis=1))) for end in (suction[0], suction[-1], pressure[-1])]
+    at = [
+        int(np.argmin(np.linalg.norm(x[loop] - end, axis=1)))
+        for end in (suction[0], suction[-1], pressure[-1])
+    ]
     around = np.roll(loop, -at[0])
     first, last = sorted((end - at[0]) % len(loop) for end in at[1:])
     there, back = around[: first + 1], np.append(around[last:], around[0])[::-1]
-    turned = np.linalg.norm(x[there[-1]] - suction[-1]) > np.linalg.norm(x[there[-1]] - pressure[-1])
+    turned = np.linalg.norm(x[there[-1]] - suction[-1]) > np.linalg.norm(
+        x[there[-1]] - pressure[-1]
+    )
     found = {"suction": back if turned else there, "pressure": there if turned else back}
     left = rim[walls]
     for c, channel in enumerate(blade.channels):
         centre, radius = blade.ring(*channel)
-        own = left[np.abs(np.linalg.norm(x[left[:, 0]] - centre, axis=1) - radius) < 1e-6 * blade.chord]
+        own = left[
+            np.abs(np.linalg.norm(x[left[:, 0]] - centre, axis=1) - radius) < 1e-6 * blade.chord
+        ]
         order = chain(own)
         order = np.roll(order, -int(np.argmax(x[order, 0])))
         found[f"channel{c}_"] = np.append(order, order[0])

@@ -20,7 +20,34 @@ from rom.mesh import Mesh
 from solvers.elements import DIMENSION, nodes, shapes
 
 # ordinates of the 65-010 basic thickness form [% chord]
-STATIONS = [0, 0.5, 0.75, 1.25, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100]
+STATIONS = [
+    0,
+    0.5,
+    0.75,
+    1.25,
+    2.5,
+    5,
+    7.5,
+    10,
+    15,
+    20,
+    25,
+    30,
+    35,
+    40,
+    45,
+    50,
+    55,
+    60,
+    65,
+    70,
+    75,
+    80,
+    85,
+    90,
+    95,
+    100,
+]
 ORDINATES = [
     0, 0.772, 0.932, 1.169, 1.574, 2.177, 2.647, 3.040, 3.666, 4.143, 4.503, 4.760, 4.924,
     4.996, 4.963, 4.812, 4.530, 4.146, 3.682, 3.156, 2.584, 1.987, 1.385, 0.810, 0.306, 0,
@@ -50,15 +77,27 @@ class Blade:
     channels: tuple[tuple[float, float], ...] = ((0.16, 0.5), (0.36, 0.55), (0.56, 0.55))
 
     def __post_init__(self) -> None:
-        lengths = (self.chord, self.span, self.hub_radius, self.root_height, self.margin, self.thickness, self.trailing_edge)
+        lengths = (
+            self.chord,
+            self.span,
+            self.hub_radius,
+            self.root_height,
+            self.margin,
+            self.thickness,
+            self.trailing_edge,
+        )
         if min(lengths) <= 0 or not 0 < self.taper <= 1 or not 0 < self.turning < 170:
             raise BadInput("lengths must be positive, 0 < taper <= 1 and 0 < turning < 170 degrees")
         rings = [self.ring(*channel) for channel in self.channels]
         for i, (centre, radius) in enumerate(rings):
             if not 0 < self.channels[i][1] < 0.9 or not 0.05 < self.channels[i][0] < 0.9:
-                raise BadInput(f"channel {i} at {self.channels[i]} leaves the wall; keep 0.05 < position < 0.9 and radius < 0.9")
+                raise BadInput(
+                    f"channel {i} at {self.channels[i]} leaves the wall; keep 0.05 < position < 0.9 and radius < 0.9"
+                )
             if any(np.linalg.norm(centre - c) < 1.1 * (radius + r) for c, r in rings[:i]):
-                raise BadInput(f"channel {i} meets another; move it along the chord or make it thinner")
+                raise BadInput(
+                    f"channel {i} meets another; move it along the chord or make it thinner"
+                )
 
     def half_thickness(self, s: np.ndarray) -> np.ndarray:
         """y_t(s) over the chord; the table is interpolated in sqrt(s), in which a round nose is smooth."""
@@ -85,13 +124,17 @@ class Blade:
 
     def ring(self, position: float, size: float) -> tuple[np.ndarray, float]:
         """Centre (2,) and radius [m] of a channel at the hub."""
-        return self.placed(self.camber(position)[0]), float(self.chord * size * self.half_thickness(np.asarray(position)))
+        return self.placed(self.camber(position)[0]), float(
+            self.chord * size * self.half_thickness(np.asarray(position))
+        )
 
     def swept(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Section points x (k, 2) at heights z (l,) over the platform [m] -> (l, k, 3): taper and twist above it, neither below."""
         share = np.clip(z / self.span, 0.0, None)
         a, scale = np.radians(self.twist) * share, 1 + (self.taper - 1) * share
-        turn = scale[:, None, None] * np.moveaxis(np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), 2, 0)
+        turn = scale[:, None, None] * np.moveaxis(
+            np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), 2, 0
+        )
         flat = np.einsum("lij,kj->lki", turn, x)
         height = np.broadcast_to((z + self.hub_radius)[:, None, None], (len(z), len(x), 1))
         return np.concatenate([flat, height], axis=2)
@@ -114,7 +157,9 @@ def blade_mesh(size: int = 6_000, blade: Blade | None = None, cells: str = "tetr
     """
     blade = blade or Blade()
     if cells not in ("tetra", "wedge", "hexahedron"):
-        raise BadInput(f"cells of type {cells!r} are not made here; choose tetra, wedge or hexahedron")
+        raise BadInput(
+            f"cells of type {cells!r} are not made here; choose tetra, wedge or hexahedron"
+        )
     if size < 1_000:
         raise BadInput(f"{size} nodes cannot resolve the section; ask for at least 1000")
     h = 0.6 * (blade.chord * blade.chord * (blade.span + blade.root_height) / size) ** (1 / 3)
@@ -122,11 +167,15 @@ def blade_mesh(size: int = 6_000, blade: Blade | None = None, cells: str = "tetr
         for _ in range(12):
             part = section(gmsh, blade, h, quads=cells == "hexahedron")
             low, high = _layers(blade, h)
-            count = len(part.points) * len(low) + np.unique(part.cells[part.profile]).size * (len(high) - 1)
+            count = len(part.points) * len(low) + np.unique(part.cells[part.profile]).size * (
+                len(high) - 1
+            )
             if abs(count / size - 1) < 0.08:
                 return sweep(blade, part, low, high, cells)
             h *= float(np.clip((count / size) ** 0.4, 0.5, 2.0))
-    raise NotConverged(f"no mesh of about {size} nodes: {count} at {1e3 * h:.2f} mm; ask for more nodes or fewer channels")
+    raise NotConverged(
+        f"no mesh of about {size} nodes: {count} at {1e3 * h:.2f} mm; ask for more nodes or fewer channels"
+    )
 
 
 def _layers(blade: Blade, h: float) -> tuple[np.ndarray, np.ndarray]:
@@ -140,10 +189,17 @@ def _gmsh() -> Iterator[Any]:
     try:
         import gmsh
     except (ImportError, OSError) as error:
-        raise MissingExtra(f"the blade is meshed with gmsh ({error}); run: pip install 'rom-platform[fem]'") from error
+        raise MissingExtra(
+            f"the blade is meshed with gmsh ({error}); run: pip install 'rom-platform[fem]'"
+        ) from error
     gmsh.initialize(["-noenv"], readConfigFiles=False, interruptible=False)
     try:
-        for name, value in (("General.Terminal", 0), ("General.NumThreads", 1), ("Mesh.Algorithm", 6), ("Mesh.RandomSeed", 1)):
+        for name, value in (
+            ("General.Terminal", 0),
+            ("General.NumThreads", 1),
+            ("Mesh.Algorithm", 6),
+            ("Mesh.RandomSeed", 1),
+        ):
             gmsh.option.setNumber(name, value)
         yield gmsh
     finally:
@@ -156,13 +212,24 @@ def section(gmsh: Any, blade: Blade, h: float, quads: bool = False) -> Section:
     geo, (suction, pressure) = gmsh.model.geo, blade.sides()
     tag = {}
     for name, line in (("s", suction), ("p", pressure[1:])):
-        tag[name] = [geo.addPoint(*point, 0.0, min(h, 0.5 * blade.chord * blade.thickness)) for point in line]
-    rims = [geo.addSpline(tag["s"]), geo.addLine(tag["s"][-1], tag["p"][-1]), -geo.addSpline([tag["s"][0], *tag["p"]])]
+        tag[name] = [
+            geo.addPoint(*point, 0.0, min(h, 0.5 * blade.chord * blade.thickness)) for point in line
+        ]
+    rims = [
+        geo.addSpline(tag["s"]),
+        geo.addLine(tag["s"][-1], tag["p"][-1]),
+        -geo.addSpline([tag["s"][0], *tag["p"]]),
+    ]
     profile = geo.addCurveLoop(rims)
-    rings = [_circle(geo, *blade.ring(*channel), h, 4 if quads else 8) for channel in blade.channels]
+    rings = [
+        _circle(geo, *blade.ring(*channel), h, 4 if quads else 8) for channel in blade.channels
+    ]
     low = np.vstack([suction, pressure]).min(axis=0) - blade.margin * blade.chord
     high = np.vstack([suction, pressure]).max(axis=0) + blade.margin * blade.chord
-    box = [geo.addPoint(x, y, 0.0, h) for x, y in ((low[0], low[1]), (high[0], low[1]), high, (low[0], high[1]))]
+    box = [
+        geo.addPoint(x, y, 0.0, h)
+        for x, y in ((low[0], low[1]), (high[0], low[1]), high, (low[0], high[1]))
+    ]
     frame = geo.addCurveLoop([geo.addLine(box[i], box[(i + 1) % 4]) for i in range(4)])
     loops = [geo.addCurveLoop(ring) for ring in rings]
     outer, inner = geo.addPlaneSurface([frame, profile]), geo.addPlaneSurface([profile, *loops])
@@ -170,13 +237,18 @@ def section(gmsh: Any, blade: Blade, h: float, quads: bool = False) -> Section:
     gmsh.option.setNumber("Mesh.RecombineAll", int(quads))
     gmsh.option.setNumber("Mesh.SubdivisionAlgorithm", int(quads))
     gmsh.model.mesh.generate(2)
-    return _read(gmsh, outer, inner, [abs(curve) for ring in rings for curve in ring], 4 if quads else 3)
+    return _read(
+        gmsh, outer, inner, [abs(curve) for ring in rings for curve in ring], 4 if quads else 3
+    )
 
 
 def _circle(geo: Any, centre: np.ndarray, radius: float, h: float, least: int) -> list[int]:
     around = [(1, 0), (0, 1), (-1, 0), (0, -1)]
     middle = geo.addPoint(*centre, 0.0)
-    tags = [geo.addPoint(*(centre + radius * np.array(e)), 0.0, min(h, 2 * np.pi * radius / least)) for e in around]
+    tags = [
+        geo.addPoint(*(centre + radius * np.array(e)), 0.0, min(h, 2 * np.pi * radius / least))
+        for e in around
+    ]
     return [geo.addCircleArc(tags[i], middle, tags[(i + 1) % 4]) for i in range(4)]
 
 
@@ -184,7 +256,9 @@ def _read(gmsh: Any, outer: int, inner: int, rings: list[int], corners: int) -> 
     tags, xyz, _ = gmsh.model.mesh.getNodes()
     parts = [gmsh.model.mesh.getElements(2, surface) for surface in (outer, inner)]
     if any(len(kinds) != 1 for kinds, _, _ in parts):
-        raise NotConverged("the section was not meshed with one cell type; change the size a little")
+        raise NotConverged(
+            "the section was not meshed with one cell type; change the size a little"
+        )
     conn = [np.asarray(numbers[0], dtype=np.int64).reshape(-1, corners) for _, _, numbers in parts]
     used, cells = np.unique(np.concatenate(conn), return_inverse=True)
     place = np.argsort(tags)[np.searchsorted(np.sort(tags), used)]
@@ -192,7 +266,11 @@ def _read(gmsh: Any, outer: int, inner: int, rings: list[int], corners: int) -> 
     a, b, c = (points[cells[:, i]] for i in (0, 1, corners - 1))
     turned = (b - a)[:, 0] * (c - a)[:, 1] < (b - a)[:, 1] * (c - a)[:, 0]
     cells[turned] = cells[turned][:, ::-1]
-    walls = np.unique(np.concatenate([gmsh.model.mesh.getNodes(1, curve, includeBoundary=True)[0] for curve in rings]))
+    walls = np.unique(
+        np.concatenate(
+            [gmsh.model.mesh.getNodes(1, curve, includeBoundary=True)[0] for curve in rings]
+        )
+    )
     return Section(points, cells, np.arange(len(cells)) >= len(conn[0]), np.isin(used, walls))
 
 
@@ -201,10 +279,15 @@ def sweep(blade: Blade, part: Section, low: np.ndarray, high: np.ndarray, kind: 
     k, inside = len(part.points), np.unique(part.cells[part.profile])
     numbers = np.full((len(low) + len(high) - 1, k), -1)
     numbers[: len(low)] = np.arange(len(low) * k).reshape(-1, k)
-    numbers[len(low) :, inside] = len(low) * k + np.arange((len(high) - 1) * inside.size).reshape(-1, inside.size)
+    numbers[len(low) :, inside] = len(low) * k + np.arange((len(high) - 1) * inside.size).reshape(
+        -1, inside.size
+    )
     points = blade.swept(part.points, np.concatenate([low, high[1:]]))[numbers >= 0]
     top, tip = len(low) - 1, len(numbers) - 1
-    root, wing = _solid(part.cells, numbers[: top + 1], kind), _solid(part.cells[part.profile], numbers[top:], kind)
+    root, wing = (
+        _solid(part.cells, numbers[: top + 1], kind),
+        _solid(part.cells[part.profile], numbers[top:], kind),
+    )
     frame, rim = _edges(part.cells), _edges(part.cells[part.profile])
     below, above = part.holes[frame].all(axis=1), part.holes[rim].all(axis=1)
     split = kind == "tetra"
@@ -214,19 +297,27 @@ def sweep(blade: Blade, part: Section, low: np.ndarray, high: np.ndarray, kind: 
             numbers[tip][part.cells[part.profile]],
             numbers[top][part.cells[~part.profile]],
         ],
-        "channels": [*_walls(frame[below], numbers[: top + 1], split), *_walls(rim[above], numbers[top:], split)],
+        "channels": [
+            *_walls(frame[below], numbers[: top + 1], split),
+            *_walls(rim[above], numbers[top:], split),
+        ],
         "fixed": [numbers[0][part.cells[:, ::-1]]],
         "free": [*_walls(frame[~below], numbers[: top + 1], split)],
     }
     volume = {kind: np.concatenate([root, wing])}
-    regions = {"root": {kind: np.arange(len(root))}, "blade": {kind: len(root) + np.arange(len(wing))}}
+    regions = {
+        "root": {kind: np.arange(len(root))},
+        "blade": {kind: len(root) + np.arange(len(wing))},
+    }
     return Mesh(points, *_named(volume, regions, surfaces))
 
 
 def _named(cells: dict, regions: dict, surfaces: dict[str, list[np.ndarray]]) -> tuple[dict, dict]:
     """Surface cells by type, numbered one region after the other."""
     for corners, kind in ((3, "triangle"), (4, "quad")):
-        found = {name: [c for c in parts if c.shape[1] == corners] for name, parts in surfaces.items()}
+        found = {
+            name: [c for c in parts if c.shape[1] == corners] for name, parts in surfaces.items()
+        }
         groups = {name: np.concatenate(parts) for name, parts in found.items() if parts}
         if groups:
             cells[kind] = np.concatenate(list(groups.values()))
@@ -259,7 +350,9 @@ def _solid(cells: np.ndarray, numbers: np.ndarray, kind: str) -> np.ndarray:
 def _edges(cells: np.ndarray) -> np.ndarray:
     """Directed boundary edges (e, 2) of counter-clockwise cells: the body is on their left."""
     pairs = np.concatenate([cells[:, [i, (i + 1) % cells.shape[1]]] for i in range(cells.shape[1])])
-    _, index, count = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True, return_counts=True)
+    _, index, count = np.unique(
+        np.sort(pairs, axis=1), axis=0, return_index=True, return_counts=True
+    )
     return pairs[np.sort(index[count == 1])]
 
 
@@ -281,6 +374,10 @@ def least_jacobian(mesh: Mesh) -> float:
     least = np.inf
     for kind, cells in mesh.cells.items():
         if DIMENSION[kind] == mesh.points.shape[1]:
-            J = np.einsum("ekc,qkd->eqcd", mesh.points[cells], shapes(kind, nodes(kind))[1], optimize=True)
-            least = min(least, float((np.linalg.det(J) / np.prod(np.linalg.norm(J, axis=2), axis=2)).min()))
+            J = np.einsum(
+                "ekc,qkd->eqcd", mesh.points[cells], shapes(kind, nodes(kind))[1], optimize=True
+            )
+            least = min(
+                least, float((np.linalg.det(J) / np.prod(np.linalg.norm(J, axis=2), axis=2)).min())
+            )
     return least

@@ -32,15 +32,26 @@ class Equation:
     second: tuple[float, ...]
     first: tuple[float, ...] = ()
     sides: tuple[str, ...] = ()
-    reaction: tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None = None
+    reaction: (
+        tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None
+    ) = None
 
     def __post_init__(self) -> None:
         bounds = np.asarray(self.bounds, dtype=float)
-        if bounds.ndim != 2 or bounds.shape[1] != 2 or not (bounds[:, 0] < bounds[:, 1]).all() or len(bounds) not in (1, 2, 3):
+        if (
+            bounds.ndim != 2
+            or bounds.shape[1] != 2
+            or not (bounds[:, 0] < bounds[:, 1]).all()
+            or len(bounds) not in (1, 2, 3)
+        ):
             raise BadInput(f"bounds {bounds.tolist()} must be (d, 2), increasing, d at most 3")
         d = len(bounds)
         first, sides = tuple(self.first) or (0.0,) * d, tuple(self.sides) or ("both",) * d
-        if not len(self.second) == len(first) == len(sides) == d or set(sides) - {"both", "low", "high"}:
+        if not len(self.second) == len(first) == len(sides) == d or set(sides) - {
+            "both",
+            "low",
+            "high",
+        }:
             raise BadInput(f"{d} axes need as many second, first and sides (both, low or high)")
         if d == 3 and any(first):
             raise BadInput("first derivatives are supported in one and two dimensions")
@@ -88,11 +99,19 @@ class Solution:
     def on(self, *x: np.ndarray, derivative: Sequence[int] | None = None) -> np.ndarray:
         """u, or a derivative, on the tensor grid of coordinates x (one array per axis)."""
         orders = derivative or (0,) * len(x)
-        return multiplied([axis.evaluate(np.asarray(c), k) for axis, c, k in zip(self.axes, x, orders, strict=True)], self.C)
+        return multiplied(
+            [
+                axis.evaluate(np.asarray(c), k)
+                for axis, c, k in zip(self.axes, x, orders, strict=True)
+            ],
+            self.C,
+        )
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """u at scattered points (n, d), (n,)."""
-        value = self.axes[-1].evaluate(points[:, -1], 0) @ np.moveaxis(self.C, -1, 0).reshape(self.C.shape[-1], -1)
+        value = self.axes[-1].evaluate(points[:, -1], 0) @ np.moveaxis(self.C, -1, 0).reshape(
+            self.C.shape[-1], -1
+        )
         value = value.reshape(len(points), *self.C.shape[:-1])
         for j in range(len(self.axes) - 2, -1, -1):
             value = np.einsum("n...k,nk->n...", value, self.axes[j].evaluate(points[:, j], 0))
@@ -107,27 +126,44 @@ def multiplied(matrices: Sequence[Any], U: np.ndarray) -> np.ndarray:
     return U
 
 
-def solved(equation: Equation, axes: tuple[Axis, ...], tol: float = 1e-12, guess: Solution | None = None) -> Solution:
+def solved(
+    equation: Equation, axes: tuple[Axis, ...], tol: float = 1e-12, guess: Solution | None = None
+) -> Solution:
     """The solution on given axes: data on the sides exactly, the equation where the axes test it.
 
     Raises NotConverged where Newton with step halving stalls. Reference: Boyd (2001), section 15.
     """
-    inverse = _inverse([_tested(axis, *pair) for axis, pair in zip(axes, _pairs(equation), strict=True)], axes)
-    f = np.broadcast_to(equation.source(*_grids([axis.nodes for axis in axes])), tuple(axis.nodes.size for axis in axes))
+    inverse = _inverse(
+        [_tested(axis, *pair) for axis, pair in zip(axes, _pairs(equation), strict=True)], axes
+    )
+    f = np.broadcast_to(
+        equation.source(*_grids([axis.nodes for axis in axes])),
+        tuple(axis.nodes.size for axis in axes),
+    )
     C = _lifted(equation, axes)
 
     def residual(C: np.ndarray) -> np.ndarray:
         return f - _applied(equation, [axis.D for axis in axes], C)
 
     if guess is not None and equation.reaction is not None:
-        C = C + _spread(axes, multiplied([a.free.T @ a.expand for a in axes], guess.on(*(a.nodes for a in axes)))) * 1.0
+        C = (
+            C
+            + _spread(
+                axes,
+                multiplied([a.free.T @ a.expand for a in axes], guess.on(*(a.nodes for a in axes))),
+            )
+            * 1.0
+        )
     elif equation.reaction is not None:
         plain = f - _applied(equation, [axis.D for axis in axes], C, react=False)
         C = C + _spread(axes, inverse(_probed(axes, plain)))
     r = residual(C)
     for step in range(40):
         g = _probed(axes, r)
-        dC = _spread(axes, inverse(g) if equation.reaction is None else _newton(equation, axes, C, g, inverse))
+        dC = _spread(
+            axes,
+            inverse(g) if equation.reaction is None else _newton(equation, axes, C, g, inverse),
+        )
         length = 1.0
         while length > 1e-4:
             tried = residual(C + length * dC)
@@ -144,10 +180,14 @@ def solved(equation: Equation, axes: tuple[Axis, ...], tol: float = 1e-12, guess
             return Solution(equation, axes, C, _missed(equation, axes, C), step + 1)
         if length <= 1e-4:
             break
-    relative = float(np.linalg.norm(_probed(axes, r))) / max(float(np.linalg.norm(_probed(axes, f))), 1e-300)
+    relative = float(np.linalg.norm(_probed(axes, r))) / max(
+        float(np.linalg.norm(_probed(axes, f))), 1e-300
+    )
     if relative < 1e-9:
         return Solution(equation, axes, C, _missed(equation, axes, C), step + 1)
-    raise NotConverged(f"Newton stalls at a relative residual of {relative:.1e}; start from a solution of a weaker reaction")
+    raise NotConverged(
+        f"Newton stalls at a relative residual of {relative:.1e}; start from a solution of a weaker reaction"
+    )
 
 
 def _pairs(equation: Equation) -> list[tuple[float, float]]:
@@ -171,12 +211,16 @@ def _spread(axes: Sequence[Axis], V: np.ndarray) -> np.ndarray:
     return multiplied([axis.free for axis in axes], V)
 
 
-def _applied(equation: Equation, D: Sequence[Sequence[np.ndarray]], C: np.ndarray, react: bool = True) -> np.ndarray:
+def _applied(
+    equation: Equation, D: Sequence[Sequence[np.ndarray]], C: np.ndarray, react: bool = True
+) -> np.ndarray:
     """sum_j (second_j u_jj + first_j u_j) + g(u) at the nodes of D."""
     total = np.zeros([d[0].shape[0] for d in D])
     for j, (first, second) in enumerate(_pairs(equation)):
         if first or second:
-            total = total + multiplied([first * d[1] + second * d[2] if i == j else d[0] for i, d in enumerate(D)], C)
+            total = total + multiplied(
+                [first * d[1] + second * d[2] if i == j else d[0] for i, d in enumerate(D)], C
+            )
     if react and equation.reaction is not None:
         total = total + equation.reaction[0](multiplied([d[0] for d in D], C))
     return total
@@ -184,7 +228,10 @@ def _applied(equation: Equation, D: Sequence[Sequence[np.ndarray]], C: np.ndarra
 
 def _missed(equation: Equation, axes: Sequence[Axis], C: np.ndarray) -> float:
     """Rms of the equation's residual, relative to its largest term, at points between the nodes that no solve uses."""
-    x = [axis.low + (axis.high - axis.low) * (np.arange(1, 98) * 0.6180339887498949 % 1.0) for axis in axes]
+    x = [
+        axis.low + (axis.high - axis.low) * (np.arange(1, 98) * 0.6180339887498949 % 1.0)
+        for axis in axes
+    ]
     x = [np.sort(c)[:: 1 + (len(axes) > 2) * 3] for c in x]
     f = equation.source(*_grids(x))
     D = [[axis.evaluate(c, k) for k in range(3)] for axis, c in zip(axes, x, strict=True)]
@@ -204,17 +251,24 @@ def _lifted(equation: Equation, axes: tuple[Axis, ...]) -> np.ndarray:
             continue
         x = [axis.where if i == j else other.nodes for i, other in enumerate(axes)]
         data = np.broadcast_to(equation.boundary(*_grids(x)), [len(c) for c in x])
-        wanted = multiplied([None if i == j else other.expand for i, other in enumerate(axes)], data)
+        wanted = multiplied(
+            [None if i == j else other.expand for i, other in enumerate(axes)], data
+        )
         missing = wanted - multiplied([axis.ends if i == j else None for i in range(len(axes))], C)
         carry = axis.fixed @ np.linalg.inv(axis.ends @ axis.fixed)
-        earlier = [_vanishing(other) if i < j else carry if i == j else None for i, other in enumerate(axes)]
+        earlier = [
+            _vanishing(other) if i < j else carry if i == j else None
+            for i, other in enumerate(axes)
+        ]
         C = C + multiplied(earlier, missing)
     return C
 
 
 def _vanishing(axis: Axis) -> np.ndarray:
     """The projection along `fixed` onto what vanishes on the sides, so that a later axis's data leave an earlier one's alone."""
-    return np.eye(axis.expand.shape[0]) - axis.fixed @ np.linalg.solve(axis.ends @ axis.fixed, axis.ends)
+    return np.eye(axis.expand.shape[0]) - axis.fixed @ np.linalg.solve(
+        axis.ends @ axis.fixed, axis.ends
+    )
 
 
 def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray], np.ndarray]:
@@ -224,10 +278,17 @@ def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray]
         return lambda F: la.lu_solve(factors, F)
     if all(np.array_equal(t, t.T) for t in T):
         pairs = [np.linalg.eigh(t) for t in T]
-        total = sum(np.reshape(w, [-1 if i == j else 1 for i in range(len(T))]) for j, (w, _) in enumerate(pairs))
-        return lambda F: multiplied([Q for _, Q in pairs], multiplied([Q.T for _, Q in pairs], F) / total)
+        total = sum(
+            np.reshape(w, [-1 if i == j else 1 for i in range(len(T))])
+            for j, (w, _) in enumerate(pairs)
+        )
+        return lambda F: multiplied(
+            [Q for _, Q in pairs], multiplied([Q.T for _, Q in pairs], F) / total
+        )
     if len(T) > 2:
-        raise BadInput("three axes need symmetric operators; use the kernel axes without first derivatives")
+        raise BadInput(
+            "three axes need symmetric operators; use the kernel axes without first derivatives"
+        )
     (R1, Q1), (R2, Q2) = la.schur(T[0]), la.schur(T[1])
 
     def solve(F: np.ndarray) -> np.ndarray:
@@ -240,21 +301,32 @@ def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray]
 
 
 def _newton(
-    equation: Equation, axes: Sequence[Axis], C: np.ndarray, g: np.ndarray, inverse: Callable[[np.ndarray], np.ndarray]
+    equation: Equation,
+    axes: Sequence[Axis],
+    C: np.ndarray,
+    g: np.ndarray,
+    inverse: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """The Newton update of the free coefficients: dense on one axis, GMRES preconditioned by the linear part on more."""
     slope = equation.reaction[1](multiplied([axis.D[0] for axis in axes], C))  # type: ignore[index]
     if len(axes) == 1:
         axis = axes[0]
-        J = _tested(axis, *_pairs(equation)[0]) + axis.test @ (slope[:, None] * (axis.D[0] @ axis.free))
+        J = _tested(axis, *_pairs(equation)[0]) + axis.test @ (
+            slope[:, None] * (axis.D[0] @ axis.free)
+        )
         return np.linalg.solve(J, g)
 
     def step(v: np.ndarray) -> np.ndarray:
         V = inverse(v.reshape(g.shape))
-        return v + _probed(axes, slope * multiplied([axis.D[0] @ axis.free for axis in axes], V)).ravel()
+        return (
+            v
+            + _probed(axes, slope * multiplied([axis.D[0] @ axis.free for axis in axes], V)).ravel()
+        )
 
     A = LinearOperator((g.size, g.size), matvec=step, dtype=float)
     y, info = gmres(A, g.ravel(), rtol=1e-10, restart=60, maxiter=5)
     if info:
-        raise NotConverged("the linear solves of Newton's method stall; start from a solution of a weaker reaction")
+        raise NotConverged(
+            "the linear solves of Newton's method stall; start from a solution of a weaker reaction"
+        )
     return inverse(y.reshape(g.shape))

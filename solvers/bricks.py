@@ -18,7 +18,14 @@ KUHN: dict[int, list[tuple[int, ...]]] = {
 SIDES: dict[str, list[tuple[int, ...]]] = {
     "quad": [(0, 1), (1, 2), (2, 3), (3, 0)],
     "triangle": [(0, 1), (1, 2), (2, 0)],
-    "hexahedron": [(0, 3, 2, 1), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)],
+    "hexahedron": [
+        (0, 3, 2, 1),
+        (4, 5, 6, 7),
+        (0, 1, 5, 4),
+        (1, 2, 6, 5),
+        (2, 3, 7, 6),
+        (3, 0, 4, 7),
+    ],
     "tetra": [(0, 2, 1), (0, 1, 3), (1, 2, 3), (2, 0, 3)],
 }
 FACE = {("quad", 1): "line", ("quad", 2): "line3", ("hexahedron", 1): "quad", ("hexahedron", 2): "quad9"} | {
@@ -30,7 +37,9 @@ def box(counts: tuple[int, ...], sizes: Any = 1.0, kind: str = "hexahedron") -> 
     """prod_i (0, sizes_i) in counts_i slices of "quad", "triangle", "triangle6", "hexahedron", "tetra" or "tetra10" cells."""
     shape, d = SHAPE.get(kind, ""), len(counts)
     if shape not in SIDES or DIMENSION[kind] != d:
-        raise BadInput(f"no box of {d} dimensions is made of {kind!r} cells; choose among {', '.join(SIDES)} and their kin")
+        raise BadInput(
+            f"no box of {d} dimensions is made of {kind!r} cells; choose among {', '.join(SIDES)} and their kin"
+        )
     sizes = np.broadcast_to(np.asarray(sizes, dtype=float), d)
     axes = [np.linspace(0, s, c + 1) for c, s in zip(counts, sizes, strict=True)]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
@@ -49,7 +58,9 @@ def curved(points: np.ndarray, cells: np.ndarray, kind: str) -> tuple[np.ndarray
         return points, cells
     columns = [cells]
     for group in MEANS[kind][1]:
-        corners, place = np.unique(np.sort(cells[:, list(group)], axis=1), axis=0, return_inverse=True)
+        corners, place = np.unique(
+            np.sort(cells[:, list(group)], axis=1), axis=0, return_inverse=True
+        )
         columns.append((place + len(points))[:, None])
         points = np.vstack([points, points[corners].mean(axis=1)])
     return _merged(points, np.hstack(columns))
@@ -58,7 +69,9 @@ def curved(points: np.ndarray, cells: np.ndarray, kind: str) -> tuple[np.ndarray
 def _merged(points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points that coincide become one."""
     scale = np.ptp(points, axis=0).max() * 1e-9
-    _, first, place = np.unique(np.round(points / scale).astype(np.int64), axis=0, return_index=True, return_inverse=True)
+    _, first, place = np.unique(
+        np.round(points / scale).astype(np.int64), axis=0, return_index=True, return_inverse=True
+    )
     order = np.argsort(np.argsort(first))
     return points[np.sort(first)], order[place.ravel()][cells]
 
@@ -72,14 +85,20 @@ def faced(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -
         nodes = [list(side)]
         if order == 2:
             groups = {frozenset(g): i + len(CORNERS[shape]) for i, g in enumerate(MEANS[kind][1])}
-            ring = [side] if len(side) == 2 else [(side[i], side[(i + 1) % len(side)]) for i in range(len(side))]
+            ring = (
+                [side]
+                if len(side) == 2
+                else [(side[i], side[(i + 1) % len(side)]) for i in range(len(side))]
+            )
             nodes.append([groups[frozenset(g)] for g in ring])
         faces.append(cells[:, [i for part in nodes for i in part]])
     every = np.concatenate(faces)
     regions: dict[str, dict[str, np.ndarray]] = {}
     kept, first = [], 0
     for axis, end in ((a, e) for a in range(len(sizes)) for e in (0, 1)):
-        on = np.isclose(points[every][..., axis], end * sizes[axis], atol=1e-12 * sizes[axis]).all(axis=1)
+        on = np.isclose(points[every][..., axis], end * sizes[axis], atol=1e-12 * sizes[axis]).all(
+            axis=1
+        )
         kept.append(every[on])
         regions["xyz"[axis] + str(end)] = {face: np.arange(first, first + on.sum())}
         first += int(on.sum())

@@ -21,12 +21,31 @@ CORNERS: dict[str, list[tuple[int, ...]]] = {
     "triangle": [(0, 0), (1, 0), (0, 1)],
     "quad": [(0, 0), (1, 0), (1, 1), (0, 1)],
     "tetra": [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
-    "hexahedron": [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)],
+    "hexahedron": [
+        (0, 0, 0),
+        (1, 0, 0),
+        (1, 1, 0),
+        (0, 1, 0),
+        (0, 0, 1),
+        (1, 0, 1),
+        (1, 1, 1),
+        (0, 1, 1),
+    ],
     "wedge": [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 1)],
 }
 # nodes beyond the corners are means of corners: edges, then faces, then the cell
 RING: list[tuple[int, ...]] = [(0, 1), (1, 2), (2, 3), (3, 0)]
-BRICK: list[tuple[int, ...]] = [*RING, (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)]
+BRICK: list[tuple[int, ...]] = [
+    *RING,
+    (4, 5),
+    (5, 6),
+    (6, 7),
+    (7, 4),
+    (0, 4),
+    (1, 5),
+    (2, 6),
+    (3, 7),
+]
 FACES: list[tuple[int, ...]] = [
     (0, 4, 7, 3),
     (1, 2, 6, 5),
@@ -81,8 +100,12 @@ def shapes(kind: str, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     gradients = np.empty((len(X), *e.shape))
     for j in range(e.shape[1]):
         lowered = e - (np.arange(e.shape[1]) == j) * (e > 0)
-        gradients[..., j] = (np.prod(X[:, None, :] ** lowered, axis=-1) * e[:, j]).reshape(len(X), -1)
-    return np.prod(X[:, None, :] ** e, axis=-1) @ inverse, np.einsum("qmd,mk->qkd", gradients, inverse)
+        gradients[..., j] = (np.prod(X[:, None, :] ** lowered, axis=-1) * e[:, j]).reshape(
+            len(X), -1
+        )
+    return np.prod(X[:, None, :] ** e, axis=-1) @ inverse, np.einsum(
+        "qmd,mk->qkd", gradients, inverse
+    )
 
 
 @lru_cache
@@ -93,10 +116,15 @@ def quadrature(kind: str, intorder: int) -> tuple[np.ndarray, np.ndarray]:
     """
     shape, m = SHAPE[kind], intorder // 2 + 1
     gauss = [_jacobi(m, 0), _jacobi(m, 1), _jacobi(m, 2)]
-    collapse = {"triangle": (1, 0), "tetra": (2, 1, 0), "wedge": (1, 0, 0)}.get(shape, (0,) * DIMENSION[kind])
+    collapse = {"triangle": (1, 0), "tetra": (2, 1, 0), "wedge": (1, 0, 0)}.get(
+        shape, (0,) * DIMENSION[kind]
+    )
     axes = np.meshgrid(*[gauss[a][0] for a in collapse], indexing="ij")
     weights = np.meshgrid(*[gauss[a][1] for a in collapse], indexing="ij")
-    x, w = np.stack([axis.ravel() for axis in axes], axis=1), np.prod([weight.ravel() for weight in weights], axis=0)
+    x, w = (
+        np.stack([axis.ravel() for axis in axes], axis=1),
+        np.prod([weight.ravel() for weight in weights], axis=0),
+    )
     if shape in ("triangle", "wedge", "tetra"):
         x[:, 1] *= 1 - x[:, 0]
     if shape == "tetra":
@@ -139,7 +167,9 @@ def patch(points: np.ndarray, kind: str, cells: np.ndarray, X: np.ndarray, W: np
         measure, bad = np.abs(det), ~((det > 0).all(axis=1) | (det < 0).all(axis=1))
         G = None if bad.any() else dN @ np.linalg.inv(J)
     if bad.any():
-        raise BadInput(f"{kind} cell {int(np.argmax(bad))} is degenerate or turned inside out; repair the mesh there")
+        raise BadInput(
+            f"{kind} cell {int(np.argmax(bad))} is degenerate or turned inside out; repair the mesh there"
+        )
     return Patch(cells, N, G, measure * W, np.einsum("qk,ekc->eqc", N, corners, optimize=True))
 
 
@@ -148,31 +178,47 @@ def volume_kinds(mesh: Mesh) -> list[str]:
     d = mesh.points.shape[1]
     unknown = [kind for kind in mesh.cells if kind not in SHAPE and kind != "vertex"]
     if unknown:
-        raise BadInput(f"cells of type {unknown[0]!r} have no elements here; known: {', '.join(SHAPE)}")
+        raise BadInput(
+            f"cells of type {unknown[0]!r} have no elements here; known: {', '.join(SHAPE)}"
+        )
     kinds = [kind for kind in mesh.cells if DIMENSION.get(kind) == d and len(mesh.cells[kind])]
     if not kinds:
-        raise BadInput(f"the mesh has no cells of dimension {d}; it has {', '.join(mesh.cells) or 'none'}")
+        raise BadInput(
+            f"the mesh has no cells of dimension {d}; it has {', '.join(mesh.cells) or 'none'}"
+        )
     return kinds
 
 
-def patches(mesh: Mesh, region: str | None = None, flat: bool = False, chunk: int = 100_000) -> Iterator[Patch]:
+def patches(
+    mesh: Mesh, region: str | None = None, flat: bool = False, chunk: int = 100_000
+) -> Iterator[Patch]:
     """The cells of a region (None: all that fill the space), at most `chunk` at a time, with `intorder` 2 p + 1.
 
     flat : the integrand holds nothing but gradients, which are constant in simplices of order 1: one point does there
     """
-    parts = {kind: np.arange(len(mesh.cells[kind])) for kind in volume_kinds(mesh)} if region is None else mesh.region(region)
+    parts = (
+        {kind: np.arange(len(mesh.cells[kind])) for kind in volume_kinds(mesh)}
+        if region is None
+        else mesh.region(region)
+    )
     for kind, numbers in parts.items():
-        X, W = quadrature(kind, 1 if flat and kind in ("triangle", "tetra") else 2 * ORDER[kind] + 1)
+        X, W = quadrature(
+            kind, 1 if flat and kind in ("triangle", "tetra") else 2 * ORDER[kind] + 1
+        )
         for start in range(0, len(numbers), chunk):
             yield patch(mesh.points, kind, mesh.cells[kind][numbers[start : start + chunk]], X, W)
 
 
 def dofs(cells: np.ndarray, components: int) -> np.ndarray:
     """Node-major dofs (e, k c) of cells (e, k)."""
-    return (cells[:, :, None] * components + np.arange(components)).reshape(len(cells), cells.shape[1] * components)
+    return (cells[:, :, None] * components + np.arange(components)).reshape(
+        len(cells), cells.shape[1] * components
+    )
 
 
-def matrix(local: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
+def matrix(
+    local: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]
+) -> sp.csr_array:
     """sum_e L_e^T K_e R_e of local matrices (e, i, j)."""
     i = np.broadcast_to(rows[:, :, None], local.shape).ravel()
     j = np.broadcast_to(cols[:, None, :], local.shape).ravel()
@@ -201,7 +247,9 @@ def mass(mesh: Mesh, region: str | None = None, weight: object = None) -> sp.csr
     total = sp.csr_array((n, n))
     for p in patches(mesh, region):
         w = p.w * factor(weight, p.x)
-        total = total + matrix(np.einsum("eq,qi,qj->eij", w, p.N, p.N, optimize=True), p.cells, p.cells, (n, n))
+        total = total + matrix(
+            np.einsum("eq,qi,qj->eij", w, p.N, p.N, optimize=True), p.cells, p.cells, (n, n)
+        )
     return total
 
 
@@ -219,7 +267,9 @@ def factor(weight: object, x: np.ndarray) -> np.ndarray:
         return np.full(x.shape[:-1], 1.0 if weight is None else float(weight))  # type: ignore[arg-type]
     values = np.asarray(weight(x), dtype=float)
     if values.shape not in ((), x.shape[:-1]) or not np.isfinite(values).all():
-        raise BadInput(f"a profile gave shape {values.shape} or NaN for points {x.shape}; return one finite number per point")
+        raise BadInput(
+            f"a profile gave shape {values.shape} or NaN for points {x.shape}; return one finite number per point"
+        )
     return np.broadcast_to(values, x.shape[:-1])
 
 

@@ -24,7 +24,11 @@ def laplacian(cells: int, d: int) -> np.ndarray:
 
 
 def marched(
-    u: np.ndarray, diffusivity: np.ndarray, explicit: Callable[[np.ndarray, float], np.ndarray], times: np.ndarray, steps: int
+    u: np.ndarray,
+    diffusivity: np.ndarray,
+    explicit: Callable[[np.ndarray, float], np.ndarray],
+    times: np.ndarray,
+    steps: int,
 ) -> np.ndarray:
     """du/dt = kappa Delta u + explicit(u, t), u (m, cells, ...): backward Euler in Delta, Euler in the rest, at `times`: (m, n_t, n).
 
@@ -42,7 +46,9 @@ def marched(
     return np.stack(kept, axis=1)
 
 
-def travelling_source(mu: np.ndarray, times: np.ndarray, cells: int = 32, steps: int = 8, width: float = 0.05) -> np.ndarray:
+def travelling_source(
+    mu: np.ndarray, times: np.ndarray, cells: int = 32, steps: int = 8, width: float = 0.05
+) -> np.ndarray:
     """dT/dt = kappa Delta T - h T + P exp(-|x - s(t)|^2 / (2 w^2)), s = (v t, y): mu = (y [m], v [m/s], P [K/s], kappa [m2/s]), h = 0.5 /s.
 
     T (n, m n_t), from T = 0 on the unit square, the runs one after the other. Beyond v t = 1 m the source has left: it only cools.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine, Monomials
-from rom.certify.stability import MinTheta
+from rom.certified.stability import MinTheta
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -80,7 +80,10 @@ class Flows:
 
     def __call__(self, u: np.ndarray, mu: np.ndarray) -> dict[str, float]:
         a, b = self.A.theta(mu), self.f.theta(mu)
-        answer = {"highest temperature [K]": float(u.max()), "lowest temperature [K]": float(u.min())}
+        answer = {
+            "highest temperature [K]": float(u.max()),
+            "lowest temperature [K]": float(u.min()),
+        }
         for i, name in enumerate(self.films):
             loss = a[self.first + i] * (self.A.terms[self.first + i] @ u)
             answer[f"heat through {name} [W]"] = float(np.sum(b[i] * self.f.terms[i] - loss))
@@ -110,13 +113,23 @@ def heat(
     """
     _covering(mesh, conductivity)
     if not films:
-        raise BadInput("a body without a film has no stationary temperature; give at least one film")
+        raise BadInput(
+            "a body without a film has no stationary temperature; give at least one film"
+        )
     for name in (*films, *(fluxes or {})):
         _surface(mesh, name, films[name].weight if name in films else None)
-    middle = box.from_unit(np.full(box.p, 0.5)) if mu_ref is None else box.check(np.asarray(mu_ref, dtype=float))
+    middle = (
+        box.from_unit(np.full(box.p, 0.5))
+        if mu_ref is None
+        else box.check(np.asarray(mu_ref, dtype=float))
+    )
     regions = _regions(conductivity)
-    A_terms = [stiffness(mesh, name) for name in regions] + [mass(mesh, s, film.weight) for s, film in films.items()]
-    A_coefficients: list[tuple[Coefficient, ...]] = [(k,) for k in [*regions.values(), *(film.h for film in films.values())]]
+    A_terms = [stiffness(mesh, name) for name in regions] + [
+        mass(mesh, s, film.weight) for s, film in films.items()
+    ]
+    A_coefficients: list[tuple[Coefficient, ...]] = [
+        (k,) for k in [*regions.values(), *(film.h for film in films.values())]
+    ]
     A = Affine(_monomials(box, A_coefficients), A_terms)
     f_terms = [load(mesh, s, _times(film.weight, film.profile)) for s, film in films.items()]
     f_coefficients: list[tuple[Coefficient, ...]] = [(film.h, film.T) for film in films.values()]
@@ -126,11 +139,25 @@ def heat(
     f = Affine(_monomials(box, f_coefficients), f_terms)
     if not (np.asarray(A.theta(np.stack([box.lower, box.upper]))) > 0).all():
         raise BadInput("conductivities and film coefficients must be positive over the whole box")
-    space = Space(A(middle), np.arange(len(mesh.points)), fields=(Field("temperature", "K", np.arange(len(mesh.points))),))
+    space = Space(
+        A(middle),
+        np.arange(len(mesh.points)),
+        fields=(Field("temperature", "K", np.arange(len(mesh.points))),),
+    )
     M = None if capacity is None else _mass(mesh, capacity)
     stability = MinTheta(A.theta, middle, 1.0)
     if times is None:
-        return Problem(Stationary(A, f), box, space, mesh, A, f, M, stability, outputs=Flows(tuple(films), A, f, len(regions)))
+        return Problem(
+            Stationary(A, f),
+            box,
+            space,
+            mesh,
+            A,
+            f,
+            M,
+            stability,
+            outputs=Flows(tuple(films), A, f, len(regions)),
+        )
     if M is None:
         raise BadInput("times are given but no capacity; give rho c [J/m3/K]")
     times, start = np.asarray(times, dtype=float), np.full(len(mesh.points), float(initial))
@@ -153,9 +180,13 @@ def _mass(mesh: Mesh, capacity: Any) -> Any:
 def _surface(mesh: Mesh, name: str, weight: Profile | None) -> None:
     """BadInput unless a region is a surface and the weight of its film nowhere negative, for then A would not be coercive."""
     if any(DIMENSION.get(kind) != mesh.points.shape[1] - 1 for kind in mesh.region(name)):
-        raise BadInput(f"region {name!r} is not a surface of the body; films and fluxes act on cells of one dimension less")
+        raise BadInput(
+            f"region {name!r} is not a surface of the body; films and fluxes act on cells of one dimension less"
+        )
     if weight is not None and any((factor(weight, p.x) < 0).any() for p in patches(mesh, name)):
-        raise BadInput(f"the weight of the film on {name!r} is negative somewhere; heat would flow uphill: give one >= 0")
+        raise BadInput(
+            f"the weight of the film on {name!r} is negative somewhere; heat would flow uphill: give one >= 0"
+        )
 
 
 def _covering(mesh: Mesh, value: Any) -> None:
@@ -164,7 +195,9 @@ def _covering(mesh: Mesh, value: Any) -> None:
         covered = sum(float(load(mesh, name).sum()) for name in value)
         volume = float(load(mesh).sum())
         if abs(covered - volume) > 1e-9 * volume:
-            raise BadInput(f"regions {tuple(value)} hold {covered:.6g} of a body of {volume:.6g}; name every cell exactly once")
+            raise BadInput(
+                f"regions {tuple(value)} hold {covered:.6g} of a body of {volume:.6g}; name every cell exactly once"
+            )
 
 
 def _monomials(box: Box, products: list[tuple[Coefficient, ...]]) -> Monomials:
@@ -172,7 +205,9 @@ def _monomials(box: Box, products: list[tuple[Coefficient, ...]]) -> Monomials:
     for name in (c for group in products for c in group if isinstance(c, str)):
         if name not in box.names:
             raise BadInput(f"no parameter {name!r} in the box; it has: {', '.join(box.names)}")
-    numbers = [float(np.prod([float(c) for c in group if not isinstance(c, str)])) for group in products]
+    numbers = [
+        float(np.prod([float(c) for c in group if not isinstance(c, str)])) for group in products
+    ]
     powers = [[sum(c == name for c in group) for name in box.names] for group in products]
     return Monomials(np.array(numbers), np.array(powers, dtype=float))
 

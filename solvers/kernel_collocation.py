@@ -39,7 +39,9 @@ class Spectrum:
     def densities(self, omega: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(density, its derivative by log(f + 1), its derivative by log l), each (Q, len(omega))."""
         f, ell, half = self.frequencies[:, None], self.lengths[:, None], 0.5 * self.weights[:, None]
-        (up, up_l, up_w), (down, down_l, down_w) = (_bell(omega - s * f, ell, self.envelope) for s in (1, -1))
+        (up, up_l, up_w), (down, down_l, down_w) = (
+            _bell(omega - s * f, ell, self.envelope) for s in (1, -1)
+        )
         return half * (up + down), half * (f + 1) * (down_w - up_w), half * (up_l + down_l)
 
     @property
@@ -55,10 +57,17 @@ class Spectrum:
     def pruned(self, least: float = 1e-7) -> Spectrum:
         """Without components whose weight is below `least` of the largest."""
         keep = self.weights > least * self.weights.max()
-        return replace(self, weights=self.weights[keep], frequencies=self.frequencies[keep], lengths=self.lengths[keep])
+        return replace(
+            self,
+            weights=self.weights[keep],
+            frequencies=self.frequencies[keep],
+            lengths=self.lengths[keep],
+        )
 
 
-def _bell(omega: np.ndarray, ell: np.ndarray, envelope: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _bell(
+    omega: np.ndarray, ell: np.ndarray, envelope: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Spectral density of an envelope, its derivatives by log l and by omega."""
     s2, slope = (2 * np.pi * ell * omega) ** 2, (2 * np.pi * ell) ** 2 * omega
     if envelope == "gaussian":
@@ -74,7 +83,9 @@ def broad(top: float, envelope: str, Q: int = 30) -> Spectrum:
     """Q equal components from 0 to `top` cycles, each about as wide as their spacing: the band is covered, nothing is chosen yet."""
     Q = int(min(Q, max(4, top)))
     spacing = top / Q
-    return Spectrum(np.full(Q, 1.0 / Q), np.linspace(0, top, Q), np.full(Q, 1 / (2 * np.pi * spacing)), envelope)
+    return Spectrum(
+        np.full(Q, 1.0 / Q), np.linspace(0, top, Q), np.full(Q, 1 / (2 * np.pi * spacing)), envelope
+    )
 
 
 def features(t: np.ndarray, omega: np.ndarray, derivative: int = 0) -> np.ndarray:
@@ -86,7 +97,11 @@ def features(t: np.ndarray, omega: np.ndarray, derivative: int = 0) -> np.ndarra
 
 def _band(spectrum: Spectrum, top: float) -> np.ndarray:
     """Feature frequencies 0, 1/2, 1, ... up to `top` and the Gaussian tails beyond it."""
-    spread = 5 / (2 * np.pi * spectrum.lengths.min()) if spectrum.envelope == "gaussian" else 0.2 * top + 6
+    spread = (
+        5 / (2 * np.pi * spectrum.lengths.min())
+        if spectrum.envelope == "gaussian"
+        else 0.2 * top + 6
+    )
     return np.arange(0.0, top + max(spread, 3.0), 1 / PERIOD)
 
 
@@ -96,7 +111,9 @@ def _variances(density: np.ndarray) -> np.ndarray:
     return np.concatenate([once[..., :1], 2 * once[..., 1:], 2 * once[..., 1:]], axis=-1)
 
 
-def kernel_axis(low: float, high: float, spectrum: Spectrum, top: float, sides: str, cut: float = 1e-9) -> Axis:
+def kernel_axis(
+    low: float, high: float, spectrum: Spectrum, top: float, sides: str, cut: float = 1e-9
+) -> Axis:
     """The Karhunen-Loeve functions of the kernel on [low, high] with standard deviations above `cut` of the largest.
 
     sqrt(w) Phi S^{1/2} = P Sigma Q^T at Gauss-Legendre points: functions Phi S^{1/2} Q / Sigma, orthonormal in L2 of the unit axis;
@@ -107,7 +124,9 @@ def kernel_axis(low: float, high: float, spectrum: Spectrum, top: float, sides: 
     x, w = roots_legendre(N)
     t, w = (x + 1) / 2, w / 2
     root = np.sqrt(_variances(spectrum.density(omega).sum(axis=0)))
-    P, sigma, QT = np.linalg.svd(np.sqrt(w)[:, None] * features(t, omega) * root, full_matrices=False)
+    P, sigma, QT = np.linalg.svd(
+        np.sqrt(w)[:, None] * features(t, omega) * root, full_matrices=False
+    )
     keep = sigma > cut * sigma[0]
     mix = root[:, None] * (QT[keep].T / sigma[keep])
 
@@ -121,11 +140,18 @@ def kernel_axis(low: float, high: float, spectrum: Spectrum, top: float, sides: 
     ends = evaluate(where, 0)
     basis = np.linalg.qr(ends.T, mode="complete")[0]
     fixed, free = basis[:, : where.size], basis[:, where.size :]
-    return Axis(low, high, nodes, D, free.T @ expand, free, fixed, ends, where, expand, evaluate, True)
+    return Axis(
+        low, high, nodes, D, free.T @ expand, free, fixed, ends, where, expand, evaluate, True
+    )
 
 
 def evidence(
-    theta: np.ndarray, spectrum: Spectrum, Phi: np.ndarray, Y: np.ndarray, omega: np.ndarray, nugget: float
+    theta: np.ndarray,
+    spectrum: Spectrum,
+    Phi: np.ndarray,
+    Y: np.ndarray,
+    omega: np.ndarray,
+    nugget: float,
 ) -> tuple[float, np.ndarray]:
     """-log p(Y | theta) - log p(theta), p(w) = prod 1 / w_q (Jeffreys); with its gradient.
 
@@ -141,7 +167,10 @@ def evidence(
     half = Linv @ Y
     value = 0.5 * np.sum(half**2) + r * np.sum(np.log(np.diag(L))) + np.sum(theta[:Q])
     alpha = Linv.T @ half
-    by_variance = 0.5 * (r * np.sum(la.blas.dtrmm(1.0, Linv, Phi, lower=1) ** 2, axis=0) - np.sum((alpha.T @ Phi) ** 2, axis=0))
+    by_variance = 0.5 * (
+        r * np.sum(la.blas.dtrmm(1.0, Linv, Phi, lower=1) ** 2, axis=0)
+        - np.sum((alpha.T @ Phi) ** 2, axis=0)
+    )
     by_nugget = 0.5 * (r * np.sum(Linv**2) - np.sum(alpha**2))
     by_variance = by_variance + by_nugget * nugget * np.sum(Phi**2, axis=0) / n
     slope = np.concatenate([part @ by_variance for part in parts])
@@ -149,7 +178,14 @@ def evidence(
     return value, slope
 
 
-def trained(spectrum: Spectrum, t: np.ndarray, Y: np.ndarray, top: float, nugget: float = 1e-10, rounds: int = 8) -> Spectrum:
+def trained(
+    spectrum: Spectrum,
+    t: np.ndarray,
+    Y: np.ndarray,
+    top: float,
+    nugget: float = 1e-10,
+    rounds: int = 8,
+) -> Spectrum:
     """The spectrum of largest evidence for Y (n, r) at t (n,) in [0, 1]: rounds of L-BFGS, surplus components pruned between them."""
     Y = Y / np.sqrt(np.mean(Y**2))
     spacing, every = top / len(spectrum.weights), _band(spectrum, top)
@@ -159,7 +195,9 @@ def trained(spectrum: Spectrum, t: np.ndarray, Y: np.ndarray, top: float, nugget
         variance = spectrum.density(every).sum(axis=0)
         omega = every[(variance > 1e-14 * variance.max()) | (every == 0)]
         limits = [(np.log(1e-14), 5.0)] * Q
-        limits += [(np.log1p(max(0.0, f - spacing)), np.log1p(f + spacing)) for f in spectrum.frequencies]
+        limits += [
+            (np.log1p(max(0.0, f - spacing)), np.log1p(f + spacing)) for f in spectrum.frequencies
+        ]
         limits += [(shortest, np.log(0.6))] * Q
         options = {"maxiter": 20}
         end = minimize(
@@ -176,7 +214,11 @@ def trained(spectrum: Spectrum, t: np.ndarray, Y: np.ndarray, top: float, nugget
 
 
 def kernel_solve(
-    equation: Equation, envelope: str = "gaussian", tol: float = 1e-10, train: bool = True, most: float = 600.0
+    equation: Equation,
+    envelope: str = "gaussian",
+    tol: float = 1e-10,
+    train: bool = True,
+    most: float = 600.0,
 ) -> tuple[Solution, tuple[Spectrum, ...]]:
     """The posterior mean of a Gaussian process given the equation and its boundary data, with its spectra.
 
@@ -190,14 +232,20 @@ def kernel_solve(
     while top <= most:
         tried = (broad(top, envelope),) * equation.d
         made = _attempted(equation, tried, top)
-        worse = best is not None and best.residual < 1e-4 and (made is None or made.residual > 0.3 * best.residual)
+        worse = (
+            best is not None
+            and best.residual < 1e-4
+            and (made is None or made.residual > 0.3 * best.residual)
+        )
         if made is not None and (best is None or made.residual < best.residual):
             best, spectra, reached = made, tried, top
         if worse or (best is not None and best.residual < tol):
             break
         top *= 1.6
     if best is None or best.residual > 0.1:
-        raise NotConverged(f"no band up to {most:g} cycles per axis resolves the equation; raise `most`, or check the data")
+        raise NotConverged(
+            f"no band up to {most:g} cycles per axis resolves the equation; raise `most`, or check the data"
+        )
     log.info("band of %g cycles, residual %.1e", reached, best.residual)
     if not train:
         return best, spectra
@@ -206,7 +254,11 @@ def kernel_solve(
         kept = tuple(s.pruned(least) for s in fitted)
         again = _attempted(equation, kept, reached)
         if again is not None and again.residual <= max(2 * best.residual, 10 * tol):
-            log.info("fitted spectra keep %s components, residual %.1e", [len(s.weights) for s in kept], again.residual)
+            log.info(
+                "fitted spectra keep %s components, residual %.1e",
+                [len(s.weights) for s in kept],
+                again.residual,
+            )
             return again, kept
     log.info("fitted spectra resolve less than the broad ones, which are kept")
     return best, spectra
@@ -236,4 +288,6 @@ def _fitted(solution: Solution, j: int, spectrum: Spectrum, top: float, most: in
     profiles = np.moveaxis(solution.C, j, 0).reshape(solution.C.shape[j], -1)
     left, s, _ = np.linalg.svd(profiles, full_matrices=False)
     r = max(1, min(most, int(np.sum(s > 1e-8 * s[0]))))
-    return trained(spectrum, t, axis.evaluate(axis.low + (axis.high - axis.low) * t, 0) @ (left[:, :r]), top)
+    return trained(
+        spectrum, t, axis.evaluate(axis.low + (axis.high - axis.low) * t, 0) @ (left[:, :r]), top
+    )

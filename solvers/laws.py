@@ -29,8 +29,12 @@ def coefficient(table: Any, T: np.ndarray) -> np.ndarray:
 def checked_table(name: str, table: Any, least: float = -np.inf) -> None:
     """BadInput where a coefficient is neither a number nor (2, k) with increasing temperatures, or falls below `least`."""
     values = np.asarray(table, dtype=float)
-    if values.ndim not in (0, 2) or (values.ndim == 2 and (len(values) != 2 or not (np.diff(values[0]) > 0).all())):
-        raise BadInput(f"{name} has shape {values.shape}; give a number, or (2, k): increasing temperatures over values")
+    if values.ndim not in (0, 2) or (
+        values.ndim == 2 and (len(values) != 2 or not (np.diff(values[0]) > 0).all())
+    ):
+        raise BadInput(
+            f"{name} has shape {values.shape}; give a number, or (2, k): increasing temperatures over values"
+        )
     lowest = values[1].min() if values.ndim else values
     if not np.isfinite(values).all() or lowest < least:
         raise BadInput(f"{name} = {float(lowest):g} must be finite and at least {least:g}")
@@ -66,7 +70,11 @@ class Elastic:
     def moduli(self, T: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """kappa, mu and 3 alpha (T - T_ref), each (g,)."""
         E, nu = coefficient(self.E, T), coefficient(self.nu, T)
-        return E / (3 * (1 - 2 * nu)), E / (2 * (1 + nu)), 3 * coefficient(self.alpha, T) * (T - self.T_ref)
+        return (
+            E / (3 * (1 - 2 * nu)),
+            E / (2 * (1 + nu)),
+            3 * coefficient(self.alpha, T) * (T - self.T_ref),
+        )
 
     def __call__(self, strain: np.ndarray, T: np.ndarray, state: np.ndarray, dt: float) -> Answer:
         kappa, mu, swell = self.moduli(T)
@@ -92,7 +100,10 @@ class Plastic(Elastic):
         N = 1.5 * trial / np.where(q > 0, q, 1.0)[:, None]
         on = (dp > 0).astype(float)
         new = np.concatenate([(p + dp)[:, None], state[:, 1:7] + dp[:, None] * N], axis=1)
-        ratio, m = on * 1.5 * dp / np.where(q > 0, q, 1.0), (on * 2 * mu / (3 * mu + H))[:, None] * N
+        ratio, m = (
+            on * 1.5 * dp / np.where(q > 0, q, 1.0),
+            (on * 2 * mu / (3 * mu + H))[:, None] * N,
+        )
         tangent = _tangent(kappa, mu, N, m, ratio, np.zeros_like(N))
         sphere = (kappa * (strain[:, :3].sum(axis=1) - swell))[:, None] * ONE
         return sphere + trial - 2 * (mu * dp)[:, None] * N, tangent, new
@@ -126,9 +137,18 @@ class Viscoplastic(Elastic):
         trial = 2 * mu[:, None] * (strain @ DEV - state[:, 1:7])
         X = 2 / 3 * C[:, None] * state[:, 7:13]
         on = np.flatnonzero(equivalent(trial - X) > coefficient(self.R0, T))
-        N, m, Z, ratio, dp, g = np.zeros_like(trial), np.zeros_like(trial), np.zeros_like(trial), 0 * mu, 0 * mu, 0 * mu + 1
+        N, m, Z, ratio, dp, g = (
+            np.zeros_like(trial),
+            np.zeros_like(trial),
+            np.zeros_like(trial),
+            0 * mu,
+            0 * mu,
+            0 * mu + 1,
+        )
         if on.size:
-            dp[on], g[on], N[on], m[on], Z[on], ratio[on] = self._flow(trial[on], X[on], mu[on], C[on], D[on], T[on], dt)
+            dp[on], g[on], N[on], m[on], Z[on], ratio[on] = self._flow(
+                trial[on], X[on], mu[on], C[on], D[on], T[on], dt
+            )
         flow = dp[:, None] * N
         back = np.where((dp > 0)[:, None], g[:, None] * (state[:, 7:13] + flow), state[:, 7:13])
         new = np.concatenate([state[:, :1] + dp[:, None], state[:, 1:7] + flow, back], axis=1)
@@ -136,7 +156,14 @@ class Viscoplastic(Elastic):
         return sphere + trial - 2 * mu[:, None] * flow, _tangent(kappa, mu, N, m, ratio, Z), new
 
     def _flow(
-        self, trial: np.ndarray, X: np.ndarray, mu: np.ndarray, C: np.ndarray, D: np.ndarray, T: np.ndarray, dt: float
+        self,
+        trial: np.ndarray,
+        X: np.ndarray,
+        mu: np.ndarray,
+        C: np.ndarray,
+        D: np.ndarray,
+        T: np.ndarray,
+        dt: float,
     ) -> tuple[np.ndarray, ...]:
         """dp, g, N, m, Z, 1.5 dp / J(xi) at yielding points: Newton in y, kept inside a bracket."""
         K, n, R0 = coefficient(self.K, T), coefficient(self.n, T), coefficient(self.R0, T)
@@ -160,17 +187,28 @@ class Viscoplastic(Elastic):
                 break
             y = np.where(done, y, fresh)
         else:
-            raise NotConverged("the flow rule found no plastic increment in 60 iterations; check the tables, or halve the step")
+            raise NotConverged(
+                "the flow rule found no plastic increment in 60 iterations; check the tables, or halve the step"
+            )
         m = (2 * mu * rate / slope)[:, None] * N
         return dp, g, N, m, (D * g**2)[:, None] * X, 1.5 * dp / J
 
 
-def _tangent(kappa: np.ndarray, mu: np.ndarray, N: np.ndarray, m: np.ndarray, ratio: np.ndarray, Z: np.ndarray) -> np.ndarray:
+def _tangent(
+    kappa: np.ndarray,
+    mu: np.ndarray,
+    N: np.ndarray,
+    m: np.ndarray,
+    ratio: np.ndarray,
+    Z: np.ndarray,
+) -> np.ndarray:
     """kappa I(x)I + 2 mu I_dev - 2 mu { N(x)m + ratio [ 2 mu I_dev + Z(x)m - 2/3 N (x) (2 mu N + (N:Z) m) ] }, ratio = 1.5 dp / J."""
     two: np.ndarray = 2 * mu[:, None]
     inner = two * N + np.sum(N * Z, axis=1, keepdims=True) * m
     along, across = two * (m - 2 / 3 * ratio[:, None] * inner), two * ratio[:, None] * m
-    made: np.ndarray = kappa[:, None, None] * SPHERE + (2 * mu * (1 - 2 * mu * ratio))[:, None, None] * DEV
+    made: np.ndarray = (
+        kappa[:, None, None] * SPHERE + (2 * mu * (1 - 2 * mu * ratio))[:, None, None] * DEV
+    )
     made -= N[:, :, None] * along[:, None, :]
     made -= Z[:, :, None] * across[:, None, :]
     return made
@@ -200,8 +238,12 @@ class Regions:
                 stress, tangent, new[:, : law.width] = law(strain, T, state[:, : law.width], dt)
             elif here.any():
                 width = law.width
-                stress[here], tangent[here], new[here, :width] = law(strain[here], T[here], state[here, :width], dt)
+                stress[here], tangent[here], new[here, :width] = law(
+                    strain[here], T[here], state[here, :width], dt
+                )
         return stress, tangent, new
 
 
-LAWS = {f"{kind.__module__}:{kind.__name__}": kind for kind in (Elastic, Plastic, Viscoplastic, Regions)}  # for loading models
+LAWS = {
+    f"{kind.__module__}:{kind.__name__}": kind for kind in (Elastic, Plastic, Viscoplastic, Regions)
+}  # for loading models

@@ -39,20 +39,33 @@ def solver(
 def factorised(A: sp.csr_array, kind: Any = float) -> Callable[[np.ndarray], np.ndarray]:
     """b -> A^{-1} b by SuperLU in symmetric mode, in numbers of `kind`: float, or np.float32 for half the memory. Raises Singular."""
     try:
-        lu = splu(A.tocsc().astype(kind), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        lu = splu(
+            A.tocsc().astype(kind),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
     except RuntimeError as error:
-        raise Singular(f"the matrix of {A.shape[0]} rows cannot be factorised ({error}); fix a dof or add a film") from error
+        raise Singular(
+            f"the matrix of {A.shape[0]} rows cannot be factorised ({error}); fix a dof or add a film"
+        ) from error
     return lambda b: lu.solve(np.ascontiguousarray(b, dtype=kind))
 
 
-def _multigrid(A: sp.csr_array, near_nullspace: np.ndarray | None, tol: float) -> Callable[[np.ndarray], np.ndarray]:
+def _multigrid(
+    A: sp.csr_array, near_nullspace: np.ndarray | None, tol: float
+) -> Callable[[np.ndarray], np.ndarray]:
     import pyamg
 
     block = 1 if near_nullspace is None else {3: 2, 6: 3}.get(near_nullspace.shape[1], 1)
     state = np.random.get_state()  # noqa: NPY002 - the library draws from the global state; it is put back
     np.random.seed(0)  # noqa: NPY002
     try:
-        rows = sp.bsr_matrix(sp.csr_matrix(A), blocksize=(block, block)) if block > 1 else sp.csr_matrix(A)
+        rows = (
+            sp.bsr_matrix(sp.csr_matrix(A), blocksize=(block, block))
+            if block > 1
+            else sp.csr_matrix(A)
+        )
         options = {} if near_nullspace is None else {"strength": STRENGTH, "smooth": SMOOTH}
         levels = pyamg.smoothed_aggregation_solver(rows, B=near_nullspace, **options)
     finally:
@@ -60,12 +73,16 @@ def _multigrid(A: sp.csr_array, near_nullspace: np.ndarray | None, tol: float) -
 
     def solve(b: np.ndarray) -> np.ndarray:
         columns = np.asarray(b, dtype=float).reshape(len(b), -1)
-        return np.column_stack([_conjugate(A, levels, column, tol) for column in columns.T]).reshape(np.shape(b))
+        return np.column_stack(
+            [_conjugate(A, levels, column, tol) for column in columns.T]
+        ).reshape(np.shape(b))
 
     return solve
 
 
-def _conjugate(A: sp.csr_array, levels: Any, b: np.ndarray, tol: float, cycles: int = 8) -> np.ndarray:
+def _conjugate(
+    A: sp.csr_array, levels: Any, b: np.ndarray, tol: float, cycles: int = 8
+) -> np.ndarray:
     """Conjugate gradients in cycles of at most seven digits, each started from the true residual b - A x."""
     x, r, size = np.zeros_like(b), b, float(np.linalg.norm(b))
     target, left = tol * size, size
@@ -82,7 +99,9 @@ def _conjugate(A: sp.csr_array, levels: Any, b: np.ndarray, tol: float, cycles: 
             break
     if left <= target:
         return x
-    raise NotConverged(f"conjugate gradients stopped at |r| = {left / size:.1e} |b|; check the mesh for slivers or a free body")
+    raise NotConverged(
+        f"conjugate gradients stopped at |r| = {left / size:.1e} |b|; check the mesh for slivers or a free body"
+    )
 
 
 def rigid_modes(points: np.ndarray, centre: np.ndarray | None = None) -> np.ndarray:

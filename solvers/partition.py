@@ -23,7 +23,9 @@ def partition(mesh: Mesh, comm: Any = None) -> tuple[Mesh, np.ndarray]:
         return mesh, np.arange(len(mesh.points))
     owner = _owners(mesh, comm.Get_size())
     mine = {kind: np.flatnonzero(owner[kind] == comm.Get_rank()) for kind in owner}
-    used = np.unique(np.concatenate([mesh.cells[kind][cells].ravel() for kind, cells in mine.items()]))
+    used = np.unique(
+        np.concatenate([mesh.cells[kind][cells].ravel() for kind, cells in mine.items()])
+    )
     place = np.full(len(mesh.points), -1)
     place[used] = np.arange(len(used))
     cells = {kind: place[mesh.cells[kind][numbers]] for kind, numbers in mine.items()}
@@ -54,7 +56,9 @@ def _owners(mesh: Mesh, parts: int) -> dict[str, np.ndarray]:
         if DIMENSION.get(kind, 0) != d - 1:
             owner[kind] = np.zeros(len(cells), dtype=np.int64)
             continue
-        owner[kind] = _holders(cells[:, : len(CORNERS[SHAPE[kind]])], corners, chosen, len(mesh.points))
+        owner[kind] = _holders(
+            cells[:, : len(CORNERS[SHAPE[kind]])], corners, chosen, len(mesh.points)
+        )
     return owner
 
 
@@ -79,7 +83,9 @@ def _metis(graph: sp.csr_array, weights: np.ndarray, parts: int) -> np.ndarray:
     try:
         import pymetis
     except ImportError as error:
-        raise MissingExtra(f"meshes are cut by pymetis ({error}); run: pip install 'rom-platform[fem]'") from error
+        raise MissingExtra(
+            f"meshes are cut by pymetis ({error}); run: pip install 'rom-platform[fem]'"
+        ) from error
     adjacency = pymetis.CSRAdjacency(graph.indptr.astype(np.int32), graph.indices.astype(np.int32))
     return np.asarray(pymetis.part_graph(parts, adjacency, eweights=weights.tolist()).vertex_part)
 
@@ -90,7 +96,10 @@ def _planes(graph: sp.csr_array, weights: np.ndarray, points: np.ndarray, parts:
         return np.zeros(len(points), dtype=np.int64)
     n, low = len(points), parts // 2
     rows = np.repeat(np.arange(n), np.diff(graph.indptr))
-    first, last = int(n * (low / parts - 0.5 * LOOSE / parts)), int(n * (low / parts + 0.5 * LOOSE / parts)) + 1
+    first, last = (
+        int(n * (low / parts - 0.5 * LOOSE / parts)),
+        int(n * (low / parts + 0.5 * LOOSE / parts)) + 1,
+    )
     best: tuple[float, Any] = (np.inf, None)
     for x in points.T:
         order = np.argsort(x, kind="stable")
@@ -114,25 +123,38 @@ def _planes(graph: sp.csr_array, weights: np.ndarray, points: np.ndarray, parts:
 def _dual(corners: list[np.ndarray], nodes: int, d: int) -> sp.csr_array:
     """Cells are neighbours where they share a face: d corners at least."""
     rows = np.concatenate([np.repeat(np.arange(len(c)), c.shape[1]) for c in corners])
-    shift = np.concatenate([np.full(c.size, s) for c, s in zip(corners, np.cumsum([0, *map(len, corners)]), strict=False)])
+    shift = np.concatenate(
+        [
+            np.full(c.size, s)
+            for c, s in zip(corners, np.cumsum([0, *map(len, corners)]), strict=False)
+        ]
+    )
     flat = np.concatenate([c.ravel() for c in corners])
-    holds = sp.csr_array((np.ones(flat.size), (rows + shift, flat)), shape=(sum(map(len, corners)), nodes))
+    holds = sp.csr_array(
+        (np.ones(flat.size), (rows + shift, flat)), shape=(sum(map(len, corners)), nodes)
+    )
     touch = sp.csr_array(holds @ holds.T)
     touch.data = (touch.data > d - 0.5).astype(float)
     touch.eliminate_zeros()
     return touch
 
 
-def _holders(faces: np.ndarray, corners: list[np.ndarray], chosen: np.ndarray, n: int) -> np.ndarray:
+def _holders(
+    faces: np.ndarray, corners: list[np.ndarray], chosen: np.ndarray, n: int
+) -> np.ndarray:
     """The rank of the volume that holds all nodes of each face."""
     rows = np.concatenate([np.repeat(np.arange(len(c)), c.shape[1]) for c in corners])
     shift = np.concatenate(
-        [np.full(c.size, s) for c, s in zip(corners, np.cumsum([0, *(len(c) for c in corners)]), strict=False)]
+        [
+            np.full(c.size, s)
+            for c, s in zip(corners, np.cumsum([0, *(len(c) for c in corners)]), strict=False)
+        ]
     )
     nodes = np.concatenate([c.ravel() for c in corners])
     holds = sp.csr_array((np.ones(len(nodes)), (rows + shift, nodes)), shape=(len(chosen), n))
     touch = sp.csr_array(
-        (np.ones(faces.size), (faces.ravel(), np.repeat(np.arange(len(faces)), faces.shape[1]))), shape=(n, len(faces))
+        (np.ones(faces.size), (faces.ravel(), np.repeat(np.arange(len(faces)), faces.shape[1]))),
+        shape=(n, len(faces)),
     )
     shared = sp.csc_array(holds @ touch)
     return np.array([chosen[shared.indices[a:e][np.argmax(shared.data[a:e])]] for a, e in zip(shared.indptr[:-1], shared.indptr[1:], strict=True)])  # fmt: skip

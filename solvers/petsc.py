@@ -18,7 +18,9 @@ from solvers.linear import rigid_modes
 from solvers.schwarz import held
 
 
-def gamg(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def gamg(
+    space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
     """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held, at the nodes `points` (n / d, d) of this rank: one V-cycle.
 
     Takes the arguments of `solvers.schwarz.schwarz`, in whose place it stands; every rank gives PETSc its own share, which sums them.
@@ -63,12 +65,22 @@ def gamg(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray) -
     return precondition
 
 
-def _floating(PETSc: Any, comm: Any, space: Space, points: np.ndarray, fixed: np.ndarray, mine: np.ndarray, d: int) -> Any:
+def _floating(
+    PETSc: Any,
+    comm: Any,
+    space: Space,
+    points: np.ndarray,
+    fixed: np.ndarray,
+    mine: np.ndarray,
+    d: int,
+) -> Any:
     """Rigid modes, zero where held and orthonormal in l2."""
     owned = points[mine[::d] // d]
     modes = rigid_modes(points, space.sum(owned.sum(axis=0)) * d / space.size)
     modes[fixed] = 0.0
     modes = modes[mine]
     modes = la.solve_triangular(la.cholesky(space.sum(modes.T @ modes)), modes.T, trans="T").T
-    vectors = [PETSc.Vec().createWithArray(np.ascontiguousarray(m), bsize=d, comm=comm) for m in modes.T]
+    vectors = [
+        PETSc.Vec().createWithArray(np.ascontiguousarray(m), bsize=d, comm=comm) for m in modes.T
+    ]
     return PETSc.NullSpace().create(vectors=vectors, comm=comm)

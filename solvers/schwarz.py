@@ -58,7 +58,9 @@ def gmres(
     return x, count
 
 
-def schwarz(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def schwarz(
+    space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
     """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held, at the nodes `points` (n / d, d) of this rank.
 
     Factors of about SUBDOMAIN rows each, so that time and memory grow with n, in single precision, which a preconditioner does with;
@@ -73,7 +75,9 @@ def schwarz(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
     for s in np.unique(parts):
         wide = np.flatnonzero(near @ (parts == s).astype(float))
         at = (wide[:, None] * d + np.arange(d)).ravel()
-        solves.append((at, np.repeat((parts[wide] == s) & mine[wide], d), factorised(rows[at][:, at], kind)))
+        solves.append(
+            (at, np.repeat((parts[wide] == s) & mine[wide], d), factorised(rows[at][:, at], kind))
+        )
     Z, coarse = _coarse(space, K, points, fixed, [at for at, _, _ in solves])
 
     def precondition(r: np.ndarray) -> np.ndarray:
@@ -85,7 +89,9 @@ def schwarz(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
     return precondition
 
 
-def _coarse(space: Space, K: Any, points: np.ndarray, fixed: np.ndarray, reach: list[np.ndarray]) -> tuple[Any, np.ndarray]:
+def _coarse(
+    space: Space, K: Any, points: np.ndarray, fixed: np.ndarray, reach: list[np.ndarray]
+) -> tuple[Any, np.ndarray]:
     """Z (n, k): rigid modes cut off by a partition of unity, of this rank's subdomains; (Z^T A Z)^+ of those of all ranks."""
     modes = rigid_modes(points)
     modes[fixed] = 0.0
@@ -100,7 +106,9 @@ def _coarse(space: Space, K: Any, points: np.ndarray, fixed: np.ndarray, reach: 
         Z[at, (before + k) * width : (before + k + 1) * width] = U * (s > 1e-8 * s[0])
     own = sp.csr_array(Z)
     # on shared dofs the modes of other ranks' subdomains count as well
-    parts = [sp.csr_array(space.whole(own[:, i : i + 96].toarray())) for i in range(0, own.shape[1], 96)]
+    parts = [
+        sp.csr_array(space.whole(own[:, i : i + 96].toarray())) for i in range(0, own.shape[1], 96)
+    ]
     whole = sp.csr_array(sp.hstack(parts))
     return own, la.pinv(space.sum((whole.T @ (K @ whole)).toarray()), rtol=1e-12)
 

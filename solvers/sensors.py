@@ -53,8 +53,14 @@ def merged(
     Raises BadInput unless the equation is linear with second derivatives alone. Reference: Girolami et al. (2021).
     """
     equation, axes = solution.equation, solution.axes
-    if equation.reaction is not None or any(equation.first) or not all(axis.symmetric for axis in axes):
-        raise BadInput("sensors merge with linear equations of second derivatives, solved by kernels")
+    if (
+        equation.reaction is not None
+        or any(equation.first)
+        or not all(axis.symmetric for axis in axes)
+    ):
+        raise BadInput(
+            "sensors merge with linear equations of second derivatives, solved by kernels"
+        )
     points, values = np.atleast_2d(points), np.asarray(values, dtype=float)
     if points.shape != (values.size, equation.d) or not np.isfinite(values).all() or not noise > 0:
         raise BadInput(
@@ -76,7 +82,9 @@ def merged(
     root = np.linalg.cholesky(discrepancy**2 * G + noise**2 * np.eye(len(values)))
     gain = np.linalg.solve(root.T, np.linalg.solve(root, misfit))
     shift = discrepancy**2 * unit * (H.T @ gain)
-    return Posterior(solution, V, discrepancy * unit, shift, discrepancy * H, root, float(discrepancy), noise)
+    return Posterior(
+        solution, V, discrepancy * unit, shift, discrepancy * H, root, float(discrepancy), noise
+    )
 
 
 def _eigen(axis: Axis, second: float, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +99,9 @@ def _functions(axes: tuple[Axis, ...], V: tuple[np.ndarray, ...], points: np.nda
     """All products of eigenfunctions at points, (n, K)."""
     E = np.ones((len(points), 1))
     for j, (axis, vectors) in enumerate(zip(axes, V, strict=True)):
-        E = (E[:, :, None] * (axis.evaluate(points[:, j], 0) @ vectors)[:, None, :]).reshape(len(points), -1)
+        E = (E[:, :, None] * (axis.evaluate(points[:, j], 0) @ vectors)[:, None, :]).reshape(
+            len(points), -1
+        )
     return E
 
 
@@ -106,4 +116,6 @@ def _likely(G: np.ndarray, misfit: np.ndarray, noise: float) -> float:
         return float(np.sum(seen / v + np.log(v)))
 
     middle = np.log(max(reference, 1e-300))
-    return float(np.exp(minimize_scalar(objective, bounds=(middle - 12, middle + 4), method="bounded").x))
+    return float(
+        np.exp(minimize_scalar(objective, bounds=(middle - 12, middle + 4), method="bounded").x)
+    )

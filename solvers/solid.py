@@ -19,9 +19,19 @@ from rom.errors import BadInput
 from rom.history import History, State, history
 from rom.loading import Loading
 from rom.mesh import Mesh
-from rom.project.newton import cut, newton
+from rom.points.nonlinear import cut, newton
 from rom.space import Field, Space, euclidean
-from solvers.elements import ORDER, SHAPE, Patch, dofs, patch, quadrature, shapes, vector, volume_kinds
+from solvers.elements import (
+    ORDER,
+    SHAPE,
+    Patch,
+    dofs,
+    patch,
+    quadrature,
+    shapes,
+    vector,
+    volume_kinds,
+)
 from solvers.laws import Elastic, Regions
 from solvers.schwarz import schwarz
 from solvers.tangent import Assembly, Linear
@@ -30,7 +40,10 @@ R = np.sqrt(0.5)
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 SHEETS = {
     "triangle6": (np.array([[1, 1], [4, 1], [1, 4]]) / 6, np.full(3, 1 / 6)),
-    "tetra10": (np.where(np.eye(4)[:, 1:] > 0, (5 + 3 * np.sqrt(5)) / 20, (5 - np.sqrt(5)) / 20), np.full(4, 1 / 24)),
+    "tetra10": (
+        np.where(np.eye(4)[:, 1:] > 0, (5 + 3 * np.sqrt(5)) / 20, (5 - np.sqrt(5)) / 20),
+        np.full(4, 1 / 24),
+    ),
 }
 
 
@@ -38,14 +51,18 @@ def rule(kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Points (q, d) and positive weights (q,) that integrate a stiffness exactly on straight cells."""
     if kind in SHEETS:
         return SHEETS[kind]
-    return quadrature(kind, 1 if SHAPE[kind] == kind and kind in ("triangle", "tetra") else 2 * ORDER[kind] + 1)
+    return quadrature(
+        kind, 1 if SHAPE[kind] == kind and kind in ("triangle", "tetra") else 2 * ORDER[kind] + 1
+    )
 
 
 def points(mesh: Mesh) -> np.ndarray:
     """Points of integration (g, d) [m] of a mesh, as a body of one law numbers them."""
     return np.concatenate(
         [
-            patch(mesh.points, kind, mesh.cells[kind], *rule(kind)).x.reshape(-1, mesh.points.shape[1])
+            patch(mesh.points, kind, mesh.cells[kind], *rule(kind)).x.reshape(
+                -1, mesh.points.shape[1]
+            )
             for kind in volume_kinds(mesh)
         ]
     )
@@ -95,7 +112,10 @@ class Body:
             sp.coo_array(
                 (
                     np.tile(p.N, (len(p.cells), 1)).ravel(),
-                    (np.repeat(np.arange(p.w.size), p.N.shape[1]), np.repeat(p.cells, len(p.N), axis=0).ravel()),
+                    (
+                        np.repeat(np.arange(p.w.size), p.N.shape[1]),
+                        np.repeat(p.cells, len(p.N), axis=0).ravel(),
+                    ),
                 ),
                 shape=(p.w.size, len(self.mesh.points)),
             )
@@ -142,7 +162,9 @@ class Body:
         for points, p in self._chunks():
             B = operator(p)
             local = columns[dofs(p.cells, self.d)]
-            made[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(B.shape[0] * B.shape[1], 6, columns.shape[1])
+            made[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(
+                B.shape[0] * B.shape[1], 6, columns.shape[1]
+            )
         return made[..., 0] if U.ndim == 1 else made
 
     def forces(self, stress: np.ndarray) -> np.ndarray:
@@ -151,20 +173,32 @@ class Body:
         for points, p in self._chunks():
             B = operator(p)
             weighted = (stress[points] * p.w.reshape(-1, 1)).reshape(len(B), 1, -1)
-            total += vector((weighted @ B.reshape(len(B), -1, B.shape[-1]))[:, 0], dofs(p.cells, self.d), self.n)
+            total += vector(
+                (weighted @ B.reshape(len(B), -1, B.shape[-1]))[:, 0], dofs(p.cells, self.d), self.n
+            )
         return total
 
-    def evaluate(self, u: np.ndarray, T: np.ndarray, state: np.ndarray, dt: float) -> tuple[np.ndarray, Any, Any]:
+    def evaluate(
+        self, u: np.ndarray, T: np.ndarray, state: np.ndarray, dt: float
+    ) -> tuple[np.ndarray, Any, Any]:
         """Internal forces (n,), tangent (n, n), and (stress (g, 6), new state) of this rank's cells, in one pass."""
-        total, stress, new = np.zeros(self.n), np.empty((len(self.weights), 6)), np.empty_like(state)
+        total, stress, new = (
+            np.zeros(self.n),
+            np.empty((len(self.weights), 6)),
+            np.empty_like(state),
+        )
         blocks = []
         for points, p in self._chunks():
             rows, B = dofs(p.cells, self.d), operator(p)
             flat = B.reshape(len(B), -1, B.shape[-1])
             strain = (flat @ u[rows][:, :, None]).reshape(-1, 6)
-            stress[points], C, new[points] = self.law.restrict(points)(strain, T[points], state[points], dt)
+            stress[points], C, new[points] = self.law.restrict(points)(
+                strain, T[points], state[points], dt
+            )
             w = p.w.reshape(-1, 1)
-            total += vector(((stress[points] * w).reshape(len(B), 1, -1) @ flat)[:, 0], rows, self.n)
+            total += vector(
+                ((stress[points] * w).reshape(len(B), 1, -1) @ flat)[:, 0], rows, self.n
+            )
             CB = (C * w[:, :, None]).reshape(*B.shape[:2], 6, 6) @ B
             blocks.append(np.swapaxes(flat, 1, 2) @ CB.reshape(flat.shape))
         return total, self.assembly(blocks), (stress, new)
@@ -176,7 +210,9 @@ class Body:
             q = len(p.N)
             for i in range(0, len(p.cells), most):
                 j = min(i + most, len(p.cells))
-                part = Patch(p.cells[i:j], p.N, None if p.G is None else p.G[i:j], p.w[i:j], p.x[i:j])
+                part = Patch(
+                    p.cells[i:j], p.N, None if p.G is None else p.G[i:j], p.w[i:j], p.x[i:j]
+                )
                 yield slice(first + q * i, first + q * j), part
             first += q * len(p.cells)
 
@@ -198,7 +234,13 @@ def operator(p: Patch) -> np.ndarray:
     return B.reshape(e, q, 6, k * d)
 
 
-def body(mesh: Mesh, laws: dict[str | None, Elastic], fixed: np.ndarray, comm: Any = None, numbers: Any = None) -> Body:
+def body(
+    mesh: Mesh,
+    laws: dict[str | None, Elastic],
+    fixed: np.ndarray,
+    comm: Any = None,
+    numbers: Any = None,
+) -> Body:
     """A body of `laws` by region (None: all cells that fill the space), u prescribed on the dofs `fixed` of the mesh.
 
     comm, numbers : this mesh is one rank's part (see solvers.partition) and `numbers` (n_nodes,) are global node numbers
@@ -207,10 +249,16 @@ def body(mesh: Mesh, laws: dict[str | None, Elastic], fixed: np.ndarray, comm: A
     made, which, kinds = [], [], []
     seen = {kind: np.zeros(len(mesh.cells[kind]), dtype=int) for kind in volume_kinds(mesh)}
     for number, region in enumerate(laws):
-        parts = {kind: np.arange(len(mesh.cells[kind])) for kind in seen} if region is None else mesh.region(region)
+        parts = (
+            {kind: np.arange(len(mesh.cells[kind])) for kind in seen}
+            if region is None
+            else mesh.region(region)
+        )
         for kind, cells in parts.items():
             if kind not in seen:
-                raise BadInput(f"region {region!r} holds {kind} cells, which do not fill the space; give laws to volumes")
+                raise BadInput(
+                    f"region {region!r} holds {kind} cells, which do not fill the space; give laws to volumes"
+                )
             seen[kind][cells] += 1
             if len(cells):
                 made.append(patch(mesh.points, kind, mesh.cells[kind][cells], *rule(kind)))
@@ -219,17 +267,28 @@ def body(mesh: Mesh, laws: dict[str | None, Elastic], fixed: np.ndarray, comm: A
     for kind, count in seen.items():
         if (count != 1).any():
             cell = int(np.argmax(count != 1))
-            raise BadInput(f"{kind} cell {cell} has {count[cell]} laws; regions must cover every cell once")
+            raise BadInput(
+                f"{kind} cell {cell} has {count[cell]} laws; regions must cover every cell once"
+            )
     d = mesh.points.shape[1]
     nodes = np.arange(len(mesh.points)) if numbers is None else np.asarray(numbers)
     lumped = np.zeros(len(mesh.points))
     for p in made:
         lumped += vector(p.w @ np.abs(p.N), p.cells, len(lumped))
     rows = (nodes[:, None] * d + np.arange(d)).ravel()
-    space = Space(np.repeat(lumped, d), rows, comm, (Field("displacement", "m", np.arange(rows.size), d),))
+    space = Space(
+        np.repeat(lumped, d), rows, comm, (Field("displacement", "m", np.arange(rows.size), d),)
+    )
     if not space.sum(np.array([float(len(fixed))]))[0]:
         raise BadInput("no dof is fixed; the body would float: name a clamped surface")
-    return Body(mesh, tuple(kinds), tuple(made), Regions(tuple(laws.values()), np.concatenate(which)), np.asarray(fixed), space)
+    return Body(
+        mesh,
+        tuple(kinds),
+        tuple(made),
+        Regions(tuple(laws.values()), np.concatenate(which)),
+        np.asarray(fixed),
+        space,
+    )
 
 
 def virgin(b: Body) -> State:
@@ -238,7 +297,14 @@ def virgin(b: Body) -> State:
 
 
 def step(
-    b: Body, loading: Loading, t0: float, t1: float, start: State, linear: Linear | None = None, tol: float = 1e-8, cuts: int = 6
+    b: Body,
+    loading: Loading,
+    t0: float,
+    t1: float,
+    start: State,
+    linear: Linear | None = None,
+    tol: float = 1e-8,
+    cuts: int = 6,
 ) -> tuple[State, int]:
     """One load step by Newton, cut where it fails: |F_int - F_ext| <= tol max(|F_ext|, |F_int|) over the free dofs.
 
@@ -273,7 +339,11 @@ def step(
 
 
 def march(
-    b: Body, loading: Loading, times: Sequence[float] | np.ndarray, start: State | None = None, tol: float = 1e-8
+    b: Body,
+    loading: Loading,
+    times: Sequence[float] | np.ndarray,
+    start: State | None = None,
+    tol: float = 1e-8,
 ) -> History:
     """States at times[1:], from `start` (virgin by default) at times[0]; a loading step may be cut, the output times stay."""
     now, linear = start or virgin(b), Linear(b)
@@ -293,10 +363,19 @@ def spin(b: Body, axis: Any = (0.0, 0.0, 1.0), centre: Any = 0.0) -> np.ndarray:
     for kind, whole in zip(b.kinds, b.patches, strict=True):
         rho = b.law.laws[b.law.which[first]].rho
         for i in range(0, len(whole.cells), 20_000):
-            p = patch(b.mesh.points, kind, whole.cells[i : i + 20_000], *quadrature(kind, 2 * ORDER[kind] + 1))
+            p = patch(
+                b.mesh.points,
+                kind,
+                whole.cells[i : i + 20_000],
+                *quadrature(kind, 2 * ORDER[kind] + 1),
+            )
             r = p.x - np.asarray(centre, dtype=float)
             r = r - (r @ e)[..., None] * e
-            total += vector(rho * np.einsum("eqa,qi,eq->eia", r, p.N, p.w, optimize=True), dofs(p.cells, b.d), b.n)
+            total += vector(
+                rho * np.einsum("eqa,qi,eq->eia", r, p.N, p.w, optimize=True),
+                dofs(p.cells, b.d),
+                b.n,
+            )
         first += whole.w.size
     return total
 
@@ -310,6 +389,12 @@ def push(mesh: Mesh, surface: str) -> np.ndarray:
         N, dN = shapes(kind, X)
         cells = mesh.cells[kind][numbers]
         J = np.einsum("ekc,qkd->eqcd", mesh.points[cells], dN, optimize=True)
-        area = np.cross(J[..., 0], J[..., 1]) if d == 3 else np.stack([J[..., 1, 0], -J[..., 0, 0]], axis=-1)
-        total -= vector(np.einsum("eqa,qi,q->eia", area, N, W, optimize=True), dofs(cells, d), total.size)
+        area = (
+            np.cross(J[..., 0], J[..., 1])
+            if d == 3
+            else np.stack([J[..., 1, 0], -J[..., 0, 0]], axis=-1)
+        )
+        total -= vector(
+            np.einsum("eqa,qi,q->eia", area, N, W, optimize=True), dofs(cells, d), total.size
+        )
     return total

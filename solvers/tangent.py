@@ -20,12 +20,18 @@ class Assembly:
     """sum_e L_e^T K_e L_e in blocks of d x d on the pattern of node pairs, which is sorted once: entries are summed by a matrix of ones."""
 
     def __init__(self, cells: Sequence[np.ndarray], nodes: int, d: int) -> None:
-        keys = np.concatenate([(c[:, :, None].astype(np.int64) * nodes + c[:, None, :]).ravel() for c in cells])
+        keys = np.concatenate(
+            [(c[:, :, None].astype(np.int64) * nodes + c[:, None, :]).ravel() for c in cells]
+        )
         pairs, place = np.unique(keys, return_inverse=True)
         self.d, self.nodes = d, nodes
         self.indices = (pairs % nodes).astype(np.int32)
         self.indptr = np.searchsorted(pairs // nodes, np.arange(nodes + 1)).astype(np.int32)
-        self.sums = sp.csr_array(sp.coo_array((np.ones(len(keys)), (place, np.arange(len(keys)))), shape=(len(pairs), len(keys))))
+        self.sums = sp.csr_array(
+            sp.coo_array(
+                (np.ones(len(keys)), (place, np.arange(len(keys)))), shape=(len(pairs), len(keys))
+            )
+        )
 
     def __call__(self, blocks: Sequence[np.ndarray]) -> sp.bsr_array:
         """The matrix (n, n) of cell matrices (e, k d, k d), in the order of the cells."""
@@ -36,7 +42,9 @@ class Assembly:
             part[:] = block.reshape(e, k, d, k, d).swapaxes(2, 3)
             first += e * k * k
         data = (self.sums @ entries).reshape(-1, d, d)
-        return sp.bsr_array((data, self.indices, self.indptr), shape=(self.nodes * d, self.nodes * d))
+        return sp.bsr_array(
+            (data, self.indices, self.indptr), shape=(self.nodes * d, self.nodes * d)
+        )
 
 
 class Linear:
@@ -75,10 +83,14 @@ class Linear:
             if count < allowed:
                 self.most = self.most or count
                 return x
-        raise NotConverged(f"the linear solver stopped after {count} iterations; halve the load step, check for slivers")
+        raise NotConverged(
+            f"the linear solver stopped after {count} iterations; halve the load step, check for slivers"
+        )
 
 
-def gathered(space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def gathered(
+    space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
     """r -> K^{-1} r of a whole system, factorised on every rank. Arguments as `solvers.schwarz.schwarz` takes them."""
     flags = np.zeros(space.n)
     flags[fixed] = 1.0

@@ -10,12 +10,22 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine, Monomials
-from rom.certify.stability import MinTheta
+from rom.certified.stability import MinTheta
 from rom.errors import BadInput, NotConverged
 from rom.mesh import Mesh
 from rom.problem import Problem
 from rom.space import Field, Space
-from solvers.elements import _gradients, dofs, mass, matrix, nodes, patch, patches, vector, volume_kinds
+from solvers.elements import (
+    _gradients,
+    dofs,
+    mass,
+    matrix,
+    nodes,
+    patch,
+    patches,
+    vector,
+    volume_kinds,
+)
 from solvers.linear import rigid_modes, solver
 
 
@@ -30,14 +40,22 @@ class Material:
     plane: str = "strain"
 
     def __post_init__(self) -> None:
-        if not (self.E > 0 and -1 < self.nu < 0.5 and self.rho >= 0 and self.plane in ("strain", "stress")):
+        if not (
+            self.E > 0
+            and -1 < self.nu < 0.5
+            and self.rho >= 0
+            and self.plane in ("strain", "stress")
+        ):
             raise BadInput(
                 f"E = {self.E:g} > 0, -1 < nu = {self.nu:g} < 0.5, rho = {self.rho:g} >= 0, plane 'strain' or 'stress'"
             )
 
     def moduli(self, d: int) -> tuple[float, float, float]:
         """lambda, mu, beta [Pa, Pa, Pa/K] of a body in d dimensions."""
-        mu, lam = self.E / (2 * (1 + self.nu)), self.E * self.nu / ((1 + self.nu) * (1 - 2 * self.nu))
+        mu, lam = (
+            self.E / (2 * (1 + self.nu)),
+            self.E * self.nu / ((1 + self.nu) * (1 - 2 * self.nu)),
+        )
         if d == 2 and self.plane == "stress":
             lam = 2 * lam * mu / (lam + 2 * mu)
             return lam, mu, (2 * lam + 2 * mu) * self.alpha
@@ -65,11 +83,15 @@ def coupling(mesh: Mesh, material: Material) -> sp.csr_array:
     B = sp.csr_array((n * d, n))
     for p in patches(mesh, chunk=40_000):
         local = beta * np.einsum("eqia,qj,eq->eiaj", _gradients(p), p.N, p.w, optimize=True)
-        B = B + matrix(local.reshape(len(p.cells), -1, p.N.shape[1]), dofs(p.cells, d), p.cells, B.shape)
+        B = B + matrix(
+            local.reshape(len(p.cells), -1, p.N.shape[1]), dofs(p.cells, d), p.cells, B.shape
+        )
     return B
 
 
-def centrifugal(mesh: Mesh, material: Material, axis: Any = (1.0, 0.0, 0.0), origin: Any = 0.0) -> np.ndarray:
+def centrifugal(
+    mesh: Mesh, material: Material, axis: Any = (1.0, 0.0, 0.0), origin: Any = 0.0
+) -> np.ndarray:
     """c_{ia} = int rho r_a N_i, (d n,) [kg m]: the load omega^2 c; r is the distance vector from the axis through `origin`.
 
     In the plane the axis stands normal to it.
@@ -80,7 +102,11 @@ def centrifugal(mesh: Mesh, material: Material, axis: Any = (1.0, 0.0, 0.0), ori
     for p in patches(mesh):
         r = p.x - np.asarray(origin, dtype=float)
         r = r - (r @ e)[..., None] * e
-        c += vector(material.rho * np.einsum("eqa,qi,eq->eia", r, p.N, p.w, optimize=True), dofs(p.cells, d), n * d)
+        c += vector(
+            material.rho * np.einsum("eqa,qi,eq->eia", r, p.N, p.w, optimize=True),
+            dofs(p.cells, d),
+            n * d,
+        )
     return c
 
 
@@ -100,7 +126,11 @@ def fixed_dofs(mesh: Mesh, surface: str) -> np.ndarray:
     if surface in mesh.nodes:
         numbers = np.unique(mesh.nodes[surface])
     else:
-        numbers = np.unique(np.concatenate([mesh.cells[kind][cells].ravel() for kind, cells in mesh.region(surface).items()]))
+        numbers = np.unique(
+            np.concatenate(
+                [mesh.cells[kind][cells].ravel() for kind, cells in mesh.region(surface).items()]
+            )
+        )
     return (numbers[:, None] * d + np.arange(d)).ravel()
 
 
@@ -119,8 +149,16 @@ def stress(mesh: Mesh, material: Material, u: np.ndarray, rise: np.ndarray) -> n
     for kind in volume_kinds(mesh):
         X = nodes(kind)
         for start in range(0, len(mesh.cells[kind]), 40_000):
-            p = patch(mesh.points, kind, mesh.cells[kind][start : start + 40_000], X, np.full(len(X), 1.0 / len(X)))
-            gradient = np.einsum("eia,eqib->eqab", u.reshape(n, d)[p.cells], _gradients(p), optimize=True)
+            p = patch(
+                mesh.points,
+                kind,
+                mesh.cells[kind][start : start + 40_000],
+                X,
+                np.full(len(X), 1.0 / len(X)),
+            )
+            gradient = np.einsum(
+                "eia,eqib->eqab", u.reshape(n, d)[p.cells], _gradients(p), optimize=True
+            )
             eps = 0.5 * (gradient + np.swapaxes(gradient, 2, 3))
             pressure = lam * np.trace(eps, axis1=2, axis2=3) - beta * rise[p.cells]
             sigma = np.zeros((*p.cells.shape, 3, 3))
@@ -163,7 +201,10 @@ class BlockRiesz:
     delta: float
 
     def __call__(self, F: np.ndarray) -> np.ndarray:
-        parts = [_columns(self.thermal, F[: self.n]), _columns(self.stiff, F[self.n :]) / self.delta**2]
+        parts = [
+            _columns(self.thermal, F[: self.n]),
+            _columns(self.stiff, F[self.n :]) / self.delta**2,
+        ]
         return np.concatenate(parts)
 
 
@@ -187,9 +228,13 @@ def coupling_bound(mesh: Mesh, material: Material, thermal: Problem) -> float:
     M, X = mass(mesh), thermal.space.product  # type: ignore[union-attr]
     inverse = LinearOperator(X.shape, matvec=solver(X))
     try:
-        top = eigsh(M, k=1, M=X, Minv=inverse, v0=np.ones(X.shape[0]), tol=1e-8, return_eigenvectors=False)[0]
+        top = eigsh(
+            M, k=1, M=X, Minv=inverse, v0=np.ones(X.shape[0]), tol=1e-8, return_eigenvectors=False
+        )[0]
     except ArpackNoConvergence as error:
-        raise NotConverged(f"the coupling constant did not converge ({error}); check the mesh for slivers") from error
+        raise NotConverged(
+            f"the coupling constant did not converge ({error}); check the mesh for slivers"
+        ) from error
     return float(beta * np.sqrt(1.000001 * top / (lam + 2 * mu / d)))
 
 
@@ -211,7 +256,13 @@ def thermoelastic(
     hence |u - u_r|_K <= bound / delta. Raises BadInput for names that do not exist.
     """
     mesh, heat_A, heat_f, box = thermal.mesh, thermal.A, thermal.f, thermal.box
-    if mesh is None or heat_A is None or heat_f is None or thermal.space is None or not isinstance(thermal.stability, MinTheta):
+    if (
+        mesh is None
+        or heat_A is None
+        or heat_f is None
+        or thermal.space is None
+        or not isinstance(thermal.stability, MinTheta)
+    ):
         raise BadInput("the thermal problem must be a stationary one made by heat()")
     if isinstance(speed, str) and speed not in box.names:
         raise BadInput(f"no parameter {speed!r} in the box; it has: {', '.join(box.names)}")
@@ -232,7 +283,10 @@ def thermoelastic(
     loads = Affine(_joined(spin, rest), [c, -T_ref * (B @ np.ones(n))])
     A = Affine(
         _joined(heat_A.theta, rest),
-        [_block(term, sp.csr_array((n * d, n)), sp.csr_array((n * d, n * d))) for term in heat_A.terms]
+        [
+            _block(term, sp.csr_array((n * d, n)), sp.csr_array((n * d, n * d)))
+            for term in heat_A.terms
+        ]
         + [_block(sp.csr_array((n, n)), -(delta**2) * B, delta**2 * K)],
     )
     zero = np.zeros(n)
@@ -243,10 +297,24 @@ def thermoelastic(
     )
     X = thermal.space.product
     product = sp.csr_array(sp.block_diag([X, delta**2 * K]))
-    fields = (Field("temperature", "K", np.arange(n)), Field("displacement", "m", n + np.arange(n * d), d))
-    space = Space(product, np.arange(n * (d + 1)), None, fields, BlockRiesz(solver(X), stiff, n, delta))
+    fields = (
+        Field("temperature", "K", np.arange(n)),
+        Field("displacement", "m", n + np.arange(n * d), d),
+    )
+    space = Space(
+        product, np.arange(n * (d + 1)), None, fields, BlockRiesz(solver(X), stiff, n, delta)
+    )
     stability = MinTheta(A.theta, thermal.stability.mu_ref, 0.5)
-    return Problem(OneWay(thermal.solve, stiff, B, loads), box, space, mesh, A, f, stability=stability, outputs=outputs)
+    return Problem(
+        OneWay(thermal.solve, stiff, B, loads),
+        box,
+        space,
+        mesh,
+        A,
+        f,
+        stability=stability,
+        outputs=outputs,
+    )
 
 
 def _block(TT: Any, uT: Any, uu: Any) -> sp.csr_array:
@@ -256,12 +324,16 @@ def _block(TT: Any, uT: Any, uu: Any) -> sp.csr_array:
 def _spin(box: Any, speed: str | float) -> Monomials:
     """omega^2."""
     if isinstance(speed, str):
-        return Monomials(np.array([1.0]), 2.0 * np.array([[name == speed for name in box.names]], dtype=float))
+        return Monomials(
+            np.array([1.0]), 2.0 * np.array([[name == speed for name in box.names]], dtype=float)
+        )
     return Monomials(np.array([float(speed) ** 2]), np.zeros((1, box.p)))
 
 
 def _joined(a: Any, b: Any) -> Monomials:
-    return Monomials(np.concatenate([a.coefficients, b.coefficients]), np.concatenate([a.powers, b.powers]))
+    return Monomials(
+        np.concatenate([a.coefficients, b.coefficients]), np.concatenate([a.powers, b.powers])
+    )
 
 
 def _least(A: Affine, stability: MinTheta, box: Any) -> float:

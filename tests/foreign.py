@@ -66,7 +66,13 @@ def cgns(folder, points, hexahedra, nodal, cellwise):
             node(grid, f"Coordinate{axis}", "DataArray_t", "R8", np.array(x))
         cells = node(zone, "Hexa", "Elements_t", "I4", np.array([17, 0], np.int32))
         node(cells, "ElementRange", "IndexRange_t", "I4", np.array([1, len(hexahedra)], np.int32))
-        node(cells, "ElementConnectivity", "DataArray_t", "I4", (hexahedra + 1).ravel().astype(np.int32))
+        node(
+            cells,
+            "ElementConnectivity",
+            "DataArray_t",
+            "I4",
+            (hexahedra + 1).ravel().astype(np.int32),
+        )
         for name, place, fields in (("Nodal", "Vertex", nodal), ("Cells", "CellCenter", cellwise)):
             solution = node(zone, name, "FlowSolution_t")
             node(solution, "GridLocation", "GridLocation_t", "C1", text(place))
@@ -95,7 +101,9 @@ def zset(folder, mesh, t, nodal, inner, x):
         writer.SetFileName(str(folder / "body.ut"))
         writer.AttachMesh(MeshIOToMesh(made))
         writer.AttachData(
-            nodal, {name: np.zeros((len(mesh.points), len(t))) for name in inner}, {k: v[place] for k, v in inner.items()}
+            nodal,
+            {name: np.zeros((len(mesh.points), len(t))) for name in inner},
+            {k: v[place] for k, v in inner.items()},
         )
         writer.AttachSequence(np.column_stack([np.arange(1, len(t) + 1), *np.ones((3, len(t))), t]))
         writer.WriteFiles(writeGeof=True, geofName="body.geof")

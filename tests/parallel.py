@@ -8,8 +8,24 @@ from pathlib import Path
 
 def on_ranks(file, ranks, out):
     """What `answers` of a test file gives on so many ranks; the file ends with `written(answers)` where it is run."""
-    command = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks), sys.executable, "-m", "mpi4py", file, str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[1], check=False)
+    command = [
+        str(Path(sys.executable).with_name("mpiexec")),
+        "-n",
+        str(ranks),
+        sys.executable,
+        "-m",
+        "mpi4py",
+        file,
+        str(out),
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=Path(__file__).parents[1],
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(out.read_text())
 

@@ -9,15 +9,27 @@ from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 pytest.importorskip("ngsolve")
 
-from cases.sphere_scattering import AXIS, families, load, main, matrix, mie, problem, rules, separated, sphere, waves
+from cases.sphere_scattering import (
+    AXIS,
+    families,
+    load,
+    main,
+    matrix,
+    mie,
+    problem,
+    rules,
+    separated,
+    sphere,
+    waves,
+)
 from rom.affine import Monomials
 from rom.basis import Basis, orthonormalised
-from rom.certify.infsup import consistent, constant, inf_sup
-from rom.certify.residual import residual_bound
+from rom.certified.infsup import consistent, constant, inf_sup
+from rom.certified.models import certified, reduced_basis
+from rom.certified.residual import residual_bound
+from rom.certified.separation import certify, separate, two_stage, weights
+from rom.certified.stationary import galerkin
 from rom.errors import BadInput, NotConverged
-from rom.hyperreduce.separate import certify, separate, two_stage, weights
-from rom.pipeline import certified, reduced_basis
-from rom.project.galerkin import galerkin
 from solvers.acoustics import Body, exterior, monopole, plane
 
 
@@ -52,7 +64,8 @@ def test_error_against_the_series_falls_with_the_square_of_the_mesh_size(coarse,
 def test_error_against_the_series_keeps_falling(fine):
     few, many = (
         host.body.space().norm(
-            np.linalg.solve(host.reacting(2.0)[0], host.load(plane(AXIS, 2.0), 2.0)[:, 0]) - mie(2.0, host.body.points[:, 2])
+            np.linalg.solve(host.reacting(2.0)[0], host.load(plane(AXIS, 2.0), 2.0)[:, 0])
+            - mie(2.0, host.body.points[:, 2])
         )
         for host in (fine, exterior(sphere(1280)))
     )
@@ -71,7 +84,9 @@ def test_no_blow_up_at_interior_resonances(coarse, k):
 def test_series_satisfies_its_boundary_condition_and_the_long_wave_limit():
     z = np.linspace(-1, 1, 9)
     np.testing.assert_allclose(mie(1e-4, z), 1 + 1.5e-4j * z, atol=1e-7)
-    np.testing.assert_allclose(mie(3.0, z, Y=1e9) * -1j * 3.0 * 1e9, mie(3.0, z, soft=True), rtol=1e-5)
+    np.testing.assert_allclose(
+        mie(3.0, z, Y=1e9) * -1j * 3.0 * 1e9, mie(3.0, z, soft=True), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("Y", [0.0, 0.5 - 0.3j])
@@ -85,7 +100,14 @@ def test_observed_pressure_is_the_series_outside(fine, Y):
     for n in range(20):
         (j, dj), (y, dy) = ((g(n, k), g(n, k, True)) for g in (spherical_jn, spherical_yn))
         h = spherical_jn(n, k * r) + 1j * spherical_yn(n, k * r)
-        series -= (2 * n + 1) * 1j**n * (dj + 1j * Y * j) / (dj + 1j * dy + 1j * Y * (j + 1j * y)) * h * eval_legendre(n, c)
+        series -= (
+            (2 * n + 1)
+            * 1j**n
+            * (dj + 1j * Y * j)
+            / (dj + 1j * dy + 1j * Y * (j + 1j * y))
+            * h
+            * eval_legendre(n, c)
+        )
     # the inscribed polyhedron has 4 % less volume
     np.testing.assert_allclose((L + Y * N) @ p, series, atol=0.04 * np.abs(series).max())
 
@@ -116,7 +138,9 @@ def test_matrices_of_any_wavenumber_from_sixteen(coarse):
 
 def test_reduced_basis_bounds_the_host_s_discrete_solution():
     ball = problem(80, 16)
-    model, _ = reduced_basis(replace(ball, solve=separated(ball)), np.linspace(1, 6, 101)[:, None], 0.0, 20)
+    model, _ = reduced_basis(
+        replace(ball, solve=separated(ball)), np.linspace(1, 6, 101)[:, None], 0.0, 20
+    )
     fresh = np.random.default_rng(6).uniform(1, 6, (10, 1))
     check = np.array([[1.5], [3.3], [5.9]])
     for r, least in ((8, 1e-1), (14, 1e-4), (20, 1e-10)):
@@ -132,8 +156,13 @@ def test_reduced_basis_bounds_the_host_s_discrete_solution():
 
 def test_bound_with_a_coarse_separation_holds_because_of_its_consistency_term():
     ball, few = problem(80, 16), problem(80, 8)
-    model, _ = reduced_basis(replace(few, solve=separated(few)), np.linspace(1, 6, 101)[:, None], 0.0, 16)
-    check, fresh = np.linspace(1.1, 5.9, 12)[:, None], np.random.default_rng(8).uniform(1, 6, (12, 1))
+    model, _ = reduced_basis(
+        replace(few, solve=separated(few)), np.linspace(1, 6, 101)[:, None], 0.0, 16
+    )
+    check, fresh = (
+        np.linspace(1.1, 5.9, 12)[:, None],
+        np.random.default_rng(8).uniform(1, 6, (12, 1)),
+    )
     naive = model.predict(fresh)
     bound = consistent(model.bound, few.A, few.f, model.basis, ball.A, ball.f, check)
     answer = replace(model, bound=bound).predict(fresh)
@@ -170,7 +199,10 @@ def test_soft_and_lined_bodies_separate_by_their_own_families(coarse):
 
     fresh, train = np.random.default_rng(2).uniform(1, 3, (4, 1)), np.linspace(1, 3, 201)
     r = 1 - np.cos(np.linspace(0, np.pi, 151))
-    for kernel, host in ((soft, lambda mu: coarse.soft(mu[0])), (lined, lambda mu: np.vstack(coarse.reacting(mu[0])))):
+    for kernel, host in (
+        (soft, lambda mu: coarse.soft(mu[0])),
+        (lined, lambda mu: np.vstack(coarse.reacting(mu[0]))),
+    ):
         rule = weights(kernel, train, r, 1e-10)
         assert certify(separate(rule, host), host, fresh, 1e-9).error.max() < 1e-10 and rule.d <= 13
 
@@ -181,13 +213,20 @@ def test_a_host_that_only_applies_serves_the_reduced_basis(coarse):
     assembled = separate(rule, partial(matrix, coarse))
     applied = separate(rule, apply=lambda mu, U: matrix(coarse, mu) @ U, n=coarse.body.space().n)
     f, space = separate(right, partial(load, coarse)), coarse.body.space()
-    snapshots = np.stack([np.linalg.solve(assembled(mu), f(mu)) for mu in np.linspace(1, 6, 6)[:, None]], axis=1)
+    snapshots = np.stack(
+        [np.linalg.solve(assembled(mu), f(mu)) for mu in np.linspace(1, 6, 6)[:, None]], axis=1
+    )
     basis = Basis(space, orthonormalised(space, snapshots)[0])
     stability = Monomials(np.ones(1), np.zeros((1, 1)))
     for mu in (np.array([2.2]), np.array([4.9])):
-        one, other = (galerkin(A, f, basis, residual_bound(A, f, basis, stability)).bound for A in (assembled, applied))
+        one, other = (
+            galerkin(A, f, basis, residual_bound(A, f, basis, stability)).bound
+            for A in (assembled, applied)
+        )
         a = galerkin(applied, f, basis).predict(mu).coefficients
-        np.testing.assert_allclose(one.residual(mu[None], a[None]), other.residual(mu[None], a[None]), rtol=1e-9)
+        np.testing.assert_allclose(
+            one.residual(mu[None], a[None]), other.residual(mu[None], a[None]), rtol=1e-9
+        )
 
 
 def test_two_stage_rule_of_a_load_reads_the_same_points():

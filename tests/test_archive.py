@@ -17,56 +17,58 @@ import scipy.sparse as sp
 
 import rom
 from rom.affine import Affine, Monomials
+from rom.archive.files import BLOCK, write_h5
+from rom.archive.nouns import NOUNS, load, put, save
+from rom.bands import Indicator
 from rom.basis import Basis, LocalBases
-from rom.certify.forms import FullResidual, GramResidual, SampledResidual
-from rom.certify.indicator import Indicator
-from rom.certify.infsup import Consistent, InterpolatedInfSup
-from rom.certify.outputs import Conjugate, DualWeighted, Outputs
-from rom.certify.residual import residual_bound
-from rom.certify.stability import MinTheta, SuccessiveConstraints
-from rom.certify.study import study
-from rom.collect.archive import NOUNS, load, put, save
-from rom.collect.files import BLOCK, write_h5
-from rom.compress.classify import Classifier
-from rom.compress.criterion import Gain
-from rom.compress.forest import Forest
+from rom.certified.enrichment import Step
+from rom.certified.forms import FullResidual, GramResidual, SampledResidual
+from rom.certified.infsup import Consistent, InterpolatedInfSup
+from rom.certified.output_bounds import Conjugate, DualWeighted, Outputs
+from rom.certified.residual import residual_bound
+from rom.certified.separation import Certificate
+from rom.certified.stability import MinTheta, SuccessiveConstraints
+from rom.certified.stationary import galerkin
+from rom.certified.transient import unsteady
 from rom.compress.merge import Merging
 from rom.compress.sparse import SparseSvd
 from rom.compress.update import RunningPod
-from rom.enrich.adaptive import Visit
-from rom.enrich.greedy import Step
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
-from rom.export.files import vtkhdf
+from rom.gp.fields import field_gp
+from rom.gp.kernels import Product, Selected, Stationary, Sum
+from rom.gp.kronecker import kronecker_gp
+from rom.gp.spectral import spectral
+from rom.gp.variational import posterior, variational_gp
+from rom.gp.vecchia import vecchia_gp
 from rom.history import History, State
-from rom.hyper import Course, Tolerances, Trained
-from rom.hyperreduce.separate import Certificate
+from rom.io.files import vtkhdf
+from rom.io.result import Result
 from rom.loading import Loading
+from rom.local.classifier import Classifier
+from rom.local.forest import Forest
+from rom.local.gain import Gain
+from rom.local.models import LocalModel
 from rom.mesh import Mesh
 from rom.model import Prediction
-from rom.morph.charts import ArcLength, Chart, Same
-from rom.morph.elastic import Elastic
-from rom.morph.rbf import Radial
-from rom.morphing import Sample
 from rom.parameters import Box
 from rom.problem import Problem
-from rom.project.galerkin import galerkin
-from rom.project.local import LocalModel
-from rom.project.switching import LocalWeighted
-from rom.project.unsteady import unsteady
-from rom.project.weighted import WeightedModel
-from rom.regress.field_gp import field_gp
-from rom.regress.kernels import Product, Selected, Stationary, Sum
-from rom.regress.kronecker import kronecker_gp
-from rom.regress.spectral import spectral
-from rom.regress.variational import posterior, variational_gp
-from rom.regress.vecchia import vecchia_gp
-from rom.result import Result
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
-from rom.shapes import shape_model
+from rom.shapes.charts import ArcLength, Chart, Same
+from rom.shapes.elastic import Elastic
+from rom.shapes.morphing import Sample
+from rom.shapes.rbf import Radial
+from rom.shapes.training import shape_model
 from rom.snapshots import Snapshots
+from rom.solids.adaptive import Visit
+from rom.solids.switching import LocalWeighted
+from rom.solids.training import Course, Tolerances, Trained
+from rom.solids.weighted import WeightedModel
 from rom.space import Field, Space, euclidean
+from rom.study.comparison import study
 
-BOX = Box(("k1", "k2"), np.array([0.1, 1e-3]), np.array([1.0, 10.0]), ("W/m/K", "1"), ("linear", "log"))
+BOX = Box(
+    ("k1", "k2"), np.array([0.1, 1e-3]), np.array([1.0, 10.0]), ("W/m/K", "1"), ("linear", "log")
+)
 
 
 def theta(mu):
@@ -75,18 +77,31 @@ def theta(mu):
 
 
 def stiffness(n):
-    return sp.csr_array(sp.diags_array([-np.ones(n - 1), 2.0 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1]))
+    return sp.csr_array(
+        sp.diags_array([-np.ones(n - 1), 2.0 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
+    )
 
 
 def model(functions=Monomials(np.ones(2), np.array([[1.0, 0.0], [0.0, 1.0]]))):  # noqa: B008
     n, rng = 12, np.random.default_rng(0)
     A1, A2 = stiffness(n), sp.csr_array(sp.diags_array(np.linspace(1.0, 2.0, n)))
     space = Space(A1 + A2, np.arange(n), None, (Field("T", "K", np.arange(n)),))
-    A, f = Affine(functions, (A1, A2)), Affine(Monomials(np.ones(1), np.zeros((1, 2))), (rng.normal(size=n),))
+    A, f = (
+        Affine(functions, (A1, A2)),
+        Affine(Monomials(np.ones(1), np.zeros((1, 2))), (rng.normal(size=n),)),
+    )
     mus = BOX.from_unit(rng.random((3, 2)))
-    modes, _ = np.linalg.qr(np.stack([sp.linalg.spsolve(A(mu).tocsc(), f.terms[0]) for mu in mus], axis=1))
+    modes, _ = np.linalg.qr(
+        np.stack([sp.linalg.spsolve(A(mu).tocsc(), f.terms[0]) for mu in mus], axis=1)
+    )
     L = np.linalg.cholesky(modes.T @ (space.product @ modes))
-    basis = Basis(space, np.linalg.solve(L, modes.T).T, s=np.array([3.0, 2.0, 1.0]), rank_asked=3, reason="rank")
+    basis = Basis(
+        space,
+        np.linalg.solve(L, modes.T).T,
+        s=np.array([3.0, 2.0, 1.0]),
+        rank_asked=3,
+        reason="rank",
+    )
     bound = residual_bound(A, f, basis, MinTheta(A.theta, np.ones(2)))
     return galerkin(A, f, basis, bound, BOX), A, f
 
@@ -94,7 +109,9 @@ def model(functions=Monomials(np.ones(2), np.array([[1.0, 0.0], [0.0, 1.0]]))): 
 GALERKIN, A, F = model()
 BASIS, SPACE = GALERKIN.basis, GALERKIN.basis.space
 MUS = BOX.from_unit(np.random.default_rng(1).random((6, 2)))
-SNAPSHOTS = Snapshots(SPACE, MUS, np.stack([BASIS.lift(GALERKIN.predict(mu).coefficients) for mu in MUS], axis=1))
+SNAPSHOTS = Snapshots(
+    SPACE, MUS, np.stack([BASIS.lift(GALERKIN.predict(mu).coefficients) for mu in MUS], axis=1)
+)
 MESH = Mesh(
     np.random.default_rng(2).random((6, 3)),
     {"tetra": np.array([[0, 1, 2, 3]]), "triangle": np.array([[0, 1, 2], [3, 4, 5]])},
@@ -103,16 +120,32 @@ MESH = Mesh(
 )
 MASS = sp.csr_array(sp.eye_array(12))
 UNSTEADY = unsteady(
-    MASS, A, F, BASIS, np.linspace(0, 1, 5), 0.5, bound=residual_bound(A, F, BASIS, GALERKIN.bound.stability, MASS), box=BOX
+    MASS,
+    A,
+    F,
+    BASIS,
+    np.linspace(0, 1, 5),
+    0.5,
+    bound=residual_bound(A, F, BASIS, GALERKIN.bound.stability, MASS),
+    box=BOX,
 )
-CONSTRAINTS = SuccessiveConstraints(A.theta, np.zeros(2), np.ones(2), np.ones((1, 2)), np.ones(1), np.ones((1, 2)))
+CONSTRAINTS = SuccessiveConstraints(
+    A.theta, np.zeros(2), np.ones(2), np.ones((1, 2)), np.ones(1), np.ones((1, 2))
+)
 FIELD_GP = field_gp(SNAPSHOTS, BASIS, BOX)
 CUBATURE = Cubature(np.arange(2), np.ones(2), 1e-4, 1e-3, "tol")
 STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
 WEIGHTED = WeightedModel(
-    BASIS, np.arange(4), np.ones((4, 6, 3)), np.ones(4), None, {"p": Interpolation(np.eye(3, 2), np.arange(2), np.eye(2))}
+    BASIS,
+    np.arange(4),
+    np.ones((4, 6, 3)),
+    np.ones(4),
+    None,
+    {"p": Interpolation(np.eye(3, 2), np.arange(2), np.eye(2))},
 )
-LOADING = Loading(np.arange(2.0), np.ones((12, 1)), np.ones((2, 1)), np.ones((4, 1)), np.ones((2, 1)))
+LOADING = Loading(
+    np.arange(2.0), np.ones((12, 1)), np.ones((2, 1)), np.ones((4, 1)), np.ones((2, 1))
+)
 TRAINED = Trained(
     BASIS,
     np.ones((4, 6, 3)),
@@ -126,8 +159,13 @@ TRAINED = Trained(
     Tolerances(),
     WEIGHTED,
 )
-LINE = Mesh(np.linspace(0, 1, 9)[:, None], {"line": np.column_stack([np.arange(8), np.arange(1, 9)])})
-SHAPES = [Sample(LINE, np.array([k]), {"u": np.sin(k + LINE.points[:, 0])}, {"w": float(k)}) for k in np.linspace(0, 1, 6)]
+LINE = Mesh(
+    np.linspace(0, 1, 9)[:, None], {"line": np.column_stack([np.arange(8), np.arange(1, 9)])}
+)
+SHAPES = [
+    Sample(LINE, np.array([k]), {"u": np.sin(k + LINE.points[:, 0])}, {"w": float(k)})
+    for k in np.linspace(0, 1, 6)
+]
 SHAPED = shape_model(SHAPES, Same(), LINE)
 EXAMPLES = {
     "Field": SPACE.fields[0],
@@ -138,17 +176,33 @@ EXAMPLES = {
     "Basis": dataclasses.replace(BASIS, offset=np.arange(12.0)),
     "Monomials": A.theta,
     "Affine": A,
-    "Interpolation": Interpolation(np.eye(3, 2), np.arange(2), np.eye(2), np.arange(2), np.ones(3), 1e-3, "tol"),
-    "Weights": Weights(A.theta, MUS[:2], MUS[:2], np.zeros(2, int), np.ones(1), np.eye(2), np.eye(2) + 1j, np.ones(3), "tol"),
+    "Interpolation": Interpolation(
+        np.eye(3, 2), np.arange(2), np.eye(2), np.arange(2), np.ones(3), 1e-3, "tol"
+    ),
+    "Weights": Weights(
+        A.theta,
+        MUS[:2],
+        MUS[:2],
+        np.zeros(2, int),
+        np.ones(1),
+        np.eye(2),
+        np.eye(2) + 1j,
+        np.ones(3),
+        "tol",
+    ),
     "Barycentric": Barycentric(MUS[:2, :1], np.array([1.0, -1j]), np.ones(3), "rank"),
     "Certificate": Certificate(MUS, np.ones(6), np.ones(6)),
-    "Prediction": Prediction(MUS[0], np.array([1 + 2j, np.inf]), bound=0.25, std=np.array([0.0, 1.0])),
+    "Prediction": Prediction(
+        MUS[0], np.array([1 + 2j, np.inf]), bound=0.25, std=np.array([0.0, 1.0])
+    ),
     "GalerkinModel": GALERKIN,
     "UnsteadyModel": UNSTEADY,
     "ResidualBound": GALERKIN.bound,
     "FullResidual": FullResidual(A, F, BASIS, GALERKIN.bound.stability),
     "GramResidual": GramResidual(np.eye(7), A.theta, F.theta, GALERKIN.bound.stability),
-    "SampledResidual": SampledResidual(*[np.arange(2)] * 5, A.theta, F.theta, GALERKIN.bound.stability),
+    "SampledResidual": SampledResidual(
+        *[np.arange(2)] * 5, A.theta, F.theta, GALERKIN.bound.stability
+    ),
     "InterpolatedInfSup": InterpolatedInfSup(BOX, MUS, np.ones(7), 0.9, 3),
     "Tensor": Tensor((A.theta,), ((0, 1),)),
     "Conjugate": Conjugate(A.theta),
@@ -161,28 +215,52 @@ EXAMPLES = {
     "Step": Step(3, MUS[0], 1e-3, "tol reached"),
     "FieldGP": FIELD_GP,
     "CoefficientGP": FIELD_GP.gp,
-    "VecchiaGP": vecchia_gp(np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4),
-    "VariationalGP": variational_gp(np.random.default_rng(4).random((30, 1)), np.arange(30.0) // 6, "poisson", neighbours=4),
+    "VecchiaGP": vecchia_gp(
+        np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4
+    ),
+    "VariationalGP": variational_gp(
+        np.random.default_rng(4).random((30, 1)), np.arange(30.0) // 6, "poisson", neighbours=4
+    ),
     "SparseBelief": posterior(
-        Stationary("rbf", [0.3]), 1.0, 0.0, "gaussian", 0.1, np.arange(9.0)[:, None] / 9, np.arange(9.0), 3
+        Stationary("rbf", [0.3]),
+        1.0,
+        0.0,
+        "gaussian",
+        0.1,
+        np.arange(9.0)[:, None] / 9,
+        np.arange(9.0),
+        3,
     )[1],
-    "KroneckerGP": kronecker_gp([np.arange(4.0), np.arange(3.0)], np.eye(4, 3), observed=np.arange(12).reshape(4, 3) > 2),
+    "KroneckerGP": kronecker_gp(
+        [np.arange(4.0), np.arange(3.0)], np.eye(4, 3), observed=np.arange(12).reshape(4, 3) > 2
+    ),
     "Stationary": FIELD_GP.gp.kernels[0],
     "Spectral": spectral(2, 3, 5.0, "matern52"),
     "Sum": Sum((Stationary("rbf", np.ones(2)), spectral(2, 2, 1.0)), np.array([0.25, 0.75])),
-    "Product": Product((Selected(Stationary("rbf", np.ones(1)), (0,)), Selected(Stationary("matern12", np.ones(1)), (1,)))),
+    "Product": Product(
+        (
+            Selected(Stationary("rbf", np.ones(1)), (0,)),
+            Selected(Stationary("matern12", np.ones(1)), (1,)),
+        )
+    ),
     "Selected": Selected(Stationary("matern32", np.ones(1)), (1,)),
     "Cubature": CUBATURE,
     "Loading": LOADING,
     "State": STATE,
-    "Result": Result(MESH, {"u": np.ones((3, 2, 2))}, {"u": "m"}, {"u": "points"}, np.array([0.5, 1.0]), None),
-    "History": History(np.ones(1), np.ones((12, 1)), np.ones((4, 6, 1)), np.ones((4, 1)), STATE, np.array([3])),
+    "Result": Result(
+        MESH, {"u": np.ones((3, 2, 2))}, {"u": "m"}, {"u": "points"}, np.array([0.5, 1.0]), None
+    ),
+    "History": History(
+        np.ones(1), np.ones((12, 1)), np.ones((4, 6, 1)), np.ones((4, 1)), STATE, np.array([3])
+    ),
     "WeightedModel": WEIGHTED,
     "Indicator": Indicator(("a",), np.ones(2), 0.5, 0.95, 1e-6),
     "Visit": Visit(0.5, np.inf, True, "first", 3, 4),
     "Tolerances": Tolerances(),
     "Trained": TRAINED,
-    "Course": Course(TRAINED, LOADING, LOADING, np.ones((2, 1)), STATE, STATE, 0.5, ((1.0, np.ones(3)),)),
+    "Course": Course(
+        TRAINED, LOADING, LOADING, np.ones((2, 1)), STATE, STATE, 0.5, ((1.0, np.ones(3)),)
+    ),
     "Sample": SHAPES[1],
     "Embedding": SHAPED.embedding,
     "Same": Same(),
@@ -196,18 +274,45 @@ EXAMPLES = {
 }
 CLASSIFIER = Classifier(np.zeros(2), np.ones(2), MUS, np.ones((6, 2)), np.zeros(2), 0.5, np.eye(2))
 ROTATIONS = (np.eye(3)[:, :2], np.eye(3)[:, 1:])
-LOCAL = LocalBases(BASIS, ROTATIONS, np.array([0, 1, 0]), np.eye(3)[:, :2], np.full((3, 2), 1e-3), CLASSIFIER)
+LOCAL = LocalBases(
+    BASIS, ROTATIONS, np.array([0, 1, 0]), np.eye(3)[:, :2], np.full((3, 2), 1e-3), CLASSIFIER
+)
 EXAMPLES |= {
     "LocalBases": LOCAL,
     "Classifier": CLASSIFIER,
     "Gain": Gain(np.array([1, 2]), np.ones(2), np.zeros(2), np.ones(2), 2, 4),
-    "Merging": Merging(np.array([0, 0]), (BASIS,), np.array([3]), np.array([0.1]), np.array([36]), 72, ((0, 1, 3, 0.1),)),
+    "Merging": Merging(
+        np.array([0, 0]),
+        (BASIS,),
+        np.array([3]),
+        np.array([0.1]),
+        np.array([36]),
+        72,
+        ((0, 1, 3, 0.1),),
+    ),
     "Forest": Forest(
-        np.zeros(1, int), np.zeros(3, int), np.zeros(3), np.array([1, 1, 2]), np.array([2, 1, 2]), np.ones((3, 2)), 1
+        np.zeros(1, int),
+        np.zeros(3, int),
+        np.zeros(3),
+        np.array([1, 1, 2]),
+        np.array([2, 1, 2]),
+        np.ones((3, 2)),
+        1,
     ),
     "LocalModel": LocalModel(LOCAL, (GALERKIN, GALERKIN), 0.9),
-    "LocalWeighted": LocalWeighted(LOCAL, (WEIGHTED, WEIGHTED), np.arange(2), np.ones((2, 6, 3)), 0.9),
-    "RunningPod": RunningPod(BASIS.space, BASIS.modes, 2.0 * np.eye(BASIS.r), np.eye(BASIS.r), np.ones(BASIS.r), 4.0, 0.5, 7),
+    "LocalWeighted": LocalWeighted(
+        LOCAL, (WEIGHTED, WEIGHTED), np.arange(2), np.ones((2, 6, 3)), 0.9
+    ),
+    "RunningPod": RunningPod(
+        BASIS.space,
+        BASIS.modes,
+        2.0 * np.eye(BASIS.r),
+        np.eye(BASIS.r),
+        np.ones(BASIS.r),
+        4.0,
+        0.5,
+        7,
+    ),
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
@@ -253,7 +358,10 @@ def same(a, b):
     if isinstance(a, np.ndarray):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         assert a.tobytes() == b.tobytes()
-        assert a.flags.c_contiguous <= b.flags.c_contiguous and a.flags.f_contiguous <= b.flags.f_contiguous
+        assert (
+            a.flags.c_contiguous <= b.flags.c_contiguous
+            and a.flags.f_contiguous <= b.flags.f_contiguous
+        )
     elif sp.issparse(a):
         assert a.shape == b.shape
         for part in ("data", "indices", "indptr", "row", "col", "offsets"):
@@ -296,14 +404,25 @@ def test_every_noun_of_the_package_can_be_stored():
     found = {}
     for module in pkgutil.walk_packages(rom.__path__, "rom."):
         for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.name and name[0] != "_":
+            if (
+                isinstance(value, type)
+                and dataclasses.is_dataclass(value)
+                and value.__module__ == module.name
+                and name[0] != "_"
+            ):
                 found[name] = module.name
-    missing = {name: where for name, where in found.items() if name not in NOT_STORED and NOUNS.get(name) != where}
+    missing = {
+        name: where
+        for name, where in found.items()
+        if name not in NOT_STORED and NOUNS.get(name) != where
+    }
     assert missing == {}
     assert set(NOUNS) <= set(found)
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u8", "?", ">f8", ">c16"])
+@pytest.mark.parametrize(
+    "dtype", ["f2", "f4", "f8", "c8", "c16", "i1", "i2", "i4", "i8", "u1", "u8", "?", ">f8", ">c16"]
+)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (0, 4), (2, 3), (2, 3, 4)])
 def test_arrays_of_any_kind_and_shape(dtype, shape, tmp_path):
     values = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
@@ -312,7 +431,9 @@ def test_arrays_of_any_kind_and_shape(dtype, shape, tmp_path):
 
 
 def test_nan_bits_signed_zeros_and_denormals_survive(tmp_path):
-    bits = np.array([0x7FF8000000000123, 0xFFF0000000000001, 0x8000000000000000, 1], dtype=np.uint64).view(float)
+    bits = np.array(
+        [0x7FF8000000000123, 0xFFF0000000000001, 0x8000000000000000, 1], dtype=np.uint64
+    ).view(float)
     save(tmp_path / "n.h5", bits)
     assert load(tmp_path / "n.h5").tobytes() == bits.tobytes()
 
@@ -321,7 +442,9 @@ def test_views_are_stored_as_what_they_show(tmp_path):
     base = np.arange(24.0).reshape(4, 6)
     base.setflags(write=False)
     save(tmp_path / "n.h5", (base[::2, ::3], base.T, base[:, 1]))
-    for mine, back in zip((base[::2, ::3], base.T, base[:, 1]), load(tmp_path / "n.h5"), strict=True):
+    for mine, back in zip(
+        (base[::2, ::3], base.T, base[:, 1]), load(tmp_path / "n.h5"), strict=True
+    ):
         np.testing.assert_array_equal(mine, back)
 
 
@@ -347,7 +470,16 @@ PLAIN = [
 
 
 @pytest.mark.parametrize(
-    "value", [*PLAIN, {"a/b": 1, "a_b": 2, 3: [4]}, np.float32(0.1), np.int8(-3), np.bool_(True), np.complex64(1j)], ids=repr
+    "value",
+    [
+        *PLAIN,
+        {"a/b": 1, "a_b": 2, 3: [4]},
+        np.float32(0.1),
+        np.int8(-3),
+        np.bool_(True),
+        np.complex64(1j),
+    ],
+    ids=repr,
 )
 def test_plain_values(value, tmp_path):
     save(tmp_path / "n.h5", {"x": value})
@@ -368,7 +500,12 @@ def test_keys_that_would_share_a_name_do_not(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", [f"{layout}_{flavour}" for layout in ("csr", "csc", "coo", "bsr", "dia") for flavour in ("array", "matrix")]
+    "kind",
+    [
+        f"{layout}_{flavour}"
+        for layout in ("csr", "csc", "coo", "bsr", "dia")
+        for flavour in ("array", "matrix")
+    ],
 )
 @pytest.mark.parametrize("dtype", [float, complex])
 def test_sparse_matrices(kind, dtype, tmp_path):
@@ -400,7 +537,9 @@ def test_module_functions_come_back_only_from_the_caller(tmp_path):
     noun = Affine(theta, np.ones((2, 3)))
     save(tmp_path / "n.h5", noun)
     name = f"{theta.__module__}:theta"
-    with pytest.raises(BadInput, match=rf"needs the function '{name}'; pass load\(path, functions="):
+    with pytest.raises(
+        BadInput, match=rf"needs the function '{name}'; pass load\(path, functions="
+    ):
         load(tmp_path / "n.h5")
     assert load(tmp_path / "n.h5", {name: theta}).theta is theta
 
@@ -438,7 +577,11 @@ def distributed():
 
 
 def unstorable():
-    yield "lambda", Affine(lambda mu: mu, np.ones((1, 1))), r"theta is the closure or lambda .*module level"
+    yield (
+        "lambda",
+        Affine(lambda mu: mu, np.ones((1, 1))),
+        r"theta is the closure or lambda .*module level",
+    )
 
     def inner(mu):
         return mu
@@ -456,10 +599,16 @@ def unstorable():
     yield "path", {"p": Path("x")}, r"p is a PosixPath"
     yield "other dataclass", Communicator(), r"is a Communicator"
     yield "problem", Problem(theta, BOX), r"Problem, which no archive holds"
-    yield "distributed", Basis(distributed(), np.eye(3)), r"space lies on 2 ranks; call \.gathered\(\)"
+    yield (
+        "distributed",
+        Basis(distributed(), np.eye(3)),
+        r"space lies on 2 ranks; call \.gathered\(\)",
+    )
 
 
-@pytest.mark.parametrize(("noun", "message"), [case[1:] for case in unstorable()], ids=[case[0] for case in unstorable()])
+@pytest.mark.parametrize(
+    ("noun", "message"), [case[1:] for case in unstorable()], ids=[case[0] for case in unstorable()]
+)
 def test_what_cannot_be_stored_is_refused_and_leaves_no_file(noun, message, tmp_path):
     with pytest.raises(BadInput, match=message):
         save(tmp_path / "n.h5", noun)
@@ -535,8 +684,12 @@ FILLS = {
     "text objects": lambda g, p: g.create_dataset("x", data=["a", "b"], dtype=h5py.string_dtype()),
     "pickle in an opaque": lambda g, p: g.create_dataset("x", data=np.void(pickle.dumps(print))),
     "references": lambda g, p: g.create_dataset("x", data=np.array([g.ref], dtype=h5py.ref_dtype)),
-    "compound": lambda g, p: g.create_dataset("x", data=np.zeros(2, dtype=[("a", "f8"), ("b", "i4")])),
-    "enum": lambda g, p: g.create_dataset("x", data=np.zeros(2, int), dtype=h5py.enum_dtype({"A": 0, "B": 1}, basetype="i8")),
+    "compound": lambda g, p: g.create_dataset(
+        "x", data=np.zeros(2, dtype=[("a", "f8"), ("b", "i4")])
+    ),
+    "enum": lambda g, p: g.create_dataset(
+        "x", data=np.zeros(2, int), dtype=h5py.enum_dtype({"A": 0, "B": 1}, basetype="i8")
+    ),
     "swapped complex": lambda g, p: g.create_dataset(
         "x", (2,), np.dtype({"names": ["r", "i"], "formats": ["f8", "f8"], "offsets": [8, 0]})
     ),
@@ -573,7 +726,11 @@ class Watched(list):
             "socket.connect",
             "ctypes.dlopen",
         )
-        if event in kinds or (event == "open" and self.folder in str(arguments[0]) and not str(arguments[0]).endswith("n.h5")):
+        if event in kinds or (
+            event == "open"
+            and self.folder in str(arguments[0])
+            and not str(arguments[0]).endswith("n.h5")
+        ):
             self.append((event, str(arguments[0])))
 
 
@@ -650,7 +807,9 @@ SCHEMAS = {
 def test_schemas_that_save_cannot_have_written_are_refused(name, tmp_path):
     def fill(file):
         group = file.create_group("rom")
-        group["schema"] = np.array([0x80, 0xFF], np.uint8) if SCHEMAS[name] is None else schema(SCHEMAS[name])
+        group["schema"] = (
+            np.array([0x80, 0xFF], np.uint8) if SCHEMAS[name] is None else schema(SCHEMAS[name])
+        )
         group["x"] = np.arange(3.0)
         file["elsewhere"] = np.arange(3.0)
 
@@ -678,7 +837,9 @@ def test_sparse_indices_out_of_range_are_refused(kind, indices, tmp_path):
 
 def test_functions_are_never_looked_up(tmp_path):
     def fill(file):
-        file.create_group("rom")["schema"] = schema('{"nouns": [], "root": {"function": "os:system"}}')
+        file.create_group("rom")["schema"] = schema(
+            '{"nouns": [], "root": {"function": "os:system"}}'
+        )
 
     with pytest.raises(BadInput, match=r"needs the function 'os:system'"):
         load(sealed(tmp_path / "n.h5", fill))
@@ -757,7 +918,9 @@ def test_a_failed_write_changes_nothing(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         for noun in (np.zeros(10**6), [np.zeros(6_000), np.zeros(6_000), np.zeros(6_000)]):
-            with pytest.raises(NotWritten, match=r"cannot write .*n\.h5.*File too large.*free space"):
+            with pytest.raises(
+                NotWritten, match=r"cannot write .*n\.h5.*File too large.*free space"
+            ):
                 save(path, noun)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -10,35 +10,48 @@ import pytest
 import scipy.sparse as sp
 
 from rom.affine import Affine, Monomials
+from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.certify.residual import residual_bound
-from rom.certify.stability import MinTheta, scm
-from rom.certify.study import study
-from rom.collect.archive import load, save
-from rom.collect.campaign import collect
-from rom.collect.repair import verify
-from rom.collect.store import read
-from rom.compress.pod import balance, pod
-from rom.enrich.greedy import greedy
-from rom.errors import BadInput, ForeignFile, NotConverged, NotWritten, OutsideBox, Singular, SolveFailed
-from rom.export.files import read_mesh, vtkhdf, write_mesh, write_vtkhdf
+from rom.campaign.campaign import collect
+from rom.campaign.repair import verify
+from rom.campaign.store import read
+from rom.certified.enrichment import greedy
+from rom.certified.residual import residual_bound
+from rom.certified.stability import MinTheta, scm
+from rom.certified.stationary import galerkin
+from rom.certified.transient import unsteady
+from rom.compress.decomposition import balance, pod
+from rom.design.designs import grid, latin_hypercube, sobol
+from rom.errors import (
+    BadInput,
+    ForeignFile,
+    NotConverged,
+    NotWritten,
+    OutsideBox,
+    Singular,
+    SolveFailed,
+)
+from rom.gp.fields import field_gp
+from rom.io.files import read_mesh, vtkhdf, write_mesh, write_vtkhdf
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.problem import Problem
-from rom.project.galerkin import galerkin
-from rom.project.unsteady import unsteady
-from rom.regress.field_gp import field_gp
-from rom.sample.designs import grid, latin_hypercube, sobol
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
+from rom.study.comparison import study
 
 N, R = 8, 2
 rng = np.random.default_rng(0)
-BOX = Box(("k", "q"), np.array([1.0, 0.1]), np.array([2.0, 10.0]), ("W/m/K", "W"), ("linear", "log"))
+BOX = Box(
+    ("k", "q"), np.array([1.0, 0.1]), np.array([2.0, 10.0]), ("W/m/K", "W"), ("linear", "log")
+)
 SPACE = euclidean(N)
 MODES = np.linalg.qr(rng.normal(size=(N, R)))[0]
 BASIS = Basis(SPACE, MODES)
-A = Affine(Monomials(np.ones(2), np.eye(2)), (sp.csr_array(sp.eye_array(N)), sp.csr_array(sp.diags_array(np.arange(1.0, N + 1)))))
+A = Affine(
+    Monomials(np.ones(2), np.eye(2)),
+    (sp.csr_array(sp.eye_array(N)), sp.csr_array(sp.diags_array(np.arange(1.0, N + 1)))),
+)
 F = Affine(Monomials(np.ones(1), np.zeros((1, 2))), (np.ones(N),))
 STABILITY = MinTheta(A.theta, np.ones(2))
 MODEL = galerkin(A, F, BASIS, residual_bound(A, F, BASIS, STABILITY), BOX)
@@ -47,7 +60,10 @@ U = rng.normal(size=(N, 5))
 SNAPSHOTS = Snapshots(SPACE, MUS, U)
 MESH = Mesh(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), {"triangle": np.array([[0, 1, 2]])})
 M = sp.csr_array(sp.eye_array(N))
-OPPOSED = Affine(A.theta, tuple(sp.csr_array(sp.diags_array(np.linspace(*ends, N))) for ends in ((0.1, 1.0), (1.0, 0.1))))
+OPPOSED = Affine(
+    A.theta,
+    tuple(sp.csr_array(sp.diags_array(np.linspace(*ends, N))) for ends in ((0.1, 1.0), (1.0, 0.1))),
+)
 TIMES = np.linspace(0.0, 1.0, 4)
 
 
@@ -164,7 +180,9 @@ FILES = (
 
 
 @pytest.mark.parametrize(
-    ("call", "kind", "message"), [case[1:] for case in BASES + VERBS], ids=[case[0] for case in BASES + VERBS]
+    ("call", "kind", "message"),
+    [case[1:] for case in BASES + VERBS],
+    ids=[case[0] for case in BASES + VERBS],
 )
 def test_bad_input_is_named(call, kind, message):
     with pytest.raises(kind, match=message) as caught:
@@ -172,7 +190,9 @@ def test_bad_input_is_named(call, kind, message):
     assert type(caught.value) is kind
 
 
-@pytest.mark.parametrize(("call", "kind", "message"), [case[1:] for case in FILES], ids=[case[0] for case in FILES])
+@pytest.mark.parametrize(
+    ("call", "kind", "message"), [case[1:] for case in FILES], ids=[case[0] for case in FILES]
+)
 def test_bad_files_and_folders_are_named(call, kind, message, tmp_path):
     with pytest.raises(kind, match=message) as caught:
         call(tmp_path)
@@ -200,29 +220,63 @@ def solve(mu):
 COMMANDS = (
     ("no such command", ["frobnicate"], 2, r"frobnicate"),
     ("no such option", ["collect", "case.py", "--speed", "9"], 2, r"--speed"),
-    ("collect: no case", ["collect", "absent.py"], 2, r"absent\.py; give a dotted module or the path"),
+    (
+        "collect: no case",
+        ["collect", "absent.py"],
+        2,
+        r"absent\.py; give a dotted module or the path",
+    ),
     ("collect: no solve", ["collect", "text.py"], 2, r"text\.py"),
-    ("collect: no points", ["collect", "case.py", "--n", "0"], 2, r"'--n'.*greater than or equal to 1"),
-    ("collect: design", ["collect", "case.py", "--design", "halton"], 2, r"no design 'halton'; known: sobol"),
+    (
+        "collect: no points",
+        ["collect", "case.py", "--n", "0"],
+        2,
+        r"'--n'.*greater than or equal to 1",
+    ),
+    (
+        "collect: design",
+        ["collect", "case.py", "--design", "halton"],
+        2,
+        r"no design 'halton'; known: sobol",
+    ),
     ("collect: no table", ["collect", "case.py", "--csv", "absent.csv"], 2, r"absent\.csv"),
     ("collect: setting", ["collect", "case.py", "--set", "mesh=fine"], 2, r"mesh"),
-    ("reduce: no store", ["reduce", "case.py", "--store", "absent"], 2, r"absent holds no campaign"),
+    (
+        "reduce: no store",
+        ["reduce", "case.py", "--store", "absent"],
+        2,
+        r"absent holds no campaign",
+    ),
     ("predict: no model", ["predict", "absent.h5", "--mu", "k=1,q=2"], 2, r"absent\.h5"),
-    ("predict: no archive", ["predict", "text.py", "--mu", "k=1,q=2"], 4, r"text\.py was not written by this package"),
-    ("predict: outside", ["predict", "model.h5", "--mu", "k=9,q=1"], 2, r"k = 9 W/m/K is outside \[1, 2\]"),
+    (
+        "predict: no archive",
+        ["predict", "text.py", "--mu", "k=1,q=2"],
+        4,
+        r"text\.py was not written by this package",
+    ),
+    (
+        "predict: outside",
+        ["predict", "model.h5", "--mu", "k=9,q=1"],
+        2,
+        r"k = 9 W/m/K is outside \[1, 2\]",
+    ),
     ("predict: a word", ["predict", "model.h5", "--mu", "k=one,q=1"], 2, r"one"),
     ("predict: a parameter missing", ["predict", "model.h5", "--mu", "k=1"], 2, r"q"),
     ("inspect: nothing", ["inspect", "absent"], 2, r"no file or folder absent"),
 )
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [case[1:] for case in COMMANDS], ids=[case[0] for case in COMMANDS])
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [case[1:] for case in COMMANDS],
+    ids=[case[0] for case in COMMANDS],
+)
 def test_commands_say_what_is_wrong_in_a_line_and_a_code(arguments, code, message, tmp_path):
     save(tmp_path / "model.h5", MODEL)
     (tmp_path / "text.py").write_text("hello = 1\n")
     (tmp_path / "case.py").write_text(CASE)
     done = subprocess.run(
-        [sys.executable, "-c", "from rom.cli import app; app()", *arguments],
+        [sys.executable, "-c", "from rom.cli.app import app; app()", *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -4,20 +4,29 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.collect.archive import load, save
-from rom.compress.classify import fitted
-from rom.compress.clusters import angles, clusters, coordinates, held_out, medoids
-from rom.compress.criterion import expected_gain
-from rom.compress.dissimilarity import between_runs, by_field, combined, principal_angles, scaling, sines
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
 from rom.errors import BadInput
+from rom.local.bases import angles, clusters, coordinates, held_out, medoids
+from rom.local.classifier import fitted
+from rom.local.dissimilarity import (
+    between_runs,
+    by_field,
+    combined,
+    principal_angles,
+    scaling,
+    sines,
+)
+from rom.local.gain import expected_gain
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
 
 def stiff(n):
-    return sp.diags_array([np.full(n - 1, -1.0), np.full(n, 2.1), np.full(n - 1, -1.0)], offsets=[-1, 0, 1]).tocsr()
+    return sp.diags_array(
+        [np.full(n - 1, -1.0), np.full(n, 2.1), np.full(n - 1, -1.0)], offsets=[-1, 0, 1]
+    ).tocsr()
 
 
 def planes(k=3, r=2, each=20, n=60, noise=1e-3, seed=0, dtype=float):
@@ -36,7 +45,11 @@ def planes(k=3, r=2, each=20, n=60, noise=1e-3, seed=0, dtype=float):
 
 
 def same_partition(a, b):
-    return len(set(zip(a.tolist(), b.tolist(), strict=True))) == len(set(a.tolist())) == len(set(b.tolist()))
+    return (
+        len(set(zip(a.tolist(), b.tolist(), strict=True)))
+        == len(set(a.tolist()))
+        == len(set(b.tolist()))
+    )
 
 
 @pytest.mark.parametrize("dtype", [float, complex])
@@ -47,7 +60,9 @@ def test_sine_is_the_relative_error_of_the_best_multiple(dtype, budget):
     D = sines(Snapshots(space, mu, U), memory_budget=budget)
     for i, j in [(0, 1), (0, 25), (41, 7)]:
         c = space.inner(U[:, [j]], U[:, [i]])[0, 0] / space.norm(U[:, j]) ** 2
-        assert D[i, j] == pytest.approx(space.norm(U[:, i] - c * U[:, j]) / space.norm(U[:, i]), abs=1e-12)
+        assert D[i, j] == pytest.approx(
+            space.norm(U[:, i] - c * U[:, j]) / space.norm(U[:, i]), abs=1e-12
+        )
     scaled = Snapshots(space, mu, U * np.random.default_rng(1).uniform(-5, 5, U.shape[1]))
     np.testing.assert_allclose(sines(scaled), D, atol=1e-7)
     assert (D == D.T).all() and (np.diag(D) == 0).all()
@@ -62,9 +77,15 @@ def test_sine_obeys_the_triangle_inequality():
 
 def test_fields_are_combined_by_their_own_angles():
     U, mu, _ = planes(n=60)
-    space = Space(np.ones(60), np.arange(60), fields=(Field("a", "K", np.arange(20)), Field("b", "m", np.arange(20, 60))))
+    space = Space(
+        np.ones(60),
+        np.arange(60),
+        fields=(Field("a", "K", np.arange(20)), Field("b", "m", np.arange(20, 60))),
+    )
     parts = [sines(Snapshots(euclidean(len(f.rows)), mu, U[f.rows])) for f in space.fields]
-    np.testing.assert_allclose(by_field(Snapshots(space, mu, U), [1.0, 3.0]), combined(parts, [1.0, 3.0]), atol=1e-7)
+    np.testing.assert_allclose(
+        by_field(Snapshots(space, mu, U), [1.0, 3.0]), combined(parts, [1.0, 3.0]), atol=1e-7
+    )
     np.testing.assert_allclose(combined(parts, [1, 0]), parts[0])
     with pytest.raises(BadInput, match="weights"):
         combined(parts, [1.0, -1.0])
@@ -103,7 +124,9 @@ def test_medoids_reach_the_optimum_of_every_choice():
 
     D = np.abs(np.subtract.outer(*[np.random.default_rng(2).standard_normal(14)] * 2))
     labels, centres, loss = medoids(D, 3)
-    assert loss == pytest.approx(min(D[:, list(c)].min(axis=1).sum() for c in combinations(range(14), 3)))
+    assert loss == pytest.approx(
+        min(D[:, list(c)].min(axis=1).sum() for c in combinations(range(14), 3))
+    )
     assert (labels == np.argmin(D[:, centres], axis=1)).all()
 
 
@@ -116,10 +139,13 @@ def test_planes_are_found_whatever_the_amplitudes(dtype):
     for k in range(3):
         V = local.basis(k).modes
         assert np.abs(V.conj().T @ V - np.eye(2)).max() < 1e-12
-        np.testing.assert_allclose(local.change(0, k), local.basis(0).modes.conj().T @ V, atol=1e-12)
+        np.testing.assert_allclose(
+            local.change(0, k), local.basis(0).modes.conj().T @ V, atol=1e-12
+        )
     np.testing.assert_allclose(
         local.misses(U)[:, 0],
-        np.linalg.norm(U - local.basis(0).lift(local.basis(0).coefficients(U)), axis=0) / np.linalg.norm(U, axis=0),
+        np.linalg.norm(U - local.basis(0).lift(local.basis(0).coefficients(U)), axis=0)
+        / np.linalg.norm(U, axis=0),
         atol=1e-12,
     )
 
@@ -139,7 +165,9 @@ def test_held_out_error_is_that_of_a_basis_without_the_sample():
     unit = U / np.linalg.norm(U, axis=0)
     others = (labels == labels[7]) & (np.arange(60) != 7)
     W = np.linalg.svd(unit[:, others])[0][:, :2]
-    assert E[7, labels[7]] == pytest.approx(np.linalg.norm(unit[:, 7] - W @ (W.T @ unit[:, 7])), abs=1e-7)
+    assert E[7, labels[7]] == pytest.approx(
+        np.linalg.norm(unit[:, 7] - W @ (W.T @ unit[:, 7])), abs=1e-7
+    )
     np.testing.assert_allclose(angles(A.T @ A), sines(Snapshots(euclidean(60), mu, U)), atol=1e-6)
 
 
@@ -156,7 +184,9 @@ def test_inputs_are_left_alone_and_seeds_repeat():
     U.flags.writeable = mu.flags.writeable = False
     snapshots = Snapshots(euclidean(60), mu, U)
     first, again = (clusters(snapshots, 3, 2, classify=fitted, rng=4) for _ in range(2))
-    assert (first.labels == again.labels).all() and (first.classifier(mu) == again.classifier(mu)).all()
+    assert (first.labels == again.labels).all() and (
+        first.classifier(mu) == again.classifier(mu)
+    ).all()
 
 
 def test_the_classifier_learns_the_planes_and_is_shipped(tmp_path):
@@ -171,7 +201,9 @@ def test_the_classifier_learns_the_planes_and_is_shipped(tmp_path):
     np.testing.assert_allclose(local.classifier.confusion.sum(axis=1), 1.0)
     save(tmp_path / "local.h5", local)
     again = load(tmp_path / "local.h5")
-    assert np.array_equal(again.classifier(x), local.classifier(x)) and np.array_equal(again.rotations[1], local.rotations[1])
+    assert np.array_equal(again.classifier(x), local.classifier(x)) and np.array_equal(
+        again.rotations[1], local.rotations[1]
+    )
     with pytest.raises(BadInput, match="2 features"):
         local.classifier(x[:, :1])
 
@@ -217,16 +249,24 @@ def test_scaling_returns_points_of_the_plane():
 
 def test_runs_are_compared_through_their_bases():
     U, mu, _ = planes(k=2, r=3, each=10, noise=0.0)
-    first, second = (pod(Snapshots(euclidean(60), mu[:5], U[:, k : k + 5]), rank=3)[0] for k in (0, 5))
+    first, second = (
+        pod(Snapshots(euclidean(60), mu[:5], U[:, k : k + 5]), rank=3)[0] for k in (0, 5)
+    )
     assert between_runs([first, second])[0, 1] < 1e-6
 
 
 def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
-    from rom.export.clusters import gains, scattered
+    from rom.plot.clusters import gains, scattered
 
     x = np.random.default_rng(0).standard_normal((30, 2))
     scattered(tmp_path / "a.png", x, np.arange(30) % 12, 0.5)
-    gains(tmp_path / "b.png", np.array([1, 2, 4]), np.array([1.0, 2.0, 1.5]), np.full(3, 0.1), np.array([1.0, 1.9, 1.6]))
+    gains(
+        tmp_path / "b.png",
+        np.array([1, 2, 4]),
+        np.array([1.0, 2.0, 1.5]),
+        np.full(3, 0.1),
+        np.array([1.0, 1.9, 1.6]),
+    )
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("a.png", "b.png"))
     with pytest.raises(BadInput, match="points have shape"):
         scattered(tmp_path / "c.png", x, np.arange(3))

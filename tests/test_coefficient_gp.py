@@ -8,13 +8,13 @@ import pytest
 
 from cases.gp_coverage import run
 from rom.errors import BadInput, OutsideBox, Singular
+from rom.gp.algebra import cholesky
+from rom.gp.coefficients import coefficient_gp
+from rom.gp.kernels import Product, Selected, Stationary, Sum
+from rom.gp.likelihood import restricted, trend
+from rom.gp.spectral import spectral
+from rom.gp.stacked import restricted_together
 from rom.parameters import Box
-from rom.regress.algebra import cholesky
-from rom.regress.coefficient_gp import coefficient_gp
-from rom.regress.kernels import Product, Selected, Stationary, Sum
-from rom.regress.likelihood import restricted, trend
-from rom.regress.spectral import spectral
-from rom.regress.stacked import restricted_together
 
 KERNELS = {
     "matern12": Stationary("matern12", [0.5, 0.7]),
@@ -23,9 +23,15 @@ KERNELS = {
     "rbf": Stationary("rbf", [0.3, 0.2]),
     "mixture": spectral(2, 3, 3.0),
     "student": spectral(2, 3, 3.0, "matern52"),
-    "sum": Sum((Stationary("rbf", [0.2, 0.4]), Stationary("matern52", [0.1, 0.2])), np.array([0.3, 0.7])),
+    "sum": Sum(
+        (Stationary("rbf", [0.2, 0.4]), Stationary("matern52", [0.1, 0.2])), np.array([0.3, 0.7])
+    ),
     "product": Product(
-        (Selected(Stationary("rbf", [0.4]), (0,)), Stationary("matern32", [0.5, 0.9]), Selected(spectral(1, 2, 2.0), (1,)))
+        (
+            Selected(Stationary("rbf", [0.4]), (0,)),
+            Stationary("matern32", [0.5, 0.9]),
+            Selected(spectral(1, 2, 2.0), (1,)),
+        )
     ),
 }
 RNG = np.random.default_rng(0)
@@ -35,7 +41,9 @@ X, A = RNG.random((30, 2)), RNG.standard_normal((30, 3))
 def outputs(x, r=5):
     """Smooth functions of x (m, p) with very different sizes and roughness."""
     j = np.arange(1, r + 1)
-    return np.sin(j * x[:, :1] * 1.5 + x[:, 1:2]) * 10.0 ** (-j) + j * np.exp(-x.sum(axis=1, keepdims=True))
+    return np.sin(j * x[:, :1] * 1.5 + x[:, 1:2]) * 10.0 ** (-j) + j * np.exp(
+        -x.sum(axis=1, keepdims=True)
+    )
 
 
 def naive(kernel, nugget, x, a, H):
@@ -46,7 +54,12 @@ def naive(kernel, nugget, x, a, H):
     P = Kinv - Kinv @ H @ np.linalg.inv(H.T @ Kinv @ H) @ H.T @ Kinv if k else Kinv
     variance = np.einsum("ij,ik,kj->j", a, P, a) / (n - k)
     trends = np.linalg.slogdet(H.T @ Kinv @ H)[1] if k else 0.0
-    return 0.5 * ((n - k) * np.log(variance).sum() + a.shape[1] * (np.linalg.slogdet(K)[1] + trends)), P, variance, K
+    return (
+        0.5 * ((n - k) * np.log(variance).sum() + a.shape[1] * (np.linalg.slogdet(K)[1] + trends)),
+        P,
+        variance,
+        K,
+    )
 
 
 @pytest.mark.parametrize("mean", ["zero", "constant", "linear"])
@@ -58,11 +71,19 @@ def test_likelihood_is_its_definition_and_its_gradient_exact(name, mean):
     direction = np.random.default_rng(1).standard_normal(len(slope))
 
     def along(h):
-        return restricted(kernel.at(kernel.theta + h * direction[:-1]), nugget * np.exp(h * direction[-1]), X, A, H)[0]
+        return restricted(
+            kernel.at(kernel.theta + h * direction[:-1]),
+            nugget * np.exp(h * direction[-1]),
+            X,
+            A,
+            H,
+        )[0]
 
     # sixth-order central differences
     h = 2e-3
-    numeric = sum(c * (along(k * h) - along(-k * h)) for k, c in ((1, 0.75), (2, -0.15), (3, 1 / 60))) / h
+    numeric = (
+        sum(c * (along(k * h) - along(-k * h)) for k, c in ((1, 0.75), (2, -0.15), (3, 1 / 60))) / h
+    )
     assert slope @ direction == pytest.approx(numeric, rel=1e-7, abs=1e-7)
 
 
@@ -98,11 +119,17 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
         everyone = np.arange(25)
         variance = naive(kernel, nugget, gp.x, gp.a[:, [i]], trend(mean, gp.x))[2][0]
         guess, spread = conditioned(everyone, z, gp.a[:, i])
-        np.testing.assert_allclose(mean_[:, i], guess, rtol=1e-9, atol=1e-9 * np.abs(gp.a[:, i]).max())
-        np.testing.assert_allclose(std[:, i] ** 2, variance * spread, rtol=1e-6, atol=1e-9 * variance)
+        np.testing.assert_allclose(
+            mean_[:, i], guess, rtol=1e-9, atol=1e-9 * np.abs(gp.a[:, i]).max()
+        )
+        np.testing.assert_allclose(
+            std[:, i] ** 2, variance * spread, rtol=1e-6, atol=1e-9 * variance
+        )
         for j in (0, 13):
             guess, spread = conditioned(np.delete(everyone, j), gp.x[[j]], gp.a[:, i])
-            assert residuals[j, i] == pytest.approx(gp.a[j, i] - guess[0], rel=1e-6, abs=1e-9 * np.abs(gp.a[:, i]).max())
+            assert residuals[j, i] == pytest.approx(
+                gp.a[j, i] - guess[0], rel=1e-6, abs=1e-9 * np.abs(gp.a[:, i]).max()
+            )
             assert left[j, i] ** 2 == pytest.approx(variance * (spread[0] + nugget), rel=1e-6)
 
 
@@ -110,8 +137,14 @@ def test_units_and_order_change_nothing():
     x = np.random.default_rng(5).random((40, 3))
     a, fresh = outputs(x), np.random.default_rng(6).random((9, 3))
     mean, std = coefficient_gp(x, a).predict(fresh)
-    scale, shift, unit = np.array([1e6, 1e-4, 3.0]), np.array([7.0, 0.0, -5.0]), np.array([1e-8, 1.0, 1e5, 2.0, 1e3])
-    mean_units, std_units = coefficient_gp(x * scale + shift, a * unit).predict(fresh * scale + shift)
+    scale, shift, unit = (
+        np.array([1e6, 1e-4, 3.0]),
+        np.array([7.0, 0.0, -5.0]),
+        np.array([1e-8, 1.0, 1e5, 2.0, 1e3]),
+    )
+    mean_units, std_units = coefficient_gp(x * scale + shift, a * unit).predict(
+        fresh * scale + shift
+    )
     np.testing.assert_allclose(mean_units / unit, mean, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(std_units / unit, std, rtol=1e-3)
     order = np.random.default_rng(7).permutation(40)
@@ -122,7 +155,10 @@ def test_units_and_order_change_nothing():
 
 def test_nothing_changes_between_800_and_801_runs():
     x, fresh = np.random.default_rng(8).random((801, 1)), np.random.default_rng(9).random((50, 1))
-    one, other = (coefficient_gp(x[:m], np.sin(9 * x[:m]), starts=1, kernel="matern32", noise=1e-8) for m in (800, 801))
+    one, other = (
+        coefficient_gp(x[:m], np.sin(9 * x[:m]), starts=1, kernel="matern32", noise=1e-8)
+        for m in (800, 801)
+    )
     (mean, std), (mean_, std_) = one.predict(fresh), other.predict(fresh)
     assert np.abs(mean_ - mean).max() < 1e-5 and np.abs(mean_ - np.sin(9 * fresh)).max() < 1e-4
     assert np.median(np.abs(std_ / std - 1)) < 0.01, "all but the new run's neighbours"
@@ -157,12 +193,24 @@ def test_noise_is_estimated_reported_and_added_on_request():
 
 def test_auto_prefers_what_leaving_one_out_prefers():
     x = np.random.default_rng(12).random((60, 2))
-    rough = np.column_stack([np.sin(25 * x[:, 0]), np.sin(25 * x[:, 0] + 1), x[:, 1] ** 2, np.exp(x[:, 1])])
+    rough = np.column_stack(
+        [np.sin(25 * x[:, 0]), np.sin(25 * x[:, 0] + 1), x[:, 1] ** 2, np.exp(x[:, 1])]
+    )
     gp = coefficient_gp(x, rough)
     assert gp.share in ("clusters", "independent") and "leave-one-out" in gp.reason
     fresh = np.random.default_rng(13).random((100, 2))
-    truth = np.column_stack([np.sin(25 * fresh[:, 0]), np.sin(25 * fresh[:, 0] + 1), fresh[:, 1] ** 2, np.exp(fresh[:, 1])])
-    errors = [np.linalg.norm(g.predict(fresh)[0] - truth) for g in (gp, coefficient_gp(x, rough, share="shared"))]
+    truth = np.column_stack(
+        [
+            np.sin(25 * fresh[:, 0]),
+            np.sin(25 * fresh[:, 0] + 1),
+            fresh[:, 1] ** 2,
+            np.exp(fresh[:, 1]),
+        ]
+    )
+    errors = [
+        np.linalg.norm(g.predict(fresh)[0] - truth)
+        for g in (gp, coefficient_gp(x, rough, share="shared"))
+    ]
     assert errors[0] < errors[1]
 
 
@@ -198,7 +246,10 @@ def test_samples_have_the_posterior_covariance():
 def test_torch_agrees_with_numpy():
     pytest.importorskip("torch")
     x = np.random.default_rng(16).random((50, 2))
-    a, fresh = outputs(x) + 1e-2 * np.random.default_rng(17).standard_normal((50, 5)), np.random.default_rng(18).random((20, 2))
+    a, fresh = (
+        outputs(x) + 1e-2 * np.random.default_rng(17).standard_normal((50, 5)),
+        np.random.default_rng(18).random((20, 2)),
+    )
     gp = coefficient_gp(x, a, noise=1e-4)
     for one, other in zip(gp.predict(fresh), gp.predict(fresh, device="cpu"), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-10, atol=1e-10)
@@ -211,7 +262,10 @@ def test_torch_agrees_with_numpy():
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(
-        coefficient_gp(x, a, noise=1e-4, device="cpu").predict(fresh)[0], gp.predict(fresh)[0], rtol=1e-4, atol=1e-5
+        coefficient_gp(x, a, noise=1e-4, device="cpu").predict(fresh)[0],
+        gp.predict(fresh)[0],
+        rtol=1e-4,
+        atol=1e-5,
     )
     with pytest.raises(BadInput, match="nowhere"):
         coefficient_gp(x, a, device="nowhere")
@@ -221,12 +275,18 @@ def test_torch_agrees_with_numpy():
 def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
     torch = pytest.importorskip("torch")
     X_, H = torch.as_tensor(X), trend(mean, X)
-    kernels, nuggets, parts = [*KERNELS.values()], np.geomspace(1e-6, 1e-1, len(KERNELS)), [A[:, : 1 + k % 3] for k in range(8)]
+    kernels, nuggets, parts = (
+        [*KERNELS.values()],
+        np.geomspace(1e-6, 1e-1, len(KERNELS)),
+        [A[:, : 1 + k % 3] for k in range(8)],
+    )
     broken = Stationary("rbf", [1e9, 1e9])
     for room in (2**27, 900 * 3):
-        monkeypatch.setattr("rom.regress.stacked.ROOM", room)
+        monkeypatch.setattr("rom.gp.stacked.ROOM", room)
         tensors = [torch.as_tensor(part) for part in parts]
-        answers = restricted_together([*kernels, broken], [*nuggets, -1.0], X_, [*tensors, tensors[0]], trend(mean, X_))
+        answers = restricted_together(
+            [*kernels, broken], [*nuggets, -1.0], X_, [*tensors, tensors[0]], trend(mean, X_)
+        )
         assert answers.pop() is None, "not definite, and the others are not touched by it"
         for answer, kernel, nugget, part in zip(answers, kernels, nuggets, parts, strict=True):
             value, slope = restricted(kernel, nugget, X, part, H)
@@ -239,7 +299,9 @@ def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
 def test_a_graphics_processor_agrees_with_the_processor():
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
-        pytest.skip("no CUDA device is at hand; the same code on torch's CPU device is tested above")
+        pytest.skip(
+            "no CUDA device is at hand; the same code on torch's CPU device is tested above"
+        )
     X_, A_ = torch.as_tensor(X, device="cuda"), torch.as_tensor(A, device="cuda")
     for kernel in KERNELS.values():
         value, slope = restricted(kernel, 1e-3, X, A, trend("linear", X))
@@ -262,7 +324,10 @@ def test_gpytorch_kernels_plug_in():
     ours = coefficient_gp(x, a, share="shared", noise=1e-8)
     np.testing.assert_allclose(theirs.predict(fresh)[0], ours.predict(fresh)[0], atol=2e-3)
     periodic = coefficient_gp(
-        x, np.sin(20 * x), kernel=gpytorch.kernels.PeriodicKernel() + gpytorch.kernels.RBFKernel(), starts=1
+        x,
+        np.sin(20 * x),
+        kernel=gpytorch.kernels.PeriodicKernel() + gpytorch.kernels.RBFKernel(),
+        starts=1,
     )
     assert np.isfinite(periodic.predict(fresh)[1]).all()
     with pytest.raises(BadInput, match="no kernel"):
@@ -298,7 +363,9 @@ def test_refusals():
     gp = coefficient_gp(x, outputs(x), Box(("a", "b"), [0, 0], [1, 1]))
     with pytest.raises(OutsideBox, match="b = 2"):
         gp.predict(np.array([0.5, 2.0]))
-    assert np.isfinite(coefficient_gp(x, outputs(x)).predict(np.array([0.5, 2.0]))[0]).all(), "without a box nothing is refused"
+    assert np.isfinite(coefficient_gp(x, outputs(x)).predict(np.array([0.5, 2.0]))[0]).all(), (
+        "without a box nothing is refused"
+    )
     for bad, match in (
         (dict(share="some"), "no share"),
         (dict(kernel="cubic"), "no kernel"),

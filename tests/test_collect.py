@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.collect import lease as leases
-from rom.collect.campaign import collect
-from rom.collect.journal import Manifest, append, journals, lines, refresh
-from rom.collect.repair import rebuild, verify
-from rom.collect.store import found, read
-from rom.compress.pod import pod
+from rom.campaign import lease as leases
+from rom.campaign.campaign import collect
+from rom.campaign.journal import Manifest, append, journals, lines, refresh
+from rom.campaign.repair import rebuild, verify
+from rom.campaign.store import found, read
+from rom.compress.decomposition import pod
+from rom.design.designs import sobol
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, OutsideBox
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.sample.designs import sobol
 from rom.space import Field, euclidean
 
 N = 60
@@ -61,7 +61,10 @@ def logged(path, solve=solution, pause=0.0):
 def starts(path):
     """(process, first parameter) of every solve that began."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return [(int(line.split()[0]), float(line.split()[1].removeprefix("np.float64(").rstrip(")"))) for line in lines]
+    return [
+        (int(line.split()[0]), float(line.split()[1].removeprefix("np.float64(").rstrip(")")))
+        for line in lines
+    ]
 
 
 def numbers(kind, rank, size):
@@ -78,7 +81,10 @@ KINDS = ("shared", "dealt", "empty")
 
 
 def fields(rows):
-    return tuple(Field(name, unit, np.flatnonzero(rows % 2 == k)) for k, (name, unit) in enumerate([("T", "K"), ("p", "Pa")]))
+    return tuple(
+        Field(name, unit, np.flatnonzero(rows % 2 == k))
+        for k, (name, unit) in enumerate([("T", "K"), ("p", "Pa")])
+    )
 
 
 def space(kind, comm):
@@ -88,12 +94,25 @@ def space(kind, comm):
 
 def script(mode, *arguments, ranks=None, wait=True):
     """This file as a program, alone or on ranks."""
-    mpi = [] if ranks is None else [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
-    command = [*mpi, sys.executable, *(["-m", "mpi4py"] if ranks else []), __file__, mode, *map(str, arguments)]
+    mpi = (
+        [] if ranks is None else [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)]
+    )
+    command = [
+        *mpi,
+        sys.executable,
+        *(["-m", "mpi4py"] if ranks else []),
+        __file__,
+        mode,
+        *map(str, arguments),
+    ]
     root = Path(__file__).parents[1]
     if not wait:
-        return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=150, check=False)
+        return subprocess.Popen(
+            command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    return subprocess.run(
+        command, cwd=root, capture_output=True, text=True, timeout=150, check=False
+    )
 
 
 def ranks_collect(comm, path):
@@ -120,7 +139,9 @@ def ranks_collect(comm, path):
 
 def ranks_read(comm, path):
     """Every store on every partition of these ranks, in memory and by blocks."""
-    for folder, kind in itertools.product(["farm", *(f"{kind}-{name}" for kind in KINDS for name in "ut")], KINDS):
+    for folder, kind in itertools.product(
+        ["farm", *(f"{kind}-{name}" for kind in KINDS for name in "ut")], KINDS
+    ):
         part = space(kind, comm)
         exact = columns(MUS, trajectory if folder.endswith("t") else solution)[part.numbers]
         for budget in (None, 8):
@@ -224,7 +245,14 @@ def test_a_rank_that_fails_alone_ends_the_job_and_leaves_its_reason(tmp_path):
     assert done.returncode != 0 and time.monotonic() - begin < 60
     (records,) = found(tmp_path / "s").manifest.failed.values()
     assert records[0]["reason"] == "rank 0 alone: ArithmeticError: diverged"
-    seen = collect(solution, MUS[:2], tmp_path / "s", None, BOX, euclidean(np.arange(N), None, fields(np.arange(N))))
+    seen = collect(
+        solution,
+        MUS[:2],
+        tmp_path / "s",
+        None,
+        BOX,
+        euclidean(np.arange(N), None, fields(np.arange(N))),
+    )
     assert (seen.solved, len(seen.failed)) == (1, 1)
 
 
@@ -277,8 +305,13 @@ def test_twenty_kills_lose_nothing_and_repeat_only_what_was_unfinished(ranks, tm
         assert not set(begun) & set(committed), "a committed task was solved again"
         assert len(begun) == len(set(begun)), "a task was solved twice at once"
         manifest = found(path).manifest
-        now = {r["mu"][0]: (path / "samples" / r["files"][0]["name"]).read_bytes() for r in manifest.done.values()}
-        assert all(now[mu] == content for mu, content in committed.items()), "a committed sample changed"
+        now = {
+            r["mu"][0]: (path / "samples" / r["files"][0]["name"]).read_bytes()
+            for r in manifest.done.values()
+        }
+        assert all(now[mu] == content for mu, content in committed.items()), (
+            "a committed sample changed"
+        )
         assert set(now) <= set(committed) | set(begun)
         committed = now
         assert all("harmless" in line or "torn and ignored" in line for line in verify(path))
@@ -303,7 +336,16 @@ def test_two_jobs_at_once_solve_each_task_once(tmp_path):
     assert verify(tmp_path / "s") == ()
 
 
-CALLS = [(os, "fsync"), (os, "replace"), (os, "write"), (os, "open"), (os, "utime"), (os, "unlink"), (os, "mkdir"), (os, "stat")]
+CALLS = [
+    (os, "fsync"),
+    (os, "replace"),
+    (os, "write"),
+    (os, "open"),
+    (os, "utime"),
+    (os, "unlink"),
+    (os, "mkdir"),
+    (os, "stat"),
+]
 
 
 @contextmanager
@@ -402,7 +444,10 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path):
 
 BAD = {
     "raises": (lambda u: 1 / 0, r"ZeroDivisionError: division by zero"),
-    "out of memory": (lambda u: (_ for _ in ()).throw(MemoryError("too large")), r"MemoryError: too large"),
+    "out of memory": (
+        lambda u: (_ for _ in ()).throw(MemoryError("too large")),
+        r"MemoryError: too large",
+    ),
     "NaN": (lambda u: np.where(np.arange(N) == 17, np.nan, u), r"NaN or Inf at dof 17 \(field p\)"),
     "Inf": (lambda u: np.where(np.arange(N) == 4, np.inf, u), r"NaN or Inf at dof 4 \(field T\)"),
     "short": (lambda u: u[:-1], r"shape \(59,\); this campaign needs \(60,\)"),
@@ -438,7 +483,9 @@ def test_a_solve_that_gives_no_solution_is_recorded_and_the_rest_goes_on(name, t
 
 def test_retries_count_every_attempt(tmp_path):
     attempts = tmp_path / "log"
-    seen = collect(logged(attempts, lambda mu: np.full(N, np.nan)), MUS[:1], tmp_path / "s", retries=3)
+    seen = collect(
+        logged(attempts, lambda mu: np.full(N, np.nan)), MUS[:1], tmp_path / "s", retries=3
+    )
     assert len(seen.failed) == 1 and len(starts(attempts)) == 4
     collect(logged(attempts, lambda mu: np.full(N, np.nan)), MUS[:1], tmp_path / "s", retries=2)
     assert len(starts(attempts)) == 6
@@ -466,7 +513,10 @@ SETTINGS = {
         {"box": Box(BOX.names, BOX.lower, BOX.upper + 1, BOX.units, BOX.scales)},
         r"box: upper is \[1\.0, 100\.0\] there and \[2\.0",
     ),
-    "unit": ({"box": Box(BOX.names, BOX.lower, BOX.upper, ("1", "kW"), BOX.scales)}, r"box: units is \['1', 'W'\] there"),
+    "unit": (
+        {"box": Box(BOX.names, BOX.lower, BOX.upper, ("1", "kW"), BOX.scales)},
+        r"box: units is \['1', 'W'\] there",
+    ),
     "no box": ({"box": None}, r"box is .* and None here"),
     "mesh": ({"mesh": Mesh(MESH.points + 1e-12, MESH.cells)}, r"mesh is '[0-9a-f]{64}' there"),
     "version": ({"version": "2"}, r"version is '1' there and '2' here"),
@@ -476,14 +526,24 @@ SETTINGS = {
         {"space": euclidean(N, None, (Field("T", "degC", np.arange(N)),))},
         r"fields: T: unit is 'K' there and 'degC' here",
     ),
-    "field dofs": ({"space": euclidean(N, None, (Field("T", "K", np.arange(N - 1)),))}, r"fields: T: dofs is"),
-    "field name": ({"space": euclidean(N, None, (Field("p", "K", np.arange(N)),))}, r"fields: T is .* there and None here"),
+    "field dofs": (
+        {"space": euclidean(N, None, (Field("T", "K", np.arange(N - 1)),))},
+        r"fields: T: dofs is",
+    ),
+    "field name": (
+        {"space": euclidean(N, None, (Field("p", "K", np.arange(N)),))},
+        r"fields: T is .* there and None here",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_another_campaign_in_the_folder_is_refused_by_what_differs(name, tmp_path):
-    given = {"box": BOX, "mesh": MESH, "space": euclidean(N, None, (Field("T", "K", np.arange(N)),))}
+    given = {
+        "box": BOX,
+        "mesh": MESH,
+        "space": euclidean(N, None, (Field("T", "K", np.arange(N)),)),
+    }
     collect(solution, MUS[:2], tmp_path, **given)
     other, message = SETTINGS[name]
     with pytest.raises(BadInput, match=f"holds another campaign: {message}"):
@@ -494,7 +554,11 @@ def test_another_campaign_in_the_folder_is_refused_by_what_differs(name, tmp_pat
 def test_the_store_tells_what_it_was_given(tmp_path):
     collect(solution, MUS[:2], tmp_path, box=BOX, mesh=MESH, version="3.1")
     store = found(tmp_path)
-    assert store.box.names == BOX.names and store.box.scales == BOX.scales and store.mesh.digest == MESH.digest
+    assert (
+        store.box.names == BOX.names
+        and store.box.scales == BOX.scales
+        and store.mesh.digest == MESH.digest
+    )
     np.testing.assert_array_equal(store.box.upper, BOX.upper)
     assert store.identity["version"] == "3.1" and store.times is None
 
@@ -558,20 +622,32 @@ def test_blocks_from_disk_are_blocks_of_the_array(key, tmp_path):
     collect(trajectory, MUS, tmp_path, times=TIMES)
     exact = columns(MUS, trajectory)
     lazy = read(tmp_path, memory_budget="1kB").u
-    assert not isinstance(lazy, np.ndarray) and lazy.shape == exact.shape and lazy.nbytes == exact.nbytes
-    wanted = exact[np.ix_(*key)] if isinstance(key, tuple) and isinstance(key[0], list) else exact[key]
+    assert (
+        not isinstance(lazy, np.ndarray)
+        and lazy.shape == exact.shape
+        and lazy.nbytes == exact.nbytes
+    )
+    wanted = (
+        exact[np.ix_(*key)] if isinstance(key, tuple) and isinstance(key[0], list) else exact[key]
+    )
     np.testing.assert_array_equal(lazy[key], wanted)
 
 
 def test_a_basis_from_disk_is_the_basis_from_memory(tmp_path):
     collect(trajectory, MUS, tmp_path, times=TIMES)
     for method in ("gram", "full"):
-        (disk, s), (memory, t) = (pod(read(tmp_path, memory_budget=budget), rank=4, method=method) for budget in ("1kB", None))
+        (disk, s), (memory, t) = (
+            pod(read(tmp_path, memory_budget=budget), rank=4, method=method)
+            for budget in ("1kB", None)
+        )
         np.testing.assert_allclose(s[:4], t[:4], rtol=1e-12)
         np.testing.assert_allclose(np.abs(memory.modes.T @ disk.modes), np.eye(4), atol=1e-9)
 
 
-@pytest.mark.parametrize(("budget", "lazy"), [(3840, False), (3839, True), ("3.75KiB", False), ("3.8kB", True), ("1 GiB", False)])
+@pytest.mark.parametrize(
+    ("budget", "lazy"),
+    [(3840, False), (3839, True), ("3.75KiB", False), ("3.8kB", True), ("1 GiB", False)],
+)
 def test_the_memory_budget_is_kept(budget, lazy, tmp_path):
     collect(solution, MUS, tmp_path)
     assert isinstance(read(tmp_path, memory_budget=budget).u, np.ndarray) != lazy
@@ -637,7 +713,10 @@ def test_a_flipped_bit_in_a_journal_is_detected_and_rebuilt(tmp_path):
         flipped = bytearray(whole)
         flipped[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
-        with pytest.raises(DamagedFile, match=r"line before byte \d+ is damaged; call rom\.collect\.repair\.rebuild"):
+        with pytest.raises(
+            DamagedFile,
+            match=r"line before byte \d+ is damaged; call rom\.collect\.repair\.rebuild",
+        ):
             read(tmp_path)
     done_line = whole.index(b"done")
     path.write_bytes(whole[:done_line] + b"X" + whole[done_line + 1 :])
@@ -687,7 +766,7 @@ def test_a_campaign_file_that_was_changed_is_refused(spoil, kind, tmp_path):
 
 
 def test_a_newer_store_is_refused_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("rom.collect.store.FORMAT", 2)
+    monkeypatch.setattr("rom.campaign.store.FORMAT", 2)
     collect(solution, MUS[:2], tmp_path)
     monkeypatch.undo()
     with pytest.raises(ForeignFile, match=r"format 2, this package reads up to 1; upgrade"):
@@ -788,8 +867,16 @@ REFUSED = {
     "no mus": ({"mus": np.zeros((0, 2))}, BadInput, r"mus has shape \(0, 2\)"),
     "NaN": ({"mus": np.array([[0.1, np.nan]])}, BadInput, r"NaN or Inf at \(0, 1\)"),
     "text": ({"mus": [["a", "b"]]}, BadInput, r"mus is not an array of numbers"),
-    "outside": ({"mus": np.array([[0.5, 2.0], [1.5, 2.0]])}, OutsideBox, r"row 1: k = 1\.5 1 is outside"),
-    "columns": ({"mus": np.zeros((2, 3))}, BadInput, r"mu has shape \(2, 3\); give parameters \('k', 'q'\)"),
+    "outside": (
+        {"mus": np.array([[0.5, 2.0], [1.5, 2.0]])},
+        OutsideBox,
+        r"row 1: k = 1\.5 1 is outside",
+    ),
+    "columns": (
+        {"mus": np.zeros((2, 3))},
+        BadInput,
+        r"mu has shape \(2, 3\); give parameters \('k', 'q'\)",
+    ),
     "times": ({"times": [1.0, 0.0]}, BadInput, r"times must be increasing"),
     "distributed": ({"distributed": True}, BadInput, r"needs the space whose `numbers`"),
     "retries": ({"retries": -1}, BadInput, r"retries = -1; give 0"),
@@ -806,7 +893,9 @@ def test_settings_that_mean_nothing_are_refused_before_anything_is_written(name,
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "s").write_text("")
-    with pytest.raises(NotWritten, match=r"s cannot be made the folder of a campaign .*give another path"):
+    with pytest.raises(
+        NotWritten, match=r"s cannot be made the folder of a campaign .*give another path"
+    ):
         collect(solution, MUS, tmp_path / "s")
     for path in (tmp_path / "s", tmp_path / "absent", tmp_path):
         with pytest.raises(BadInput, match=r"holds no campaign.*collect into it first"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from threads import on_ranks
 
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -26,7 +26,11 @@ def job(n, m, inspect):
 
 
 def since(log):
-    return [entry for entry in log[[k for k, (name, _) in enumerate(log) if name == "begin"][-1] + 1 :] if entry[0] != "Barrier"]
+    return [
+        entry
+        for entry in log[[k for k, (name, _) in enumerate(log) if name == "begin"][-1] + 1 :]
+        if entry[0] != "Barrier"
+    ]
 
 
 def begun_together(act):
@@ -41,10 +45,18 @@ def begun_together(act):
 @pytest.mark.parametrize("n", [256, 4096])
 @pytest.mark.parametrize("m", [5, 12])
 def test_a_gram_pod_is_one_allreduce_of_a_triangle(ranks, n, m):
-    answers, log = on_ranks(ranks, job(n, m, begun_together(lambda snapshots: pod(snapshots, rank=3, method="gram"))))
+    answers, log = on_ranks(
+        ranks, job(n, m, begun_together(lambda snapshots: pod(snapshots, rank=3, method="gram")))
+    )
     first, *rest = since(log)
-    assert first == ("Allreduce", m * (m + 1) // 2) and len(rest) <= 2 and set(rest) <= {("Allreduce", 3 * 4 // 2)}, since(log)
-    alone, s = pod(Snapshots(euclidean(n), np.zeros((m, 1)), decaying(np.arange(n), m)), rank=3, method="gram")
+    assert (
+        first == ("Allreduce", m * (m + 1) // 2)
+        and len(rest) <= 2
+        and set(rest) <= {("Allreduce", 3 * 4 // 2)}
+    ), since(log)
+    alone, s = pod(
+        Snapshots(euclidean(n), np.zeros((m, 1)), decaying(np.arange(n), m)), rank=3, method="gram"
+    )
     for _, values in answers:
         np.testing.assert_allclose(values[:3], s[:3], rtol=1e-10)
     modes = np.concatenate([basis.modes for basis, _ in answers])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cases.cooled_blade import ALLOY, T_REF, main, problem
-from rom.collect.archive import load
+from rom.archive.nouns import load
 from solvers.elements import load as integral
 from solvers.thermoelastic import centrifugal, coupling, elasticity, fixed_dofs
 
@@ -46,7 +46,10 @@ def test_both_fields_obey_the_bound_one_by_one(ran):
     rows = np.loadtxt(out / "unseen.csv", delimiter=",", skiprows=1)
     assert rows.shape == (6, len(heading))
     for name in ("temperature", "displacement"):
-        assert (rows[:, heading.index(f"{name}_rel_error")] <= rows[:, heading.index(f"{name}_rel_bound")]).all()
+        assert (
+            rows[:, heading.index(f"{name}_rel_error")]
+            <= rows[:, heading.index(f"{name}_rel_bound")]
+        ).all()
 
 
 def test_campaign_resumes_and_the_file_answers_alike(ran, small):
@@ -57,12 +60,24 @@ def test_campaign_resumes_and_the_file_answers_alike(ran, small):
     assert again["max_rel_error"] == numbers["max_rel_error"]
     mu = small.box.from_unit(np.full(6, 0.37))
     answer, u = model.predict(mu), small.solve(mu)
-    assert model.basis.space.norm(u - model.basis.lift(answer.coefficients)) <= answer.bound < 1e-3 * model.basis.space.norm(u)
+    assert (
+        model.basis.space.norm(u - model.basis.lift(answer.coefficients))
+        <= answer.bound
+        < 1e-3 * model.basis.space.norm(u)
+    )
 
 
 def test_pictures_and_fields_are_written(ran):
     _, out = ran
-    names = ("temperature", "von_mises", "errors", "modes", "singular_values", "effectivities", "errors_over_r")
+    names = (
+        "temperature",
+        "von_mises",
+        "errors",
+        "modes",
+        "singular_values",
+        "effectivities",
+        "errors_over_r",
+    )
     assert all((out / f"{name}.png").stat().st_size > 10_000 for name in names)
     assert (out / "worst.vtkhdf").stat().st_size > 100_000
 
@@ -78,7 +93,14 @@ def test_two_ranks_give_the_numbers_of_one(ran, tmp_path):
     assert done.returncode == 0, done.stderr
     two = json.loads(done.stdout.strip().splitlines()[-1])
     assert (two["ranks"], two["solved"], two["r"]) == (2, 24, numbers["r"])
-    for name in ("max_rel_error", "max_rel_bound", "min_effectivity", "hottest_K", "peak_von_mises_Pa", "tip_m"):
+    for name in (
+        "max_rel_error",
+        "max_rel_bound",
+        "min_effectivity",
+        "hottest_K",
+        "peak_von_mises_Pa",
+        "tip_m",
+    ):
         assert np.isclose(two[name], numbers[name], rtol=1e-6), name
 
 
@@ -86,7 +108,9 @@ def test_stress_at_rest_is_that_of_temperature_alone_and_spin_adds_omega_squared
     mu, n = small.box.from_unit(np.full(6, 0.5)), len(small.mesh.points)
     u = [small.solve(np.array([*mu[:5], omega]))[n:] for omega in (500.0, 700.0, 1000.0)]
     slope = (u[1] - u[0]) / (700.0**2 - 500.0**2)
-    assert np.allclose(u[2], u[0] + slope * (1000.0**2 - 500.0**2), rtol=0, atol=1e-9 * np.abs(u[2]).max())
+    assert np.allclose(
+        u[2], u[0] + slope * (1000.0**2 - 500.0**2), rtol=0, atol=1e-9 * np.abs(u[2]).max()
+    )
 
 
 def test_stress_carries_the_spinning_mass_above_every_free_node(small):

@@ -6,8 +6,16 @@ from parallel import on_ranks, written
 
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
-from rom.hyperreduce.ecm import compressed, contributions, ecm, exactness, matching, orthonormal_strain, unit
-from rom.hyperreduce.gappy import gappy, gappy_points
+from rom.points.cubature import (
+    compressed,
+    contributions,
+    ecm,
+    exactness,
+    matching,
+    orthonormal_strain,
+    unit,
+)
+from rom.points.gappy_pod import gappy, gappy_points
 from rom.rule import Cubature
 from rom.space import Space, euclidean
 
@@ -25,9 +33,13 @@ def smooth(g=800, r=5, m=7, seed=0):
 def test_contributions_are_the_integrands():
     space, strain, stress = smooth(60)
     G = contributions(strain, stress)
-    assert np.allclose(G[:-1].reshape(7, 5, 60), np.einsum("gcm,gcr->mrg", stress, strain)) and (G[-1] == 1).all()
+    assert (
+        np.allclose(G[:-1].reshape(7, 5, 60), np.einsum("gcm,gcr->mrg", stress, strain))
+        and (G[-1] == 1).all()
+    )
     assert np.allclose(
-        G @ space.product, [*np.einsum("g,gcm,gcr->mr", space.product, stress, strain).ravel(), space.product.sum()]
+        G @ space.product,
+        [*np.einsum("g,gcm,gcr->mr", space.product, stress, strain).ravel(), space.product.sum()],
     )
 
 
@@ -39,7 +51,9 @@ def test_rules_are_positive_exact_to_their_tolerance_and_small(tol):
     assert (rule.weights > 0).all() and rule.error <= tol and len(rule.elements) <= len(G)
     assert len(np.unique(rule.elements)) == len(rule.elements)
     exact = G @ space.product
-    assert np.linalg.norm(exact - G[:, rule.elements] @ rule.weights) <= 1.0001 * tol * np.linalg.norm(exact)
+    assert np.linalg.norm(
+        exact - G[:, rule.elements] @ rule.weights
+    ) <= 1.0001 * tol * np.linalg.norm(exact)
     found = exactness(space, orthonormal_strain(space, strain), stress, rule)
     assert max(found.values()) < 200 * tol
 
@@ -72,7 +86,11 @@ def test_weights_are_the_nonnegative_least_squares_of_their_columns():
     w2, left = nnls(G[:, points], b)
     assert np.allclose(w, w2, rtol=1e-6) and left < 1e-8 * np.linalg.norm(b)
     some, w, error = matching(G, b, 1e-12, np.zeros(0, dtype=int), most=10)
-    assert len(some) == 10 and np.abs(G[:, some].T @ (b - G[:, some] @ w)).max() < 1e-8 * np.linalg.norm(b) and error > 1e-3
+    assert (
+        len(some) == 10
+        and np.abs(G[:, some].T @ (b - G[:, some] @ w)).max() < 1e-8 * np.linalg.norm(b)
+        and error > 1e-3
+    )
 
 
 @pytest.mark.parametrize("seed", [11, 12])
@@ -107,7 +125,9 @@ def test_a_warm_start_keeps_its_points_and_ends_sooner():
     again = ecm(G, space, 1e-6, old.elements)
     assert np.array_equal(np.sort(again.elements), np.sort(old.elements))
     more = ecm(
-        np.vstack([G, contributions(orthonormal_strain(space, strain), unit(space, stress[..., 5:]))[:-1]]),
+        np.vstack(
+            [G, contributions(orthonormal_strain(space, strain), unit(space, stress[..., 5:]))[:-1]]
+        ),
         space,
         1e-6,
         old.elements,
@@ -136,7 +156,10 @@ def test_bad_contributions_are_named():
 def pod_like(g=400, r=8, seed=0):
     space = Space(np.random.default_rng(seed).uniform(0.5, 1.5, g) / g, np.arange(g))
     x = np.linspace(0, 1, g)
-    Q = np.linalg.qr(np.sqrt(space.product)[:, None] * np.exp(-(((x[:, None] - np.linspace(0, 1, r)) / 0.12) ** 2)))[0]
+    Q = np.linalg.qr(
+        np.sqrt(space.product)[:, None]
+        * np.exp(-(((x[:, None] - np.linspace(0, 1, r)) / 0.12) ** 2))
+    )[0]
     return Basis(space, Q / np.sqrt(space.product)[:, None])
 
 
@@ -173,7 +196,9 @@ def rules(comm):
     mine = (
         np.arange(whole.n)
         if comm is None
-        else np.array_split(np.random.default_rng(0).permutation(whole.n), comm.Get_size())[comm.Get_rank()]
+        else np.array_split(np.random.default_rng(0).permutation(whole.n), comm.Get_size())[
+            comm.Get_rank()
+        ]
     )
     space, strain, stress = Space(whole.product[mine], mine, comm), strain[mine], stress[mine]
     G, found = compressed(space, strain, stress, 1e-6), {}
@@ -193,13 +218,24 @@ def rules(comm):
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_local_and_merged_rules_are_positive_and_exact_on_every_number_of_ranks(ranks, tmp_path):
     every = on_ranks(__file__, ranks, tmp_path / "answers.json")["every"]
-    assert len(every) == ranks and all(other == every[0] for other in every)  # the rule is the same on every rank
+    assert len(every) == ranks and all(
+        other == every[0] for other in every
+    )  # the rule is the same on every rank
     local, merged = every[0]["local"], every[0]["merged"]
     serial = rules(None)["merged"]
     for rule in (local, merged):
-        assert min(rule["weights"]) > 0 and rule["error"] <= 1e-5 and max(rule["integrals"], rule["volume"]) < 1e-3
-    assert len(merged["points"]) <= merged["rows"] == serial["rows"] and len(local["points"]) <= ranks * local["rows"]
-    assert set(merged["points"]) <= set(local["points"]) and (ranks > 1 or merged["points"] == local["points"])
+        assert (
+            min(rule["weights"]) > 0
+            and rule["error"] <= 1e-5
+            and max(rule["integrals"], rule["volume"]) < 1e-3
+        )
+    assert (
+        len(merged["points"]) <= merged["rows"] == serial["rows"]
+        and len(local["points"]) <= ranks * local["rows"]
+    )
+    assert set(merged["points"]) <= set(local["points"]) and (
+        ranks > 1 or merged["points"] == local["points"]
+    )
 
 
 def answers(comm):

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from rom.design.designs import grid, latin_hypercube, sobol
 from rom.errors import BadInput
 from rom.parameters import Box
-from rom.sample.designs import grid, latin_hypercube, sobol
 
-BOX = Box(("a", "k"), np.array([-1.0, 1e-3]), np.array([3.0, 1e3]), ("m", "W/m/K"), ("linear", "log"))
+BOX = Box(
+    ("a", "k"), np.array([-1.0, 1e-3]), np.array([3.0, 1e3]), ("m", "W/m/K"), ("linear", "log")
+)
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 7, 8, 33])

@@ -9,14 +9,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from rom.regress.estimator import GPRegressor
+from rom.gp.estimator import GPRegressor
 
 CHECKS = list(estimator_checks_generator(GPRegressor()))
 X = np.random.default_rng(0).random((40, 2))
 Y = np.sin(4 * X[:, 0]) + X[:, 1] ** 2
 
 
-@pytest.mark.parametrize("k", range(len(CHECKS)), ids=lambda k: getattr(CHECKS[k][1], "func", CHECKS[k][1]).__name__)
+@pytest.mark.parametrize(
+    "k", range(len(CHECKS)), ids=lambda k: getattr(CHECKS[k][1], "func", CHECKS[k][1]).__name__
+)
 def test_their_check(k):
     estimator, check = CHECKS[k]
     with warnings.catch_warnings():

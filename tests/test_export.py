@@ -9,14 +9,14 @@ import pytest
 import pyvista
 from vtkmodules.vtkIOHDF import vtkHDFReader
 
-from rom.collect.archive import load, put, write_h5
+from rom.archive.nouns import load, put, write_h5
 from rom.errors import BadInput, ForeignFile
-from rom.export import curves
-from rom.export.files import read_file, read_mesh, vtkhdf, write_mesh, write_vtkhdf
-from rom.export.grid import TYPES, grid, label, unlabel
-from rom.export.pictures import picture
+from rom.io.files import read_file, read_mesh, vtkhdf, write_mesh, write_vtkhdf
+from rom.io.grid import TYPES, grid, label, unlabel
 from rom.mesh import NODES, Mesh
 from rom.model import Prediction
+from rom.plot import curves
+from rom.plot.pictures import picture
 
 CORNERS = {
     "vertex": [(0, 0, 0)], "line": [(0, 0, 0), (1, 0, 0)], "triangle": [(0, 0, 0), (1, 0, 0), (0, 1, 0)],
@@ -57,7 +57,10 @@ def block(n: int = 3) -> Mesh:
     points = np.stack(np.meshgrid(x, 2 * x, 3 * x, indexing="ij"), axis=-1).reshape(-1, 3)
     a, b, c = (n + 1) ** 2, n + 1, 1
     low = i[:-1, :-1, :-1].ravel()
-    hexes = np.stack([low, low + a, low + a + b, low + b, low + c, low + a + c, low + a + b + c, low + b + c], axis=1)
+    hexes = np.stack(
+        [low, low + a, low + a + b, low + b, low + c, low + a + c, low + a + b + c, low + b + c],
+        axis=1,
+    )
     base = i[:-1, :-1, 0].ravel()
     quads = np.stack([base, base + b, base + b + a, base + a], axis=1)
     half = np.arange(len(hexes)) < len(hexes) // 2
@@ -105,7 +108,9 @@ def test_node_orders_are_those_of_vtk(kind):
     np.testing.assert_allclose(coordinates, mesh.points, atol=1e-12)
     parent = MIDDLES.get(kind, (kind,))[0]
     if parent in VOLUME:
-        assert grid(mesh).compute_cell_sizes()["Volume"][0] == pytest.approx(VOLUME[parent], rel=1e-12)
+        assert grid(mesh).compute_cell_sizes()["Volume"][0] == pytest.approx(
+            VOLUME[parent], rel=1e-12
+        )
 
 
 @pytest.mark.parametrize("kind", sorted(TYPES))
@@ -121,7 +126,10 @@ def test_every_cell_type_survives(kind, suffix, tmp_path):
 @pytest.mark.parametrize("make", [block, mixed])
 def test_fields_regions_and_units_survive(make, suffix, tmp_path):
     mesh, rng = make(), np.random.default_rng(0)
-    fields = {"temperature": (rng.random(len(mesh.points)), "K"), "displacement": (rng.random((len(mesh.points), 3)), "m")}
+    fields = {
+        "temperature": (rng.random(len(mesh.points)), "K"),
+        "displacement": (rng.random((len(mesh.points), 3)), "m"),
+    }
     cells = {"flux": (rng.random(sum(map(len, mesh.cells.values()))), "W/m2/K")}
     back, found, found_cells = read_file(write_mesh(tmp_path / f"a{suffix}", mesh, fields, cells))
     same(mesh, back)
@@ -134,7 +142,9 @@ def test_fields_regions_and_units_survive(make, suffix, tmp_path):
 
 def test_groups_survive_gmsh(tmp_path):
     whole = block()
-    mesh = replace(whole, regions={name: parts for name, parts in whole.regions.items() if name != "core"})
+    mesh = replace(
+        whole, regions={name: parts for name, parts in whole.regions.items() if name != "core"}
+    )
     T = np.random.default_rng(0).random(len(mesh.points))
     back, fields, _ = read_file(write_mesh(tmp_path / "a.msh", mesh, {"T": (T, "K")}))
     same(mesh, back)
@@ -142,7 +152,11 @@ def test_groups_survive_gmsh(tmp_path):
     with pytest.raises(BadInput, match=r"'core' overlaps.*vtkhdf"):
         write_mesh(tmp_path / "b.msh", whole)
     with pytest.raises(BadInput, match=r"on cells \(q.*vtkhdf"):
-        write_mesh(tmp_path / "c.msh", mesh, cell_fields={"q": (np.zeros(sum(map(len, mesh.cells.values()))), "W")})
+        write_mesh(
+            tmp_path / "c.msh",
+            mesh,
+            cell_fields={"q": (np.zeros(sum(map(len, mesh.cells.values()))), "W")},
+        )
 
 
 def test_sets_survive_abaqus(tmp_path):
@@ -161,7 +175,10 @@ def test_named_groups_of_gmsh_become_regions(tmp_path):
         gmsh.model.occ.addBox(0, 0, 0, 1, 1, 1)
         gmsh.model.occ.synchronize()
         gmsh.model.addPhysicalGroup(3, [1], name="body")
-        bottom = [tag for _, tag in gmsh.model.getEntitiesInBoundingBox(-0.1, -0.1, -0.1, 1.1, 1.1, 0.1, 2)]
+        bottom = [
+            tag
+            for _, tag in gmsh.model.getEntitiesInBoundingBox(-0.1, -0.1, -0.1, 1.1, 1.1, 0.1, 2)
+        ]
         gmsh.model.addPhysicalGroup(2, bottom, name="bottom")
         gmsh.option.setNumber("Mesh.MeshSizeMax", 0.5)
         gmsh.option.setNumber("Mesh.ElementOrder", 2)
@@ -171,7 +188,9 @@ def test_named_groups_of_gmsh_become_regions(tmp_path):
         gmsh.finalize()
     mesh = read_mesh(tmp_path / "box.msh")
     assert set(mesh.regions) == {"body", "bottom"} and set(mesh.cells) == {"tetra10", "triangle6"}
-    assert not mesh.points[mesh.cells["triangle6"][mesh.regions["bottom"]["triangle6"]].ravel(), 2].any()
+    assert not mesh.points[
+        mesh.cells["triangle6"][mesh.regions["bottom"]["triangle6"]].ravel(), 2
+    ].any()
     sizes = grid(mesh).compute_cell_sizes()
     assert sizes["Volume"].sum() == pytest.approx(1.0, rel=1e-12) and sizes["Volume"].min() >= 0
     assert sizes["Area"].sum() == pytest.approx(1.0, rel=1e-12)
@@ -205,7 +224,9 @@ def test_times_share_one_mesh(tmp_path):
         np.testing.assert_array_equal(found.point_data["u [m]"], u[:, :, k])
         np.testing.assert_array_equal(found.point_data["still [1]"], still)
         np.testing.assert_array_equal(found.cell_data["q [W]"], q[:, k])
-        np.testing.assert_array_equal(found.cells_dict[TYPES["hexahedron"]], mesh.cells["hexahedron"])
+        np.testing.assert_array_equal(
+            found.cells_dict[TYPES["hexahedron"]], mesh.cells["hexahedron"]
+        )
     import h5py
 
     with h5py.File(path) as file:
@@ -223,14 +244,18 @@ def test_one_file_holds_a_field_and_a_noun(tmp_path):
 
     write_h5(tmp_path / "both.vtkhdf", fill)
     np.testing.assert_array_equal(load(tmp_path / "both.vtkhdf").coefficients, answer.coefficients)
-    np.testing.assert_array_equal(pyvista.read(tmp_path / "both.vtkhdf").point_data["temperature [K]"], T)
+    np.testing.assert_array_equal(
+        pyvista.read(tmp_path / "both.vtkhdf").point_data["temperature [K]"], T
+    )
 
 
 def test_complex_and_plane_vectors_are_written_as_vtk_needs_them(tmp_path):
     mesh = block()
     p = np.exp(1j * np.arange(len(mesh.points)))
     v = np.ones((len(mesh.points), 2))
-    _, fields, _ = read_file(write_vtkhdf(tmp_path / "a.vtkhdf", mesh, {"p": (p, "Pa"), "v": (v, "m/s")}))
+    _, fields, _ = read_file(
+        write_vtkhdf(tmp_path / "a.vtkhdf", mesh, {"p": (p, "Pa"), "v": (v, "m/s")})
+    )
     np.testing.assert_array_equal(fields["p real"][0] + 1j * fields["p imaginary"][0], p)
     assert fields["p real"][1] == "Pa" and fields["v"][1] == "m/s"
     np.testing.assert_array_equal(fields["v"][0], np.pad(v, ((0, 0), (0, 1))))
@@ -252,7 +277,9 @@ def test_bad_fields_are_named(values, message, tmp_path):
 
 def test_times_must_agree(tmp_path):
     with pytest.raises(BadInput, match=r"last axis must be the 3 times"):
-        write_vtkhdf(tmp_path / "a.vtkhdf", block(), {"T": (np.zeros((64, 2)), "K")}, np.arange(3.0))
+        write_vtkhdf(
+            tmp_path / "a.vtkhdf", block(), {"T": (np.zeros((64, 2)), "K")}, np.arange(3.0)
+        )
 
 
 @pytest.mark.parametrize("suffix", [".vtkhdf", ".vtu", ".vtk", ".msh"])
@@ -296,7 +323,9 @@ def test_pictures_show_the_body_and_follow_the_field(tmp_path):
     mesh = block()
     T = 300 + 100 * mesh.points[:, 2]
     one = _pixels(picture(tmp_path / "a.png", mesh, {"temperature": (T, "K")}, title="Block"))
-    two = _pixels(picture(tmp_path / "b.png", mesh, {"temperature": (T, "K"), "distance": (mesh.points, "m")}))
+    two = _pixels(
+        picture(tmp_path / "b.png", mesh, {"temperature": (T, "K"), "distance": (mesh.points, "m")})
+    )
     flat = _pixels(picture(tmp_path / "c.png", mesh, {"temperature": (0 * T, "K")}, limits=(0, 1)))
     assert two.shape == (one.shape[0], 2 * one.shape[1], 3)
     height = one.shape[0]
@@ -322,7 +351,15 @@ def test_few_whole_numbers_are_a_colour_each(tmp_path):
 @pytest.mark.parametrize("error", [[0.0, 0.0, 1e-2, 2e-2], [0.0] * 4, [1e-2, 1e-3, 2e-2, 3e-2]])
 def test_errors_of_zero_keep_their_place_beside_the_indicator(error, tmp_path):
     full = np.array([True, False, False, True])
-    curves.watched(tmp_path / "w.png", np.arange(4.0), np.array(error), np.full(4, 3e-2), np.full(4, 1e-2), full, "error of p")
+    curves.watched(
+        tmp_path / "w.png",
+        np.arange(4.0),
+        np.array(error),
+        np.full(4, 3e-2),
+        np.full(4, 1e-2),
+        full,
+        "error of p",
+    )
     assert _pixels(tmp_path / "w.png").std() > 10
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rom.cli import app
-from rom.collect.cgns import read_cgns
+from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile
+from rom.io.readers.cgns import read_cgns
 from rom.shapes.families import family, opened
 from tests.test_morph import cube, square
 from tests.test_shapes import plates
@@ -41,8 +41,12 @@ def cgns(path, mesh, fields, tags, scalars, zones=1, structured=False):
                 node(grid, f"Coordinate{axis}", "DataArray_t", x)
             first = 1
             for kind, cells in mesh.cells.items():
-                part = node(zone, f"Elements_{kind}", "Elements_t", np.int32([CODES.get(kind, 20), 0]))
-                node(part, "ElementRange", "IndexRange_t", np.array([first, first + len(cells) - 1]))
+                part = node(
+                    zone, f"Elements_{kind}", "Elements_t", np.int32([CODES.get(kind, 20), 0])
+                )
+                node(
+                    part, "ElementRange", "IndexRange_t", np.array([first, first + len(cells) - 1])
+                )
                 node(part, "ElementConnectivity", "DataArray_t", cells.ravel() + 1)
                 first += len(cells)
             group = node(zone, "ZoneBC", "ZoneBC_t")
@@ -55,7 +59,12 @@ def cgns(path, mesh, fields, tags, scalars, zones=1, structured=False):
             for name, values in fields.items():
                 node(solution, name, "DataArray_t", values)
         globals_ = node(file, "Global", "CGNSBase_t", np.int32([1, 1]))
-        node(node(globals_, "Time", "BaseIterativeData_t", np.int32([1])), "TimeValues", "DataArray_t", [0.0])
+        node(
+            node(globals_, "Time", "BaseIterativeData_t", np.int32([1])),
+            "TimeValues",
+            "DataArray_t",
+            [0.0],
+        )
         for name, value in scalars.items():
             node(globals_, name, "DataArray_t", value)
 
@@ -66,24 +75,43 @@ def plaid(folder, samples, table=False):
         one = folder / "samples" / f"sample_{k:09d}"
         (one / "meshes").mkdir(parents=True)
         lines = s.mesh.cells["line"]
-        tags = {n: (np.unique(lines[s.mesh.regions[n]["line"]]), "Vertex") for n in s.mesh.regions if n != "rim"}
+        tags = {
+            n: (np.unique(lines[s.mesh.regions[n]["line"]]), "Vertex")
+            for n in s.mesh.regions
+            if n != "rim"
+        }
         scalars = {"load": float(s.mu[0]), "work": s.outputs["work"]}
         bare = type(s.mesh)(s.mesh.points, {"triangle": s.mesh.cells["triangle"]})
-        cgns(one / "meshes" / "mesh_000000000.cgns", bare, {"u": s.fields["u"]}, tags, {} if table else scalars)
+        cgns(
+            one / "meshes" / "mesh_000000000.cgns",
+            bare,
+            {"u": s.fields["u"]},
+            tags,
+            {} if table else scalars,
+        )
         if table:
-            (one / "scalars.csv").write_text("load,work\n" + ",".join(repr(v) for v in scalars.values()) + "\n")
+            (one / "scalars.csv").write_text(
+                "load,work\n" + ",".join(repr(v) for v in scalars.values()) + "\n"
+            )
     return folder
 
 
 def test_a_cgns_file_gives_mesh_tags_fields_and_globals(tmp_path):
     mesh = cube(2)
-    tags = {"low": (np.flatnonzero(mesh.points[:, 2] == 0), "Vertex"), "some": ([3, 7], "CellCenter")}
+    tags = {
+        "low": (np.flatnonzero(mesh.points[:, 2] == 0), "Vertex"),
+        "some": ([3, 7], "CellCenter"),
+    }
     T = mesh.points @ [1.0, 2.0, 3.0]
     cgns(tmp_path / "a.cgns", mesh, {"T": T}, tags, {"load": 2.5, "history": np.arange(4.0)})
     found, fields, _, scalars = read_cgns(tmp_path / "a.cgns")
-    assert np.array_equal(found.points, mesh.points) and np.array_equal(found.cells["tetra"], mesh.cells["tetra"])
+    assert np.array_equal(found.points, mesh.points) and np.array_equal(
+        found.cells["tetra"], mesh.cells["tetra"]
+    )
     assert np.array_equal(fields["T"][0], T) and scalars == {"load": 2.5}
-    assert np.array_equal(found.nodes["low"], tags["low"][0]) and found.regions["some"]["tetra"].tolist() == [3, 7]
+    assert np.array_equal(found.nodes["low"], tags["low"][0]) and found.regions["some"][
+        "tetra"
+    ].tolist() == [3, 7]
 
 
 def test_tagged_boundary_nodes_become_curves(tmp_path):
@@ -91,7 +119,9 @@ def test_tagged_boundary_nodes_become_curves(tmp_path):
     path = plaid(tmp_path, [s]) / "samples" / "sample_000000000" / "meshes" / "mesh_000000000.cgns"
     mesh, _ = opened(path)
     for name in ("side0", "side1", "side2", "side3"):
-        mine, theirs = (np.sort(m.cells["line"][m.regions[name]["line"]], axis=1) for m in (mesh, s.mesh))
+        mine, theirs = (
+            np.sort(m.cells["line"][m.regions[name]["line"]], axis=1) for m in (mesh, s.mesh)
+        )
         assert {tuple(e) for e in mine.tolist()} == {tuple(e) for e in theirs.tolist()}
 
 
@@ -101,11 +131,16 @@ def test_plaid_samples_give_what_was_written(tmp_path, table):
     found, names, _, files = family(plaid(tmp_path, every, table), ("work",))
     assert names == ("load",) and files[1] == "sample_000000001"
     for a, b in zip(found, every, strict=True):
-        assert np.array_equal(a.fields["u"], b.fields["u"]) and a.mu == b.mu and a.outputs == b.outputs
+        assert (
+            np.array_equal(a.fields["u"], b.fields["u"]) and a.mu == b.mu and a.outputs == b.outputs
+        )
 
 
 def test_commands_run_on_plaid_samples_from_end_to_end(tmp_path):
-    train, test = plaid(tmp_path / "train", plates(12, 0)), plaid(tmp_path / "test", plates(3, 1), table=True)
+    train, test = (
+        plaid(tmp_path / "train", plates(12, 0)),
+        plaid(tmp_path / "test", plates(3, 1), table=True),
+    )
     model, answer = tmp_path / "plates.h5", tmp_path / "answer.vtu"
     one = test / "samples" / "sample_000000001" / "meshes" / "mesh_000000000.cgns"
 
@@ -114,10 +149,24 @@ def test_commands_run_on_plaid_samples_from_end_to_end(tmp_path):
         assert got.exit_code == 0, got.output
         return got.output
 
-    done("train", train, "--out", model, "--curves", "side0,side1,side2,side3", "--outputs", "work", "--modes", 4)
+    done(
+        "train",
+        train,
+        "--out",
+        model,
+        "--curves",
+        "side0,side1,side2,side3",
+        "--outputs",
+        "work",
+        "--modes",
+        4,
+    )
     assert "rel_l2 u" in done("validate", test, model)
     done("predict", model, one, "--mu", "load=1.5", "--out", answer)
-    assert opened(answer)[0].points.shape[0] == read_cgns(one)[0].points.shape[0] and "std u" in opened(answer)[1]
+    assert (
+        opened(answer)[0].points.shape[0] == read_cgns(one)[0].points.shape[0]
+        and "std u" in opened(answer)[1]
+    )
 
 
 def test_unfit_cgns_files_are_refused_by_name(tmp_path):
@@ -125,7 +174,10 @@ def test_unfit_cgns_files_are_refused_by_name(tmp_path):
     (tmp_path / "text.cgns").write_text("nothing")
     with pytest.raises(ForeignFile, match=r"text\.cgns"):
         read_cgns(tmp_path / "text.cgns")
-    for name, options, said in (("two", {"zones": 2}, "2 zones"), ("grid", {"structured": True}, "structured")):
+    for name, options, said in (
+        ("two", {"zones": 2}, "2 zones"),
+        ("grid", {"structured": True}, "structured"),
+    ):
         cgns(tmp_path / f"{name}.cgns", mesh, {}, {}, {}, **options)
         with pytest.raises(BadInput, match=said):
             read_cgns(tmp_path / f"{name}.cgns")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
+from rom.design.designs import sobol
 from rom.errors import BadInput, OutsideBox
+from rom.gp.fields import field_gp
 from rom.parameters import Box
-from rom.regress.field_gp import field_gp
-from rom.sample.designs import sobol
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -32,7 +32,10 @@ def test_interpolates_smooth_noise_free_data_and_converges():
         at_training = gp.basis.lift(gp.predict(snapshots.mu).coefficients)
         np.testing.assert_allclose(at_training, snapshots.u, atol=1e-4 * np.abs(snapshots.u).max())
         fresh = BOX.from_unit(np.random.default_rng(1).random((100, 2)))
-        errors.append(np.linalg.norm(gp.basis.lift(gp.predict(fresh).coefficients) - field(fresh)) / np.linalg.norm(field(fresh)))
+        errors.append(
+            np.linalg.norm(gp.basis.lift(gp.predict(fresh).coefficients) - field(fresh))
+            / np.linalg.norm(field(fresh))
+        )
     assert errors[1] < 0.2 * errors[0] and errors[1] < 1e-3
 
 
@@ -48,7 +51,9 @@ def test_field_deviation_has_the_truncated_modes():
     assert np.mean(std**2) == pytest.approx(np.mean(missed**2), rel=0.5)
     assert np.mean(np.abs(missed) < 2 * std) > 0.85
     bare = basis.spread(gp.predict(fresh).std)
-    assert np.mean(np.abs(missed) < 2 * bare) < 0.5, "without the tail the intervals would be too narrow here"
+    assert np.mean(np.abs(missed) < 2 * bare) < 0.5, (
+        "without the tail the intervals would be too narrow here"
+    )
     one, deviation = gp.field(fresh[0])
     np.testing.assert_allclose(one, mean[:, 0], rtol=1e-8)
     np.testing.assert_allclose(deviation, std[:, 0], rtol=1e-6)
@@ -71,13 +76,18 @@ def test_complex_fields():
     gp = field_gp(snapshots, pod(snapshots, tol=1e-6)[0], BOX)
     fresh = BOX.from_unit(np.random.default_rng(1).random((20, 2)))
     answer = gp.predict(fresh)
-    assert np.linalg.norm(gp.basis.lift(answer.coefficients) - wave(fresh)) < 1e-2 * np.linalg.norm(wave(fresh))
+    assert np.linalg.norm(gp.basis.lift(answer.coefficients) - wave(fresh)) < 1e-2 * np.linalg.norm(
+        wave(fresh)
+    )
     assert answer.std.dtype == float and answer.std.shape == answer.coefficients.shape
 
 
 def test_standard_deviation_is_small_at_data_and_grows_between():
     snapshots, gp = trained(16)
-    at, away = gp.predict(snapshots.mu).std, gp.predict(BOX.from_unit(np.random.default_rng(0).random((50, 2)))).std
+    at, away = (
+        gp.predict(snapshots.mu).std,
+        gp.predict(BOX.from_unit(np.random.default_rng(0).random((50, 2)))).std,
+    )
     assert at.max(axis=1)[0] < 0.2 * away.max(axis=1)[0]
 
 
@@ -86,4 +96,6 @@ def test_refusals():
     with pytest.raises(OutsideBox, match="a = 2"):
         gp.predict(np.array([2.0, 5.0]))
     with pytest.raises(BadInput, match="distinct"):
-        field_gp(Snapshots(snapshots.space, snapshots.mu[[0, 0, 1]], snapshots.u[:, :3]), gp.basis, BOX)
+        field_gp(
+            Snapshots(snapshots.space, snapshots.mu[[0, 0, 1]], snapshots.u[:, :3]), gp.basis, BOX
+        )

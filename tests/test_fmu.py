@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cases.thermal_block import problem
-from rom.compress.pod import pod
+from rom.certified.models import certified
+from rom.compress.decomposition import pod
+from rom.deploy.fmu import write_fmu
+from rom.design.designs import sobol
 from rom.errors import BadInput
-from rom.export.fmu import write_fmu
-from rom.pipeline import certified
-from rom.sample.designs import sobol
 from rom.snapshots import Snapshots
 
 
@@ -37,7 +37,11 @@ def test_outputs_and_bound_equal_the_model(model, tmp_path):
     for mu in model.box.from_unit(np.random.default_rng(0).random((4, 4))):
         start = dict(zip(model.box.names, mu, strict=True))
         found = fmpy.simulate_fmu(
-            str(path), start_values=start, stop_time=1.0, output_interval=0.5, output=["mean", "centre", "error_bound"]
+            str(path),
+            start_values=start,
+            stop_time=1.0,
+            output_interval=0.5,
+            output=["mean", "centre", "error_bound"],
         )
         answer = model.predict(mu)
         state = model.basis.lift(answer.coefficients)
@@ -51,14 +55,20 @@ def test_a_parameter_outside_the_box_is_an_error_of_the_unit(model, tmp_path):
     path = tmp_path / "block.fmu"
     write_fmu(path, model, probes(model))
     with pytest.raises(fmpy.fmi1.FMICallException):
-        fmpy.simulate_fmu(str(path), start_values={"k00": 7.0}, stop_time=1.0, logger=lambda *_: None)
+        fmpy.simulate_fmu(
+            str(path), start_values={"k00": 7.0}, stop_time=1.0, logger=lambda *_: None
+        )
 
 
 def test_refusals(model, tmp_path):
     with pytest.raises(BadInput, match="weights of shape"):
         write_fmu(tmp_path / "a.fmu", model, {"mean": (np.ones(3), "K")})
     with pytest.raises(BadInput, match="Monomials"):
-        write_fmu(tmp_path / "a.fmu", replace(model, f=replace(model.f, theta=np.atleast_1d)), probes(model))
+        write_fmu(
+            tmp_path / "a.fmu",
+            replace(model, f=replace(model.f, theta=np.atleast_1d)),
+            probes(model),
+        )
     with pytest.raises(BadInput, match="must all differ"):
         write_fmu(tmp_path / "a.fmu", model, {"k00": probes(model)["mean"]})
     assert not list(tmp_path.iterdir())

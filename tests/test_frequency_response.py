@@ -12,7 +12,9 @@ def test_transfer_solves_the_wave_equation_with_its_ends():
     H = transfer(f, x, mu)[0, :, 0]
     p, h = H[:, 0] + 1j * H[:, 1], x[1] - x[0]
     k = 2 * np.pi * 313.0 / (331.3 * np.sqrt(1 + 20.0 / 273.15)) * (1 + 1j * LOSS)
-    np.testing.assert_allclose((p[2:] - 2 * p[1:-1] + p[:-2]) / h**2, -(k**2) * p[1:-1], atol=1e-4 * abs(k) ** 2)
+    np.testing.assert_allclose(
+        (p[2:] - 2 * p[1:-1] + p[:-2]) / h**2, -(k**2) * p[1:-1], atol=1e-4 * abs(k) ** 2
+    )
     assert (-1.5 * p[0] + 2 * p[1] - 0.5 * p[2]) / h / (1j * k) == pytest.approx(1.0, abs=1e-4)
 
 

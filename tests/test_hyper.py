@@ -6,14 +6,24 @@ import numpy as np
 import pytest
 
 from cases.viscoplastic_cube import FLAT, HOT, cube, hot_spot, reproduce, ten_steps, two_cycles
+from rom.archive.nouns import load, save
+from rom.bands import calibrated, trust
 from rom.basis import Basis
-from rom.calibration import errors
-from rom.certify.indicator import calibrated, trust
-from rom.collect.archive import load, save
-from rom.enrich.adaptive import adaptive
 from rom.errors import BadInput, NotConverged
-from rom.hyper import FEATURES, Tolerances, begun, enriched, followed, moved, replayed, resumed, train
-from rom.project.weighted import advance, follow, weighted
+from rom.solids.adaptive import adaptive
+from rom.solids.calibration import errors
+from rom.solids.training import (
+    FEATURES,
+    Tolerances,
+    begun,
+    enriched,
+    followed,
+    moved,
+    replayed,
+    resumed,
+    train,
+)
+from rom.solids.weighted import advance, follow, weighted
 from solvers.bricks import box
 from solvers.laws import LAWS
 from solvers.solid import body, march
@@ -26,7 +36,11 @@ def hot():
     b = cube(3, HOT)
     loadings = [two_cycles(b, hot_spot(b, np.random.default_rng([1, k]))) for k in range(4)]
     runs = [(loading, march(b, loading, loading.t)) for loading in loadings]
-    return b, runs, train(b, [h for _, h in runs[:3]], Tolerances(u=1e-4, p=1e-4, stress=1e-4, cubature=1e-5))
+    return (
+        b,
+        runs,
+        train(b, [h for _, h in runs[:3]], Tolerances(u=1e-4, p=1e-4, stress=1e-4, cubature=1e-5)),
+    )
 
 
 def test_all_points_and_all_modes_are_the_full_model():
@@ -39,13 +53,18 @@ def test_all_points_and_all_modes_are_the_full_model():
     ours = follow(model, loading.reduced(basis, model.points, b.points), loading.t)
     theirs = march(b, loading, loading.t, tol=1e-12)
     assert np.abs(basis.lift(ours.u) - theirs.u).max() < 1e-9 * np.abs(theirs.u).max()
-    assert np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max() and np.abs(ours.stress - theirs.stress).max() < 1e-6
+    assert (
+        np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max()
+        and np.abs(ours.stress - theirs.stress).max() < 1e-6
+    )
 
 
 def pulled(b, pull=2e-3):
     """One cycle of the hot cube whose top is drawn up and back while it spins, under two tables of its own."""
     loading = two_cycles(b, hot_spot(b, np.random.default_rng(3)))
-    loading = replace(loading, t=loading.t[:21], amplitudes=loading.amplitudes[:21], mixture=loading.mixture[:21])
+    loading = replace(
+        loading, t=loading.t[:21], amplitudes=loading.amplitudes[:21], mixture=loading.mixture[:21]
+    )
     z = b.mesh.points[:, 2]
     moves = np.zeros((b.n, 2))
     moves[2::3, 0], moves[0::3, 1] = z, z**2
@@ -60,11 +79,18 @@ def test_moving_supports_of_the_full_basis_are_those_of_the_full_model():
     modes[free, np.arange(len(free))] = 1 / np.sqrt(b.space.product[free])
     basis = Basis(b.space, modes)
     model = weighted(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
-    ours = follow(model, loading.reduced(basis, model.points, b.points, b.strain(loading.moves)), loading.t[:16])
+    ours = follow(
+        model,
+        loading.reduced(basis, model.points, b.points, b.strain(loading.moves)),
+        loading.t[:16],
+    )
     theirs = march(b, loading, loading.t[:16], tol=1e-12)
     u = basis.lift(ours.u) + np.stack([loading.moved(t) for t in theirs.t], axis=1)
     assert np.abs(theirs.u[b.fixed]).max() == pytest.approx(2e-3)
-    assert np.abs(u - theirs.u).max() < 1e-9 * np.abs(theirs.u).max() and np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max()
+    assert (
+        np.abs(u - theirs.u).max() < 1e-9 * np.abs(theirs.u).max()
+        and np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max()
+    )
     with pytest.raises(BadInput, match=r"strain=body\.strain"):
         loading.reduced(basis, model.points, b.points)
 
@@ -92,8 +118,12 @@ def held_at_the_top(cells):
 
 def test_the_reproduction_of_a_history():
     found = reproduce(6)
-    assert found["u_error"] <= 1e-5 and found["p_error"] <= 5e-5 and found["point_fraction"] <= 0.054
-    assert found["cubature_volume"] < 1e-7 and found["p_error_gappy"] < 1e-5 and found["n_modes"] == 10
+    assert (
+        found["u_error"] <= 1e-5 and found["p_error"] <= 5e-5 and found["point_fraction"] <= 0.054
+    )
+    assert (
+        found["cubature_volume"] < 1e-7 and found["p_error_gappy"] < 1e-5 and found["n_modes"] == 10
+    )
 
 
 def test_a_trained_model_reproduces_its_training(hot):
@@ -109,7 +139,9 @@ def test_a_restart_is_the_run_and_nothing_online_is_as_large_as_the_mesh(hot):
     loading, model = runs[3][0].reduced(made.basis, made.model.points, b.points), made.model
     once, first = follow(model, loading, loading.t), follow(model, loading, loading.t[:11])
     second = follow(model, loading, loading.t[10:], first.last)
-    assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(second.last.state, once.last.state)
+    assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(
+        second.last.state, once.last.state
+    )
     assert once.last.state.shape[0] == len(model.points) == len(loading.temperatures)
     assert np.array_equal(model.predict(loading).coefficients, once.u)
 
@@ -118,12 +150,21 @@ def test_replay_of_the_exact_strains_is_the_full_history():
     b = cube(2, HOT)
     loading = two_cycles(b, hot_spot(b, np.random.default_rng(0)))
     h = march(b, loading, loading.t[:11], tol=1e-12)
-    basis = Basis(b.space, np.linalg.qr(np.sqrt(b.space.product)[:, None] * h.u)[0] / np.sqrt(b.space.product)[:, None])
+    basis = Basis(
+        b.space,
+        np.linalg.qr(np.sqrt(b.space.product)[:, None] * h.u)[0]
+        / np.sqrt(b.space.product)[:, None],
+    )
     made = train(b, [h], Tolerances(1e-8, 1e-8, 1e-8, 1e-8))
     run = begun(replace(made, basis=basis, strain=b.strain(basis.modes)), b, loading)
-    run = replace(run, since=tuple((t, basis.coefficients(h.u[:, k])) for k, t in enumerate(loading.t[1:11])))
+    run = replace(
+        run, since=tuple((t, basis.coefficients(h.u[:, k])) for k, t in enumerate(loading.t[1:11]))
+    )
     last = replayed(run, b)[-1]
-    assert np.abs(last.state - h.last.state).max() < 1e-9 and np.abs(last.stress - h.last.stress).max() < 1e-6
+    assert (
+        np.abs(last.state - h.last.state).max() < 1e-9
+        and np.abs(last.stress - h.last.stress).max() < 1e-6
+    )
 
 
 def test_one_full_step_is_that_step_and_the_model_knows_it_afterwards(hot):
@@ -139,18 +180,25 @@ def test_one_full_step_is_that_step_and_the_model_knows_it_afterwards(hot):
         grown.strain, b.strain(grown.basis.modes), atol=1e-12
     )
     plain, better = begun(made, b, loading), begun(grown, b, loading)
-    worse, best = (errors(b, [moved(r, loading.t[0], loading.t[1])], h)[0, 0] for r in (plain, better))
+    worse, best = (
+        errors(b, [moved(r, loading.t[0], loading.t[1])], h)[0, 0] for r in (plain, better)
+    )
     assert best < 0.2 * worse
 
 
 def test_p_of_a_full_step_is_kept_relative_to_the_run_and_not_to_the_training(hot):
     b, runs, made = hot
     whole, h = runs[3]
-    loading = replace(whole, t=whole.t[:4], amplitudes=whole.amplitudes[:4], mixture=whole.mixture[:4])
+    loading = replace(
+        whole, t=whole.t[:4], amplitudes=whole.amplitudes[:4], mixture=whole.mixture[:4]
+    )
     courses, _ = followed(made, b, loading, {}, seeds=(0, 1, 2), most=3)
     size = b.points.norm(h.p[:, :3])
     assert size.max() < 0.1 * max(b.points.norm(one.p).max() for _, one in runs[:3])
-    assert all(b.points.norm(course.p() - h.p[:, k]) < 2 * made.tol.p * size.max() for k, course in enumerate(courses))
+    assert all(
+        b.points.norm(course.p() - h.p[:, k]) < 2 * made.tol.p * size.max()
+        for k, course in enumerate(courses)
+    )
 
 
 def test_enrichment_pays_and_says_why(hot):
@@ -160,7 +208,9 @@ def test_enrichment_pays_and_says_why(hot):
     rich, visits = followed(made, b, loading, {}, (0, 4, 19, 24), 4)
     (e0, d0, _), (e1, d1, _) = errors(b, bare, h).T, errors(b, rich, h).T
     assert e1.max() < 0.5 * e0.max() and d1.max() < 0.5 * d0.max()
-    assert [k for k, v in enumerate(visits) if v.full] == [0, 4, 19, 24] and all(v.reason for v in visits if v.full)
+    assert [k for k, v in enumerate(visits) if v.full] == [0, 4, 19, 24] and all(
+        v.reason for v in visits if v.full
+    )
     assert visits[-1].modes == rich[-1].trained.basis.r > made.basis.r
 
 
@@ -180,7 +230,9 @@ def test_a_saved_model_brings_its_law_and_gives_the_same_answers(hot, tmp_path):
     loading = runs[0][0].reduced(made.basis, made.model.points, b.points)
     save(tmp_path / "model.h5", made.model)
     back = load(tmp_path / "model.h5", LAWS)
-    assert np.array_equal(back.predict(loading).coefficients, made.model.predict(loading).coefficients)
+    assert np.array_equal(
+        back.predict(loading).coefficients, made.model.predict(loading).coefficients
+    )
     with pytest.raises(BadInput, match=r"needs the class 'solvers\.laws:Viscoplastic'; pass load"):
         load(tmp_path / "model.h5")
     with pytest.raises(BadInput, match=r"needs a class for 'solvers\.laws:Viscoplastic'"):
@@ -196,7 +248,9 @@ def test_a_run_saved_between_two_cycles_goes_on_as_if_it_had_not_stopped(hot, tm
     assert len(after) == 20 and [v.full for v in more] == [v.full for v in visits[20:]]
     for ours, theirs in zip(after, once[20:], strict=True):
         assert np.array_equal(ours.u(), theirs.u()) and np.array_equal(ours.p(), theirs.p())
-        assert np.array_equal(ours.now.state, theirs.now.state) and np.array_equal(ours.features, theirs.features)
+        assert np.array_equal(ours.now.state, theirs.now.state) and np.array_equal(
+            ours.features, theirs.features
+        )
     with pytest.raises(BadInput, match="nothing left"):
         resumed(after[-1], b)
     with pytest.raises(BadInput, match="not watched"):
@@ -210,10 +264,15 @@ def test_calibration_covers_what_is_exchangeable():
     errors_ = 2.0 * features[:, 0] ** 0.8 * np.exp(0.5 * rng.standard_normal(2400))
     half = runs < 30
     found = calibrated(("a", "b"), features[half], errors_[half], runs[half], 0.95, 1e-12)
-    assert found.coefficients == pytest.approx([0.8, 0.0, np.log(2.0)], abs=0.05) and (found.coefficients[:2] >= 0).all()
+    assert (
+        found.coefficients == pytest.approx([0.8, 0.0, np.log(2.0)], abs=0.05)
+        and (found.coefficients[:2] >= 0).all()
+    )
     seen = trust(found, features[~half], errors_[~half])
     assert 0.95 <= seen["coverage"] < 0.995 and seen["log_correlation"] > 0.93
-    every = calibrated(("a", "b"), features[half], errors_[half], runs[half], 0.9, 1e-12, whole=True)
+    every = calibrated(
+        ("a", "b"), features[half], errors_[half], runs[half], 0.9, 1e-12, whole=True
+    )
     missed = [np.any(errors_[runs == k] > every.upper(features[runs == k])) for k in range(30, 60)]
     assert np.mean(missed) <= 0.2 and every.shift > found.shift
     few = runs < 4  # too few for ranks: Student's bound, above all that was seen
@@ -239,7 +298,11 @@ def test_the_march_takes_full_steps_where_the_estimate_or_newton_says_so():
 
     models, visits = adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,))
     assert [v.full for v in visits] == [k in (0, 3, 5) for k in range(8)]
-    assert "new data" in visits[0].reason and "lost" in visits[3].reason and "p estimated at 2" in visits[5].reason
+    assert (
+        "new data" in visits[0].reason
+        and "lost" in visits[3].reason
+        and "p estimated at 2" in visits[5].reason
+    )
     assert models[5] == ("f", 6)
     _, limited = adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,), most=2)
     assert not limited[5].full and "spent" in limited[5].reason

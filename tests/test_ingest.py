@@ -9,15 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from cases.viscoplastic_cube import FLAT, cube, errors, ten_steps
-from rom.cli import app
-from rom.collect.archive import load
+from rom.archive.nouns import load
+from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile, MissingExtra
-from rom.export.files import write_mesh, write_vtkhdf
-from rom.export.grid import grid
-from rom.export.ingest import ingest, ordered
-from rom.hyper import Tolerances, followed, train
+from rom.io.files import write_mesh, write_vtkhdf
+from rom.io.grid import grid
+from rom.io.result import Result, history
+from rom.io.series import ingest, ordered
 from rom.mesh import Mesh
-from rom.result import Result, history
+from rom.solids.training import Tolerances, followed, train
 from solvers.bricks import box
 from solvers.solid import body, march, points
 from tests import foreign
@@ -36,14 +36,18 @@ def run():
     loading = ten_steps(b)
     h = march(b, loading, loading.t)
     half = {"half": {"hexahedron": np.array([0, 3, 5])}}
-    mesh = Mesh(b.mesh.points, b.mesh.cells, {**b.mesh.regions, **half}, {"corner": np.array([0, 7, 20])})
+    mesh = Mesh(
+        b.mesh.points, b.mesh.cells, {**b.mesh.regions, **half}, {"corner": np.array([0, 7, 20])}
+    )
     return b, loading, h, mesh, (h.stress / MANDEL[:, None])[:, ROWS]
 
 
 def cellwise(mesh, values):
     """(g, c) as cell fields (e, q c); cells that fill no space hold zeros."""
     rows = values.reshape(len(mesh.cells["hexahedron"]), -1)
-    return np.vstack([rows, np.zeros((sum(map(len, mesh.cells.values())) - len(rows), rows.shape[1]))])
+    return np.vstack(
+        [rows, np.zeros((sum(map(len, mesh.cells.values())) - len(rows), rows.shape[1]))]
+    )
 
 
 def written(folder, run, suffix, unit="mm", steps=10, turn=slice(None)):
@@ -53,7 +57,8 @@ def written(folder, run, suffix, unit="mm", steps=10, turn=slice(None)):
     for k, path in enumerate(paths):
         inner = {"sigma": (sigma[:, :, k], "MPa"), "epcum": (h.p[:, k], "1"), "where": (b.x, "mm")}
         cells = {
-            name: (cellwise(mesh, v.reshape(8, 8, -1)[:, turn].reshape(64, -1)), theirs) for name, (v, theirs) in inner.items()
+            name: (cellwise(mesh, v.reshape(8, 8, -1)[:, turn].reshape(64, -1)), theirs)
+            for name, (v, theirs) in inner.items()
         }
         write_mesh(path, mesh, {"displacement": (h.u[:, k].reshape(-1, 3), unit)}, cells)
     return paths
@@ -77,9 +82,17 @@ ZSET = {
 
 
 def same_sets(found, mesh):
-    kept = {name: {k: v.tolist() for k, v in parts.items() if len(v)} for name, parts in mesh.regions.items()}
-    assert {name: {k: v.tolist() for k, v in parts.items() if len(v)} for name, parts in found.regions.items()} == kept
-    assert {name: sorted(v.tolist()) for name, v in found.nodes.items()} == {k: sorted(v.tolist()) for k, v in mesh.nodes.items()}
+    kept = {
+        name: {k: v.tolist() for k, v in parts.items() if len(v)}
+        for name, parts in mesh.regions.items()
+    }
+    assert {
+        name: {k: v.tolist() for k, v in parts.items() if len(v)}
+        for name, parts in found.regions.items()
+    } == kept
+    assert {name: sorted(v.tolist()) for name, v in found.nodes.items()} == {
+        k: sorted(v.tolist()) for k, v in mesh.nodes.items()
+    }
 
 
 @pytest.mark.parametrize("suffix", SERIES)
@@ -91,37 +104,61 @@ def test_what_our_solver_writes_comes_back(suffix, run, tmp_path):
     )
     same_sets(found.mesh, mesh)
     assert np.array_equal(found.fields["displacement"], h.u.reshape(-1, 3, 10)[..., :3])
-    assert np.array_equal(found.fields["sigma"], sigma[..., :3]) and np.array_equal(found.fields["epcum"][:, 0], h.p[:, :3])
-    assert found.where == {"displacement": "points", "sigma": "integration", "epcum": "integration"} and found.t is None
+    assert np.array_equal(found.fields["sigma"], sigma[..., :3]) and np.array_equal(
+        found.fields["epcum"][:, 0], h.p[:, :3]
+    )
+    assert (
+        found.where == {"displacement": "points", "sigma": "integration", "epcum": "integration"}
+        and found.t is None
+    )
 
 
 def test_gmsh_carries_meshes_regions_and_nodal_fields(run, tmp_path):
     _, _, h, mesh, _ = run
-    plain = Mesh(mesh.points, mesh.cells, {k: v for k, v in mesh.regions.items() if k != "half"}, mesh.nodes)
+    plain = Mesh(
+        mesh.points, mesh.cells, {k: v for k, v in mesh.regions.items() if k != "half"}, mesh.nodes
+    )
     write_mesh(tmp_path / "a.msh", plain, {"displacement": (h.u[:, 0].reshape(-1, 3), "mm")})
     found = ingest([tmp_path / "a.msh"], {"displacement": "m"})
-    assert np.allclose(found.fields["displacement"][..., 0], 1e-3 * h.u[:, 0].reshape(-1, 3), rtol=1e-15, atol=0)
+    assert np.allclose(
+        found.fields["displacement"][..., 0], 1e-3 * h.u[:, 0].reshape(-1, 3), rtol=1e-15, atol=0
+    )
     same_sets(found.mesh, plain)
 
 
 def test_abaqus_carries_the_mesh_and_its_sets(run, tmp_path):
-    from rom.export.files import read_mesh
+    from rom.io.files import read_mesh
 
     mesh = run[3]
     same_sets(read_mesh(write_mesh(tmp_path / "a.inp", mesh)), mesh)
 
 
-def test_ansys_carries_the_mesh_and_its_components_and_is_refused_where_it_is_cut(tmp_path, monkeypatch):
+def test_ansys_carries_the_mesh_and_its_components_and_is_refused_where_it_is_cut(
+    tmp_path, monkeypatch
+):
     archive = pytest.importorskip("mapdl_archive")
     made, order = box((2, 2, 3)), np.random.default_rng(0).permutation(36)
-    mesh = Mesh(made.points[np.argsort(order)], {"hexahedron": order[made.cells["hexahedron"]]}, unit="mm")
+    mesh = Mesh(
+        made.points[np.argsort(order)], {"hexahedron": order[made.cells["hexahedron"]]}, unit="mm"
+    )
     low, half = np.flatnonzero(mesh.points[:, 2] == 0), np.array([0, 2, 3, 4, 9])
     drawn = grid(mesh)
-    drawn.point_data["LOW"], drawn.cell_data["HALF"] = np.isin(np.arange(36), low), np.isin(np.arange(12), half)
+    drawn.point_data["LOW"], drawn.cell_data["HALF"] = (
+        np.isin(np.arange(36), low),
+        np.isin(np.arange(12), half),
+    )
     archive.save_as_archive(tmp_path / "a.cdb", drawn)
-    found = ingest([tmp_path / "a.cdb"], {"ansys_material_type": "1"}, "mm", written={"ansys_material_type": "1"})
+    found = ingest(
+        [tmp_path / "a.cdb"],
+        {"ansys_material_type": "1"},
+        "mm",
+        written={"ansys_material_type": "1"},
+    )
     assert np.abs(found.mesh.points - mesh.points).max() < 1e-12
-    same_sets(found.mesh, Mesh(found.mesh.points, mesh.cells, {"HALF": {"hexahedron": half}}, {"LOW": low}, "mm"))
+    same_sets(
+        found.mesh,
+        Mesh(found.mesh.points, mesh.cells, {"HALF": {"hexahedron": half}}, {"LOW": low}, "mm"),
+    )
     assert np.array_equal(found.mesh.cells["hexahedron"], mesh.cells["hexahedron"])
     text = (tmp_path / "a.cdb").read_text().rstrip()
     for size in (
@@ -155,8 +192,12 @@ def test_files_of_several_times(steps, run, tmp_path, monkeypatch):
     for k in range(steps):
         write_mesh(tmp_path / f"p{k}.vtu", mesh, {"displacement": (u[..., k], "mm")})
     sets = "".join(f'<DataSet timestep="{float(t[k])!r}" file="p{k}.vtu"/>' for k in range(steps))
-    (tmp_path / "a.pvd").write_text(f'<VTKFile type="Collection" version="0.1"><Collection>{sets}</Collection></VTKFile>')
-    for name in ("a.vtkhdf", "a.xdmf", "a.pvd")[steps == 1 :]:  # VTK tells no time of a .vtkhdf of one
+    (tmp_path / "a.pvd").write_text(
+        f'<VTKFile type="Collection" version="0.1"><Collection>{sets}</Collection></VTKFile>'
+    )
+    for name in ("a.vtkhdf", "a.xdmf", "a.pvd")[
+        steps == 1 :
+    ]:  # VTK tells no time of a .vtkhdf of one
         found = ingest([tmp_path / name], {"displacement": "mm"})
         assert np.array_equal(found.fields["displacement"], u) and np.array_equal(found.t, t), name
     with pytest.raises(BadInput, match="know their times"):
@@ -176,7 +217,10 @@ def test_what_other_programs_write_comes_back(name, run, tmp_path):
         names, tol = ("Displacement", "s"), 0.0
     else:
         path = getattr(foreign, name)(tmp_path, grid(hexa, {"u": (u, "")}, {"s": (s, "")}))
-        names, tol = {"ensight": ("u_n", "s_c"), "exodus": ("u_", "s")}[name], 1e-6  # EnSight holds single precision
+        names, tol = (
+            {"ensight": ("u_n", "s_c"), "exodus": ("u_", "s")}[name],
+            1e-6,
+        )  # EnSight holds single precision
     found = ingest([path], dict.fromkeys(names, "mm"), "mm", written=dict.fromkeys(names, "mm"))
     assert np.abs(found.mesh.points - hexa.points).max() <= 1e-7 and np.array_equal(
         found.mesh.cells["hexahedron"], hexa.cells["hexahedron"]
@@ -190,13 +234,22 @@ def test_z_set_comes_back_in_single_precision_with_its_sets_and_times(run, tmp_p
     pytest.importorskip("Muscat")
     b, _, h, mesh, sigma = run
     found = ingest([z_set(tmp_path, run)], **ZSET)
-    assert np.array_equal(found.mesh.cells["hexahedron"], mesh.cells["hexahedron"]) and np.array_equal(
-        found.mesh.points, mesh.points
+    assert np.array_equal(
+        found.mesh.cells["hexahedron"], mesh.cells["hexahedron"]
+    ) and np.array_equal(found.mesh.points, mesh.points)
+    volumes = Mesh(
+        mesh.points,
+        {"hexahedron": mesh.cells["hexahedron"]},
+        {"half": mesh.regions["half"]},
+        mesh.nodes,
     )
-    volumes = Mesh(mesh.points, {"hexahedron": mesh.cells["hexahedron"]}, {"half": mesh.regions["half"]}, mesh.nodes)
     same_sets(found.mesh, volumes)
     assert np.allclose(found.t, h.t, rtol=1e-12) and np.array_equal(found.x, b.x)
-    for name, exact in (("displacement", h.u.reshape(-1, 3, 10)), ("sigma", sigma), ("epcum", h.p[:, None])):
+    for name, exact in (
+        ("displacement", h.u.reshape(-1, 3, 10)),
+        ("sigma", sigma),
+        ("epcum", h.p[:, None]),
+    ):
         assert np.abs(found.fields[name] - exact).max() <= 1e-7 * np.abs(exact).max(), name
 
 
@@ -204,12 +257,24 @@ def test_strains_of_a_real_z_set_run_are_those_of_its_displacements():
     data = pytest.importorskip("Muscat.TestData").GetTestDataPath() + "UtExample/cube.ut"
     names = ",".join(f"eto{name}" for name in ORDER)
     found = ingest(
-        [data], {"u": "1"}, "1", {"U1,U2,U3": "u", names: "strain"}, {"strain": "1"}, at=points, written={"u": "1", "strain": "1"}
+        [data],
+        {"u": "1"},
+        "1",
+        {"U1,U2,U3": "u", names: "strain"},
+        {"strain": "1"},
+        at=points,
+        written={"u": "1", "strain": "1"},
     )
     mesh = Mesh(found.mesh.points, {"hexahedron": found.mesh.cells["hexahedron"]})
-    ours = body(mesh, {None: FLAT}, np.zeros(1, dtype=int)).strain(found.fields["u"][..., -1].ravel())
+    ours = body(mesh, {None: FLAT}, np.zeros(1, dtype=int)).strain(
+        found.fields["u"][..., -1].ravel()
+    )
     theirs = found.fields["strain"][..., -1] * MANDEL[ROWS]
-    assert found.t.tolist() == [0.0, 0.1, 0.15, 0.2] and "x0" in found.mesh.nodes and "x0" in found.mesh.regions
+    assert (
+        found.t.tolist() == [0.0, 0.1, 0.15, 0.2]
+        and "x0" in found.mesh.nodes
+        and "x0" in found.mesh.regions
+    )
     assert np.abs(ours[:, ROWS] - theirs).max() < 1e-6 * np.abs(theirs).max()
 
 
@@ -246,11 +311,33 @@ def test_foreign_files_train_the_model_that_our_own_history_trains(how, run, tmp
     else:
         files = written(tmp_path, run, how, turn=np.arange(8)[::-1])
         more = ["--positions", "where", "--times", ",".join(f"{t:.17g}" for t in h.t)]
-    asked = ["--field", "displacement=mm", "--integration", "sigma=MPa", "--integration", "epcum=1", "--unit", "mm"]
-    commanded(*map(str, files), *asked, "--order", "solvers.solid:points", *more, "--out", str(tmp_path / "h.h5"))
+    asked = [
+        "--field",
+        "displacement=mm",
+        "--integration",
+        "sigma=MPa",
+        "--integration",
+        "epcum=1",
+        "--unit",
+        "mm",
+    ]
+    commanded(
+        *map(str, files),
+        *asked,
+        "--order",
+        "solvers.solid:points",
+        *more,
+        "--out",
+        str(tmp_path / "h.h5"),
+    )
     theirs = history(load(tmp_path / "h.h5"), "displacement", "sigma", "epcum", ORDER)
     tol = 1e-4 if how == ".ut" else 1e-12
-    for ours, back in ((h.u, theirs.u), (h.stress, theirs.stress), (h.p, theirs.p), (h.t, theirs.t)):
+    for ours, back in (
+        (h.u, theirs.u),
+        (h.stress, theirs.stress),
+        (h.p, theirs.p),
+        (h.t, theirs.t),
+    ):
         assert np.abs(ours - back).max() <= min(tol, 1e-7) * np.abs(ours).max()
     for one, other in zip(answer(b, loading, h), answer(b, loading, theirs), strict=True):
         assert np.abs(one.u() - other.u()).max() <= tol * np.abs(h.u).max()
@@ -265,20 +352,34 @@ def commanded(*arguments, code=0):
 
 
 def test_ingested_results_become_a_campaign_that_is_reduced(run, tmp_path):
-    from rom.collect.store import found, read
+    from rom.campaign.store import found, read
 
     _, _, h, _, sigma = run
     paths = written(tmp_path, run, ".vtu", steps=4)
     store = tmp_path / "runs"
     for k, path in enumerate(paths):
-        given = ["--field", "displacement=mm", "--integration", "sigma=MPa", "--positions", "where", "--unit", "mm"]
+        given = [
+            "--field",
+            "displacement=mm",
+            "--integration",
+            "sigma=MPa",
+            "--positions",
+            "where",
+            "--unit",
+            "mm",
+        ]
         commanded(str(path), *given, "--store", str(store), "--mu", f"{h.t[k]},{k**2}")
     snapshots = read(store)
-    assert np.array_equal(snapshots.mu, np.column_stack([h.t[:4], np.arange(4.0) ** 2])) and found(store).mesh.digest
+    assert (
+        np.array_equal(snapshots.mu, np.column_stack([h.t[:4], np.arange(4.0) ** 2]))
+        and found(store).mesh.digest
+    )
     rows = {field.name: field.rows for field in snapshots.space.fields}
     assert np.array_equal(snapshots.u[rows["displacement"]], h.u[:, :4])
     assert np.array_equal(snapshots.u[rows["sigma"]], sigma[..., :4].reshape(-1, 4))
-    done = CliRunner().invoke(app, ["reduce", str(store), "--out", str(tmp_path / "m.h5"), "--rank", "2"])
+    done = CliRunner().invoke(
+        app, ["reduce", str(store), "--out", str(tmp_path / "m.h5"), "--rank", "2"]
+    )
     assert done.exit_code == 0, done.output
     wrong = ["--field", "displacement=m", "--store", str(store), "--mu", "9,9"]
     assert "another campaign" in commanded(str(paths[0]), *wrong, code=2)
@@ -290,15 +391,36 @@ def test_wrong_files_are_named(run, tmp_path):
     cases = [
         ({"fields": {"velocity": "m/s"}}, r"no field 'velocity'.*displacement"),
         ({"fields": {"displacement": "Pa"}}, "is in 'mm', not in 'Pa'"),
-        ({"fields": {"displacement": "m"}, "written": {"displacement": "m"}}, "not, as you say, in 'm'"),
-        ({"fields": {"displacement": "m"}, "written": {"speed": "m"}}, "'speed', which is not asked for"),
+        (
+            {"fields": {"displacement": "m"}, "written": {"displacement": "m"}},
+            "not, as you say, in 'm'",
+        ),
+        (
+            {"fields": {"displacement": "m"}, "written": {"speed": "m"}},
+            "'speed', which is not asked for",
+        ),
         ({"fields": {"displacement": "m"}, "times": [0.0, 1.0]}, "2 times are given for 3 states"),
         ({"fields": {"displacement": "m"}, "times": [0.0, 1.0, 1.0]}, "time 1 s follows 1 s"),
-        ({"fields": {}, "integration": {"sigma": "MPa"}}, "name the field that holds their positions"),
-        ({"fields": {}, "integration": {"sigma": "MPa"}, "positions": "epcum"}, "positions 'epcum' have shape"),
-        ({"fields": {}, "integration": {"sigma": "MPa"}, "positions": "where"}, r"of cell \d lie outside it; their unit"),
         (
-            {"fields": {}, "integration": {"sigma": "MPa"}, "positions": "where", "unit": "mm", "at": lambda m: points(m)[:8]},
+            {"fields": {}, "integration": {"sigma": "MPa"}},
+            "name the field that holds their positions",
+        ),
+        (
+            {"fields": {}, "integration": {"sigma": "MPa"}, "positions": "epcum"},
+            "positions 'epcum' have shape",
+        ),
+        (
+            {"fields": {}, "integration": {"sigma": "MPa"}, "positions": "where"},
+            r"of cell \d lie outside it; their unit",
+        ),
+        (
+            {
+                "fields": {},
+                "integration": {"sigma": "MPa"},
+                "positions": "where",
+                "unit": "mm",
+                "at": lambda m: points(m)[:8],
+            },
             "same rule",
         ),
     ]
@@ -312,7 +434,11 @@ def test_wrong_files_are_named(run, tmp_path):
                                       "sigma": (cellwise(mesh, run[4][..., 0]), "MPa")})  # fmt: skip
     with pytest.raises(BadInput, match=r"of cell \d lie outside it"):
         ingest(swapped, **{**CELLWISE, "fields": {}, "integration": {"sigma": "MPa"}})
-    write_mesh(paths[1], Mesh(1.1 * mesh.points, mesh.cells), {"displacement": (h.u[:, 1].reshape(-1, 3), "mm")})
+    write_mesh(
+        paths[1],
+        Mesh(1.1 * mesh.points, mesh.cells),
+        {"displacement": (h.u[:, 1].reshape(-1, 3), "mm")},
+    )
     with pytest.raises(BadInput, match="another mesh"):
         ingest(paths, {"displacement": "m"})
 
@@ -363,12 +489,16 @@ def test_z_set_files_that_do_not_fit_are_named(run, tmp_path):
         path.with_suffix(suffix).write_text("Dear colleague, please find attached")
         named(match)
         path.with_suffix(suffix).write_text(whole)
-    named("in no unit, not in 'MPa'|no unit", BadInput, written={"displacement": "mm", "epcum": "1"})
+    named(
+        "in no unit, not in 'MPa'|no unit", BadInput, written={"displacement": "mm", "epcum": "1"}
+    )
     shutil.move(path.with_suffix(".geof"), tmp_path / "gone")
     named("no file")
 
 
-@pytest.mark.parametrize("kind", ["hexahedron", "tetra", "tetra10", "triangle", "quad", "triangle6"])
+@pytest.mark.parametrize(
+    "kind", ["hexahedron", "tetra", "tetra10", "triangle", "quad", "triangle6"]
+)
 def test_cells_turned_inside_out_are_named(kind, tmp_path):
     flat = kind[:4] in ("tria", "quad")
     mesh = box((2, 1) if flat else (2, 1, 1), 1.0, kind)
@@ -393,11 +523,17 @@ def test_a_result_becomes_a_history_or_says_what_it_lacks(run):
     whole = Result(mesh, fields, dict.fromkeys(fields, "1"), where, h.t, b.x)
     found = history(whole, order=("xx", "yy", "zz", "xy", "yz", "zx"))
     assert (
-        np.allclose(found.stress, h.stress, rtol=1e-15, atol=0) and np.array_equal(found.u, h.u) and np.array_equal(found.p, h.p)
+        np.allclose(found.stress, h.stress, rtol=1e-15, atol=0)
+        and np.array_equal(found.u, h.u)
+        and np.array_equal(found.p, h.p)
     )
     for change, order, match in [
         ({"t": None}, ORDER, "knows no times"),
-        ({"where": {**where, "stress": "cells"}}, ORDER, "'stress' is needed at the points of integration, and is on the cells"),
+        (
+            {"where": {**where, "stress": "cells"}},
+            ORDER,
+            "'stress' is needed at the points of integration, and is on the cells",
+        ),
         (
             {"fields": {"stress": sigma}, "where": {"stress": "integration"}},
             ORDER,
@@ -416,9 +552,9 @@ def test_the_command_names_what_is_wrong(run, tmp_path):
     found = commanded(*paths, "--field", "depl=m", "--rename", "displacement=depl", *out)
     assert found["files"] == 2 and found["states"] == 2
     back = load(tmp_path / "h.h5")
-    assert np.allclose(back.fields["depl"], 1e-3 * run[2].u.reshape(-1, 3, 10)[..., :2], rtol=1e-15) and back.units == {
-        "depl": "m"
-    }
+    assert np.allclose(
+        back.fields["depl"], 1e-3 * run[2].u.reshape(-1, 3, 10)[..., :2], rtol=1e-15
+    ) and back.units == {"depl": "m"}
     for arguments, match in [
         (["--field", "depl=m", *out], "no field 'depl'"),
         (["--field", "depl", *out], "'depl' is not of the form name=value"),

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput, NotConverged
-from rom.regress.kernels import Stationary
-from rom.regress.kronecker import kronecker_gp
-from rom.regress.kronecker_likelihood import likelihood
-from rom.regress.missing import Preconditioner, preconditioner, solved
-from rom.regress.spectral import heard, spectral
-from rom.regress.tensors import along, eigen, outer
+from rom.gp.kernels import Stationary
+from rom.gp.kronecker import kronecker_gp
+from rom.gp.kronecker_likelihood import likelihood
+from rom.gp.missing import Preconditioner, preconditioner, solved
+from rom.gp.spectral import heard, spectral
+from rom.gp.tensors import along, eigen, outer
 
 GEN = np.random.default_rng(0)
 AXES = [np.linspace(0, 1, 6)[:, None], GEN.random((5, 2)), np.linspace(0, 1, 4)[:, None] ** 2]
@@ -26,7 +26,12 @@ def dense(kernels, x):
 
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_likelihood_is_dense_and_its_gradient_exact(d):
-    kernels, x, y, nugget = KERNELS[:d], AXES[:d], Y.reshape(6, 5, 4)[(slice(None),) * d + (0,) * (3 - d)], 1e-2
+    kernels, x, y, nugget = (
+        KERNELS[:d],
+        AXES[:d],
+        Y.reshape(6, 5, 4)[(slice(None),) * d + (0,) * (3 - d)],
+        1e-2,
+    )
     value, slope = likelihood(kernels, nugget, x, y)
     K = dense(kernels, x) + nugget * np.eye(y.size)
     Kinv, one = np.linalg.inv(K), np.ones(y.size)
@@ -40,13 +45,18 @@ def test_likelihood_is_dense_and_its_gradient_exact(d):
         moved = [k.at(k.theta + part) for k, part in zip(kernels, parts, strict=True)]
         return likelihood(moved, nugget * np.exp(h * v[-1]), x, y)[0]
 
-    numeric = sum(c * (at(k * 2e-3) - at(-k * 2e-3)) for k, c in ((1, 0.75), (2, -0.15), (3, 1 / 60))) / 2e-3
+    numeric = (
+        sum(c * (at(k * 2e-3) - at(-k * 2e-3)) for k, c in ((1, 0.75), (2, -0.15), (3, 1 / 60)))
+        / 2e-3
+    )
     assert slope @ v == pytest.approx(numeric, rel=1e-8)
 
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_posterior_is_dense_conditioning(missing):
-    seen = np.random.default_rng(2).random(Y.shape) > 0.3 if missing else np.ones(Y.shape, dtype=bool)
+    seen = (
+        np.random.default_rng(2).random(Y.shape) > 0.3 if missing else np.ones(Y.shape, dtype=bool)
+    )
     y = np.where(seen, Y, np.nan)
     gp = kronecker_gp(AXES, y, KERNELS, noise=1e-2, observed=seen if missing else None, fit=False)
     fresh = [np.array([[0.33], [0.9]]), np.array([[0.5, 0.5]]), np.array([[0.2], [0.7], [0.8]])]
@@ -62,8 +72,15 @@ def test_posterior_is_dense_conditioning(missing):
     level = one @ np.linalg.solve(K, values) / (one @ np.linalg.solve(K, one))
     w = np.linalg.solve(K, values - level)
     variance = (values - level) @ w / keep.sum()
-    assert gp.mean == pytest.approx(level, rel=1e-7) and gp.variance == pytest.approx(variance, rel=1e-6)
-    np.testing.assert_allclose(mean.ravel(), level + cross @ w, rtol=1e-6 if missing else 1e-9, atol=1e-7 if missing else 1e-10)
+    assert gp.mean == pytest.approx(level, rel=1e-7) and gp.variance == pytest.approx(
+        variance, rel=1e-6
+    )
+    np.testing.assert_allclose(
+        mean.ravel(),
+        level + cross @ w,
+        rtol=1e-6 if missing else 1e-9,
+        atol=1e-7 if missing else 1e-10,
+    )
     left = 1 - np.sum(cross * np.linalg.solve(K, cross.T).T, axis=1)
     np.testing.assert_allclose(std.ravel() ** 2, variance * left, rtol=1e-5 if missing else 1e-8)
     points = np.array([[0.33, 0.5, 0.5, 0.2], [0.9, 0.5, 0.5, 0.8]])
@@ -76,19 +93,31 @@ def test_leave_one_out_is_leaving_one_out():
     K = dense(gp.kernels, gp._units) + 1e-2 * np.eye(Y.size)
     for i in (0, 57):
         keep = np.delete(np.arange(Y.size), i)
-        w = np.linalg.solve(K[np.ix_(keep, keep)], np.column_stack([Y.ravel()[keep] - gp.mean, K[keep, i]]))
-        assert residual.ravel()[i] == pytest.approx(Y.ravel()[i] - gp.mean - K[i, keep] @ w[:, 0], rel=1e-9)
-        assert std.ravel()[i] ** 2 == pytest.approx(gp.variance * (K[i, i] - K[i, keep] @ w[:, 1]), rel=1e-9)
+        w = np.linalg.solve(
+            K[np.ix_(keep, keep)], np.column_stack([Y.ravel()[keep] - gp.mean, K[keep, i]])
+        )
+        assert residual.ravel()[i] == pytest.approx(
+            Y.ravel()[i] - gp.mean - K[i, keep] @ w[:, 0], rel=1e-9
+        )
+        assert std.ravel()[i] ** 2 == pytest.approx(
+            gp.variance * (K[i, i] - K[i, keep] @ w[:, 1]), rel=1e-9
+        )
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_whole_points_of_an_axis_are_left_out(axis):
     gp = kronecker_gp(AXES, Y, KERNELS, noise=1e-2, fit=False)
     residual, std = gp.leave_one_out(axis)
-    K, cells = dense(gp.kernels, gp._units) + 1e-2 * np.eye(Y.size), np.arange(Y.size).reshape(Y.shape)
+    K, cells = (
+        dense(gp.kernels, gp._units) + 1e-2 * np.eye(Y.size),
+        np.arange(Y.size).reshape(Y.shape),
+    )
     for i in (0, Y.shape[axis] - 1):
         out, keep = cells.take(i, axis).ravel(), np.delete(cells, i, axis).ravel()
-        w = np.linalg.solve(K[np.ix_(keep, keep)], np.column_stack([Y.ravel()[keep] - gp.mean, K[np.ix_(keep, out)]]))
+        w = np.linalg.solve(
+            K[np.ix_(keep, keep)],
+            np.column_stack([Y.ravel()[keep] - gp.mean, K[np.ix_(keep, out)]]),
+        )
         gap = Y.ravel()[out] - gp.mean - K[np.ix_(out, keep)] @ w[:, 0]
         left = np.diag(K)[out] - np.sum(K[np.ix_(keep, out)] * w[:, 1:], axis=0)
         np.testing.assert_allclose(residual.take(i, axis).ravel(), gap, rtol=1e-9, atol=1e-11)
@@ -98,7 +127,9 @@ def test_whole_points_of_an_axis_are_left_out(axis):
 def test_frequencies_of_the_data_are_heard():
     t = np.linspace(0, 1, 120)[:, None]
     phase = np.random.default_rng(8).uniform(0, 6, (2, 5))
-    kernel = heard(np.sin(2 * np.pi * 7 * t + phase[0]) + 0.5 * np.sin(2 * np.pi * 23 * t + phase[1]), 2)
+    kernel = heard(
+        np.sin(2 * np.pi * 7 * t + phase[0]) + 0.5 * np.sin(2 * np.pi * 23 * t + phase[1]), 2
+    )
     np.testing.assert_allclose(kernel.frequencies[:, 0], [7, 23], atol=0.3)
     np.testing.assert_allclose(kernel.weights, [0.8, 0.2], atol=0.05)
     with pytest.raises(BadInput, match="eight"):
@@ -119,7 +150,11 @@ def test_samples_have_the_posterior_mean_and_deviation(missing):
 @pytest.mark.parametrize("n", [32, 33, 90])
 def test_symmetric_grids_have_the_same_eigenpairs(n):
     x = np.cos(np.pi * np.arange(n) / (n - 1))[:, None]
-    for points in (x, np.linspace(0, 3, n)[:, None], np.sort(np.random.default_rng(4).random((n, 1)), axis=0)):
+    for points in (
+        x,
+        np.linspace(0, 3, n)[:, None],
+        np.sort(np.random.default_rng(4).random((n, 1)), axis=0),
+    ):
         K = Stationary("matern32", [0.3]).matrix(points, points)
         w, V = eigen(K)
         np.testing.assert_allclose((V * w) @ V.T, K, atol=1e-13)
@@ -130,7 +165,9 @@ def test_symmetric_grids_have_the_same_eigenpairs(n):
 def test_tensor_algebra_is_kron():
     gen = np.random.default_rng(5)
     M, U = [gen.random((3, 4)), gen.random((2, 5)), gen.random((6, 2))], gen.random((4, 5, 2))
-    np.testing.assert_allclose(along(M, U).ravel(), np.kron(np.kron(M[0], M[1]), M[2]) @ U.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(
+        along(M, U).ravel(), np.kron(np.kron(M[0], M[1]), M[2]) @ U.ravel(), rtol=1e-12
+    )
     np.testing.assert_allclose(outer([U[:, 0, 0], U[0, :, 0]]), np.outer(U[:, 0, 0], U[0, :, 0]))
 
 
@@ -139,7 +176,12 @@ def grid(n, nugget, missing, rng=0):
     x = np.linspace(0, 1, n)[:, None]
     K = [Stationary("matern52", [0.2]).matrix(x, x), Stationary("matern52", [0.3]).matrix(x, x)]
     seen = gen.random((n, n)) > missing
-    return K, nugget, seen, np.where(seen, np.sin(9 * x) * np.cos(7 * x.T) + 0.05 * gen.standard_normal((n, n)), 0.0)
+    return (
+        K,
+        nugget,
+        seen,
+        np.where(seen, np.sin(9 * x) * np.cos(7 * x.T) + 0.05 * gen.standard_normal((n, n)), 0.0),
+    )
 
 
 @pytest.mark.parametrize("missing", [0.02, 0.3, 0.7])
@@ -163,7 +205,9 @@ def test_plain_iterations_fail_where_the_preconditioner_works():
     K, nugget, seen, b = grid(64, 1e-5, 0.3)
     held = preconditioner(K, nugget, seen)
     none = np.empty(0)
-    plain = Preconditioner(held.K, held.V, (none.astype(int),) * 2, none, np.zeros((0, 0)), nugget, seen)
+    plain = Preconditioner(
+        held.K, held.V, (none.astype(int),) * 2, none, np.zeros((0, 0)), nugget, seen
+    )
     with pytest.raises(NotConverged, match="2000 iterations"):
         solved(plain, b, tol=1e-6)
     few = preconditioner(K, nugget, seen, most=200)
@@ -210,7 +254,11 @@ def test_refusals():
     with pytest.raises(BadInput, match="NaN"):
         kronecker_gp([np.arange(3.0), np.arange(4.0)], np.full((3, 4), np.nan))
     with pytest.raises(BadInput, match="observed"):
-        kronecker_gp([np.arange(3.0), np.arange(4.0)], np.zeros((3, 4)), observed=np.zeros((3, 4), dtype=bool))
+        kronecker_gp(
+            [np.arange(3.0), np.arange(4.0)],
+            np.zeros((3, 4)),
+            observed=np.zeros((3, 4), dtype=bool),
+        )
     seen = np.arange(12).reshape(3, 4) > 3
     gp = kronecker_gp([np.arange(3.0), np.arange(4.0)], np.eye(3, 4), observed=seen, fit=False)
     with pytest.raises(BadInput, match="complete grid"):

@@ -9,11 +9,21 @@ from cases.kronecker_pde import PUBLISHED, error, main, problem, run
 from rom.errors import BadInput, NotConverged
 from solvers.boxes import Equation, solved
 from solvers.chebyshev import chebyshev, chebyshev_axis
-from solvers.kernel_collocation import Spectrum, broad, evidence, features, kernel_axis, kernel_solve
+from solvers.kernel_collocation import (
+    Spectrum,
+    broad,
+    evidence,
+    features,
+    kernel_axis,
+    kernel_solve,
+)
 from solvers.sensors import merged
 
 POISSON = Equation(
-    np.array([[0.0, 2.0]]), lambda x: -(np.pi**2) * np.sin(np.pi * x), lambda x: np.sin(np.pi * x) + x, (1.0,)
+    np.array([[0.0, 2.0]]),
+    lambda x: -(np.pi**2) * np.sin(np.pi * x),
+    lambda x: np.sin(np.pi * x) + x,
+    (1.0,),
 )  # u = sin(pi x) + x
 
 
@@ -37,7 +47,11 @@ def test_features_sum_to_the_kernel_in_closed_form(envelope):
     density = spectrum.density(omega).sum(axis=0) / 2
     summed = density[0] + 2 * np.cos(2 * np.pi * np.outer(z, omega[1:])) @ density[1:]
     d = z[:, None] / spectrum.lengths
-    g = np.exp(-0.5 * d**2) if envelope == "gaussian" else (1 + np.sqrt(5) * d + 5 * d**2 / 3) * np.exp(-np.sqrt(5) * d)
+    g = (
+        np.exp(-0.5 * d**2)
+        if envelope == "gaussian"
+        else (1 + np.sqrt(5) * d + 5 * d**2 / 3) * np.exp(-np.sqrt(5) * d)
+    )
     closed = (g * np.cos(2 * np.pi * np.outer(z, spectrum.frequencies))) @ spectrum.weights
     np.testing.assert_allclose(summed, closed, atol=1e-9)
 
@@ -51,13 +65,18 @@ def test_gradient_of_the_evidence(envelope):
     v = np.random.default_rng(1).standard_normal(theta.size)
     Phi = features(t, omega)
     along = [evidence(theta + h * v, spectrum, Phi, Y, omega, 1e-5)[0] for h in (1e-4, -1e-4)]
-    assert evidence(theta, spectrum, Phi, Y, omega, 1e-5)[1] @ v == pytest.approx((along[0] - along[1]) / 2e-4, rel=1e-5)
+    assert evidence(theta, spectrum, Phi, Y, omega, 1e-5)[1] @ v == pytest.approx(
+        (along[0] - along[1]) / 2e-4, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ["P2", "P5", "P7", "A1", "A3", "V1"])
 def test_no_worse_than_published_in_a_hundredth_of_the_time(name):
     row = run([name])
-    assert row["problems_no_worse"] == 1 and row["rows"][name]["error"] < 1e-7 < PUBLISHED[name].error * 10
+    assert (
+        row["problems_no_worse"] == 1
+        and row["rows"][name]["error"] < 1e-7 < PUBLISHED[name].error * 10
+    )
     assert row["rows"][name]["chebyshev_error"] < 1e-9
 
 
@@ -69,7 +88,12 @@ def test_all_eleven(envelope):
 
 
 @pytest.mark.parametrize(
-    "changes", [dict(frequency=0.43, phase=1.1), dict(start=-2.0, length=0.6), dict(frequency=1.21, length=0.7)]
+    "changes",
+    [
+        dict(frequency=0.43, phase=1.1),
+        dict(start=-2.0, length=0.6),
+        dict(frequency=1.21, length=0.7),
+    ],
 )
 @pytest.mark.parametrize("name", ["P3", "A2", "A3", "V1"])
 def test_other_frequencies_phases_and_intervals(name, changes):
@@ -82,7 +106,9 @@ def test_surplus_frequencies_are_pruned_and_the_true_one_is_found():
     equation, exact = problem("P1", frequency=0.3)
     made, (spectrum,) = kernel_solve(equation)
     heavy = np.argmax(spectrum.weights)
-    assert len(spectrum.weights) < 20 and spectrum.frequencies[heavy] == pytest.approx(30.0, abs=0.5)
+    assert len(spectrum.weights) < 20 and spectrum.frequencies[heavy] == pytest.approx(
+        30.0, abs=0.5
+    )
     broad_, _ = kernel_solve(equation, train=False)
     assert made.C.size < broad_.C.size and error(made, exact) < 1e-9
 
@@ -97,7 +123,10 @@ def test_advection_needs_inflow_data_only():
         return exact(x, y)
 
     made, _ = kernel_solve(
-        Equation(equation.bounds, equation.source, watched, (0.0, 0.0), (40.0, 1.0), ("low", "low")), train=False
+        Equation(
+            equation.bounds, equation.source, watched, (0.0, 0.0), (40.0, 1.0), ("low", "low")
+        ),
+        train=False,
     )
     assert all(((x == 0) | (y == 0)).all() for x, y in seen)
     assert error(made, exact) < 1e-8
@@ -119,7 +148,10 @@ def test_three_dimensions():
 
 
 def test_chebyshev_converges_spectrally():
-    errors = [error(solved(POISSON, (chebyshev_axis(0.0, 2.0, N, "both"),)), POISSON.boundary) for N in (6, 12, 24)]
+    errors = [
+        error(solved(POISSON, (chebyshev_axis(0.0, 2.0, N, "both"),)), POISSON.boundary)
+        for N in (6, 12, 24)
+    ]
     assert errors[0] > 1e-4 and errors[1] < 1e-5 and errors[2] < 1e-12
     assert error(chebyshev(POISSON), POISSON.boundary) < 1e-11
 
@@ -139,7 +171,10 @@ def test_sensors_correct_a_wrong_source_and_say_how_sure_they_are():
     seen = POISSON.boundary(at[:, 0]) + 0.01 * gen.standard_normal(12)
     posterior = merged(solution, at, seen, noise=0.01)
     mean, std = posterior.at(x)
-    missed, before = np.abs(mean - POISSON.boundary(x[:, 0])), np.abs(solution.at(x) - POISSON.boundary(x[:, 0]))
+    missed, before = (
+        np.abs(mean - POISSON.boundary(x[:, 0])),
+        np.abs(solution.at(x) - POISSON.boundary(x[:, 0])),
+    )
     assert before.max() > 0.4 and missed.max() < 0.03
     assert np.mean(missed <= 2 * std + 1e-12) > 0.85 and std.max() < 0.03
     assert std[0] < 1e-9 and std[-1] < 1e-9, "the boundary data are exact"
@@ -168,7 +203,9 @@ def test_merging_is_dense_conditioning():
 
     K = lambda a, b: (e(a) * prior**2) @ e(b).T  # noqa: E731
     S = K(at, at) + 0.01 * np.eye(2)
-    mean = POISSON.boundary(x[:, 0]) + K(x, at) @ np.linalg.solve(S, values - POISSON.boundary(at[:, 0]))
+    mean = POISSON.boundary(x[:, 0]) + K(x, at) @ np.linalg.solve(
+        S, values - POISSON.boundary(at[:, 0])
+    )
     variance = np.diag(K(x, x) - K(x, at) @ np.linalg.solve(S, K(at, x)))
     np.testing.assert_allclose(posterior.at(x)[0], mean, rtol=1e-5)
     np.testing.assert_allclose(posterior.at(x)[1] ** 2, variance, rtol=1e-4)
@@ -180,7 +217,13 @@ def test_refusals():
     with pytest.raises(BadInput, match="sides"):
         Equation(np.array([[0.0, 1.0]]), lambda x: x, lambda x: x, (1.0,), sides=("left",))
     with pytest.raises(BadInput, match="first derivatives"):
-        Equation(np.array([[0.0, 1.0]] * 3), lambda x, y, z: x, lambda x, y, z: x, (1.0,) * 3, (1.0, 0.0, 0.0))
+        Equation(
+            np.array([[0.0, 1.0]] * 3),
+            lambda x, y, z: x,
+            lambda x, y, z: x,
+            (1.0,) * 3,
+            (1.0, 0.0, 0.0),
+        )
     with pytest.raises(BadInput, match="envelope"):
         kernel_solve(POISSON, envelope="square")
     solution, _ = kernel_solve(POISSON, train=False)

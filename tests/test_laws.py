@@ -12,13 +12,25 @@ TABLES = Viscoplastic(
     E=[[20, 900], [2e5, 1.3e5]], nu=0.3, alpha=[[20, 900], [1.2e-5, 2e-5]], K=[[20, 900], [400, 150]], n=[[20, 900], [30, 6]],
     C=[[20, 900], [1e5, 3e4]], D=1e3, R0=[[20, 900], [60, 10]],
 )  # fmt: skip
-LAWS = {"elastic": Elastic(2e5, 0.3, 2e-5), "J2": Plastic(2e5, 0.3, yield_stress=100.0, H=5e3), "flat": ALLOY, "tables": TABLES}
+LAWS = {
+    "elastic": Elastic(2e5, 0.3, 2e-5),
+    "J2": Plastic(2e5, 0.3, yield_stress=100.0, H=5e3),
+    "flat": ALLOY,
+    "tables": TABLES,
+}
 
 
 def loaded(law, rng, g=200, strain=4e-3):
     """Random points after one random increment: strain, temperature, state, dt."""
     T = rng.uniform(20, 880, g)
-    first = strain * rng.standard_normal((g, 6)) + law.moduli(T)[2][:, None] / 3 * [1, 1, 1, 0, 0, 0]
+    first = strain * rng.standard_normal((g, 6)) + law.moduli(T)[2][:, None] / 3 * [
+        1,
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
     _, _, state = law(first, T, np.zeros((g, law.width)), 0.3)
     return first + 0.3 * strain * rng.standard_normal((g, 6)), T, state
 
@@ -38,7 +50,10 @@ def test_tangent_is_the_derivative_of_the_stress(name):
     if name != "elastic":
         plastic = new[:, 0] > state[:, 0] * (1 + 1e-12)
         assert plastic.mean() > 0.5
-        crossing = [law(strain + s * 2e-7 * direction, T, state, 0.2)[2][:, 0] > state[:, 0] for s in (1, -1)]
+        crossing = [
+            law(strain + s * 2e-7 * direction, T, state, 0.2)[2][:, 0] > state[:, 0]
+            for s in (1, -1)
+        ]
         same = crossing[0] == crossing[1]
     error = np.linalg.norm((np.einsum("gij,gj->gi", tangent, direction) - slope)[same], axis=1)
     assert same.mean() > 0.95
@@ -75,7 +90,13 @@ def scalar(law, strain, dt):
             top = (abs(law.E * (e - v)) + law.C * abs(a)) / law.E
             dv = (
                 sign
-                * brentq(lambda y, s=sign, f=residual: f(s * y**law.n)[0], 0.0, top ** (1 / law.n), xtol=1e-300, rtol=1e-15)
+                * brentq(
+                    lambda y, s=sign, f=residual: f(s * y**law.n)[0],
+                    0.0,
+                    top ** (1 / law.n),
+                    xtol=1e-300,
+                    rtol=1e-15,
+                )
                 ** law.n
             )
             a = (a + dv) / (1 + law.D * abs(dv))
@@ -113,11 +134,21 @@ def test_creep_rate_and_saturation_of_the_back_stress():
 
     for _ in range(12):
         before = strain
-        strain = brentq(lambda x, state=state: pulled(x, state)[0] - stress, strain, strain + 1.0, xtol=1e-16, rtol=1e-15)
+        strain = brentq(
+            lambda x, state=state: pulled(x, state)[0] - stress,
+            strain,
+            strain + 1.0,
+            xtol=1e-16,
+            rtol=1e-15,
+        )
         state = pulled(strain, state)[1]
         rates.append((strain - before) / dt)
-    assert equivalent(2 / 3 * ALLOY.C * state[:, 7:13])[0] == pytest.approx(ALLOY.C / ALLOY.D, rel=1e-9)
-    assert rates[-1] == pytest.approx(((stress - ALLOY.C / ALLOY.D - ALLOY.R0) / ALLOY.K) ** ALLOY.n, rel=1e-6)
+    assert equivalent(2 / 3 * ALLOY.C * state[:, 7:13])[0] == pytest.approx(
+        ALLOY.C / ALLOY.D, rel=1e-9
+    )
+    assert rates[-1] == pytest.approx(
+        ((stress - ALLOY.C / ALLOY.D - ALLOY.R0) / ALLOY.K) ** ALLOY.n, rel=1e-6
+    )
 
 
 def test_the_yield_surface_of_plasticity_is_kept():
@@ -125,7 +156,9 @@ def test_the_yield_surface_of_plasticity_is_kept():
     strain, T, state = loaded(law, np.random.default_rng(4))
     stress, _, new = law(strain, T, state, 1.0)
     plastic = new[:, 0] > state[:, 0]
-    assert plastic.any() and np.allclose(mises(stress)[plastic], 100.0 + 5e3 * new[plastic, 0], rtol=1e-12)
+    assert plastic.any() and np.allclose(
+        mises(stress)[plastic], 100.0 + 5e3 * new[plastic, 0], rtol=1e-12
+    )
     assert (mises(stress) <= 100.0 + 5e3 * new[:, 0] + 1e-9).all()
     assert np.abs(new[:, 1:4].sum(axis=1)).max() < 1e-15
 
@@ -139,19 +172,33 @@ def test_free_expansion_is_free_of_stress_and_rigid_points_stay_virgin():
 
 def test_laws_by_point_are_the_laws_of_the_points():
     rng = np.random.default_rng(5)
-    strain, T, which = 4e-3 * rng.standard_normal((30, 6)), rng.uniform(20, 800, 30), rng.integers(0, 2, 30)
+    strain, T, which = (
+        4e-3 * rng.standard_normal((30, 6)),
+        rng.uniform(20, 800, 30),
+        rng.integers(0, 2, 30),
+    )
     both = Regions((LAWS["elastic"], ALLOY), which)
     stress, tangent, state = both(strain, T, np.zeros((30, 13)), 0.1)
     for k, law in enumerate(both.laws):
         here = which == k
         for ours, theirs in zip(
-            (stress, tangent, state), law(strain[here], T[here], np.zeros((here.sum(), law.width)), 0.1), strict=True
+            (stress, tangent, state),
+            law(strain[here], T[here], np.zeros((here.sum(), law.width)), 0.1),
+            strict=True,
         ):
             assert np.array_equal(ours[here][..., : theirs.shape[-1]], theirs)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"E": -1.0}, {"nu": 0.5}, {"K": [[900, 20], [1, 2]]}, {"n": 0.5}, {"R0": np.nan}, {"C": [1.0, 2.0]}]
+    "wrong",
+    [
+        {"E": -1.0},
+        {"nu": 0.5},
+        {"K": [[900, 20], [1, 2]]},
+        {"n": 0.5},
+        {"R0": np.nan},
+        {"C": [1.0, 2.0]},
+    ],
 )
 def test_wrong_coefficients_are_named(wrong):
     with pytest.raises(BadInput, match=next(iter(wrong))):

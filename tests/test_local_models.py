@@ -6,14 +6,14 @@ import pytest
 from cases.local_bases import main
 from cases.local_cube import main as local_cube
 from cases.thermal_block import problem
+from rom.archive.nouns import load, save
 from rom.basis import Basis, LocalBases
-from rom.collect.archive import load, save
-from rom.compress.classify import fitted
-from rom.compress.clusters import clusters
+from rom.certified.models import certified
+from rom.design.designs import sobol
 from rom.errors import BadInput
-from rom.pipeline import certified
-from rom.project.local import LocalModel, switched
-from rom.sample.designs import sobol
+from rom.local.bases import clusters
+from rom.local.classifier import fitted
+from rom.local.models import LocalModel, switched
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -34,9 +34,15 @@ def test_answers_are_those_of_the_chosen_model_in_hull_coordinates(dictionary):
         k, answer = model.answer(mu, mu)
         assert k == bases.classifier.choose(mu)[0]
         direct = models[k].predict(mu)
-        np.testing.assert_allclose(model.basis.lift(answer.coefficients), models[k].basis.lift(direct.coefficients), atol=1e-13)
+        np.testing.assert_allclose(
+            model.basis.lift(answer.coefficients),
+            models[k].basis.lift(direct.coefficients),
+            atol=1e-13,
+        )
         assert answer.bound == direct.bound
-        assert block.space.norm(block.solve(mu) - model.basis.lift(answer.coefficients)) <= answer.bound * (1 + 1e-9)
+        assert block.space.norm(
+            block.solve(mu) - model.basis.lift(answer.coefficients)
+        ) <= answer.bound * (1 + 1e-9)
 
 
 def test_an_unsure_classifier_asks_the_bounds(dictionary):
@@ -44,8 +50,14 @@ def test_an_unsure_classifier_asks_the_bounds(dictionary):
     mus = sobol(block.box, 64, rng=7)
     doubtful = mus[bases.classifier(mus).max(axis=1) < 0.95]
     assert len(doubtful) > 2
-    sure, unsure = LocalModel(bases, models, sure=0.0).predict(doubtful), LocalModel(bases, models, sure=0.95).predict(doubtful)
-    assert (unsure.bound <= sure.bound * (1 + 1e-12)).all() and unsure.coefficients.shape == (bases.hull.r, len(doubtful))
+    sure, unsure = (
+        LocalModel(bases, models, sure=0.0).predict(doubtful),
+        LocalModel(bases, models, sure=0.95).predict(doubtful),
+    )
+    assert (unsure.bound <= sure.bound * (1 + 1e-12)).all() and unsure.coefficients.shape == (
+        bases.hull.r,
+        len(doubtful),
+    )
     worst = LocalModel(bases, models, 0.95, indicator=lambda k, mu, a: -a.bound).predict(doubtful)
     assert (worst.bound >= sure.bound * (1 - 1e-12)).all()
 
@@ -88,7 +100,9 @@ def test_one_cluster_that_holds_everything_is_the_full_scheme(power):
     times, u = np.linspace(0.0, 1.0, 11), np.sin(np.arange(40.0))
     answer, used = switched(bases, decay(A, power), np.zeros(1), times, u)
     for k in range(10):
-        R, _ = decay(A, power)(answer.coefficients[:, k + 1], answer.coefficients[:, k], None, times[k], times[k + 1])
+        R, _ = decay(A, power)(
+            answer.coefficients[:, k + 1], answer.coefficients[:, k], None, times[k], times[k + 1]
+        )
         assert np.linalg.norm(R) < 1e-8
     assert (used == 0).all() and answer.coefficients.shape == (40, 11)
 
@@ -110,7 +124,11 @@ def test_states_stay_in_the_basis_of_their_step_and_satisfy_its_equations():
 def test_local_bases_beat_the_others_on_unseen_runs(name):
     numbers = main(sets=20, names=name, judge=False)
     assert numbers["problems_sine_below_classic"] == numbers["problems_ours_below_sine"] == 1
-    assert numbers[f"{name}_ours_online_mean"] < numbers[f"{name}_sine_online_mean"] < numbers[f"{name}_parameters_online_mean"]
+    assert (
+        numbers[f"{name}_ours_online_mean"]
+        < numbers[f"{name}_sine_online_mean"]
+        < numbers[f"{name}_parameters_online_mean"]
+    )
     assert numbers["certificate_violations"] == 0 and numbers["tightness_incremental"] < 1.02
     assert numbers["problems_fewer_numbers"] == 1
 
@@ -120,12 +138,19 @@ def test_the_criterion_recommends_what_pays_on_unseen_runs(tmp_path):
     numbers = main(sets=0, names="source", out=str(tmp_path))
     assert numbers["problems_ours_below_sine"] == numbers["problems_ours_below_sine_online"] == 1
     assert numbers["criterion_gain_ratio"] >= 0.8 and numbers["source_expected_gain"] > 1.5
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["source_clusters.png", "source_gain.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "source_clusters.png",
+        "source_gain.png",
+    ]
 
 
 def chosen(numbers):
     """(what the reduced models expect to gain most from, whether that is more than a standard deviation)."""
-    expected = {(K, kind): numbers[f"expected_gain_{kind}_{K}"] for K in (2, 4) for kind in ("snapshots", "runs")}
+    expected = {
+        (K, kind): numbers[f"expected_gain_{kind}_{K}"]
+        for K in (2, 4)
+        for kind in ("snapshots", "runs")
+    }
     best = max(expected, key=expected.get)
     return best, expected[best] - numbers["expected_gain_std"] > 1.0
 
@@ -133,19 +158,26 @@ def chosen(numbers):
 @pytest.mark.slow
 def test_local_models_of_the_cube_err_less_than_a_global_one_of_the_same_cost():
     numbers = local_cube(cells=3, training=50, unseen=24, seed=2)
-    assert ((numbers["K"], "runs" if numbers["whole_runs"] else "snapshots"), True) == chosen(numbers)
+    assert ((numbers["K"], "runs" if numbers["whole_runs"] else "snapshots"), True) == chosen(
+        numbers
+    )
     for field in ("u", "stress"):
         ratio = numbers[f"global_{field}_error_mean"] / numbers[f"local_{field}_error_mean"]
         assert numbers[f"gain_{field}_mean"] == pytest.approx(ratio) and ratio > 1.0
     assert numbers["models_asked_local_mean"] == 1.0 < numbers["models_asked_asking_mean"]
-    assert numbers["points_local_most"] <= numbers["points_global"] and numbers["not_converged_local"] == 0
+    assert (
+        numbers["points_local_most"] <= numbers["points_global"]
+        and numbers["not_converged_local"] == 0
+    )
 
 
 @pytest.mark.slow
 def test_local_models_of_the_cube_are_taken_only_where_they_surely_gain():
     numbers = local_cube(cells=3, training=50, unseen=4, seed=1)
     best, surely = chosen(numbers)
-    assert (numbers["K"], "runs" if numbers["whole_runs"] else "snapshots") == (best if surely else (1, "snapshots"))
+    assert (numbers["K"], "runs" if numbers["whole_runs"] else "snapshots") == (
+        best if surely else (1, "snapshots")
+    )
     assert surely or numbers["gain_u_mean"] == numbers["gain_stress_mean"] == 1
 
 

@@ -6,12 +6,12 @@ import scipy.sparse as sp
 from parallel import compare, on_ranks, written
 
 from rom.basis import Basis
-from rom.compress.clusters import clusters
-from rom.compress.dissimilarity import between_runs, sines
+from rom.compress.decomposition import pod
 from rom.compress.hierarchical import hierarchical
 from rom.compress.merge import merged_blocks
-from rom.compress.pod import pod
 from rom.compress.update import RunningPod, downdated, merged, updated
+from rom.local.bases import clusters
+from rom.local.dissimilarity import between_runs, sines
 from rom.snapshots import Snapshots
 from rom.space import Space
 
@@ -26,7 +26,11 @@ def dealt(comm) -> tuple[Space, np.ndarray]:
     rows = np.union1d(springs, springs + 1)
     i = np.searchsorted(rows, springs)
     D = sp.csr_array(
-        (np.tile([1.0, -1.0], len(i)), (np.repeat(np.arange(len(i)), 2), np.stack([i, i + 1], 1).ravel())), (len(i), len(rows))
+        (
+            np.tile([1.0, -1.0], len(i)),
+            (np.repeat(np.arange(len(i)), 2), np.stack([i, i + 1], 1).ravel()),
+        ),
+        (len(i), len(rows)),
     )
     once = 0.5 * (np.isin(rows, springs) * 1.0 + np.isin(rows, springs + 1))
     return Space(sp.csr_array(D.T @ D + sp.diags_array(once + (rows == 0) * 0.5)), rows, comm), rows
@@ -36,8 +40,15 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     """Samples of three planes with noise, and what tells them apart."""
     gen = np.random.default_rng(4)
     labels = np.repeat(np.arange(3), 12)
-    U = np.hstack([np.linalg.qr(gen.standard_normal((N, 3)))[0] @ gen.standard_normal((3, 12)) for _ in range(3)])
-    return U + 1e-2 * gen.standard_normal(U.shape), np.column_stack([labels + 0.3 * gen.random(36), gen.random(36)])
+    U = np.hstack(
+        [
+            np.linalg.qr(gen.standard_normal((N, 3)))[0] @ gen.standard_normal((3, 12))
+            for _ in range(3)
+        ]
+    )
+    return U + 1e-2 * gen.standard_normal(U.shape), np.column_stack(
+        [labels + 0.3 * gen.random(36), gen.random(36)]
+    )
 
 
 def answers(comm) -> dict:
@@ -64,7 +75,12 @@ def answers(comm) -> dict:
         "bases": [seen(space, b, U) for b in merging.bases if b is not None],
     } | {
         name: {"s": x.s.tolist(), "error": x.error, "missed": seen(space, x.basis(), U)}
-        for name, x in (("running", state), ("downdated", less), ("joined", both), ("hierarchical", tree))
+        for name, x in (
+            ("running", state),
+            ("downdated", less),
+            ("joined", both),
+            ("hierarchical", tree),
+        )
     }
 
 
@@ -81,7 +97,9 @@ def test_local_bases_and_updates_agree_with_serial(ranks, tmp_path):
 
 
 def close(two, one, where):
-    np.testing.assert_allclose(two, one, rtol=1e-7, atol=1e-7, err_msg=where)  # sines are blind below 1e-8
+    np.testing.assert_allclose(
+        two, one, rtol=1e-7, atol=1e-7, err_msg=where
+    )  # sines are blind below 1e-8
 
 
 if __name__ == "__main__":

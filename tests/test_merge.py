@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from rom.collect.archive import load, save
+from rom.archive.nouns import load, save
 from rom.compress.concatenated import incremental_bound, norms_bound, published, residuals_bound
 from rom.compress.merge import given_blocks, merged_blocks
 from rom.errors import BadInput
@@ -19,7 +19,9 @@ def random_set(gen, m=40):
     for n in gen.integers(1, 10, size=gen.integers(2, 10)):
         body = gen.standard_normal((r, n)) * np.logspace(0, -gen.uniform(0, 3), r)[:, None]
         noise = 10 ** gen.uniform(-5, -1) * gen.standard_normal((m, n))
-        blocks.append(10 ** gen.uniform(-2, 2) * (families[gen.integers(len(families))] @ body + noise))
+        blocks.append(
+            10 ** gen.uniform(-2, 2) * (families[gen.integers(len(families))] @ body + noise)
+        )
     return blocks
 
 
@@ -30,7 +32,10 @@ def families(n=200, K=24, seed=0, decades=0.0):
     shape = [np.logspace(0, -1.5, r)[:, None] * gen.standard_normal((r, 12)) for r in ranks]
     return [
         10 ** gen.uniform(-decades, decades)
-        * (spans[k % 4][:, : ranks[k]] @ shape[k] + 1e-3 * gen.standard_normal((n, 12)) / np.sqrt(n))
+        * (
+            spans[k % 4][:, : ranks[k]] @ shape[k]
+            + 1e-3 * gen.standard_normal((n, 12)) / np.sqrt(n)
+        )
         for k in range(K)
     ]
 
@@ -39,8 +44,18 @@ def true_errors(merging, blocks, space):
     found = []
     for c in range(len(merging.bases)):
         members = np.flatnonzero(merging.labels == c)
-        gap = np.hstack([space.norm(blocks[k] - merging.restored(k, merging.kept(k, blocks[k]))) for k in members])
-        found.append(float(np.linalg.norm(gap) / np.linalg.norm(space.norm(np.hstack([blocks[k] for k in members])))))
+        gap = np.hstack(
+            [
+                space.norm(blocks[k] - merging.restored(k, merging.kept(k, blocks[k])))
+                for k in members
+            ]
+        )
+        found.append(
+            float(
+                np.linalg.norm(gap)
+                / np.linalg.norm(space.norm(np.hstack([blocks[k] for k in members])))
+            )
+        )
     return np.array(found)
 
 
@@ -50,7 +65,9 @@ def test_every_bound_holds_on_a_thousand_random_sets():
         blocks, r = random_set(gen), int(gen.integers(1, 12))
         s = np.linalg.svd(np.hstack(blocks), compute_uv=False)
         e = np.sqrt(np.sum(s[r:] ** 2) / np.sum(s**2))
-        bounds = [bound(blocks, r, space) for bound in (norms_bound, residuals_bound, incremental_bound)]
+        bounds = [
+            bound(blocks, r, space) for bound in (norms_bound, residuals_bound, incremental_bound)
+        ]
         assert min(bounds) >= e * (1 - 1e-9) - 1e-7
         if e > 1e-6:
             tight.append(np.array(bounds) / e)
@@ -61,7 +78,9 @@ def test_every_bound_holds_on_a_thousand_random_sets():
 @pytest.mark.parametrize("tol", [0.2, 0.02])
 def test_every_cluster_keeps_its_certificate(sparse, tol):
     X = (
-        sp.diags_array([np.full(39, -1.0), np.full(40, 2.1), np.full(39, -1.0)], offsets=[-1, 0, 1]).tocsr()
+        sp.diags_array(
+            [np.full(39, -1.0), np.full(40, 2.1), np.full(39, -1.0)], offsets=[-1, 0, 1]
+        ).tocsr()
         if sparse
         else np.ones(40)
     )
@@ -82,13 +101,20 @@ def test_every_cluster_keeps_its_certificate(sparse, tol):
                 numbers = sum(merging.kept(k, blocks[k]).size for k in members)
                 numbers += 0 if basis is None else 40 * basis.r + len(members)
                 width = sum(blocks[k].shape[1] for k in members)
-                assert merging.stored[c] in (numbers, 0 if basis is None else basis.r * (40 + width))
+                assert merging.stored[c] in (
+                    numbers,
+                    0 if basis is None else basis.r * (40 + width),
+                )
         assert merging.raw == sum(A.size for A in blocks)
 
 
 def test_families_are_found():
     ours = merged_blocks(families(), 0.05, euclidean(200))
-    assert len(ours.bases) == 4 and all(len(set(ours.labels[k::4])) == 1 for k in range(4)) and len(ours.history) == 20
+    assert (
+        len(ours.bases) == 4
+        and all(len(set(ours.labels[k::4])) == 1 for k in range(4))
+        and len(ours.history) == 20
+    )
 
 
 @pytest.mark.parametrize("decades", [0.0, 2.0])
@@ -101,7 +127,9 @@ def test_merging_costs_fewer_numbers_than_the_published_algorithms(tmp_path, dec
     for bound in ("norms", "residuals", "incremental"):
         for rank in (4, 6, 8, 12, 20):
             theirs = published(blocks, 0.05, rank, space, bound)
-            assert theirs.bounds.max() <= 0.05 * (1 + 1e-9) and ours.stored.sum() < theirs.stored.sum()
+            assert (
+                theirs.bounds.max() <= 0.05 * (1 + 1e-9) and ours.stored.sum() < theirs.stored.sum()
+            )
     save(tmp_path / "merging.h5", ours)
     assert np.array_equal(load(tmp_path / "merging.h5").stored, ours.stored)
 
@@ -111,7 +139,10 @@ def test_merging_ignores_order_and_scale():
     first = merged_blocks(blocks, 0.05, space)
     again = merged_blocks([1e-7 * A for A in reversed(blocks)], 0.05, space)
     pairs = set(zip(first.labels.tolist(), again.labels[::-1].tolist(), strict=True))
-    assert len(pairs) == len(first.bases) == len(again.bases) and first.stored.sum() == again.stored.sum()
+    assert (
+        len(pairs) == len(first.bases) == len(again.bases)
+        and first.stored.sum() == again.stored.sum()
+    )
 
 
 def test_blocks_that_share_nothing_stay_as_they_are():

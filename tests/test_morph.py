@@ -8,14 +8,25 @@ from scipy.spatial import Delaunay
 
 from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
-from rom.morph.charts import ArcLength, Chart, Same
-from rom.morph.elastic import Elastic
-from rom.morph.energy import energy as energy_of
-from rom.morph.optimal import composed, optimal_mappings
-from rom.morph.rbf import Radial
-from rom.morph.simplex import determinants, elasticity, facets, geometry, linear, lumped, mass, simplices, stiffness, subdivided
-from rom.morph.transfer import conservative, interpolation, locator, quadratic
-from rom.morphing import aligned
+from rom.shapes.charts import ArcLength, Chart, Same
+from rom.shapes.elastic import Elastic
+from rom.shapes.energy import energy as energy_of
+from rom.shapes.morphing import aligned
+from rom.shapes.optimal import composed, optimal_mappings
+from rom.shapes.rbf import Radial
+from rom.shapes.simplex import (
+    determinants,
+    elasticity,
+    facets,
+    geometry,
+    linear,
+    lumped,
+    mass,
+    simplices,
+    stiffness,
+    subdivided,
+)
+from rom.shapes.transfer import conservative, interpolation, locator, quadratic
 
 CORNERS = {"a": (0, 0), "b": (1, 0), "c": (1, 1), "d": (0, 1)}
 
@@ -37,7 +48,12 @@ def square(n, seed=0, shape=lambda x: x):
         for k, (a, v) in enumerate(((1, 0), (0, 1), (1, 1), (0, 0)))
     }
     nodes = {k: np.array([np.argmin(np.linalg.norm(x - c, axis=1))]) for k, c in CORNERS.items()}
-    return Mesh(shape(x), {"triangle": cells, "line": edge}, {**sides, "rim": {"line": np.arange(len(edge))}}, nodes)
+    return Mesh(
+        shape(x),
+        {"triangle": cells, "line": edge},
+        {**sides, "rim": {"line": np.arange(len(edge))}},
+        nodes,
+    )
 
 
 def cube(n, seed=0):
@@ -51,13 +67,27 @@ def cube(n, seed=0):
         return ((i + a) * (n + 1) + j + b) * (n + 1) + k + c
 
     hexes = np.column_stack(
-        [at(*c) for c in ((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1))]
+        [
+            at(*c)
+            for c in (
+                (0, 0, 0),
+                (1, 0, 0),
+                (1, 1, 0),
+                (0, 1, 0),
+                (0, 0, 1),
+                (1, 0, 1),
+                (1, 1, 1),
+                (0, 1, 1),
+            )
+        ]
     )
     return linear(Mesh(x, {"hexahedron": hexes}))
 
 
 def bulge(x):
-    return np.column_stack([x[:, 0] * (1 + 0.3 * x[:, 1]), x[:, 1] + 0.25 * np.sin(np.pi * x[:, 0]) * x[:, 1]])
+    return np.column_stack(
+        [x[:, 0] * (1 + 0.3 * x[:, 1]), x[:, 1] + 0.25 * np.sin(np.pi * x[:, 0]) * x[:, 1]]
+    )
 
 
 @pytest.mark.parametrize("mesh", [square(7), cube(3)], ids=["plane", "volume"])
@@ -81,20 +111,26 @@ def test_points_beyond_a_concave_boundary_go_to_its_nearest_point():
     assert np.abs(np.einsum("jk,jkd->jd", w, ell.points[at.cells[cell]]) - inside).max() < 1e-12
     cell, w = at(np.array([[0.6, 0.9], [2.0, 0.2]]))
     found = np.einsum("jk,jkd->jd", w, ell.points[at.cells[cell]])
-    assert found[0, 0] < 0.56 and abs(found[0, 1] - 0.9) < 0.06 and np.allclose(found[1], [1.0, 0.2])
+    assert (
+        found[0, 0] < 0.56 and abs(found[0, 1] - 0.9) < 0.06 and np.allclose(found[1], [1.0, 0.2])
+    )
 
 
 def raised(mesh, kind):
     """Linear simplices with a node in the middle of every edge, in the order of VTK."""
     cells, x = simplices(mesh), mesh.points
-    pairs = {"line3": [(0, 1)], "triangle6": [(0, 1), (1, 2), (2, 0)]}.get(kind, [(0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)])
+    pairs = {"line3": [(0, 1)], "triangle6": [(0, 1), (1, 2), (2, 0)]}.get(
+        kind, [(0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)]
+    )
     every = np.sort(np.concatenate([cells[:, pair] for pair in pairs]), axis=1)
     edges, which = np.unique(every, axis=0, return_inverse=True)
     curved = np.column_stack([cells, len(x) + which.reshape(len(pairs), -1).T])
     return Mesh(np.vstack([x, x[edges].mean(axis=1)]), {kind: curved})
 
 
-@pytest.mark.parametrize("flat, kind", [(square(4), "triangle6"), (cube(2), "tetra10")], ids=["plane", "volume"])
+@pytest.mark.parametrize(
+    "flat, kind", [(square(4), "triangle6"), (cube(2), "tetra10")], ids=["plane", "volume"]
+)
 def test_quadratic_fields_are_exact_on_cells_with_nodes_inside_edges(flat, kind):
     mesh, d = raised(flat, kind), flat.points.shape[1]
     q = np.random.default_rng(0).uniform(0, 1, (300, d))
@@ -104,7 +140,9 @@ def test_quadratic_fields_are_exact_on_cells_with_nodes_inside_edges(flat, kind)
     assert np.abs(quadratic(np.eye(d + 1)) - np.eye(d + 1, k)).max() == 0
 
 
-NINE = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5], [0.5, 0.5]])
+NINE = np.array(
+    [[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5], [0.5, 0.5]]
+)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +159,17 @@ def test_cells_with_nodes_inside_edges_become_linear_ones_that_fill_the_same_spa
     made = linear(mesh)
     volume = geometry(made.points, simplices(made))[0]
     assert len(volume) == parts * len(next(iter(mesh.cells.values()))) and volume.min() > 0
-    assert abs(volume.sum() - 1) < 1e-13 and set(np.unique(simplices(made))) == set(range(len(mesh.points)))
+    assert abs(volume.sum() - 1) < 1e-13 and set(np.unique(simplices(made))) == set(
+        range(len(mesh.points))
+    )
     edge, _ = facets(simplices(made))
     rim = made.points[edge].mean(axis=1)
     assert (np.minimum(rim, 1 - rim).min(axis=1) < 1e-12).all()
 
 
-@pytest.mark.parametrize("mesh", [square(6), cube(3), raised(cube(2), "tetra10")], ids=["plane", "volume", "curved"])
+@pytest.mark.parametrize(
+    "mesh", [square(6), cube(3), raised(cube(2), "tetra10")], ids=["plane", "volume", "curved"]
+)
 def test_transfer_of_a_mesh_to_itself_is_the_identity(mesh):
     u = np.random.default_rng(0).standard_normal((len(mesh.points), 2))
     assert np.abs(interpolation(mesh, mesh.points) @ u - u).max() < 1e-9
@@ -153,7 +195,15 @@ def test_round_trip_error_falls_at_second_order():
 
 
 @pytest.mark.parametrize(
-    "mesh", [square(6), cube(3), Mesh(np.linspace(0, 1, 7)[:, None], {"line": np.column_stack([np.arange(6), np.arange(1, 7)])})]
+    "mesh",
+    [
+        square(6),
+        cube(3),
+        Mesh(
+            np.linspace(0, 1, 7)[:, None],
+            {"line": np.column_stack([np.arange(6), np.arange(1, 7)])},
+        ),
+    ],
 )
 def test_matrices_of_linear_simplices(mesh):
     x, cells = mesh.points, simplices(mesh)
@@ -194,10 +244,13 @@ def test_subdivision_keeps_named_curves():
     for name, parts in mesh.regions.items():
         lines = fine.cells["line"][fine.regions[name]["line"]]
         old = mesh.cells["line"][parts["line"]]
-        length = [np.linalg.norm(np.diff(x, axis=1)[:, 0], axis=1).sum() for x in (fine.points[lines], mesh.points[old])]
-        assert abs(length[0] - length[1]) < 1e-13 and {tuple(e) for e in np.sort(lines, axis=1).tolist()} <= {
-            tuple(e) for e in np.sort(edge, axis=1).tolist()
-        }
+        length = [
+            np.linalg.norm(np.diff(x, axis=1)[:, 0], axis=1).sum()
+            for x in (fine.points[lines], mesh.points[old])
+        ]
+        assert abs(length[0] - length[1]) < 1e-13 and {
+            tuple(e) for e in np.sort(lines, axis=1).tolist()
+        } <= {tuple(e) for e in np.sort(edge, axis=1).tolist()}
     assert len(fine.regions["rim"]["line"]) == len(edge)
 
 
@@ -205,7 +258,9 @@ def test_a_volume_is_pressed_onto_a_shape_and_few_modes_reach_it_sooner():
     sides = Elastic(stiffness=10.0, tol=2e-3)
 
     def shape(a, b):
-        return lambda x: np.column_stack([x[:, 0] * (1 + a * x[:, 2]), x[:, 1], x[:, 2] + b * np.sin(np.pi * x[:, 0])])
+        return lambda x: np.column_stack(
+            [x[:, 0] * (1 + a * x[:, 2]), x[:, 1], x[:, 2] + b * np.sin(np.pi * x[:, 0])]
+        )
 
     def made(n, seed, a, b):
         mesh = cube(n, seed)
@@ -228,26 +283,39 @@ def test_charts_do_not_fold_and_meet_their_landmarks(shape, weights):
     mesh = square(9, 2, bulge)
     y = Chart(shape, weights, tuple(CORNERS))(mesh, mesh)
     assert determinants(mesh.points, y, mesh.cells["triangle"]).min() > 0
-    want = {"square": [CORNERS[k] for k in CORNERS], "disk": [(-1, 0), (0, -1), (1, 0), (0, 1)]}[shape]
+    want = {"square": [CORNERS[k] for k in CORNERS], "disk": [(-1, 0), (0, -1), (1, 0), (0, 1)]}[
+        shape
+    ]
     assert np.abs(y[[mesh.nodes[k][0] for k in CORNERS]] - want).max() < 1e-12
 
 
 def test_a_chart_of_a_square_on_a_square_is_the_identity():
     mesh = square(8)
     for weights in ("floater", "harmonic"):
-        assert np.abs(Chart("square", weights, tuple(CORNERS))(mesh, mesh) - mesh.points).max() < 1e-12
+        assert (
+            np.abs(Chart("square", weights, tuple(CORNERS))(mesh, mesh) - mesh.points).max() < 1e-12
+        )
 
 
 def test_a_chart_refuses_holes_and_says_what_to_do():
     mesh = square(6)
     centre = mesh.points[mesh.cells["triangle"]].mean(axis=1)
     with pytest.raises(BadInput, match="holes"):
-        Chart()(Mesh(mesh.points, {"triangle": mesh.cells["triangle"][np.abs(centre - 0.5).max(axis=1) > 0.2]}), mesh)
+        Chart()(
+            Mesh(
+                mesh.points,
+                {"triangle": mesh.cells["triangle"][np.abs(centre - 0.5).max(axis=1) > 0.2]},
+            ),
+            mesh,
+        )
 
 
 @pytest.mark.parametrize(
     "morph",
-    [Radial(curves=("side0", "side1", "side2", "side3")), Elastic(("side0", "side1", "side2", "side3"), tuple(CORNERS))],
+    [
+        Radial(curves=("side0", "side1", "side2", "side3")),
+        Elastic(("side0", "side1", "side2", "side3"), tuple(CORNERS)),
+    ],
     ids=["radial", "elastic"],
 )
 def test_a_shape_is_carried_onto_its_reference(morph):
@@ -264,7 +332,9 @@ def test_few_modes_of_displacement_reach_the_shape_with_fewer_full_steps():
     reference, plain = square(8), Elastic(sides, tuple(CORNERS), stiffness=1.0, tol=1e-3)
 
     def shape(a, b):
-        return lambda x: np.column_stack([x[:, 0] * (1 + a * x[:, 1]), x[:, 1] + b * np.sin(np.pi * x[:, 0]) * x[:, 1]])
+        return lambda x: np.column_stack(
+            [x[:, 0] * (1 + a * x[:, 1]), x[:, 1] + b * np.sin(np.pi * x[:, 0]) * x[:, 1]]
+        )
 
     train = [square(8, 1, shape(a, b)) for a in (0.0, 0.2, 0.4) for b in (-0.2, 0.0, 0.2)]
     moved = np.array([(plain.carried(m, reference)[0] - reference.points).ravel() for m in train])
@@ -322,7 +392,12 @@ def fronts(reference, m=6, width=0.08):
     "reference",
     [
         square(8),
-        linear(Mesh(np.linspace(0, 1, 41)[:, None], {"line": np.column_stack([np.arange(40), np.arange(1, 41)])})),
+        linear(
+            Mesh(
+                np.linspace(0, 1, 41)[:, None],
+                {"line": np.column_stack([np.arange(40), np.arange(1, 41)])},
+            )
+        ),
         cube(5),
     ],
     ids=["plane", "line", "volume"],
@@ -347,11 +422,19 @@ def test_derivative_of_the_objective(reference):
 
 
 @pytest.mark.parametrize("kind", ["helmholtz", "elasticity"])
-@pytest.mark.parametrize("reference, width", [(subdivided(square(10)), 0.08), (cube(6), 0.2)], ids=["plane", "volume"])
+@pytest.mark.parametrize(
+    "reference, width", [(subdivided(square(10)), 0.08), (cube(6), 0.2)], ids=["plane", "volume"]
+)
 def test_mappings_gain_energy_and_stay_bijective(kind, reference, width):
     u = fronts(reference, width=width)
-    found = optimal_mappings(reference, u, stages=((1, 0.05), (1, 0.0)), kind=kind, steps=40, length=0.2)
-    last = found.energy[np.argmax(np.diff(found.energy) < -1e-3) + 1 :] if (np.diff(found.energy) < -1e-3).any() else found.energy
+    found = optimal_mappings(
+        reference, u, stages=((1, 0.05), (1, 0.0)), kind=kind, steps=40, length=0.2
+    )
+    last = (
+        found.energy[np.argmax(np.diff(found.energy) < -1e-3) + 1 :]
+        if (np.diff(found.energy) < -1e-3).any()
+        else found.energy
+    )
     still = optimal_mappings(reference, u, stages=((1, 0.0),), steps=0)
     assert (1 - found.energy[-1]) < 0.2 * (1 - still.energy[-1])
     assert found.smallest.min() > 0.1 and len(last) > 1
@@ -362,7 +445,9 @@ def test_mappings_gain_energy_and_stay_bijective(kind, reference, width):
 
 def test_the_objective_rises_monotonically_within_a_stage():
     reference = square(10)
-    found = optimal_mappings(reference, fronts(reference), stages=((1, 0.0),), barrier=1e-9, rho=0.0, length=0.2)
+    found = optimal_mappings(
+        reference, fronts(reference), stages=((1, 0.0),), barrier=1e-9, rho=0.0, length=0.2
+    )
     assert (np.diff(found.energy) > -1e-10).all() and found.energy[-1] > found.energy[0]
 
 
@@ -371,7 +456,13 @@ def test_the_order_of_samples_does_not_matter():
     u, order = fronts(reference), np.array([3, 0, 5, 1, 4, 2])
     covariance = np.exp(-((np.arange(6)[:, None] - np.arange(6)) ** 2) / 4)
     one = optimal_mappings(reference, u, stages=((1, 0.0),), covariance=covariance, steps=15)
-    other = optimal_mappings(reference, u[order], stages=((1, 0.0),), covariance=covariance[np.ix_(order, order)], steps=15)
+    other = optimal_mappings(
+        reference,
+        u[order],
+        stages=((1, 0.0),),
+        covariance=covariance[np.ix_(order, order)],
+        steps=15,
+    )
     assert np.abs(one.w[order] - other.w).max() < 1e-6
 
 
@@ -385,7 +476,9 @@ def test_mappings_of_low_rank_gain_more_than_truncated_ones(reference):
     mean = full.w.mean(axis=0)
     U, s, Vt = np.linalg.svd((full.w - mean).reshape(len(u), -1), full_matrices=False)
     cut = mean + (U[:, :1] * s[:1] @ Vt[:1]).reshape(full.w.shape)
-    measure = energy_of(x, cells, u[:, :, None], np.ones(1), barrier=0.0, rho=0.0, stiff=None, precision=None)
+    measure = energy_of(
+        x, cells, u[:, :, None], np.ones(1), barrier=0.0, rho=0.0, stiff=None, precision=None
+    )
     assert low.energy[-1] > measure(cut, 1)[2] - 1e-12
     assert (np.diff(low.energy[len(full.energy) :]) > -1e-4).all()
     order = np.array([3, 0, 5, 1, 4, 2])
@@ -396,14 +489,25 @@ def test_mappings_of_low_rank_gain_more_than_truncated_ones(reference):
 def test_composed_mappings_gain_more_and_keep_their_determinants_positive():
     reference = subdivided(square(8))
     x, cells, u = reference.points, simplices(reference), fronts(reference)
-    e = energy_of(x, cells, u[:, :, None], np.ones(1), barrier=0.0, rho=0.0, stiff=None, precision=None)
-    w = np.prod(x * (1 - x), axis=1)[:, None] * np.random.default_rng(0).uniform(-0.3, 0.3, (len(u), 1, 2))
+    e = energy_of(
+        x, cells, u[:, :, None], np.ones(1), barrier=0.0, rho=0.0, stiff=None, precision=None
+    )
+    w = np.prod(x * (1 - x), axis=1)[:, None] * np.random.default_rng(0).uniform(
+        -0.3, 0.3, (len(u), 1, 2)
+    )
     assert np.abs(composed(e, w, np.zeros_like(w)) - w).max() < 1e-14
     assert np.abs(composed(e, np.zeros_like(w), w) - w).max() < 1e-14
     turned = np.tile(x @ np.array([[0.0, 0.1], [-0.1, 0.0]]), (len(u), 1, 1))
     inside = 0.1 * np.prod(x * (1 - x), axis=1)[:, None] * np.ones((len(u), 1, 2))
-    assert np.abs(composed(e, turned, inside) - (inside + (x + inside) @ [[0.0, 0.1], [-0.1, 0.0]])).max() < 1e-13
+    assert (
+        np.abs(
+            composed(e, turned, inside) - (inside + (x + inside) @ [[0.0, 0.1], [-0.1, 0.0]])
+        ).max()
+        < 1e-13
+    )
     options = {"stages": ((1, 0.1), (1, 0.0)), "length": 0.2, "steps": 6}
     once, again = (optimal_mappings(reference, u, restarts=k, **options) for k in (0, 2))
-    assert (np.diff(again.energy[len(once.energy) - 1 :]) >= 0).all() and again.energy[-1] > once.energy[-1]
+    assert (np.diff(again.energy[len(once.energy) - 1 :]) >= 0).all() and again.energy[
+        -1
+    ] > once.energy[-1]
     assert again.smallest.min() > 0

@@ -8,12 +8,25 @@ import pytest
 pytest.importorskip("ngsolve")
 
 from cases.diffusion_bound import problem as diffusion
-from cases.nacelle import BOX, Rig, _operator, admittance, direct, duct, heard, microphones, nacelle, pictures, reduced, train
+from cases.nacelle import (
+    BOX,
+    Rig,
+    _operator,
+    admittance,
+    direct,
+    duct,
+    heard,
+    microphones,
+    nacelle,
+    pictures,
+    reduced,
+    train,
+)
 from rom.affine import Affine, Monomials
 from rom.basis import Basis, orthonormalised
+from rom.certified.models import certified, dual_weighted
+from rom.certified.separation import certify, separate, weights
 from rom.errors import BadInput, MissingExtra, SolveFailed
-from rom.hyperreduce.separate import certify, separate, weights
-from rom.pipeline import certified, dual_weighted
 from rom.rule import Tensor
 
 
@@ -82,7 +95,9 @@ def test_liner_absorbs_and_a_stiff_wall_is_hard(small):
     A, B = np.split(small.rig.stacked(mu[:2]), 2)
     Y = admittance(np.array([[1e9, 0.0]]))[0, 1]
     hard = np.linalg.solve(A, small.rig.load(mu[[0, 1, 4]]))
-    np.testing.assert_allclose(np.linalg.solve(A + Y * B, small.rig.load(mu[[0, 1, 4]])), hard, rtol=1e-6)
+    np.testing.assert_allclose(
+        np.linalg.solve(A + Y * B, small.rig.load(mu[[0, 1, 4]])), hard, rtol=1e-6
+    )
     assert np.linalg.norm(small.rig.solve(mu)) < 0.9 * np.linalg.norm(hard)
 
 
@@ -92,12 +107,17 @@ def test_pictures_are_drawn(small, model, tmp_path):
     except MissingExtra as missing:
         pytest.skip(str(missing))
     for name in ("directivity.png", "body.png", "plane.png"):
-        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG" and (tmp_path / name).stat().st_size > 10_000
+        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG" and (
+            tmp_path / name
+        ).stat().st_size > 10_000
     assert len(microphones(5)[0]) == 5
 
 
 def test_coefficients_of_groups_of_parameters_multiply():
-    one, other = Monomials(np.array([1.0, 2.0]), np.array([[1.0], [0.0]])), Monomials(np.ones(2), np.array([[0.0], [1.0]]))
+    one, other = (
+        Monomials(np.array([1.0, 2.0]), np.array([[1.0], [0.0]])),
+        Monomials(np.ones(2), np.array([[0.0], [1.0]])),
+    )
     theta = Tensor((one, other), ((1,), (0,)))
     np.testing.assert_allclose(theta(np.array([3.0, 5.0])), [5.0, 15.0, 2.0, 6.0])
     np.testing.assert_allclose(theta(np.array([[3.0, 5.0]])), [[5.0, 15.0, 2.0, 6.0]])
@@ -115,7 +135,9 @@ def test_dual_weighting_squares_the_error_of_an_output_and_bounds_it(complex_out
     fresh = bar.box.from_unit(rng.random((12, 2)))
     exact = np.array([np.vdot(weight / 60, bar.solve(mu)) for mu in fresh])
     for r in (4, 5, 7):
-        basis, dual = (Basis(bar.space, orthonormalised(bar.space, U[:, :r])[0]) for U in (plain, adjoint))
+        basis, dual = (
+            Basis(bar.space, orthonormalised(bar.space, U[:, :r])[0]) for U in (plain, adjoint)
+        )
         s, bound = dual_weighted(bar, l, basis, dual).predict(fresh)
         a = certified(bar, basis).predict(fresh).coefficients
         naive = l.project(basis)(fresh).conj()[:, None, :] @ a.T[:, :, None]
@@ -139,4 +161,9 @@ def test_a_user_s_own_kernel_needs_ten_lines(small):
 
     train = rng.uniform([1, 0], [4, 1], (400, 2))
     rule = weights(kernel, train, np.linspace(0, 3.5, 200)[:, None], 1e-10)
-    assert certify(separate(rule, assemble), assemble, rng.uniform([1, 0], [4, 1], (6, 2)), 1e-8).error.max() < 1e-8
+    assert (
+        certify(
+            separate(rule, assemble), assemble, rng.uniform([1, 0], [4, 1], (6, 2)), 1e-8
+        ).error.max()
+        < 1e-8
+    )

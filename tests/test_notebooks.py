@@ -18,7 +18,14 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 def call(folder, *command):
     """stdout of a script run in a folder, with the checkout importable."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -26,7 +33,9 @@ def call(folder, *command):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path):
     text = path.read_text()
-    assert "# %% [markdown]" in text and "assert " in text, "a notebook explains, and checks what it says"
+    assert "# %% [markdown]" in text and "assert " in text, (
+        "a notebook explains, and checks what it says"
+    )
     assert call(tmp_path, sys.executable, path).strip()
 
 
@@ -45,7 +54,16 @@ def blocks(language):
 
 def test_first_script_of_the_readme_runs(tmp_path):
     script = blocks("python")[0]
-    assert len([line for line in script.splitlines() if line.strip() and not line.startswith(("from", "import"))]) <= 10
+    assert (
+        len(
+            [
+                line
+                for line in script.splitlines()
+                if line.strip() and not line.startswith(("from", "import"))
+            ]
+        )
+        <= 10
+    )
     (tmp_path / "first.py").write_text(script)
     said = call(tmp_path, sys.executable, "first.py")
     bound, error = (float(number) for number in re.findall(r"\d\.\d+e[+-]\d+", said))
@@ -60,9 +78,20 @@ def test_solver_in_the_readme_is_the_one_that_runs():
 def test_commands_of_the_readme_run(tmp_path):
     (tmp_path / "own_solver.py").write_text((ROOT / "cases" / "own_solver.py").read_text())
     written(tmp_path / "plates", plates(12, 0))
-    shutil.copy(written(tmp_path / "plates_test", plates(4, 1)) / "plate_01.vtu", tmp_path / "new.vtu")
-    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("rom ")]
-    assert {line.split()[1] for line in commands} >= {"collect", "reduce", "predict", "study", "inspect", "export"}
+    shutil.copy(
+        written(tmp_path / "plates_test", plates(4, 1)) / "plate_01.vtu", tmp_path / "new.vtu"
+    )
+    commands = [
+        line for block in blocks("sh") for line in block.splitlines() if line.startswith("rom ")
+    ]
+    assert {line.split()[1] for line in commands} >= {
+        "collect",
+        "reduce",
+        "predict",
+        "study",
+        "inspect",
+        "export",
+    }
     for line in commands:
         call(tmp_path, Path(sys.executable).parent / "rom", *shlex.split(line, comments=True)[1:])
 
@@ -71,4 +100,6 @@ def test_pictures_of_the_readme_are_there_and_small():
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert pictures
     for picture in pictures:
-        assert (ROOT / picture).read_bytes()[:4] == b"\x89PNG" and (ROOT / picture).stat().st_size < 200_000
+        assert (ROOT / picture).read_bytes()[:4] == b"\x89PNG" and (
+            ROOT / picture
+        ).stat().st_size < 200_000

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.collect.campaign import collect
-from rom.collect.journal import journals, lines
-from rom.collect.pilot import pilot
-from rom.collect.repair import verify
-from rom.collect.store import found, read
+from rom.campaign.campaign import collect
+from rom.campaign.journal import journals, lines
+from rom.campaign.pilot import pilot
+from rom.campaign.repair import verify
+from rom.campaign.store import found, read
 from rom.errors import BadInput, SolveFailed
 from rom.space import euclidean
 
@@ -51,12 +51,20 @@ def place(tmp_path):
 
 
 def words(*more):
-    return [sys.executable, "-c", "from rom.cli import app; app()", *map(str, more)]
+    return [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, more)]
 
 
 def rom(place, *more, code=0):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words(*more), cwd=place, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        words(*more),
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -78,7 +86,7 @@ def once(store, count):
 
 def test_a_run_with_a_pilot_gives_what_a_plain_campaign_gives(place):
     (place / "site.toml").write_text(
-        f'scheduler = "local"\nchunk = 30\nrom = "{sys.executable} -c \'from rom.cli import app; app()\'"\n[pilot]\nworkers = 2\nlimit = 60\n'
+        f'scheduler = "local"\nchunk = 30\nrom = "{sys.executable} -c \'from rom.cli.app import app; app()\'"\n[pilot]\nworkers = 2\nlimit = 60\n'
     )
     asked = ["submit", "all", "case.py", "--profile", "site.toml", "--n", 60, "--out", "run"]
     scripts = rom(place, *asked, "--dry-run")
@@ -91,13 +99,20 @@ def test_a_run_with_a_pilot_gives_what_a_plain_campaign_gives(place):
     one, other = (read(place / name) for name in ("run/store", "plain"))
     np.testing.assert_array_equal(one.mu, other.mu)
     np.testing.assert_array_equal(one.u, other.u)
-    assert found(place / "run/store").manifest.done.keys() == found(place / "plain").manifest.done.keys()
+    assert (
+        found(place / "run/store").manifest.done.keys()
+        == found(place / "plain").manifest.done.keys()
+    )
 
 
 def test_workers_killed_at_random_lose_nothing_and_the_others_go_on(place):
     (place / "fault").write_text("slow")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    job = subprocess.Popen(words("collect", "case.py", "--n", 400, "--out", "s", "--workers", 3), cwd=place, env=environment)
+    job = subprocess.Popen(
+        words("collect", "case.py", "--n", 400, "--out", "s", "--workers", 3),
+        cwd=place,
+        env=environment,
+    )
     kills, rng = 0, np.random.default_rng(0)
     while job.poll() is None and kills < 8:
         time.sleep(0.4)
@@ -113,7 +128,9 @@ def test_workers_killed_at_random_lose_nothing_and_the_others_go_on(place):
 
 def test_solves_that_end_their_process_or_hang_are_recorded_and_the_rest_is_solved(place):
     (place / "fault").write_text("die leave hang raise")
-    told = rom(place, "collect", "case.py", "--n", 32, "--out", "s", "--workers", 2, "--limit", 1, code=3)
+    told = rom(
+        place, "collect", "case.py", "--n", 32, "--out", "s", "--workers", 2, "--limit", 1, code=3
+    )
     manifest = found(place / "s").manifest
     reasons = {r[-1]["mu"][0]: r[-1]["reason"] for r in manifest.failed.values()}
     expected = {
@@ -122,22 +139,65 @@ def test_solves_that_end_their_process_or_hang_are_recorded_and_the_rest_is_solv
         1.6: "TooLong: the solve took longer than its limit of 1 s; its worker was ended",
         1.9: "ArithmeticError: diverged",
     }
-    assert {f"{np.floor(10 * a) / 10:.1f} {reason}" for a, reason in reasons.items()} == {f"{a} {r}" for a, r in expected.items()}
-    assert len(manifest.done) == 32 - len(reasons) and all(f"({a!r},): {r}" in told for a, r in reasons.items())
+    assert {f"{np.floor(10 * a) / 10:.1f} {reason}" for a, reason in reasons.items()} == {
+        f"{a} {r}" for a, r in expected.items()
+    }
+    assert len(manifest.done) == 32 - len(reasons) and all(
+        f"({a!r},): {r}" in told for a, r in reasons.items()
+    )
     (place / "fault").unlink()
     assert (
-        last(rom(place, "collect", "case.py", "--n", 32, "--out", "s", "--workers", 2, "--retries", 1, "--json"))["failed"] == 0
+        last(
+            rom(
+                place,
+                "collect",
+                "case.py",
+                "--n",
+                32,
+                "--out",
+                "s",
+                "--workers",
+                2,
+                "--retries",
+                1,
+                "--json",
+            )
+        )["failed"]
+        == 0
     )
     once(place / "s", 32)
 
 
 def test_a_pilot_whose_time_is_over_ends_even_where_a_solve_hangs_and_goes_on_later(place):
     (place / "fault").write_text("hang")
-    told = rom(place, "collect", "case.py", "--n", 16, "--out", "s", "--workers", 2, "--seconds", 9, "--json", code=7)
+    told = rom(
+        place,
+        "collect",
+        "case.py",
+        "--n",
+        16,
+        "--out",
+        "s",
+        "--workers",
+        2,
+        "--seconds",
+        9,
+        "--json",
+        code=7,
+    )
     seen = last(told)
-    assert seen["left"] >= 1 and seen["solved"] == 16 - seen["left"] and "the time is over; run again" in told
+    assert (
+        seen["left"] >= 1
+        and seen["solved"] == 16 - seen["left"]
+        and "the time is over; run again" in told
+    )
     (place / "fault").unlink()
-    assert last(rom(place, "collect", "case.py", "--n", 16, "--out", "s", "--workers", 2, "--json"))["skipped"] == seen["solved"]
+    assert (
+        last(rom(place, "collect", "case.py", "--n", 16, "--out", "s", "--workers", 2, "--json"))[
+            "skipped"
+        ]
+        == seen["solved"]
+    )
     once(place / "s", 16)
 
 
@@ -151,9 +211,19 @@ def stillborn():
 
 def test_workers_whose_solver_never_stands_end_the_campaign(tmp_path):
     with pytest.raises(BadInput, match="no licence server in the profile"):
-        collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "s", crew=partial(pilot, broken, 1, None, 0.0))
+        collect(
+            lambda mu: mu,
+            np.ones((1, 1)),
+            tmp_path / "s",
+            crew=partial(pilot, broken, 1, None, 0.0),
+        )
     with pytest.raises(SolveFailed, match=r"3 workers in a row ended before their solver stood"):
-        collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "t", crew=partial(pilot, stillborn, 1, None, 0.0))
+        collect(
+            lambda mu: mu,
+            np.ones((1, 1)),
+            tmp_path / "t",
+            crew=partial(pilot, stillborn, 1, None, 0.0),
+        )
 
 
 @pytest.mark.slow
@@ -164,7 +234,11 @@ def test_two_pilots_and_a_plain_job_share_one_store(place):
     jobs = []
     for k, crew in enumerate(crews):
         own = {**environment, "SLURM_PROCID": str(k), "SLURM_NTASKS": "3"}
-        jobs.append(subprocess.Popen(words("collect", "case.py", "--n", 96, "--out", "s", *crew), cwd=place, env=own))
+        jobs.append(
+            subprocess.Popen(
+                words("collect", "case.py", "--n", 96, "--out", "s", *crew), cwd=place, env=own
+            )
+        )
     assert [job.wait(100) for job in jobs] == [0, 0, 0]
     assert sorted(begun(place)) == sorted(set(begun(place))) and len(begun(place)) == 96
     once(place / "s", 96)
@@ -174,7 +248,11 @@ def test_two_pilots_and_a_plain_job_share_one_store(place):
 def test_a_supervisor_that_is_killed_leaves_no_worker_and_no_loss(place):
     (place / "fault").write_text("slow")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    job = subprocess.Popen(words("collect", "case.py", "--n", 64, "--out", "s", "--workers", 2), cwd=place, env=environment)
+    job = subprocess.Popen(
+        words("collect", "case.py", "--n", 64, "--out", "s", "--workers", 2),
+        cwd=place,
+        env=environment,
+    )
     while len(list((place / "s" / "samples").glob("[!.]*"))) < 10:
         time.sleep(0.05)
     pids = [int(path.name.split("-")[-2]) for path in (place / "s" / "journal").glob("*.jsonl")]
@@ -185,18 +263,28 @@ def test_a_supervisor_that_is_killed_leaves_no_worker_and_no_loss(place):
         assert time.monotonic() < deadline, "a worker outlives its supervisor"
         time.sleep(0.1)
     kept = len(found(place / "s").manifest.done)
-    assert last(rom(place, "collect", "case.py", "--n", 64, "--out", "s", "--workers", 2, "--json"))["skipped"] == kept >= 8
+    assert (
+        last(rom(place, "collect", "case.py", "--n", 64, "--out", "s", "--workers", 2, "--json"))[
+            "skipped"
+        ]
+        == kept
+        >= 8
+    )
     once(place / "s", 64)
 
 
 def test_what_a_pilot_cannot_do_is_named(place, tmp_path, monkeypatch):
-    assert "--limit ends the solves of a pilot; give --workers too" in rom(place, "collect", "case.py", "--limit", 1, code=2)
+    assert "--limit ends the solves of a pilot; give --workers too" in rom(
+        place, "collect", "case.py", "--limit", 1, code=2
+    )
     crew = partial(pilot, lambda: None, 0, None, 0.0)
     with pytest.raises(BadInput, match=r"workers = 0, limit = None: give 1 to 4096 workers"):
         collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "s", crew=crew)
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, 100))
     crew = partial(pilot, lambda: None, 20, None, 0.0)
-    with pytest.raises(BadInput, match=r"20 workers need 104 open files, 100 are allowed; raise ulimit -n"):
+    with pytest.raises(
+        BadInput, match=r"20 workers need 104 open files, 100 are allowed; raise ulimit -n"
+    ):
         collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "s", crew=crew)
 
     class Comm:
@@ -206,5 +294,9 @@ def test_what_a_pilot_cannot_do_is_named(place, tmp_path, monkeypatch):
         def Get_size(self):
             return 1
 
-    with pytest.raises(BadInput, match=r"collective, the workers of a pilot solve alone; use ranks"):
-        collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "t", space=euclidean(1, Comm()), crew=crew)
+    with pytest.raises(
+        BadInput, match=r"collective, the workers of a pilot solve alone; use ranks"
+    ):
+        collect(
+            lambda mu: mu, np.ones((1, 1)), tmp_path / "t", space=euclidean(1, Comm()), crew=crew
+        )

@@ -5,10 +5,10 @@ import pytest
 
 from rom.basis import Basis
 from rom.errors import BadInput, OutsideBox
+from rom.gp.coefficients import coefficient_gp
+from rom.gp.fields import field_gp
+from rom.gp.gpytorch_models import PluggedModel, plugged_model
 from rom.parameters import Box
-from rom.regress.coefficient_gp import coefficient_gp
-from rom.regress.field_gp import field_gp
-from rom.regress.plugged_model import PluggedModel, plugged_model
 from rom.snapshots import Snapshots
 from rom.space import Space
 
@@ -28,7 +28,9 @@ class Model(gpytorch.models.ExactGP):
     def __init__(self, x, y, likelihood):
         super().__init__(x, y, likelihood)
         self.mean_module = gpytorch.means.ConstantMean()
-        self.covar_module = gpytorch.kernels.ScaleKernel(gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=2))
+        self.covar_module = gpytorch.kernels.ScaleKernel(
+            gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=2)
+        )
 
     def forward(self, x):
         return gpytorch.distributions.MultivariateNormal(self.mean_module(x), self.covar_module(x))
@@ -54,7 +56,14 @@ def test_a_model_answers_as_ours(made):
 
 def test_posterior_is_dense_conditioning(made):
     model = made.models[0]
-    k, m = (lambda x, y: model.covar_module(made_tensor(x), made_tensor(y)).to_dense().detach().numpy()), model.mean_module
+    k, m = (
+        (
+            lambda x, y: (
+                model.covar_module(made_tensor(x), made_tensor(y)).to_dense().detach().numpy()
+            )
+        ),
+        model.mean_module,
+    )
     noise, level = float(model.likelihood.noise.detach()), float(m.constant.detach())
     K = k(X, X) + noise * np.eye(40)
     y = (outputs(X)[:, 0] - made.level[0]) / made.size[0]
@@ -66,7 +75,9 @@ def test_posterior_is_dense_conditioning(made):
     residuals, apart = made.leave_one_out()
     keep = np.arange(40) != 7
     w = np.linalg.solve(K[np.ix_(keep, keep)], K[keep, 7])
-    assert residuals[7, 0] / made.size[0] == pytest.approx(y[7] - level - w @ (y[keep] - level), rel=1e-5, abs=1e-9)
+    assert residuals[7, 0] / made.size[0] == pytest.approx(
+        y[7] - level - w @ (y[keep] - level), rel=1e-5, abs=1e-9
+    )
     assert (apart[7, 0] / made.size[0]) ** 2 == pytest.approx(K[7, 7] - w @ K[keep, 7], rel=1e-5)
 
 
@@ -80,7 +91,10 @@ def test_nothing_changes_beyond_eight_hundred_runs():
     """GPyTorch's default turns to iterations there."""
     x = np.random.default_rng(1).random((801, 1))
     frozen = dict(noise=1e-6, steps=0)
-    one, other = (plugged_model(Line, x[:m], np.sin(9 * x[:m]), Box(("a",), [0], [1]), **frozen) for m in (800, 801))
+    one, other = (
+        plugged_model(Line, x[:m], np.sin(9 * x[:m]), Box(("a",), [0], [1]), **frozen)
+        for m in (800, 801)
+    )
     z = np.linspace(0.01, 0.99, 50)[:, None]
     assert np.abs(one.predict(z)[0] - other.predict(z)[0]).max() < 1e-4
     assert np.abs(other.predict(z)[0] - np.sin(9 * z)).max() < 1e-3
@@ -96,7 +110,9 @@ def test_fields_by_a_model(made):
     space = Space(np.ones(5), np.arange(5))
     modes, shift = np.linalg.qr(np.random.default_rng(2).random((5, 2)))[0], np.ones(5)
     u = shift[:, None] + modes @ outputs(X).T
-    gp = field_gp(Snapshots(space, X, u), Basis(space, modes, shift), BOX, model=Model, noise=1e-6, steps=10)
+    gp = field_gp(
+        Snapshots(space, X, u), Basis(space, modes, shift), BOX, model=Model, noise=1e-6, steps=10
+    )
     assert isinstance(gp.gp, PluggedModel)
     mean, std = gp.field(FRESH[0])
     truth = shift + modes @ outputs(FRESH[:1])[0]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rom.basis import orthonormalised
-from rom.compress.pod import balance, pod, projection_error
+from rom.compress.decomposition import balance, pod, projection_error
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
@@ -20,13 +20,20 @@ def decaying(n: int, m: int, decades: float, rng: int = 0) -> tuple[np.ndarray, 
     """U = Q diag(s) Z^T with known s, the same draw as the peers were measured on."""
     gen = np.random.default_rng(rng)
     s = np.logspace(0, -decades, m)
-    Q, Z = np.linalg.qr(gen.standard_normal((n, m)))[0], np.linalg.qr(gen.standard_normal((m, m)))[0]
+    Q, Z = (
+        np.linalg.qr(gen.standard_normal((n, m)))[0],
+        np.linalg.qr(gen.standard_normal((m, m)))[0],
+    )
     return (Q * s) @ Z.T, s
 
 
 def stiff(n: int) -> sp.csr_array:
     """Tridiagonal product with condition number about 4 n^2 / 10."""
-    return sp.csr_array(sp.diags_array([-np.ones(n - 1), 2 * np.ones(n) + 10 / n**2, -np.ones(n - 1)], offsets=[-1, 0, 1]))
+    return sp.csr_array(
+        sp.diags_array(
+            [-np.ones(n - 1), 2 * np.ones(n) + 10 / n**2, -np.ones(n - 1)], offsets=[-1, 0, 1]
+        )
+    )
 
 
 def snapshots(U: np.ndarray, space: Space | None = None) -> Snapshots:
@@ -51,9 +58,9 @@ def test_fourteen_decades_eighty_modes():
 def test_orthonormal_and_optimal_in_any_product(method, kind, dtype):
     n, m, r = 300, 30, 8
     gen = np.random.default_rng(3)
-    U = (gen.standard_normal((n, m)) + (1j * gen.standard_normal((n, m)) if dtype is complex else 0)) @ np.diag(
-        10.0 ** -np.arange(m)
-    )
+    U = (
+        gen.standard_normal((n, m)) + (1j * gen.standard_normal((n, m)) if dtype is complex else 0)
+    ) @ np.diag(10.0 ** -np.arange(m))
     X = {"euclidean": np.ones(n), "diagonal": gen.uniform(0.1, 10, n), "sparse": stiff(n)}[kind]
     space = Space(X, np.arange(n))
     basis, s = pod(snapshots(U, space), rank=r, method=method)
@@ -66,7 +73,10 @@ def test_orthonormal_and_optimal_in_any_product(method, kind, dtype):
         assert basis.r == r
         assert np.abs(s[:r] - exact[:r]).max() < 1e-13 * exact[0]
     optimal = np.linalg.norm(exact[basis.r :])
-    assert projection_error(snapshots(U, space), basis) * np.linalg.norm(exact) <= 1.01 * optimal + 1e-14 * exact[0]
+    assert (
+        projection_error(snapshots(U, space), basis) * np.linalg.norm(exact)
+        <= 1.01 * optimal + 1e-14 * exact[0]
+    )
 
 
 @pytest.mark.parametrize("method", ["gram", "full"])
@@ -107,7 +117,10 @@ def test_any_shape_any_scale(n, m, decades, log_scale, center, seed, blocks):
     if center and m == 1:
         U = np.hstack([U, -U])
     basis, s = pod(
-        snapshots(U), rank=min(n, U.shape[1]), center=center, memory_budget=(1 + 3 / blocks) * U.nbytes + 48 * U.shape[1]
+        snapshots(U),
+        rank=min(n, U.shape[1]),
+        center=center,
+        memory_budget=(1 + 3 / blocks) * U.nbytes + 48 * U.shape[1],
     )
     assert np.abs(basis.modes.T @ basis.modes - np.eye(basis.r)).max() < 1e-12
     assert projection_error(snapshots(U), basis) <= max(1e-13, 3 * basis.error)
@@ -155,7 +168,11 @@ def test_inputs_are_left_alone():
 def test_balanced_fields_weigh_the_same():
     gen = np.random.default_rng(0)
     rows = np.arange(60)
-    space = Space(np.ones(60), rows, fields=(Field("temperature", "K", rows[:20]), Field("displacement", "m", rows[20:], 2)))
+    space = Space(
+        np.ones(60),
+        rows,
+        fields=(Field("temperature", "K", rows[:20]), Field("displacement", "m", rows[20:], 2)),
+    )
     U = gen.standard_normal((60, 7))
     U[:20] *= 1e3
     U[20:] *= 1e-6
@@ -189,7 +206,7 @@ import subprocess
 import sys
 
 import numpy as np
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 

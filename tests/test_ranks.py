@@ -7,10 +7,10 @@ from parallel import compare, on_ranks, written
 
 from cases.thermal_block import problem, stiffness
 from rom.affine import Affine
-from rom.compress.pod import pod
-from rom.pipeline import certified, reduced_basis
+from rom.certified.models import certified, reduced_basis
+from rom.compress.decomposition import pod
+from rom.design.designs import sobol
 from rom.problem import Problem
-from rom.sample.designs import sobol
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
 
@@ -29,7 +29,10 @@ def partitioned(comm) -> Problem:
     blocks = np.minimum((centres * 2).astype(int), 1) @ [1, 2]
     inside = sp.diags_array((np.abs(mesh.points - 0.5) < 0.5 - 1e-12).all(axis=1).astype(float))
     shares = [
-        sp.csr_array(inside @ stiffness(mesh, np.flatnonzero(mine & (blocks == q))) @ inside)[rows][:, rows] for q in range(4)
+        sp.csr_array(inside @ stiffness(mesh, np.flatnonzero(mine & (blocks == q))) @ inside)[rows][
+            :, rows
+        ]
+        for q in range(4)
     ]
     once = euclidean(rows, comm).product
     f = block.f.terms[0][rows] * once
@@ -40,7 +43,13 @@ def partitioned(comm) -> Problem:
         return block.solve(mu)[rows]
 
     return Problem(
-        solve, block.box, space, mesh, Affine(block.A.theta, shares), Affine(block.f.theta, [f]), stability=block.stability
+        solve,
+        block.box,
+        space,
+        mesh,
+        Affine(block.A.theta, shares),
+        Affine(block.f.theta, [f]),
+        stability=block.stability,
     )
 
 
@@ -63,9 +72,15 @@ def answers(comm) -> dict:
                 "defect": float(np.abs(block.space.gram(basis.modes) - np.eye(basis.r)).max()),
             }
     model, history = reduced_basis(block, sobol(block.box, 32), tol=1e-6)
-    found["greedy"] = {"chosen": [step.mu.tolist() for step in history], "bound": model.predict(fresh).bound.tolist()}
+    found["greedy"] = {
+        "chosen": [step.mu.tolist() for step in history],
+        "bound": model.predict(fresh).bound.tolist(),
+    }
     peak = block.space.peak(u[:, 0])
-    found["points"] = {"peak": peak, "taken": block.space.take(u, np.array([peak, 5, 60])).ravel().tolist()}
+    found["points"] = {
+        "peak": peak,
+        "taken": block.space.take(u, np.array([peak, 5, 60])).ravel().tolist(),
+    }
     return found
 
 
@@ -78,7 +93,11 @@ def close(two, one, where):
     scale = np.abs(np.asarray(one, dtype=float)).max()
     atol = 1e-9 if "/random" in where and "modes" in where else 1e-12
     np.testing.assert_allclose(
-        two, one, rtol=1e-9 if where.endswith("bound") else 1e-12, atol=atol * max(scale, 1.0), err_msg=where
+        two,
+        one,
+        rtol=1e-9 if where.endswith("bound") else 1e-12,
+        atol=atol * max(scale, 1.0),
+        err_msg=where,
     )
 
 

@@ -11,18 +11,24 @@ from scipy.sparse.linalg import splu
 from cases.thermal_block import problem
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
-from rom.certify.residual import residual_bound
-from rom.certify.stability import MinTheta, scm
-from rom.certify.study import study
-from rom.compress.pod import pod
-from rom.enrich.greedy import greedy
+from rom.certified.enrichment import greedy
+from rom.certified.models import (
+    certified,
+    certified_unsteady,
+    pod_greedy,
+    recompressed,
+    reduced_basis,
+)
+from rom.certified.residual import residual_bound
+from rom.certified.stability import MinTheta, scm
+from rom.certified.stationary import galerkin, truncated
+from rom.certified.transient import unsteady
+from rom.compress.decomposition import pod
+from rom.design.designs import sobol
 from rom.errors import BadInput, NotConverged, OutsideBox, Singular
-from rom.pipeline import certified, certified_unsteady, pod_greedy, recompressed, reduced_basis
-from rom.project.galerkin import galerkin, truncated
-from rom.project.unsteady import unsteady
-from rom.sample.designs import sobol
 from rom.snapshots import Snapshots
 from rom.space import Space
+from rom.study.comparison import study
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +93,9 @@ def test_a_batch_is_its_members(block, training):
         assert one.bound == pytest.approx(batch.bound[j], rel=1e-12)
 
 
-def test_offset_and_petrov_galerkin_give_the_same_solution_where_it_is_in_the_space(block, training):
+def test_offset_and_petrov_galerkin_give_the_same_solution_where_it_is_in_the_space(
+    block, training
+):
     centred, _ = pod(training, rank=20, method="full", center=True)
     plain, _ = pod(training, rank=20, method="full")
     X = sp.csc_array(block.space.product)
@@ -101,7 +109,9 @@ def test_truncated_model_is_the_model_on_fewer_modes(block, training):
     basis, _ = pod(training, rank=9)
     mu = fresh(block, 1)[0]
     cut = truncated(certified(block, basis), 4).predict(mu).coefficients
-    np.testing.assert_allclose(cut, certified(block, basis.truncated(4)).predict(mu).coefficients, rtol=1e-11)
+    np.testing.assert_allclose(
+        cut, certified(block, basis.truncated(4)).predict(mu).coefficients, rtol=1e-11
+    )
 
 
 def test_min_theta_and_successive_constraints_are_below_the_constant(block):
@@ -118,7 +128,10 @@ def test_min_theta_and_successive_constraints_are_below_the_constant(block):
 
 def test_successive_constraints_for_a_sign_changing_coefficient(block):
     n = 60
-    K = sp.csr_array(sp.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1]) * (n + 1))
+    K = sp.csr_array(
+        sp.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
+        * (n + 1)
+    )
     M = sp.csr_array(sp.diags_array(np.ones(n)) / (n + 1))
     A = Affine(Monomials(np.array([1.0, -1.0]), np.array([[0.0], [1.0]])), [K, M])
     space, train = Space(K, np.arange(n)), np.linspace(0, 9, 40)[:, None]
@@ -142,7 +155,9 @@ def test_greedy_stops_for_the_reason_it_names(block):
     assert "round-off" in history[-1].stop and history[-1].r <= 3
     with pytest.raises(BadInput, match="NaN"):
         model = certified(block, Basis(block.space, np.eye(block.space.n, 1)))
-        greedy(model, train, lambda model, mus: np.full(len(mus), np.nan), lambda model, mu: model, 1.0)
+        greedy(
+            model, train, lambda model, mus: np.full(len(mus), np.nan), lambda model, mu: model, 1.0
+        )
 
 
 def test_recompression_lowers_the_largest_error_of_the_set_it_is_given(block):
@@ -182,7 +197,9 @@ def transient(block, theta=1.0, steps=20):
 def test_unsteady_bound_is_above_the_error_in_the_norm_of_the_mass(block, theta):
     heat = transient(block, theta)
     model, history = pod_greedy(heat, sobol(block.box, 8), tol=1e-6, rank=20, theta=theta)
-    assert [step.r for step in history] == list(range(1, 21)) and history[-1].error < 1e-2 * history[0].error
+    assert [step.r for step in history] == list(range(1, 21)) and history[
+        -1
+    ].error < 1e-2 * history[0].error
     for mu in fresh(block, 4):
         answer, u = model.predict(mu), heat.solve(mu)
         gap = u - model.basis.lift(answer.coefficients)

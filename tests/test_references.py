@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput
-from rom.morph.rbf import Radial
-from rom.morph.simplex import geometry, simplices, subdivided
-from rom.morphing import Sample
-from rom.shapes import overlaid
+from rom.shapes.morphing import Sample
+from rom.shapes.rbf import Radial
 from rom.shapes.references import bent, refined
+from rom.shapes.simplex import geometry, simplices, subdivided
+from rom.shapes.training import overlaid
 from tests.test_morph import square
 
 SIDES = Radial(curves=("side0", "side1", "side2", "side3"))
@@ -28,15 +28,22 @@ def steep(m, n=26):
 def missed(reference, samples):
     """The largest relative error of there and back."""
     laid = [overlaid(s.mesh, reference, SIDES) for s in samples]
-    errors = [x.push(x.pull(s.fields["u"])) - s.fields["u"] for x, s in zip(laid, samples, strict=True)]
-    return max(np.linalg.norm(e) / np.linalg.norm(s.fields["u"]) for e, s in zip(errors, samples, strict=True))
+    errors = [
+        x.push(x.pull(s.fields["u"])) - s.fields["u"] for x, s in zip(laid, samples, strict=True)
+    ]
+    return max(
+        np.linalg.norm(e) / np.linalg.norm(s.fields["u"])
+        for e, s in zip(errors, samples, strict=True)
+    )
 
 
 def test_a_refined_reference_loses_less_than_a_uniform_one_of_more_nodes():
     samples, coarse = steep(3), square(6, 9)
     uniform = subdivided(subdivided(subdivided(coarse)))
     made = refined(coarse, samples, SIDES, len(uniform.points))
-    assert len(made.points) <= len(uniform.points) and missed(made, samples) < 0.6 * missed(uniform, samples)
+    assert len(made.points) <= len(uniform.points) and missed(made, samples) < 0.6 * missed(
+        uniform, samples
+    )
     volume = geometry(made.points, simplices(made))[0]
     assert volume.min() > 0 and abs(volume.sum() - 1) < 1e-13
     near = np.abs(made.points[simplices(made)].mean(axis=1)[:, 0] - 0.5) < 0.15
@@ -52,7 +59,7 @@ def test_affine_fields_ask_for_no_refinement():
 def test_the_command_refines_its_reference(tmp_path):
     from typer.testing import CliRunner
 
-    from rom.cli import app
+    from rom.cli.app import app
     from tests.test_shapes import plates, written
 
     train, words = (
@@ -61,7 +68,19 @@ def test_the_command_refines_its_reference(tmp_path):
     )
     sizes = []
     for nodes in ("0", "150"):
-        got = CliRunner().invoke(app, ["shapes", "train", str(train), "--out", str(tmp_path / "m.h5"), "--nodes", nodes, *words])
+        got = CliRunner().invoke(
+            app,
+            [
+                "shapes",
+                "train",
+                str(train),
+                "--out",
+                str(tmp_path / "m.h5"),
+                "--nodes",
+                nodes,
+                *words,
+            ],
+        )
         assert got.exit_code == 0, got.output
         sizes.append(json.loads(got.output.strip().splitlines()[-1])["reference nodes"])
     assert sizes[0] < 100 < sizes[1] <= 150

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from rom.basis import Basis
+from rom.certified.separation import certify, entries, rational, separate, two_stage, weights
 from rom.errors import BadInput, NotConverged, SolveFailed
-from rom.hyperreduce.eim import deim, eim, qdeim
-from rom.hyperreduce.separate import certify, entries, rational, separate, two_stage, weights
+from rom.points.interpolation import deim, eim, qdeim
 from rom.rule import Interpolation, Weights
 from rom.space import euclidean
 
@@ -36,7 +36,11 @@ def exponential(m=301):
     return np.exp(1j * np.outer(R[:, 0], np.linspace(1.0, 6.0, m)))
 
 
-@pytest.mark.parametrize("g", [exponential(), exponential().real, 1 / (1 + R + K[:, 0])], ids=["complex", "real", "cauchy"])
+@pytest.mark.parametrize(
+    "g",
+    [exponential(), exponential().real, 1 / (1 + R + K[:, 0])],
+    ids=["complex", "real", "cauchy"],
+)
 def test_eim_is_exact_at_its_points_and_for_its_samples_below_round_off(g):
     rule = eim(g, tol=1e-13)
     assert np.abs(np.triu(rule.matrix, 1)).max() == 0.0 and (np.diagonal(rule.matrix) == 1.0).all()
@@ -101,7 +105,9 @@ def test_fewer_samples_give_the_error_that_the_rule_reports():
         part = rule.truncated(d)
         errors.append(certify(separate(part, host), host, K[5:200:20], tol=1.0).error.max())
         assert errors[-1] < 20 * part.errors[-1]
-        np.testing.assert_allclose(weights(families, K, R, tol=0.0, rank=d)(K), part(K), rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(
+            weights(families, K, R, tol=0.0, rank=d)(K), part(K), rtol=1e-9, atol=1e-10
+        )
     assert errors[2] < 1e-2 * errors[1] < 1e-4 * errors[0] * 10
 
 
@@ -160,7 +166,9 @@ def test_a_host_that_lies_is_named(liar, size):
     with pytest.raises(SolveFailed, match="sample at mu"):
         certify(separate(rule, lying), lying, fresh, tol=1e-9, sketch=sketch)
     with pytest.raises(SolveFailed, match=r"answer at mu = .* contradicts"):
-        certify(separate(rule, host), lambda mu: host(mu) + E * (mu == fresh[2]).all(), fresh, tol=1e-9)
+        certify(
+            separate(rule, host), lambda mu: host(mu) + E * (mu == fresh[2]).all(), fresh, tol=1e-9
+        )
 
 
 def test_a_host_that_breaks_down_is_named():
@@ -171,7 +179,12 @@ def test_a_host_that_breaks_down_is_named():
     with pytest.raises(SolveFailed, match=re.escape(f"shape (39, 40) at mu = {other}")):
         separate(rule, lambda mu: host(mu)[int((mu == other).all()) :])
     with pytest.raises(SolveFailed, match=r"answer at mu = .* holds NaN"):
-        certify(separate(rule, host), lambda mu: host(mu) * np.where(mu[0] > 3, np.nan, 1.0), K[10:300:60], 1e-3)
+        certify(
+            separate(rule, host),
+            lambda mu: host(mu) * np.where(mu[0] > 3, np.nan, 1.0),
+            K[10:300:60],
+            1e-3,
+        )
 
 
 def test_a_missing_family_is_no_lie_of_one_sample():

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rom.certify.fields import coverage, q2, rel_l2, rrmse
-from rom.collect.archive import load, save
+from rom.archive.nouns import load, save
 from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
-from rom.morph.charts import ArcLength, Chart, Same
-from rom.morph.rbf import Radial
-from rom.morph.simplex import determinants, simplices, subdivided
-from rom.morphing import Sample
-from rom.shapes import Reduction, embedding, medoid, overlaid, shape_model
+from rom.shapes.charts import ArcLength, Chart, Same
+from rom.shapes.morphing import Sample
+from rom.shapes.rbf import Radial
+from rom.shapes.simplex import determinants, simplices, subdivided
+from rom.shapes.training import Reduction, embedding, medoid, overlaid, shape_model
+from rom.study.metrics import coverage, q2, rel_l2, rrmse
 from tests.test_morph import square
 
 SIDES = Radial(curves=("side0", "side1", "side2", "side3"))
@@ -23,12 +23,19 @@ def plate(a, b, load, n=7, seed=0):
     """A bulged plate and a smooth field on it that knows place, shape and load; an output of the same kind."""
 
     def shape(x):
-        return np.column_stack([x[:, 0] * (1 + a * x[:, 1]), x[:, 1] + b * np.sin(np.pi * x[:, 0]) * x[:, 1]])
+        return np.column_stack(
+            [x[:, 0] * (1 + a * x[:, 1]), x[:, 1] + b * np.sin(np.pi * x[:, 0]) * x[:, 1]]
+        )
 
     mesh = square(n, seed, shape)
     x, y = mesh.points.T
     u = load * np.sin(2 * x) * (1 + y) + b * x * y
-    return Sample(mesh, np.array([load]), {"u": u, "v": np.column_stack([u, a * x])}, {"work": float(load**2 * (1 + a + b))})
+    return Sample(
+        mesh,
+        np.array([load]),
+        {"u": u, "v": np.column_stack([u, a * x])},
+        {"work": float(load**2 * (1 + a + b))},
+    )
 
 
 def plates(m, rng, **options):
@@ -40,7 +47,9 @@ def plates(m, rng, **options):
 def trained():
     train = plates(30, 0)
     reference = square(14)
-    return train, shape_model(train, SIDES, reference, ("load",), ("N",), Reduction(shape=3, fields=6))
+    return train, shape_model(
+        train, SIDES, reference, ("load",), ("N",), Reduction(shape=3, fields=6)
+    )
 
 
 def test_unseen_plates_are_predicted_with_honest_bands(trained):
@@ -51,7 +60,9 @@ def test_unseen_plates_are_predicted_with_honest_bands(trained):
         found, true = [a.fields[name] for a in answers], [s.fields[name] for s in test]
         assert rel_l2(found, true) < worst and rrmse(found, true) < worst and q2(found, true) > 0.99
         assert 0.77 < coverage(found, true, [a.std[name] for a in answers]) <= 1.0
-    works = np.array([[a.outputs["work"], s.outputs["work"]] for a, s in zip(answers, test, strict=True)])
+    works = np.array(
+        [[a.outputs["work"], s.outputs["work"]] for a, s in zip(answers, test, strict=True)]
+    )
     assert np.abs(works[:, 0] / works[:, 1] - 1).max() < 0.05
 
 
@@ -76,12 +87,16 @@ def test_prediction_converges_as_the_users_mesh_is_refined(trained):
 def test_the_round_trip_over_a_coarse_reference_is_in_the_error_bar():
     train = plates(12, 4)
     for n in (4, 9):
-        model = shape_model(train, SIDES, square(n), ("load",), ("N",), Reduction(shape=3, fields=4))
+        model = shape_model(
+            train, SIDES, square(n), ("load",), ("N",), Reduction(shape=3, fields=4)
+        )
         lost = []
         for s in train:
             laid = model.laid(s.mesh)
             lost.append(laid.pull((laid.push(laid.pull(s.fields["u"])) - s.fields["u"]) ** 2))
-        assert (model.fields[0].floor >= np.mean(lost, axis=0) * (1 - 1e-12)).all() and np.max(lost) > 0
+        assert (model.fields[0].floor >= np.mean(lost, axis=0) * (1 - 1e-12)).all() and np.max(
+            lost
+        ) > 0
 
 
 def test_a_shape_beyond_the_cloud_is_flagged_and_one_inside_is_not(trained):
@@ -93,7 +108,10 @@ def test_a_shape_beyond_the_cloud_is_flagged_and_one_inside_is_not(trained):
     assert model.predict(inside.mesh, [5.0]).outside == ("load",)
     assert all(model.predict(s.mesh, s.mu).score <= 1 for s in train[:5])
     wavy = Sample(
-        replace(inside.mesh, points=inside.mesh.points + 0.05 * np.sin(20 * inside.mesh.points[:, ::-1])), np.array([1.5])
+        replace(
+            inside.mesh, points=inside.mesh.points + 0.05 * np.sin(20 * inside.mesh.points[:, ::-1])
+        ),
+        np.array([1.5]),
     )
     assert model.predict(wavy.mesh, wavy.mu).score > 1
 
@@ -106,7 +124,9 @@ def test_a_rigid_motion_changes_nothing(trained):
     laid = [model.laid(mesh).points for mesh in (s.mesh, moved)]
     assert np.abs(model.embedding.place(laid[0]) - model.embedding.place(laid[1])).max() < 2e-3
     chart = Chart("square", "floater", ("a", "b", "c", "d"))
-    shapes = embedding(np.array([overlaid(p.mesh, square(8), chart).points for p in plates(6, 3)]), square(8), 3)
+    shapes = embedding(
+        np.array([overlaid(p.mesh, square(8), chart).points for p in plates(6, 3)]), square(8), 3
+    )
     laid = [overlaid(mesh, shapes.reference, chart).points for mesh in (s.mesh, moved)]
     assert np.abs(shapes.place(laid[0]) - shapes.place(laid[1])).max() < 1e-12
     assert abs(shapes.score(laid[0]) - shapes.score(laid[1])) < 1e-9
@@ -114,7 +134,10 @@ def test_a_rigid_motion_changes_nothing(trained):
 
 def test_the_order_of_samples_does_not_matter():
     train = plates(12, 5)
-    a, b = (shape_model(part, SIDES, reduction=Reduction(shape=3, fields=3)) for part in (train, train[::-1]))
+    a, b = (
+        shape_model(part, SIDES, reduction=Reduction(shape=3, fields=3))
+        for part in (train, train[::-1])
+    )
     s = plate(0.1, 0.1, 1.4, seed=3)
     one, two = a.predict(s.mesh, s.mu), b.predict(s.mesh, s.mu)
     assert np.abs(one.fields["u"] - two.fields["u"]).max() < 1e-5 * np.abs(one.fields["u"]).max()
@@ -122,7 +145,10 @@ def test_the_order_of_samples_does_not_matter():
 
 
 def test_a_field_that_is_its_baseline_is_predicted_exactly():
-    train = [replace(s, fields={"u": s.fields["u"]}, outputs={}, baseline={"u": s.fields["u"]}) for s in plates(8, 2)]
+    train = [
+        replace(s, fields={"u": s.fields["u"]}, outputs={}, baseline={"u": s.fields["u"]})
+        for s in plates(8, 2)
+    ]
     model = shape_model(train, SIDES, reduction=Reduction(shape=2, fields=3, baseline=2))
     new = plate(0.1, -0.1, 1.2, seed=11)
     answer = model.predict(new.mesh, new.mu, {"u": new.fields["u"]})
@@ -136,7 +162,10 @@ def test_a_model_is_saved_and_loaded_bit_for_bit(trained, tmp_path):
     save(tmp_path / "plate.h5", model)
     s = plate(0.2, 0.1, 1.5)
     one, two = model.predict(s.mesh, s.mu), load(tmp_path / "plate.h5").predict(s.mesh, s.mu)
-    assert all(np.array_equal(one.fields[k], two.fields[k]) and np.array_equal(one.std[k], two.std[k]) for k in one.fields)
+    assert all(
+        np.array_equal(one.fields[k], two.fields[k]) and np.array_equal(one.std[k], two.std[k])
+        for k in one.fields
+    )
     assert one.outputs == two.outputs and one.score == two.score
 
 
@@ -148,7 +177,9 @@ def test_the_medoid_is_the_middle_of_the_family():
 def test_a_morphing_that_folds_is_an_error_that_names_the_cell():
     mesh = square(5)
     with pytest.raises(Folded, match=r"cell \d+ with nodes"):
-        overlaid(mesh, mesh, lambda a, b: a.points * [[-1.0, 1.0]] if a is not mesh else a.points[::-1])
+        overlaid(
+            mesh, mesh, lambda a, b: a.points * [[-1.0, 1.0]] if a is not mesh else a.points[::-1]
+        )
 
 
 def test_bad_samples_are_refused():
@@ -169,19 +200,34 @@ def moving_front(m):
     x = np.linspace(0, 1, 161)
     mesh = Mesh(x[:, None], {"line": np.column_stack([np.arange(160), np.arange(1, 161)])})
     mus = np.linspace(0, 1, m)
-    return [Sample(mesh, np.array([mu]), {"u": (1 + mu) * np.tanh((x - 0.3 - 0.4 * mu) / 0.02)}) for mu in mus]
+    return [
+        Sample(mesh, np.array([mu]), {"u": (1 + mu) * np.tanh((x - 0.3 - 0.4 * mu) / 0.02)})
+        for mu in mus
+    ]
 
 
 def test_optimal_mappings_beat_pod_at_the_same_latent_count():
     every = moving_front(25)
     train, test = every[::3], [s for k, s in enumerate(every) if k % 3]
-    mapped = shape_model(train, Same(), subdivided(train[0].mesh), reduction=Reduction(fields=2, mapping=2, tol=1e-12))
-    plain = shape_model(train, Same(), subdivided(train[0].mesh), reduction=Reduction(fields=4, tol=1e-12))
-    errors = [rel_l2([m.predict(s.mesh, s.mu).fields["u"] for s in test], [s.fields["u"] for s in test]) for m in (mapped, plain)]
+    mapped = shape_model(
+        train,
+        Same(),
+        subdivided(train[0].mesh),
+        reduction=Reduction(fields=2, mapping=2, tol=1e-12),
+    )
+    plain = shape_model(
+        train, Same(), subdivided(train[0].mesh), reduction=Reduction(fields=4, tol=1e-12)
+    )
+    errors = [
+        rel_l2([m.predict(s.mesh, s.mu).fields["u"] for s in test], [s.fields["u"] for s in test])
+        for m in (mapped, plain)
+    ]
     assert mapped.latents <= plain.latents == 4
     assert errors[0] < 0.1 * errors[1] and errors[0] < 0.03
     for mu in np.linspace(0, 1, 7):
-        moved = mapped.chart + mapped.mapping.lift(mapped.warp.predict(np.array([[mu]]))[0][0]).reshape(-1, 1)
+        moved = mapped.chart + mapped.mapping.lift(
+            mapped.warp.predict(np.array([[mu]]))[0][0]
+        ).reshape(-1, 1)
         assert determinants(mapped.chart, moved, simplices(mapped.embedding.reference)).min() > 0
 
 
@@ -236,7 +282,9 @@ def test_a_moving_shock():
     numbers = main(draws=0)
     assert numbers["ommgp_rel_l2_10"] <= 0.040 and numbers["ommgp_rel_l2_20"] <= 0.022
     for m in (10, 20):
-        assert numbers[f"ommgp_rel_l2_{m}"] < min(numbers[f"podgp_rel_l2_{m}"], numbers[f"linear_rel_l2_{m}"])
+        assert numbers[f"ommgp_rel_l2_{m}"] < min(
+            numbers[f"podgp_rel_l2_{m}"], numbers[f"linear_rel_l2_{m}"]
+        )
         assert numbers[f"ommgp_shock_error_{m}"] < numbers[f"linear_shock_error_{m}"]
     assert numbers["latents"] <= 9
 
@@ -258,7 +306,10 @@ def test_a_front_over_channels(seed):
 
     numbers = main(seed=seed)
     assert numbers["field_modes"] == 2 and numbers["latents"] == numbers["podgp_latents"]
-    assert numbers["gain"] > 10 and numbers["front_spread_mapped"] < 0.02 * numbers["front_spread_unmapped"]
+    assert (
+        numbers["gain"] > 10
+        and numbers["front_spread_mapped"] < 0.02 * numbers["front_spread_unmapped"]
+    )
 
 
 @pytest.mark.slow
@@ -268,9 +319,15 @@ def test_two_hundred_plates_in_tension():
     from cases.tensile_plate import main
 
     numbers = main()
-    assert numbers["n_train"] >= 200 and numbers["rrmse_max"] <= 4e-3 and numbers["plasticity_q2"] >= 0.90
+    assert (
+        numbers["n_train"] >= 200
+        and numbers["rrmse_max"] <= 4e-3
+        and numbers["plasticity_q2"] >= 0.90
+    )
     assert numbers["ood_flagged"] == 1.0 and numbers["false_alarms"] < 0.2
-    assert all(0.84 <= numbers[f"coverage_90_{name}"] <= 0.95 for name in ("u", "s11", "s22", "s12", "p"))
+    assert all(
+        0.84 <= numbers[f"coverage_90_{name}"] <= 0.95 for name in ("u", "s11", "s22", "s12", "p")
+    )
 
 
 def test_plates_in_tension_are_predicted_and_strangers_flagged():
@@ -282,15 +339,21 @@ def test_plates_in_tension_are_predicted_and_strangers_flagged():
     answers = [model.predict(s.mesh, s.mu) for s in unseen]
     for name, worst in (("u", 0.03), ("s22", 0.05)):
         assert rrmse([a.fields[name] for a in answers], [s.fields[name] for s in unseen]) < worst
-    flags = [model.predict(mesh, scalars(*(0.5 * (BOX.lower + BOX.upper)[4:]))).inside for mesh in strangers(0.25)]
+    flags = [
+        model.predict(mesh, scalars(*(0.5 * (BOX.lower + BOX.upper)[4:]))).inside
+        for mesh in strangers(0.25)
+    ]
     assert not any(flags)
     still = solve(unseen[0].mesh, 1.0, 150.0, 2e4)
-    assert still.fields["p"].max() == 0.0 and abs(still.fields["s22"][unseen[0].mesh.points[:, 1] > 1.49].mean() - 1.0) < 0.05
+    assert (
+        still.fields["p"].max() == 0.0
+        and abs(still.fields["s22"][unseen[0].mesh.points[:, 1] > 1.49].mean() - 1.0) < 0.05
+    )
 
 
 def written(folder, samples):
     """A folder of meshes with fields, and scalars.csv."""
-    from rom.export.files import write_mesh
+    from rom.io.files import write_mesh
 
     folder.mkdir()
     rows = ["file,load [N],work"]
@@ -304,11 +367,14 @@ def written(folder, samples):
 def test_files_in_and_fields_out(tmp_path):
     from typer.testing import CliRunner
 
-    from rom.cli import app
-    from rom.export.files import read_file
+    from rom.cli.app import app
+    from rom.io.files import read_file
     from rom.shapes.families import family
 
-    train, test = written(tmp_path / "train", plates(12, 0)), written(tmp_path / "test", plates(4, 1))
+    train, test = (
+        written(tmp_path / "train", plates(12, 0)),
+        written(tmp_path / "test", plates(4, 1)),
+    )
     found, names, units, files = family(train, ("work",))
     assert (
         names == ("load",)
@@ -324,9 +390,29 @@ def test_files_in_and_fields_out(tmp_path):
         assert got.exit_code == 0, got.output
         return got.output
 
-    done("train", train, "--out", model, "--curves", curves, "--outputs", "work", "--modes", 4, "--json")
+    done(
+        "train",
+        train,
+        "--out",
+        model,
+        "--curves",
+        curves,
+        "--outputs",
+        "work",
+        "--modes",
+        4,
+        "--json",
+    )
     assert "rel_l2 u" in done("validate", test, model)
-    done("predict", model, test / "plate_01.vtu", "--mu", "load=1.5", "--out", tmp_path / "answer.vtu")
+    done(
+        "predict",
+        model,
+        test / "plate_01.vtu",
+        "--mu",
+        "load=1.5",
+        "--out",
+        tmp_path / "answer.vtu",
+    )
     answer = read_file(tmp_path / "answer.vtu")[1]
     assert set(answer) == {"u", "std u"} and (answer["std u"][0] >= 0).all()
     assert ask(app, ["shapes", "predict", str(model), str(test / "plate_01.vtu")]).exit_code == 2

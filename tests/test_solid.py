@@ -7,7 +7,7 @@ import pytest
 
 from rom.errors import BadInput, NotConverged
 from rom.loading import Loading
-from rom.project.newton import cut, newton
+from rom.points.nonlinear import cut, newton
 from solvers.bricks import box
 from solvers.laws import Elastic, Plastic, Viscoplastic, mises
 from solvers.solid import body, march, push, spin, step, virgin
@@ -31,7 +31,11 @@ def heated(b, times, force=None, peak=600.0):
     share = (np.asarray(times) / times[-1])[:, None]
     force = np.zeros(b.n) if force is None else force
     return Loading(
-        times, force[:, None], share, b.values @ np.stack([np.full(len(x), 20.0), spot], axis=1), np.hstack([1 - share, share])
+        times,
+        force[:, None],
+        share,
+        b.values @ np.stack([np.full(len(x), 20.0), spot], axis=1),
+        np.hstack([1 - share, share]),
     )
 
 
@@ -39,7 +43,11 @@ def skewed(kind):
     """A box whose inner nodes are moved, so that no cell is a box."""
     mesh = box(KINDS[kind], 1.0, kind)
     x = mesh.points
-    bump = 0.08 * np.prod(np.sin(np.pi * x), axis=1)[:, None] if kind not in ("tetra10", "triangle6") else 0.0
+    bump = (
+        0.08 * np.prod(np.sin(np.pi * x), axis=1)[:, None]
+        if kind not in ("tetra10", "triangle6")
+        else 0.0
+    )
     return type(mesh)(x + bump, mesh.cells, mesh.regions)
 
 
@@ -79,7 +87,10 @@ def test_global_tangent_is_the_derivative_of_the_forces(kind):
     ahead, behind = (b.evaluate(1.3 * u + s * 1e-5 * v, T, state, 0.2)[0] for s in (1, -1))
     assert np.linalg.norm(K @ v - (ahead - behind) / 2e-5) < 1e-6 * np.linalg.norm(K @ v)
     assert np.allclose(
-        b.forces(b.evaluate(u, T, b.rest(), 0.2)[2][0]), b.evaluate(u, T, b.rest(), 0.2)[0], rtol=1e-12, atol=1e-12
+        b.forces(b.evaluate(u, T, b.rest(), 0.2)[2][0]),
+        b.evaluate(u, T, b.rest(), 0.2)[0],
+        rtol=1e-12,
+        atol=1e-12,
     )
 
 
@@ -88,9 +99,16 @@ def test_loads_have_their_resultants(kind):
     mesh = box(KINDS[kind], (2.0, 1.0, 0.5)[: len(KINDS[kind])], kind)
     b = body(mesh, {None: ALLOY}, fixed_dofs(mesh, "x0"))
     d, area = b.d, 0.5 if len(KINDS[kind]) == 3 else 1.0
-    assert np.allclose(push(mesh, "x1").reshape(-1, d).sum(axis=0), [-area, *[0] * (d - 1)], atol=1e-14)
-    assert np.allclose(sum(push(mesh, name).reshape(-1, d).sum(axis=0) for name in mesh.regions), 0, atol=1e-14)
-    ours, theirs = spin(b, (1.0, 2.0, 2.0), 0.3), centrifugal(mesh, Material(2e5, 0.3, rho=1e-8), (1.0, 2.0, 2.0), 0.3)
+    assert np.allclose(
+        push(mesh, "x1").reshape(-1, d).sum(axis=0), [-area, *[0] * (d - 1)], atol=1e-14
+    )
+    assert np.allclose(
+        sum(push(mesh, name).reshape(-1, d).sum(axis=0) for name in mesh.regions), 0, atol=1e-14
+    )
+    ours, theirs = (
+        spin(b, (1.0, 2.0, 2.0), 0.3),
+        centrifugal(mesh, Material(2e5, 0.3, rho=1e-8), (1.0, 2.0, 2.0), 0.3),
+    )
     assert np.allclose(ours, theirs, rtol=1e-10, atol=1e-12 * np.abs(theirs).max())
 
 
@@ -100,12 +118,20 @@ def test_a_thick_tube_yields_and_bursts():
     flat = box((16, 5), (1.0, np.pi / 2), "triangle6")
     r, phi = 1.0 + flat.points[:, 0], flat.points[:, 1]
     mesh = type(flat)(np.column_stack([r * np.cos(phi), r * np.sin(phi)]), flat.cells, flat.regions)
-    bottom, left = (np.unique(flat.cells["line3"][flat.regions[name]["line3"]]) for name in ("y0", "y1"))
-    b = body(mesh, {None: Plastic(2e5, 0.3, yield_stress=100.0)}, np.concatenate([2 * bottom + 1, 2 * left]))
+    bottom, left = (
+        np.unique(flat.cells["line3"][flat.regions[name]["line3"]]) for name in ("y0", "y1")
+    )
+    b = body(
+        mesh,
+        {None: Plastic(2e5, 0.3, yield_stress=100.0)},
+        np.concatenate([2 * bottom + 1, 2 * left]),
+    )
     times, load, k = np.linspace(0, 1, 9), push(mesh, "x0")[:, None], 100.0 / np.sqrt(3)
 
     def pressed(p):
-        return Loading(times, load, p * times[:, None], np.full((len(b.weights), 1), 20.0), np.ones((9, 1)))
+        return Loading(
+            times, load, p * times[:, None], np.full((len(b.weights), 1), 20.0), np.ones((9, 1))
+        )
 
     front = 1.5
     h = march(b, pressed(k * (2 * np.log(front) + 1 - front**2 / 4)), times)
@@ -130,7 +156,9 @@ def test_newton_is_quadratic_with_the_consistent_tangent():
         force, K, carried = b.evaluate(full, T, before.state, times[1])
         return (force - f)[free], np.linalg.norm(f), K.tocsr()[free][:, free].toarray(), carried
 
-    sizes = newton(evaluate, lambda K, r, left: np.linalg.solve(K, r), before.u[free], 1e-13).residuals
+    sizes = newton(
+        evaluate, lambda K, r, left: np.linalg.solve(K, r), before.u[free], 1e-13
+    ).residuals
     late = [(a, e) for a, e in pairwise(sizes) if 1e-6 < a < 1e-2]
     assert late and all(e < max(30 * a**2, 1e-13) for a, e in late)
     assert len(sizes) <= 8
@@ -141,7 +169,9 @@ def test_equilibrium_holds_and_regions_keep_their_laws():
     centre = mesh.points[mesh.cells["hexahedron"]].mean(axis=1)[:, 0]
     mesh = type(mesh)(mesh.points, mesh.cells, mesh.regions | {
         "root": {"hexahedron": np.flatnonzero(centre < 0.5)}, "blade": {"hexahedron": np.flatnonzero(centre > 0.5)}})  # fmt: skip
-    b = body(mesh, {"root": Elastic(3e5, 0.3, 1e-5, rho=8.6e-9), "blade": ALLOY}, fixed_dofs(mesh, "x0"))
+    b = body(
+        mesh, {"root": Elastic(3e5, 0.3, 1e-5, rho=8.6e-9), "blade": ALLOY}, fixed_dofs(mesh, "x0")
+    )
     times = np.linspace(0, 2, 6)
     loading = heated(b, times, 150.0 * push(mesh, "x1") + 1e6 * spin(b, (0, 0, 1), (-50, 0, 0)))
     h = march(b, loading, times)
@@ -160,7 +190,9 @@ def test_a_march_in_two_parts_is_the_march():
     loading = heated(b, times, 150.0 * push(mesh, "x1"))
     once, first = march(b, loading, times), march(b, loading, times[:4])
     second = march(b, loading, times[3:], first.last)
-    assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(second.last.state, once.last.state)
+    assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(
+        second.last.state, once.last.state
+    )
 
 
 def test_steps_are_cut_where_they_fail_and_only_there():
@@ -186,14 +218,28 @@ def test_bad_bodies_and_loadings_are_named():
         body(mesh, {"blade": ALLOY}, np.array([0]))
     with pytest.raises(BadInput, match="2 laws"):
         body(
-            type(mesh)(mesh.points, mesh.cells, {"all": {"hexahedron": np.arange(8)}}), {None: ALLOY, "all": ALLOY}, np.array([0])
+            type(mesh)(mesh.points, mesh.cells, {"all": {"hexahedron": np.arange(8)}}),
+            {None: ALLOY, "all": ALLOY},
+            np.array([0]),
         )
     with pytest.raises(BadInput, match="0 laws"):
-        body(type(mesh)(mesh.points, mesh.cells, {"some": {"hexahedron": np.arange(7)}}), {"some": ALLOY}, np.array([0]))
+        body(
+            type(mesh)(mesh.points, mesh.cells, {"some": {"hexahedron": np.arange(7)}}),
+            {"some": ALLOY},
+            np.array([0]),
+        )
     good = dict(
-        t=[0.0, 1.0], forces=np.ones((3, 1)), amplitudes=np.ones((2, 1)), temperatures=np.ones((3, 1)), mixture=np.ones((2, 1))
+        t=[0.0, 1.0],
+        forces=np.ones((3, 1)),
+        amplitudes=np.ones((2, 1)),
+        temperatures=np.ones((3, 1)),
+        mixture=np.ones((2, 1)),
     )
-    for name, value in {"t": [1.0, 0.0], "amplitudes": np.ones((3, 1)), "mixture": np.full((2, 1), np.nan)}.items():
+    for name, value in {
+        "t": [1.0, 0.0],
+        "amplitudes": np.ones((3, 1)),
+        "mixture": np.full((2, 1), np.nan),
+    }.items():
         with pytest.raises(BadInput):
             Loading(**good | {name: value})
     with pytest.raises(BadInput, match="lengthen"):

@@ -13,8 +13,8 @@ import pytest
 from parallel import on_ranks, written
 
 from cases.viscoplastic_cube import HOT, hot_spot, two_cycles
-from rom.hyper import Tolerances, componentwise, followed, train
-from rom.hyperreduce.ecm import exactness, unit
+from rom.points.cubature import exactness, unit
+from rom.solids.training import Tolerances, componentwise, followed, train
 from solvers import schwarz
 from solvers.bricks import box
 from solvers.partition import partition
@@ -38,7 +38,11 @@ def linear(comm) -> dict:
     for size in (200, 10_000):
         schwarz.SUBDOMAIN = size
         x, count = schwarz.gmres(
-            b.space, lambda v: free * b.space.whole(K @ v), schwarz.schwarz(b.space, K, mesh.points, b.fixed), r, 1e-9
+            b.space,
+            lambda v: free * b.space.whole(K @ v),
+            schwarz.schwarz(b.space, K, mesh.points, b.fixed),
+            r,
+            1e-9,
         )
         left = b.space.assemble(K @ x) - b.space.gather(r)
         left[np.flatnonzero(b.space.gather(1 - free))] = 0.0
@@ -49,7 +53,9 @@ def linear(comm) -> dict:
         from solvers.petsc import gamg
 
         M = gamg(b.space, K, mesh.points, b.fixed)
-        x, found["count_gamg"] = schwarz.gmres(b.space, lambda v: free * b.space.whole(K @ v), M, r, 1e-9)
+        x, found["count_gamg"] = schwarz.gmres(
+            b.space, lambda v: free * b.space.whole(K @ v), M, r, 1e-9
+        )
         found["tip_gamg"] = b.space.take(x, np.arange(b.space.size - 3, b.space.size)).tolist()
     return found
 
@@ -63,7 +69,10 @@ def answers(comm) -> dict:
     loadings = [two_cycles(b, field[numbers]) for field in fields(whole)]
     histories = [march(b, loading, loading.t[:11], tol=1e-11) for loading in loadings]
     made = train(b, histories[:2], Tolerances(TOL, TOL, TOL, TOL))
-    short = [type(x)(x.t[:11], x.forces, x.amplitudes[:11], x.temperatures, x.mixture[:11]) for x in loadings]
+    short = [
+        type(x)(x.t[:11], x.forces, x.amplitudes[:11], x.temperatures, x.mixture[:11])
+        for x in loadings
+    ]
     course, _ = followed(made, b, short[0])
     rich, _ = followed(made, b, short[2], {}, (0,), 1)
     h = histories[0]
@@ -82,7 +91,9 @@ def answers(comm) -> dict:
         "exact": exactness(b.points, made.strain, stress, made.rule),
         "online_u": [b.space.norm(c.u()) for c in course],
         "online_p": [b.points.norm(c.p()) for c in course],
-        "online_error": max(b.space.norm(c.u() - h.u[:, k]) / b.space.norm(h.u).max() for k, c in enumerate(course)),
+        "online_error": max(
+            b.space.norm(c.u() - h.u[:, k]) / b.space.norm(h.u).max() for k, c in enumerate(course)
+        ),
         "enriched_u": [b.space.norm(c.u()) for c in rich],
     }
 
@@ -109,14 +120,20 @@ def test_ranks_agree_with_serial(ranks, serial, tmp_path):
             assert np.allclose(ours[name], serial["linear"]["tip_10000"], rtol=1e-6), name
         assert ours.get("count_gamg", 0) < 60
     assert (found["dofs"], found["points"]) == (serial["dofs"], serial["points"])
-    assert np.allclose(found["load"], serial["load"], rtol=1e-12, atol=1e-12 * np.abs(serial["load"]).max())
+    assert np.allclose(
+        found["load"], serial["load"], rtol=1e-12, atol=1e-12 * np.abs(serial["load"]).max()
+    )
     for name in ("u", "p", "stress", "corner"):
-        assert np.allclose(found[name], serial[name], rtol=1e-7, atol=1e-9 * np.abs(serial[name]).max()), name
+        assert np.allclose(
+            found[name], serial[name], rtol=1e-7, atol=1e-9 * np.abs(serial[name]).max()
+        ), name
     assert np.allclose(found["s"], serial["s"], rtol=1e-5)
     assert found["rule"] <= TOL and max(found["exact"]["volume"], serial["exact"]["volume"]) < TOL
     assert max(found["online_error"], serial["online_error"]) < 50 * TOL
     for name, scale in (("online_u", 50), ("online_p", 200), ("enriched_u", 500)):
-        assert np.abs(np.subtract(found[name], serial[name])).max() < scale * TOL * np.max(serial[name]), name
+        assert np.abs(np.subtract(found[name], serial[name])).max() < scale * TOL * np.max(
+            serial[name]
+        ), name
 
 
 if __name__ == "__main__":

@@ -7,15 +7,26 @@ import pytest
 import scipy.linalg
 import scipy.sparse as sp
 
-from rom.certify.residual import residual_bound
-from rom.compress.pod import pod
+from rom.certified.residual import residual_bound
+from rom.certified.transient import unsteady
+from rom.compress.decomposition import pod
 from rom.errors import BadInput, NotConverged, Singular
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.project.unsteady import unsteady
 from rom.snapshots import Snapshots
 from solvers.blade_mesh import Blade, blade_mesh, least_jacobian
-from solvers.elements import DIMENSION, MEANS, SHAPE, load, mass, nodes, patches, quadrature, shapes, stiffness
+from solvers.elements import (
+    DIMENSION,
+    MEANS,
+    SHAPE,
+    load,
+    mass,
+    nodes,
+    patches,
+    quadrature,
+    shapes,
+    stiffness,
+)
 from solvers.heat import Film, heat
 from solvers.linear import rigid_modes, solver
 from solvers.thermoelastic import (
@@ -46,7 +57,9 @@ def corner_cells(shape, counts, size):
     """Corner coordinates (e, k, d) of a grid cut into cells of one shape; diagonals run from the lowest corner to the highest."""
     d = len(counts)
     steps = [np.linspace(0, length, count + 1) for length, count in zip(size, counts, strict=True)]
-    low = np.stack(np.meshgrid(*[x[:-1] for x in steps], indexing="ij"), axis=-1).reshape(-1, 1, 1, d)
+    low = np.stack(np.meshgrid(*[x[:-1] for x in steps], indexing="ij"), axis=-1).reshape(
+        -1, 1, 1, d
+    )
     width = np.array([x[1] for x in steps])
     if shape in ("line", "quad", "hexahedron"):
         unit = nodes(shape)[None]
@@ -54,15 +67,21 @@ def corner_cells(shape, counts, size):
         unit = np.array([[(0, 0), (1, 0), (1, 1)], [(0, 0), (1, 1), (0, 1)]], dtype=float)
     elif shape == "wedge":
         flat = np.array([[(0, 0), (1, 0), (1, 1)], [(0, 0), (1, 1), (0, 1)]], dtype=float)
-        unit = np.concatenate([np.pad(flat, ((0, 0), (0, 0), (0, 1)), constant_values=z) for z in (0, 1)], axis=1)
+        unit = np.concatenate(
+            [np.pad(flat, ((0, 0), (0, 0), (0, 1)), constant_values=z) for z in (0, 1)], axis=1
+        )
     else:
         paths = [(0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (1, 0, 2), (2, 1, 0)]
-        unit = np.array([np.cumsum(np.vstack([np.zeros(3), np.eye(3)[list(path)]]), axis=0) for path in paths])
+        unit = np.array(
+            [np.cumsum(np.vstack([np.zeros(3), np.eye(3)[list(path)]]), axis=0) for path in paths]
+        )
     return (low + unit * width).reshape(-1, unit.shape[1], d)
 
 
 def grid_cells(kind, counts, size):
-    return np.einsum("qk,ekd->eqd", shapes(SHAPE[kind], nodes(kind))[0], corner_cells(SHAPE[kind], counts, size))
+    return np.einsum(
+        "qk,ekd->eqd", shapes(SHAPE[kind], nodes(kind))[0], corner_cells(SHAPE[kind], counts, size)
+    )
 
 
 def block(kind, counts, size=(1.0, 1.0, 1.0)):
@@ -70,9 +89,14 @@ def block(kind, counts, size=(1.0, 1.0, 1.0)):
     d = DIMENSION[kind]
     cells = grid_cells(kind, counts[:d], size[:d])
     key = lambda x: np.round(x, 9)  # noqa: E731
-    keys, first, numbers = np.unique(key(cells.reshape(-1, d)), axis=0, return_index=True, return_inverse=True)
+    keys, first, numbers = np.unique(
+        key(cells.reshape(-1, d)), axis=0, return_index=True, return_inverse=True
+    )
     place, points = {tuple(p): i for i, p in enumerate(keys)}, cells.reshape(-1, d)[first]
-    parts, regions = {kind: numbers.reshape(cells.shape[:2])}, {"body": {kind: np.arange(len(cells))}}
+    parts, regions = (
+        {kind: numbers.reshape(cells.shape[:2])},
+        {"body": {kind: np.arange(len(cells))}},
+    )
     for axis in range(d):
         others = [j for j in range(d) if j != axis]
         facet = FACET[kind][-1] if axis < 2 else FACET[kind][0]
@@ -90,27 +114,40 @@ def block(kind, counts, size=(1.0, 1.0, 1.0)):
 def sides(mesh):
     """(name, outward normal) of the sides of a block."""
     d = mesh.points.shape[1]
-    return [(f"{'xyz'[j]}{side}", (2 * side - 1.0) * np.eye(d)[j]) for j in range(d) for side in (0, 1)]
+    return [
+        (f"{'xyz'[j]}{side}", (2 * side - 1.0) * np.eye(d)[j]) for j in range(d) for side in (0, 1)
+    ]
 
 
 def warped(mesh, kind, strength=0.06):
     """The block with inner corner nodes moved at random, and other nodes at the means of their corners; sides stay."""
     if kind not in MEANS:
-        inner = np.all((mesh.points > 1e-9) & (mesh.points < mesh.points.max(axis=0) - 1e-9), axis=1)
-        points = mesh.points + strength * inner[:, None] * np.random.default_rng(0).uniform(-1, 1, mesh.points.shape)
+        inner = np.all(
+            (mesh.points > 1e-9) & (mesh.points < mesh.points.max(axis=0) - 1e-9), axis=1
+        )
+        points = mesh.points + strength * inner[:, None] * np.random.default_rng(0).uniform(
+            -1, 1, mesh.points.shape
+        )
         return Mesh(points, mesh.cells, mesh.regions)
     corners = nodes(SHAPE[kind]).shape[0]
     vertices = np.unique(mesh.cells[kind][:, :corners])
-    inner = np.all((mesh.points[vertices] > 1e-9) & (mesh.points[vertices] < mesh.points.max(axis=0) - 1e-9), axis=1)
+    inner = np.all(
+        (mesh.points[vertices] > 1e-9) & (mesh.points[vertices] < mesh.points.max(axis=0) - 1e-9),
+        axis=1,
+    )
     points = mesh.points.copy()
-    points[vertices[inner]] += strength * np.random.default_rng(0).uniform(-1, 1, (inner.sum(), points.shape[1]))
+    points[vertices[inner]] += strength * np.random.default_rng(0).uniform(
+        -1, 1, (inner.sum(), points.shape[1])
+    )
     N = shapes(SHAPE[kind], nodes(kind))[0]
     points[mesh.cells[kind]] = np.einsum("qk,ekd->eqd", N, points[mesh.cells[kind][:, :corners]])
     return Mesh(points, mesh.cells, mesh.regions)
 
 
 def error_l2(mesh, T, exact):
-    return np.sqrt(sum(float(np.sum(p.w * (T[p.cells] @ p.N.T - exact(p.x)) ** 2)) for p in patches(mesh)))
+    return np.sqrt(
+        sum(float(np.sum(p.w * (T[p.cells] @ p.N.T - exact(p.x)) ** 2)) for p in patches(mesh))
+    )
 
 
 @pytest.mark.parametrize("kind", SHAPE)
@@ -131,7 +168,9 @@ def test_quadrature_is_exact_for_monomials(kind):
     corner = {"triangle": 2, "tetra": 3, "wedge": 2}.get(kind, 0)
     for powers in np.ndindex(*(6,) * d):
         if sum(powers) <= 5:
-            simplex = np.prod([factorial(p) for p in powers[:corner]]) / factorial(sum(powers[:corner]) + corner)
+            simplex = np.prod([factorial(p) for p in powers[:corner]]) / factorial(
+                sum(powers[:corner]) + corner
+            )
             exact = simplex * np.prod([1 / (p + 1) for p in powers[corner:]])
             assert np.isclose(w @ np.prod(x**powers, axis=1), exact, rtol=1e-12)
 
@@ -140,7 +179,10 @@ def test_quadrature_is_exact_for_monomials(kind):
 def test_linear_temperature_is_exact(kind):
     mesh = warped(block(kind, (3, 2, 2), (1.0, 0.7, 0.6)), kind)
     k, h, a = 3.0, 50.0, np.array([40.0, -25.0, 15.0])[: DIMENSION[kind]]
-    films = {s: Film("h", 1.0, profile=lambda x, n=n: 300 + x @ a + k * (a @ n) / h) for s, n in sides(mesh)}
+    films = {
+        s: Film("h", 1.0, profile=lambda x, n=n: 300 + x @ a + k * (a @ n) / h)
+        for s, n in sides(mesh)
+    }
     problem = heat(mesh, ONE, k, films)
     assert np.allclose(problem.solve(np.array([h])), 300 + mesh.points @ a, rtol=0, atol=1e-9)
 
@@ -158,7 +200,9 @@ def test_linear_displacement_with_thermal_strain_balances_its_tractions(kind):
     force = elasticity(mesh, steel) @ u - coupling(mesh, steel) @ T
     outside = sum(traction(mesh, s, sigma @ n) for s, n in sides(mesh))
     assert np.abs(force - outside).max() < 1e-10 * np.abs(outside).max()
-    assert np.allclose(stress(mesh, steel, u, T)[:, :d, :d], sigma, rtol=1e-9, atol=1e-9 * np.abs(sigma).max())
+    assert np.allclose(
+        stress(mesh, steel, u, T)[:, :d, :d], sigma, rtol=1e-9, atol=1e-9 * np.abs(sigma).max()
+    )
 
 
 @pytest.mark.parametrize("kind", ["triangle", "quad", "tetra"])
@@ -175,7 +219,9 @@ def test_matrices_agree_with_scikit_fem(kind):
         "tetra": (skfem.MeshTet, skfem.ElementTetP1()),
     }[kind]
     other = shape(mesh.points.T.copy(), mesh.cells[kind].T.copy())
-    scalar, vector = (skfem.Basis(other, e, intorder=3) for e in (element, skfem.ElementVector(element)))
+    scalar, vector = (
+        skfem.Basis(other, e, intorder=3) for e in (element, skfem.ElementVector(element))
+    )
     steel = Material(2e11, 0.3)
     for ours, theirs in (
         (stiffness(mesh), laplace.assemble(scalar)),
@@ -193,7 +239,10 @@ def test_rigid_motions_store_no_energy(kind):
     assert np.abs(K @ R).max() < 1e-12 * abs(K).max()
 
 
-@pytest.mark.parametrize(("kind", "order"), [("triangle", 2), ("quad8", 3), ("tetra", 2), ("hexahedron27", 3), ("wedge15", 3)])
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [("triangle", 2), ("quad8", 3), ("tetra", 2), ("hexahedron27", 3), ("wedge15", 3)],
+)
 def test_harmonic_temperature_converges_at_the_order_of_its_elements(kind, order):
     d = DIMENSION[kind]
     wave = np.array([np.sqrt(d - 1.0), 1.0, 1.0])[:d]
@@ -213,7 +262,10 @@ def test_harmonic_temperature_converges_at_the_order_of_its_elements(kind, order
     errors = []
     for count in (3, 6):
         mesh = block(kind, (count,) * 3)
-        films = {s: Film("h", 1.0, profile=lambda x, n=n: exact(x) + 2.0 * slope(x, n) / 30.0) for s, n in sides(mesh)}
+        films = {
+            s: Film("h", 1.0, profile=lambda x, n=n: exact(x) + 2.0 * slope(x, n) / 30.0)
+            for s, n in sides(mesh)
+        }
         errors.append(error_l2(mesh, heat(mesh, ONE, 2.0, films).solve(np.array([30.0])), exact))
     assert np.log2(errors[0] / errors[1]) > order - 0.15
 
@@ -221,7 +273,10 @@ def test_harmonic_temperature_converges_at_the_order_of_its_elements(kind, order
 def test_wall_between_two_films():
     mesh = block("quad", (5, 2), (0.02, 0.01))
     box = Box(("T1", "h1", "k"), [1200.0, 500.0, 15.0], [1600.0, 2000.0, 30.0])
-    films = {"x0": Film("h1", "T1"), "x1": Film(700.0, 800.0, weight=lambda x: np.full(x.shape[:-1], 2.0))}
+    films = {
+        "x0": Film("h1", "T1"),
+        "x1": Film(700.0, 800.0, weight=lambda x: np.full(x.shape[:-1], 2.0)),
+    }
     wall = heat(mesh, box, "k", films)
     for T1, h1, k in box.from_unit(np.random.default_rng(0).random((3, 3))):
         q = (T1 - 800.0) / (1 / h1 + 0.02 / k + 1 / 1400.0)
@@ -239,7 +294,9 @@ def test_source_and_flux_leave_through_the_film():
     mu = np.array([1500.0, 250.0])
     T = body.solve(mu)
     assert np.isclose(body.outputs(T, mu)["heat through x0 [W]"], -1750.0, rtol=1e-11)
-    slab = heat(block("quad8", (3, 1)), box, 5.0, {"x0": Film(20.0, 300.0)}, source="q", fluxes={"x1": "g"})
+    slab = heat(
+        block("quad8", (3, 1)), box, 5.0, {"x0": Film(20.0, 300.0)}, source="q", fluxes={"x1": "g"}
+    )
     x = slab.mesh.points[:, 0]
     assert np.allclose(slab.solve(mu), 300 + 1750 / 20 + (1750 * x - 750 * x**2) / 5, rtol=1e-12)
 
@@ -261,7 +318,16 @@ def test_cooling_converges_in_the_time_step(theta, rate):
     errors = []
     for steps in (80, 160, 320):
         times = np.linspace(0, end, steps + 1)
-        body = heat(mesh, ONE, 20.0, {"x0": Film("h", 300.0)}, capacity=3e5, times=times, initial=900.0, theta=theta)
+        body = heat(
+            mesh,
+            ONE,
+            20.0,
+            {"x0": Film("h", 300.0)},
+            capacity=3e5,
+            times=times,
+            initial=900.0,
+            theta=theta,
+        )
         M, A, f = body.M.toarray(), body.A(mu).toarray(), body.f(mu)
         steady = np.linalg.solve(A, f)
         exact = steady + scipy.linalg.expm(-np.linalg.solve(M, A) * end) @ (900.0 - steady)
@@ -272,13 +338,25 @@ def test_cooling_converges_in_the_time_step(theta, rate):
 
 def test_reduced_trajectory_starts_at_the_initial_temperature_and_keeps_its_bound():
     mesh, times = block("quad", (6, 4), (0.02, 0.01)), np.linspace(0, 20, 41)
-    body = heat(mesh, ONE, 20.0, {"x0": Film("h", 300.0), "y1": Film(30.0, 350.0)}, capacity=3e5, times=times, initial=900.0)
+    body = heat(
+        mesh,
+        ONE,
+        20.0,
+        {"x0": Film("h", 300.0), "y1": Film(30.0, 350.0)},
+        capacity=3e5,
+        times=times,
+        initial=900.0,
+    )
     mus = np.array([[10.0], [30.0], [60.0], [100.0]])
     U = [body.solve(mu) for mu in mus]
-    snapshots = Snapshots(body.space, np.repeat(mus, len(times), axis=0), np.column_stack(U), np.tile(times, 4))
+    snapshots = Snapshots(
+        body.space, np.repeat(mus, len(times), axis=0), np.column_stack(U), np.tile(times, 4)
+    )
     basis, _ = pod(snapshots, tol=1e-5)
     bound = residual_bound(body.A, body.f, basis, body.stability, body.M)
-    model = unsteady(body.M, body.A, body.f, basis, times, initial=body.initial, bound=bound, box=body.box)
+    model = unsteady(
+        body.M, body.A, body.f, basis, times, initial=body.initial, bound=bound, box=body.box
+    )
     u, answer = body.solve(np.array([45.0])), model.predict(np.array([45.0]))
     e = u - basis.lift(answer.coefficients)
     error = np.sqrt(np.sum(e * (body.M @ e), axis=0))
@@ -305,7 +383,9 @@ def coupled(kind="tetra", counts=(4, 2, 2)):
         scales=("linear", "log", "linear", "linear"),
     )
     thermal = heat(mesh, box, "k", {"x1": Film("h", "T"), "y0": Film(800.0, 700.0)})
-    return thermal, thermoelastic(thermal, Material(1.5e11, 0.3, 1.4e-5, 8200.0), "x0", speed="omega", T_ref=400.0)
+    return thermal, thermoelastic(
+        thermal, Material(1.5e11, 0.3, 1.4e-5, 8200.0), "x0", speed="omega", T_ref=400.0
+    )
 
 
 @pytest.mark.parametrize(("kind", "counts"), [("tetra", (4, 2, 2)), ("quad", (6, 4, 0))])
@@ -316,16 +396,23 @@ def test_coupled_operator_is_coercive_as_promised(kind, counts):
         A = both.A(mu).toarray()
         least = scipy.linalg.eigh(0.5 * (A + A.T), X, eigvals_only=True)[0]
         assert both.stability(mu) <= least
-        assert np.allclose(A @ both.solve(mu), both.f(mu), rtol=0, atol=1e-9 * np.abs(both.f(mu)).max())
+        assert np.allclose(
+            A @ both.solve(mu), both.f(mu), rtol=0, atol=1e-9 * np.abs(both.f(mu)).max()
+        )
 
 
 def test_coupling_constant_bounds_the_operator_norm():
     thermal, _ = coupled()
     material = Material(1.5e11, 0.3, 1.4e-5, 8200.0)
     where = fixed_dofs(thermal.mesh, "x0")
-    K, B = clamped(elasticity(thermal.mesh, material), where).toarray(), coupling(thermal.mesh, material).toarray()
+    K, B = (
+        clamped(elasticity(thermal.mesh, material), where).toarray(),
+        coupling(thermal.mesh, material).toarray(),
+    )
     B[where] = 0.0
-    top = scipy.linalg.eigh(B.T @ np.linalg.solve(K, B), thermal.space.product.toarray(), eigvals_only=True)[-1]
+    top = scipy.linalg.eigh(
+        B.T @ np.linalg.solve(K, B), thermal.space.product.toarray(), eigvals_only=True
+    )[-1]
     gamma = coupling_bound(thermal.mesh, material, thermal)
     assert np.sqrt(top) <= gamma <= 2 * np.sqrt(top)
 
@@ -354,7 +441,14 @@ def test_spinning_bar_stretches_as_rho_omega2_l3_over_3e(kind):
     mesh = block(kind, (8, 2, 2), (0.4, 0.05, 0.05))
     box = Box(("omega",), [10.0], [500.0], ("rad/s",))
     thermal = heat(mesh, box, 20.0, {"y0": Film(100.0, 293.15)})
-    bar = thermoelastic(thermal, Material(2e11, 0.0, 1e-5, 7800.0), "x0", speed="omega", axis=(0, 0, 1), origin=(0, 0.025, 0.025))
+    bar = thermoelastic(
+        thermal,
+        Material(2e11, 0.0, 1e-5, 7800.0),
+        "x0",
+        speed="omega",
+        axis=(0, 0, 1),
+        origin=(0, 0.025, 0.025),
+    )
     n = len(mesh.points)
     state = bar.solve(np.array([300.0]))
     tip = load(mesh, "x1")
@@ -380,7 +474,9 @@ def test_spinning_disc_with_a_bore():
     for count in (2, 4):
         mesh = annulus(count)
         K, R = elasticity(mesh, metal).toarray(), rigid_modes(mesh.points)
-        u = np.linalg.lstsq(K / metal.E, omega**2 * centrifugal(mesh, metal) / metal.E, rcond=1e-10)[0]
+        u = np.linalg.lstsq(
+            K / metal.E, omega**2 * centrifugal(mesh, metal) / metal.E, rcond=1e-10
+        )[0]
         r = np.linalg.norm(mesh.points, axis=1)
         scale = (3 + nu) / 8 * metal.rho * omega**2
         s_r = scale * (a**2 + b**2 - a**2 * b**2 / r**2 - r**2)
@@ -450,13 +546,22 @@ def normals(mesh, name):
     """Area vectors (k, 3) and centres of the faces of a surface region."""
     parts = [mesh.points[mesh.cells[kind][cells]] for kind, cells in mesh.region(name).items()]
     ends = [(x[:, 2] - x[:, 0], x[:, -1] - x[:, 1]) for x in parts]
-    return np.concatenate([0.5 * np.cross(*pair) for pair in ends]), np.concatenate([x.mean(axis=1) for x in parts])
+    return np.concatenate([0.5 * np.cross(*pair) for pair in ends]), np.concatenate(
+        [x.mean(axis=1) for x in parts]
+    )
 
 
 FACES = {
     "tetra": [(0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3)],
     "wedge": [(0, 1, 2), (3, 4, 5), (0, 1, 4, 3), (1, 2, 5, 4), (2, 0, 3, 5)],
-    "hexahedron": [(0, 1, 2, 3), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)],
+    "hexahedron": [
+        (0, 1, 2, 3),
+        (4, 5, 6, 7),
+        (0, 1, 5, 4),
+        (1, 2, 6, 5),
+        (2, 3, 7, 6),
+        (3, 0, 4, 7),
+    ],
 }
 
 
@@ -467,7 +572,9 @@ def test_blade_mesh_is_sound(kind, size):
     assert mesh.digest == blade_mesh(size, cells=kind).digest
     assert least_jacobian(mesh) > 0.01
     assert np.unique(mesh.cells[kind]).size == len(mesh.points)
-    faces = [tuple(sorted(face)) for where in FACES[kind] for face in mesh.cells[kind][:, where].tolist()]
+    faces = [
+        tuple(sorted(face)) for where in FACES[kind] for face in mesh.cells[kind][:, where].tolist()
+    ]
     found, count = np.unique([" ".join(map(str, face)) for face in faces], return_counts=True)
     named = [
         " ".join(map(str, sorted(face)))
@@ -480,7 +587,8 @@ def test_blade_mesh_is_sound(kind, size):
     volume = load(mesh).sum()
     assert np.isclose(load(mesh, "blade").sum() + load(mesh, "root").sum(), volume, rtol=1e-12)
     vectors, centres = (
-        np.concatenate(x) for x in zip(*(normals(mesh, s) for s in ("gas", "channels", "fixed", "free")), strict=True)
+        np.concatenate(x)
+        for x in zip(*(normals(mesh, s) for s in ("gas", "channels", "fixed", "free")), strict=True)
     )
     assert np.abs(vectors.sum(axis=0)).max() < 1e-12 * np.abs(vectors).sum()
     if kind == "tetra":
@@ -516,7 +624,10 @@ def test_heat_flows_of_the_blade_balance():
     mu = np.array([1500.0, 1800.0])
     flows = body.outputs(body.solve(mu), mu)
     assert flows["heat through gas [W]"] > 1000
-    assert abs(flows["heat through gas [W]"] + flows["heat through channels [W]"]) < 1e-10 * flows["heat through gas [W]"]
+    assert (
+        abs(flows["heat through gas [W]"] + flows["heat through channels [W]"])
+        < 1e-10 * flows["heat through gas [W]"]
+    )
 
 
 def test_impossible_blades_are_refused():

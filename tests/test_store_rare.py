@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.collect import files, journal, lease
-from rom.collect.archive import _sparse, load, save
-from rom.collect.campaign import collect
-from rom.collect.columns import Part
-from rom.collect.journal import append, journals
-from rom.collect.repair import rebuild, verify
-from rom.collect.store import Store, commit, done, found, read
+from rom.archive import files
+from rom.archive.nouns import _sparse, load, save
+from rom.campaign import journal, lease
+from rom.campaign.campaign import collect
+from rom.campaign.columns import Part
+from rom.campaign.journal import append, journals
+from rom.campaign.repair import rebuild, verify
+from rom.campaign.store import Store, commit, done, found, read
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 
 MUS = np.arange(1.0, 5.0)[:, None]
@@ -60,7 +61,11 @@ def test_without_proc_a_process_lives_as_far_as_signals_tell(monkeypatch):
 
     for name in ("read_text", "exists"):
         monkeypatch.setattr(Path, name, absent if name == "read_text" else lambda _: False)
-    assert lease.started(os.getpid()) == "" and lease.started(2**22 + 1) is None and not lease.stopped(os.getpid())
+    assert (
+        lease.started(os.getpid()) == ""
+        and lease.started(2**22 + 1) is None
+        and not lease.stopped(os.getpid())
+    )
 
     def foreign(pid, number):
         raise PermissionError
@@ -83,11 +88,16 @@ def test_a_claim_that_was_succeeded_while_its_process_stood_still_commits_nothin
         return solution(mu)
 
     seen = collect(solve, MUS[:1], tmp_path)
-    assert seen.solved == 1 and calls == [1.0, 1.0] and "the claim expired while this process stood still" in caplog.text
+    assert (
+        seen.solved == 1
+        and calls == [1.0, 1.0]
+        and "the claim expired while this process stood still" in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [(np.zeros(0), "the solution is empty"), ([[1.0], [1.0, 2.0]], "the solution is no array")]
+    ("answer", "reason"),
+    [(np.zeros(0), "the solution is empty"), ([[1.0], [1.0, 2.0]], "the solution is no array")],
 )
 def test_a_solution_without_numbers_is_recorded(answer, reason, tmp_path):
     ((_, told),) = collect(lambda mu: answer, MUS[:1], tmp_path).failed
@@ -112,7 +122,11 @@ def test_only_some_rows_are_solved_and_all_are_planned(tmp_path):
         (b"1" * 200 + b"\n", r"is longer than any record"),
         (line(b"{"), r"the line before byte \d+ is no record"),
         (
-            line(json.dumps({"state": "plan", "time": 0.0, "keys": ["a", "b"], "mus": [[1.0]]}).encode()),
+            line(
+                json.dumps(
+                    {"state": "plan", "time": 0.0, "keys": ["a", "b"], "mus": [[1.0]]}
+                ).encode()
+            ),
             r"is no record of this package",
         ),
     ],
@@ -133,7 +147,11 @@ def test_a_sample_that_is_no_file_is_refused(kind, tmp_path):
     collect(solution, MUS, tmp_path)
     path = next((tmp_path / "samples").glob("*.h5"))
     path.rename(tmp_path / "elsewhere")
-    {"link": lambda: path.symlink_to(tmp_path / "elsewhere"), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[kind]()
+    {
+        "link": lambda: path.symlink_to(tmp_path / "elsewhere"),
+        "pipe": lambda: os.mkfifo(path),
+        "folder": path.mkdir,
+    }[kind]()
     with pytest.raises(ForeignFile, match=r"is a link or no file|is no record"):
         found(tmp_path)
 
@@ -155,7 +173,9 @@ def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
     store = found(tmp_path)
     mu = np.array([9.0])
     entry = commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 5)
-    append(tmp_path / "journal" / "x.jsonl", {**done(store.key(mu), mu, [entry], 5, 1, 0.0), **change})
+    append(
+        tmp_path / "journal" / "x.jsonl", {**done(store.key(mu), mu, [entry], 5, 1, 0.0), **change}
+    )
     with pytest.raises(DamagedFile, match=r"does not hold the dofs and times"):
         read(tmp_path, mus=mu[None])
 
@@ -164,7 +184,10 @@ def test_a_sample_cut_short_while_it_is_read_is_told(tmp_path):
     path = tmp_path / "numbers"
     path.write_bytes(np.arange(4.0).tobytes())
     part = Part(path, files.Extent(np.dtype(float), (1, 5), 0), "all")
-    with open(path, "rb") as raw, pytest.raises(DamagedFile, match=r"numbers was cut short while it was read"):
+    with (
+        open(path, "rb") as raw,
+        pytest.raises(DamagedFile, match=r"numbers was cut short while it was read"),
+    ):
         part.read(raw, 0, 0, 5)
 
 
@@ -180,7 +203,9 @@ def test_a_sample_that_is_gone_is_verified_to_be(tmp_path):
     collect(solution, MUS, tmp_path)
     lost = next((tmp_path / "samples").glob("*.h5"))
     lost.unlink()
-    assert any(f"{lost.name} is missing or cut short; collect again" in line for line in verify(tmp_path))
+    assert any(
+        f"{lost.name} is missing or cut short; collect again" in line for line in verify(tmp_path)
+    )
     assert collect(solution, MUS, tmp_path).solved == 1 and verify(tmp_path) == ()
 
 
@@ -192,7 +217,7 @@ def test_a_sample_that_is_gone_is_verified_to_be(tmp_path):
     ],
 )  # fmt: skip
 def test_an_identity_that_describes_no_campaign_is_refused(identity, tmp_path):
-    from rom.collect.store import _sealed
+    from rom.campaign.store import _sealed
 
     collect(solution, MUS, tmp_path)
     held = {**json.loads((tmp_path / "campaign.json").read_text()), **identity}
@@ -207,7 +232,10 @@ def test_names_and_texts_of_numpy_are_saved_as_words(tmp_path):
     assert load(tmp_path / "n.h5") == {"name": "load", "list": ["a", "b"]}
 
 
-@pytest.mark.parametrize(("kind", "parts"), [("csr_thing", ("data", "indices", "indptr")), ("csr_array", ("data", "indices"))])
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [("csr_thing", ("data", "indices", "indptr")), ("csr_array", ("data", "indices"))],
+)
 def test_sparse_arrays_of_unknown_make_are_refused(kind, parts):
     with pytest.raises(ValueError, match=f"sparse {kind}"):
         _sparse(kind, [2, 2], {name: np.zeros(2, dtype=int) for name in parts})
@@ -219,7 +247,8 @@ def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
     key, mu = store.key(MUS[0]), MUS[0]
     for token in ("zz", "00"):
         append(
-            tmp_path / "journal" / "x.jsonl", done(key, mu, [commit(store, key, mu, solution(mu)[:, None], token, 5)], 5, 1, 0.0)
+            tmp_path / "journal" / "x.jsonl",
+            done(key, mu, [commit(store, key, mu, solution(mu)[:, None], token, 5)], 5, 1, 0.0),
         )
     names = sorted(path.name for path in (tmp_path / "samples").glob("*.h5"))
     assert len(names) == 3 and found(tmp_path).manifest.done[key]["files"][0]["name"] == names[0]
@@ -247,4 +276,10 @@ def test_once_the_time_is_over_what_is_left_is_counted_and_not_begun(tmp_path):
 def test_a_store_is_where_its_path_says(tmp_path):
     collect(solution, MUS, tmp_path)
     store = found(tmp_path)
-    assert isinstance(store, Store) and store.times is None and store.box is None and store.fields == () and store.mesh is None
+    assert (
+        isinstance(store, Store)
+        and store.times is None
+        and store.box is None
+        and store.fields == ()
+        and store.mesh is None
+    )

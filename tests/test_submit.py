@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rom import batch
+from rom.batch import queue
+from rom.batch.plan import arrays, parts, rows_of, written
+from rom.batch.profile import Pilot, Profile, profile
+from rom.batch.script import Job, script
 from rom.batch.submissions import records
-from rom.collect.campaign import collect
-from rom.collect.store import found
+from rom.campaign.campaign import collect
+from rom.campaign.store import found
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
-from rom.submit import queue
-from rom.submit.plan import arrays, parts, rows_of, written
-from rom.submit.profile import Pilot, Profile, profile
-from rom.submit.script import Job, script
 
 ROOT = Path(__file__).parents[1]
 SITE = Profile("slurm", wait=0.0)
@@ -39,9 +39,17 @@ def solve(mu):
 
 
 def rom(folder, *words, code=0):
-    command = [sys.executable, "-c", "from rom.cli import app; app()", *map(str, words)]
+    command = [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SOLVES": str(folder / "solves")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -51,10 +59,12 @@ def last(text):
 
 
 def site_file(folder, **entries):
-    start = f"{sys.executable} -c 'from rom.cli import app; app()'"
+    start = f"{sys.executable} -c 'from rom.cli.app import app; app()'"
     entries = {"scheduler": "local", "chunk": 4, "rom": start, **entries}
     retry = "".join(f"retry.{kind} = {tries}\n" for kind, tries in entries.pop("retry", {}).items())
-    (folder / "site.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in entries.items()) + retry)
+    (folder / "site.toml").write_text(
+        "".join(f"{k} = {json.dumps(v)}\n" for k, v in entries.items()) + retry
+    )
     return folder / "site.toml"
 
 
@@ -70,10 +80,15 @@ def test_parts_cover_every_row_once_within_the_limits(count, chunk, array, queue
     assert [row for part in cut for row in part] == list(range(count))
     assert len(cut) <= queued and all(len(part) >= min(chunk, len(cut[-1])) for part in cut)
     spans = arrays(len(cut), site)
-    assert [k for span in spans for k in span] == list(range(len(cut))) and max(map(len, spans)) <= array
+    assert [k for span in spans for k in span] == list(range(len(cut))) and max(
+        map(len, spans)
+    ) <= array
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "9", "0-9", "1;2", "1,,2", "0x1", "1e3", "99999999999", "$(id)"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "1-", "-1", "3-1", "9", "0-9", "1;2", "1,,2", "0x1", "1e3", "99999999999", "$(id)"],
+)
 def test_rows_that_are_none_are_refused(text):
     with pytest.raises(BadInput, match=r"rows "):
         rows_of(text, 9)
@@ -86,26 +101,56 @@ BAD_PROFILES = {
     "large": ("#" * 70000, r"more than 65536 bytes"),
     "deep": ("a = " + "[" * 20000, r"is no TOML file"),
     "no scheduler": ("chunk = 3", r"scheduler"),
-    "scheduler": ('scheduler = "cron"', r"scheduler: Input should be 'slurm', 'pbs', 'lsf' or 'local'"),
+    "scheduler": (
+        'scheduler = "cron"',
+        r"scheduler: Input should be 'slurm', 'pbs', 'lsf' or 'local'",
+    ),
     "entry": ('scheduler = "slurm"\nqueue = "fast"', r"no entry 'queue'; known: scheduler, time"),
-    "time": ('scheduler = "slurm"\ntime = "1 hour"', r"time = '1 hour' is not of the form HH:MM:SS"),
+    "time": (
+        'scheduler = "slurm"\ntime = "1 hour"',
+        r"time = '1 hour' is not of the form HH:MM:SS",
+    ),
     "short": ('scheduler = "slurm"\ntime = "00:00:30"', r"must be longer than the margin of 60 s"),
     "memory": ('scheduler = "slurm"\nmemory = "lots"', r"memory = 'lots' is not a size"),
     "no memory": ('scheduler = "slurm"\nmemory = "0G"', r"memory = '0G' must be positive"),
     "ranks": ('scheduler = "slurm"\nranks = 0', r"ranks = 0 must be a positive number"),
-    "ranks as text": ('scheduler = "slurm"\nranks = "many"', r"ranks: Input should be a valid integer"),
+    "ranks as text": (
+        'scheduler = "slurm"\nranks = "many"',
+        r"ranks: Input should be a valid integer",
+    ),
     "margin": ('scheduler = "slurm"\nmargin = nan', r"margin = nan must not be negative"),
-    "injection": ('scheduler = "slurm"\npartition = "a; rm -rf /"', r"partition = 'a; rm -rf /' is no plain word"),
+    "injection": (
+        'scheduler = "slurm"\npartition = "a; rm -rf /"',
+        r"partition = 'a; rm -rf /' is no plain word",
+    ),
     "new line": ('scheduler = "slurm"\nrom = "rom\\nreboot"', r"rom = .* must be one line"),
     "module": ('scheduler = "slurm"\nmodules = ["$(id)"]', r"modules = .* is no plain word"),
-    "variable": ('scheduler = "slurm"\n[environment]\n"A B" = "1"', r"environment = 'A B' is no plain word"),
-    "retry": ('scheduler = "slurm"\n[retry]\nluck = 3', r"retry = .*give 0..1000 tries for node, preempted"),
-    "pilot's entry": ('scheduler = "slurm"\n[pilot]\nranks = 3', r"no entry pilot.ranks; known: workers, limit"),
+    "variable": (
+        'scheduler = "slurm"\n[environment]\n"A B" = "1"',
+        r"environment = 'A B' is no plain word",
+    ),
+    "retry": (
+        'scheduler = "slurm"\n[retry]\nluck = 3',
+        r"retry = .*give 0..1000 tries for node, preempted",
+    ),
+    "pilot's entry": (
+        'scheduler = "slurm"\n[pilot]\nranks = 3',
+        r"no entry pilot.ranks; known: workers, limit",
+    ),
     "no workers": ('scheduler = "slurm"\n[pilot]\nlimit = 3', r"pilot.workers: Field required"),
-    "too few workers": ('scheduler = "slurm"\n[pilot]\nworkers = 0', r"pilot.workers = 0: give 1 to 4096 processes"),
-    "negative limit": ('scheduler = "slurm"\n[pilot]\nworkers = 2\nlimit = -1', r"pilot.limit = -1.0 must not be negative"),
+    "too few workers": (
+        'scheduler = "slurm"\n[pilot]\nworkers = 0',
+        r"pilot.workers = 0: give 1 to 4096 processes",
+    ),
+    "negative limit": (
+        'scheduler = "slurm"\n[pilot]\nworkers = 2\nlimit = -1',
+        r"pilot.limit = -1.0 must not be negative",
+    ),
     "pilot as a word": ('scheduler = "slurm"\npilot = "yes"', r"pilot: Input should be"),
-    "pilot and ranks": ('scheduler = "slurm"\nranks = 4\nchunk = 9\n[pilot]\nworkers = 2', r"ranks = 4 beside \[pilot\]"),
+    "pilot and ranks": (
+        'scheduler = "slurm"\nranks = 4\nchunk = 9\n[pilot]\nworkers = 2',
+        r"ranks = 4 beside \[pilot\]",
+    ),
     "idle pilot": (
         'scheduler = "slurm"\nnodes = 2\nchunk = 8\n[pilot]\nworkers = 8',
         r"chunk = 8 leaves workers of \[pilot\] idle; give 16",
@@ -138,7 +183,9 @@ def test_the_profiles_that_are_shipped_are_valid(path):
         seconds=60,
     )
     text = script(job, site)
-    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        ["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -166,10 +213,21 @@ def test_scripts_say_what_the_site_wants_in_its_words(kind):
         bind=("/scratch",), setup=("ulimit -c 0",), directives=("--exclusive",), environment={"A": "it's"}, rom="rom",
     )  # fmt: skip
     text = script(JOB, site)
-    for line in [*WORDS[kind], "module load mpi/4", "ulimit -c 0", """export A='it'"'"'s'""", "cd '/home/me/my runs'"]:
+    for line in [
+        *WORDS[kind],
+        "module load mpi/4",
+        "ulimit -c 0",
+        """export A='it'"'"'s'""",
+        "cd '/home/me/my runs'",
+    ]:
         assert line in text, text
-    assert """srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' --rows "$rows" --set 'n='"'"'1'"'"''""" in text
-    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
+    assert (
+        """srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' --rows "$rows" --set 'n='"'"'1'"'"''"""
+        in text
+    )
+    done = subprocess.run(
+        ["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -194,33 +252,98 @@ def test_a_run_on_this_machine_gives_what_the_commands_give(tmp_path):
     (tmp_path / "case.py").write_text(CASE)
     site = site_file(tmp_path)
     scripts = rom(
-        tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 10, "--out", "run", "--tol", "1e-6", "--dry-run"
+        tmp_path,
+        "submit",
+        "all",
+        "case.py",
+        "--profile",
+        site,
+        "--n",
+        10,
+        "--out",
+        "run",
+        "--tol",
+        "1e-6",
+        "--dry-run",
     )
     assert scripts.count("#!/bin/bash") == 3 and not (tmp_path / "run" / "store").exists()
     jobs = last(
-        rom(tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 10, "--out", "run", "--tol", "1e-6", "--json")
+        rom(
+            tmp_path,
+            "submit",
+            "all",
+            "case.py",
+            "--profile",
+            site,
+            "--n",
+            10,
+            "--out",
+            "run",
+            "--tol",
+            "1e-6",
+            "--json",
+        )
     )["jobs"]
     assert [job.split(":")[-1] for job in jobs] == ["0,0,0", "0", "0"]
     now = last(rom(tmp_path, "status", "run", "--json"))
-    assert (now["planned"], now["done"], now["unfinished"], now["results"]) == (10, 10, 0, ["model.h5", "report.html"])
+    assert (now["planned"], now["done"], now["unfinished"], now["results"]) == (
+        10,
+        10,
+        0,
+        ["model.h5", "report.html"],
+    )
     assert len((tmp_path / "solves").read_text().splitlines()) == 10 + 20
     rom(tmp_path, "collect", "case.py", "--n", 10, "--out", "plain")
     rom(tmp_path, "reduce", "case.py", "--store", "plain", "--tol", "1e-6", "--out", "plain.h5")
-    mine, theirs = (last(rom(tmp_path, "predict", f, "--mu", "1.5,2", "--json"))["answers"] for f in ("run/model.h5", "plain.h5"))
+    mine, theirs = (
+        last(rom(tmp_path, "predict", f, "--mu", "1.5,2", "--json"))["answers"]
+        for f in ("run/model.h5", "plain.h5")
+    )
     assert mine == theirs
     studied = last((tmp_path / "run" / "logs" / "1-study.out").read_text())
     plain = last(rom(tmp_path, "study", "case.py", "plain.h5", "--json"))
-    assert {k: v for k, v in studied.items() if "error" in k} == {k: v for k, v in plain.items() if "error" in k}
-    told = rom(tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 10, "--out", "run", "--tol", "1e-6", code=2)
+    assert {k: v for k, v in studied.items() if "error" in k} == {
+        k: v for k, v in plain.items() if "error" in k
+    }
+    told = rom(
+        tmp_path,
+        "submit",
+        "all",
+        "case.py",
+        "--profile",
+        site,
+        "--n",
+        10,
+        "--out",
+        "run",
+        "--tol",
+        "1e-6",
+        code=2,
+    )
     assert "collect was submitted into run before" in told and "rom resume goes on" in told
-    told = rom(tmp_path, "submit", "all", "case.py", "--profile", site, "--n", 11, "--out", "run", "--tol", "1e-6", code=2)
+    told = rom(
+        tmp_path,
+        "submit",
+        "all",
+        "case.py",
+        "--profile",
+        site,
+        "--n",
+        11,
+        "--out",
+        "run",
+        "--tol",
+        "1e-6",
+        code=2,
+    )
     assert "run holds another run, of 10 other parameters" in told
     assert last(rom(tmp_path, "resume", "run", "--json"))["jobs"] == []
     assert "==> 1-study.out <==" in rom(tmp_path, "logs", "run")
 
 
 @pytest.mark.parametrize(
-    ("error", "tries", "kind"), [("OSError('no licence')", 2, "transient"), ("ZeroDivisionError('diverged')", 0, "solver")]
+    ("error", "tries", "kind"),
+    [("OSError('no licence')", 2, "transient"), ("ZeroDivisionError('diverged')", 0, "solver")],
 )
 def test_failures_are_tried_again_as_their_kind_allows(error, tries, kind, tmp_path):
     (tmp_path / "case.py").write_text(CASE)
@@ -252,18 +375,30 @@ def test_resume_with_another_profile_follows_it(tmp_path):
     (tmp_path / "other").mkdir()
     patient = site_file(tmp_path / "other", chunk=1, retry={"transient": 3})
     (job,) = last(rom(tmp_path, "resume", "run", "--profile", patient, "--json"))["jobs"]
-    assert job.split(":")[-1] == ",".join("0" * bad), "one part for each row, as the other profile says"
+    assert job.split(":")[-1] == ",".join("0" * bad), (
+        "one part for each row, as the other profile says"
+    )
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('scheduler = "cron"')
-    assert "scheduler: Input should be 'slurm'" in rom(tmp_path, "resume", "run", "--profile", wrong, code=2)
+    assert "scheduler: Input should be 'slurm'" in rom(
+        tmp_path, "resume", "run", "--profile", wrong, code=2
+    )
 
 
 def test_a_walltime_that_is_over_stops_before_a_solve_and_resume_goes_on(tmp_path):
-    (tmp_path / "case.py").write_text(CASE.replace("return mu", "import time; time.sleep(0.4)\n    return mu"))
-    told = rom(tmp_path, "collect", "case.py", "--n", 8, "--out", "s", "--seconds", "1.5", "--json", code=7)
+    (tmp_path / "case.py").write_text(
+        CASE.replace("return mu", "import time; time.sleep(0.4)\n    return mu")
+    )
+    told = rom(
+        tmp_path, "collect", "case.py", "--n", 8, "--out", "s", "--seconds", "1.5", "--json", code=7
+    )
     first = last(told)
-    assert 1 <= first["solved"] <= 3 and first["left"] == 8 - first["solved"] and "the time is over; run again" in told
+    assert (
+        1 <= first["solved"] <= 3
+        and first["left"] == 8 - first["solved"]
+        and "the time is over; run again" in told
+    )
     assert rom(tmp_path, "collect", "case.py", "--n", 8, "--out", "s", "--json")
     assert len((tmp_path / "solves").read_text().splitlines()) == 8
     told = rom(tmp_path, "collect", "case.py", "--n", 16, "--out", "s", "--seconds", "0.1", code=2)
@@ -275,14 +410,19 @@ def run(tmp_path, monkeypatch):
     """A run of six rows in a queue that this test plays."""
     mus = np.arange(6.0)[:, None] + 1
     site = replace(SITE, chunk=2, retry={"node": 1, "unknown": 1})
-    made = batch.founded(batch.Run(tmp_path / "run", "case.py", str(tmp_path), (), ("a",), mus, site))
+    made = batch.founded(
+        batch.Run(tmp_path / "run", "case.py", str(tmp_path), (), ("a",), mus, site)
+    )
     played = {"states": {}, "submitted": [], "refuse": 0, "names": {}, "cancelled": []}
 
     def asked(words, text="", seconds=60.0):
         if words[0] == "sbatch":
             if played["refuse"]:
                 played["refuse"] -= 1
-                return "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy", 1
+                return (
+                    "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy",
+                    1,
+                )
             number = str(100 + len(played["submitted"]))
             played["submitted"].append(Path(words[-1]).read_text())
             played["states"][number] = []
@@ -295,7 +435,9 @@ def run(tmp_path, monkeypatch):
         if played["states"] is None:
             return "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", 1
         wanted = words[-1].split(",")
-        return "".join(f"{j} {k} {s}\n" for j in wanted for k, s in enumerate(played["states"].get(j, []))), 0
+        return "".join(
+            f"{j} {k} {s}\n" for j in wanted for k, s in enumerate(played["states"].get(j, []))
+        ), 0
 
     monkeypatch.setattr(queue, "asked", asked)
     return made, played
@@ -306,7 +448,11 @@ def solved(run, rows):
 
 
 def rows_submitted(run, text):
-    listing = Path(next(line for line in text.splitlines() if line.startswith("rows=")).split(" ")[-1].rstrip(")"))
+    listing = Path(
+        next(line for line in text.splitlines() if line.startswith("rows="))
+        .split(" ")[-1]
+        .rstrip(")")
+    )
     return [rows_of(line, 99) for line in listing.read_text().splitlines()]
 
 
@@ -328,10 +474,15 @@ def test_every_end_resubmits_only_what_is_unfinished(end, run):
     kind, growth = ENDS[end]
     played["states"][number] = ["COMPLETED", end, end] if end.isupper() else []
     for part in (1, 2) if end.startswith("log") else ():
-        (made.folder / "logs" / f"1-collect-0-0-{part}.out").write_text(f"slurmstepd: error: {end}\n")
+        (made.folder / "logs" / f"1-collect-0-0-{part}.out").write_text(
+            f"slurmstepd: error: {end}\n"
+        )
     ((again, text),) = batch.resumed(made)
     assert rows_submitted(made, text) == [[2, 3], [5]]
-    assert f"--time={'02' if growth == 2 else '01'}:00:00" in text and f"--mem={4096 * growth}M" in text
+    assert (
+        f"--time={'02' if growth == 2 else '01'}:00:00" in text
+        and f"--mem={4096 * growth}M" in text
+    )
     ((*ended,),) = [r["ended"] for r in records(made) if r["job"] == number]
     assert ended == [("2-3", kind), ("5", kind)]
     played["states"][again] = ["PENDING", "PENDING"]
@@ -372,7 +523,10 @@ def test_every_part_of_an_array_has_its_state(scheduler, monkeypatch):
     assert queue.states(list(expected), Profile(scheduler)) == expected
 
 
-@pytest.mark.parametrize("waiting", ["PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING", "COMPLETING", "STOPPED"])
+@pytest.mark.parametrize(
+    "waiting",
+    ["PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING", "COMPLETING", "STOPPED"],
+)
 def test_jobs_that_may_still_run_are_left_alone(waiting, run):
     made, played = run
     ((number, _),) = batch.submitted(made, "collect")
@@ -420,8 +574,14 @@ def test_a_controller_that_is_down_changes_nothing(run):
     batch.submitted(made, "collect")
     played["states"] = None
     before = (made.folder / "submissions.jsonl").read_bytes()
-    for ask in (batch.resumed, lambda made: batch.status(made.folder), lambda made: batch.cancelled(made.folder)):
-        with pytest.raises(NotSubmitted, match=r"squeue does not answer .*Unable to contact.*the jobs go on"):
+    for ask in (
+        batch.resumed,
+        lambda made: batch.status(made.folder),
+        lambda made: batch.cancelled(made.folder),
+    ):
+        with pytest.raises(
+            NotSubmitted, match=r"squeue does not answer .*Unable to contact.*the jobs go on"
+        ):
             ask(made)
     assert (made.folder / "submissions.jsonl").read_bytes() == before
 
@@ -431,13 +591,25 @@ def test_later_stages_wait_for_every_array(run):
     made = replace(made, site=replace(made.site, chunk=1, array=4))
     jobs = batch.submitted(made, "all")
     assert [number for number, _ in jobs] == ["100", "101", "102", "103"]
-    assert "--array=0-3" in jobs[0][1] and "--array=0-1" in jobs[1][1] and "_ID:-0} + 4))" in jobs[1][1]
-    assert "--dependency=afterany:100:101" in jobs[2][1] and "--dependency=afterany:102" in jobs[3][1]
-    played["states"].update({"100": ["NODE_FAIL"], "101": [], "102": ["PENDING"], "103": ["PENDING"]})
+    assert (
+        "--array=0-3" in jobs[0][1]
+        and "--array=0-1" in jobs[1][1]
+        and "_ID:-0} + 4))" in jobs[1][1]
+    )
+    assert (
+        "--dependency=afterany:100:101" in jobs[2][1] and "--dependency=afterany:102" in jobs[3][1]
+    )
+    played["states"].update(
+        {"100": ["NODE_FAIL"], "101": [], "102": ["PENDING"], "103": ["PENDING"]}
+    )
     solved(made, [0, 1, 2, 3, 4])
     again = batch.resumed(made)
     assert played["cancelled"] == ["102", "103"]
-    assert rows_submitted(made, again[0][1]) == [[5]] and "afterany:104" in again[1][1] and "afterany:105" in again[2][1]
+    assert (
+        rows_submitted(made, again[0][1]) == [[5]]
+        and "afterany:104" in again[1][1]
+        and "afterany:105" in again[2][1]
+    )
 
 
 @pytest.mark.parametrize("name", ["flip", "cut", "empty", "foreign", "link"])
@@ -445,9 +617,13 @@ def test_a_run_file_that_was_changed_is_refused(name, run):
     made, _ = run
     path = made.folder / "run.json"
     whole = path.read_bytes()
-    spoiled = {"flip": whole.replace(b"case.py", b"evil.py"), "cut": whole[:-5], "empty": b"", "foreign": b"{}", "link": whole}[
-        name
-    ]
+    spoiled = {
+        "flip": whole.replace(b"case.py", b"evil.py"),
+        "cut": whole[:-5],
+        "empty": b"",
+        "foreign": b"{}",
+        "link": whole,
+    }[name]
     path.unlink()
     if name == "link":
         (made.folder / "elsewhere").write_bytes(whole)
@@ -466,5 +642,7 @@ def test_every_state_that_slurm_has_is_known():
 
 def test_a_folder_that_a_batch_script_cannot_name_is_refused():
     job = Job("rom-x-1-reduce", "/a", "/a/$$b/log", (("reduce",),), seconds=60, mebibytes=100)
-    with pytest.raises(BadInput, match=r"qout_path = '/a/\$\$b/log\.out' holds \$\$.*give another folder"):
+    with pytest.raises(
+        BadInput, match=r"qout_path = '/a/\$\$b/log\.out' holds \$\$.*give another folder"
+    ):
         script(job, SITE)

@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rom import batch
-from rom.collect.campaign import collect
-from rom.collect.repair import verify
-from rom.collect.store import found, read
-from rom.compress.pod import pod
+from rom.batch import queue
+from rom.batch.plan import rows_of
+from rom.batch.profile import Profile
+from rom.campaign.campaign import collect
+from rom.campaign.repair import verify
+from rom.campaign.store import found, read
+from rom.compress.decomposition import pod
 from rom.errors import BadInput
-from rom.submit import queue
-from rom.submit.plan import rows_of
-from rom.submit.profile import Profile
 
 ROWS = 7
-SITE = Profile("slurm", wait=0.0, chunk=2, array=3, retry={"node": 1000, "unknown": 1000, "timeout": 1000})
+SITE = Profile(
+    "slurm", wait=0.0, chunk=2, array=3, retry={"node": 1000, "unknown": 1000, "timeout": 1000}
+)
 ENDS = ("NODE_FAIL", "TIMEOUT", "FAILED", "")
 
 
@@ -37,7 +39,9 @@ class Campaigns(RuleBasedStateMachine):
     def found(self):
         self.room = Path(tempfile.mkdtemp())
         mus = np.arange(1.0, ROWS + 1)[:, None]
-        self.run = batch.founded(batch.Run(self.room / "run", "case.py", str(self.room), (), ("a",), mus, SITE))
+        self.run = batch.founded(
+            batch.Run(self.room / "run", "case.py", str(self.room), (), ("a",), mus, SITE)
+        )
         self.live, self.ended, self.done, self.number = {}, {}, set(), 100
         self.real, queue.asked = queue.asked, self.asked
 
@@ -51,8 +55,15 @@ class Campaigns(RuleBasedStateMachine):
             self.number += 1
             script = Path(words[-1]).read_text()
             line = next(line for line in script.splitlines() if line.startswith("rows="))
-            listing = [rows_of(text, ROWS) for text in Path(line.split(" ")[-1].rstrip(")")).read_text().splitlines()]
-            first = int(next(x for x in script.splitlines() if x.startswith("part=")).rpartition("+ ")[2].rstrip(")"))
+            listing = [
+                rows_of(text, ROWS)
+                for text in Path(line.split(" ")[-1].rstrip(")")).read_text().splitlines()
+            ]
+            first = int(
+                next(x for x in script.splitlines() if x.startswith("part="))
+                .rpartition("+ ")[2]
+                .rstrip(")")
+            )
             last = int(next(x for x in script.splitlines() if "--array=" in x).rpartition("-")[2])
             taken = {row for parts in self.live.values() for rows in parts.values() for row in rows}
             parts = dict(enumerate(listing[first : first + last + 1]))
@@ -68,8 +79,13 @@ class Campaigns(RuleBasedStateMachine):
         if "--name" in words:
             return "", 0
         jobs = [job for job in words[-1].split(",") if job in self.ended]
-        states = {job: {**dict.fromkeys(self.live.get(job, ()), "RUNNING"), **self.ended[job]} for job in jobs}
-        return "".join(f"{job} {k} {s}\n" for job, held in states.items() for k, s in held.items() if s), 0
+        states = {
+            job: {**dict.fromkeys(self.live.get(job, ()), "RUNNING"), **self.ended[job]}
+            for job in jobs
+        }
+        return "".join(
+            f"{job} {k} {s}\n" for job, held in states.items() for k, s in held.items() if s
+        ), 0
 
     def part(self, data):
         """A part that is live."""
@@ -144,7 +160,11 @@ class Campaigns(RuleBasedStateMachine):
         if not hasattr(self, "run"):
             return
         now = batch.status(self.run.folder)
-        assert set(now.done) == self.done and set(now.unfinished) == set(range(ROWS)) - self.done and not now.failed
+        assert (
+            set(now.done) == self.done
+            and set(now.unfinished) == set(range(ROWS)) - self.done
+            and not now.failed
+        )
         if self.done:
             held = read(self.run.folder / "store")
             for mu, u in zip(held.mu, held.u.T, strict=True):
@@ -153,16 +173,25 @@ class Campaigns(RuleBasedStateMachine):
     @precondition(lambda self: self.done)
     @rule()
     def inspect(self):
-        assert not verify(self.run.folder / "store") and len(found(self.run.folder / "store").manifest.done) == len(self.done)
+        assert not verify(self.run.folder / "store") and len(
+            found(self.run.folder / "store").manifest.done
+        ) == len(self.done)
 
 
 TestCampaigns = Campaigns.TestCase
-TestCampaigns.settings = settings(max_examples=10, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+TestCampaigns.settings = settings(
+    max_examples=10, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @pytest.mark.slow
 def test_a_hundred_campaigns():
     from hypothesis.stateful import run_state_machine_as_test
 
-    long = settings(max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    long = settings(
+        max_examples=100,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     run_state_machine_as_test(Campaigns, settings=long)

@@ -10,8 +10,8 @@ from cases.local_cube import Size, one_basis, reduced, stresses
 from cases.viscoplastic_cube import HOT, cube
 from rom.basis import LocalBases
 from rom.errors import BadInput
-from rom.project.switching import LocalWeighted, switching, travelled
-from rom.project.weighted import follow, weighted
+from rom.solids.switching import LocalWeighted, switching, travelled
+from rom.solids.weighted import follow, weighted
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,13 @@ def solved():
 def twice(local, plan, sure=1.0):
     """The same cluster two times over."""
     W = local.rotations[0]
-    return LocalBases(local.hull, (W, W), np.zeros(0, dtype=int), np.tile(local.centres, 2), classifier=Told(plan, sure))
+    return LocalBases(
+        local.hull,
+        (W, W),
+        np.zeros(0, dtype=int),
+        np.tile(local.centres, 2),
+        classifier=Told(plan, sure),
+    )
 
 
 @pytest.mark.parametrize("plan", [(0, 1), (0, 0, 0, 0, 1, 1, 1, 0), (1,)])
@@ -54,11 +60,17 @@ def test_switching_between_equal_models_changes_nothing(solved, plan):
     alone = follow(every, loading.reduced(every.basis, every.points, b.points), loading.t)
     model = switching(twice(local, plan), (every, every), b)
     steps = travelled(model, np.zeros(3), model.reduced(loading, b.points))
-    assert alone.p.max() > 0 and [s.k for s in steps] == [plan[i % len(plan)] for i in range(len(h.t))]
+    assert alone.p.max() > 0 and [s.k for s in steps] == [
+        plan[i % len(plan)] for i in range(len(h.t))
+    ]
     np.testing.assert_allclose(
-        np.stack([s.c for s in steps], axis=1), local.rotations[0] @ alone.u, atol=1e-9 * abs(alone.u).max()
+        np.stack([s.c for s in steps], axis=1),
+        local.rotations[0] @ alone.u,
+        atol=1e-9 * abs(alone.u).max(),
     )
-    np.testing.assert_allclose(np.stack([s.state.state[:, 0] for s in steps], axis=1), alone.p, atol=1e-7 * alone.p.max())
+    np.testing.assert_allclose(
+        np.stack([s.state.state[:, 0] for s in steps], axis=1), alone.p, atol=1e-7 * alone.p.max()
+    )
 
 
 def test_states_are_those_of_the_law_along_the_answers_at_every_point_and_time(solved):
@@ -73,20 +85,28 @@ def test_states_are_those_of_the_law_along_the_answers_at_every_point_and_time(s
         strain = b.strain(model.basis.lift(one.c[:, None]))[..., 0]
         _, _, state = b.law(strain, loading.temperature(one.t), state, one.t - before)
         before, at = one.t, model.models[one.k].points
-        np.testing.assert_allclose(one.state.state, state[at], atol=1e-9 * max(abs(state).max(), 1e-6))
+        np.testing.assert_allclose(
+            one.state.state, state[at], atol=1e-9 * max(abs(state).max(), 1e-6)
+        )
     assert state[:, 0].max() > 0
 
 
 def test_doubt_asks_the_models_and_the_better_explained_stress_wins(solved):
     b, _, found, local = solved
     s = stresses(b, found)
-    poor, good = reduced(b, local.basis(0), s, Size(6, 30, 1)), reduced(b, local.basis(0), s, Size(6, 30, 12))
+    poor, good = (
+        reduced(b, local.basis(0), s, Size(6, 30, 1)),
+        reduced(b, local.basis(0), s, Size(6, 30, 12)),
+    )
     loading = found[2][0]
     for sure, tried, k in ((1.0, (0,), 0), (0.6, (0, 1), 1)):
         model = switching(twice(local, (0,), sure), (poor, good), b)
         steps = travelled(model, np.zeros(3), model.reduced(loading, b.points))
         assert all(one.tried == tried and one.k == k for one in steps)
-    assert model.predict((np.zeros(3), model.reduced(loading, b.points))).coefficients.shape == (local.hull.r, len(steps))
+    assert model.predict((np.zeros(3), model.reduced(loading, b.points))).coefficients.shape == (
+        local.hull.r,
+        len(steps),
+    )
     with pytest.raises(BadInput, match="1 models for 2 clusters"):
         LocalWeighted(model.bases, model.models[:1], model.points, model.strain)
     with pytest.raises(BadInput, match="strains of the hull"):

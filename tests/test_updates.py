@@ -6,9 +6,9 @@ import scipy.sparse as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rom.collect.archive import load, save
+from rom.archive.nouns import load, save
+from rom.compress.decomposition import pod
 from rom.compress.hierarchical import hierarchical, hierarchical_pod
-from rom.compress.pod import pod
 from rom.compress.sparse import grown
 from rom.compress.update import RunningPod, downdated, merged, updated
 from rom.errors import BadInput
@@ -17,7 +17,9 @@ from rom.space import Space, euclidean
 
 
 def stiff(n):
-    return sp.diags_array([np.full(n - 1, -1.0), np.full(n, 2.1), np.full(n - 1, -1.0)], offsets=[-1, 0, 1]).tocsr()
+    return sp.diags_array(
+        [np.full(n - 1, -1.0), np.full(n, 2.1), np.full(n - 1, -1.0)], offsets=[-1, 0, 1]
+    ).tocsr()
 
 
 def decaying(n, m, decades, seed=0, dtype=float):
@@ -49,7 +51,9 @@ def test_without_a_cut_updating_is_recomputing(b, dtype):
     found = followed(euclidean(200), U, b)
     assert np.abs(found.s[:35] - s[:35]).max() < 1e-14
     V = found.basis().modes
-    assert np.abs(V.conj().T @ V - np.eye(found.r)).max() < 1e-12 and missed(found.space, V, U) < 1e-13
+    assert (
+        np.abs(V.conj().T @ V - np.eye(found.r)).max() < 1e-12 and missed(found.space, V, U) < 1e-13
+    )
 
 
 def test_in_any_inner_product_the_basis_is_that_of_pod():
@@ -61,7 +65,9 @@ def test_in_any_inner_product_the_basis_is_that_of_pod():
     assert np.abs(space.gram(found.basis().modes) - np.eye(found.r)).max() < 1e-12
 
 
-@example(59, 9, 5, 8.5, 0.0, None, None, 1.0, 0)  # a direction whose eigenvalue is round-off of the largest
+@example(
+    59, 9, 5, 8.5, 0.0, None, None, 1.0, 0
+)  # a direction whose eigenvalue is round-off of the largest
 @settings(max_examples=200, deadline=None)
 @given(
     st.integers(5, 60), st.integers(1, 30), st.integers(1, 8), st.floats(0, 14), st.floats(-50, 50),
@@ -78,7 +84,9 @@ def test_the_certificate_holds_in_every_trial(n, m, b, decades, scale, rank, tol
     assert found.energy == pytest.approx(found.lost + np.sum(found.s**2), rel=1e-9)
     exact = np.linalg.svd(U * weight, compute_uv=False)[: found.r]
     assert (found.s[: len(exact)] ** 2 <= exact**2 * (1 + 1e-9) + 1e-13 * size**2).all()
-    assert (exact**2 <= found.s[: len(exact)] ** 2 + found.lost * (1 + 1e-9) + 1e-13 * size**2).all()
+    assert (
+        exact**2 <= found.s[: len(exact)] ** 2 + found.lost * (1 + 1e-9) + 1e-13 * size**2
+    ).all()
     if rank is None and tol is not None:
         assert found.error <= tol * (1 + 1e-12)
     assert np.abs(V.T @ V - np.eye(found.r)).max() < 1e-12
@@ -88,21 +96,30 @@ def test_the_modes_are_not_touched_by_an_update():
     U, _ = decaying(300, 20, 3)
     first = updated(RunningPod(euclidean(300)), U[:, :10])
     second = updated(first, U[:, 10:11])
-    assert second.columns.base is first.columns.base and np.array_equal(second.columns[:, :10], first.columns)
+    assert second.columns.base is first.columns.base and np.array_equal(
+        second.columns[:, :10], first.columns
+    )
     before = first.columns.copy()
     other = updated(first, U[:, 11:12])
-    assert np.array_equal(first.columns, before) and missed(second.space, second.basis().modes, U[:, :11]) < 1e-13
+    assert (
+        np.array_equal(first.columns, before)
+        and missed(second.space, second.basis().modes, U[:, :11]) < 1e-13
+    )
     assert missed(other.space, other.basis().modes, U[:, [*range(10), 11]]) < 1e-13
 
 
 def test_raw_columns_are_appended_where_round_off_is_far_below_what_is_discarded():
     gen = np.random.default_rng(3)
-    U = gen.standard_normal((400, 60)) @ (np.logspace(0, -2, 60)[:, None] * np.linalg.qr(gen.standard_normal((60, 60)))[0])
+    U = gen.standard_normal((400, 60)) @ (
+        np.logspace(0, -2, 60)[:, None] * np.linalg.qr(gen.standard_normal((60, 60)))[0]
+    )
     state = followed(euclidean(400), U[:, :20], 20, rank=12)
     more = updated(state, U[:, 20:30], rank=12)
     c = state.columns.shape[1]
     assert np.array_equal(more.columns[:, c:], U[:, 20:30])
-    np.testing.assert_allclose(more.factor.T @ more.factor, more.columns.T @ more.columns, atol=1e-13)
+    np.testing.assert_allclose(
+        more.factor.T @ more.factor, more.columns.T @ more.columns, atol=1e-13
+    )
     assert np.abs(more.rotation.T @ more.rotation - np.eye(12)).max() < 1e-13
     first = state.basis().modes * state.s
     reference = np.linalg.svd(np.hstack([first, U[:, 20:30]]), compute_uv=False)[:12]
@@ -114,7 +131,11 @@ def test_dependent_and_zero_columns_add_no_direction():
     state = updated(RunningPod(euclidean(60)), U)
     for B in (U @ np.ones((5, 3)), np.zeros((60, 2)), U[:, [1, 1]]):
         again = updated(state, B)
-        assert again.r == 5 and again.error < 1e-12 and missed(again.space, again.basis().modes, U) < 1e-12
+        assert (
+            again.r == 5
+            and again.error < 1e-12
+            and missed(again.space, again.basis().modes, U) < 1e-12
+        )
 
 
 def test_a_running_pod_is_shipped_and_goes_on(tmp_path):
@@ -123,11 +144,14 @@ def test_a_running_pod_is_shipped_and_goes_on(tmp_path):
     save(tmp_path / "running.h5", state)
     again = load(tmp_path / "running.h5")
     assert again.room is None and all(
-        np.array_equal(getattr(again, name), getattr(state, name)) for name in ("columns", "factor", "rotation", "s")
+        np.array_equal(getattr(again, name), getattr(state, name))
+        for name in ("columns", "factor", "rotation", "s")
     )
     one, two = (updated(x, U[:, 20:], rank=8) for x in (state, again))
     np.testing.assert_allclose(one.s, two.s, rtol=1e-12)
-    assert (one.energy, one.seen) == (two.energy, two.seen) and one.error == pytest.approx(two.error)
+    assert (one.energy, one.seen) == (two.energy, two.seen) and one.error == pytest.approx(
+        two.error
+    )
 
 
 def test_forgetting_lets_the_old_fade():
@@ -158,9 +182,15 @@ def test_removing_a_snapshot_is_never_having_had_it(rank):
 def test_two_running_pods_merge_into_that_of_both():
     U, _ = decaying(90, 24, 5)
     space = euclidean(90)
-    both = merged(followed(space, U[:, :10], 5, tol=1e-3), followed(space, U[:, 10:], 7, tol=1e-3), tol=1e-2)
+    both = merged(
+        followed(space, U[:, :10], 5, tol=1e-3), followed(space, U[:, 10:], 7, tol=1e-3), tol=1e-2
+    )
     assert both.seen == 24 and both.energy == pytest.approx(np.linalg.norm(U) ** 2)
-    assert missed(space, both.basis().modes, U) <= both.error * np.linalg.norm(U) <= 1e-2 * np.linalg.norm(U)
+    assert (
+        missed(space, both.basis().modes, U)
+        <= both.error * np.linalg.norm(U)
+        <= 1e-2 * np.linalg.norm(U)
+    )
 
 
 @pytest.mark.parametrize("tol", [1e-1, 1e-2, 1e-4])
@@ -171,7 +201,9 @@ def test_hierarchical_pod_keeps_the_error_it_was_given(tol, blocks):
     parts = np.array_split(np.arange(80), blocks)
     basis, _ = hierarchical_pod((U[:, p] for p in parts), space, tol)
     size = np.linalg.norm(space.norm(U))
-    assert missed(space, basis.modes, U) <= basis.error * size * (1 + 1e-9) <= tol * size * (1 + 1e-9)
+    assert (
+        missed(space, basis.modes, U) <= basis.error * size * (1 + 1e-9) <= tol * size * (1 + 1e-9)
+    )
     assert basis.r <= pod(Snapshots(space, np.zeros((80, 1)), U), tol=tol)[0].r + 3
 
 
@@ -203,11 +235,19 @@ def topics(M, N, seed):
     gen = np.random.default_rng(seed)
     topic = [gen.choice(N, N // 10, replace=False) for _ in range(12)]
     rows = [
-        np.unique(np.r_[gen.choice(topic[gen.integers(12)], 12), gen.choice(topic[gen.integers(12)], 6), gen.integers(N, size=2)])
+        np.unique(
+            np.r_[
+                gen.choice(topic[gen.integers(12)], 12),
+                gen.choice(topic[gen.integers(12)], 6),
+                gen.integers(N, size=2),
+            ]
+        )
         for _ in range(M)
     ]
     indptr = np.cumsum([0, *map(len, rows)])
-    return sp.csr_array((gen.uniform(0.5, 1.5, indptr[-1]), np.concatenate(rows), indptr), shape=(M, N))
+    return sp.csr_array(
+        (gen.uniform(0.5, 1.5, indptr[-1]), np.concatenate(rows), indptr), shape=(M, N)
+    )
 
 
 @pytest.mark.parametrize("method", ["exact", "lanczos", "power"])
@@ -244,13 +284,17 @@ def test_a_sparse_svd_is_shipped(tmp_path):
     found = grown(A[:40], [A[40:]], 5)
     save(tmp_path / "sparse.h5", found)
     again = load(tmp_path / "sparse.h5")
-    assert all(np.array_equal(getattr(again, name), getattr(found, name)) for name in ("U", "s", "V"))
+    assert all(
+        np.array_equal(getattr(again, name), getattr(found, name)) for name in ("U", "s", "V")
+    )
     assert again.error == found.error
 
 
 def test_entries_given_twice_are_summed():
     A = topics(60, 80, 2)
-    row = sp.csr_array((np.array([1.0, 2.0, 3.0]), np.array([7, 3, 7]), np.array([0, 3])), shape=(1, 80))
+    row = sp.csr_array(
+        (np.array([1.0, 2.0, 3.0]), np.array([7, 3, 7]), np.array([0, 3])), shape=(1, 80)
+    )
     one, two = grown(A, [row], 5), grown(A, [sp.csr_array(row.toarray())], 5)
     np.testing.assert_allclose(one.s, two.s)
     assert one.energy == pytest.approx(two.energy)

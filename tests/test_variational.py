@@ -7,12 +7,12 @@ import pytest
 from scipy.special import expit
 
 from rom.errors import BadInput
-from rom.regress.dense_bound import NUGGET, bound, dense_posterior
-from rom.regress.kernels import Stationary
-from rom.regress.noises import NOISES, smoothed
-from rom.regress.sparse_factor import assembled, ordered_factor
-from rom.regress.sparse_posterior import SparseBelief, incomplete, restricted_pattern, triangle
-from rom.regress.variational import variational_gp
+from rom.gp.dense_bound import NUGGET, bound, dense_posterior
+from rom.gp.kernels import Stationary
+from rom.gp.noises import NOISES, smoothed
+from rom.gp.sparse_factor import assembled, ordered_factor
+from rom.gp.sparse_posterior import SparseBelief, incomplete, restricted_pattern, triangle
+from rom.gp.variational import variational_gp
 
 GEN = np.random.default_rng(0)
 X, KERNEL = GEN.random((40, 2)), Stationary("matern32", np.array([0.4, 0.5]))
@@ -39,7 +39,9 @@ def belief(noise, neighbours, scale=0.2):
 def log_evidence(covariance, y):
     """Of y ~ N(0.1, covariance + 0.04 I)."""
     A = covariance + 0.04 * np.eye(len(y))
-    return -0.5 * (y - 0.1) @ np.linalg.solve(A, y - 0.1) - 0.5 * np.linalg.slogdet(2 * np.pi * A)[1]
+    return (
+        -0.5 * (y - 0.1) @ np.linalg.solve(A, y - 0.1) - 0.5 * np.linalg.slogdet(2 * np.pi * A)[1]
+    )
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -49,9 +51,13 @@ def test_noise_densities_integrate_to_one_and_slopes_are_theirs(noise):
     step = 1.0
     if noise in ("gaussian", "student"):
         y, step = np.linspace(-2000, 2000, 2_000_001)[:, None], 0.002
-    np.testing.assert_allclose(step * np.exp(NOISES[noise](y, f, 0.5)[0]).sum(axis=0), 1.0, rtol=1e-8)
+    np.testing.assert_allclose(
+        step * np.exp(NOISES[noise](y, f, 0.5)[0]).sum(axis=0), 1.0, rtol=1e-8
+    )
     up, down = (NOISES[noise](y[:50], f + h, 0.5)[0] for h in (1e-5, -1e-5))
-    np.testing.assert_allclose(NOISES[noise](y[:50], f, 0.5)[1], (up - down) / 2e-5, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        NOISES[noise](y[:50], f, 0.5)[1], (up - down) / 2e-5, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_gaussian_noise_gives_the_exact_posterior_and_its_likelihood():
@@ -60,7 +66,9 @@ def test_gaussian_noise_gives_the_exact_posterior_and_its_likelihood():
     np.testing.assert_allclose(q.m, 0.1 + K @ np.linalg.solve(A, y - 0.1), atol=1e-9)
     np.testing.assert_allclose(q.v, np.diag(K - K @ np.linalg.solve(A, K)), atol=1e-9)
     assert q.value == pytest.approx(log_evidence(K, y), rel=1e-9)
-    assert sparse.elbo_terms(EVERY).sum() == pytest.approx(log_evidence(K, y), rel=1e-9), "all neighbours"
+    assert sparse.elbo_terms(EVERY).sum() == pytest.approx(log_evidence(K, y), rel=1e-9), (
+        "all neighbours"
+    )
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -68,7 +76,9 @@ def test_gradient_of_the_largest_bound(noise):
     theta = np.array([*KERNEL.theta, np.log(1.3), 0.1, np.log(0.2)])
 
     def at(theta):
-        return bound(KERNEL.at(theta[:2]), np.exp(theta[2]), theta[3], noise, np.exp(theta[4]), X, Y[noise])
+        return bound(
+            KERNEL.at(theta[:2]), np.exp(theta[2]), theta[3], noise, np.exp(theta[4]), X, Y[noise]
+        )
 
     numeric = [(at(theta + 1e-4 * e)[0] - at(theta - 1e-4 * e)[0]) / 2e-4 for e in np.eye(5)]
     np.testing.assert_allclose(at(theta)[1], numeric, rtol=1e-5, atol=1e-5)
@@ -79,7 +89,9 @@ def test_no_other_gaussian_has_a_larger_bound(noise):
     q, sparse = belief(noise, 39)
     gen = np.random.default_rng(1)
     if noise != "student":
-        assert sparse.elbo_terms(EVERY).sum() == pytest.approx(q.value, rel=1e-9), "with all neighbours the two are one"
+        assert sparse.elbo_terms(EVERY).sum() == pytest.approx(q.value, rel=1e-9), (
+            "with all neighbours the two are one"
+        )
     for size in (1e-3, 1e-2):
         V = sparse.V * (1 + size * gen.standard_normal(sparse.V.shape))
         moved = replace(sparse, V=V, m=sparse.m + size * gen.standard_normal(40))
@@ -94,7 +106,11 @@ def test_two_points_against_quadrature(noise):
     f = np.stack(np.meshgrid(g, g, indexing="ij"), axis=-1)
     P = np.linalg.inv(K[:2, :2])
     log_y = NOISES[noise](y[0], g, 0.5)[0][:, None] + NOISES[noise](y[1], g, 0.5)[0]
-    log_f = log_y - 0.5 * np.einsum("abi,ij,abj->ab", f - 0.1, P, f - 0.1) + 0.5 * np.linalg.slogdet(P / (2 * np.pi))[1]
+    log_f = (
+        log_y
+        - 0.5 * np.einsum("abi,ij,abj->ab", f - 0.1, P, f - 0.1)
+        + 0.5 * np.linalg.slogdet(P / (2 * np.pi))[1]
+    )
     weight = np.exp(log_f)
     evidence = np.log(weight.sum() * 1e-4)
     assert evidence - 0.05 < q.value <= evidence
@@ -108,13 +124,22 @@ def test_two_points_against_quadrature(noise):
 def test_the_sparse_bound_rises_to_where_it_is_stationary(noise):
     start, gen = belief(noise, 7)[1], np.random.default_rng(2)
     assert start.swept(EVERY).value == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
-    assert start.elbo_terms(EVERY[::-1]).sum() == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
+    assert start.elbo_terms(EVERY[::-1]).sum() == pytest.approx(
+        start.elbo_terms(EVERY).sum(), rel=1e-12
+    )
     best, value = start.ascended(60)
-    assert value > start.elbo_terms(EVERY).sum() and value == pytest.approx(best.elbo_terms(EVERY).sum(), rel=1e-12)
+    assert value > start.elbo_terms(EVERY).sum() and value == pytest.approx(
+        best.elbo_terms(EVERY).sum(), rel=1e-12
+    )
     for size in (3e-3, 3e-2):
         for _ in range(5):
             V = best.V * (1 + size * gen.standard_normal(best.V.shape))
-            assert replace(best, V=V, m=best.m + 0.1 * size * gen.standard_normal(40)).elbo_terms(EVERY).sum() < value
+            assert (
+                replace(best, V=V, m=best.m + 0.1 * size * gen.standard_normal(40))
+                .elbo_terms(EVERY)
+                .sum()
+                < value
+            )
 
 
 def test_a_sparse_bound_stays_below_the_evidence_of_its_prior():
@@ -138,7 +163,9 @@ def test_ancestors_solve_alone():
     kept, pattern = restricted_pattern(sparse.near, some, 40)
     unit = np.eye(40)[:, some]
     whole = triangle(sparse.near, sparse.V).solve(unit)
-    np.testing.assert_allclose(triangle(pattern, sparse.V[kept]).solve(unit[kept]), whole[kept], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        triangle(pattern, sparse.V[kept]).solve(unit[kept]), whole[kept], rtol=1e-12, atol=1e-14
+    )
     assert not whole[np.setdiff1d(EVERY, kept)].any()
     kept, pattern = restricted_pattern(sparse.near, some, 3)
     few = np.sum(triangle(pattern, sparse.V[kept]).solve(unit[kept]) ** 2, axis=0)
@@ -149,7 +176,9 @@ def test_counts_are_regressed_with_few_neighbours():
     gen = np.random.default_rng(3)
     x, fresh = gen.random((1500, 2)), gen.random((300, 2))
     rate = lambda x: np.exp(np.sin(6 * x[:, 0]) + x[:, 1])  # noqa: E731
-    gp = variational_gp(x, gen.poisson(rate(x)).astype(float), "poisson", neighbours=20, most=80, steps=1)
+    gp = variational_gp(
+        x, gen.poisson(rate(x)).astype(float), "poisson", neighbours=20, most=80, steps=1
+    )
     mean, std = gp.predict(fresh)
     assert np.sqrt(np.mean((mean - np.log(rate(fresh))) ** 2)) < 0.2
     assert np.mean(np.abs(mean - np.log(rate(fresh))) < 1.96 * std) > 0.9

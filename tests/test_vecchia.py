@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput
+from rom.gp.kernels import Stationary
+from rom.gp.sparse_factor import earlier, factor, maximin
+from rom.gp.spectral import spectral
+from rom.gp.vecchia import VecchiaGP, believed, vecchia_gp
 from rom.parameters import Box
-from rom.regress.kernels import Stationary
-from rom.regress.sparse_factor import earlier, factor, maximin
-from rom.regress.spectral import spectral
-from rom.regress.vecchia import VecchiaGP, believed, vecchia_gp
 
 X = np.random.default_rng(0).random((300, 2))
 KERNEL = Stationary("matern32", [0.3, 0.5])
@@ -41,7 +41,9 @@ def test_columns_are_the_closed_form():
         M = KERNEL.matrix(X[S], X[S]) + 1e-2 * np.eye(S.size)
         e = (i == S).astype(float)
         column = np.linalg.solve(M, e)
-        np.testing.assert_allclose(U[S, [i] * S.size], column / np.sqrt(column[i == S]), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            U[S, [i] * S.size], column / np.sqrt(column[i == S]), rtol=1e-9, atol=1e-12
+        )
 
 
 def test_maximin_order_is_a_permutation_with_falling_distances():
@@ -89,7 +91,9 @@ def test_prediction_with_all_neighbours_is_dense():
     y = 3.0 + 2.0 * np.sin(5 * x[:, 0]) + 0.1 * gen.standard_normal(80)
     for nugget in (1e-2, 1e-8):
         order, belief, mean, variance = believed(KERNEL, nugget, x, y, 79)
-        gp = VecchiaGP(Box(("a", "b"), [0, 0], [1, 1]), x[order], KERNEL, nugget, mean, variance, belief)
+        gp = VecchiaGP(
+            Box(("a", "b"), [0, 0], [1, 1]), x[order], KERNEL, nugget, mean, variance, belief
+        )
         guess, std = gp.predict(fresh)
         K, C = KERNEL.matrix(x, x) + nugget * np.eye(80), KERNEL.matrix(fresh, x)
         one = np.linalg.solve(K, np.ones(80))
@@ -98,4 +102,6 @@ def test_prediction_with_all_neighbours_is_dense():
         size = (y - level) @ weights / 80
         assert mean == pytest.approx(level, rel=1e-6) and variance == pytest.approx(size, rel=1e-6)
         np.testing.assert_allclose(guess, level + C @ weights, atol=1e-4)
-        np.testing.assert_allclose(std**2, size * (1 - np.sum(C * np.linalg.solve(K, C.T).T, axis=1)), rtol=1e-4)
+        np.testing.assert_allclose(
+            std**2, size * (1 - np.sum(C * np.linalg.solve(K, C.T).T, axis=1)), rtol=1e-4
+        )

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from hpc.bench._rows import seconds, show
-from rom.hyperreduce.ecm import matching
+from rom.points.cubature import matching
 
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -33,7 +33,9 @@ def noise(rows: int, points: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]
 
 
 def table(
-    sizes: tuple[tuple[int, int], ...] = ((60, 5_000), (60, 20_000), (200, 20_000)), rng: int = 0, repeats: int = 3
+    sizes: tuple[tuple[int, int], ...] = ((60, 5_000), (60, 20_000), (200, 20_000)),
+    rng: int = 0,
+    repeats: int = 3,
 ) -> list[tuple]:
     """(data, size, method, relative error, points, CPU s, times ours at the error of nnls, sweeps over G that take as long)."""
     found: list[tuple] = []
@@ -42,20 +44,27 @@ def table(
             G, b = made(rows, points, rng)
             sweep = seconds(lambda b=b, G=G: b @ G, 10)[0]
             size = f"{name} {rows} x {points}"
-            runs = [(f"rom, tol {tol:g}", *seconds(partial(matching, G, b, tol, NONE), repeats)) for tol in (1e-12, 1e-4, 1e-2)]
+            runs = [
+                (f"rom, tol {tol:g}", *seconds(partial(matching, G, b, tol, NONE), repeats))
+                for tol in (1e-12, 1e-4, 1e-2)
+            ]
             ours = runs[0][1]
             for label, time, (chosen, _, error) in runs:
                 found.append((size, label, error, len(chosen), time, time / ours, time / sweep))
             time, (w, left) = seconds(partial(nnls, G, b), repeats)
             error = float(left / np.linalg.norm(b))
-            found.append((size, "scipy nnls", error, int((w > 0).sum()), time, time / ours, time / sweep))
+            found.append(
+                (size, "scipy nnls", error, int((w > 0).sum()), time, time / ours, time / sweep)
+            )
     return found
 
 
 def main() -> None:
     """Print the table."""
     show(
-        "nonnegative rules for G w = b", ("G", "method", "relative error", "points", "CPU s", "x ours", "in sweeps of G"), table()
+        "nonnegative rules for G w = b",
+        ("G", "method", "relative error", "points", "CPU s", "x ours", "in sweeps of G"),
+        table(),
     )
 
 

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from hpc.bench._rows import seconds, show
-from rom.regress.coefficient_gp import coefficient_gp
+from rom.gp.coefficients import coefficient_gp
 
 
 def fields(mu: np.ndarray, n: int = 200) -> np.ndarray:
     """A travelling bump beside waves, (m, n), five parameters."""
     z = np.linspace(0, 1, n)[None]
-    bump = np.exp(-(((z - 0.3 - 0.4 * mu[:, :1]) / (0.05 + 0.1 * mu[:, 1:2])) ** 2)) * (1 + mu[:, 2:3])
+    bump = np.exp(-(((z - 0.3 - 0.4 * mu[:, :1]) / (0.05 + 0.1 * mu[:, 1:2])) ** 2)) * (
+        1 + mu[:, 2:3]
+    )
     return bump + mu[:, 3:4] * np.sin(3 * z * (1 + mu[:, 4:5]))
 
 
@@ -32,7 +34,9 @@ def data(m: int, r: int = 16, rng: int = 0) -> tuple[np.ndarray, ...]:
     return mu, (u - u.mean(axis=0)) @ V.T, fresh, (fields(fresh) - u.mean(axis=0)) @ V.T, u, V
 
 
-def gpytorch_independent(mu: np.ndarray, a: np.ndarray, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def gpytorch_independent(
+    mu: np.ndarray, a: np.ndarray, fresh: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """One Matern-5/2 ARD process per output, float64, Cholesky at every size, fitted by BoTorch's L-BFGS: the best recipe known."""
     import gpytorch
     import torch
@@ -46,26 +50,44 @@ def gpytorch_independent(mu: np.ndarray, a: np.ndarray, fresh: np.ndarray) -> tu
         def __init__(self, y: Any, likelihood: Any) -> None:
             super().__init__(x, y, likelihood)
             self.mean_module = gpytorch.means.ConstantMean()
-            self.covar_module = gpytorch.kernels.ScaleKernel(gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=x.shape[1]))
+            self.covar_module = gpytorch.kernels.ScaleKernel(
+                gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=x.shape[1])
+            )
 
         def forward(self, z: Any) -> Any:
-            return gpytorch.distributions.MultivariateNormal(self.mean_module(z), self.covar_module(z))
+            return gpytorch.distributions.MultivariateNormal(
+                self.mean_module(z), self.covar_module(z)
+            )
 
     answers = []
     for column in a.T:
-        likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_constraint=gpytorch.constraints.GreaterThan(1e-8))
+        likelihood = gpytorch.likelihoods.GaussianLikelihood(
+            noise_constraint=gpytorch.constraints.GreaterThan(1e-8)
+        )
         likelihood.noise = 1e-4
         model = Exact(torch.tensor((column - column.mean()) / column.std()), likelihood).double()
-        with gpytorch.settings.max_cholesky_size(100_000), gpytorch.settings.fast_computations(False, False, False):
+        with (
+            gpytorch.settings.max_cholesky_size(100_000),
+            gpytorch.settings.fast_computations(False, False, False),
+        ):
             fit_gpytorch_mll(gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, model))
             model.eval(), likelihood.eval()
             with torch.no_grad():
                 answer = likelihood(model(torch.tensor(fresh)))
-        answers.append((answer.mean.numpy() * column.std() + column.mean(), answer.stddev.numpy() * column.std()))
-    return np.stack([mean for mean, _ in answers], axis=1), np.stack([std for _, std in answers], axis=1)
+        answers.append(
+            (
+                answer.mean.numpy() * column.std() + column.mean(),
+                answer.stddev.numpy() * column.std(),
+            )
+        )
+    return np.stack([mean for mean, _ in answers], axis=1), np.stack(
+        [std for _, std in answers], axis=1
+    )
 
 
-def gpytorch_batch(mu: np.ndarray, a: np.ndarray, fresh: np.ndarray, steps: int = 75) -> tuple[np.ndarray, np.ndarray]:
+def gpytorch_batch(
+    mu: np.ndarray, a: np.ndarray, fresh: np.ndarray, steps: int = 75
+) -> tuple[np.ndarray, np.ndarray]:
     """Independent Matern-5/2 ARD processes in plain batch mode, its fastest step: Adam, float64, Cholesky at every size."""
     import gpytorch
     import torch
@@ -78,18 +100,27 @@ def gpytorch_batch(mu: np.ndarray, a: np.ndarray, fresh: np.ndarray, steps: int 
         def __init__(self, likelihood: Any) -> None:
             super().__init__(x.expand(*batch, *x.shape), y, likelihood)
             self.mean_module = gpytorch.means.ConstantMean(batch_shape=batch)
-            kernel = gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=x.shape[1], batch_shape=batch)
+            kernel = gpytorch.kernels.MaternKernel(
+                nu=2.5, ard_num_dims=x.shape[1], batch_shape=batch
+            )
             self.covar_module = gpytorch.kernels.ScaleKernel(kernel, batch_shape=batch)
 
         def forward(self, z: Any) -> Any:
-            return gpytorch.distributions.MultivariateNormal(self.mean_module(z), self.covar_module(z))
+            return gpytorch.distributions.MultivariateNormal(
+                self.mean_module(z), self.covar_module(z)
+            )
 
     constraint = gpytorch.constraints.GreaterThan(1e-8)
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(batch_shape=batch, noise_constraint=constraint)
+    likelihood = gpytorch.likelihoods.GaussianLikelihood(
+        batch_shape=batch, noise_constraint=constraint
+    )
     likelihood.noise = 1e-4
     model = Exact(likelihood).double()
     likelihood.double()
-    with gpytorch.settings.max_cholesky_size(100_000), gpytorch.settings.fast_computations(False, False, False):
+    with (
+        gpytorch.settings.max_cholesky_size(100_000),
+        gpytorch.settings.fast_computations(False, False, False),
+    ):
         model.train(), likelihood.train()
         optimiser = torch.optim.Adam(model.parameters(), lr=0.1)
         objective = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, model)
@@ -104,19 +135,23 @@ def gpytorch_batch(mu: np.ndarray, a: np.ndarray, fresh: np.ndarray, steps: int 
     return answer.mean.numpy().T * a.std(0) + a.mean(0), answer.stddev.numpy().T * a.std(0)
 
 
-def sklearn_independent(mu: np.ndarray, a: np.ndarray, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sklearn_independent(
+    mu: np.ndarray, a: np.ndarray, fresh: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """One GaussianProcessRegressor per output, Matern-5/2 ARD and a white kernel, one L-BFGS start."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     answers = []
     for column in a.T:
-        kernel = ConstantKernel(1.0, (1e-3, 1e6)) * Matern([1.0] * mu.shape[1], (1e-2, 1e2), nu=2.5) + WhiteKernel(
-            1e-6, (1e-10, 1)
-        )
+        kernel = ConstantKernel(1.0, (1e-3, 1e6)) * Matern(
+            [1.0] * mu.shape[1], (1e-2, 1e2), nu=2.5
+        ) + WhiteKernel(1e-6, (1e-10, 1))
         model = GaussianProcessRegressor(kernel, normalize_y=True).fit(mu, column)
         answers.append(model.predict(fresh, return_std=True))
-    return np.stack([mean for mean, _ in answers], axis=1), np.stack([std for _, std in answers], axis=1)
+    return np.stack([mean for mean, _ in answers], axis=1), np.stack(
+        [std for _, std in answers], axis=1
+    )
 
 
 def ezyrb_pod_gpr(mu: np.ndarray, u: np.ndarray, fresh: np.ndarray, r: int) -> np.ndarray:
@@ -135,14 +170,19 @@ def main(m: int = 400, r: int = 16) -> None:
             importlib.import_module(library)
     mu, a, fresh, truth, u, V = data(m, r)
     arms: dict[str, Callable[[], Any]] = {
-        f"ours, {share}": lambda share=share: coefficient_gp(mu, a, share=share).predict(fresh, noise=True)
+        f"ours, {share}": lambda share=share: coefficient_gp(mu, a, share=share).predict(
+            fresh, noise=True
+        )
         for share in ("auto", "shared", "clusters", "independent")
     }
     arms |= {
         "GPyTorch independent, L-BFGS": lambda: gpytorch_independent(mu, a, fresh),
         "GPyTorch batch, Adam, 75 steps": lambda: gpytorch_batch(mu, a, fresh),
         "scikit-learn independent": lambda: sklearn_independent(mu, a, fresh),
-        "EZyRB POD + GPR, from fields": lambda: ((ezyrb_pod_gpr(mu, u, fresh, r) - u.mean(axis=0)) @ V.T, None),
+        "EZyRB POD + GPR, from fields": lambda: (
+            (ezyrb_pod_gpr(mu, u, fresh, r) - u.mean(axis=0)) @ V.T,
+            None,
+        ),
     }
     rows: list[tuple] = []
     for name, fit in arms.items():
@@ -156,7 +196,9 @@ def main(m: int = 400, r: int = 16) -> None:
         rows.append((name, error, covered, took, took / rows[0][3] if rows else 1.0))
     title = f"{r} outputs, {m} runs, 5 parameters: fit and prediction"
     show(title, ("method", "relative error", "coverage of 95 %", "CPU s", "x ours, auto"), rows)
-    subprocess.run([sys.executable, "-c", "from hpc.bench.gp import million; million()"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "from hpc.bench.gp import million; million()"], check=True
+    )
 
 
 def million(q: int = 1_000_000) -> None:
@@ -167,7 +209,9 @@ def million(q: int = 1_000_000) -> None:
     gp = coefficient_gp(mu, a, share="shared")
     z = np.random.default_rng(1).random((q, 5))
     elapsed, peak = anonymous_peak(lambda: gp.predict(z))
-    print(f"{q} points, 4 outputs, 400 runs, with standard deviations: {elapsed:.1f} s wall, {peak:.0f} MiB (asked <= 1000)")
+    print(
+        f"{q} points, 4 outputs, 400 runs, with standard deviations: {elapsed:.1f} s wall, {peak:.0f} MiB (asked <= 1000)"
+    )
 
 
 if __name__ == "__main__":

@@ -9,19 +9,23 @@ import numpy as np
 
 from hpc.bench._rows import seconds, show
 from rom.errors import NotConverged
-from rom.regress.kernels import Stationary
-from rom.regress.kronecker import kronecker_gp
-from rom.regress.kronecker_likelihood import likelihood
-from rom.regress.missing import Preconditioner, preconditioner, solved
+from rom.gp.kernels import Stationary
+from rom.gp.kronecker import kronecker_gp
+from rom.gp.kronecker_likelihood import likelihood
+from rom.gp.missing import Preconditioner, preconditioner, solved
 
 
 def surface(n: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(points (n, 1), noisy values (n, n))."""
     x = np.linspace(0, 1, n)[:, None]
-    return x, np.sin(5 * x) * np.cos(7 * x.T) + 0.05 * np.random.default_rng(rng).standard_normal((n, n))
+    return x, np.sin(5 * x) * np.cos(7 * x.T) + 0.05 * np.random.default_rng(rng).standard_normal(
+        (n, n)
+    )
 
 
-def gpytorch_grid(x: np.ndarray, y: np.ndarray, length: float, nugget: float) -> tuple[float, np.ndarray]:
+def gpytorch_grid(
+    x: np.ndarray, y: np.ndarray, length: float, nugget: float
+) -> tuple[float, np.ndarray]:
     """(-log likelihood, gradient in log length and log nugget) by GridKernel's exact eigenvalue route, Toeplitz off."""
     import gpytorch
     import torch
@@ -37,7 +41,9 @@ def gpytorch_grid(x: np.ndarray, y: np.ndarray, length: float, nugget: float) ->
         inverse, log_det = covariance.inv_quad_logdet(torch.tensor(y.reshape(-1, 1)), logdet=True)
         value = 0.5 * (inverse + log_det)
         value.backward()
-    slope = float(base.raw_lengthscale.grad) / float(base.raw_lengthscale_constraint.transform(base.raw_lengthscale).detach())
+    slope = float(base.raw_lengthscale.grad) / float(
+        base.raw_lengthscale_constraint.transform(base.raw_lengthscale).detach()
+    )
     return float(value.detach()), np.array([slope, float(noise.grad) * nugget])
 
 
@@ -54,9 +60,21 @@ def main(sizes: tuple[int, ...] = (200, 400, 800)) -> None:
             rows.append((n * n, mine, theirs, theirs / mine))
         except ImportError:
             rows.append((n * n, mine, "not installed", ""))
-    show("likelihood and gradient of a full grid", ("cells", "ours CPU s", "GridKernel CPU s", "ratio"), rows)
-    show("30 % of the cells missing, relative residual 1e-6", ("cells", "nugget", "method", "iterations", "CPU s"), missing())
-    show("fit and fill 30 % missing cells", ("cells", "method", "relative error there", "CPU s"), completed(48))
+    show(
+        "likelihood and gradient of a full grid",
+        ("cells", "ours CPU s", "GridKernel CPU s", "ratio"),
+        rows,
+    )
+    show(
+        "30 % of the cells missing, relative residual 1e-6",
+        ("cells", "nugget", "method", "iterations", "CPU s"),
+        missing(),
+    )
+    show(
+        "fit and fill 30 % missing cells",
+        ("cells", "method", "relative error there", "CPU s"),
+        completed(48),
+    )
 
 
 def missing() -> list[tuple]:
@@ -66,16 +84,22 @@ def missing() -> list[tuple]:
         x, y = surface(n)
         seen = np.random.default_rng(1).random((n, n)) > 0.3
         K = [Stationary("matern52", [0.2]).matrix(x, x)] * 2
-        took, (held, steps) = seconds(lambda K=K, nugget=nugget, seen=seen, y=y: ours(K, nugget, seen, y), 1)
+        took, (held, steps) = seconds(
+            lambda K=K, nugget=nugget, seen=seen, y=y: ours(K, nugget, seen, y), 1
+        )
         rows.append((n * n, nugget, f"ours, {held.rank} eigenfunctions", steps, took))
         none = np.empty(0)
-        plain = Preconditioner(held.K, held.V, (none.astype(int),) * 2, none, np.zeros((0, 0)), nugget, seen)
+        plain = Preconditioner(
+            held.K, held.V, (none.astype(int),) * 2, none, np.zeros((0, 0)), nugget, seen
+        )
         took, steps = seconds(lambda plain=plain, y=y: counted(plain, y), 1)
         rows.append((n * n, nugget, "plain conjugate gradients", steps, took))
     return rows
 
 
-def ours(K: list[np.ndarray], nugget: float, seen: np.ndarray, y: np.ndarray) -> tuple[Preconditioner, int]:
+def ours(
+    K: list[np.ndarray], nugget: float, seen: np.ndarray, y: np.ndarray
+) -> tuple[Preconditioner, int]:
     """(preconditioner, iterations)."""
     held = preconditioner(K, nugget, seen)
     return held, solved(held, y, 1e-6)[1]
@@ -103,7 +127,13 @@ def latent_kronecker(x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.ndarr
     with model.use_iterative_methods():
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         with torch.no_grad():
-            return model.posterior(points, points).rsample(torch.Size([64])).mean(0).numpy().reshape(y.shape)
+            return (
+                model.posterior(points, points)
+                .rsample(torch.Size([64]))
+                .mean(0)
+                .numpy()
+                .reshape(y.shape)
+            )
 
 
 def completed(n: int) -> list[tuple]:
@@ -111,7 +141,9 @@ def completed(n: int) -> list[tuple]:
     x, y = surface(n)
     seen, truth = np.random.default_rng(1).random((n, n)) > 0.3, np.sin(5 * x) * np.cos(7 * x.T)
     arms = {
-        "ours": lambda: kronecker_gp([x, x], np.where(seen, y, np.nan), observed=seen).predict(x, x, std=False)[0],
+        "ours": lambda: kronecker_gp([x, x], np.where(seen, y, np.nan), observed=seen).predict(
+            x, x, std=False
+        )[0],
         "BoTorch latent Kronecker": lambda: latent_kronecker(x, y, seen),
     }
     rows = []
@@ -122,7 +154,14 @@ def completed(n: int) -> list[tuple]:
             rows.append((n * n, name, "not installed", ""))
             continue
         took, mean = seconds(arm, 1)
-        rows.append((n * n, name, float(np.linalg.norm((mean - truth)[~seen]) / np.linalg.norm(truth[~seen])), took))
+        rows.append(
+            (
+                n * n,
+                name,
+                float(np.linalg.norm((mean - truth)[~seen]) / np.linalg.norm(truth[~seen])),
+                took,
+            )
+        )
     return rows
 
 

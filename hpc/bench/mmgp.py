@@ -9,13 +9,13 @@ import numpy as np
 
 from cases.advection_reaction import MORPH, channel
 from hpc.bench._rows import seconds, show
-from rom.certify.fields import rel_l2
 from rom.mesh import Mesh
-from rom.morph.rbf import curve_match
-from rom.morph.simplex import linear, lumped, simplices
-from rom.morph.transfer import interpolation
-from rom.morphing import Sample
-from rom.shapes import Reduction, shape_model
+from rom.shapes.morphing import Sample
+from rom.shapes.rbf import curve_match
+from rom.shapes.simplex import linear, lumped, simplices
+from rom.shapes.training import Reduction, shape_model
+from rom.shapes.transfer import interpolation
+from rom.study.metrics import rel_l2
 
 SIDES = MORPH.curves
 
@@ -40,30 +40,50 @@ class Plain:
         from sklearn.gaussian_process import GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-        self.reference, self.root = reference, np.sqrt(lumped(reference.points, simplices(reference)))
+        self.reference, self.root = (
+            reference,
+            np.sqrt(lumped(reference.points, simplices(reference))),
+        )
         pulled, shapes = [], []
         for s in train:
-            to = interpolation(Mesh(self.morphed(s.mesh), {"triangle": simplices(s.mesh)}), reference.points)
+            to = interpolation(
+                Mesh(self.morphed(s.mesh), {"triangle": simplices(s.mesh)}), reference.points
+            )
             pulled.append(to @ s.fields["u"])
             shapes.append((to @ s.mesh.points).ravel())
         V, X = np.array(pulled), np.array(shapes)
         self.mean, self.middle = V.mean(axis=0), X.mean(axis=0)
-        self.modes = np.linalg.svd((V - self.mean) * self.root, full_matrices=False)[2][:modes] / self.root
+        self.modes = (
+            np.linalg.svd((V - self.mean) * self.root, full_matrices=False)[2][:modes] / self.root
+        )
         self.forms = np.linalg.svd(X - self.middle, full_matrices=False)[2][:2]
         z = np.column_stack([(X - self.middle) @ self.forms.T, [s.mu for s in train]])
         self.centre, self.scale = z.mean(axis=0), z.std(axis=0)
         a = ((V - self.mean) * self.root**2) @ self.modes.T
-        kernel = ConstantKernel() * Matern(np.ones(z.shape[1]), nu=2.5) + WhiteKernel(1e-6, (1e-10, 1e-1))
+        kernel = ConstantKernel() * Matern(np.ones(z.shape[1]), nu=2.5) + WhiteKernel(
+            1e-6, (1e-10, 1e-1)
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             made = [
-                GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=restarts, random_state=0) for _ in a.T
+                GaussianProcessRegressor(
+                    kernel, normalize_y=True, n_restarts_optimizer=restarts, random_state=0
+                )
+                for _ in a.T
             ]
-            self.gps = [gp.fit((z - self.centre) / self.scale, column) for gp, column in zip(made, a.T, strict=True)]
+            self.gps = [
+                gp.fit((z - self.centre) / self.scale, column)
+                for gp, column in zip(made, a.T, strict=True)
+            ]
 
     def morphed(self, mesh: Mesh) -> np.ndarray:
         """Dense A alpha = d, and the kernel between every node and every control point."""
-        x, y = (np.vstack(part) for part in zip(*(curve_match(mesh, self.reference, name) for name in SIDES), strict=True))
+        x, y = (
+            np.vstack(part)
+            for part in zip(
+                *(curve_match(mesh, self.reference, name) for name in SIDES), strict=True
+            )
+        )
         x, first = np.unique(x, axis=0, return_index=True)
         radius = 0.5 * np.linalg.norm(np.ptp(mesh.points, axis=0))
 
@@ -79,7 +99,9 @@ class Plain:
         to = interpolation(Mesh(place, {"triangle": simplices(mesh)}), self.reference.points)
         z = np.concatenate([self.forms @ ((to @ mesh.points).ravel() - self.middle), mu])
         a = np.array([gp.predict(((z - self.centre) / self.scale)[None])[0] for gp in self.gps])
-        back = interpolation(Mesh(self.reference.points, {"triangle": simplices(self.reference)}), place)
+        back = interpolation(
+            Mesh(self.reference.points, {"triangle": simplices(self.reference)}), place
+        )
         return back @ (self.mean + a @ self.modes)
 
 
@@ -87,11 +109,17 @@ def main(m: int = 40, n: int = 10, modes: int = 8, nodes: int = 100_000) -> None
     """Print errors and CPU seconds, and the parts of one prediction on a large mesh."""
     train, test, reference = family(m, n, 0), family(20, n, 1), linear(channel(0.0, n + 4, 0))
     true = [s.fields["u"] for s in test]
-    ours_s, ours = seconds(lambda: shape_model(train, MORPH, reference, reduction=Reduction(shape=2, fields=modes)), 1)
+    ours_s, ours = seconds(
+        lambda: shape_model(train, MORPH, reference, reduction=Reduction(shape=2, fields=modes)), 1
+    )
     plain_s, plain = seconds(lambda: Plain(train, reference, modes), 1)
     rows: list[tuple[Any, ...]] = []
     for name, fit, ask in (
-        ("rom: bands, calibration, score", ours_s, lambda s: ours.predict(s.mesh, s.mu).fields["u"]),
+        (
+            "rom: bands, calibration, score",
+            ours_s,
+            lambda s: ours.predict(s.mesh, s.mu).fields["u"],
+        ),
         ("plain MMGP: mean only", plain_s, lambda s: plain.predict(s.mesh, s.mu)),
     ):
         each, found = seconds(lambda ask=ask: [ask(s) for s in test])
@@ -103,7 +131,9 @@ def main(m: int = 40, n: int = 10, modes: int = 8, nodes: int = 100_000) -> None
     )
     large = sample(0.1, 0.7, int(np.sqrt(nodes / 4)), 9)
     shares = parts(ours, large, reference)
-    show(f"one prediction on {len(large.mesh.points)} nodes", ("part", "CPU s"), list(shares.items()))
+    show(
+        f"one prediction on {len(large.mesh.points)} nodes", ("part", "CPU s"), list(shares.items())
+    )
 
 
 def parts(model: Any, s: Sample, reference: Mesh) -> dict[str, float]:
@@ -111,7 +141,9 @@ def parts(model: Any, s: Sample, reference: Mesh) -> dict[str, float]:
     straight = linear(s.mesh)
     morph, place = seconds(lambda: MORPH(straight, reference))
     laid, _ = seconds(lambda: model.laid(s.mesh))
-    back, _ = seconds(lambda: interpolation(Mesh(model.chart, {"triangle": simplices(reference)}), place))
+    back, _ = seconds(
+        lambda: interpolation(Mesh(model.chart, {"triangle": simplices(reference)}), place)
+    )
     whole, answer = seconds(lambda: model.predict(s.mesh, s.mu))
     error = rel_l2([answer.fields["u"]], [s.fields["u"]])
     return {

@@ -21,8 +21,8 @@ import numpy as np
 import psutil
 
 from hpc.bench._rows import show
-from rom.collect.journal import append, journal
-from rom.collect.store import commit, done, found, founded, identity
+from rom.campaign.journal import append, journal
+from rom.campaign.store import commit, done, found, founded, identity
 
 HELD: dict[str, tuple[Any, Path, str]] = {}
 CASE = """
@@ -57,8 +57,12 @@ def parsl(folder: str, pause: float, count: int, workers: int) -> None:
     from parsl.providers import LocalProvider
 
     local = LocalProvider(init_blocks=1, max_blocks=1)
-    pool = HighThroughputExecutor(address="127.0.0.1", max_workers_per_node=workers, provider=local, encrypted=False)
-    with parsl.load(Config(executors=[pool], run_dir=f"{folder}.parsl", retries=2, initialize_logging=False)):
+    pool = HighThroughputExecutor(
+        address="127.0.0.1", max_workers_per_node=workers, provider=local, encrypted=False
+    )
+    with parsl.load(
+        Config(executors=[pool], run_dir=f"{folder}.parsl", retries=2, initialize_logging=False)
+    ):
         task = parsl.python_app(solved)
         for answer in [task(folder, pause, k) for k in range(count)]:
             answer.result()
@@ -68,14 +72,26 @@ def dask(folder: str, pause: float, count: int, workers: int) -> None:
     """Dask distributed, one thread per worker process."""
     from dask.distributed import Client, LocalCluster
 
-    with LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
         client.gather([client.submit(solved, folder, pause, k) for k in range(count)])
 
 
 def pool(folder: str, pause: float, count: int, workers: int) -> None:
     """mpi4py.futures, a pool of ranks under one manager."""
     words = [
-        *("mpiexec", "-n", str(workers + 1), sys.executable, "-m", "mpi4py.futures", "-m", "hpc.bench.pilot"),
+        *(
+            "mpiexec",
+            "-n",
+            str(workers + 1),
+            sys.executable,
+            "-m",
+            "mpi4py.futures",
+            "-m",
+            "hpc.bench.pilot",
+        ),
         *(folder, str(pause), str(count)),
     ]
     _run(words)
@@ -83,7 +99,17 @@ def pool(folder: str, pause: float, count: int, workers: int) -> None:
 
 def farm(folder: str, pause: float, count: int, workers: int) -> None:
     """rom collect: ranks that take one task after the other from the store."""
-    _run(["mpiexec", "-n", str(workers), sys.executable, "-m", "mpi4py", *_collected(folder, pause, count)])
+    _run(
+        [
+            "mpiexec",
+            "-n",
+            str(workers),
+            sys.executable,
+            "-m",
+            "mpi4py",
+            *_collected(folder, pause, count),
+        ]
+    )
 
 
 def pilot(folder: str, pause: float, count: int, workers: int) -> None:
@@ -95,11 +121,22 @@ def _collected(folder: str, pause: float, count: int) -> list[str]:
     case, table = Path(f"{folder}.py"), Path(f"{folder}.csv")
     case.write_text(CASE.format(pause=pause))
     table.write_text("a\n" + "".join(f"{1.0 + k * 1e-5!r}\n" for k in range(count)))
-    return ["-c", "from rom.cli import app; app()", "collect", str(case), "--csv", str(table), "--out", folder]
+    return [
+        "-c",
+        "from rom.cli.app import app; app()",
+        "collect",
+        str(case),
+        "--csv",
+        str(table),
+        "--out",
+        folder,
+    ]
 
 
 def _run(words: list[str]) -> None:
-    subprocess.run(words, check=True, timeout=500, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        words, check=True, timeout=500, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 ENGINES: dict[str, Callable[[str, float, int, int], None]] = {
@@ -116,7 +153,9 @@ def _children() -> Iterator[psutil.Process]:
             continue
 
 
-def measured(engine: str, pause: float, count: int, workers: int, kill: bool = False) -> tuple[float, float, float, int, str]:
+def measured(
+    engine: str, pause: float, count: int, workers: int, kill: bool = False
+) -> tuple[float, float, float, int, str]:
     """(seconds to the first sample, tasks/s from there, MB of all its processes at most, samples in the store, how it ended)."""
     with tempfile.TemporaryDirectory() as room:
         folder, over, peak, first, last = f"{room}/store", threading.Event(), [0.0], [0.0], [0.0]
@@ -127,7 +166,11 @@ def measured(engine: str, pause: float, count: int, workers: int, kill: bool = F
         def look() -> None:
             killed = not kill
             while not over.wait(0.05):
-                samples = len(list(Path(folder, "samples").glob("[!.]*.h5"))) if Path(folder, "samples").exists() else 0
+                samples = (
+                    len(list(Path(folder, "samples").glob("[!.]*.h5")))
+                    if Path(folder, "samples").exists()
+                    else 0
+                )
                 if samples and not first[0]:
                     first[0] = time.perf_counter() - begin
                 writers, sizes = _writers(folder), []
@@ -164,15 +207,37 @@ def _writers(folder: str) -> list[psutil.Process]:
 def main(count: int = 2000, workers: int = 2, pauses: tuple[float, ...] = (0.0, 0.01)) -> None:
     """Print the table; an engine that is not installed is named and left out."""
     rows: list[tuple] = []
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # engines start their own programs by name,
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # engines start their own programs by name,
+    )
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])  # and those import `solved`
     for engine in ENGINES:
         for pause, kill in [*((pause, False) for pause in pauses), (pauses[-1], True)]:
             n = count // 4 if kill else count
             start, rate, memory, held, end = measured(engine, pause, n, workers, kill)
-            rows.append((engine, 1e3 * pause, "one worker" if kill else "", start, rate, memory, f"{held} of {n}", end))
+            rows.append(
+                (
+                    engine,
+                    1e3 * pause,
+                    "one worker" if kill else "",
+                    start,
+                    rate,
+                    memory,
+                    f"{held} of {n}",
+                    end,
+                )
+            )
             print(*rows[-1], sep=" | ", flush=True)
-    header = ("engine", "solve [ms]", "killed", "start [s]", "tasks/s", "memory [MB]", "in the store", "ended")
+    header = (
+        "engine",
+        "solve [ms]",
+        "killed",
+        "start [s]",
+        "tasks/s",
+        "memory [MB]",
+        "in the store",
+        "ended",
+    )
     show(f"pilot: {count} solves, {workers} workers, each committed durably", header, rows)
 
 

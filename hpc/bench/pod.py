@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg.blas import dsyrk
 
 from hpc.bench._rows import seconds, show
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -73,19 +73,35 @@ def main(n: int = 1_000_000, m: int = 200, r: int = 20) -> None:
             / energy
         )
         optimal = optimal or error
-        rows.append((name, time_, time_ / gram, error / optimal, np.abs(modes.T @ modes - np.eye(r)).max()))
+        rows.append(
+            (name, time_, time_ / gram, error / optimal, np.abs(modes.T @ modes - np.eye(r)).max())
+        )
 
     gram, (basis, _) = seconds(lambda: pod(snapshots, rank=r, method="gram"), 5)
     add("ours, gram", gram, basis.modes)
-    rows.append(("ours, gram: the product alone", product, product / gram, f"{roof / product:.0%} of the roof", ""))
+    rows.append(
+        (
+            "ours, gram: the product alone",
+            product,
+            product / gram,
+            f"{roof / product:.0%} of the roof",
+            "",
+        )
+    )
     full, (basis, _) = seconds(lambda: pod(snapshots, rank=r, method="full"))
     add("ours, full accuracy", full, basis.modes)
     svd, (W, _, _) = seconds(lambda: np.linalg.svd(U, full_matrices=False), 1)
     add("numpy SVD", svd, W[:, :r])
     del W
     rows += peers(U, r, add)
-    show(f"POD {n} x {m}, rank {r}", ("method", "CPU s", "x gram", "error / optimal", "orthogonality defect"), rows)
-    print(f"full accuracy: {full / gram:.2f} x gram (asked <= 3), {svd / full:.1f} x faster than numpy SVD (asked >= 5)")
+    show(
+        f"POD {n} x {m}, rank {r}",
+        ("method", "CPU s", "x gram", "error / optimal", "orthogonality defect"),
+        rows,
+    )
+    print(
+        f"full accuracy: {full / gram:.2f} x gram (asked <= 3), {svd / full:.1f} x faster than numpy SVD (asked >= 5)"
+    )
     streamed(U, r)
 
 
@@ -124,7 +140,9 @@ def streamed(U: np.ndarray, r: int, budget: int = 2**28) -> None:
         )
         modes = len(U) * r * 8 / 2**20
         for method in ("gram", "full"):
-            elapsed, peak = anonymous_peak(lambda method=method: pod(lazy, rank=r, method=method, memory_budget=budget))
+            elapsed, peak = anonymous_peak(
+                lambda method=method: pod(lazy, rank=r, method=method, memory_budget=budget)
+            )
             print(
                 f"streamed from disk, {method}: {elapsed:.2f} s wall, {peak:.0f} MiB anonymous (asked <= {budget / 2**20:.0f}; modes {modes:.0f})"
             )

@@ -6,8 +6,8 @@ import numpy as np
 
 from cases.thermal_block import problem
 from hpc.bench._rows import seconds, show
-from rom.pipeline import certified, reduced_basis
-from rom.sample.designs import sobol
+from rom.certified.models import certified, reduced_basis
+from rom.design.designs import sobol
 
 
 def main(blocks: int = 3, cells: int = 100, r: int = 30, queries: int = 1000) -> None:
@@ -45,7 +45,10 @@ def pymor(block, model, mus: np.ndarray, answer) -> list[tuple[str, float]]:
     from pymor.models.basic import StationaryModel
     from pymor.operators.constructions import LincombOperator, VectorOperator
     from pymor.operators.numpy import NumpyMatrixOperator
-    from pymor.parameters.functionals import MinThetaParameterFunctional, ProjectionParameterFunctional
+    from pymor.parameters.functionals import (
+        MinThetaParameterFunctional,
+        ProjectionParameterFunctional,
+    )
     from pymor.reductors.coercive import CoerciveRBReductor
 
     set_log_levels({"pymor": "ERROR"})
@@ -58,10 +61,16 @@ def pymor(block, model, mus: np.ndarray, answer) -> list[tuple[str, float]]:
     fom = StationaryModel(LincombOperator(operators, thetas), rhs, products={"X": product})
     basis = space.make_array(np.ascontiguousarray(model.basis.modes))
     alpha = MinThetaParameterFunctional(thetas, np.ones(p))
-    reduced = CoerciveRBReductor(fom, RB=basis, product=product, coercivity_estimator=alpha, check_orthonormality=False).reduce()
+    reduced = CoerciveRBReductor(
+        fom, RB=basis, product=product, coercivity_estimator=alpha, check_orthonormality=False
+    ).reduce()
     parameters = [fom.parameters.parse(mu) for mu in mus]
-    took, found = seconds(lambda: [(reduced.solve(mu), reduced.estimate_error(mu)) for mu in parameters], 3)
-    gap = max(abs(float(np.ravel(bound)[0]) / answer.bound[j] - 1) for j, (_, bound) in enumerate(found))
+    took, found = seconds(
+        lambda: [(reduced.solve(mu), reduced.estimate_error(mu)) for mu in parameters], 3
+    )
+    gap = max(
+        abs(float(np.ravel(bound)[0]) / answer.bound[j] - 1) for j, (_, bound) in enumerate(found)
+    )
     print(f"largest relative difference of pyMOR's bounds and ours: {gap:.1e}")
     return [("pyMOR solve + estimate_error", 1e6 * took / len(mus))]
 

@@ -19,7 +19,11 @@ SIZES = (13_000, 20_000, 38_000)
 STEPS = 4
 TARGET = 5_000_000
 NAMES = ("full step [s CPU]", "reduced step [ms CPU]", "memory [MB]")
-LEAST = (1.0, 0.0, 1.0)  # exponents below which no cost is extrapolated: full steps and memory grow with the mesh at least
+LEAST = (
+    1.0,
+    0.0,
+    1.0,
+)  # exponents below which no cost is extrapolated: full steps and memory grow with the mesh at least
 
 
 def main(sizes: tuple[int, ...] = SIZES) -> None:
@@ -27,10 +31,17 @@ def main(sizes: tuple[int, ...] = SIZES) -> None:
     rows = []
     for size in sizes:
         done = subprocess.run(
-            [sys.executable, "-m", "hpc.bench.solids", "--one", str(size)], check=True, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "hpc.bench.solids", "--one", str(size)],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         rows.append(json.loads(done.stdout.splitlines()[-1]))
-    show("The blade on one rank, memory above that of the imports", ("", "unknowns", *NAMES, "points"), table(rows))
+    show(
+        "The blade on one rank, memory above that of the imports",
+        ("", "unknowns", *NAMES, "points"),
+        table(rows),
+    )
 
 
 def table(rows: list[list[float]]) -> list[tuple]:
@@ -41,15 +52,22 @@ def table(rows: list[list[float]]) -> list[tuple]:
         fitted = np.polyfit(np.log(n), np.log(costs), 1)[0]
         carried = costs[np.argmax(n)] * (TARGET / n.max()) ** np.maximum(fitted, LEAST)
         made.append(("exponent, fitted", "", *map(float, fitted), ""))
-        made.append((f"modelled, exponents at least {', '.join(f'{x:g}' for x in LEAST)}", TARGET, *map(float, carried), ""))
+        made.append(
+            (
+                f"modelled, exponents at least {', '.join(f'{x:g}' for x in LEAST)}",
+                TARGET,
+                *map(float, carried),
+                "",
+            )
+        )
     return made
 
 
 def one(dofs: int) -> tuple[float, ...]:
     """(unknowns, CPU s a full step, CPU ms a reduced one, MB of full steps and training, chosen points, all points)."""
     from cases.turbine_blade import blade, cycled, temperature
-    from rom.hyper import train
-    from rom.project.weighted import follow
+    from rom.solids.training import train
+    from rom.solids.weighted import follow
     from solvers.solid import march
 
     start = peak()
@@ -61,7 +79,14 @@ def one(dofs: int) -> tuple[float, ...]:
     memory = peak() - start
     near = loading.reduced(model.basis, model.model.points, b.points)
     reduced, _ = seconds(lambda: follow(model.model, near, times), 3)
-    return b.space.size, full / STEPS, 1e3 * reduced / STEPS, memory, len(model.model.points), b.points.n
+    return (
+        b.space.size,
+        full / STEPS,
+        1e3 * reduced / STEPS,
+        memory,
+        len(model.model.points),
+        b.points.n,
+    )
 
 
 def peak() -> float:

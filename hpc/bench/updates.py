@@ -11,14 +11,16 @@ import scipy.sparse as sp
 
 from hpc.bench._rows import seconds, show
 from rom.basis import Basis
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
 from rom.compress.sparse import grown
 from rom.compress.update import RunningPod, updated
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
 
 
-def dense(n: int = 50_000, m: int = 240, r: int = 20, arrivals: tuple[int, ...] = (1, 5, 20)) -> list[tuple]:
+def dense(
+    n: int = 50_000, m: int = 240, r: int = 20, arrivals: tuple[int, ...] = (1, 5, 20)
+) -> list[tuple]:
     """Snapshots arrive b at a time: (b, method, CPU s, times ours, asked, relative error, certificate).
 
     IncrementalPCA keeps a mean beside its r - 1 components, so that all hold r vectors; recomputing is our POD by one Gram matrix,
@@ -36,10 +38,14 @@ def dense(n: int = 50_000, m: int = 240, r: int = 20, arrivals: tuple[int, ...] 
         rows.append((b, "rom running POD", ours, 1.0, "", _error(U, V), state.error))
         time, fitted = seconds(partial(_incremental_pca, U, b, r), repeats)
         X = U.T - fitted.mean_
-        gap = np.linalg.norm(X - (X @ fitted.components_.T) @ fitted.components_) / np.linalg.norm(U)
+        gap = np.linalg.norm(X - (X @ fitted.components_.T) @ fitted.components_) / np.linalg.norm(
+            U
+        )
         rows.append((b, "scikit-learn IncrementalPCA", time, time / ours, 5.0, float(gap), ""))
         time, basis = seconds(partial(_again, U, b, r, space), repeats)
-        rows.append((b, "rom POD again (Gram)", time, time / ours, 5.0, _error(U, basis.modes), basis.error))
+        rows.append(
+            (b, "rom POD again (Gram)", time, time / ours, 5.0, _error(U, basis.modes), basis.error)
+        )
         if b >= 20:
             time, V = seconds(partial(_svd_again, U, b, r), 1)
             rows.append((b, "SVD again", time, time / ours, 5.0, _error(U, V), ""))
@@ -82,12 +88,22 @@ def topics(rows: int, columns: int, rng: int = 0, topics: int = 40) -> sp.csr_ar
     """Rows that are sums of two of many sparse topics of 30 entries, and five entries of noise: about 65 entries each."""
     gen = np.random.default_rng(rng)
     words = sp.random_array(
-        (topics, columns), density=30 / columns, rng=gen, format="csr", data_sampler=lambda size: gen.uniform(0.5, 1.5, size)
+        (topics, columns),
+        density=30 / columns,
+        rng=gen,
+        format="csr",
+        data_sampler=lambda size: gen.uniform(0.5, 1.5, size),
     )
     share = np.zeros((rows, topics))
-    np.put_along_axis(share, gen.integers(topics, size=(rows, 2)), gen.uniform(0.2, 1.0, (rows, 2)), axis=1)
+    np.put_along_axis(
+        share, gen.integers(topics, size=(rows, 2)), gen.uniform(0.2, 1.0, (rows, 2)), axis=1
+    )
     noise = sp.random_array(
-        (rows, columns), density=5 / columns, rng=gen, format="csr", data_sampler=lambda size: gen.uniform(-0.3, 0.3, size)
+        (rows, columns),
+        density=5 / columns,
+        rng=gen,
+        format="csr",
+        data_sampler=lambda size: gen.uniform(-0.3, 0.3, size),
     )
     return sp.csr_array(sp.csr_array(share) @ words + noise)
 
@@ -96,7 +112,9 @@ PAIRS = [(1, "exact", "ZhaSimon", {}), (10, "exact", "ZhaSimon", {}), (100, "exa
          (500, "lanczos", "GKL", {"l": 20}), (500, "power", "RPI", {"l": 20, "t": 3})]  # fmt: skip
 
 
-def sparse(rows: int = 6000, columns: int = 20_000, k: int = 32, start: int = 2000, repeats: int = 1) -> list[tuple]:
+def sparse(
+    rows: int = 6000, columns: int = 20_000, k: int = 32, start: int = 2000, repeats: int = 1
+) -> list[tuple]:
     """Sparse rows are appended b at a time: (b, method, CPU s, times ours, asked, relative error, certificate)."""
     from IncSVD.EvolvingMatrix import EvolvingMatrix
 
@@ -112,9 +130,15 @@ def sparse(rows: int = 6000, columns: int = 20_000, k: int = 32, start: int = 20
 
     for b, method, name, how in PAIRS:
         blocks = [A[i : i + b] for i in range(start, rows, b)]
-        ours, found = seconds(partial(grown, A[:start], blocks, k, method, how.get("l", 10), 3), repeats)
-        table.append((b, f"rom {method}", ours, 1.0, "", _gap(A, found.U, found.s, found.V), found.error))
-        time, (U, s, V) = seconds(partial(theirs, [sp.csr_matrix(block) for block in blocks], name, how), repeats)
+        ours, found = seconds(
+            partial(grown, A[:start], blocks, k, method, how.get("l", 10), 3), repeats
+        )
+        table.append(
+            (b, f"rom {method}", ours, 1.0, "", _gap(A, found.U, found.s, found.V), found.error)
+        )
+        time, (U, s, V) = seconds(
+            partial(theirs, [sp.csr_matrix(block) for block in blocks], name, how), repeats
+        )
         table.append((b, f"IncSVD {name}", time, time / ours, 1.0, _gap(A, U, s, V), ""))
     return table
 
@@ -128,7 +152,15 @@ def _gap(A: sp.csr_array, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
 
 def main() -> None:
     """Print both tables."""
-    header = ("arrive at once", "method", "CPU s", "x ours", "asked", "relative error", "certificate")
+    header = (
+        "arrive at once",
+        "method",
+        "CPU s",
+        "x ours",
+        "asked",
+        "relative error",
+        "certificate",
+    )
     show("dense: 50,000 x 240, 20 vectors kept", header, dense())
     show("sparse: 6,000 x 20,000, rank 32", header, sparse())
 

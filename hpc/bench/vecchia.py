@@ -14,10 +14,10 @@ from scipy.spatial import cKDTree
 
 from hpc.bench._rows import show
 from hpc.bench.pod import anonymous_peak
+from rom.gp.kernels import Stationary
+from rom.gp.variational import VariationalGP, variational_gp
+from rom.gp.vecchia import VecchiaGP, believed, vecchia_gp
 from rom.parameters import Box
-from rom.regress.kernels import Stationary
-from rom.regress.variational import VariationalGP, variational_gp
-from rom.regress.vecchia import VecchiaGP, believed, vecchia_gp
 
 
 def function(x: np.ndarray) -> np.ndarray:
@@ -42,7 +42,14 @@ def told(make: Callable[[], Any], n: int, fresh: np.ndarray) -> dict:
     asked = time.process_time()
     gap = np.abs(mean - function(fresh))
     error, covered = float(np.sqrt(np.mean(gap**2))), float(np.mean(gap < 1.96 * std))
-    return {"n": n, "fit": fitted - begin, "predict": asked - fitted, "MiB": peak, "error": error, "coverage": covered}
+    return {
+        "n": n,
+        "fit": fitted - begin,
+        "predict": asked - fitted,
+        "MiB": peak,
+        "error": error,
+        "coverage": covered,
+    }
 
 
 def gaussian(n: int) -> None:
@@ -75,12 +82,23 @@ def dense(n: int = 3000, neighbours: tuple[int, ...] = (10, 20, 30, 60)) -> list
     one = np.linalg.solve(K, np.ones(n))
     level = one @ y / one.sum()
     weights = np.linalg.solve(K, y - level)
-    mean, var = level + C @ weights, (1 - np.sum(C * np.linalg.solve(K, C.T).T, axis=1)) * ((y - level) @ weights / n)
+    mean, var = (
+        level + C @ weights,
+        (1 - np.sum(C * np.linalg.solve(K, C.T).T, axis=1)) * ((y - level) @ weights / n),
+    )
     rows = []
     for k in neighbours:
         order, belief, centre, variance = believed(kernel, nugget, x, y, k)
-        guess, std = VecchiaGP(Box(("a", "b"), [0, 0], [1, 1]), x[order], kernel, nugget, centre, variance, belief).predict(fresh)
-        rows.append((k, float(np.abs(guess - mean).max() / np.sqrt(var).mean()), float(np.abs(std / np.sqrt(var) - 1).max())))
+        guess, std = VecchiaGP(
+            Box(("a", "b"), [0, 0], [1, 1]), x[order], kernel, nugget, centre, variance, belief
+        ).predict(fresh)
+        rows.append(
+            (
+                k,
+                float(np.abs(guess - mean).max() / np.sqrt(var).mean()),
+                float(np.abs(std / np.sqrt(var) - 1).max()),
+            )
+        )
     return rows
 
 
@@ -88,20 +106,31 @@ def alone(name: str, n: int) -> dict:
     """A row, measured in a process of its own."""
     code = f"from hpc.bench.vecchia import {name}; {name}({n})"
     return json.loads(
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.splitlines()[-1]
     )
 
 
-def main(sizes: tuple[int, ...] = (20_000, 100_000, 1_000_000), few: tuple[int, ...] = (20_000,)) -> None:
+def main(
+    sizes: tuple[int, ...] = (20_000, 100_000, 1_000_000), few: tuple[int, ...] = (20_000,)
+) -> None:
     """Print the tables; CPU seconds on one thread."""
     title = "3000 points, the same kernel: largest deviation from dense algebra, in posterior standard deviations"
     show(title, ("neighbours", "of the mean", "of the deviation"), dense())
     head = ("points", "RMS error of f", "coverage of 95 %", "fit s", "5000 predictions s", "MiB")
     keys = ("n", "error", "coverage", "fit", "predict", "MiB")
     rows = [alone("gaussian", n) for n in sizes]
-    show("noise 0.1 on waves of size 1, 30 neighbours", head, [tuple(row[key] for key in keys) for row in rows])
+    show(
+        "noise 0.1 on waves of size 1, 30 neighbours",
+        head,
+        [tuple(row[key] for key in keys) for row in rows],
+    )
     rows = [alone("counts", n) for n in few]
-    title, more = "counts with expectation exp(f), variational, 20 neighbours", ("bound", "after a step", "step s")
+    title, more = (
+        "counts with expectation exp(f), variational, 20 neighbours",
+        ("bound", "after a step", "step s"),
+    )
     table = [tuple(row[key] for key in (*keys, "before", "bound", "ascent")) for row in rows]
     show(title, (*head, *more), table)
 

@@ -24,10 +24,15 @@ def compared(here: Machine, cores: int) -> list[dict[str, Any]]:
     rows = []
     for p in range(1, min(cores, 2) + 1):
         asked = [("strong", m, n) for m, n in SIZES] + [("weak", m * p, n) for m, n in SHARES]
-        for (kind, m, n), (seconds, work) in zip(asked, started(p, [(m, n) for _, m, n in asked])["pods"], strict=True):
+        for (kind, m, n), (seconds, work) in zip(
+            asked, started(p, [(m, n) for _, m, n in asked])["pods"], strict=True
+        ):
             terms = modelled(m, n, p, here, NETWORKS["typical"])
             row = rows_of("measured", kind, "none", m, n, p, {})
-            own = {"model_s": sum(terms.values()), "cpu_model_s": terms["gram"] + terms["lift"] + terms["eig"]}
+            own = {
+                "model_s": sum(terms.values()),
+                "cpu_model_s": terms["gram"] + terms["lift"] + terms["eig"],
+            }
             rows.append({**row, "seconds": seconds, "cpu_s": work, **own})
     return rows
 
@@ -43,8 +48,13 @@ def main(out: str | None = None) -> list[dict[str, Any]]:
         one, all_ = here.alone[n], here.full[n]
         print(f"{n:6d} snapshots: Gram {one['GF/s']:6.1f} | {all_['GF/s']:6.1f} GF/s, lifting {1e9 * one['lift']:8.1f} | {1e9 * all_['lift']:8.1f} ns "
               f"per row, eigenproblem {one['eig']:7.4f} | {all_['eig']:7.4f} s")  # fmt: skip
-    print(f"{measure.R} modes made orthonormal: {1e9 * here.rest[0]:.1f} | {1e9 * here.rest[1]:.1f} ns per row")
-    rows = [{**r, "curve": r["m"] if r["kind"] == "strong" else 0} for r in compared(here, cores) + curves(here)]
+    print(
+        f"{measure.R} modes made orthonormal: {1e9 * here.rest[0]:.1f} | {1e9 * here.rest[1]:.1f} ns per row"
+    )
+    rows = [
+        {**r, "curve": r["m"] if r["kind"] == "strong" else 0}
+        for r in compared(here, cores) + curves(here)
+    ]
     rows = with_efficiency(rows)
     shown(rows)
     if out is not None:
@@ -54,11 +64,22 @@ def main(out: str | None = None) -> list[dict[str, Any]]:
 
 def shown(rows: list[dict[str, Any]]) -> None:
     """The measured rows with the model's, and the typical network at some ranks."""
-    print("\n                        dofs snapshots  ranks  seconds    model ratio | processor  model ratio | efficiency")
+    print(
+        "\n                        dofs snapshots  ranks  seconds    model ratio | processor  model ratio | efficiency"
+    )
     for row in rows:
-        if row["label"] == "measured" or (row["network"] == "typical" and row["p"] in (1, 64, 512, 2048, 16384)):
-            pairs = [(row["seconds"], row["model_s"]), (row["cpu_s"], row["cpu_model_s"])] if "model_s" in row else []
-            told = [f"{model:8.3f} {seconds / model:5.2f} | {row['cpu_s']:8.3f}" for seconds, model in pairs[:1]]
+        if row["label"] == "measured" or (
+            row["network"] == "typical" and row["p"] in (1, 64, 512, 2048, 16384)
+        ):
+            pairs = (
+                [(row["seconds"], row["model_s"]), (row["cpu_s"], row["cpu_model_s"])]
+                if "model_s" in row
+                else []
+            )
+            told = [
+                f"{model:8.3f} {seconds / model:5.2f} | {row['cpu_s']:8.3f}"
+                for seconds, model in pairs[:1]
+            ]
             told += [f"{model:8.3f} {seconds / model:5.2f} |" for seconds, model in pairs[1:]]
             print(f"{row['label']:9s} {row['kind']:7s} {row['m']:12.0f} {row['n']:8d} {row['p']:7d} {row['seconds']:9.3f} {' '.join(told):40s} {row['efficiency']:8.2f}")  # fmt: skip
 
@@ -75,7 +96,9 @@ def written(rows: list[dict[str, Any]], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=hpc.scaling.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=hpc.scaling.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", help="folder for scaling.csv and scaling.png")
     parser.add_argument("--ranks", help=argparse.SUPPRESS)
     asked = parser.parse_args()

@@ -14,15 +14,22 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
 R = 50
-WIDTHS = {100: 100_000, 200: 60_000, 1000: 16_000, 2500: 8_000}  # snapshots -> rows that fill the cache many times over
+WIDTHS = {
+    100: 100_000,
+    200: 60_000,
+    1000: 16_000,
+    2500: 8_000,
+}  # snapshots -> rows that fill the cache many times over
 
 
-def best(act: Callable[[], Any], repeat: int = 5, clock: Callable[[], float] = time.process_time) -> float:
+def best(
+    act: Callable[[], Any], repeat: int = 5, clock: Callable[[], float] = time.process_time
+) -> float:
     """Shortest of some runs [s]; of processor time by default, which others on the machine disturb least."""
     times = []
     for _ in range(repeat):
@@ -43,7 +50,11 @@ def costs(n: int, m: int, meet: Callable[[], Any]) -> dict[str, float]:
     u = columns(np.arange(m), n, None, n).u
     G, W = u.T @ u, np.ones((n, R))
     told = {}
-    for name, act, share in (("gram", lambda: u.T @ u, m), ("lift", lambda: u @ W, m), ("eig", lambda: la.eigh(G), 1)):
+    for name, act, share in (
+        ("gram", lambda: u.T @ u, m),
+        ("lift", lambda: u @ W, m),
+        ("eig", lambda: la.eigh(G), 1),
+    ):
         meet()
         told[name] = best(act, 2 if n > 2000 else 5) / share
     return {**told, "GF/s": 1e-9 * n * (n + 1) / told["gram"]}
@@ -79,12 +90,16 @@ def ranks(sizes: list[tuple[int, int]]) -> dict[str, Any]:
     told: dict[str, Any] = {"p": comm.Get_size(), "costs": {}, "messages": {}, "pods": []}
     for n, m in () if sizes else WIDTHS.items():
         mine = costs(n, m, comm.Barrier)
-        told["costs"][n] = {name: comm.allreduce(x, MPI.MIN if name == "GF/s" else MPI.MAX) for name, x in mine.items()}
+        told["costs"][n] = {
+            name: comm.allreduce(x, MPI.MIN if name == "GF/s" else MPI.MAX)
+            for name, x in mine.items()
+        }
         told["rest"] = told.get("rest") or comm.allreduce(rest(n, m, mine, comm.Barrier), MPI.MAX)
     for count in (1, 1000, 20_000, 500_000, 3_000_000):
         a, b = np.ones(count), np.empty(count)
         told["messages"][8 * count] = comm.allreduce(
-            best(lambda a=a, b=b: (comm.Barrier(), comm.Allreduce(a, b)), 30, time.perf_counter), MPI.MAX
+            best(lambda a=a, b=b: (comm.Barrier(), comm.Allreduce(a, b)), 30, time.perf_counter),
+            MPI.MAX,
         )
     for m, n in sizes:
         rows = np.array_split(np.arange(m), comm.Get_size())[comm.Get_rank()]
@@ -96,7 +111,20 @@ def ranks(sizes: list[tuple[int, int]]) -> dict[str, Any]:
 def started(p: int, sizes: list[tuple[int, int]]) -> dict[str, Any]:
     """`ranks` on p ranks of this machine; without sizes, the costs by width."""
     mpiexec = str(Path(sys.executable).with_name("mpiexec"))
-    words = [mpiexec, "-n", str(p), sys.executable, "-m", "mpi4py", "-m", "hpc.scaling", "--ranks", json.dumps(sizes)]
+    words = [
+        mpiexec,
+        "-n",
+        str(p),
+        sys.executable,
+        "-m",
+        "mpi4py",
+        "-m",
+        "hpc.scaling",
+        "--ranks",
+        json.dumps(sizes),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=True, env=environment)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=500, check=True, env=environment
+    )
     return json.loads(done.stdout.splitlines()[-1])

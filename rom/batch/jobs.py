@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rom.archive.files import durably
+from rom.batch.plan import arrays, parts, written
+from rom.batch.queue import submit
 from rom.batch.run_folder import RESULTS, Run
+from rom.batch.script import Job, script
 from rom.batch.submissions import entries, noted
-from rom.collect.files import durably
-from rom.submit.plan import arrays, parts, written
-from rom.submit.queue import submit
-from rom.submit.script import Job, script
 
 Group = tuple[tuple[int, ...], int, int]
 
 
-def handed(run: Run, groups: Sequence[Group], stages: Sequence[str], after: Sequence[str], dry: bool) -> list[tuple[str, str]]:
+def handed(
+    run: Run, groups: Sequence[Group], stages: Sequence[str], after: Sequence[str], dry: bool
+) -> list[tuple[str, str]]:
     """(number, script) of the jobs of groups (rows, retries, growth of time and memory) and stages. dry : none is submitted."""
     number = 1 + max((r["round"] for r in entries(run)), default=0)
     told: list[tuple[str, str]] = []
@@ -39,19 +41,30 @@ def _group(run: Run, number: int, g: int, group: Group, dry: bool) -> list[tuple
     listing = run.place / "jobs" / f"{number}-rows-{g}"
     durably(listing, partial(Path.write_text, data="".join(written(part) + "\n" for part in cut)))
     seconds, memory = site.seconds * growth, site.mebibytes * growth
-    words = ("--csv", str(run.place / "tasks.csv"), "--rows", "{rows}", "--seconds", f"{seconds - site.margin:g}")
+    words = (
+        "--csv",
+        str(run.place / "tasks.csv"),
+        "--rows",
+        "{rows}",
+        "--seconds",
+        f"{seconds - site.margin:g}",
+    )
     told = []
     for span in arrays(len(cut), site):
         command = ("collect", run.case, *words, "--out", str(run.place / "store"), *(("--retries", "1") if retries else ()),
                    *site.crew, *_set(run))  # fmt: skip
         where = {"rows": str(listing), "first": span.start, "count": len(span)}
         job = _job(run, number, f"collect-{g}-{span.start}", (command,), **where)
-        job = replace(job, ranks=site.processes, cpus=site.threads, seconds=seconds, mebibytes=memory)
+        job = replace(
+            job, ranks=site.processes, cpus=site.threads, seconds=seconds, mebibytes=memory
+        )
         told.append(_hand(run, job, "collect", number, dry, [list(cut[k]) for k in span]))
     return told
 
 
-def _hand(run: Run, job: Job, stage: str, number: int, dry: bool, cut: list[list[int]]) -> tuple[str, str]:
+def _hand(
+    run: Run, job: Job, stage: str, number: int, dry: bool, cut: list[list[int]]
+) -> tuple[str, str]:
     text = script(job, run.site)
     if dry:
         return job.name, text
@@ -63,16 +76,36 @@ def _hand(run: Run, job: Job, stage: str, number: int, dry: bool, cut: list[list
     return key, text
 
 
-def _job(run: Run, number: int, what: str, commands: tuple[tuple[str, ...], ...], **more: Any) -> Job:
+def _job(
+    run: Run, number: int, what: str, commands: tuple[tuple[str, ...], ...], **more: Any
+) -> Job:
     name, site = f"rom-{run.tag}-{number}-{what}", run.site
     log = str(run.place / "logs" / f"{number}-{what}")
-    return Job(name, run.cwd, log, commands, cpus=site.cpus, seconds=site.seconds, mebibytes=site.mebibytes, **more)
+    return Job(
+        name,
+        run.cwd,
+        log,
+        commands,
+        cpus=site.cpus,
+        seconds=site.seconds,
+        mebibytes=site.mebibytes,
+        **more,
+    )
 
 
 def _command(run: Run, stage: str) -> tuple[str, ...]:
     model, report = (str(run.place / name) for name in RESULTS.values())
     if stage == "reduce":
-        return ("reduce", run.case, "--store", str(run.place / "store"), "--out", model, *run.reduce, *_set(run))
+        return (
+            "reduce",
+            run.case,
+            "--store",
+            str(run.place / "store"),
+            "--out",
+            model,
+            *run.reduce,
+            *_set(run),
+        )
     return ("study", run.case, model, "--report", report, "--json", *run.study, *_set(run))
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.collect.files import durably, folders
-from rom.collect.store import Store, found
+from rom.archive.files import durably, folders
+from rom.batch.profile import Profile, checked
+from rom.campaign.store import Store, found
 from rom.errors import BadInput, DamagedFile, ForeignFile
-from rom.submit.profile import Profile, checked
 
 MAGIC, LARGEST = b"rom run 1\n", 2**30
 RESULTS = {"reduce": "model.h5", "study": "report.html"}
@@ -45,7 +45,11 @@ class Run:
     @property
     def store(self) -> Store | None:
         """The store, once a job has founded it."""
-        return found(self.place / "store") if (self.place / "store" / "campaign.json").exists() else None
+        return (
+            found(self.place / "store")
+            if (self.place / "store" / "campaign.json").exists()
+            else None
+        )
 
 
 def founded(run: Run) -> Run:
@@ -58,16 +62,25 @@ def founded(run: Run) -> Run:
                     f"{run.folder} holds another run: {name} is {getattr(old, name)!r} there and {getattr(run, name)!r} here; give another --out"
                 )
         if not np.array_equal(old.mus, run.mus):
-            raise BadInput(f"{run.folder} holds another run, of {len(old.mus)} other parameters; give another --out")
+            raise BadInput(
+                f"{run.folder} holds another run, of {len(old.mus)} other parameters; give another --out"
+            )
         return replace(old, site=run.site)
     folders(run.folder, ("jobs", "logs", "leases"))
     rows = [",".join(run.names), *(",".join(repr(float(x)) for x in mu) for mu in run.mus)]
     durably(run.folder / "tasks.csv", lambda temp: temp.write_text("\n".join(rows) + "\n"))
     text = json.dumps(
-        {**{k: v for k, v in vars(run).items() if k != "folder"}, "mus": run.mus.tolist(), "site": asdict(run.site)}
+        {
+            **{k: v for k, v in vars(run).items() if k != "folder"},
+            "mus": run.mus.tolist(),
+            "site": asdict(run.site),
+        }
     ).encode()
     durably(
-        run.folder / "run.json", lambda temp: temp.write_bytes(MAGIC + hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+        run.folder / "run.json",
+        lambda temp: temp.write_bytes(
+            MAGIC + hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+        ),
     )
     return run
 
@@ -84,10 +97,14 @@ def opened(folder: str | Path) -> Run:
     if magic + b"\n" != MAGIC:
         raise ForeignFile(f"{path} was not written by this package; rom submit into a new folder")
     if hashlib.sha256(text).hexdigest().encode() != digest:
-        raise DamagedFile(f"{path} does not match its sha256; restore it, or rom submit into a new folder: the store can be kept")
+        raise DamagedFile(
+            f"{path} does not match its sha256; restore it, or rom submit into a new folder: the store can be kept"
+        )
     try:
         held = json.loads(text.decode())
-        tuples = {name: tuple(map(str, held[name])) for name in ("settings", "names", "reduce", "study")}
+        tuples = {
+            name: tuple(map(str, held[name])) for name in ("settings", "names", "reduce", "study")
+        }
         return Run(
             folder,
             str(held["case"]),
@@ -97,4 +114,6 @@ def opened(folder: str | Path) -> Run:
             **tuples,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ForeignFile(f"{path} describes no run ({error!r}); it was not written by rom submit") from error
+        raise ForeignFile(
+            f"{path} describes no run ({error!r}); it was not written by rom submit"
+        ) from error

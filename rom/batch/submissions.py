@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from rom.batch.plan import rows_of, written
+from rom.batch.queue import named, states
 from rom.batch.run_folder import Run
-from rom.collect.journal import append, lines
+from rom.campaign.journal import append, lines
 from rom.errors import DamagedFile, ForeignFile
-from rom.submit.plan import rows_of, written
-from rom.submit.queue import named, states
 
 Record = dict[str, Any]
 Queue = dict[str, dict[int, str]]
@@ -34,12 +34,16 @@ def records(run: Run) -> list[Record]:
     every = entries(run)
     numbers = {r["name"]: r["job"] for r in every if r["state"] == "submitted"}
     begun = {
-        r["name"]: {**r, "job": numbers.get(r["name"], ""), "over": set(), "ended": []} for r in every if r["state"] == "begun"
+        r["name"]: {**r, "job": numbers.get(r["name"], ""), "over": set(), "ended": []}
+        for r in every
+        if r["state"] == "begun"
     }
     for r in every:
         if r["state"] == "ended":
             one = begun[r["name"]]
-            one["over"] |= set(rows_of(r["over"], MOST)) if "over" in r else set(range(len(one["parts"])))
+            one["over"] |= (
+                set(rows_of(r["over"], MOST)) if "over" in r else set(range(len(one["parts"])))
+            )
             one["ended"] += r["kinds"].items()
     return list(begun.values())
 
@@ -54,14 +58,19 @@ def entries(run: Run) -> list[Record]:
                 f"{path}: the line before byte {end} is damaged; restore the file, or rom submit into a new folder: the store can be kept"
             )
         if not isinstance(record, dict) or not {"state", "round"} <= set(record):
-            raise ForeignFile(f"{path}: the line before byte {end} is no record of this package; restore the file")
+            raise ForeignFile(
+                f"{path}: the line before byte {end} is no record of this package; restore the file"
+            )
         found_.append(record)
     return found_
 
 
 def noted(run: Run, state: str, name: str, number: int, **more: Any) -> None:
     """Adds a line to the journal of submissions, durably: a submission begun, its number, or the ends of its parts."""
-    append(run.folder / "submissions.jsonl", {"state": state, "round": number, "name": name, "time": time.time(), **more})
+    append(
+        run.folder / "submissions.jsonl",
+        {"state": state, "round": number, "name": name, "time": time.time(), **more},
+    )
 
 
 def adopted(run: Run) -> list[Record]:
@@ -77,7 +86,9 @@ def adopted(run: Run) -> list[Record]:
 
 def asked(run: Run, known: Sequence[Record]) -> Queue:
     """Number of a job -> part -> its state; what the scheduler forgot is absent."""
-    return states([r["job"] for r in known if r["job"] and not r["job"].startswith("local")], run.site)
+    return states(
+        [r["job"] for r in known if r["job"] and not r["job"].startswith("local")], run.site
+    )
 
 
 def living(queue: Queue, job: str) -> bool:
@@ -93,7 +104,12 @@ def lives(queue: Queue, job: str, part: int) -> bool:
 
 def busy(known: Sequence[Record], queue: Queue) -> set[int]:
     """Rows of parts that wait or run."""
-    parts = [(r["job"], k, text) for r in known if r["stage"] == "collect" for k, text in enumerate(r["parts"])]
+    parts = [
+        (r["job"], k, text)
+        for r in known
+        if r["stage"] == "collect"
+        for k, text in enumerate(r["parts"])
+    ]
     return {row for job, k, text in parts if lives(queue, job, k) for row in rows_of(text, MOST)}
 
 
@@ -101,7 +117,9 @@ def closed(run: Run, known: Sequence[Record], queue: Queue, rest: Collection[int
     """Notes once how each part that is no longer in the queue came to its end, for the rows of `rest` that it left unfinished."""
     for r in known:
         parts = enumerate(r["parts"] if r["stage"] == "collect" else ())
-        over = {k: text for k, text in parts if k not in r["over"] and not lives(queue, r["job"], k)}
+        over = {
+            k: text for k, text in parts if k not in r["over"] and not lives(queue, r["job"], k)
+        }
         kinds = {}
         for k, text in over.items():
             rows = [row for row in rows_of(text, MOST) if row in rest]
@@ -136,7 +154,13 @@ def kind_of(reason: str) -> str:
     """The kind of failure that a solve's reason tells of."""
     if reason.startswith("WorkerDied"):
         return "unknown"
-    return "memory" if "MemoryError" in reason else "transient" if TRANSIENT.match(reason) else "solver"
+    return (
+        "memory"
+        if "MemoryError" in reason
+        else "transient"
+        if TRANSIENT.match(reason)
+        else "solver"
+    )
 
 
 def ending(path: Path, size: int) -> str:

@@ -52,7 +52,11 @@ def appended(
         added = added if stage else float(size @ size)
         D = la.solve_triangular(R, G[:c], trans="C", check_finite=False)
         S = G[c:] - D.conj().T @ D
-        least = float(la.eigvalsh(S / np.outer(size, size))[0]) if size.min() > 64 * EPS * np.sqrt(added) else 0.0
+        least = (
+            float(la.eigvalsh(S / np.outer(size, size))[0])
+            if size.min() > 64 * EPS * np.sqrt(added)
+            else 0.0
+        )
         bar = 1e6 * EPS * (energy + added)
         if least > 1e-5 and cut is not None and least * lost <= bar:
             lost = max(lost, cut(C + D, la.cholesky(S, check_finite=False)))
@@ -67,7 +71,13 @@ def appended(
     again, Q, T, dropped = split(space, W, P, R, added)
     k = Q.shape[1]
     P[:, :k], room.used = Q, c + k
-    return C + again, T, np.block([[R, np.zeros((c, k))], [np.zeros((k, c)), np.eye(k)]]), added, dropped
+    return (
+        C + again,
+        T,
+        np.block([[R, np.zeros((c, k))], [np.zeros((k, c)), np.eye(k)]]),
+        added,
+        dropped,
+    )
 
 
 def _subtract(P: np.ndarray, W: np.ndarray, C: np.ndarray) -> None:
@@ -79,23 +89,40 @@ def _subtract(P: np.ndarray, W: np.ndarray, C: np.ndarray) -> None:
 
 
 def roomy(
-    space: Space, room: Room | None, W: np.ndarray | None, R: np.ndarray, K: np.ndarray, B: np.ndarray
+    space: Space,
+    room: Room | None,
+    W: np.ndarray | None,
+    R: np.ndarray,
+    K: np.ndarray,
+    B: np.ndarray,
 ) -> tuple[Room, np.ndarray, np.ndarray]:
     """A room where columns like B fit, R and K: the room there is, else a new one of V = W R^{-1} K multiplied out and twice as much again."""
     dtype = np.result_type(float, B, *([] if W is None else [W]))
-    if room is not None and room.used == len(R) and room.used + B.shape[1] <= room.store.shape[1] and room.store.dtype == dtype:
+    if (
+        room is not None
+        and room.used == len(R)
+        and room.used + B.shape[1] <= room.store.shape[1]
+        and room.store.dtype == dtype
+    ):
         return room, R, K
     r = K.shape[1]
     made = Room(np.empty((space.n, 3 * max(r, B.shape[1]) + 8), dtype=dtype, order="F"), r)
     if W is None or r == 0:
         return made, np.zeros((0, 0)), np.zeros((0, 0))
-    np.matmul(la.solve_triangular(R, K, check_finite=False).T, W.T, out=made.store[:, :r].T)  # no second array of this size
+    np.matmul(
+        la.solve_triangular(R, K, check_finite=False).T, W.T, out=made.store[:, :r].T
+    )  # no second array of this size
     R = la.cholesky(space.gram(made.store[:, :r]), check_finite=False)
     return made, R, R
 
 
 def split(
-    space: Space, W: np.ndarray, B: np.ndarray, R: np.ndarray | None = None, energy: float = 0.0, rounds: int = 2
+    space: Space,
+    W: np.ndarray,
+    B: np.ndarray,
+    R: np.ndarray | None = None,
+    energy: float = 0.0,
+    rounds: int = 2,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """B = W R^{-1} C + Q T + dropped, Q^H X [W, Q] = [0, I]: (C, Q, T, energy dropped); dropped is round-off of |B|_X^2 + energy. R = I by default.
 
@@ -106,24 +133,41 @@ def split(
     left = B - _inside(W, R, C) if C.size else B
     values, Z = la.eigh(space.gram(left), check_finite=False)
     inside = np.sum(np.abs(C) ** 2, axis=0)
-    floor = (64 * EPS) ** 2 * max(energy + float(inside.sum() + np.maximum(values, 0.0).sum()), 1e-300)
+    floor = (64 * EPS) ** 2 * max(
+        energy + float(inside.sum() + np.maximum(values, 0.0).sum()), 1e-300
+    )
     big = values > max(1e-12 * values[-1], floor)
-    big[: max(len(big) - (space.size - W.shape[1]), 0)] = False  # a space has no more directions than dofs
+    big[: max(len(big) - (space.size - W.shape[1]), 0)] = (
+        False  # a space has no more directions than dofs
+    )
     root, dropped = np.sqrt(values[big]), float(np.sum(np.maximum(values[~big], 0.0)))
     Q, T = times(left, Z[:, big] / root), root[:, None] * Z[:, big].conj().T
-    if root.size and root.min() < 0.05 * np.sqrt(inside.max(initial=0.0) + values[-1]):  # else one pass is orthogonal to 20 eps
+    if root.size and root.min() < 0.05 * np.sqrt(
+        inside.max(initial=0.0) + values[-1]
+    ):  # else one pass is orthogonal to 20 eps
         again = _along(space, W, R, Q)
         Q -= _inside(W, R, again)
         L = la.cholesky(space.gram(Q))
-        Q, C, T = times(Q, la.solve_triangular(L, np.eye(len(L)), check_finite=False)), C + again @ T, L @ T
+        Q, C, T = (
+            times(Q, la.solve_triangular(L, np.eye(len(L)), check_finite=False)),
+            C + again @ T,
+            L @ T,
+        )
     if rounds > 1 and 0 < big.sum() < len(big):
         small = left @ Z[:, ~big]
-        dropped = float(np.sum(space.norm(small) ** 2))  # the eigenvalues of these are round-off of the largest
+        dropped = float(
+            np.sum(space.norm(small) ** 2)
+        )  # the eigenvalues of these are round-off of the largest
         if dropped > floor:
             joint, k = la.block_diag(R, np.eye(Q.shape[1])), len(C)
             D, P, S, dropped = split(space, np.hstack([W, Q]), small, joint, energy, rounds - 1)
             rest = Z[:, ~big].conj().T
-            return C + D[:k] @ rest, np.hstack([Q, P]), np.vstack([T + D[k:] @ rest, S @ rest]), dropped
+            return (
+                C + D[:k] @ rest,
+                np.hstack([Q, P]),
+                np.vstack([T + D[k:] @ rest, S @ rest]),
+                dropped,
+            )
     return C, Q, T, dropped
 
 

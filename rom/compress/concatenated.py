@@ -22,7 +22,12 @@ from rom.space import Space
 
 
 def published(
-    blocks: Sequence[np.ndarray], tol: float, rank: int, space: Space, bound: str = "incremental", patience: int = 10
+    blocks: Sequence[np.ndarray],
+    tol: float,
+    rank: int,
+    space: Space,
+    bound: str = "incremental",
+    patience: int = 10,
 ) -> Merging:
     """The three published greedy algorithms: seeds of the largest blocks, candidates added while e_r <= tol by the bound, else closed.
 
@@ -62,7 +67,9 @@ def residuals_bound(blocks: Sequence[np.ndarray], rank: int, space: Space) -> fl
     return _bounded(_Residuals(space, rank), blocks, space)
 
 
-def incremental_bound(blocks: Sequence[np.ndarray], rank: int, space: Space, oversampling: int = 5) -> float:
+def incremental_bound(
+    blocks: Sequence[np.ndarray], rank: int, space: Space, oversampling: int = 5
+) -> float:
     """L = top-r energy of the running POD of rank r + p: truncation removes only positive parts, so it is a lower bound."""
     return _bounded(_Incremental(space, rank, oversampling), blocks, space)
 
@@ -81,7 +88,10 @@ class _Norms:
 
     def add(self, A: np.ndarray, energy: float) -> float:
         if A.shape[1] > self.rank:
-            energy, width = float(np.sum(la.eigvalsh(self.space.gram(A))[::-1][: self.rank])), self.rank
+            energy, width = (
+                float(np.sum(la.eigvalsh(self.space.gram(A))[::-1][: self.rank])),
+                self.rank,
+            )
         else:
             width = A.shape[1]
         self.held.append((energy, width))
@@ -103,7 +113,9 @@ class _Residuals:
     def add(self, A: np.ndarray, energy: float) -> float:
         _, Q, T, _ = split(self.space, self.Q, A)
         self.Q = np.hstack([self.Q, Q])
-        self.values = np.sort(np.concatenate([self.values, la.svdvals(T) ** 2 if T.size else np.zeros(0)]))[::-1]
+        self.values = np.sort(
+            np.concatenate([self.values, la.svdvals(T) ** 2 if T.size else np.zeros(0)])
+        )[::-1]
         return float(np.sum(self.values[: self.rank]))
 
 
@@ -121,13 +133,19 @@ class _Incremental:
 BOUNDS: dict[str, Any] = {"norms": _Norms, "residuals": _Residuals, "incremental": _Incremental}
 
 
-def _by_residual(blocks: Sequence[np.ndarray], seed: list[int], rest: list[int], space: Space) -> list[int]:
+def _by_residual(
+    blocks: Sequence[np.ndarray], seed: list[int], rest: list[int], space: Space
+) -> list[int]:
     Q = split(space, np.zeros((space.n, 0)), np.hstack([blocks[k] for k in seed]))[1]
-    gap = [float(np.linalg.norm(space.norm(blocks[k] - Q @ space.inner(Q, blocks[k])))) for k in rest]
+    gap = [
+        float(np.linalg.norm(space.norm(blocks[k] - Q @ space.inner(Q, blocks[k])))) for k in rest
+    ]
     return [rest[i] for i in np.argsort(gap, kind="stable")]
 
 
-def _fixed(blocks: Sequence[np.ndarray], members: list[list[int]], rank: int, space: Space) -> Merging:
+def _fixed(
+    blocks: Sequence[np.ndarray], members: list[list[int]], rank: int, space: Space
+) -> Merging:
     """Every cluster with one rank, single blocks raw, as published; certificates are the exact e_r."""
     labels, bases, bounds, stored = np.empty(len(blocks), dtype=int), [], [], []
     for c, group in enumerate(members):
@@ -136,9 +154,13 @@ def _fixed(blocks: Sequence[np.ndarray], members: list[list[int]], rank: int, sp
         values, Z = la.eigh(space.gram(M))
         useful = len(group) > 1 and rank * (n + M.shape[1]) < n * M.shape[1]
         modes = M @ (Z[:, -rank:] / np.sqrt(np.maximum(values[-rank:], 1e-300))) if useful else None
-        bounds.append(float(np.sqrt(max(values[:-rank].sum(), 0.0) / values.sum())) if useful else 0.0)
+        bounds.append(
+            float(np.sqrt(max(values[:-rank].sum(), 0.0) / values.sum())) if useful else 0.0
+        )
         bases.append(None if modes is None else Basis(space, modes, error=bounds[-1]))
-        stored.append(min(rank * (n + M.shape[1]), n * M.shape[1]) if len(group) > 1 else n * M.shape[1])
+        stored.append(
+            min(rank * (n + M.shape[1]), n * M.shape[1]) if len(group) > 1 else n * M.shape[1]
+        )
     ranks = np.array([rank if b is not None else 0 for b in bases])
     raw = sum(A.shape[1] for A in blocks) * space.size
     return Merging(labels, tuple(bases), ranks, np.array(bounds), np.array(stored), raw)

@@ -30,7 +30,9 @@ def hierarchical(
     Raises BadInput without blocks. Reference: Himpe, Leibner & Rave (2018), whose condition depends on the depth in the same way.
     """
     if not 0.0 < tol < 1.0 or not 0.0 < share < 1.0 or depth < 1:
-        raise BadInput(f"tol = {tol} and share = {share} must lie in (0, 1), depth = {depth} be at least 1")
+        raise BadInput(
+            f"tol = {tol} and share = {share} must lie in (0, 1), depth = {depth} be at least 1"
+        )
     below = tol * np.sqrt((1.0 - share) / depth)
     waiting: list[RunningPod | None] = [None] * depth
     for block in blocks:
@@ -54,8 +56,12 @@ def hierarchical_pod(
     """The basis and singular values of `hierarchical`, as `pod` gives them; the basis's error is the certificate."""
     whole = hierarchical(blocks, space, tol, rank=rank)
     basis = whole.basis()
-    reason = f"hierarchical: tol {tol:g} " + ("reached" if basis.error <= tol else f"not reached within rank {rank}")
-    return replace(basis, tol_asked=tol, rank_asked=rank, reason=reason), basis.s if basis.s is not None else np.zeros(0)
+    reason = f"hierarchical: tol {tol:g} " + (
+        "reached" if basis.error <= tol else f"not reached within rank {rank}"
+    )
+    return replace(
+        basis, tol_asked=tol, rank_asked=rank, reason=reason
+    ), basis.s if basis.s is not None else np.zeros(0)
 
 
 def _cut(node: RunningPod, tol: float, rank: int | None = None) -> RunningPod:
@@ -64,4 +70,6 @@ def _cut(node: RunningPod, tol: float, rank: int | None = None) -> RunningPod:
         return node
     tails = np.append(np.cumsum(node.s[::-1] ** 2)[::-1], 0.0)
     r = min(max(int(np.argmax(tails <= tol**2 * node.energy)), 1), rank or node.r, node.r)
-    return replace(node, s=node.s[:r], rotation=node.rotation[:, :r], lost=node.lost + float(tails[r]))
+    return replace(
+        node, s=node.s[:r], rotation=node.rotation[:, :r], lost=node.lost + float(tails[r])
+    )

@@ -48,7 +48,9 @@ class Merging:
     def kept(self, k: int, A: np.ndarray) -> np.ndarray:
         """What is kept of block k: the first d_k rows of V^H X A_k, or the block itself."""
         V = self.bases[self.labels[k]]
-        return A if V is None else V.coefficients(A)[: None if self.depths is None else self.depths[k]]
+        return (
+            A if V is None else V.coefficients(A)[: None if self.depths is None else self.depths[k]]
+        )
 
     def restored(self, k: int, kept: np.ndarray) -> np.ndarray:
         """Block k (n, n_k) from what was kept of it."""
@@ -86,7 +88,12 @@ class _Cluster:
 
 
 def merged_blocks(
-    blocks: Sequence[np.ndarray], tol: float, space: Space, neighbours: int = 8, passes: int = 3, margin: float = 0.1
+    blocks: Sequence[np.ndarray],
+    tol: float,
+    space: Space,
+    neighbours: int = 8,
+    passes: int = 3,
+    margin: float = 0.1,
 ) -> Merging:
     """Clusters with |M_c - V C_c| <= tol |M_c| that keep few numbers: best saving first, down to one cluster, then reassignment.
 
@@ -109,7 +116,12 @@ def merged_blocks(
 
 
 def given_blocks(
-    blocks: Sequence[np.ndarray], labels: np.ndarray, tol: float, space: Space, margin: float = 0.1, whole: bool = False
+    blocks: Sequence[np.ndarray],
+    labels: np.ndarray,
+    tol: float,
+    space: Space,
+    margin: float = 0.1,
+    whole: bool = False,
 ) -> Merging:
     """The clusters of given labels, stored as well as `merged_blocks` stores its own: how good is a partition made elsewhere?
 
@@ -120,14 +132,21 @@ def given_blocks(
     names = np.unique(np.asarray(labels), return_inverse=True)[1]
     if names.shape != (len(blocks),):
         raise BadInput(f"labels have shape {np.shape(labels)}; {len(blocks)} blocks need one each")
-    clusters = [_rebuilt(tuple(np.flatnonzero(names == c).tolist()), given) for c in range(int(names.max()) + 1)]
+    clusters = [
+        _rebuilt(tuple(np.flatnonzero(names == c).tolist()), given)
+        for c in range(int(names.max()) + 1)
+    ]
     return _certified(clusters, V, given, ())
 
 
-def _coordinates(blocks: Sequence[np.ndarray], tol: float, space: Space, margin: float) -> tuple[Basis, _Blocks]:
+def _coordinates(
+    blocks: Sequence[np.ndarray], tol: float, space: Space, margin: float
+) -> tuple[Basis, _Blocks]:
     """A hull of all blocks, each of norm one, and the blocks in its coordinates."""
     energy = energies(blocks, tol, space)
-    V = hierarchical((A / np.sqrt(e) for A, e in zip(blocks, energy, strict=True)), space, 0.3 * margin * tol).basis()
+    V = hierarchical(
+        (A / np.sqrt(e) for A, e in zip(blocks, energy, strict=True)), space, 0.3 * margin * tol
+    ).basis()
     parts, lost = [], []
     for A, e in zip(blocks, energy, strict=True):
         C = V.coefficients(A)
@@ -147,17 +166,34 @@ def _carried(s: np.ndarray, energy: float, tol: float) -> tuple[int, float]:
 
 def _rebuilt(members: tuple[int, ...], given: _Blocks) -> _Cluster:
     part = list(members)
-    return _cluster(members, [given.F[k] for k in part], float(given.energy[part].sum()), float(given.lost[part].sum()), given)
+    return _cluster(
+        members,
+        [given.F[k] for k in part],
+        float(given.energy[part].sum()),
+        float(given.lost[part].sum()),
+        given,
+    )
 
 
 def _joined(a: _Cluster, b: _Cluster, given: _Blocks) -> _Cluster:
-    return _cluster((*a.members, *b.members), [a.F, b.F], a.energy + b.energy, a.lost + b.lost, given)
+    return _cluster(
+        (*a.members, *b.members), [a.F, b.F], a.energy + b.energy, a.lost + b.lost, given
+    )
 
 
-def _cluster(members: tuple[int, ...], parts: list[np.ndarray], energy: float, lost: float, given: _Blocks) -> _Cluster:
+def _cluster(
+    members: tuple[int, ...], parts: list[np.ndarray], energy: float, lost: float, given: _Blocks
+) -> _Cluster:
     W, s, _ = la.svd(np.hstack(parts), full_matrices=False, check_finite=False)
     q, tail = _carried(s, energy, given.cut)
-    raw = _Cluster(members, W[:, :q] * s[:q], s[:q], energy, lost + tail, stored=given.n * int(given.width[list(members)].sum()))
+    raw = _Cluster(
+        members,
+        W[:, :q] * s[:q],
+        s[:q],
+        energy,
+        lost + tail,
+        stored=given.n * int(given.width[list(members)].sum()),
+    )
     rows = np.abs(W[:, :q].conj().T @ np.hstack([given.F[k] for k in members])) ** 2
     first = np.cumsum([0, *(given.F[k].shape[1] for k in members[:-1])])
     return _stored(raw, np.add.reduceat(rows, first, axis=1), given)
@@ -172,15 +208,24 @@ def _stored(raw: _Cluster, rows: np.ndarray, given: _Blocks) -> _Cluster:
     width, q = given.width[list(raw.members)], raw.s.size
     allowed, best = given.tol**2 * raw.energy, raw
     first = int(np.argmax(raw.lost + np.append(np.cumsum(raw.s[::-1] ** 2)[::-1], 0.0) <= allowed))
-    order = np.maximum.accumulate(rows[::-1], axis=0)[::-1] / width  # so that a row never goes before those after it
+    order = (
+        np.maximum.accumulate(rows[::-1], axis=0)[::-1] / width
+    )  # so that a row never goes before those after it
     missing = max(raw.energy - float(rows.sum()), 0.0)
     for r in range(max(first, 1), min(first + 4, q) + 1):
-        block, mode = np.divmod(np.lexsort((-np.tile(np.arange(r), len(width)), order[:r].T.ravel())), r)
+        block, mode = np.divmod(
+            np.lexsort((-np.tile(np.arange(r), len(width)), order[:r].T.ravel())), r
+        )
         spent = missing + float(rows[r:].sum()) + np.cumsum(rows[mode, block])
         count = 0 if given.whole else int(np.searchsorted(spent, allowed, side="right"))
         depths = r - np.bincount(block[:count], minlength=len(width))
         numbers = given.n * r + int(depths @ width) + (0 if given.whole else len(width))
-        bound = float(np.sqrt(max(spent[count - 1] if count else missing + float(rows[r:].sum()), 0.0) / raw.energy))
+        bound = float(
+            np.sqrt(
+                max(spent[count - 1] if count else missing + float(rows[r:].sum()), 0.0)
+                / raw.energy
+            )
+        )
         if bound <= given.tol and numbers < best.stored:
             best = replace(raw, rank=r, depths=depths, bound=bound, stored=numbers)
     return best
@@ -233,7 +278,9 @@ def _agglomerated(
             consider(k)
         path.append((path[-1][0] - saved, len(history), list(alive.values())))
     cost = np.array([np.inf, *(one[0] for one in path), np.inf])
-    dips = [one for k, one in enumerate(path) if cost[k + 1] < cost[k] and cost[k + 1] <= cost[k + 2]]
+    dips = [
+        one for k, one in enumerate(path) if cost[k + 1] < cost[k] and cost[k + 1] <= cost[k + 2]
+    ]
     best = sorted(dips, key=lambda one: one[0])[:starts]
     return [clusters for _, _, clusters in best], tuple(history[: best[0][1]])
 
@@ -248,7 +295,9 @@ def _reassigned(clusters: list[_Cluster], given: _Blocks, neighbours: int) -> in
         if len(clusters[home].members) > 1:
             rest = _rebuilt(tuple(i for i in clusters[home].members if i != k), given)
         gain = clusters[home].stored - (rest.stored if rest else 0)
-        others = sorted((c for c in range(len(clusters)) if c != home), key=lambda c: -_near(block, clusters[c]))[:neighbours]
+        others = sorted(
+            (c for c in range(len(clusters)) if c != home), key=lambda c: -_near(block, clusters[c])
+        )[:neighbours]
         offers = [(c, _joined(clusters[c], block, given)) for c in others]
         costs = [made.stored - clusters[c].stored for c, made in offers]
         alone = block.stored if rest else gain
@@ -267,7 +316,12 @@ def _reassigned(clusters: list[_Cluster], given: _Blocks, neighbours: int) -> in
     return moves
 
 
-def _certified(clusters: list[_Cluster], V: Basis, given: _Blocks, history: tuple[tuple[int, int, int, float], ...]) -> Merging:
+def _certified(
+    clusters: list[_Cluster],
+    V: Basis,
+    given: _Blocks,
+    history: tuple[tuple[int, int, int, float], ...],
+) -> Merging:
     labels, depths, bases = np.empty(len(given.F), dtype=int), np.array(given.width), []
     for c, cluster in enumerate(clusters):
         labels[list(cluster.members)] = c
@@ -275,10 +329,23 @@ def _certified(clusters: list[_Cluster], V: Basis, given: _Blocks, history: tupl
         modes = V.modes @ (cluster.F[:, :r] / cluster.s[:r]) if r else None
         if r and cluster.depths is not None:
             depths[list(cluster.members)] = cluster.depths
-        bases.append(None if modes is None else Basis(V.space, modes, s=cluster.s, tol_asked=given.tol, error=cluster.bound))
+        bases.append(
+            None
+            if modes is None
+            else Basis(V.space, modes, s=cluster.s, tol_asked=given.tol, error=cluster.bound)
+        )
     ranks = np.array([c.rank or int(given.width[list(c.members)].sum()) for c in clusters])
     bounds, stored = np.array([c.bound for c in clusters]), np.array([c.stored for c in clusters])
-    return Merging(labels, tuple(bases), ranks, bounds, stored, int(given.width.sum()) * given.n, history, depths)
+    return Merging(
+        labels,
+        tuple(bases),
+        ranks,
+        bounds,
+        stored,
+        int(given.width.sum()) * given.n,
+        history,
+        depths,
+    )
 
 
 def energies(blocks: Sequence[np.ndarray], tol: float, space: Space) -> np.ndarray:
@@ -287,7 +354,9 @@ def energies(blocks: Sequence[np.ndarray], tol: float, space: Space) -> np.ndarr
         raise BadInput(f"tol = {tol} must lie in (0, 1), and there must be at least one block")
     for k, A in enumerate(blocks):
         if np.ndim(A) != 2 or A.shape[0] != space.n or A.shape[1] == 0 or not np.isfinite(A).all():
-            raise BadInput(f"block {k} has shape {np.shape(A)} or holds NaN; give finite columns of {space.n} rows")
+            raise BadInput(
+                f"block {k} has shape {np.shape(A)} or holds NaN; give finite columns of {space.n} rows"
+            )
     energy = np.array([float(np.sum(np.square(space.norm(A)))) for A in blocks])
     if not (energy > 0).all():
         raise BadInput(f"block {int(np.argmin(energy))} is zero; leave it out")

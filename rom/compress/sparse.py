@@ -33,7 +33,9 @@ class SparseSvd:
     @property
     def error(self) -> float:
         """(sqrt(|A'|^2 - sum s_i^2) + |A - A'|) / |A|: a bound of the relative error in the Frobenius norm, in exact arithmetic."""
-        lost = max(self.energy - self.unseen - float(np.sum(self.s**2)), 0.0) + 64 * EPS * self.energy
+        lost = (
+            max(self.energy - self.unseen - float(np.sum(self.s**2)), 0.0) + 64 * EPS * self.energy
+        )
         return float((np.sqrt(lost) + np.sqrt(self.unseen)) / np.sqrt(self.energy))
 
 
@@ -56,7 +58,9 @@ def grown(
         raise BadInput(f"unknown method {method!r}; choose {', '.join(SPACES)}")
     A = _rows(A, None)
     if not 0 < rank < min(A.shape):
-        raise BadInput(f"rank = {rank} must lie in 1..{min(A.shape) - 1} for a matrix of shape {A.shape}")
+        raise BadInput(
+            f"rank = {rank} must lie in 1..{min(A.shape) - 1} for a matrix of shape {A.shape}"
+        )
     gen = np.random.default_rng(rng)
     U, s, Vt = svds(A, rank, rng=gen)
     following = _Following(U[:, ::-1], s[::-1].copy(), Vt[::-1].T.copy(), float(np.sum(A.data**2)))
@@ -73,7 +77,9 @@ class _Following:
         self.parts, self.Ku, self.Kv = [np.ascontiguousarray(U)], np.eye(s.size), np.eye(s.size)
         self.unseen = 0.0
 
-    def append(self, E: sp.csr_array, space: Any, width: int, sweeps: int, gen: np.random.Generator) -> None:
+    def append(
+        self, E: sp.csr_array, space: Any, width: int, sweeps: int, gen: np.random.Generator
+    ) -> None:
         """[A; E] with X = (I - V V^T) E^T ~ Q R: SVD of [[diag s, 0], [C^T, R^T]], C = V^T E^T."""
         touched, B = _narrow(E)
         C = ((B @ self.V[touched]) @ self.Kv).T
@@ -83,7 +89,10 @@ class _Following:
         F, t, Gt = np.linalg.svd(core, full_matrices=False)
         F, self.s, G = F[:, :k], t[:k], Gt[:k].T
         added = float(np.vdot(B, B) if isinstance(B, np.ndarray) else B.data @ B.data)
-        self.energy, self.unseen = self.energy + added, self.unseen + max(added - float(np.vdot(C, C) + np.vdot(R, R)), 0.0)
+        self.energy, self.unseen = (
+            self.energy + added,
+            self.unseen + max(added - float(np.vdot(C, C) + np.vdot(R, R)), 0.0),
+        )
         new = P @ G[k:]
         self.Ku, self.Kv = self.Ku @ F[:k], self.Kv @ (G[:k] - C @ new)
         inverses = np.linalg.inv(np.stack([self.Ku, self.Kv]))
@@ -109,12 +118,16 @@ def _narrow(E: sp.csr_array) -> tuple[np.ndarray, Any]:
     touched, place = np.unique(E.indices, return_inverse=True)
     s, t = E.shape[0], touched.size
     if s > FEW:
-        return touched, sp.csr_array((E.data, place.astype(E.indices.dtype), E.indptr), shape=(s, t))
+        return touched, sp.csr_array(
+            (E.data, place.astype(E.indices.dtype), E.indptr), shape=(s, t)
+        )
     row = np.repeat(np.arange(s), np.diff(E.indptr))
     return touched, np.bincount(row * t + place, weights=E.data, minlength=s * t).reshape(s, t)
 
 
-def _exact(B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _exact(
+    B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """P, R with Q = X P, R = Q^T X from X^T X = E E^T - C^T C; directions below 1e-5 of the largest are lost, and counted."""
     H = B @ B.T
     H = (H.toarray() if sp.issparse(H) else H) - C.T @ C
@@ -124,7 +137,9 @@ def _exact(B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Genera
     return Z[:, kept] / root, root[:, None] * Z[:, kept].T
 
 
-def _power(B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _power(
+    B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """The leading directions of X by a randomised range finder: each sweep multiplies by X^T X, never formed."""
     s = B.shape[0]
     Y = gen.standard_normal((s, min(width + 4, s)))
@@ -134,7 +149,9 @@ def _power(B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Genera
     return _ritz(B, C, Y, width)
 
 
-def _lanczos(B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _lanczos(
+    B: Any, C: np.ndarray, width: int, sweeps: int, gen: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """The leading directions of X in the Krylov space of X^T X that Golub-Kahan bidiagonalisation spans, fully orthogonalised."""
     s = B.shape[0]
     Y = np.zeros((s, min(width + 4, s)))
@@ -163,7 +180,9 @@ def _ritz(B: Any, C: np.ndarray, Y: np.ndarray, width: int) -> tuple[np.ndarray,
 def _rows(E: Any, width: int | None) -> sp.csr_array:
     if not isinstance(E, sp.csr_array) or E.dtype != float:
         E = sp.csr_array(E).astype(float)
-    if E.shape[0] > FEW and not E.has_canonical_format:  # few rows are summed where they are laid out densely
+    if (
+        E.shape[0] > FEW and not E.has_canonical_format
+    ):  # few rows are summed where they are laid out densely
         E = E.copy()
         E.sum_duplicates()
     if width is not None and E.shape[1] != width:

@@ -56,12 +56,24 @@ class RunningPod:
         V = times(self.columns, self.mix)
         defect = self.space.gram(V)
         if np.abs(defect - np.eye(self.r)).max(initial=0.0) > 16 * EPS:
-            V = times(V, la.solve_triangular(la.cholesky(defect), np.eye(self.r), check_finite=False))
-        return Basis(self.space, V, s=self.s, reason=f"running POD of {self.seen} snapshots", error=self.error)
+            V = times(
+                V, la.solve_triangular(la.cholesky(defect), np.eye(self.r), check_finite=False)
+            )
+        return Basis(
+            self.space,
+            V,
+            s=self.s,
+            reason=f"running POD of {self.seen} snapshots",
+            error=self.error,
+        )
 
 
 def updated(
-    state: RunningPod, snapshots: Snapshots | np.ndarray, tol: float | None = None, rank: int | None = None, forget: float = 1.0
+    state: RunningPod,
+    snapshots: Snapshots | np.ndarray,
+    tol: float | None = None,
+    rank: int | None = None,
+    forget: float = 1.0,
 ) -> RunningPod:
     """The running POD of [forget U, B]; discards while lost <= tol^2 energy, and beyond `rank` in any case.
 
@@ -85,7 +97,17 @@ def updated(
     energy, lost = energy + added, lost + dropped
     r = _kept(s, lost, energy, tol, rank)
     lost += float(np.sum(s[r:] ** 2))
-    return RunningPod(state.space, room.store[:, : len(R)], R, F[:, :r], s[:r], energy, lost, state.seen + B.shape[1], room)
+    return RunningPod(
+        state.space,
+        room.store[:, : len(R)],
+        R,
+        F[:, :r],
+        s[:r],
+        energy,
+        lost,
+        state.seen + B.shape[1],
+        room,
+    )
 
 
 def downdated(state: RunningPod, u: np.ndarray) -> RunningPod:
@@ -98,16 +120,28 @@ def downdated(state: RunningPod, u: np.ndarray) -> RunningPod:
         raise BadInput("no snapshot yet; there is nothing to remove")
     u = np.asarray(u)
     if u.shape != (state.space.n,) or not np.isfinite(u).all():
-        raise BadInput(f"u has shape {u.shape} or holds NaN; give one finite snapshot ({state.space.n},)")
+        raise BadInput(
+            f"u has shape {u.shape} or holds NaN; give one finite snapshot ({state.space.n},)"
+        )
     c = state.mix.conj().T @ state.space.inner(state.columns, u[:, None])[:, 0]
     size, inside = float(state.space.norm(u)) ** 2, float(np.linalg.norm(c)) ** 2
     values, Z = la.eigh(np.diag(state.s**2) - np.outer(c, c.conj()))
     values, Z = values[::-1], Z[:, ::-1]
     slack = 64 * EPS * state.energy
-    if values[-1] < -state.lost - slack or size > state.energy + slack or size - inside > state.lost + slack:
-        raise BadInput("this snapshot was never added, or was forgotten in part; removing it would leave negative energy")
+    if (
+        values[-1] < -state.lost - slack
+        or size > state.energy + slack
+        or size - inside > state.lost + slack
+    ):
+        raise BadInput(
+            "this snapshot was never added, or was forgotten in part; removing it would leave negative energy"
+        )
     kept = values > 16 * EPS * state.s[0] ** 2
-    lost = max(state.lost - (size - inside), 0.0) + float(np.sum(np.maximum(values[~kept], 0.0))) + slack
+    lost = (
+        max(state.lost - (size - inside), 0.0)
+        + float(np.sum(np.maximum(values[~kept], 0.0)))
+        + slack
+    )
     return replace(
         state,
         rotation=state.rotation @ Z[:, kept],
@@ -118,11 +152,17 @@ def downdated(state: RunningPod, u: np.ndarray) -> RunningPod:
     )
 
 
-def merged(first: RunningPod, second: RunningPod, tol: float | None = None, rank: int | None = None) -> RunningPod:
+def merged(
+    first: RunningPod, second: RunningPod, tol: float | None = None, rank: int | None = None
+) -> RunningPod:
     """The running POD of both sets of snapshots, from modes and singular values alone."""
     if second.s is None or first.s is None:
         return first if second.s is None else second
-    scaled = replace(first, lost=first.lost + second.lost, energy=first.energy + second.energy - float(np.sum(second.s**2)))
+    scaled = replace(
+        first,
+        lost=first.lost + second.lost,
+        energy=first.energy + second.energy - float(np.sum(second.s**2)),
+    )
     both = updated(scaled, second.basis().modes * second.s, tol, rank)
     return replace(both, seen=first.seen + second.seen)
 
@@ -131,17 +171,27 @@ def _kept(s: np.ndarray, lost: float, energy: float, tol: float | None, rank: in
     r = int(np.sum(s > 2 * EPS * s[0])) if s.size and s[0] > 0 else 0
     if tol is not None:
         tails = lost + np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0)
-        r = min(r, int(np.argmax(tails <= tol**2 * energy))) if (tails <= tol**2 * energy).any() else r
+        r = (
+            min(r, int(np.argmax(tails <= tol**2 * energy)))
+            if (tails <= tol**2 * energy).any()
+            else r
+        )
     return min(max(r, 1), rank or len(s), len(s))
 
 
 def _checked(
-    state: RunningPod, snapshots: Snapshots | np.ndarray, tol: float | None, rank: int | None, forget: float
+    state: RunningPod,
+    snapshots: Snapshots | np.ndarray,
+    tol: float | None,
+    rank: int | None,
+    forget: float,
 ) -> np.ndarray:
     B = np.asarray(snapshots.u[:] if isinstance(snapshots, Snapshots) else snapshots)
     B = B[:, None] if B.ndim == 1 else B
     if B.ndim != 2 or B.shape[0] != state.space.n or B.shape[1] == 0 or B.dtype.kind not in "fc":
-        raise BadInput(f"snapshots have shape {B.shape} of {B.dtype}; give at least one column of {state.space.n} floats")
+        raise BadInput(
+            f"snapshots have shape {B.shape} of {B.dtype}; give at least one column of {state.space.n} floats"
+        )
     if tol is not None and not 0.0 < tol < 1.0:
         raise BadInput(f"tol = {tol} must lie in (0, 1): it is a relative projection error")
     if (rank is not None and rank < 1) or not 0.0 < forget <= 1.0:

@@ -5,25 +5,38 @@ from __future__ import annotations
 import numpy as np
 
 from rom.basis import Basis
-from rom.compress.pod import pod
+from rom.compress.decomposition import pod
 from rom.mesh import Mesh
-from rom.morph.simplex import lumped, simplices
-from rom.morphing import Embedding
+from rom.shapes.morphing import Embedding
+from rom.shapes.simplex import lumped, simplices
 from rom.snapshots import Snapshots
 from rom.space import Space
 
 
-def embedding(points: np.ndarray, reference: Mesh, rank: int | None = None, tol: float = 1e-2, rigid: bool = True) -> Embedding:
+def embedding(
+    points: np.ndarray,
+    reference: Mesh,
+    rank: int | None = None,
+    tol: float = 1e-2,
+    rigid: bool = True,
+) -> Embedding:
     """POD of morphed coordinates (m, N, d): at most `rank` modes, relative error `tol`; with the spread of the training cloud."""
-    space = Space(np.repeat(lumped(reference.points, simplices(reference)), points.shape[2]), np.arange(points[0].size))
-    start = Embedding(reference, Basis(space, np.zeros((space.n, 0))), np.zeros((len(points), 0)), 1.0, 1.0, rigid)
+    space = Space(
+        np.repeat(lumped(reference.points, simplices(reference)), points.shape[2]),
+        np.arange(points[0].size),
+    )
+    start = Embedding(
+        reference, Basis(space, np.zeros((space.n, 0))), np.zeros((len(points), 0)), 1.0, 1.0, rigid
+    )
     x = np.array([start._aligned(p).ravel() for p in points]).T
     basis = modes(space, x, rank, tol)
     cloud = np.atleast_2d(basis.coefficients(x).T)
     apart = np.linalg.norm(cloud[:, None] - cloud, axis=2) + np.diag(np.full(len(cloud), np.inf))
     least = 1e-9 * float(space.norm(np.ones(space.n))) * float(np.ptp(reference.points))
     reach = max(float(apart.min(axis=1).max()), least) if len(cloud) > 1 else least
-    return Embedding(reference, basis, cloud, reach, max(_left_over(space, x, basis.r), least), rigid)
+    return Embedding(
+        reference, basis, cloud, reach, max(_left_over(space, x, basis.r), least), rigid
+    )
 
 
 def _left_over(space: Space, x: np.ndarray, r: int) -> float:

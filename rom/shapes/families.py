@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.collect.cgns import Fields, read_cgns
 from rom.errors import BadInput
-from rom.export.files import read_file, write_mesh
+from rom.io.files import read_file, write_mesh
+from rom.io.readers.cgns import Fields, read_cgns
 from rom.mesh import Mesh
-from rom.morph.simplex import facets, simplices
-from rom.morphing import Sample
+from rom.shapes.morphing import Sample
+from rom.shapes.simplex import facets, simplices
 
 BASELINE = "baseline:"
 
@@ -38,7 +38,9 @@ def family(
     heads = list(rows[0][1])
     missing = [name for name in outputs if name not in heads]
     if missing:
-        raise BadInput(f"no column {missing[0]!r} in the scalars of {folder}; it has {', '.join(heads) or 'none'}")
+        raise BadInput(
+            f"no column {missing[0]!r} in the scalars of {folder}; it has {', '.join(heads) or 'none'}"
+        )
     names = [head for head in heads if head not in outputs]
     samples = []
     for path, scalars in rows:
@@ -46,19 +48,34 @@ def family(
             raise BadInput(
                 f"{path.name} has scalars {', '.join(scalars)}, the first file {', '.join(heads)}; give all of them the same"
             )
-        samples.append(_sample(path, [scalars[n] for n in names], {n: scalars[n] for n in outputs}, fields))
+        samples.append(
+            _sample(path, [scalars[n] for n in names], {n: scalars[n] for n in outputs}, fields)
+        )
     plain = tuple(name.split("[")[0].strip() for name in names)
     units = tuple(name.split("[")[1].rstrip("] ") if "[" in name else "1" for name in names)
-    return samples, plain, units, [path.name if path.parent.name != "meshes" else path.parents[1].name for path, _ in rows]
+    return (
+        samples,
+        plain,
+        units,
+        [path.name if path.parent.name != "meshes" else path.parents[1].name for path, _ in rows],
+    )
 
 
-def _sample(path: Path, mu: list[float], outputs: dict[str, float], fields: Sequence[str]) -> Sample:
+def _sample(
+    path: Path, mu: list[float], outputs: dict[str, float], fields: Sequence[str]
+) -> Sample:
     mesh, found = opened(path)
-    given = {name.removeprefix(BASELINE): v for name, (v, _) in found.items() if name.startswith(BASELINE)}
+    given = {
+        name.removeprefix(BASELINE): v
+        for name, (v, _) in found.items()
+        if name.startswith(BASELINE)
+    }
     known = {name: v for name, (v, _) in found.items() if not name.startswith(BASELINE)}
     missing = [name for name in fields if name not in known]
     if missing:
-        raise BadInput(f"{path.name} has no point field {missing[0]!r}; it has {', '.join(known) or 'none'}")
+        raise BadInput(
+            f"{path.name} has no point field {missing[0]!r}; it has {', '.join(known) or 'none'}"
+        )
     return Sample(
         mesh,
         np.array(mu),
@@ -78,29 +95,54 @@ def opened(path: str | Path) -> tuple[Mesh, Fields]:
 
 def _with_curves(mesh: Mesh) -> Mesh:
     """The boundary lines between the nodes of each set of two or more, as a region of its name, on plane meshes that name none."""
-    flat_ = mesh.points.shape[1] == 2 and not set(mesh.cells) & {"line", "line3", "triangle6", "quad8", "quad9"}
-    sets = {name: nodes for name, nodes in mesh.nodes.items() if len(nodes) > 1 and name not in mesh.regions}
+    flat_ = mesh.points.shape[1] == 2 and not set(mesh.cells) & {
+        "line",
+        "line3",
+        "triangle6",
+        "quad8",
+        "quad9",
+    }
+    sets = {
+        name: nodes
+        for name, nodes in mesh.nodes.items()
+        if len(nodes) > 1 and name not in mesh.regions
+    }
     if not flat_ or not sets:
         return mesh
     lines = facets(simplices(mesh))[0]
-    found = {name: np.flatnonzero(np.isin(lines, nodes).all(axis=1)) for name, nodes in sets.items()}
+    found = {
+        name: np.flatnonzero(np.isin(lines, nodes).all(axis=1)) for name, nodes in sets.items()
+    }
     curves = {name: {"line": rows} for name, rows in found.items() if len(rows)}
     nodes = {name: at for name, at in mesh.nodes.items() if name not in curves}
-    return Mesh(mesh.points, {**mesh.cells, "line": lines}, {**mesh.regions, **curves}, nodes, mesh.unit)
+    return Mesh(
+        mesh.points, {**mesh.cells, "line": lines}, {**mesh.regions, **curves}, nodes, mesh.unit
+    )
 
 
 def flat(values: np.ndarray, mesh: Mesh) -> np.ndarray:
     """Vectors without the third component that file formats add to plane meshes."""
-    plane = values.ndim == 2 and values.shape[1] == 3 and mesh.points.shape[1] == 2 and not np.any(values[:, 2])
+    plane = (
+        values.ndim == 2
+        and values.shape[1] == 3
+        and mesh.points.shape[1] == 2
+        and not np.any(values[:, 2])
+    )
     return values[:, :2] if plane else values
 
 
 def _listed(folder: Path) -> list[tuple[Path, dict[str, float]]]:
     table = folder / "scalars.csv"
     if not table.is_file():
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in (".csv", ".txt", ".md", ".json", ".yaml"))
+        files = sorted(
+            p
+            for p in folder.iterdir()
+            if p.is_file() and p.suffix not in (".csv", ".txt", ".md", ".json", ".yaml")
+        )
         if not files:
-            raise BadInput(f"{folder} holds no mesh files; give one per design, and scalars.csv where scalars vary")
+            raise BadInput(
+                f"{folder} holds no mesh files; give one per design, and scalars.csv where scalars vary"
+            )
         return [(path, {}) for path in files]
     with open(table, newline="") as file:
         head, *lines = [line for line in csv.reader(file) if line]
@@ -112,7 +154,9 @@ def _listed(folder: Path) -> list[tuple[Path, dict[str, float]]]:
 def _plaid(folder: Path) -> tuple[Path, dict[str, float]]:
     meshes, table = sorted((folder / "meshes").glob("*.cgns")), folder / "scalars.csv"
     if len(meshes) != 1:
-        raise BadInput(f"{folder} has {len(meshes)} CGNS meshes; one steady state per sample can be read")
+        raise BadInput(
+            f"{folder} has {len(meshes)} CGNS meshes; one steady state per sample can be read"
+        )
     held = read_cgns(meshes[0])[3]
     if not table.is_file():
         return meshes[0], held

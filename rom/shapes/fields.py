@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.gp.modal import conditioned, regression, worth
 from rom.mesh import Mesh
-from rom.morph.simplex import lumped, simplices
-from rom.morphing import Morphing, Sample
-from rom.reduction import Reduction
-from rom.regress.modal import conditioned, regression, worth
 from rom.shapes.embeddings import modes
 from rom.shapes.models import FieldModel, ShapeModel, Way, asked, carried
+from rom.shapes.morphing import Morphing, Sample
+from rom.shapes.reduction import Reduction
+from rom.shapes.simplex import lumped, simplices
 from rom.space import Space
 
 log = logging.getLogger("rom")
@@ -33,7 +33,10 @@ def ways(model: ShapeModel, laid: Sequence[Morphing], w: np.ndarray | None) -> l
         return [model.way(x, *model.warped(np.zeros((1, 0)))) for x in laid]
     drift, t = model.warp.leave_one_out()
     modes = model.swayed(np.ones(model.mapping.r))
-    return [model.way(x, shift - modes @ off, model.swayed(std)) for x, shift, off, std in zip(laid, w, drift, t, strict=True)]
+    return [
+        model.way(x, shift - modes @ off, model.swayed(std))
+        for x, shift, off, std in zip(laid, w, drift, t, strict=True)
+    ]
 
 
 def field_model(
@@ -54,7 +57,10 @@ def field_model(
         for s, x, size in zip(samples, laid, sizes, strict=True)
     ]
     pulled = [x.pull(values) for x, values in zip(laid, u, strict=True)]
-    missed = [x.pull((x.push(pull) - values) ** 2) for x, pull, values in zip(laid, pulled, u, strict=True)]
+    missed = [
+        x.pull((x.push(pull) - values) ** 2)
+        for x, pull, values in zip(laid, pulled, u, strict=True)
+    ]
     v, lost = (np.array(part).reshape(len(u), -1).T for part in (pulled, missed))
     c = u[0].shape[1]
     space = space_of(model.embedding.reference, c)
@@ -62,9 +68,15 @@ def field_model(
     def fitted(rows: np.ndarray, r: int, like: FieldModel | None = None) -> FieldModel:
         basis = modes(space, v[:, rows], min(r, len(rows) - 1), None if like else how.tol)
         a = basis.coefficients(v[:, rows])
-        rest = np.mean((v[:, rows] - basis.lift(a)) ** 2, axis=1) * len(rows) / max(len(rows) - 1 - basis.r, 1)
+        rest = (
+            np.mean((v[:, rows] - basis.lift(a)) ** 2, axis=1)
+            * len(rows)
+            / max(len(rows) - 1 - basis.r, 1)
+        )
         gp = conditioned(like.gp, z[rows], a.T) if like else regression(z[rows], a.T, rng)
-        return FieldModel(name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c), 0.0)
+        return FieldModel(
+            name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c), 0.0
+        )
 
     every = np.arange(len(samples))
     whole = fitted(every, rank)
@@ -92,13 +104,18 @@ def _calibrated(
     error = size = 0.0
     fold = np.argsort(np.argsort(z[:, 0], kind="stable"), kind="stable") % min(folds, len(z) // 2)
     for k in range(fold.max() + 1):
-        part, out = fitted(np.flatnonzero(fold != k), whole.basis.r, whole), np.flatnonzero(fold == k)
+        part, out = (
+            fitted(np.flatnonzero(fold != k), whole.basis.r, whole),
+            np.flatnonzero(fold == k),
+        )
         for i, a, s in zip(out.tolist(), *asked(part.gp, z[out]), strict=True):
             mean, std = carried(part, a, s, back[i])
             ratio[i] = np.abs(u[i] - mean) / np.maximum(std, 1e-150)
             error, size = error + np.sum((u[i] - mean) ** 2), size + np.sum(u[i] ** 2)
     weight = np.concatenate([np.full(len(r), 1 / len(r)) for r in ratio])
-    factor = [max(_quantile(column, weight, 0.9) / NORMAL_90, 1e-3) for column in np.concatenate(ratio).T]
+    factor = [
+        max(_quantile(column, weight, 0.9) / NORMAL_90, 1e-3) for column in np.concatenate(ratio).T
+    ]
     return np.array(factor), float(np.sqrt(error / max(size, 1e-300)))
 
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from rom.basis import Basis
 from rom.errors import BadInput
+from rom.gp.coefficients import CoefficientGP
 from rom.mesh import Mesh
-from rom.morph.simplex import determinants, simplices
-from rom.morph.slopes import nodal_gradient
-from rom.morph.transfer import Locator, locator
-from rom.morphing import Embedding, Morphing, Sample
 from rom.parameters import Box
-from rom.regress.coefficient_gp import CoefficientGP
+from rom.shapes.morphing import Embedding, Morphing, Sample
 from rom.shapes.overlay import overlaid
+from rom.shapes.simplex import determinants, simplices
+from rom.shapes.slopes import nodal_gradient
+from rom.shapes.transfer import Locator, locator
 
 log = logging.getLogger("rom")
 
@@ -98,14 +98,18 @@ class ShapeModel:
     @property
     def latents(self) -> int:
         """Field modes and mapping modes together."""
-        return sum(part.basis.r for part in self.fields) + (0 if self.mapping is None else self.mapping.r)
+        return sum(part.basis.r for part in self.fields) + (
+            0 if self.mapping is None else self.mapping.r
+        )
 
     @property
     def error(self) -> float:
         """Mean over the fields of the relative error in cross-validation."""
         return float(np.mean([part.error for part in self.fields]))
 
-    def predict(self, mesh: Mesh, mu: Any = (), baseline: Mapping[str, np.ndarray] | None = None) -> ShapePrediction:
+    def predict(
+        self, mesh: Mesh, mu: Any = (), baseline: Mapping[str, np.ndarray] | None = None
+    ) -> ShapePrediction:
         """Fields on the nodes of `mesh`. Raises BadInput where scalars or the baseline do not fit, Folded where the morphing does."""
         sample = Sample(mesh, np.asarray(mu, dtype=float), baseline=dict(baseline or {}))
         laid = self.laid(mesh)
@@ -121,12 +125,27 @@ class ShapeModel:
             mean, deviation = (v.reshape(shape) for v in carried(part, a[0], s[0], way))
             given = sample.baseline.get(part.name, np.zeros(mean.shape))
             size = self.size(sample, laid, part.name)
-            fields[part.name], std[part.name] = size * mean + given.reshape(mean.shape), size * deviation
-        mean_of, std_of = (dict(zip(self.outputs, map(float, row[0]), strict=True)) for row in asked(self.scalars, z))
+            fields[part.name], std[part.name] = (
+                size * mean + given.reshape(mean.shape),
+                size * deviation,
+            )
+        mean_of, std_of = (
+            dict(zip(self.outputs, map(float, row[0]), strict=True))
+            for row in asked(self.scalars, z)
+        )
         outside = () if self.box is None else tuple(
             n for n, v, a, b in zip(self.box.names, sample.mu, self.box.lower, self.box.upper, strict=True) if not a <= v <= b
         )  # fmt: skip
-        return ShapePrediction(mesh, fields, std, mean_of, std_of, self.embedding.score(laid.points), outside, laid.jacobian)
+        return ShapePrediction(
+            mesh,
+            fields,
+            std,
+            mean_of,
+            std_of,
+            self.embedding.score(laid.points),
+            outside,
+            laid.jacobian,
+        )
 
     def laid(self, mesh: Mesh) -> Morphing:
         """A mesh laid over the reference. Raises Folded naming the first cell that the morphing turns over."""
@@ -140,7 +159,9 @@ class ShapeModel:
     def inputs(self, sample: Sample, laid: Morphing) -> np.ndarray:
         """z: coefficients of the shape, scalars, coefficients and log norm of every baseline. Raises BadInput naming what is missing."""
         if (0 if self.box is None else self.box.p) != len(sample.mu):
-            raise BadInput(f"{len(sample.mu)} scalars; the model needs {', '.join(self.box.names) if self.box else 'none'}")
+            raise BadInput(
+                f"{len(sample.mu)} scalars; the model needs {', '.join(self.box.names) if self.box else 'none'}"
+            )
         missing = [name for name in self.given if name not in sample.baseline]
         if missing:
             raise BadInput(
@@ -156,7 +177,9 @@ class ShapeModel:
         """Norm of a baseline on the reference, by which its field's difference is scaled; 1 without a baseline."""
         if name not in self.given:
             return 1.0
-        return max(float(self.given[name].space.norm(laid.pull(sample.baseline[name]).ravel())), 1e-300)
+        return max(
+            float(self.given[name].space.norm(laid.pull(sample.baseline[name]).ravel())), 1e-300
+        )
 
     def warped(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """psi - id (N, d) and its modes times their standard deviations (N, d, k)."""
@@ -191,7 +214,9 @@ def asked(gp: CoefficientGP | None, z: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return mean, std  # type: ignore[return-value]
 
 
-def carried(part: FieldModel, a: np.ndarray, s: np.ndarray, way: Way) -> tuple[np.ndarray, np.ndarray]:
+def carried(
+    part: FieldModel, a: np.ndarray, s: np.ndarray, way: Way
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (n, c) on the user's nodes of coefficients a (r,) with standard deviations s (r,):
 
     Var u = V^2 s^2 + floor + sum_k (grad u . phi_k)^2 t_k^2, times factor^2.
@@ -199,5 +224,7 @@ def carried(part: FieldModel, a: np.ndarray, s: np.ndarray, way: Way) -> tuple[n
     v = part.basis.lift(a).reshape(-1, part.components)
     variance = (part.basis.spread(s) ** 2 + part.floor).reshape(v.shape)
     if way.spread.shape[2]:
-        variance = variance + np.sum(np.einsum("ncd,ndk->nck", nodal_gradient(way.moved, v), way.spread) ** 2, axis=2)
+        variance = variance + np.sum(
+            np.einsum("ncd,ndk->nck", nodal_gradient(way.moved, v), way.spread) ** 2, axis=2
+        )
     return way.back @ v, part.factor * np.sqrt(way.back @ variance)

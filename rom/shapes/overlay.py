@@ -9,9 +9,9 @@ import numpy as np
 
 from rom.errors import Folded
 from rom.mesh import Mesh
-from rom.morph.simplex import determinants, geometry, linear, simplices
-from rom.morph.transfer import Locator, locator
-from rom.morphing import Morphing
+from rom.shapes.morphing import Morphing
+from rom.shapes.simplex import determinants, geometry, linear, simplices
+from rom.shapes.transfer import Locator, locator
 
 Morph = Callable[[Mesh, Mesh], np.ndarray]
 
@@ -48,7 +48,12 @@ def orientation(points: np.ndarray, place: np.ndarray, cells: np.ndarray) -> np.
     if cells.shape[1] != place.shape[1] + 1:
         return determinants(place, place, cells)
     size = np.linalg.det(place[cells[:, 1:]] - place[cells[:, :1]])
-    return size * np.sign(np.median(size)) / np.abs(geometry(points, cells)[0]) * np.abs(geometry(points, cells)[0]).mean()
+    return (
+        size
+        * np.sign(np.median(size))
+        / np.abs(geometry(points, cells)[0])
+        * np.abs(geometry(points, cells)[0]).mean()
+    )
 
 
 def shifted(mesh: Mesh, laid: Morphing, at: Locator, shift: np.ndarray) -> Morphing:

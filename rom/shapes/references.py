@@ -8,15 +8,19 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.morph.simplex import geometry, linear, lumped, simplices, subdivided
-from rom.morph.transfer import interpolation
-from rom.morphing import Sample
+from rom.shapes.morphing import Sample
 from rom.shapes.overlay import Morph, domain, located, overlaid
+from rom.shapes.simplex import geometry, linear, lumped, simplices, subdivided
+from rom.shapes.transfer import interpolation
 
 
 def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
     """The mesh whose morphed coordinates are nearest to all the others, seen from the sample of median size."""
-    first = linear(samples[int(np.argsort([len(s.mesh.points) for s in samples], kind="stable")[len(samples) // 2])].mesh)
+    first = linear(
+        samples[
+            int(np.argsort([len(s.mesh.points) for s in samples], kind="stable")[len(samples) // 2])
+        ].mesh
+    )
     at = located(first, morph)
     area = lumped(first.points, simplices(first))
     x = np.array([overlaid(s.mesh, first, morph, at).points for s in samples])
@@ -27,7 +31,9 @@ def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
     return linear(samples[int(np.argmin(distance.sum(axis=1)))].mesh)
 
 
-def refined(reference: Mesh, samples: Sequence[Sample], morph: Morph, most: int, share: float = 0.2) -> Mesh:
+def refined(
+    reference: Mesh, samples: Sequence[Sample], morph: Morph, most: int, share: float = 0.2
+) -> Mesh:
     """The reference with cells halved where sum_i |K| (u_i(x) - (u_i(a) + u_i(b)) / 2)^2 is largest, x the middle of its longest edge ab.
 
     That is what linear interpolation on the reference leaves out of the samples' fields, each scaled by its mean square.
@@ -53,7 +59,9 @@ def bent(reference: Mesh, samples: Sequence[Sample], morph: Morph) -> np.ndarray
     volume = np.abs(geometry(reference.points, cells)[0])
     pairs = np.array([(a, b) for a in range(cells.shape[1]) for b in range(a + 1, cells.shape[1])])
     edges = cells[:, pairs]
-    longest = np.argmax(np.linalg.norm(np.diff(reference.points[edges], axis=2)[:, :, 0], axis=2), axis=1)
+    longest = np.argmax(
+        np.linalg.norm(np.diff(reference.points[edges], axis=2)[:, :, 0], axis=2), axis=1
+    )
     ends = edges[np.arange(len(cells)), longest]
     total = np.zeros(len(cells))
     for s in samples:

@@ -70,15 +70,25 @@ def slurm(folder: Path, largest: int = 9):
     key.chmod(0o400)
     port = _free()
     conf = folder / "slurm.conf"
-    conf.write_text(CONF.format(folder=folder, host=host, port=port, port1=_free(), largest=largest))
-    environment = {**os.environ, "SLURM_CONF": str(conf), "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    conf.write_text(
+        CONF.format(folder=folder, host=host, port=port, port1=_free(), largest=largest)
+    )
+    environment = {
+        **os.environ,
+        "SLURM_CONF": str(conf),
+        "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
+    }
     old = {name: os.environ.get(name) for name in ("SLURM_CONF", "PATH")}
     munge = ["munged", "--foreground", f"--key-file={key}", f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid",
              f"--log-file={folder}/munged.log", f"--seed-file={folder}/munged.seed", "--force"]  # fmt: skip
     daemons = []
     try:
         with open(folder / "out", "ab") as out:
-            for words in (munge, ["slurmctld", "-D", "-f", str(conf)], ["slurmd", "-D", "-f", str(conf)]):
+            for words in (
+                munge,
+                ["slurmctld", "-D", "-f", str(conf)],
+                ["slurmd", "-D", "-f", str(conf)],
+            ):
                 daemons.append(subprocess.Popen(words, env=environment, stdout=out, stderr=out))
                 time.sleep(0.5)
         os.environ.update({name: environment[name] for name in old})
@@ -102,7 +112,9 @@ def _ready(folder: Path, daemons: list[subprocess.Popen], seconds: float = 30.0)
     deadline = time.monotonic() + seconds
     said = ""
     while time.monotonic() < deadline:
-        done = subprocess.run(["sinfo", "--noheader", "--format", "%T"], capture_output=True, text=True, timeout=15)
+        done = subprocess.run(
+            ["sinfo", "--noheader", "--format", "%T"], capture_output=True, text=True, timeout=15
+        )
         said = done.stdout + done.stderr
         if done.stdout.strip() in ("idle", "mixed"):
             return

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from slurm import lacking, slurm
 
-from rom.collect.archive import load
-from rom.collect.journal import journals, lines
-from rom.collect.repair import verify
-from rom.collect.store import read
+from rom.archive.nouns import load
+from rom.campaign.journal import journals, lines
+from rom.campaign.repair import verify
+from rom.campaign.store import read
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 ROOT = Path(__file__).parents[2]
@@ -55,9 +55,17 @@ def conf(tmp_path_factory):
 
 
 def rom(folder, *words, code=0):
-    command = [sys.executable, "-c", "from rom.cli import app; app()", *map(str, words)]
+    command = [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -67,8 +75,12 @@ def last(text):
 
 
 def site(folder, scheduler="slurm", retry="", **entries):
-    start = f"{sys.executable} -m mpi4py -c 'from rom.cli import app; app()'" if entries.get("ranks", 1) > 1 else None
-    start = start or f"{sys.executable} -c 'from rom.cli import app; app()'"
+    start = (
+        f"{sys.executable} -m mpi4py -c 'from rom.cli.app import app; app()'"
+        if entries.get("ranks", 1) > 1
+        else None
+    )
+    start = start or f"{sys.executable} -c 'from rom.cli.app import app; app()'"
     mpiexec = str(Path(sys.executable).with_name("mpiexec"))
     entries = {"scheduler": scheduler, "time": "00:10:00", "memory": "900M", "margin": 5.0, "array": 4, "rom": start, "wait": 1.0,
                "launch": f"{mpiexec} -n {{ranks}}", **entries}  # fmt: skip
@@ -121,7 +133,17 @@ def begun(folder):
 def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(tmp_path):
     words = ["cases.cooled_blade", "--set", "size=1200", "--n", 12, "--tol", "1e-6", "--tests", 4]
     shared = {"chunk": 2, "ranks": 2}
-    rom(tmp_path, "submit", "all", *words, "--profile", site(tmp_path, **shared), "--out", "far", "--json")
+    rom(
+        tmp_path,
+        "submit",
+        "all",
+        *words,
+        "--profile",
+        site(tmp_path, **shared),
+        "--out",
+        "far",
+        "--json",
+    )
     store, kills = tmp_path / "far" / "store", 0
     awaited(lambda: (store / "leases").exists() and list((store / "leases").glob("*.0")))
     host = says("sinfo", "--noheader", "--format", "%n").strip()
@@ -141,20 +163,41 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
     now = last(rom(tmp_path, "status", "far", "--json"))
     assert kills and (now["done"], now["unfinished"], now["failed"]) == (12, 0, 0), now
     once(store, 12)
-    rom(tmp_path, "submit", "all", *words, "--profile", site(tmp_path, "local", **shared), "--out", "near")
+    rom(
+        tmp_path,
+        "submit",
+        "all",
+        *words,
+        "--profile",
+        site(tmp_path, "local", **shared),
+        "--out",
+        "near",
+    )
     one, other = (load(tmp_path / name / "model.h5")["model"] for name in ("far", "near"))
     np.testing.assert_array_equal(one.basis.modes, other.basis.modes)
     logs = [sorted((tmp_path / name / "logs").glob("*-study.out"))[-1] for name in ("far", "near")]
     far, near = (last(path.read_text()) for path in logs)
     timed = {"full_s", "online_ms", "batch_us", "speedup"}
-    assert {k: v for k, v in far.items() if k not in timed} == {k: v for k, v in near.items() if k not in timed}
+    assert {k: v for k, v in far.items() if k not in timed} == {
+        k: v for k, v in near.items() if k not in timed
+    }
     assert all((tmp_path / name / "report.html").exists() for name in ("far", "near"))
 
 
 def test_submitted_twice_cancelled_and_resumed_solves_each_once(tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
     (tmp_path / "wait").write_text("0.5")
-    words = ["submit", "collect", "case.py", "--profile", site(tmp_path, chunk=3, concurrent=1), "--n", 24, "--out", "run"]
+    words = [
+        "submit",
+        "collect",
+        "case.py",
+        "--profile",
+        site(tmp_path, chunk=3, concurrent=1),
+        "--n",
+        24,
+        "--out",
+        "run",
+    ]
     first = last(rom(tmp_path, *words, "--json"))["jobs"]
     assert len(first) == 2
     assert "was submitted into run before" in rom(tmp_path, *words, code=2)
@@ -180,12 +223,17 @@ def test_parts_beyond_their_time_or_memory_get_more_and_finish(tmp_path):
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 4
     jobs = last(rom(tmp_path, "resume", "run", "--json"))["jobs"]
     awaited(over, 60)
-    kinds = json.loads((tmp_path / "run" / "submissions.jsonl").read_text().splitlines()[-1 - 2 * len(jobs)].split(" ", 1)[1])[
-        "kinds"
-    ]
+    kinds = json.loads(
+        (tmp_path / "run" / "submissions.jsonl")
+        .read_text()
+        .splitlines()[-1 - 2 * len(jobs)]
+        .split(" ", 1)[1]
+    )["kinds"]
     assert sorted(kinds.values()) == ["memory", "memory", "timeout", "timeout"]
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
-    assert "memory limit" in rom(tmp_path, "logs", "run") and "DUE TO TIME LIMIT" in rom(tmp_path, "logs", "run")
+    assert "memory limit" in rom(tmp_path, "logs", "run") and "DUE TO TIME LIMIT" in rom(
+        tmp_path, "logs", "run"
+    )
     assert sorted(begun(tmp_path)) == sorted(
         [*set(begun(tmp_path)), *(x for x in set(begun(tmp_path)) if not 1.25 < float(x) < 1.75)]
     )
@@ -199,7 +247,10 @@ def test_a_part_that_runs_out_of_time_goes_on_by_itself(tmp_path):
     rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 10, "--out", "run")
     awaited(over, 150)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 10
-    assert "unfinished: the time is over" in rom(tmp_path, "logs", "run") and len(begun(tmp_path)) == 10
+    assert (
+        "unfinished: the time is over" in rom(tmp_path, "logs", "run")
+        and len(begun(tmp_path)) == 10
+    )
     once(tmp_path / "run" / "store", 10)
 
 
@@ -207,17 +258,40 @@ def test_a_dead_part_goes_on_in_a_new_job_while_the_rest_of_its_array_runs(tmp_p
     (tmp_path / "case.py").write_text(SOLVER)
     (tmp_path / "wait").write_text("2.0")
     profile = site(tmp_path, chunk=4, concurrent=2)
-    (job,) = last(rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 12, "--out", "run", "--json"))[
-        "jobs"
-    ]
+    (job,) = last(
+        rom(
+            tmp_path,
+            "submit",
+            "collect",
+            "case.py",
+            "--profile",
+            profile,
+            "--n",
+            12,
+            "--out",
+            "run",
+            "--json",
+        )
+    )["jobs"]
     awaited(lambda: len(begun(tmp_path)) >= 2)
     says("scancel", f"{job}_1")
-    awaited(lambda: f"{job}_1" not in says("squeue", "--noheader", "--array", "--format", "%i", "--states=running,completing"))
+    awaited(
+        lambda: (
+            f"{job}_1"
+            not in says(
+                "squeue", "--noheader", "--array", "--format", "%i", "--states=running,completing"
+            )
+        )
+    )
     (again,) = last(rom(tmp_path, "resume", "run", "--json"))["jobs"]
-    states = says("squeue", "--noheader", "--array", "--format", "%F", "--states=running,pending").split()
+    states = says(
+        "squeue", "--noheader", "--array", "--format", "%F", "--states=running,pending"
+    ).split()
     assert job in states and again != job
     awaited(over)
-    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 12 and len(begun(tmp_path)) in (12, 13)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 12 and len(
+        begun(tmp_path)
+    ) in (12, 13)
     once(tmp_path / "run" / "store", 12)
 
 
@@ -232,7 +306,9 @@ def test_a_pilot_solves_hundreds_in_one_job_although_a_worker_is_killed(tmp_path
     assert len(last(rom(tmp_path, *words, "--json"))["jobs"]) == 1
     journal = tmp_path / "run" / "store" / "journal"
     awaited(lambda: len(begun(tmp_path)) >= 30)
-    workers = {int(path.name.split("-")[-2]) for path in journal.glob("*.jsonl")} - set(of_the_solver())
+    workers = {int(path.name.split("-")[-2]) for path in journal.glob("*.jsonl")} - set(
+        of_the_solver()
+    )
     os.kill(min(workers), signal.SIGKILL)
     awaited(over)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 256
@@ -243,7 +319,7 @@ def test_a_pilot_solves_hundreds_in_one_job_although_a_worker_is_killed(tmp_path
 SHARED = """
 import os
 import numpy as np
-from rom.launch import world
+from rom.cli.launch import world
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.space import euclidean
@@ -271,4 +347,6 @@ def test_a_collective_solve_runs_on_all_ranks_of_a_part(tmp_path):
     for path in tmp_path.glob("ranks-*"):
         assert sorted(path.read_text().splitlines()) == ["0 of 2", "1 of 2"]
     held = read(tmp_path / "run" / "store")
-    np.testing.assert_allclose(held.u, np.repeat(np.arange(1.0, 13.0)[:, None] / 78.0, 4, axis=1), rtol=1e-15)
+    np.testing.assert_allclose(
+        held.u, np.repeat(np.arange(1.0, 13.0)[:, None] / 78.0, 4, axis=1), rtol=1e-15
+    )

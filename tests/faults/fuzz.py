@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
+from rom.archive.files import BLOCK, _header
+from rom.archive.nouns import load, save
+from rom.batch.plan import rows_of
+from rom.batch.profile import Profile, profile
 from rom.batch.run_folder import MAGIC, Run, founded, opened
-from rom.case import parameters
-from rom.collect.archive import load, save
-from rom.collect.campaign import collect
-from rom.collect.files import BLOCK, _header
-from rom.collect.journal import Manifest, journals, refresh
-from rom.collect.store import found
+from rom.campaign.campaign import collect
+from rom.campaign.journal import Manifest, journals, refresh
+from rom.campaign.store import found
+from rom.cli.case import parameters
 from rom.errors import RomError
 from rom.parameters import Box
-from rom.submit.plan import rows_of
-from rom.submit.profile import Profile, profile
 
 Reader = Callable[[bytes], None]
 CAP, LIMIT = 2**30, 5
@@ -60,12 +60,19 @@ def mutated(seed: bytes, rng: np.random.Generator) -> bytes:
 def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
     """Reader -> (seeds, reading, share of the executions); digests are made true again, so that what lies behind them is reached."""
     box = Box(("a", "b"), np.zeros(2), np.ones(2))
-    collect(lambda mu: mu[0] * np.ones(3), np.array([[0.5, 0.5], [0.1, 0.2]]), folder / "store", box=box)
+    collect(
+        lambda mu: mu[0] * np.ones(3), np.array([[0.5, 0.5], [0.1, 0.2]]), folder / "store", box=box
+    )
     journal, campaign = journals(folder / "store")[0], folder / "store" / "campaign.json"
     lines, identity = journal.read_bytes(), json.loads(campaign.read_text())
-    save(folder / "n.h5", {"box": box, "x": np.arange(6.0).reshape(2, 3), "list": [1.5, "a", None, (2, 1j)]})
+    save(
+        folder / "n.h5",
+        {"box": box, "x": np.arange(6.0).reshape(2, 3), "list": [1.5, "a", None, (2, 1j)]},
+    )
     sealed = (folder / "n.h5").read_bytes()
-    run = founded(Run(folder / "run", "c.py", "/", (), ("a", "b"), np.ones((2, 2)), Profile("slurm")))
+    run = founded(
+        Run(folder / "run", "c.py", "/", (), ("a", "b"), np.ones((2, 2)), Profile("slurm"))
+    )
     text = (run.folder / "run.json").read_bytes().split(b"\n", 2)[2]
     site = (Path(__file__).parents[2] / "hpc" / "slurm.toml").read_bytes()
     work = {name: folder / f"w-{name}" for name in ("h5", "toml", "csv")}
@@ -73,7 +80,9 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         (folder / "fuzz" / name).mkdir(parents=True, exist_ok=True)
 
     def of_journal(data: bytes) -> None:
-        body = b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in data.split(b"\n") if line)
+        body = b"".join(
+            b"%08x %s\n" % (zlib.crc32(line), line) for line in data.split(b"\n") if line
+        )
         (folder / "fuzz" / "store" / "journal" / "j.jsonl").write_bytes(body)
         manifest = refresh(Manifest(folder / "fuzz" / "store"))
         _ = manifest.order
@@ -117,7 +126,9 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         parameters((), work["csv"], box)
 
     def of_run(data: bytes) -> None:
-        (folder / "fuzz" / "run" / "run.json").write_bytes(MAGIC + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+        (folder / "fuzz" / "run" / "run.json").write_bytes(
+            MAGIC + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+        )
         opened(folder / "fuzz" / "run")
 
     records = [line.partition(b" ")[2] for line in lines.splitlines()]
@@ -132,11 +143,17 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         "profile": ([site, b'scheduler = "slurm"\n'], of_profile, 0.05),
         "table": ([b"a,b\n0.5,0.25\n1e-3,1\n", b"a [m],b [s]\n1,2\n"], of_table, 0.1),
         "run": ([text], of_run, 0.05),
-        "rows": ([b"0-2,5", b"1,2,3"], lambda data: rows_of(data.decode("latin1"), 1000) and None, 0.1),
+        "rows": (
+            [b"0-2,5", b"1,2,3"],
+            lambda data: rows_of(data.decode("latin1"), 1000) and None,
+            0.1,
+        ),
     }
 
 
-def hunted(name: str, seeds: list[bytes], read: Reader, count: int, seed: int) -> list[tuple[str, bytes]]:
+def hunted(
+    name: str, seeds: list[bytes], read: Reader, count: int, seed: int
+) -> list[tuple[str, bytes]]:
     """What went wrong in `count` executions, each in its time and memory: (what, input)."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     wrong: list[tuple[str, bytes]] = []
@@ -164,7 +181,9 @@ def hunted(name: str, seeds: list[bytes], read: Reader, count: int, seed: int) -
 def fuzz(executions: int, seed: int, grain: int = 20_000) -> dict[str, list[str]]:
     """Findings by reader, each reader in children of its own with a cap on memory, so that a crash is a finding too."""
     findings: dict[str, list[str]] = {}
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+    ) as place:
         made = targets(Path(place))
         for name, (seeds, read, share) in made.items():
             left, part = max(int(executions * share), 1), 0
@@ -178,7 +197,9 @@ def fuzz(executions: int, seed: int, grain: int = 20_000) -> dict[str, list[str]
                         size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
                         resource.setrlimit(resource.RLIMIT_DATA, (size + CAP, size + CAP))
                         wrong = hunted(name, seeds, read, count, seed + 1000 * part)
-                        kept.write_text(json.dumps([(what, data.hex()[:4000]) for what, data in wrong]))
+                        kept.write_text(
+                            json.dumps([(what, data.hex()[:4000]) for what, data in wrong])
+                        )
                         os._exit(0)
                     finally:
                         os._exit(1)
@@ -198,5 +219,7 @@ if __name__ == "__main__":
     result = fuzz(total, int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     for reader, lines in result.items():
         print(f"{reader:12s} {len(lines)} findings", *lines[:5], sep="\n    " if lines else " ")
-    print(f"{total} executions in {time.perf_counter() - begin:.0f} s: {sum(map(len, result.values()))} findings")
+    print(
+        f"{total} executions in {time.perf_counter() - begin:.0f} s: {sum(map(len, result.values()))} findings"
+    )
     sys.exit(any(result.values()))

@@ -64,14 +64,18 @@ def _traced(
         except BaseException as error:
             code = 3 if isinstance(error, OSError) else 4
             with suppress(OSError):
-                (folder.parent / f"{folder.name}.error").write_text("".join(traceback.format_exception(error)))
+                (folder.parent / f"{folder.name}.error").write_text(
+                    "".join(traceback.format_exception(error))
+                )
         finally:
             os._exit(code)
     while stage[0] != READY:
         time.sleep(0.0005)
     with tempfile.NamedTemporaryFile("r", suffix=".strace", errors="replace") as log:
         tracer = subprocess.Popen(
-            ["strace", "-f", "-qq", *options, "-o", log.name, "-p", str(child)], stderr=subprocess.PIPE, text=True
+            ["strace", "-f", "-qq", *options, "-o", log.name, "-p", str(child)],
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             deadline = time.monotonic() + 20

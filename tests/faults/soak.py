@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.collect.campaign import collect
-from rom.collect.pilot import pilot
-from rom.collect.repair import verify
-from rom.collect.store import found, read
+from rom.campaign.campaign import collect
+from rom.campaign.pilot import pilot
+from rom.campaign.repair import verify
+from rom.campaign.store import found, read
 
 N, ROUND, GROWTH = 50, 1000, 0.05
 
@@ -40,7 +40,9 @@ def faulty(mu):
     if fate == 207:
         return exact(mu)[:-1]
     if fate == 307:
-        if threading.current_thread() is threading.main_thread() and os.environ.get("SOAK") == str(os.getppid()):
+        if threading.current_thread() is threading.main_thread() and os.environ.get("SOAK") == str(
+            os.getppid()
+        ):
             os.kill(os.getpid(), signal.SIGKILL)
         raise MemoryError("no room")
     return exact(mu)
@@ -55,7 +57,11 @@ def held():
     """(open files, threads, resident memory [MB]) of this process."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return len(os.listdir("/proc/self/fd")), threading.active_count(), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return (
+        len(os.listdir("/proc/self/fd")),
+        threading.active_count(),
+        pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+    )
 
 
 def campaign(folder, first, count, crew):
@@ -95,7 +101,9 @@ def soak(tasks=10_000, minutes=10.0, say=print):
 
 if __name__ == "__main__":
     numbers = [float(word) for word in sys.argv[1:]]
-    count, wrong, growth = soak(int(numbers[0]) if numbers else 10_000, numbers[1] if len(numbers) > 1 else 10.0)
+    count, wrong, growth = soak(
+        int(numbers[0]) if numbers else 10_000, numbers[1] if len(numbers) > 1 else 10.0
+    )
     print(
         f"{count} tasks, {wrong} failures, none lost; growth of files {growth[0]:+.1%}, threads {growth[1]:+.1%}, memory {growth[2]:+.1%}"
     )

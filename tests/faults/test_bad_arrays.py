@@ -8,23 +8,23 @@ import pytest
 import scipy.sparse as sp
 
 from rom.affine import Affine, Monomials
+from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.certify.stability import MinTheta
-from rom.certify.study import study
-from rom.collect.archive import load, save
-from rom.collect.campaign import collect
-from rom.collect.store import read
-from rom.compress.pod import pod
+from rom.campaign.campaign import collect
+from rom.campaign.store import read
+from rom.certified.stability import MinTheta
+from rom.certified.stationary import galerkin
+from rom.certified.transient import unsteady
+from rom.compress.decomposition import pod
 from rom.errors import RomError
-from rom.export.files import write_vtkhdf
-from rom.hyperreduce.eim import eim
+from rom.gp.fields import field_gp
+from rom.io.files import write_vtkhdf
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.project.galerkin import galerkin
-from rom.project.unsteady import unsteady
-from rom.regress.field_gp import field_gp
+from rom.points.interpolation import eim
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
+from rom.study.comparison import study
 
 N, M = 8, 6
 rng = np.random.default_rng(0)
@@ -32,12 +32,17 @@ BOX = Box(("k", "q"), np.array([1.0, 0.1]), np.array([2.0, 10.0]))
 SPACE = euclidean(N)
 MODES = np.linalg.qr(rng.normal(size=(N, 2)))[0]
 BASIS = Basis(SPACE, MODES)
-A = Affine(Monomials(np.ones(2), np.eye(2)), (sp.csr_array(sp.eye_array(N)), sp.csr_array(sp.diags_array(np.arange(1.0, N + 1)))))
+A = Affine(
+    Monomials(np.ones(2), np.eye(2)),
+    (sp.csr_array(sp.eye_array(N)), sp.csr_array(sp.diags_array(np.arange(1.0, N + 1)))),
+)
 F = Affine(Monomials(np.ones(1), np.zeros((1, 2))), (np.ones(N),))
 MODEL = galerkin(A, F, BASIS, box=BOX)
 MUS = BOX.from_unit(rng.random((M, 2)))
 U = rng.normal(size=(N, M))
-MESH = Mesh(np.arange(N * 1.0)[:, None], {"line": np.column_stack([np.arange(N - 1), np.arange(1, N)])})
+MESH = Mesh(
+    np.arange(N * 1.0)[:, None], {"line": np.column_stack([np.arange(N - 1), np.arange(1, N)])}
+)
 
 
 def solve(mu):

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from rom import batch
-from rom.collect.archive import load, save
-from rom.collect.campaign import collect
-from rom.collect.journal import journals
-from rom.collect.store import found, read
+from rom.archive.nouns import load, save
+from rom.batch.profile import Profile
+from rom.campaign.campaign import collect
+from rom.campaign.journal import journals
+from rom.campaign.store import found, read
 from rom.errors import RomError
 from rom.parameters import Box
-from rom.submit.profile import Profile
 
 MUS = np.arange(1.0, 4.0)[:, None]
 BOX = Box(("a",), np.zeros(1), np.full(1, 9.0))
@@ -45,7 +45,10 @@ def kinds(folder):
     """Kind of file -> (the file, what reading gives)."""
     store = folder / "store"
     collect(lambda mu: solution(mu) if mu[0] < 3 else 1 / 0, MUS, store, box=BOX)
-    save(folder / "model.h5", {"box": BOX, "modes": np.linspace(0, 1, 700).reshape(100, 7), "text": "a"})
+    save(
+        folder / "model.h5",
+        {"box": BOX, "modes": np.linspace(0, 1, 700).reshape(100, 7), "text": "a"},
+    )
     batch.founded(batch.Run(folder / "run", "c.py", "/", ("n=3",), ("a",), MUS, Profile("slurm")))
 
     def run():
@@ -74,7 +77,11 @@ def silent(path, whole, changed, reading, exact, allowed=()):
     try:
         value = reading()
     except RomError as error:
-        assert str(path.name) in str(error) or "holds no finished sample" in str(error) or path.parent.name in str(error), error
+        assert (
+            str(path.name) in str(error)
+            or "holds no finished sample" in str(error)
+            or path.parent.name in str(error)
+        ), error
         return False
     finally:
         path.write_bytes(whole)
@@ -99,16 +106,22 @@ def shorter(kind, path, reading):
 def test_every_truncation_is_told(kind, tmp_path):
     path, reading = kinds(tmp_path)[kind]
     whole, exact = path.read_bytes(), reading()
-    allowed = shorter(kind, path, reading)  # a torn last line is what a kill leaves: what it meant counts as not done
+    allowed = shorter(
+        kind, path, reading
+    )  # a torn last line is what a kill leaves: what it meant counts as not done
     ends = {*range(0, len(whole), 512), *range(0, len(whole), 37), len(whole) - 1}
-    assert not [end for end in sorted(ends) if silent(path, whole, whole[:end], reading, exact, allowed)]
+    assert not [
+        end for end in sorted(ends) if silent(path, whole, whole[:end], reading, exact, allowed)
+    ]
 
 
 def flips(kind, tmp_path, count):
     path, reading = kinds(tmp_path)[kind]
     whole, exact, rng = path.read_bytes(), reading(), np.random.default_rng(5)
     wrong = []
-    for place, bit in zip(rng.integers(0, len(whole), count), rng.integers(0, 8, count), strict=True):
+    for place, bit in zip(
+        rng.integers(0, len(whole), count), rng.integers(0, 8, count), strict=True
+    ):
         changed = bytearray(whole)
         changed[place] ^= 1 << int(bit)
         last_line = kind == "journal" and place == len(whole) - 1
@@ -146,7 +159,7 @@ def campaign(path, acks, number):
     child = os.fork()
     if child:
         return child
-    from rom.collect import attempt as module
+    from rom.campaign import attempt as module
 
     def told(journal, record, append=module.append):
         append(journal, record)
@@ -190,7 +203,10 @@ def killed_at_random(tmp_path, kills):
             count = len(held)
             if held:
                 snapshots = read(store)
-                assert all(np.array_equal(u, solution(mu)) for mu, u in zip(snapshots.mu, snapshots.u.T, strict=True))
+                assert all(
+                    np.array_equal(u, solution(mu))
+                    for mu, u in zip(snapshots.mu, snapshots.u.T, strict=True)
+                )
     return total, lost, struck
 
 

@@ -18,17 +18,17 @@ import numpy as np
 import pytest
 
 from rom import batch
-from rom.case import parameters
-from rom.collect.archive import load, save
-from rom.collect.campaign import collect
-from rom.collect.files import BLOCK, _header, write_h5
-from rom.collect.journal import journals
-from rom.collect.outside import _array
-from rom.collect.store import read
+from rom.archive.files import BLOCK, _header, write_h5
+from rom.archive.nouns import load, save
+from rom.batch.profile import Profile, profile
+from rom.campaign.campaign import collect
+from rom.campaign.journal import journals
+from rom.campaign.program import _array
+from rom.campaign.store import read
+from rom.cli.case import parameters
 from rom.errors import RomError
-from rom.export.files import read_mesh
+from rom.io.files import read_mesh
 from rom.parameters import Box
-from rom.submit.profile import Profile, profile
 
 MUS = np.arange(1.0, 3.0)[:, None]
 EVENTS = ("import", "exec", "compile", "pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect",
@@ -46,7 +46,11 @@ class Watch(list):
             return
         if event in EVENTS or event.startswith("pickle."):
             self.append((event, str(arguments[:1])))
-        elif event == "open" and isinstance(arguments[0], str) and not arguments[0].startswith((self.folder, *ALLOWED)):
+        elif (
+            event == "open"
+            and isinstance(arguments[0], str)
+            and not arguments[0].startswith((self.folder, *ALLOWED))
+        ):
             self.append((event, arguments[0]))
 
 
@@ -101,7 +105,9 @@ def payload(name, folder):
     made = io.BytesIO()
     if name.startswith("np"):
         array = np.array([Bomb()], dtype=object)
-        np.save(made, array, allow_pickle=True) if name.startswith("npy") else np.savez(made, a=array)
+        np.save(made, array, allow_pickle=True) if name.startswith("npy") else np.savez(
+            made, a=array
+        )
     elif name.startswith("zip"):
         with zipfile.ZipFile(made, "w") as pack:
             pack.writestr("../../pwned", "x")
@@ -176,7 +182,9 @@ def test_a_payload_in_place_of_a_file_is_refused_by_name(target, name, tmp_path)
     path.unlink(missing_ok=True)
     path.write_bytes(payload(name, tmp_path))
     error = quiet(tmp_path, reading)
-    assert error is not None or (target == "store journal" and name == "nothing"), "it was read without a word"
+    assert error is not None or (target == "store journal" and name == "nothing"), (
+        "it was read without a word"
+    )
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
@@ -243,7 +251,9 @@ def test_names_in_a_journal_do_not_leave_the_store(text, tmp_path):
     entry = {"name": text, "bytes": 1, "sha256": "0" * 64, "rows": "all"}
     record = {"state": "done", "key": "a", "mu": [1.0], "files": [entry], "size": 3, "columns": 1}
     line = json.dumps(record).encode()
-    (tmp_path / "store" / "journal" / "x.jsonl").write_bytes(b"%08x %s\n" % (zlib.crc32(line), line))
+    (tmp_path / "store" / "journal" / "x.jsonl").write_bytes(
+        b"%08x %s\n" % (zlib.crc32(line), line)
+    )
     assert quiet(tmp_path, lambda: read(tmp_path / "store")) is not None
 
 
@@ -253,7 +263,9 @@ def test_claims_of_size_are_not_believed(kind, size, tmp_path):
     path = tmp_path / f"n.{'h5' if kind == 'archive' else 'npy'}"
     if kind == "npy":
         head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({size},), }}".ljust(117) + "\n"
-        path.write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(80))
+        path.write_bytes(
+            b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(80)
+        )
         reading = lambda: _array(path, "")  # noqa: E731
     else:
 
@@ -262,7 +274,13 @@ def test_claims_of_size_are_not_believed(kind, size, tmp_path):
             plan.set_alloc_time(h5py.h5d.ALLOC_TIME_LATE)
             group = file.create_group("rom")
             group["schema"] = np.frombuffer(b'{"nouns": [], "root": {"array": "x"}}', np.uint8)
-            h5py.h5d.create(group.id, b"x", h5py.h5t.NATIVE_DOUBLE, h5py.h5s.create_simple((min(size, 2**60),)), plan)
+            h5py.h5d.create(
+                group.id,
+                b"x",
+                h5py.h5t.NATIVE_DOUBLE,
+                h5py.h5s.create_simple((min(size, 2**60),)),
+                plan,
+            )
 
         write_h5(path, fill)
         reading = lambda: load(path)  # noqa: E731
@@ -276,7 +294,9 @@ def test_a_resealed_body_of_noise_is_refused(tmp_path):
     for _ in range(30):
         body = bytearray(whole)
         body[: int(rng.integers(8, 400))] = rng.bytes(int(rng.integers(8, 400)))
-        (tmp_path / "n.h5").write_bytes(_header(hashlib.sha256(bytes(body)).hexdigest()) + bytes(body))
+        (tmp_path / "n.h5").write_bytes(
+            _header(hashlib.sha256(bytes(body)).hexdigest()) + bytes(body)
+        )
         assert quiet(tmp_path, lambda: load(tmp_path / "n.h5")) is not None
 
 

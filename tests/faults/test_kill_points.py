@@ -18,17 +18,17 @@ from inject import ERRORS, FILES, available, faulted, points
 
 from rom import batch
 from rom.affine import Affine, Monomials
+from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.collect import attempt, lease
-from rom.collect.archive import load, save
-from rom.collect.campaign import collect
-from rom.collect.journal import Manifest, append, journals, refresh
-from rom.collect.repair import rebuild, verify
-from rom.collect.store import found, read
+from rom.batch.profile import Profile
+from rom.campaign import attempt, lease
+from rom.campaign.campaign import collect
+from rom.campaign.journal import Manifest, append, journals, refresh
+from rom.campaign.repair import rebuild, verify
+from rom.campaign.store import found, read
+from rom.certified.stationary import galerkin
 from rom.errors import RomError
-from rom.project.galerkin import galerkin
 from rom.space import euclidean
-from rom.submit.profile import Profile
 
 pytestmark = pytest.mark.skipif(not available(), reason="strace is not installed")
 MUS = np.arange(1.0, 5.0)[:, None]
@@ -64,7 +64,11 @@ def stored(folder, acks):
     for claim in folder.glob("leases/*"):
         os.utime(claim, (1, 1))  # a claim that was cut short counts for two seconds; these are over
     if (folder / "campaign.json").exists():
-        wrong += [line for line in verify(folder) if not ("harmless" in line or "torn and ignored" in line)]
+        wrong += [
+            line
+            for line in verify(folder)
+            if not ("harmless" in line or "torn and ignored" in line)
+        ]
         done = {repr(r["mu"][0]) for r in found(folder).manifest.done.values()}
         wrong += [f"{mu} was acknowledged and is lost" for mu in set(acks) - done]
         if done:
@@ -77,7 +81,9 @@ def stored(folder, acks):
     elif acks:
         wrong.append("the store is gone")
     collect(solution, MUS[:2], folder, expiry=1e6)
-    if not np.array_equal(read(folder, mus=MUS[:2]).u, np.column_stack([solution(mu) for mu in MUS[:2]])):
+    if not np.array_equal(
+        read(folder, mus=MUS[:2]).u, np.column_stack([solution(mu) for mu in MUS[:2]])
+    ):
         wrong.append("the store cannot be finished")
     return wrong
 
@@ -87,12 +93,16 @@ def half(folder):
     collect(solution, MUS[2:], folder)
     with open(folder / "journal" / "torn.jsonl", "wb") as file:
         file.write(b"1234")
-    (folder / "leases" / f"{found(folder).key(MUS[0])}.0").write_text(json.dumps([lease.host(), 999999999, "0"]))
+    (folder / "leases" / f"{found(folder).key(MUS[0])}.0").write_text(
+        json.dumps([lease.host(), 999999999, "0"])
+    )
 
 
 def resumed(folder, acks):
     exact = np.column_stack([solution(mu) for mu in MUS[2:]])
-    return stored(folder, acks) + ([] if np.array_equal(read(folder, mus=MUS[2:]).u, exact) else ["earlier samples are hurt"])
+    return stored(folder, acks) + (
+        [] if np.array_equal(read(folder, mus=MUS[2:]).u, exact) else ["earlier samples are hurt"]
+    )
 
 
 def spoiled(folder):
@@ -106,21 +116,27 @@ def mended(folder, acks):
     rebuild(folder)
     return (
         []
-        if np.array_equal(read(folder, mus=MUS[:2]).u, np.column_stack([solution(mu) for mu in MUS[:2]]))
+        if np.array_equal(
+            read(folder, mus=MUS[:2]).u, np.column_stack([solution(mu) for mu in MUS[:2]])
+        )
         else ["samples are lost"]
     )
 
 
 def noted(folder, ack):
     for k in range(3):
-        append(folder / "journal" / "a.jsonl", {"state": "failed", "key": f"{k}", "reason": "x" * 5000})
+        append(
+            folder / "journal" / "a.jsonl", {"state": "failed", "key": f"{k}", "reason": "x" * 5000}
+        )
         ack(f"{k}")
 
 
 def kept(folder, acks):
     append(folder / "journal" / "b.jsonl", {"state": "failed", "key": "last", "reason": ""})
     held = refresh(Manifest(folder)).failed
-    return [f"record {k} is lost" for k in acks if k not in held] + [k for k, r in held.items() if len(r) != 1]
+    return [f"record {k} is lost" for k in acks if k not in held] + [
+        k for k, r in held.items() if len(r) != 1
+    ]
 
 
 def saving(noun):
@@ -134,7 +150,9 @@ def saving(noun):
 def either(rank):
     def check(folder, acks):
         held = rank(load(folder / "n.h5"))
-        return [] if held == 3 or (held == 2 and not acks) else [f"{held} modes, acknowledged {acks}"]
+        return (
+            [] if held == 3 or (held == 2 and not acks) else [f"{held} modes, acknowledged {acks}"]
+        )
 
     return check
 
@@ -188,7 +206,9 @@ def appended_well(folder, acks):
             return lost + [
                 name
                 for name in file
-                if not np.array_equal(file[name][()], solution([float(name[1:].split("(")[-1].rstrip(")"))]))
+                if not np.array_equal(
+                    file[name][()], solution([float(name[1:].split("(")[-1].rstrip(")"))])
+                )
             ]
     except (OSError, RuntimeError, KeyError) as error:
         return [str(error)] if acks else []
@@ -224,13 +244,17 @@ def violations(tmp_path, protocol, faults, stride=1):
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_kill_at_every_system_call_loses_nothing(name, tmp_path):
-    tried, struck, wrong = violations(tmp_path, PROTOCOLS[name], ["KILL"], 1 if name in ("collect", "manifest", "basis") else 3)
+    tried, struck, wrong = violations(
+        tmp_path, PROTOCOLS[name], ["KILL"], 1 if name in ("collect", "manifest", "basis") else 3
+    )
     assert wrong == [] and struck > 0.9 * tried > 10
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_refusal_at_system_calls_is_told_and_loses_nothing(name, tmp_path):
-    tried, struck, wrong = violations(tmp_path, PROTOCOLS[name], ["ENOSPC"], 3 if name in ("manifest", "run") else 7)
+    tried, struck, wrong = violations(
+        tmp_path, PROTOCOLS[name], ["ENOSPC"], 3 if name in ("manifest", "run") else 7
+    )
     assert wrong == [] and struck > 0 and tried > 5
 
 
@@ -267,7 +291,7 @@ def playing(monkeypatch, took):
     def opens(path, mode="r", **more):
         return Disk(path, mode.replace("b", "")) if "w" in mode else open(path, mode, **more)
 
-    monkeypatch.setattr("rom.collect.files.open", opens, raising=False)
+    monkeypatch.setattr("rom.archive.files.open", opens, raising=False)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -276,7 +300,9 @@ def test_short_writes_are_written_on(name, tmp_path, monkeypatch):
     path, acks, real = fresh(tmp_path / "s", before), [], os.write
 
     def took(handle, data):
-        return real(handle, memoryview(data).cast("B")[: max(len(memoryview(data).cast("B")) // 2, 1)])
+        return real(
+            handle, memoryview(data).cast("B")[: max(len(memoryview(data).cast("B")) // 2, 1)]
+        )
 
     playing(monkeypatch, took)
     act(path, acks.append)

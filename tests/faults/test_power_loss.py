@@ -40,7 +40,9 @@ class Disk:
 def recorded(act, folder):
     """The Disk of an act below `folder`; what it acknowledges goes through a pipe, which is seen too."""
     root = str(folder.parent)
-    status, _, log = inject._traced(act, folder, ("-xx", "-s", "4000000", "-e", f"trace={CALLS},{inject.WAITING}"))
+    status, _, log = inject._traced(
+        act, folder, ("-xx", "-s", "4000000", "-e", f"trace={CALLS},{inject.WAITING}")
+    )
     assert status == 0
     assert "unfinished" not in log, "two threads wrote at once; record again"
     disk, handles, here, fresh_inode = Disk(), {}, {}, iter(range(10**9))
@@ -56,7 +58,9 @@ def recorded(act, folder):
         disk.moments += 1
         now, number = disk.moments, re.match(r"\d+", inside)
         handle = handles.get(int(number[0])) if number else None
-        paths = [t.decode() for t in texts] if call in ("openat", "rename", "unlink", "mkdir") else []
+        paths = (
+            [t.decode() for t in texts] if call in ("openat", "rename", "unlink", "mkdir") else []
+        )
         inner = [p for p in paths if p == root or p.startswith(root + "/")]
         if call == "openat" and inner:
             path = inner[0]
@@ -74,8 +78,17 @@ def recorded(act, folder):
         elif call == "read" and handle:
             handle[1] += answer
         elif call in ("write", "pwrite64") and handle and isinstance(handle[0], int):
-            end = max((at + len(d) if d is not None else at for _, at, d in disk.writes[handle[0]]), default=0)
-            at = int(inside.rpartition(",")[2]) if call == "pwrite64" else end if handle[2] else handle[1]
+            end = max(
+                (at + len(d) if d is not None else at for _, at, d in disk.writes[handle[0]]),
+                default=0,
+            )
+            at = (
+                int(inside.rpartition(",")[2])
+                if call == "pwrite64"
+                else end
+                if handle[2]
+                else handle[1]
+            )
             disk.writes[handle[0]].append((now, at, texts[0][:answer]))
             handle[1] += answer if call == "write" else 0
         elif call == "write" and handle is None:
@@ -86,10 +99,14 @@ def recorded(act, folder):
             disk.synced.append((now, handle[0]))
         elif call == "rename" and len(inner) == 2:
             here[inner[1]] = here.pop(inner[0])
-            disk.names.setdefault(os.path.dirname(inner[1]), []).append((now, "\0".join(inner), here[inner[1]]))
+            disk.names.setdefault(os.path.dirname(inner[1]), []).append(
+                (now, "\0".join(inner), here[inner[1]])
+            )
         elif call in ("unlink", "mkdir") and inner:
             here.pop(inner[0], None)
-            disk.names.setdefault(os.path.dirname(inner[0]), []).append((now, inner[0], None if call == "unlink" else -1))
+            disk.names.setdefault(os.path.dirname(inner[0]), []).append(
+                (now, inner[0], None if call == "unlink" else -1)
+            )
     return disk
 
 
@@ -177,7 +194,12 @@ DROPPED, KEPT = ("dropped", lambda operations: []), ("kept", list)
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_power_loss_loses_nothing_acknowledged(name, tmp_path):
     some = [DROPPED, ("torn", torn(np.random.default_rng(3)))]
-    played, wrong = lost(tmp_path, PROTOCOLS[name], lambda disk: range(1, disk.moments + 1, max(disk.moments // 24, 1)), some)
+    played, wrong = lost(
+        tmp_path,
+        PROTOCOLS[name],
+        lambda disk: range(1, disk.moments + 1, max(disk.moments // 24, 1)),
+        some,
+    )
     assert wrong == [] and played > 20
 
 
@@ -193,5 +215,10 @@ def test_every_power_loss_loses_nothing_acknowledged(name, tmp_path):
 
 
 def test_the_harness_fails_plain_appending(tmp_path):
-    _, wrong = lost(tmp_path, (nothing, appended, appended_well), lambda disk: range(1, disk.moments + 1, 5), [DROPPED])
+    _, wrong = lost(
+        tmp_path,
+        (nothing, appended, appended_well),
+        lambda disk: range(1, disk.moments + 1, 5),
+        [DROPPED],
+    )
     assert wrong

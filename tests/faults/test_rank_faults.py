@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.collect.campaign import collect
-from rom.collect.repair import verify
-from rom.collect.store import read
-from rom.compress.pod import pod
-from rom.export.files import write_vtkhdf
-from rom.hyperreduce.eim import deim
-from rom.launch import run, world
+from rom.campaign.campaign import collect
+from rom.campaign.repair import verify
+from rom.campaign.store import read
+from rom.cli.launch import run, world
+from rom.compress.decomposition import pod
+from rom.io.files import write_vtkhdf
 from rom.mesh import Mesh
+from rom.points.interpolation import deim
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -69,7 +69,10 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
     if stage == "hyper-reduction" and here:
         basis = type(basis)(space, spoiled(fault, basis.modes))
     rule = deim(space.gather(basis.modes))
-    mesh = Mesh(np.arange(space.n * 1.0)[:, None], {"line": np.column_stack([np.arange(space.n - 1), np.arange(1, space.n)])})
+    mesh = Mesh(
+        np.arange(space.n * 1.0)[:, None],
+        {"line": np.column_stack([np.arange(space.n - 1), np.arange(1, space.n)])},
+    )
     field = spoiled(fault, basis.modes[:, 0]) if stage == "write" and here else basis.modes[:, 0]
     write_vtkhdf(Path(path) / f"modes-{comm.Get_rank()}.vtkhdf", mesh, {"mode": (field, "1")})
     comm.Barrier()
@@ -79,15 +82,41 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
 def job(tmp_path, stage, fault, rank):
     """(exit code, what it says, seconds from the fault to the end, whether a process was left) of a job on three ranks."""
     mpiexec = Path(sys.executable).with_name("mpiexec")
-    words = [mpiexec, "-n", 3, sys.executable, __file__, "--stage", stage, "--fault", fault, "--where", rank, "--path", tmp_path]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    words = [
+        mpiexec,
+        "-n",
+        3,
+        sys.executable,
+        __file__,
+        "--stage",
+        stage,
+        "--fault",
+        fault,
+        "--where",
+        rank,
+        "--path",
+        tmp_path,
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(
-        [*map(str, words)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
+        [*map(str, words)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
     at = tmp_path / "fault-at"
     seconds = time.time() - float(at.read_text()) if at.exists() else 0.0
     time.sleep(0.2)
-    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in p.read_bytes()]
+    left = [
+        p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in p.read_bytes()
+    ]
     return done.returncode, done.stdout + done.stderr, seconds, left
 
 
@@ -109,14 +138,23 @@ def check(tmp_path, stage, fault, rank):
     if fault in ("SIGSTOP", "SIGKILL"):
         what = {"SIGSTOP": "stands still", "SIGKILL": "was killed or crashed"}[fault]
         where = r"while solving mu = \[3\.\]" if stage == "collect" else "between samples"
-        assert re.search(rf"error: rank {rank} \(process \d+ on \S+\) {what} {where}; the job ends", told), told
+        assert re.search(
+            rf"error: rank {rank} \(process \d+ on \S+\) {what} {where}; the job ends", told
+        ), told
     else:
-        expected = {"raise": "rank {}: ArithmeticError: diverged", "MemoryError": "rank {}: MemoryError: no room"}
+        expected = {
+            "raise": "rank {}: ArithmeticError: diverged",
+            "MemoryError": "rank {}: MemoryError: no room",
+        }
         assert (NAMES.get((stage, fault)) or expected[fault]).format(rank) in told, told
-    assert all("harmless" in line or "torn and ignored" in line for line in verify(tmp_path / "store"))
+    assert all(
+        "harmless" in line or "torn and ignored" in line for line in verify(tmp_path / "store")
+    )
     finished = collect(solution, MUS, tmp_path / "store", space=euclidean(N), retries=1)
     assert finished.failed == () and finished.skipped >= (2 if stage == "collect" else 4)
-    np.testing.assert_array_equal(read(tmp_path / "store").u, np.column_stack([solution(mu) for mu in MUS]))
+    np.testing.assert_array_equal(
+        read(tmp_path / "store").u, np.column_stack([solution(mu) for mu in MUS])
+    )
 
 
 @pytest.mark.parametrize(("stage", "fault", "rank"), CHOSEN)

@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 
 from rom.batch.submissions import kind_of
-from rom.collect.campaign import collect
-from rom.collect.outside import program
-from rom.collect.repair import verify
-from rom.collect.store import found, read
+from rom.campaign.campaign import collect
+from rom.campaign.program import program
+from rom.campaign.repair import verify
+from rom.campaign.store import found, read
 from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.space import euclidean
 
 N, MUS, BAD = 12, np.arange(1.0, 6.0)[:, None], 3.0
 SPACE = euclidean(N)
-HEAD = "import sys, os, time\nimport numpy as np\nmu = float(sys.argv[1]); u = mu * np.arange(12.0)\n"
+HEAD = (
+    "import sys, os, time\nimport numpy as np\nmu = float(sys.argv[1]); u = mu * np.arange(12.0)\n"
+)
 SAVE = "np.save('answer.npy', u)\n"
 
 
@@ -59,7 +61,11 @@ INSIDE = {
     ),
     "memory": (lambda: np.ones(2**50), r"MemoryError", "memory"),
     "missing input": (lambda: os.stat("/nonexistent/mesh"), r"FileNotFoundError.*mesh", "solver"),
-    "stale file": (lambda: (_ for _ in ()).throw(OSError(116, "Stale file handle")), r"OSError.*Stale", "transient"),
+    "stale file": (
+        lambda: (_ for _ in ()).throw(OSError(116, "Stale file handle")),
+        r"OSError.*Stale",
+        "transient",
+    ),
     "licence": (
         lambda: (_ for _ in ()).throw(ConnectionRefusedError("licence server")),
         r"ConnectionRefusedError: licence",
@@ -74,7 +80,9 @@ def checked(seen, tmp_path, reason):
     ((mu, told),) = seen.failed
     assert seen.solved == len(MUS) - 1 and mu == (BAD,) and re.search(reason, told, re.DOTALL), told
     assert len(told) < 2000 and verify(tmp_path / "s") == ()
-    np.testing.assert_array_equal(read(tmp_path / "s").u, np.column_stack([exact(mu) for mu in MUS if mu[0] != BAD]))
+    np.testing.assert_array_equal(
+        read(tmp_path / "s").u, np.column_stack([exact(mu) for mu in MUS if mu[0] != BAD])
+    )
     assert collect(exact, MUS, tmp_path / "s", space=SPACE, retries=1).solved == 1
 
 
@@ -82,14 +90,22 @@ def checked(seen, tmp_path, reason):
 def test_a_program_that_fails_is_told_and_the_rest_goes_on(name, tmp_path):
     text, reason, kind = OUTSIDE[name]
     (tmp_path / "solver.py").write_text(
-        HEAD + f"if mu == {BAD}:\n" + "".join(f"    {line}\n" for line in text.splitlines()) + "else:\n    " + SAVE
+        HEAD
+        + f"if mu == {BAD}:\n"
+        + "".join(f"    {line}\n" for line in text.splitlines())
+        + "else:\n    "
+        + SAVE
     )
     limit = 3.0 if kind == "transient" else 30.0
     solve = program([sys.executable, str(tmp_path / "solver.py"), "{mu}"], "answer.npy", limit)
     seen = collect(solve, MUS, tmp_path / "s", space=SPACE)
     checked(seen, tmp_path, reason)
     assert kind_of(seen.failed[0][1]) == kind
-    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if f"sleep\x0061\x000.{os.getpid()}".encode() in p.read_bytes()]
+    left = [
+        p
+        for p in Path("/proc").glob("[0-9]*/cmdline")
+        if f"sleep\x0061\x000.{os.getpid()}".encode() in p.read_bytes()
+    ]
     assert left == []
 
 
@@ -123,26 +139,34 @@ def test_the_same_parameters_twice_are_one_task(tmp_path):
 
 def test_bytes_in_the_order_of_another_machine_are_the_same_numbers(tmp_path):
     collect(lambda mu: exact(mu).astype(">f8"), MUS, tmp_path / "s", space=SPACE)
-    np.testing.assert_array_equal(read(tmp_path / "s").u, np.column_stack([exact(mu) for mu in MUS]))
+    np.testing.assert_array_equal(
+        read(tmp_path / "s").u, np.column_stack([exact(mu) for mu in MUS])
+    )
 
 
 def test_a_program_that_cannot_start_is_named(tmp_path):
     seen = collect(program(["/no/such/solver", "{mu}"], "a.npy"), MUS[:1], tmp_path / "s")
-    assert "SolveFailed: /no/such/solver" in seen.failed[0][1] and "is not installed" in seen.failed[0][1]
+    assert (
+        "SolveFailed: /no/such/solver" in seen.failed[0][1]
+        and "is not installed" in seen.failed[0][1]
+    )
     with pytest.raises(SolveFailed, match=r"exit code 1"):
         program(["false"], "a.npy")(np.ones(2))
 
 
 def test_a_claimant_that_stands_still_loses_its_task_and_spoils_nothing(tmp_path):
     code = (
-        "import sys, time, numpy as np\nfrom rom.collect.campaign import collect\n"
+        "import sys, time, numpy as np\nfrom rom.campaign.campaign import collect\n"
         "def solve(mu):\n    open(sys.argv[1] + '.begun', 'a').write('x')\n    time.sleep(1.0)\n    return -np.ones(12)\n"
         "print(collect(solve, np.array([[1.0]]), sys.argv[1], expiry=1.0).solved)\n"
     )
     path = tmp_path / "s"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", code, str(path)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + 30
     while not Path(f"{path}.begun").exists() and time.monotonic() < deadline:
@@ -154,6 +178,9 @@ def test_a_claimant_that_stands_still_loses_its_task_and_spoils_nothing(tmp_path
     child.send_signal(signal.SIGCONT)
     assert child.wait(30) == 0, child.communicate()
     child.communicate()
-    assert len(list((path / "samples").glob("*-*.h5"))) == 1 and list((path / "leases").iterdir()) == []
+    assert (
+        len(list((path / "samples").glob("*-*.h5"))) == 1
+        and list((path / "leases").iterdir()) == []
+    )
     np.testing.assert_array_equal(read(path).u[:, 0], exact([1.0]))
     assert len(found(path).manifest.done) == 1

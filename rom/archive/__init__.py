@@ -1,0 +1,1 @@
+"""Nouns as sealed files."""

@@ -1,0 +1,47 @@
+"""Parts of a campaign: which rows of the table of tasks each job of an array solves, within a site's limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rom.batch.profile import Profile
+from rom.errors import BadInput
+
+
+def parts(rows: Sequence[int], site: Profile) -> tuple[tuple[int, ...], ...]:
+    """Rows in consecutive parts of `chunk`, larger where the site would not queue so many."""
+    size = max(site.chunk, -(-len(rows) // site.queued))
+    return tuple(tuple(rows[k : k + size]) for k in range(0, len(rows), size))
+
+
+def arrays(count: int, site: Profile) -> tuple[range, ...]:
+    """`count` parts as arrays that the site accepts."""
+    return tuple(range(k, min(k + site.array, count)) for k in range(0, count, site.array))
+
+
+def written(rows: Sequence[int]) -> str:
+    """(0, 1, 2, 5) -> "0-2,5"."""
+    spans: list[list[int]] = []
+    for row in sorted(set(rows)):
+        if spans and spans[-1][1] == row - 1:
+            spans[-1][1] = row
+        else:
+            spans.append([row, row])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
+
+
+def rows_of(text: str, count: int) -> list[int]:
+    """ "0-2,5" -> [0, 1, 2, 5]. Raises BadInput for anything else and for rows beyond `count`."""
+    found: list[int] = []
+    for span in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", span)
+        if match is None:
+            raise BadInput(f"rows {text[:80]!r} are not of the form 0-2,5")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < count:
+            raise BadInput(
+                f"rows {span.strip()} lie outside the {count} rows of the table, 0..{count - 1}"
+            )
+        found.extend(range(first, last + 1))
+    return found

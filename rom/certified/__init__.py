@@ -1,0 +1,1 @@
+"""Projected models with certified bounds."""

@@ -1,1 +1,0 @@
-"""Campaigns, the store, the archive of nouns."""

@@ -1,1 +1,0 @@
-"""Bases that grow where the error is."""

@@ -1,1 +1,0 @@
-"""Files, pictures, tables."""

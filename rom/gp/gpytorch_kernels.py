@@ -1,0 +1,100 @@
+"""GPyTorch kernels behind the protocol of `rom.gp.kernels`: any of them fits here, with gradients by autograd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rom.errors import BadInput, MissingExtra
+from rom.gp.algebra import fetched, namespace
+from rom.gp.kernels import Pullback
+
+
+@dataclass(frozen=True, eq=False)
+class Plugged:
+    """k = kernel(x, y) / scale, where kernel is a gpytorch.kernels.Kernel and scale its value at x = y; theta: its raw parameters.
+
+    No archive holds it: its file format would be torch's. Save predictions, or use a kernel of rom.gp.kernels.
+    """
+
+    kernel: Any
+    theta: np.ndarray
+
+    @property
+    def limits(self) -> np.ndarray:
+        """Raw parameters within 10 of the start."""
+        return np.stack([self.theta - 10.0, self.theta + 10.0], axis=1)
+
+    def at(self, theta: np.ndarray) -> Plugged:
+        """The same kernel with other raw parameters."""
+        return Plugged(self.kernel, np.asarray(theta, dtype=float))
+
+    def matrix(self, x: Any, y: Any) -> Any:
+        """(n, m)."""
+        import torch
+
+        with torch.no_grad():
+            value = self._evaluated(torch.as_tensor(x), torch.as_tensor(y))[0]
+        return fetched(value) if namespace(x) is np else value
+
+    def traced(self, x: Any) -> tuple[Any, Pullback]:
+        """Pullback: d/dtheta sum W * k by autograd."""
+        import torch
+
+        value, leaf = self._evaluated(torch.as_tensor(x), torch.as_tensor(x))
+
+        def pull(W: Any) -> np.ndarray:
+            return fetched(torch.autograd.grad(value, leaf, torch.as_tensor(W))[0])
+
+        K = value.detach()
+        return (fetched(K) if namespace(x) is np else K), pull
+
+    def _evaluated(self, x: Any, y: Any) -> tuple[Any, Any]:
+        import torch
+
+        leaf = torch.tensor(self.theta, dtype=x.dtype, device=x.device, requires_grad=True)
+        values, start = {}, 0
+        for name, parameter in self.kernel.named_parameters():
+            values[name] = leaf[start : start + parameter.numel()].reshape(parameter.shape)
+            start += parameter.numel()
+        dense = torch.func.functional_call(
+            _Dense(self.kernel), {f"kernel.{k}": v for k, v in values.items()}, (x, y)
+        )
+        top = torch.func.functional_call(
+            _Dense(self.kernel), {f"kernel.{k}": v for k, v in values.items()}, (x[:1], x[:1])
+        )
+        return dense / top[0, 0], leaf
+
+
+def plugged(kernel: Any) -> Plugged:
+    """A stationary GPyTorch kernel as a kernel of this package. Raises BadInput for anything else, MissingExtra without gpytorch."""
+    try:
+        import gpytorch
+    except ImportError as error:
+        raise MissingExtra(
+            "a GPyTorch kernel needs gpytorch; pip install 'rom-platform[gp]'"
+        ) from error
+    if not isinstance(kernel, gpytorch.kernels.Kernel):
+        raise BadInput(
+            f"{kernel!r} is no kernel; give a name, a kernel of rom.gp.kernels, or a gpytorch kernel"
+        )
+    kernel = kernel.double()
+    return Plugged(kernel, np.concatenate([fetched(p).ravel() for p in kernel.parameters()]))
+
+
+def _Dense(kernel: Any) -> Any:
+    import torch
+
+    class Dense(torch.nn.Module):
+        """kernel(x, y) as a dense matrix."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel = kernel
+
+        def forward(self, x: Any, y: Any) -> Any:
+            return self.kernel(x, y).to_dense()
+
+    return Dense()

@@ -1,0 +1,1 @@
+"""Meshes and fields in the files of other programs."""

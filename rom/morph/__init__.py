@@ -1,1 +1,0 @@
-"""Shapes onto shapes: charts, radial bases, elasticity, optimal mappings, transfer between meshes."""

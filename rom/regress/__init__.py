@@ -1,1 +1,0 @@
-"""Regression of reduced coefficients."""
