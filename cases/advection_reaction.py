@@ -23,7 +23,7 @@ from rom.shapes.morphing import Sample
 from rom.shapes.rbf import Radial
 from rom.shapes.simplex import facets
 from rom.shapes.training import Reduction, ShapeModel, shape_model
-from rom.study.metrics import coverage, rel_l2
+from rom.study.metrics import field_coverage, rel_l2
 
 WIDTH, DECAY = 0.03, 0.8
 BOX = Box(
@@ -119,7 +119,7 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
         from rom.shapes.simplex import simplices
         from rom.shapes.transfer import interpolation
 
-        laid = model.laid(s.mesh)
+        laid = model.lay(s.mesh)
         grid = np.stack(np.meshgrid(xs, lines, indexing="ij"), -1).reshape(-1, 2)
         domain = Mesh(model.chart, {"triangle": simplices(model.embedding.reference)})
         physical = interpolation(domain, grid + interpolation(domain, grid) @ shift) @ laid.points
@@ -128,8 +128,8 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
 
     shifts = []
     for s in every:
-        laid = model.laid(s.mesh)
-        shifts.append(model.warped(model.inputs(s, laid)[None])[0])
+        laid = model.lay(s.mesh)
+        shifts.append(model.warp_modes(model.inputs(s, laid)[None])[0])
     mapped = np.array([front(s, w) for s, w in zip(every, shifts, strict=True)])
     still = np.array([front(s, 0 * w) for s, w in zip(every, shifts, strict=True)])
     return tuple(float(np.sqrt(np.mean((y - y.mean(axis=0)) ** 2))) for y in (mapped, still))  # type: ignore[return-value]
@@ -169,7 +169,7 @@ def main(
         "ommgp_rel_l2": errors[0],
         "podgp_rel_l2": errors[1],
         "gain": errors[1] / errors[0],
-        "coverage_90": coverage(
+        "coverage_90": field_coverage(
             [a.fields["u"] for a in answers], true, [a.std["u"] for a in answers]
         ),
         "front_spread_mapped": aligned,

@@ -17,9 +17,9 @@ from rom.mesh import Mesh
 from rom.plot.shapes import shape_pictures
 from rom.shapes.charts import ArcLength
 from rom.shapes.morphing import Sample
-from rom.shapes.simplex import subdivided
+from rom.shapes.simplex import subdivide
 from rom.shapes.training import Reduction, ShapeModel, medoid, shape_model
-from rom.study.metrics import coverage, q2, rel_l2, rrmse
+from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
 MORPH = ArcLength(leading=True)
@@ -87,7 +87,7 @@ def trained(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
     """The model of some airfoils, on their medoid with every edge cut twice."""
     reference = medoid(train, MORPH)
     for _ in range(4):
-        reference = subdivided(reference)
+        reference = subdivide(reference)
     return shape_model(
         train,
         MORPH,
@@ -134,7 +134,7 @@ def main(
         "rel_l2": rel_l2(found, true),
         "rrmse": rrmse(found, true),
         "q2_normal_force": q2([reached], [wanted]),
-        "coverage_90": coverage(found, true, std),
+        "coverage_90": field_coverage(found, true, std),
         "seconds_fit": fit / folds,
         "ms_predict": 1e3 * float(np.median(ask)),
     }

@@ -25,7 +25,7 @@ from rom.plot.shapes import shape_pictures
 from rom.shapes.morphing import Sample
 from rom.shapes.rbf import Radial
 from rom.shapes.training import Morph, Reduction, ShapeModel, shape_model
-from rom.study.metrics import coverage, q2, rel_l2, rrmse
+from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 from solvers.airfoil_mesh import airfoil_mesh, curve_names
 from solvers.blade_mesh import Blade
 from solvers.elements import mass
@@ -137,7 +137,7 @@ def main(
         unmorphed = rel_l2([a.fields[name] for a in plain], true)
         numbers |= {f"rel_l2_{name}": rel_l2(found, true), f"unmorphed_rel_l2_{name}": unmorphed}
         numbers |= {f"rrmse_{name}": rrmse(found, true), f"q2_{name}": q2(found, true)}
-        numbers[f"coverage_90_{name}"] = coverage(found, true, [a.std[name] for a in answers])
+        numbers[f"coverage_90_{name}"] = field_coverage(found, true, [a.std[name] for a in answers])
     for name in known[0].outputs:
         pair = np.array(
             [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]

@@ -24,8 +24,8 @@ import numpy as np
 from rom.archive.nouns import save
 from rom.campaign.campaign import collect
 from rom.campaign.store import read, talk
-from rom.certified.models import certified
-from rom.certified.stationary import GalerkinModel, truncated
+from rom.certified.models import galerkin_model
+from rom.certified.stationary import GalerkinModel, truncate_model
 from rom.cli.launch import run
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
@@ -123,7 +123,7 @@ def main(
             return {}
         snapshots = read(folder / "snapshots", blade.space)
         basis, s = pod(snapshots, tol=tol)
-        model = certified(blade, basis)
+        model = galerkin_model(blade, basis)
         unseen = blade.box.from_unit(np.random.default_rng(seed).random((test, blade.box.p)))
         table = study(model, blade.solve, unseen)
         rows = [_compared(blade, model, mu) for mu in unseen]
@@ -227,7 +227,7 @@ def _pictures(
 ) -> None:
     """Fields, errors and modes at the unseen parameter with the largest error; curves of the reduction."""
     from rom.io.files import write_vtkhdf
-    from rom.plot.curves import decay, effectivities, errors
+    from rom.plot.curves import decay_plot, effectivity_plot, error_plot
     from rom.plot.pictures import picture
 
     mesh, outputs = blade.mesh, blade.outputs
@@ -274,11 +274,13 @@ def _pictures(
         for k in range(min(3, model.basis.r))
     }
     picture(folder / "modes.png", mesh, modes, view=view)  # type: ignore[arg-type]
-    decay(folder / "singular_values.png", s, model.basis.r, "Singular values of the training set")
-    effectivities(
+    decay_plot(
+        folder / "singular_values.png", s, model.basis.r, "Singular values of the training set"
+    )
+    effectivity_plot(
         folder / "effectivities.png", table.effectivity, "Effectivity over unseen parameters"
     )  # type: ignore[arg-type]
-    errors(
+    error_plot(
         folder / "errors_over_r.png",
         *_convergence(blade, model, table),
         title="Unseen parameters, energy norm",
@@ -294,7 +296,7 @@ def _convergence(
     found = []
     for r in ranks:
         a = np.zeros((basis.r, len(table.mu)))
-        a[:r] = truncated(model, int(r)).predict(table.mu).coefficients
+        a[:r] = truncate_model(model, int(r)).predict(table.mu).coefficients
         bound = model.bound(table.mu, a.T)  # type: ignore[misc]
         found.append(
             [(basis.space.norm(U - basis.lift(a)) / table.norm).max(), (bound / table.norm).max()]

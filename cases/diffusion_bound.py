@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certified.forms import bound_by, sampled
+from rom.certified.forms import bound_by, sampled_residual
 from rom.certified.models import reduced_basis
 from rom.certified.stability import MinTheta
 from rom.certified.stationary import GalerkinModel
@@ -106,8 +106,10 @@ def main(cells: int = 400, rank: int = 16, train: int = 480, fresh: int = 100) -
 
     size = 1 + 3 * basis.r
     random, chosen = solved(size * (size + 1) // 2), solved(train)
-    forms["random"] = sampled(forms["full"], forms["images"], *random)
-    forms["eim"] = sampled(forms["full"], forms["images"], *chosen, rule=partial(eim, tol=1e-15))
+    forms["random"] = sampled_residual(forms["full"], forms["images"], *random)
+    forms["eim"] = sampled_residual(
+        forms["full"], forms["images"], *chosen, rule=partial(eim, tol=1e-15)
+    )
     mus, a = solved(fresh)
     truth, load = (
         extended(bar, model, mus, a),

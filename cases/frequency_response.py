@@ -20,9 +20,9 @@ from rom.design.designs import sobol
 from rom.errors import BadInput
 from rom.gp.kernels import Kernel, Stationary
 from rom.gp.kronecker import KroneckerGP, kronecker_gp
-from rom.gp.spectral import heard
+from rom.gp.spectral import initial_lines
 from rom.parameters import Box
-from rom.plot.curves import banded
+from rom.plot.curves import band_plot
 
 LENGTH, LOSS = 3.0, 0.004
 BOX = Box(
@@ -135,7 +135,7 @@ def main(
     y = clean + noise * gen.standard_normal(clean.shape)
     fresh = truth + noise * gen.standard_normal(truth.shape)
     exact, spacing = resonances(new[0], truth), 343.0 / (2 * LENGTH)
-    echoes = heard(y, 8, "matern52")
+    echoes = initial_lines(y, 8, "matern52")
     kernels: dict[str, tuple[Kernel | str, str]] = {
         "spectral mixture": (echoes, "rbf"),
         "rbf": ("rbf", "rbf"),
@@ -198,14 +198,16 @@ def _pictures(
         "spectral mixture": level(mean)[:, 0, 0],
         "splines": level(answers["splines"])[:, 0, 0],
     }
-    banded(out / "level.png", new[0], band, curves, "frequency [Hz]", "|H| [dB]", title)
+    band_plot(out / "level.png", new[0], band, curves, "frequency [Hz]", "|H| [dB]", title)
     low, high = (mean[:, 0, 0, 0] + sign * 1.959964 * std[:, 0, 0, 0] for sign in (-1, 1))
     curves = {
         "exact": truth[:, 0, 0, 0],
         "spectral mixture": mean[:, 0, 0, 0],
         "rbf": answers["rbf"][:, 0, 0, 0],
     }
-    banded(out / "real_part.png", new[0], (low, high), curves, "frequency [Hz]", "Re H [-]", title)
+    band_plot(
+        out / "real_part.png", new[0], (low, high), curves, "frequency [Hz]", "Re H [-]", title
+    )
 
 
 def _filled(

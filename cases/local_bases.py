@@ -20,16 +20,29 @@ import numpy as np
 from cases.viscoplastic_cube import HOT, cube, cycles
 from rom.basis import LocalBases
 from rom.cli.launch import run
-from rom.compress.concatenated import incremental_bound, norms_bound, published, residuals_bound
-from rom.compress.merge import given_blocks, merged_blocks
+from rom.compress.concatenated import (
+    greedy_concatenation,
+    incremental_bound,
+    norms_bound,
+    residuals_bound,
+)
+from rom.compress.merge import blocks_of_labels, merge_blocks
 from rom.history import History
 from rom.loading import Loading
-from rom.local.bases import assembled, clusters, coordinates, features, folded, held_out, runs
-from rom.local.classifier import fitted
+from rom.local.bases import (
+    assemble_bases,
+    choose_folds,
+    features,
+    held_out_errors,
+    hull_coordinates,
+    local_bases,
+    run_numbers,
+)
+from rom.local.classifier import fit_classifier
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import QUICK, Gain, expected_gain
 from rom.parameters import Box
-from rom.plot.clusters import gains, scattered
+from rom.plot.clusters import gains, scatter
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 from solvers.fronts import burgers, helmholtz, nagumo, travelling_source
@@ -127,13 +140,15 @@ def physics(cells: int = 4) -> dict[str, Physics]:
 
 def labelled(train: Snapshots, labels: np.ndarray) -> LocalBases:
     """Local bases of given labels with their held-out errors and classifier, by the same POD as ours."""
-    V, A = coordinates(train)
+    V, A = hull_coordinates(train)
     k, gen = int(labels.max()) + 1, np.random.default_rng(0)
     first = np.array([np.flatnonzero(labels == j)[0] for j in range(k)])
-    E = held_out(A.conj().T @ A, np.eye(k)[labels], MODES, folded(runs(train), 8, gen))
+    E = held_out_errors(
+        A.conj().T @ A, np.eye(k)[labels], MODES, choose_folds(run_numbers(train), 8, gen)
+    )
     return replace(
-        assembled(V, A, labels, first, MODES, E),
-        classifier=fitted(features(train), labels, E, runs(train)),
+        assemble_bases(V, A, labels, first, MODES, E),
+        classifier=fit_classifier(features(train), labels, E, run_numbers(train)),
     )
 
 
@@ -146,16 +161,16 @@ def strategies(
     x, y = features(train), features(test)
     centre, scale = x.mean(axis=0), x.std(axis=0)
     on_mu = KMeans(K, n_init=10, random_state=seed).fit((x - centre) / scale)
-    V, _ = coordinates(train)
+    V, _ = hull_coordinates(train)
     u, v = (_real(V.coefficients(s.u)) for s in (train, test))
     on_fields = KMeans(K, n_init=10, random_state=seed).fit(u)
-    sine = clusters(train, K, MODES, refine=False, classify=fitted, rng=seed)
+    sine = local_bases(train, K, MODES, refine=False, classify=fit_classifier, rng=seed)
     return {
         "global": (labelled(train, np.zeros(train.m, dtype=int)), np.zeros(test.m, dtype=int)),
         "parameters": (labelled(train, on_mu.labels_), on_mu.predict((y - centre) / scale)),
         "fields": (labelled(train, on_fields.labels_), on_fields.predict(v)),
         "sine": (sine, sine.nearest(sine.hull.coefficients(test.u))),
-        "ours": (clusters(train, K, MODES, classify=fitted, rng=seed), None),
+        "ours": (local_bases(train, K, MODES, classify=fit_classifier, rng=seed), None),
     }
 
 
@@ -189,7 +204,7 @@ def judged(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[Gain, np.n
     expected = expected_gain(train, MODES, CANDIDATES, splits=5, rng=seed)
     errors = []
     for k in expected.K:
-        local = clusters(
+        local = local_bases(
             train, int(k), MODES, restarts=1, classify=QUICK, rng=seed
         )  # as the criterion does
         errors.append(
@@ -221,7 +236,7 @@ def pictures(
     """NAME_clusters.png: training snapshots by multidimensional scaling of sines; NAME_gain.png: gain expected and achieved against K."""
     folder.mkdir(parents=True, exist_ok=True)
     x, share = scaling(sines(train))
-    scattered(
+    scatter(
         folder / f"{name}_clusters.png", x, ours.labels, share, f"{name}: sines between snapshots"
     )
     if expected is not None:
@@ -254,12 +269,12 @@ def certificates(sets: int = 1000, seed: int = 0) -> dict[str, float]:
         ]
         violations += sum(b < e * (1 - 1e-9) - 1e-7 for b in bounds)
         ratios += [np.array(bounds) / e] if e > 1e-6 else []
-        merging = merged_blocks(blocks, 0.05, space)
+        merging = merge_blocks(blocks, 0.05, space)
         for c, bound in enumerate(merging.bounds):
             members = np.flatnonzero(merging.labels == c)
             M = np.hstack([blocks[k] for k in members])
             kept = np.hstack(
-                [merging.restored(k, merging.kept(k, blocks[k])) for k in members.tolist()]
+                [merging.restore(k, merging.coordinates(k, blocks[k])) for k in members.tolist()]
             )
             gap = float(np.linalg.norm(M - kept) / np.linalg.norm(M))
             violations += gap > bound * (1 + 1e-7) + 1e-12
@@ -276,18 +291,18 @@ def stored(snapshots: Snapshots, tol: float = 0.05) -> dict[str, float]:
     allows; `others_kept_as_ours`, the best of all those partitions with each block's own depth, as ours are kept."""
     run_of, space = windows(snapshots), snapshots.space
     blocks = [snapshots.u[:, run_of == k] for k in range(int(run_of.max()) + 1)]
-    numbers, partitions = {"ours": merged_blocks(blocks, tol, space).compression}, []
+    numbers, partitions = {"ours": merge_blocks(blocks, tol, space).compression}, []
     for bound in ("norms", "residuals", "incremental"):
-        found = [published(blocks, tol, r, space, bound) for r in (4, 8, 12, 16, 24, 32)]
+        found = [greedy_concatenation(blocks, tol, r, space, bound) for r in (4, 8, 12, 16, 24, 32)]
         numbers[bound] = max(one.compression for one in found)
         partitions += [one.labels for one in found]
-    for name, tried in _grouped(blocks, space, coordinates(snapshots)[1], run_of).items():
+    for name, tried in _grouped(blocks, space, hull_coordinates(snapshots)[1], run_of).items():
         numbers[name] = max(
-            given_blocks(blocks, labels, tol, space, whole=True).compression for labels in tried
+            blocks_of_labels(blocks, labels, tol, space, whole=True).compression for labels in tried
         )
         partitions += tried
     numbers["others_kept_as_ours"] = max(
-        given_blocks(blocks, labels, tol, space).compression for labels in partitions
+        blocks_of_labels(blocks, labels, tol, space).compression for labels in partitions
     )
     return {name: float(value) for name, value in numbers.items()}
 
@@ -295,7 +310,7 @@ def stored(snapshots: Snapshots, tol: float = 0.05) -> dict[str, float]:
 def windows(snapshots: Snapshots, size: int = 10) -> np.ndarray:
     """The block of each snapshot: its run, or one of windows of so many along the first parameter where a run is a single snapshot."""
     if snapshots.t is not None:
-        return runs(snapshots)
+        return run_numbers(snapshots)
     return np.argsort(np.argsort(snapshots.mu[:, 0], kind="stable"), kind="stable") // size
 
 

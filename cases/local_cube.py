@@ -23,13 +23,13 @@ from rom.cli.launch import run
 from rom.errors import NotConverged
 from rom.history import History
 from rom.loading import Loading
-from rom.local.bases import assembled, clusters, coordinates, folded, leading
-from rom.local.classifier import fitted
-from rom.points.cubature import compressed, ecm, unit
+from rom.local.bases import assemble_bases, choose_folds, hull_coordinates, leading, local_bases
+from rom.local.classifier import fit_classifier
+from rom.points.cubature import compress_contributions, ecm, unit
 from rom.points.gappy_pod import gappy
-from rom.solids.switching import LocalWeighted, Moved, switching, travelled
+from rom.solids.switching import LocalWeighted, SwitchingStep, follow_switching, switching
 from rom.solids.training import componentwise
-from rom.solids.weighted import WeightedModel, follow, weighted, with_duals
+from rom.solids.weighted import WeightedModel, reduced_march, weighted_model, with_duals
 from solvers.solid import Body
 
 Runs = list[tuple[Loading, History]]
@@ -63,8 +63,10 @@ def reduced(b: Body, basis: Basis, stress: np.ndarray, size: Size) -> WeightedMo
     scaled = (U * s / root)[:, s > 1e-6 * s[0]].reshape(
         *stress.shape[:2], -1
     )  # the integrals of all snapshots, in few columns
-    rule = ecm(compressed(b.points, strain, scaled, 1e-8), b.points, 1e-5, most=size.points)
-    model = weighted(basis, strain, b, rule.elements, rule.weights)
+    rule = ecm(
+        compress_contributions(b.points, strain, scaled, 1e-8), b.points, 1e-5, most=size.points
+    )
+    model = weighted_model(basis, strain, b, rule.elements, rule.weights)
     rows = (rule.elements[:, None] * 6 + np.arange(6)).ravel()
     return with_duals(model, {"stress": gappy(Basis(six, U[:, : size.stress] / root), rows)})
 
@@ -87,8 +89,8 @@ def inputs(b: Body, x: np.ndarray, found: Runs, shapes: np.ndarray) -> np.ndarra
 
 def one_basis(b: Body, x: np.ndarray, found: Runs, modes: int) -> LocalBases:
     """The global basis, by the same normalised POD, as local bases of one cluster."""
-    V, A = coordinates(cube_snapshots(b, x, found))
-    return assembled(V, A, np.zeros(A.shape[1], dtype=int), np.zeros(1, dtype=int), modes)
+    V, A = hull_coordinates(cube_snapshots(b, x, found))
+    return assemble_bases(V, A, np.zeros(A.shape[1], dtype=int), np.zeros(1, dtype=int), modes)
 
 
 def one_model(b: Body, x: np.ndarray, found: Runs, size: Size) -> WeightedModel:
@@ -104,11 +106,11 @@ def dictionary(
     shapes, t = leading(heat(b, found), 4), np.tile(found[0][1].t, len(found))
     known = np.repeat(inputs(b, x, found, shapes), len(found[0][1].t), axis=0)
     seen = np.column_stack([known, 0.0 * t if whole else t])
-    local = clusters(
+    local = local_bases(
         cube_snapshots(b, x, found),
         K,
         size.modes,
-        classify=fitted,
+        classify=fit_classifier,
         inputs=seen,
         whole_runs=whole,
         rng=rng,
@@ -144,7 +146,7 @@ def alone(b: Body, model: WeightedModel, found: Runs) -> list[Fields]:
     answers: list[Fields] = []
     for loading, _ in found:
         try:
-            h = follow(model, loading.reduced(model.basis, model.points, b.points), loading.t)
+            h = reduced_march(model, loading.reduce(model.basis, model.points, b.points), loading.t)
         except NotConverged:
             answers.append(None)
         else:
@@ -162,11 +164,11 @@ def together(
 ) -> tuple[list[Fields], dict[str, float]]:
     """The same by local models, and how often a run switched and how many models a step asked, on average."""
     answers: list[Fields] = []
-    done: list[list[Moved]] = []
+    done: list[list[SwitchingStep]] = []
     model = local.model
     for known, (loading, _) in zip(inputs(b, x, found, local.shapes), found, strict=True):
         try:
-            steps = travelled(model, known, model.reduced(loading, b.points))
+            steps = follow_switching(model, known, model.reduce(loading, b.points))
         except NotConverged:
             answers.append(None)
             continue
@@ -184,7 +186,7 @@ def promised(
     b: Body, x: np.ndarray, found: Runs, size: Size, rng: int, folds: int = 5
 ) -> dict[tuple[int, bool], tuple[float, float]]:
     """(K, whole runs) -> geometric mean of the gains in u and stress on left-out training runs, and its standard deviation."""
-    fold = folded(np.arange(len(x)), folds, np.random.default_rng(rng))
+    fold = choose_folds(np.arange(len(x)), folds, np.random.default_rng(rng))
     options = [(K, whole) for whole in (False, True) for K in CANDIDATES]
     e = {option: np.zeros((len(x), 2)) for option in [None, *options]}
     for f in range(folds):

@@ -15,7 +15,7 @@ import numpy as np
 from rom.affine import Affine
 from rom.basis import Basis
 from rom.certified.infsup import consistent, inf_sup
-from rom.certified.models import certified
+from rom.certified.models import galerkin_model
 from rom.certified.output_bounds import Outputs, outputs
 from rom.certified.separation import certify, separate, weights
 from rom.certified.stationary import GalerkinModel
@@ -237,7 +237,7 @@ def train(made: Duct, operators: int, sources: int, tol: float) -> Basis:
 
 def reduced(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel, Outputs]:
     """The model with its bound for the host's own equation, and its microphones; `check` (m, 5) measures what separation leaves."""
-    model = certified(made.problem, basis)
+    model = galerkin_model(made.problem, basis)
     rig, space = made.rig, basis.space
     bound = consistent(
         model.bound, made.A, made.f, basis, rig.matrix, lambda mu: rig.load(mu[[0, 1, 4]]), check

@@ -17,7 +17,7 @@ from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from rom.affine import Affine
 from rom.certified.infsup import consistent, inf_sup
-from rom.certified.models import certified, reduced_basis
+from rom.certified.models import galerkin_model, reduced_basis
 from rom.certified.separation import certify, separate, weights
 from rom.cli.launch import run
 from rom.errors import BadInput
@@ -180,7 +180,7 @@ def main(
 
     errors, d = {}, min(d, ball.A.theta.d)  # type: ignore[attr-defined]
     for k in sorted({min(d, 14), d}):
-        part = Affine(ball.A.theta.truncated(k), ball.A.terms[:k])  # type: ignore[attr-defined]
+        part = Affine(ball.A.theta.truncate(k), ball.A.terms[:k])  # type: ignore[attr-defined]
         errors[k] = float(certify(part, known, mus, tol=1.0).error.max())
     model, _ = reduced_basis(
         replace(ball, solve=separated(ball)), np.linspace(1, 6, 201)[:, None], 0.0, N
@@ -188,7 +188,7 @@ def main(
     norms, space = ball.space.norm(exact), ball.space
     solutions, bounds, effectivity = {}, {}, {}
     for r in sorted({min(N, 20), model.basis.r}):
-        small = certified(ball, model.basis.truncated(r))
+        small = galerkin_model(ball, model.basis.truncate(r))
         bound = consistent(
             small.bound, ball.A, ball.f, small.basis, known, partial(load, host), check
         )

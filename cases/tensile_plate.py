@@ -26,7 +26,7 @@ from rom.plot.shapes import shape_pictures
 from rom.shapes.morphing import Sample
 from rom.shapes.rbf import Radial
 from rom.shapes.training import Reduction, ShapeModel, shape_model
-from rom.study.metrics import coverage, q2, rrmse
+from rom.study.metrics import field_coverage, q2, rrmse
 from solvers.laws import Viscoplastic
 from solvers.solid import Body, body, march, push
 
@@ -231,7 +231,7 @@ def main(
         numbers |= {f"q2_{name}": q2(found, true)} | (
             {} if name == "p" else {f"rrmse_{name}": rrmse(found, true)}
         )  # p may be zero
-        numbers[f"coverage_90_{name}"] = coverage(found, true, [a.std[name] for a in answers])
+        numbers[f"coverage_90_{name}"] = field_coverage(found, true, [a.std[name] for a in answers])
     for name in ("u2_top", "s22_max"):
         pair = np.array(
             [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certified.models import recompressed, reduced_basis
+from rom.certified.models import recompress, reduced_basis
 from rom.certified.stability import MinTheta
 from rom.cli.launch import run
 from rom.design.designs import grid, sobol
@@ -115,7 +115,7 @@ def main(
     )
     model, history = reduced_basis(thermal, train, tol, 2 * rank)
     if rank < model.basis.r:
-        model = recompressed(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank)
+        model = recompress(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank)
     table = study(model, thermal.solve, thermal.box.from_unit(rng.random((fresh, blocks**2))))
     queries = thermal.box.from_unit(rng.random((1000, blocks**2)))
     batch = np.inf

@@ -14,7 +14,7 @@ from rom.mesh import Mesh
 from rom.plot.shapes import shape_pictures
 from rom.shapes.charts import ArcLength
 from rom.shapes.morphing import Sample
-from rom.shapes.simplex import subdivided
+from rom.shapes.simplex import subdivide
 from rom.shapes.training import Reduction, ShapeModel, shape_model
 from rom.study.metrics import rel_l2
 
@@ -50,7 +50,7 @@ def trained(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> Sh
     return shape_model(
         train,
         ArcLength(leading=True),
-        subdivided(train[0].mesh),
+        subdivide(train[0].mesh),
         ("alpha",),
         ("degree",),
         reduction,

@@ -25,9 +25,15 @@ from rom.cli.launch import run
 from rom.history import History
 from rom.loading import Loading
 from rom.mesh import Mesh
-from rom.solids.adaptive import Visit
-from rom.solids.calibration import KINDS, calibration, errors, observed, twice
-from rom.solids.training import Course, Tolerances, followed, train
+from rom.solids.adaptive import RunStep
+from rom.solids.calibration import (
+    KINDS,
+    calibrate_solid,
+    follow_with_and_without,
+    observe_run,
+    step_errors,
+)
+from rom.solids.training import RunState, Tolerances, follow, train_solid
 from rom.space import Space, euclidean
 from solvers.blade_mesh import Blade, blade_mesh
 from solvers.laws import Elastic, Viscoplastic
@@ -173,13 +179,15 @@ def main(
     keep = (store, f"{cells}-{size}-{cycles}-{seed}")
     runs, costs = under(b, range(training + fields), seed, cycles, *keep)
     began = time.process_time()
-    model = train(b, [h for _, h in runs[:training]], tols)
+    model = train_solid(b, [h for _, h in runs[:training]], tols)
     trained = time.process_time() - began
     c, pupil, known = b, model, range(training + fields, training + fields + held)
     if calibrate < size:
         c, keep = blade(calibrate, cells), (store, f"{cells}-{calibrate}-{cycles}-{seed}")
-        pupil = train(c, [h for _, h in under(c, range(training), seed, cycles, *keep)[0]], tols)
-    learnt = calibration(
+        pupil = train_solid(
+            c, [h for _, h in under(c, range(training), seed, cycles, *keep)[0]], tols
+        )
+    learnt = calibrate_solid(
         c, pupil, under(c, known, seed, cycles, *keep)[0], dict.fromkeys(KINDS, aim), most
     )
     indicators, guards = (agreed(part, comm) for part in learnt)
@@ -189,14 +197,16 @@ def main(
     steps, full, rows = [], [], []
     for number, (loading, h) in enumerate(runs[training:]):
         began = time.process_time()
-        followed(model, b, loading)
+        follow(model, b, loading)
         steps.append((time.process_time() - began) / len(h.t))
         for (courses, visits), table in zip(
-            twice(b, model, loading, guards, (0,), most), (bare, rich), strict=True
+            follow_with_and_without(b, model, loading, guards, (0,), most),
+            (bare, rich),
+            strict=True,
         ):
-            found = errors(b, courses, h)
+            found = step_errors(b, courses, h)
             table.append(found.max(axis=0))
-            rows.append(observed(number, courses, visits, found))
+            rows.append(observe_run(number, courses, visits, found))
         full.append([k for k, v in enumerate(visits) if v.full])
         log.info("field %d: full steps %s; %s", number, full[-1], [v.reason for v in visits])
     worst, plainly, data = np.max(rich, axis=0), np.max(bare, axis=0), np.vstack(rows)
@@ -233,14 +243,14 @@ def main(
 def _pictures(
     out: Path,
     b: Body,
-    courses: list[Course],
-    visits: list[Visit],
+    courses: list[RunState],
+    visits: list[RunStep],
     found: np.ndarray,
     indicators: dict[str, Indicator],
 ) -> None:
     """p and von Mises stress on the deformed blade at full load, the cells that hold chosen points, and the indicator of p against
     its true error over time; rank 0 draws what all ranks give."""
-    from rom.plot.curves import watched
+    from rom.plot.curves import indicator_plot
     from rom.plot.pictures import picture
     from solvers.laws import mises
 
@@ -287,7 +297,7 @@ def _pictures(
     features, full = np.array([run.features for run in courses]), np.array([v.full for v in visits])
     indicator, label = indicators["p"], "error of p over its largest norm"
     upper, middle = indicator.upper(features), indicator.middle(features)
-    watched(
+    indicator_plot(
         out / "indicator.png",
         courses[0].loading.t[1:],
         found[:, KINDS.index("p")],

@@ -18,13 +18,19 @@ from rom.cli.launch import run
 from rom.compress.decomposition import pod
 from rom.history import History
 from rom.loading import Loading
-from rom.points.cubature import compressed, ecm, exactness, unit
+from rom.points.cubature import compress_contributions, ecm, exactness, unit
 from rom.points.gappy_pod import gappy, gappy_points
 from rom.snapshots import Snapshots
-from rom.solids.adaptive import Visit
-from rom.solids.calibration import KINDS, calibration, errors, observed, twice
-from rom.solids.training import Course, Tolerances, Trained, train
-from rom.solids.weighted import follow, weighted
+from rom.solids.adaptive import RunStep
+from rom.solids.calibration import (
+    KINDS,
+    calibrate_solid,
+    follow_with_and_without,
+    observe_run,
+    step_errors,
+)
+from rom.solids.training import RunState, SolidModel, Tolerances, train_solid
+from rom.solids.weighted import reduced_march, weighted_model
 from solvers.bricks import box
 from solvers.laws import Viscoplastic
 from solvers.service import service
@@ -98,14 +104,16 @@ def reproduce(
         pod(Snapshots(points, mu, h.p), tol=p)[0],
     )
     strain = b.strain(basis.modes)
-    rule = ecm(compressed(points, strain, unit(points, h.stress), 1e-8), points, cubature)
+    rule = ecm(
+        compress_contributions(points, strain, unit(points, h.stress), 1e-8), points, cubature
+    )
     chosen = np.concatenate([rule.elements, gappy_points(dual, rule.elements)])
-    model, recover = weighted(basis, strain, b, chosen, rule.weights), gappy(dual, chosen)
-    every = weighted(basis, strain, b, np.arange(points.n), points.product)
+    model, recover = weighted_model(basis, strain, b, chosen, rule.weights), gappy(dual, chosen)
+    every = weighted_model(basis, strain, b, np.arange(points.n), points.product)
     began = time.process_time()
-    answer = follow(model, loading.reduced(basis, chosen, points), loading.t)
+    answer = reduced_march(model, loading.reduce(basis, chosen, points), loading.t)
     online = time.process_time() - began
-    exact = follow(every, loading.reduced(basis, every.points, points), loading.t)
+    exact = reduced_march(every, loading.reduce(basis, every.points, points), loading.t)
 
     def error_u(a: np.ndarray) -> float:
         return float((b.space.norm(h.u - basis.lift(a)) / b.space.norm(h.u)).max())
@@ -170,8 +178,8 @@ def learnt(
     out: str | None = None, judges: int = 0,
 ) -> dict[str, float]:  # fmt: skip
     """Train on the first runs, calibrate on the next `held`, judge on the rest; of the last `judges` the indicator alone."""
-    model = train(b, [h for _, h in runs[:training]], Tolerances())
-    indicators, guards = calibration(
+    model = train_solid(b, [h for _, h in runs[:training]], Tolerances())
+    indicators, guards = calibrate_solid(
         b, model, runs[training : training + held], {"u": tol_u, "p": tol_p}, most
     )
     bare: list[Any] = []
@@ -179,16 +187,16 @@ def learnt(
     rows, shares, worst = [], [], None
     for number, (loading, h) in enumerate(runs[training + held :]):
         both, shown = (
-            twice(b, model, loading, guards, (0,), most),
+            follow_with_and_without(b, model, loading, guards, (0,), most),
             number < len(runs) - training - held - judges,
         )
         if shown:
             shares.append(parts(b, model, loading, h, both[0][0]))
         for (answers, visits), table in zip(both, (bare, rich), strict=True):
-            found = errors(b, answers, h)
+            found = step_errors(b, answers, h)
             (e, d), sizes = found.T[:2], b.space.norm(h.u)
             own = e * sizes.max() / sizes
-            rows.append(observed(number, answers, visits, found))
+            rows.append(observe_run(number, answers, visits, found))
             if not shown:
                 continue
             table.append((e.max(), d.max(), own.max(), sum(v.full for v in visits)))
@@ -225,14 +233,14 @@ def learnt(
 
 
 def parts(
-    b: Body, model: Trained, loading: Loading, h: History, answers: list[Course]
+    b: Body, model: SolidModel, loading: Loading, h: History, answers: list[RunState]
 ) -> dict[str, float]:
     """What a run without enrichment owes to each approximation, the worst step over the largest norm in the history: u and p
     outside their bases (u_basis, basis), displacements of the cubature less those of all points (cubature), p fitted to its
     true values at the chosen points (gappy)."""
     basis, dual, points = model.basis, model.p, b.points
-    every = weighted(basis, model.strain, b, np.arange(points.n), points.product)
-    exact = follow(every, loading.reduced(basis, every.points, points), loading.t)
+    every = weighted_model(basis, model.strain, b, np.arange(points.n), points.product)
+    exact = reduced_march(every, loading.reduce(basis, every.points, points), loading.t)
     found = np.column_stack([run.now.u for run in answers])
 
     def share(lack: np.ndarray, whole: np.ndarray) -> float:
@@ -254,18 +262,18 @@ def _pictures(
     out: Path,
     b: Body,
     indicator: Indicator,
-    runs: list[Course],
-    visits: list[Visit],
+    runs: list[RunState],
+    visits: list[RunStep],
     d: np.ndarray,
     t: np.ndarray,
 ) -> None:
     """The indicator against the true error over time, with the full steps marked."""
-    from rom.plot.curves import watched
+    from rom.plot.curves import indicator_plot
 
     out.mkdir(parents=True, exist_ok=True)
     features = np.array([run.features for run in runs])
     full = np.array([v.full for v in visits])
-    watched(
+    indicator_plot(
         out / "indicator.png",
         t,
         d,

@@ -20,7 +20,7 @@ from cases.thermal_block import problem
 from rom.archive.nouns import load, save
 from rom.campaign.campaign import collect
 from rom.campaign.store import read
-from rom.certified.models import certified
+from rom.certified.models import galerkin_model
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.study.comparison import study
@@ -61,7 +61,7 @@ print(f"{basis.r} modes; {basis.reason}; relative error of the training set {bas
 # $\|u - u_r\|_X \le \|r(\mu)\|_{X'} / \alpha(\mu)$.
 
 # %%
-model = certified(block, basis)
+model = galerkin_model(block, basis)
 mu = np.array([0.2, 0.3, 0.4, 0.9])
 answer = model.predict(mu)
 error = block.space.norm(block.solve(mu) - basis.lift(answer.coefficients))

@@ -15,8 +15,8 @@ import numpy as np
 
 from cases.viscoplastic_cube import HOT, cube, hot_spot, two_cycles
 from rom.points.cubature import exactness, unit
-from rom.solids.calibration import errors
-from rom.solids.training import Tolerances, followed, train
+from rom.solids.calibration import step_errors
+from rom.solids.training import Tolerances, follow, train_solid
 from solvers.solid import march
 
 b = cube(3, HOT)
@@ -34,7 +34,7 @@ print(
 
 # %%
 tol = 1e-4
-model = train(b, histories[:3], Tolerances(tol, tol, tol, tol))
+model = train_solid(b, histories[:3], Tolerances(tol, tol, tol, tol))
 report = exactness(
     b.points,
     model.strain,
@@ -51,14 +51,17 @@ assert (model.rule.weights > 0).all() and report["volume"] < tol
 # turns, each started from the full state that the law alone recovers from the reduced strains, it learns on the way.
 
 # %%
-plain, _ = followed(model, b, loadings[3])
-rich, visits = followed(model, b, loadings[3], {}, seeds=(0, 4, 19, 24), most=4)
+plain, _ = follow(model, b, loadings[3])
+rich, visits = follow(model, b, loadings[3], {}, seeds=(0, 4, 19, 24), most=4)
 for name, courses in (("reduced alone", plain), ("with four full steps", rich)):
-    of_u, of_p, _ = errors(b, courses, histories[3]).T
+    of_u, of_p, _ = step_errors(b, courses, histories[3]).T
     print(
         f"{name}: largest error of u {of_u.max():.1e}, of p {of_p.max():.1e}, over their largest norms"
     )
-assert errors(b, rich, histories[3])[:, 1].max() < 0.5 * errors(b, plain, histories[3])[:, 1].max()
+assert (
+    step_errors(b, rich, histories[3])[:, 1].max()
+    < 0.5 * step_errors(b, plain, histories[3])[:, 1].max()
+)
 for visit in visits:
     if visit.full:
         print(

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from cases.local_bases import physics
-from rom.compress.merge import merged_blocks
-from rom.compress.update import RunningPod, updated
-from rom.local.bases import clusters, features
-from rom.local.classifier import fitted
+from rom.compress.merge import merge_blocks
+from rom.compress.update import RunningPod, update
+from rom.local.bases import features, local_bases
+from rom.local.classifier import fit_classifier
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import expected_gain
-from rom.plot.clusters import gains, scattered
+from rom.plot.clusters import gains, scatter
 
 burgers = physics(cells=2)["burgers"]
 train, unseen = (
@@ -59,10 +59,10 @@ assert gain.recommended > 1
 # classifier chooses the basis from $(\mu, t)$; all local bases live in one hull, so that changing between them costs nothing of size n.
 
 # %%
-local = clusters(train, gain.recommended, modes=8, restarts=4, classify=fitted)
+local = local_bases(train, gain.recommended, modes=8, restarts=4, classify=fit_classifier)
 chosen = local.classifier.choose(features(unseen))
 error = local.misses(unseen.u)[np.arange(unseen.m), chosen].mean()
-single = clusters(train, 1, modes=8).misses(unseen.u).mean()
+single = local_bases(train, 1, modes=8).misses(unseen.u).mean()
 print(
     f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, {100 * single:.2f} % with one"
 )
@@ -72,7 +72,7 @@ assert np.allclose(local.change(0, 1), local.basis(0).modes.T @ local.basis(1).m
 # %%
 folder = Path(tempfile.mkdtemp())
 x, share = scaling(D)
-scattered(folder / "clusters.png", x, local.labels, share)
+scatter(folder / "clusters.png", x, local.labels, share)
 gains(folder / "gain.png", gain.K, gain.gain, gain.std)
 assert (folder / "clusters.png").stat().st_size > 10_000
 
@@ -83,7 +83,7 @@ assert (folder / "clusters.png").stat().st_size > 10_000
 
 # %%
 blocks = [train.u[:, 10 * k : 10 * k + 10] for k in range(40)]
-merging = merged_blocks(blocks, 0.05, train.space)
+merging = merge_blocks(blocks, 0.05, train.space)
 print(
     f"{len(merging.bases)} bases of {merging.ranks} modes hold 40 runs in 1/{merging.compression:.1f} of their numbers"
 )
@@ -97,7 +97,7 @@ assert merging.bounds.max() <= 0.05 and merging.compression > 1
 # %%
 state = RunningPod(train.space)
 for block in blocks:
-    state = updated(state, block, tol=1e-2)
+    state = update(state, block, tol=1e-2)
 V = state.basis().modes
 true = np.linalg.norm(train.u - V @ (V.T @ train.u)) / np.linalg.norm(train.u)
 print(f"{state.r} modes, certificate {state.error:.4f}, true error {true:.4f}")

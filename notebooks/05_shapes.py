@@ -16,8 +16,8 @@
 import numpy as np
 
 from cases.advection_reaction import MORPH, channel, samples
-from rom.shapes.training import Reduction, overlaid, shape_model
-from rom.study.metrics import coverage, rel_l2
+from rom.shapes.training import Reduction, overlay, shape_model
+from rom.study.metrics import field_coverage, rel_l2
 
 train, test = (
     samples(24, 7, 1),
@@ -33,7 +33,7 @@ print([len(s.mesh.points) for s in train[:5]])
 
 # %%
 reference = channel(0.0, 9, 0)
-laid = overlaid(train[0].mesh, reference, MORPH)
+laid = overlay(train[0].mesh, reference, MORPH)
 print(f"smallest determinant {laid.jacobian:.2f}")
 assert laid.jacobian > 0
 u = train[0].fields["u"]
@@ -56,7 +56,7 @@ found, true, std = (
     [a.std["u"] for a in answers],
 )
 print(
-    f"relative error {rel_l2(found, true):.3f}, {coverage(found, true, std):.2f} of the values inside their 90 % band"
+    f"relative error {rel_l2(found, true):.3f}, {field_coverage(found, true, std):.2f} of the values inside their 90 % band"
 )
 assert rel_l2(found, true) < 0.3
 

@@ -20,7 +20,7 @@ from rom.gp.coefficients import coefficient_gp
 from rom.gp.estimator import GPRegressor
 from rom.gp.fields import field_gp
 from rom.gp.kronecker import kronecker_gp
-from rom.gp.spectral import heard
+from rom.gp.spectral import initial_lines
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -82,7 +82,7 @@ def response(f, mu):
 
 
 y = response(f, runs) + 0.01 * gen.standard_normal((120, 25))
-grid = kronecker_gp([f, runs], y, [heard(y, 2), "rbf"])
+grid = kronecker_gp([f, runs], y, [initial_lines(y, 2), "rbf"])
 gaps, _ = grid.leave_one_out(axis=1)
 print(
     f"noise {grid.noise:.4f}; frequencies {np.sort(grid.kernels[0].frequencies[:, 0]).round(1)}; a left-out run: {gaps.std():.3f}"

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.batch.runs import status
-from rom.campaign.store import found, read
+from rom.batch.runs import read_status
+from rom.campaign.store import open_store, read
 from rom.compress.decomposition import pod
 
 place = Path(tempfile.mkdtemp())
@@ -91,7 +91,7 @@ assert (
 # %%
 (place / "no licence").touch()
 rom("submit", "collect", "rod.py", "--profile", "here.toml", "--n", 32, "--out", "run")
-now = status(place / "run")
+now = read_status(place / "run")
 print(
     f"{len(now.done)} of {now.planned} done, {len(now.failed)} failed: {next(iter(now.failed.values()))}"
 )
@@ -107,9 +107,9 @@ assert basis.r == 2  # the solutions of this rod have two shapes
 
 # %%
 (place / "no licence").unlink()
-before = set(found(place / "run" / "store").manifest.done)
+before = set(open_store(place / "run" / "store").manifest.done)
 rom("resume", "run")
-store = found(place / "run" / "store")
+store = open_store(place / "run" / "store")
 assert before < set(store.manifest.done) and len(store.manifest.done) == 32
 assert rom("resume", "run", "--json")["jobs"] == []  # nothing is left to do
 
@@ -137,7 +137,7 @@ rom(
     "--out",
     "many",
 )
-now = status(place / "many")
+now = read_status(place / "many")
 assert len(now.done) == 64 and now.results == ("model.h5", "report.html")
 print("results:", ", ".join(now.results))
 

@@ -22,3 +22,7 @@ The pipeline:
 """
 
 __version__ = "0.1.0"
+CHAPTERS = (
+    "compress", "points", "io", "design", "campaign", "certified", "local", "solids", "gp",
+    "shapes", "study", "plot", "deploy", "batch",
+)  # fmt: skip

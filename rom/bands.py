@@ -38,7 +38,7 @@ class Indicator:
         return np.exp(self.shift) * self.middle(features)
 
 
-def calibrated(
+def calibrate_indicator(
     names: tuple[str, ...], features: np.ndarray, errors: np.ndarray, runs: np.ndarray, level: float = 0.95, floor: float = 1e-6,
     whole: bool = False,
 ) -> Indicator:  # fmt: skip

@@ -69,7 +69,7 @@ class Basis:
         """Pointwise standard deviation sqrt(sum_k V_ik^2 std_k^2) of uncorrelated coefficients, (n,) or (n, m)."""
         return np.sqrt(np.abs(self.modes) ** 2 @ np.square(std))
 
-    def truncated(self, r: int) -> Basis:
+    def truncate(self, r: int) -> Basis:
         """The first r modes."""
         if not 0 < r <= self.r:
             raise BadInput(f"cannot keep {r} of {self.r} modes")
@@ -87,13 +87,13 @@ class Basis:
             error=tail,
         )
 
-    def gathered(self) -> Basis:
+    def to_serial(self) -> Basis:
         """The same basis on one rank."""
         offset = (
             self.offset if np.ndim(self.offset) == 0 else self.space.gather(np.asarray(self.offset))
         )
         return replace(
-            self, space=self.space.gathered(), modes=self.space.gather(self.modes), offset=offset
+            self, space=self.space.to_serial(), modes=self.space.gather(self.modes), offset=offset
         )
 
     def _offset(self, ndim: int) -> Any:
@@ -166,7 +166,7 @@ class LocalBases:
         return np.argmax(np.abs(self.centres.conj().T @ c), axis=0)
 
 
-def orthonormalised(
+def gram_schmidt(
     space: Space, U: np.ndarray, against: np.ndarray | None = None, block: int = 32
 ) -> tuple[np.ndarray, np.ndarray]:
     """U = [against, Q] T by block Gram-Schmidt in X with re-orthogonalisation; directions below round-off are dropped.

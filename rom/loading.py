@@ -59,7 +59,7 @@ class Loading:
         """T(t) (g,) [K]."""
         return self.temperatures @ self._table(self.mixture, t)
 
-    def moved(self, t: float) -> np.ndarray | float:
+    def prescribed(self, t: float) -> np.ndarray | float:
         """u_D(t) (n,) [m], or 0.0."""
         return (
             0.0
@@ -67,7 +67,7 @@ class Loading:
             else self.moves @ self._table(self.motion, t)
         )
 
-    def reduced(
+    def reduce(
         self, basis: Basis, points: np.ndarray, among: Space, strain: np.ndarray | None = None
     ) -> Loading:
         """The loading V^T f(t) of a basis with temperatures at the global numbers `points` of the space `among`; the same on every

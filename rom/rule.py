@@ -105,7 +105,7 @@ class Weights:
         beta = solve_triangular(self.upper, c).T
         return beta if np.ndim(mu) == 2 else beta[0]
 
-    def truncated(self, d: int) -> Weights:
+    def truncate(self, d: int) -> Weights:
         """The rule of the first d samples."""
         if not 0 < d <= self.d:
             raise BadInput(f"cannot keep {d} of {self.d} samples")

@@ -246,7 +246,7 @@ class Space:
             x = x + self._solver(defect.astype(float))
         return x[self.numbers].reshape(F.shape)
 
-    def gathered(self) -> Space:
+    def to_serial(self) -> Space:
         """The same space on one rank."""
         rows = {
             f.name: np.flatnonzero(

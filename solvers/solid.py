@@ -322,7 +322,7 @@ def step(
         T, external = loading.temperature(e), b.space.whole(loading.force(e))
         u = old.u.copy()
         linear.anew()
-        moved = np.broadcast_to(loading.moved(e), u.shape)
+        moved = np.broadcast_to(loading.prescribed(e), u.shape)
         u[b.fixed] = moved[b.fixed]
 
         def evaluate(x: np.ndarray) -> tuple[np.ndarray, float, Any, Any]:

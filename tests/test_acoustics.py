@@ -23,9 +23,9 @@ from cases.sphere_scattering import (
     waves,
 )
 from rom.affine import Monomials
-from rom.basis import Basis, orthonormalised
+from rom.basis import Basis, gram_schmidt
 from rom.certified.infsup import consistent, constant, inf_sup
-from rom.certified.models import certified, reduced_basis
+from rom.certified.models import galerkin_model, reduced_basis
 from rom.certified.residual import residual_bound
 from rom.certified.separation import certify, separate, two_stage, weights
 from rom.certified.stationary import galerkin
@@ -132,7 +132,7 @@ def test_matrices_of_any_wavenumber_from_sixteen(coarse):
     rule = rules(16)[0]
     A = separate(rule, partial(matrix, host))
     assert certify(A, partial(matrix, host), fresh, 1e-12).error.max() < 1e-14
-    few = separate(rule.truncated(14), partial(matrix, host))
+    few = separate(rule.truncate(14), partial(matrix, host))
     assert certify(few, partial(matrix, host), fresh, 1e-9).error.max() < 3e-12
 
 
@@ -144,7 +144,7 @@ def test_reduced_basis_bounds_the_host_s_discrete_solution():
     fresh = np.random.default_rng(6).uniform(1, 6, (10, 1))
     check = np.array([[1.5], [3.3], [5.9]])
     for r, least in ((8, 1e-1), (14, 1e-4), (20, 1e-10)):
-        small = certified(ball, model.basis.truncated(r))
+        small = galerkin_model(ball, model.basis.truncate(r))
         bound = consistent(small.bound, ball.A, ball.f, small.basis, ball.A, ball.f, check)
         assert bound.operator < 1e-13 and bound.load < 1e-13
         answer = replace(small, bound=bound).predict(fresh)
@@ -216,7 +216,7 @@ def test_a_host_that_only_applies_serves_the_reduced_basis(coarse):
     snapshots = np.stack(
         [np.linalg.solve(assembled(mu), f(mu)) for mu in np.linspace(1, 6, 6)[:, None]], axis=1
     )
-    basis = Basis(space, orthonormalised(space, snapshots)[0])
+    basis = Basis(space, gram_schmidt(space, snapshots)[0])
     stability = Monomials(np.ones(1), np.zeros((1, 1)))
     for mu in (np.array([2.2]), np.array([4.9])):
         one, other = (

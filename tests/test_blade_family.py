@@ -5,7 +5,7 @@ import pytest
 
 from rom.errors import BadInput
 from rom.shapes.simplex import determinants, facets, geometry, linear, simplices
-from rom.shapes.training import overlaid
+from rom.shapes.training import overlay
 from solvers.blade_mesh import Blade
 
 pytest.importorskip("gmsh")
@@ -34,7 +34,7 @@ def test_an_airfoil_is_a_closed_body_with_curves_that_match():
         cells
     )
     assert all(name in mesh.regions for name in curve_names())
-    laid = overlaid(other, mesh, MORPH)
+    laid = overlay(other, mesh, MORPH)
     assert laid.jacobian > 0.3
     at, onto = (m.cells["line"][m.region("suction2")["line"]] for m in (other, mesh))
     assert np.abs(laid.place[at[[0, -1], [0, 1]]] - mesh.points[onto[[0, -1], [0, 1]]]).max() < 1e-7
@@ -59,7 +59,7 @@ def test_unseen_blades_are_predicted_better_with_morphing_and_strangers_flagged(
 @pytest.mark.slow
 def test_bands_of_unseen_blades_hold_what_they_promise():
     from cases.blade_family import samples, trained
-    from rom.study.metrics import coverage
+    from rom.study.metrics import field_coverage
 
     model = trained(samples(48, 0.005, 0), 0.005, 12)
     unseen = samples(32, 0.005, 1)
@@ -69,7 +69,7 @@ def test_bands_of_unseen_blades_hold_what_they_promise():
         "mises": 0.75,
         "u": 0.65,
     }.items():  # few coefficients carry u: it varies from draw to draw
-        held = coverage(
+        held = field_coverage(
             [a.fields[name] for a in answers],
             [s.fields[name] for s in unseen],
             [a.std[name] for a in answers],

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hpc import check_machine
 from rom.archive.nouns import load, save
 from rom.cli.app import app
-from rom.cli.launch import plain, written
+from rom.cli.launch import format_number, plain_value
 from rom.io.files import read_file
 
 BIN = Path(sys.executable).parent
@@ -494,8 +494,13 @@ def test_numbers_become_json():
         "c": (np.bool_(False), None),
         "d": {"e": np.int32(3)},
     }
-    assert plain(value) == {"a": None, "b": [0, 1], "c": [False, None], "d": {"e": 3}}
-    assert (written(1.23456789), written(True), written(12), written(float("nan"))) == (
+    assert plain_value(value) == {"a": None, "b": [0, 1], "c": [False, None], "d": {"e": 3}}
+    assert (
+        format_number(1.23456789),
+        format_number(True),
+        format_number(12),
+        format_number(float("nan")),
+    ) == (
         "1.2346",
         "yes",
         "12",
@@ -515,8 +520,10 @@ def test_machine_check_names_what_is_missing(monkeypatch):
 
 
 def test_tables_show_units_in_brackets(capsys):
-    from rom.cli.launch import show
+    from rom.cli.launch import show_numbers
 
-    show({"length [m]": 1.0, "parameter omega": "500 .. 1000 [rad/s]"}, {"length [m]": "m"}, False)
+    show_numbers(
+        {"length [m]": 1.0, "parameter omega": "500 .. 1000 [rad/s]"}, {"length [m]": "m"}, False
+    )
     shown = capsys.readouterr().out
     assert "length [m]" in shown and "[rad/s]" in shown

@@ -8,12 +8,12 @@ from rom.archive.nouns import load, save
 from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
-from rom.local.bases import angles, clusters, coordinates, held_out, medoids
-from rom.local.classifier import fitted
+from rom.local.bases import angles, held_out_errors, hull_coordinates, local_bases, medoids
+from rom.local.classifier import fit_classifier
 from rom.local.dissimilarity import (
     between_runs,
     by_field,
-    combined,
+    combine,
     principal_angles,
     scaling,
     sines,
@@ -84,11 +84,11 @@ def test_fields_are_combined_by_their_own_angles():
     )
     parts = [sines(Snapshots(euclidean(len(f.rows)), mu, U[f.rows])) for f in space.fields]
     np.testing.assert_allclose(
-        by_field(Snapshots(space, mu, U), [1.0, 3.0]), combined(parts, [1.0, 3.0]), atol=1e-7
+        by_field(Snapshots(space, mu, U), [1.0, 3.0]), combine(parts, [1.0, 3.0]), atol=1e-7
     )
-    np.testing.assert_allclose(combined(parts, [1, 0]), parts[0])
+    np.testing.assert_allclose(combine(parts, [1, 0]), parts[0])
     with pytest.raises(BadInput, match="weights"):
-        combined(parts, [1.0, -1.0])
+        combine(parts, [1.0, -1.0])
 
 
 def test_principal_angles_are_those_that_were_built():
@@ -133,7 +133,7 @@ def test_medoids_reach_the_optimum_of_every_choice():
 @pytest.mark.parametrize("dtype", [float, complex])
 def test_planes_are_found_whatever_the_amplitudes(dtype):
     U, mu, labels = planes(dtype=dtype)
-    local = clusters(Snapshots(euclidean(60), mu, U), 3, 2)
+    local = local_bases(Snapshots(euclidean(60), mu, U), 3, 2)
     assert same_partition(local.labels, labels)
     assert local.misses(U).min(axis=1).max() < 5e-3
     for k in range(3):
@@ -153,15 +153,15 @@ def test_planes_are_found_whatever_the_amplitudes(dtype):
 def test_refinement_never_worsens_the_held_out_error():
     U, mu, _ = planes(k=4, r=3, noise=0.2, seed=5)
     snapshots = Snapshots(euclidean(60), mu, U)
-    before, after = clusters(snapshots, 4, 3, refine=False), clusters(snapshots, 4, 3)
+    before, after = local_bases(snapshots, 4, 3, refine=False), local_bases(snapshots, 4, 3)
     own = [float(np.mean(found.errors[np.arange(80), found.labels])) for found in (before, after)]
     assert own[1] <= own[0]
 
 
 def test_held_out_error_is_that_of_a_basis_without_the_sample():
     U, mu, labels = planes(noise=0.3)
-    _, A = coordinates(Snapshots(euclidean(60), mu, U))
-    E = held_out(A.T @ A, np.eye(3)[labels], 2, np.arange(60))
+    _, A = hull_coordinates(Snapshots(euclidean(60), mu, U))
+    E = held_out_errors(A.T @ A, np.eye(3)[labels], 2, np.arange(60))
     unit = U / np.linalg.norm(U, axis=0)
     others = (labels == labels[7]) & (np.arange(60) != 7)
     W = np.linalg.svd(unit[:, others])[0][:, :2]
@@ -174,7 +174,7 @@ def test_held_out_error_is_that_of_a_basis_without_the_sample():
 def test_zero_snapshots_have_no_direction():
     U, mu, _ = planes()
     U[:, 4] = 0.0
-    for verb in (sines, lambda s: clusters(s, 3, 2)):
+    for verb in (sines, lambda s: local_bases(s, 3, 2)):
         with pytest.raises(BadInput, match="snapshot 4"):
             verb(Snapshots(euclidean(60), mu, U))
 
@@ -183,7 +183,7 @@ def test_inputs_are_left_alone_and_seeds_repeat():
     U, mu, _ = planes(noise=0.2)
     U.flags.writeable = mu.flags.writeable = False
     snapshots = Snapshots(euclidean(60), mu, U)
-    first, again = (clusters(snapshots, 3, 2, classify=fitted, rng=4) for _ in range(2))
+    first, again = (local_bases(snapshots, 3, 2, classify=fit_classifier, rng=4) for _ in range(2))
     assert (first.labels == again.labels).all() and (
         first.classifier(mu) == again.classifier(mu)
     ).all()
@@ -191,7 +191,7 @@ def test_inputs_are_left_alone_and_seeds_repeat():
 
 def test_the_classifier_learns_the_planes_and_is_shipped(tmp_path):
     U, mu, labels = planes(each=30)
-    local = clusters(Snapshots(euclidean(60), mu, U), 3, 2, classify=fitted)
+    local = local_bases(Snapshots(euclidean(60), mu, U), 3, 2, classify=fit_classifier)
     gen = np.random.default_rng(9)
     new = gen.integers(3, size=200)
     x = np.column_stack([new + 0.3 * gen.random(200), gen.random(200)])
@@ -213,7 +213,7 @@ def test_the_classifier_prefers_the_cheaper_mistake():
     x = gen.random((200, 1))
     labels = (gen.random(200) < 0.4).astype(int)
     errors = np.column_stack([np.where(labels == 0, 0.0, 1.0), np.where(labels == 1, 0.0, 0.01)])
-    assert (fitted(x, labels, errors).choose(x) == 1).mean() > 0.95
+    assert (fit_classifier(x, labels, errors).choose(x) == 1).mean() > 0.95
 
 
 def test_the_criterion_sees_whether_local_bases_pay():
@@ -256,10 +256,10 @@ def test_runs_are_compared_through_their_bases():
 
 
 def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
-    from rom.plot.clusters import gains, scattered
+    from rom.plot.clusters import gains, scatter
 
     x = np.random.default_rng(0).standard_normal((30, 2))
-    scattered(tmp_path / "a.png", x, np.arange(30) % 12, 0.5)
+    scatter(tmp_path / "a.png", x, np.arange(30) % 12, 0.5)
     gains(
         tmp_path / "b.png",
         np.array([1, 2, 4]),
@@ -269,4 +269,4 @@ def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
     )
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("a.png", "b.png"))
     with pytest.raises(BadInput, match="points have shape"):
-        scattered(tmp_path / "c.png", x, np.arange(3))
+        scatter(tmp_path / "c.png", x, np.arange(3))

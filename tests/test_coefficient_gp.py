@@ -11,7 +11,7 @@ from rom.errors import BadInput, OutsideBox, Singular
 from rom.gp.algebra import cholesky
 from rom.gp.coefficients import coefficient_gp
 from rom.gp.kernels import Product, Selected, Stationary, Sum
-from rom.gp.likelihood import restricted, trend
+from rom.gp.likelihood import restricted_likelihood, trend
 from rom.gp.spectral import spectral
 from rom.gp.stacked import restricted_together
 from rom.parameters import Box
@@ -66,12 +66,12 @@ def naive(kernel, nugget, x, a, H):
 @pytest.mark.parametrize("name", KERNELS)
 def test_likelihood_is_its_definition_and_its_gradient_exact(name, mean):
     kernel, nugget, H = KERNELS[name], 1e-3, trend(mean, X)
-    value, slope = restricted(kernel, nugget, X, A, H)
+    value, slope = restricted_likelihood(kernel, nugget, X, A, H)
     assert value == pytest.approx(naive(kernel, nugget, X, A, H)[0], rel=1e-9)
     direction = np.random.default_rng(1).standard_normal(len(slope))
 
     def along(h):
-        return restricted(
+        return restricted_likelihood(
             kernel.at(kernel.theta + h * direction[:-1]),
             nugget * np.exp(h * direction[-1]),
             X,
@@ -256,9 +256,9 @@ def test_torch_agrees_with_numpy():
     for kernel in KERNELS.values():
         import torch
 
-        value, slope = restricted(kernel, 1e-3, X, A, trend("linear", X))
+        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend("linear", X))
         X_, A_ = torch.as_tensor(X), torch.as_tensor(A)
-        same, steep = restricted(kernel, 1e-3, X_, A_, trend("linear", X_))
+        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend("linear", X_))
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(
@@ -289,11 +289,11 @@ def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
         )
         assert answers.pop() is None, "not definite, and the others are not touched by it"
         for answer, kernel, nugget, part in zip(answers, kernels, nuggets, parts, strict=True):
-            value, slope = restricted(kernel, nugget, X, part, H)
+            value, slope = restricted_likelihood(kernel, nugget, X, part, H)
             assert answer[0] == pytest.approx(value, rel=1e-10)
             np.testing.assert_allclose(answer[1], slope, rtol=1e-7, atol=1e-8)
     with pytest.raises(Singular, match="not definite"):
-        restricted(broken, -1.0, X_, tensors[0], trend(mean, X_))
+        restricted_likelihood(broken, -1.0, X_, tensors[0], trend(mean, X_))
 
 
 def test_a_graphics_processor_agrees_with_the_processor():
@@ -304,8 +304,8 @@ def test_a_graphics_processor_agrees_with_the_processor():
         )
     X_, A_ = torch.as_tensor(X, device="cuda"), torch.as_tensor(A, device="cuda")
     for kernel in KERNELS.values():
-        value, slope = restricted(kernel, 1e-3, X, A, trend("linear", X))
-        same, steep = restricted(kernel, 1e-3, X_, A_, trend("linear", X_))
+        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend("linear", X))
+        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend("linear", X_))
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-10, atol=1e-10 * np.abs(slope).max())
     gp, fresh = coefficient_gp(X, A, noise=1e-2), np.random.default_rng(18).random((20, 2))

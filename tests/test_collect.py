@@ -17,9 +17,9 @@ import pytest
 
 from rom.campaign import lease as leases
 from rom.campaign.campaign import collect
-from rom.campaign.journal import Manifest, append, journals, lines, refresh
+from rom.campaign.journal import Manifest, append, journals, read_lines, refresh
 from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import found, read
+from rom.campaign.store import open_store, read
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, OutsideBox
@@ -243,7 +243,7 @@ def test_a_rank_that_fails_alone_ends_the_job_and_leaves_its_reason(tmp_path):
     begin = time.monotonic()
     done = script("ranks_hang", tmp_path / "s", ranks=2)
     assert done.returncode != 0 and time.monotonic() - begin < 60
-    (records,) = found(tmp_path / "s").manifest.failed.values()
+    (records,) = open_store(tmp_path / "s").manifest.failed.values()
     assert records[0]["reason"] == "rank 0 alone: ArithmeticError: diverged"
     seen = collect(
         solution,
@@ -261,7 +261,7 @@ def test_a_full_disk_of_one_rank_is_told_to_all(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     for rank in range(2):
         assert "File too large; free space" in (tmp_path / f"told-{rank}").read_text()
-    assert found(tmp_path).manifest.done == {}
+    assert open_store(tmp_path).manifest.done == {}
 
 
 def forked(act):
@@ -304,7 +304,7 @@ def test_twenty_kills_lose_nothing_and_repeat_only_what_was_unfinished(ranks, tm
         begun = killed(path, log, int(rng.integers(1, 6)), ranks, rng)
         assert not set(begun) & set(committed), "a committed task was solved again"
         assert len(begun) == len(set(begun)), "a task was solved twice at once"
-        manifest = found(path).manifest
+        manifest = open_store(path).manifest
         now = {
             r["mu"][0]: (path / "samples" / r["files"][0]["name"]).read_bytes()
             for r in manifest.done.values()
@@ -394,7 +394,7 @@ def test_a_kill_at_every_system_call_loses_nothing(tmp_path):
         done = set()
         if (path / "campaign.json").exists():
             assert all("harmless" in line or "torn and ignored" in line for line in verify(path))
-            done = {r["mu"][0] for r in found(path).manifest.done.values()}
+            done = {r["mu"][0] for r in open_store(path).manifest.done.values()}
         begun = [mu for _, mu in starts(log)]
         assert set(begun[:-1]) <= done, "a task that was followed by another is committed"
         seen = collect(logged(log), mus, path, expiry=1e6)
@@ -548,12 +548,12 @@ def test_another_campaign_in_the_folder_is_refused_by_what_differs(name, tmp_pat
     other, message = SETTINGS[name]
     with pytest.raises(BadInput, match=f"holds another campaign: {message}"):
         collect(solution, MUS, tmp_path, **{**given, **other})
-    assert len(found(tmp_path).manifest.done) == 2
+    assert len(open_store(tmp_path).manifest.done) == 2
 
 
 def test_the_store_tells_what_it_was_given(tmp_path):
     collect(solution, MUS[:2], tmp_path, box=BOX, mesh=MESH, version="3.1")
-    store = found(tmp_path)
+    store = open_store(tmp_path)
     assert (
         store.box.names == BOX.names
         and store.box.scales == BOX.scales
@@ -741,7 +741,7 @@ def test_lost_journals_are_rebuilt_from_the_samples(tmp_path):
 def test_every_line_of_a_journal_carries_its_crc(tmp_path):
     collect(solution, MUS, tmp_path)
     (path,) = journals(tmp_path)
-    records = [record for _, record in lines(path)]
+    records = [record for _, record in read_lines(path)]
     assert [record["state"] for record in records] == ["plan"] + ["done"] * len(MUS)
     assert all(len(f["sha256"]) == 64 for record in records[1:] for f in record["files"])
 
@@ -822,7 +822,7 @@ def test_a_claim_dies_with_its_process_and_lives_with_it(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
     lie(folder / "a.0", leases.host(), dead.pid)
-    lie(folder / "b.0", leases.host(), os.getpid(), leases.started(os.getpid()))
+    lie(folder / "b.0", leases.host(), os.getpid(), leases.start_time(os.getpid()))
     lie(folder / "c.0", leases.host(), os.getpid(), "another life of this number")
     for key, free in {"a": True, "b": False, "c": True}.items():
         with leases.lease(folder, key, 1e6) as mine:
@@ -854,7 +854,7 @@ def test_a_held_claim_beats(tmp_path):
 
 def test_a_task_held_elsewhere_is_waited_for(tmp_path):
     collect(solution, MUS[:1], tmp_path)
-    key = found(tmp_path).key(MUS[1])
+    key = open_store(tmp_path).key(MUS[1])
     lie(tmp_path / "leases" / f"{key}.0", "elsewhere", 1)
     begin = time.monotonic()
     assert collect(solution, MUS[:2], tmp_path, expiry=1.0).solved == 1

@@ -7,7 +7,7 @@ from parallel import on_ranks, written
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
 from rom.points.cubature import (
-    compressed,
+    compress_contributions,
     contributions,
     ecm,
     exactness,
@@ -46,7 +46,7 @@ def test_contributions_are_the_integrands():
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
 def test_rules_are_positive_exact_to_their_tolerance_and_small(tol):
     space, strain, stress = smooth()
-    G = compressed(space, strain, stress, 1e-8)
+    G = compress_contributions(space, strain, stress, 1e-8)
     rule = ecm(G, space, tol)
     assert (rule.weights > 0).all() and rule.error <= tol and len(rule.elements) <= len(G)
     assert len(np.unique(rule.elements)) == len(rule.elements)
@@ -60,7 +60,10 @@ def test_rules_are_positive_exact_to_their_tolerance_and_small(tol):
 
 def test_compression_keeps_every_integral():
     space, strain, stress = smooth()
-    G, strain = compressed(space, strain, stress, 1e-8), orthonormal_strain(space, strain)
+    G, strain = (
+        compress_contributions(space, strain, stress, 1e-8),
+        orthonormal_strain(space, strain),
+    )
     raw = contributions(strain, stress)
     raw[-1] *= np.linalg.norm(G @ np.ones(space.n)) / np.linalg.norm(G @ np.ones(space.n))
     assert len(G) < len(raw)
@@ -99,7 +102,7 @@ def test_rules_are_as_small_and_as_exact_as_nonnegative_least_squares(seed):
     from scipy.optimize import nnls
 
     space, strain, stress = smooth(3000, 6, 9, seed)
-    G = compressed(space, strain, stress, 1e-10)
+    G = compress_contributions(space, strain, stress, 1e-10)
     b = G @ space.product
     full, _ = nnls(G, b)
     for tol in (1e-12, 1e-3):
@@ -110,7 +113,7 @@ def test_rules_are_as_small_and_as_exact_as_nonnegative_least_squares(seed):
 
 def test_exactness_on_held_back_snapshots_is_that_of_training_inside_its_span_and_tells_what_lies_outside():
     space, strain, stress = smooth()
-    G = compressed(space, strain, stress[..., :5], 1e-9)
+    G = compress_contributions(space, strain, stress[..., :5], 1e-9)
     strain, rule = orthonormal_strain(space, strain), ecm(G, space, 1e-7)
     inside = stress[..., :5] @ np.random.default_rng(5).standard_normal((5, 4))
     assert max(exactness(space, strain, inside, rule).values()) < 1e-4
@@ -120,7 +123,7 @@ def test_exactness_on_held_back_snapshots_is_that_of_training_inside_its_span_an
 
 def test_a_warm_start_keeps_its_points_and_ends_sooner():
     space, strain, stress = smooth()
-    G = compressed(space, strain, stress[..., :5], 1e-8)
+    G = compress_contributions(space, strain, stress[..., :5], 1e-8)
     old = ecm(G, space, 1e-6)
     again = ecm(G, space, 1e-6, old.elements)
     assert np.array_equal(np.sort(again.elements), np.sort(old.elements))
@@ -201,7 +204,7 @@ def rules(comm):
         ]
     )
     space, strain, stress = Space(whole.product[mine], mine, comm), strain[mine], stress[mine]
-    G, found = compressed(space, strain, stress, 1e-6), {}
+    G, found = compress_contributions(space, strain, stress, 1e-6), {}
     for name, merge in (("local", False), ("merged", True)):
         rule = ecm(G, space, 1e-5, merge=merge)
         errors = exactness(space, orthonormal_strain(space, strain), stress, rule)

@@ -12,7 +12,7 @@ from vtkmodules.vtkIOHDF import vtkHDFReader
 from rom.archive.nouns import load, put, write_h5
 from rom.errors import BadInput, ForeignFile
 from rom.io.files import read_file, read_mesh, vtkhdf, write_mesh, write_vtkhdf
-from rom.io.grid import TYPES, grid, label, unlabel
+from rom.io.grid import TYPES, label, to_grid, unlabel
 from rom.mesh import NODES, Mesh
 from rom.model import Prediction
 from rom.plot import curves
@@ -101,14 +101,14 @@ def same(a: Mesh, b: Mesh) -> None:
 @pytest.mark.parametrize("kind", sorted(TYPES))
 def test_node_orders_are_those_of_vtk(kind):
     mesh = one_cell(kind)
-    cell = grid(mesh).GetCell(0)
+    cell = to_grid(mesh).GetCell(0)
     coordinates = np.array(cell.GetParametricCoords()).reshape(-1, 3)[: NODES[kind]]
     if kind == "pyramid":  # VTK's parametric apex is a collapsed face
         coordinates[4, :2] = 0.5
     np.testing.assert_allclose(coordinates, mesh.points, atol=1e-12)
     parent = MIDDLES.get(kind, (kind,))[0]
     if parent in VOLUME:
-        assert grid(mesh).compute_cell_sizes()["Volume"][0] == pytest.approx(
+        assert to_grid(mesh).compute_cell_sizes()["Volume"][0] == pytest.approx(
             VOLUME[parent], rel=1e-12
         )
 
@@ -191,7 +191,7 @@ def test_named_groups_of_gmsh_become_regions(tmp_path):
     assert not mesh.points[
         mesh.cells["triangle6"][mesh.regions["bottom"]["triangle6"]].ravel(), 2
     ].any()
-    sizes = grid(mesh).compute_cell_sizes()
+    sizes = to_grid(mesh).compute_cell_sizes()
     assert sizes["Volume"].sum() == pytest.approx(1.0, rel=1e-12) and sizes["Volume"].min() >= 0
     assert sizes["Area"].sum() == pytest.approx(1.0, rel=1e-12)
     same(mesh, read_mesh(write_mesh(tmp_path / "again.vtkhdf", mesh)))
@@ -351,7 +351,7 @@ def test_few_whole_numbers_are_a_colour_each(tmp_path):
 @pytest.mark.parametrize("error", [[0.0, 0.0, 1e-2, 2e-2], [0.0] * 4, [1e-2, 1e-3, 2e-2, 3e-2]])
 def test_errors_of_zero_keep_their_place_beside_the_indicator(error, tmp_path):
     full = np.array([True, False, False, True])
-    curves.watched(
+    curves.indicator_plot(
         tmp_path / "w.png",
         np.arange(4.0),
         np.array(error),
@@ -376,14 +376,14 @@ def test_a_warp_moves_the_body(tmp_path):
 
 def test_curves_are_written_and_refuse_nonsense(tmp_path):
     k = np.arange(8)
-    curves.decay(tmp_path / "s.png", 10.0**-k, r=4)
-    curves.errors(tmp_path / "e.png", k + 1, 10.0**-k, 3 * 10.0**-k, unit="K")
-    curves.effectivities(tmp_path / "h.png", 1 + k / 3)
-    curves.lines(tmp_path / "l.png", k, {"tip": 2.0 * k}, "span [m]", "temperature [K]")
+    curves.decay_plot(tmp_path / "s.png", 10.0**-k, r=4)
+    curves.error_plot(tmp_path / "e.png", k + 1, 10.0**-k, 3 * 10.0**-k, unit="K")
+    curves.effectivity_plot(tmp_path / "h.png", 1 + k / 3)
+    curves.line_plot(tmp_path / "l.png", k, {"tip": 2.0 * k}, "span [m]", "temperature [K]")
     for name in "sehl":
         assert _pixels(tmp_path / f"{name}.png").std() > 5
     assert base64.b64encode((tmp_path / "s.png").read_bytes())[:6] == b"iVBORw"
     with pytest.raises(BadInput, match="positive"):
-        curves.decay(tmp_path / "x.png", np.zeros(3))
+        curves.decay_plot(tmp_path / "x.png", np.zeros(3))
     with pytest.raises(BadInput, match="no bound"):
-        curves.effectivities(tmp_path / "x.png", np.full(3, np.nan))
+        curves.effectivity_plot(tmp_path / "x.png", np.full(3, np.nan))

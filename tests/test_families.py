@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile
 from rom.io.readers.cgns import read_cgns
-from rom.shapes.families import family, opened
+from rom.shapes.families import family, open_sample
 from tests.test_morph import cube, square
 from tests.test_shapes import plates
 
@@ -117,7 +117,7 @@ def test_a_cgns_file_gives_mesh_tags_fields_and_globals(tmp_path):
 def test_tagged_boundary_nodes_become_curves(tmp_path):
     s = plates(1, 0)[0]
     path = plaid(tmp_path, [s]) / "samples" / "sample_000000000" / "meshes" / "mesh_000000000.cgns"
-    mesh, _ = opened(path)
+    mesh, _ = open_sample(path)
     for name in ("side0", "side1", "side2", "side3"):
         mine, theirs = (
             np.sort(m.cells["line"][m.regions[name]["line"]], axis=1) for m in (mesh, s.mesh)
@@ -164,8 +164,8 @@ def test_commands_run_on_plaid_samples_from_end_to_end(tmp_path):
     assert "rel_l2 u" in done("validate", test, model)
     done("predict", model, one, "--mu", "load=1.5", "--out", answer)
     assert (
-        opened(answer)[0].points.shape[0] == read_cgns(one)[0].points.shape[0]
-        and "std u" in opened(answer)[1]
+        open_sample(answer)[0].points.shape[0] == read_cgns(one)[0].points.shape[0]
+        and "std u" in open_sample(answer)[1]
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cases.thermal_block import problem
-from rom.certified.models import certified
+from rom.certified.models import galerkin_model
 from rom.compress.decomposition import pod
 from rom.deploy.fmu import write_fmu
 from rom.design.designs import sobol
@@ -19,7 +19,7 @@ def model(request):
     block = problem(cells=10)
     mus = sobol(block.box, 16)
     snapshots = Snapshots(block.space, mus, np.stack([block.solve(mu) for mu in mus], axis=1))
-    return certified(block, pod(snapshots, rank=6, center=request.param)[0])
+    return galerkin_model(block, pod(snapshots, rank=6, center=request.param)[0])
 
 
 def probes(model):

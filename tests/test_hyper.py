@@ -7,23 +7,23 @@ import pytest
 
 from cases.viscoplastic_cube import FLAT, HOT, cube, hot_spot, reproduce, ten_steps, two_cycles
 from rom.archive.nouns import load, save
-from rom.bands import calibrated, trust
+from rom.bands import calibrate_indicator, trust
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
 from rom.solids.adaptive import adaptive
-from rom.solids.calibration import errors
+from rom.solids.calibration import step_errors
 from rom.solids.training import (
     FEATURES,
     Tolerances,
-    begun,
-    enriched,
-    followed,
-    moved,
-    replayed,
-    resumed,
-    train,
+    continue_run,
+    follow,
+    full_step,
+    reduced_step,
+    replay,
+    start_run,
+    train_solid,
 )
-from rom.solids.weighted import advance, follow, weighted
+from rom.solids.weighted import advance, reduced_march, weighted_model
 from solvers.bricks import box
 from solvers.laws import LAWS
 from solvers.solid import body, march
@@ -39,7 +39,9 @@ def hot():
     return (
         b,
         runs,
-        train(b, [h for _, h in runs[:3]], Tolerances(u=1e-4, p=1e-4, stress=1e-4, cubature=1e-5)),
+        train_solid(
+            b, [h for _, h in runs[:3]], Tolerances(u=1e-4, p=1e-4, stress=1e-4, cubature=1e-5)
+        ),
     )
 
 
@@ -49,8 +51,8 @@ def test_all_points_and_all_modes_are_the_full_model():
     modes = np.zeros((b.n, len(free)))
     modes[free, np.arange(len(free))] = 1 / np.sqrt(b.space.product[free])
     basis, loading = Basis(b.space, modes), ten_steps(b)
-    model = weighted(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
-    ours = follow(model, loading.reduced(basis, model.points, b.points), loading.t)
+    model = weighted_model(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
+    ours = reduced_march(model, loading.reduce(basis, model.points, b.points), loading.t)
     theirs = march(b, loading, loading.t, tol=1e-12)
     assert np.abs(basis.lift(ours.u) - theirs.u).max() < 1e-9 * np.abs(theirs.u).max()
     assert (
@@ -78,36 +80,36 @@ def test_moving_supports_of_the_full_basis_are_those_of_the_full_model():
     modes = np.zeros((b.n, len(free)))
     modes[free, np.arange(len(free))] = 1 / np.sqrt(b.space.product[free])
     basis = Basis(b.space, modes)
-    model = weighted(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
-    ours = follow(
+    model = weighted_model(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
+    ours = reduced_march(
         model,
-        loading.reduced(basis, model.points, b.points, b.strain(loading.moves)),
+        loading.reduce(basis, model.points, b.points, b.strain(loading.moves)),
         loading.t[:16],
     )
     theirs = march(b, loading, loading.t[:16], tol=1e-12)
-    u = basis.lift(ours.u) + np.stack([loading.moved(t) for t in theirs.t], axis=1)
+    u = basis.lift(ours.u) + np.stack([loading.prescribed(t) for t in theirs.t], axis=1)
     assert np.abs(theirs.u[b.fixed]).max() == pytest.approx(2e-3)
     assert (
         np.abs(u - theirs.u).max() < 1e-9 * np.abs(theirs.u).max()
         and np.abs(ours.p - theirs.p).max() < 1e-8 * theirs.p.max()
     )
     with pytest.raises(BadInput, match=r"strain=body\.strain"):
-        loading.reduced(basis, model.points, b.points)
+        loading.reduce(basis, model.points, b.points)
 
 
 def test_a_model_of_moving_supports_reproduces_them_and_learns_from_full_steps():
     b = held_at_the_top(3)
     loadings = [pulled(b, pull) for pull in (1e-3, 3e-3, 2e-3)]
     found = [march(b, x, x.t) for x in loadings]
-    made = train(b, found[:2], Tolerances(1e-4, 1e-4, 1e-4, 1e-5), loadings[:2])
+    made = train_solid(b, found[:2], Tolerances(1e-4, 1e-4, 1e-4, 1e-5), loadings[:2])
     assert np.abs(made.basis.modes[b.fixed]).max() < 1e-12
     for k, bound in ((0, 2e-3), (2, 5e-2)):
-        answers, _ = followed(made, b, loadings[k])
-        e, d, _ = errors(b, answers, found[k]).T
+        answers, _ = follow(made, b, loadings[k])
+        e, d, _ = step_errors(b, answers, found[k]).T
         assert e.max() < bound and d.max() < bound
         assert np.abs(answers[14].u()[b.fixed] - found[k].u[b.fixed, 14]).max() < 1e-15
-    rich, _ = followed(made, b, loadings[2], {}, (0, 4), 2)
-    better, _, _ = errors(b, rich, found[2]).T
+    rich, _ = follow(made, b, loadings[2], {}, (0, 4), 2)
+    better, _, _ = step_errors(b, rich, found[2]).T
     assert better.max() < e.max() and better[4] < 1e-3
 
 
@@ -129,16 +131,19 @@ def test_the_reproduction_of_a_history():
 def test_a_trained_model_reproduces_its_training(hot):
     b, runs, model = hot
     for loading, h in runs[:3]:
-        answers, visits = followed(model, b, loading)
-        e, d, _ = errors(b, answers, h).T
+        answers, visits = follow(model, b, loading)
+        e, d, _ = step_errors(b, answers, h).T
         assert e.max() < 2e-3 and d.max() < 2e-3 and not any(v.full for v in visits)
 
 
 def test_a_restart_is_the_run_and_nothing_online_is_as_large_as_the_mesh(hot):
     b, runs, made = hot
-    loading, model = runs[3][0].reduced(made.basis, made.model.points, b.points), made.model
-    once, first = follow(model, loading, loading.t), follow(model, loading, loading.t[:11])
-    second = follow(model, loading, loading.t[10:], first.last)
+    loading, model = runs[3][0].reduce(made.basis, made.model.points, b.points), made.model
+    once, first = (
+        reduced_march(model, loading, loading.t),
+        reduced_march(model, loading, loading.t[:11]),
+    )
+    second = reduced_march(model, loading, loading.t[10:], first.last)
     assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(
         second.last.state, once.last.state
     )
@@ -155,12 +160,12 @@ def test_replay_of_the_exact_strains_is_the_full_history():
         np.linalg.qr(np.sqrt(b.space.product)[:, None] * h.u)[0]
         / np.sqrt(b.space.product)[:, None],
     )
-    made = train(b, [h], Tolerances(1e-8, 1e-8, 1e-8, 1e-8))
-    run = begun(replace(made, basis=basis, strain=b.strain(basis.modes)), b, loading)
+    made = train_solid(b, [h], Tolerances(1e-8, 1e-8, 1e-8, 1e-8))
+    run = start_run(replace(made, basis=basis, strain=b.strain(basis.modes)), b, loading)
     run = replace(
         run, since=tuple((t, basis.coefficients(h.u[:, k])) for k, t in enumerate(loading.t[1:11]))
     )
-    last = replayed(run, b)[-1]
+    last = replay(run, b)[-1]
     assert (
         np.abs(last.state - h.last.state).max() < 1e-9
         and np.abs(last.stress - h.last.stress).max() < 1e-6
@@ -170,7 +175,7 @@ def test_replay_of_the_exact_strains_is_the_full_history():
 def test_one_full_step_is_that_step_and_the_model_knows_it_afterwards(hot):
     b, runs, made = hot
     loading, h = runs[3]
-    run = enriched(begun(made, b, loading), b, loading.t[0], loading.t[1])
+    run = full_step(start_run(made, b, loading), b, loading.t[0], loading.t[1])
     assert np.abs(run.u() - h.u[:, 0]).max() < 1e-3 * np.abs(h.u[:, 0]).max()
     grown = run.trained
     assert grown.basis.r == made.basis.r + 1 and grown.rule.error <= made.tol.cubature
@@ -179,9 +184,10 @@ def test_one_full_step_is_that_step_and_the_model_knows_it_afterwards(hot):
     assert np.array_equal(grown.strain, b.strain(grown.basis.modes)) or np.allclose(
         grown.strain, b.strain(grown.basis.modes), atol=1e-12
     )
-    plain, better = begun(made, b, loading), begun(grown, b, loading)
+    plain, better = start_run(made, b, loading), start_run(grown, b, loading)
     worse, best = (
-        errors(b, [moved(r, loading.t[0], loading.t[1])], h)[0, 0] for r in (plain, better)
+        step_errors(b, [reduced_step(r, loading.t[0], loading.t[1])], h)[0, 0]
+        for r in (plain, better)
     )
     assert best < 0.2 * worse
 
@@ -192,7 +198,7 @@ def test_p_of_a_full_step_is_kept_relative_to_the_run_and_not_to_the_training(ho
     loading = replace(
         whole, t=whole.t[:4], amplitudes=whole.amplitudes[:4], mixture=whole.mixture[:4]
     )
-    courses, _ = followed(made, b, loading, {}, seeds=(0, 1, 2), most=3)
+    courses, _ = follow(made, b, loading, {}, seeds=(0, 1, 2), most=3)
     size = b.points.norm(h.p[:, :3])
     assert size.max() < 0.1 * max(b.points.norm(one.p).max() for _, one in runs[:3])
     assert all(
@@ -204,9 +210,9 @@ def test_p_of_a_full_step_is_kept_relative_to_the_run_and_not_to_the_training(ho
 def test_enrichment_pays_and_says_why(hot):
     b, runs, made = hot
     loading, h = runs[3]
-    bare, _ = followed(made, b, loading)
-    rich, visits = followed(made, b, loading, {}, (0, 4, 19, 24), 4)
-    (e0, d0, _), (e1, d1, _) = errors(b, bare, h).T, errors(b, rich, h).T
+    bare, _ = follow(made, b, loading)
+    rich, visits = follow(made, b, loading, {}, (0, 4, 19, 24), 4)
+    (e0, d0, _), (e1, d1, _) = step_errors(b, bare, h).T, step_errors(b, rich, h).T
     assert e1.max() < 0.5 * e0.max() and d1.max() < 0.5 * d0.max()
     assert [k for k, v in enumerate(visits) if v.full] == [0, 4, 19, 24] and all(
         v.reason for v in visits if v.full
@@ -216,7 +222,7 @@ def test_enrichment_pays_and_says_why(hot):
 
 def test_reduced_newton_fails_clearly(hot):
     b, runs, made = hot
-    loading = runs[3][0].reduced(made.basis, made.model.points, b.points)
+    loading = runs[3][0].reduce(made.basis, made.model.points, b.points)
     with pytest.raises(NotConverged, match="after all cuts"):
         advance(made.model, loading, 0.0, 0.5, made.model.rest(), tol=1e-30, cuts=1)
     with pytest.raises(BadInput, match="without its law"):
@@ -227,7 +233,7 @@ def test_reduced_newton_fails_clearly(hot):
 
 def test_a_saved_model_brings_its_law_and_gives_the_same_answers(hot, tmp_path):
     b, runs, made = hot
-    loading = runs[0][0].reduced(made.basis, made.model.points, b.points)
+    loading = runs[0][0].reduce(made.basis, made.model.points, b.points)
     save(tmp_path / "model.h5", made.model)
     back = load(tmp_path / "model.h5", LAWS)
     assert np.array_equal(
@@ -242,9 +248,9 @@ def test_a_saved_model_brings_its_law_and_gives_the_same_answers(hot, tmp_path):
 def test_a_run_saved_between_two_cycles_goes_on_as_if_it_had_not_stopped(hot, tmp_path):
     b, runs, made = hot
     loading = runs[3][0]
-    once, visits = followed(made, b, loading, {}, (0, 4, 24), 3)
+    once, visits = follow(made, b, loading, {}, (0, 4, 24), 3)
     save(tmp_path / "run.h5", once[19])
-    after, more = resumed(load(tmp_path / "run.h5", LAWS), b, {}, (4,), 1)
+    after, more = continue_run(load(tmp_path / "run.h5", LAWS), b, {}, (4,), 1)
     assert len(after) == 20 and [v.full for v in more] == [v.full for v in visits[20:]]
     for ours, theirs in zip(after, once[20:], strict=True):
         assert np.array_equal(ours.u(), theirs.u()) and np.array_equal(ours.p(), theirs.p())
@@ -252,9 +258,9 @@ def test_a_run_saved_between_two_cycles_goes_on_as_if_it_had_not_stopped(hot, tm
             ours.features, theirs.features
         )
     with pytest.raises(BadInput, match="nothing left"):
-        resumed(after[-1], b)
+        continue_run(after[-1], b)
     with pytest.raises(BadInput, match="not watched"):
-        begun(made, b, loading).features  # noqa: B018
+        start_run(made, b, loading).features  # noqa: B018
 
 
 def test_calibration_covers_what_is_exchangeable():
@@ -263,25 +269,25 @@ def test_calibration_covers_what_is_exchangeable():
     features = np.exp(rng.normal(-5, 2, (2400, 2)))
     errors_ = 2.0 * features[:, 0] ** 0.8 * np.exp(0.5 * rng.standard_normal(2400))
     half = runs < 30
-    found = calibrated(("a", "b"), features[half], errors_[half], runs[half], 0.95, 1e-12)
+    found = calibrate_indicator(("a", "b"), features[half], errors_[half], runs[half], 0.95, 1e-12)
     assert (
         found.coefficients == pytest.approx([0.8, 0.0, np.log(2.0)], abs=0.05)
         and (found.coefficients[:2] >= 0).all()
     )
     seen = trust(found, features[~half], errors_[~half])
     assert 0.95 <= seen["coverage"] < 0.995 and seen["log_correlation"] > 0.93
-    every = calibrated(
+    every = calibrate_indicator(
         ("a", "b"), features[half], errors_[half], runs[half], 0.9, 1e-12, whole=True
     )
     missed = [np.any(errors_[runs == k] > every.upper(features[runs == k])) for k in range(30, 60)]
     assert np.mean(missed) <= 0.2 and every.shift > found.shift
     few = runs < 4  # too few for ranks: Student's bound, above all that was seen
-    bound = calibrated(("a", "b"), features[few], errors_[few], runs[few], 0.95, 1e-12)
+    bound = calibrate_indicator(("a", "b"), features[few], errors_[few], runs[few], 0.95, 1e-12)
     assert (errors_[few] <= bound.upper(features[few])).all()
     with pytest.raises(BadInput, match="three runs"):
-        calibrated(("a", "b"), features[:40], errors_[:40], runs[:40])
+        calibrate_indicator(("a", "b"), features[:40], errors_[:40], runs[:40])
     with pytest.raises(BadInput, match="level"):
-        calibrated(("a", "b"), features, errors_, runs, 1.0)
+        calibrate_indicator(("a", "b"), features, errors_, runs, 1.0)
 
 
 def test_the_march_takes_full_steps_where_the_estimate_or_newton_says_so():

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cases.viscoplastic_cube import FLAT, cube, errors, ten_steps
+from cases.viscoplastic_cube import FLAT, cube, ten_steps
 from rom.archive.nouns import load
 from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile, MissingExtra
 from rom.io.files import write_mesh, write_vtkhdf
-from rom.io.grid import grid
-from rom.io.result import Result, history
-from rom.io.series import ingest, ordered
+from rom.io.grid import to_grid
+from rom.io.result import Result, history_of_result
+from rom.io.series import ingest_files, reorder
 from rom.mesh import Mesh
-from rom.solids.training import Tolerances, followed, train
+from rom.solids.calibration import step_errors
+from rom.solids.training import Tolerances, follow, train_solid
 from solvers.bricks import box
 from solvers.solid import body, march, points
 from tests import foreign
@@ -98,7 +99,7 @@ def same_sets(found, mesh):
 @pytest.mark.parametrize("suffix", SERIES)
 def test_what_our_solver_writes_comes_back(suffix, run, tmp_path):
     _, _, h, mesh, sigma = run
-    found = ingest(written(tmp_path, run, suffix, steps=3), **CELLWISE)
+    found = ingest_files(written(tmp_path, run, suffix, steps=3), **CELLWISE)
     assert np.array_equal(found.mesh.points, mesh.points) and np.array_equal(
         found.mesh.cells["hexahedron"], mesh.cells["hexahedron"]
     )
@@ -119,7 +120,7 @@ def test_gmsh_carries_meshes_regions_and_nodal_fields(run, tmp_path):
         mesh.points, mesh.cells, {k: v for k, v in mesh.regions.items() if k != "half"}, mesh.nodes
     )
     write_mesh(tmp_path / "a.msh", plain, {"displacement": (h.u[:, 0].reshape(-1, 3), "mm")})
-    found = ingest([tmp_path / "a.msh"], {"displacement": "m"})
+    found = ingest_files([tmp_path / "a.msh"], {"displacement": "m"})
     assert np.allclose(
         found.fields["displacement"][..., 0], 1e-3 * h.u[:, 0].reshape(-1, 3), rtol=1e-15, atol=0
     )
@@ -142,13 +143,13 @@ def test_ansys_carries_the_mesh_and_its_components_and_is_refused_where_it_is_cu
         made.points[np.argsort(order)], {"hexahedron": order[made.cells["hexahedron"]]}, unit="mm"
     )
     low, half = np.flatnonzero(mesh.points[:, 2] == 0), np.array([0, 2, 3, 4, 9])
-    drawn = grid(mesh)
+    drawn = to_grid(mesh)
     drawn.point_data["LOW"], drawn.cell_data["HALF"] = (
         np.isin(np.arange(36), low),
         np.isin(np.arange(12), half),
     )
     archive.save_as_archive(tmp_path / "a.cdb", drawn)
-    found = ingest(
+    found = ingest_files(
         [tmp_path / "a.cdb"],
         {"ansys_material_type": "1"},
         "mm",
@@ -171,10 +172,10 @@ def test_ansys_carries_the_mesh_and_its_components_and_is_refused_where_it_is_cu
     ):
         (tmp_path / "cut.cdb").write_text(text[:size])
         with pytest.raises(ForeignFile, match=r"cut\.cdb"):
-            ingest([tmp_path / "cut.cdb"], {"ansys_material_type": "1"})
+            ingest_files([tmp_path / "cut.cdb"], {"ansys_material_type": "1"})
     monkeypatch.setitem(sys.modules, "mapdl_archive", None)
     with pytest.raises(MissingExtra, match="ansys"):
-        ingest([tmp_path / "a.cdb"], {"ansys_material_type": "1"})
+        ingest_files([tmp_path / "a.cdb"], {"ansys_material_type": "1"})
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -198,12 +199,12 @@ def test_files_of_several_times(steps, run, tmp_path, monkeypatch):
     for name in ("a.vtkhdf", "a.xdmf", "a.pvd")[
         steps == 1 :
     ]:  # VTK tells no time of a .vtkhdf of one
-        found = ingest([tmp_path / name], {"displacement": "mm"})
+        found = ingest_files([tmp_path / name], {"displacement": "mm"})
         assert np.array_equal(found.fields["displacement"], u) and np.array_equal(found.t, t), name
     with pytest.raises(BadInput, match="know their times"):
-        ingest([tmp_path / "a.pvd"], {"displacement": "mm"}, times=t)
+        ingest_files([tmp_path / "a.pvd"], {"displacement": "mm"}, times=t)
     with pytest.raises(BadInput, match="order of time"):
-        ingest([tmp_path / "a.pvd"] * 2, {"displacement": "mm"})
+        ingest_files([tmp_path / "a.pvd"] * 2, {"displacement": "mm"})
 
 
 @pytest.mark.parametrize("name", ["ensight", "exodus", "cgns"])
@@ -216,12 +217,14 @@ def test_what_other_programs_write_comes_back(name, run, tmp_path):
         path = foreign.cgns(tmp_path, hexa.points, hexa.cells["hexahedron"], nodal, {"s": s})
         names, tol = ("Displacement", "s"), 0.0
     else:
-        path = getattr(foreign, name)(tmp_path, grid(hexa, {"u": (u, "")}, {"s": (s, "")}))
+        path = getattr(foreign, name)(tmp_path, to_grid(hexa, {"u": (u, "")}, {"s": (s, "")}))
         names, tol = (
             {"ensight": ("u_n", "s_c"), "exodus": ("u_", "s")}[name],
             1e-6,
         )  # EnSight holds single precision
-    found = ingest([path], dict.fromkeys(names, "mm"), "mm", written=dict.fromkeys(names, "mm"))
+    found = ingest_files(
+        [path], dict.fromkeys(names, "mm"), "mm", written=dict.fromkeys(names, "mm")
+    )
     assert np.abs(found.mesh.points - hexa.points).max() <= 1e-7 and np.array_equal(
         found.mesh.cells["hexahedron"], hexa.cells["hexahedron"]
     )
@@ -233,7 +236,7 @@ def test_what_other_programs_write_comes_back(name, run, tmp_path):
 def test_z_set_comes_back_in_single_precision_with_its_sets_and_times(run, tmp_path):
     pytest.importorskip("Muscat")
     b, _, h, mesh, sigma = run
-    found = ingest([z_set(tmp_path, run)], **ZSET)
+    found = ingest_files([z_set(tmp_path, run)], **ZSET)
     assert np.array_equal(
         found.mesh.cells["hexahedron"], mesh.cells["hexahedron"]
     ) and np.array_equal(found.mesh.points, mesh.points)
@@ -256,7 +259,7 @@ def test_z_set_comes_back_in_single_precision_with_its_sets_and_times(run, tmp_p
 def test_strains_of_a_real_z_set_run_are_those_of_its_displacements():
     data = pytest.importorskip("Muscat.TestData").GetTestDataPath() + "UtExample/cube.ut"
     names = ",".join(f"eto{name}" for name in ORDER)
-    found = ingest(
+    found = ingest_files(
         [data],
         {"u": "1"},
         "1",
@@ -281,22 +284,24 @@ def test_strains_of_a_real_z_set_run_are_those_of_its_displacements():
 def test_points_of_integration_of_another_order_are_put_in_ours(run, tmp_path):
     b, _, _, _, sigma = run
     turn = np.array([0, 4, 2, 6, 1, 5, 3, 7])
-    found = ingest(written(tmp_path, run, ".vtu", steps=2, turn=turn), **CELLWISE)
+    found = ingest_files(written(tmp_path, run, ".vtu", steps=2, turn=turn), **CELLWISE)
     assert np.array_equal(found.fields["sigma"], sigma[..., :2]) and np.array_equal(found.x, b.x)
-    left = ingest(written(tmp_path, run, ".vtu", steps=1, turn=turn), **{**CELLWISE, "at": None})
+    left = ingest_files(
+        written(tmp_path, run, ".vtu", steps=1, turn=turn), **{**CELLWISE, "at": None}
+    )
     assert np.array_equal(left.x, b.x.reshape(8, 8, 3)[:, turn].reshape(-1, 3))
     values = np.sin(b.x).sum(axis=1)
     order = np.random.default_rng(0).permutation(len(values))
-    assert np.array_equal(ordered(values[order], b.x[order], b.x), values)
+    assert np.array_equal(reorder(values[order], b.x[order], b.x), values)
     with pytest.raises(BadInput, match="units, mesh or rule"):
-        ordered(values, 1e3 * b.x, b.x)
+        reorder(values, 1e3 * b.x, b.x)
     with pytest.raises(BadInput, match="same rule"):
-        ordered(values[:8], b.x[:8], b.x)
+        reorder(values[:8], b.x[:8], b.x)
 
 
 def answer(b, loading, h):
-    model = train(b, [h], Tolerances(1e-6, 1e-6, 1e-6, 1e-6))
-    return followed(model, b, loading)[0]
+    model = train_solid(b, [h], Tolerances(1e-6, 1e-6, 1e-6, 1e-6))
+    return follow(model, b, loading)[0]
 
 
 @pytest.mark.parametrize("how", [".vtu", ".vtkhdf", ".med", ".ut"])
@@ -330,7 +335,7 @@ def test_foreign_files_train_the_model_that_our_own_history_trains(how, run, tmp
         "--out",
         str(tmp_path / "h.h5"),
     )
-    theirs = history(load(tmp_path / "h.h5"), "displacement", "sigma", "epcum", ORDER)
+    theirs = history_of_result(load(tmp_path / "h.h5"), "displacement", "sigma", "epcum", ORDER)
     tol = 1e-4 if how == ".ut" else 1e-12
     for ours, back in (
         (h.u, theirs.u),
@@ -342,7 +347,7 @@ def test_foreign_files_train_the_model_that_our_own_history_trains(how, run, tmp
     for one, other in zip(answer(b, loading, h), answer(b, loading, theirs), strict=True):
         assert np.abs(one.u() - other.u()).max() <= tol * np.abs(h.u).max()
         assert np.abs(one.p() - other.p()).max() <= tol * h.p.max()
-    assert errors(b, answer(b, loading, theirs), h)[1].max() < 1e-3
+    assert step_errors(b, answer(b, loading, theirs), h)[1].max() < 1e-3
 
 
 def commanded(*arguments, code=0):
@@ -352,7 +357,7 @@ def commanded(*arguments, code=0):
 
 
 def test_ingested_results_become_a_campaign_that_is_reduced(run, tmp_path):
-    from rom.campaign.store import found, read
+    from rom.campaign.store import open_store, read
 
     _, _, h, _, sigma = run
     paths = written(tmp_path, run, ".vtu", steps=4)
@@ -372,7 +377,7 @@ def test_ingested_results_become_a_campaign_that_is_reduced(run, tmp_path):
     snapshots = read(store)
     assert (
         np.array_equal(snapshots.mu, np.column_stack([h.t[:4], np.arange(4.0) ** 2]))
-        and found(store).mesh.digest
+        and open_store(store).mesh.digest
     )
     rows = {field.name: field.rows for field in snapshots.space.fields}
     assert np.array_equal(snapshots.u[rows["displacement"]], h.u[:, :4])
@@ -426,21 +431,21 @@ def test_wrong_files_are_named(run, tmp_path):
     ]
     for settings, match in cases:
         with pytest.raises(BadInput, match=match):
-            ingest(paths, **settings)
+            ingest_files(paths, **settings)
     with pytest.raises(BadInput, match="no files"):
-        ingest([], {"displacement": "m"})
+        ingest_files([], {"displacement": "m"})
     swapped = written(tmp_path, run, ".vtk", steps=1)
     write_mesh(swapped[0], mesh, {}, {"where": (cellwise(mesh, run[0].x.reshape(8, 8, 3)[::-1].reshape(64, 3)), "mm"),
                                       "sigma": (cellwise(mesh, run[4][..., 0]), "MPa")})  # fmt: skip
     with pytest.raises(BadInput, match=r"of cell \d lie outside it"):
-        ingest(swapped, **{**CELLWISE, "fields": {}, "integration": {"sigma": "MPa"}})
+        ingest_files(swapped, **{**CELLWISE, "fields": {}, "integration": {"sigma": "MPa"}})
     write_mesh(
         paths[1],
         Mesh(1.1 * mesh.points, mesh.cells),
         {"displacement": (h.u[:, 1].reshape(-1, 3), "mm")},
     )
     with pytest.raises(BadInput, match="another mesh"):
-        ingest(paths, {"displacement": "m"})
+        ingest_files(paths, {"displacement": "m"})
 
 
 @pytest.mark.parametrize("suffix", [*SERIES, ".msh", ".cgns", ".e"])
@@ -451,20 +456,22 @@ def test_truncated_and_foreign_files_are_named(suffix, run, tmp_path):
     if suffix == ".cgns":
         foreign.cgns(tmp_path, mesh.points, mesh.cells["hexahedron"], {"T": u[:, 0]}, {})
     elif suffix == ".e":
-        foreign.exodus(tmp_path, grid(Mesh(mesh.points, {"hexahedron": mesh.cells["hexahedron"]})))
+        foreign.exodus(
+            tmp_path, to_grid(Mesh(mesh.points, {"hexahedron": mesh.cells["hexahedron"]}))
+        )
     else:
         write_mesh(path, Mesh(mesh.points, mesh.cells), {"displacement": (u, "mm")})
     whole = path.read_bytes()
     for part in (0.3, 0.6, 0.9):
         path.write_bytes(whole[: int(part * len(whole))])
         with pytest.raises((ForeignFile, BadInput), match="body"):
-            ingest([path], {"displacement": "m"})
+            ingest_files([path], {"displacement": "m"})
     path.write_text("Dear colleague, please find attached")
     with pytest.raises(ForeignFile, match="body"):
-        ingest([path], {"displacement": "m"})
+        ingest_files([path], {"displacement": "m"})
     path.unlink()
     with pytest.raises(ForeignFile, match="no file"):
-        ingest([path], {"displacement": "m"})
+        ingest_files([path], {"displacement": "m"})
 
 
 def test_z_set_files_that_do_not_fit_are_named(run, tmp_path):
@@ -473,7 +480,7 @@ def test_z_set_files_that_do_not_fit_are_named(run, tmp_path):
 
     def named(match, error=ForeignFile, **settings):
         with pytest.raises(error, match=match):
-            ingest([path], **{**ZSET, **settings})
+            ingest_files([path], **{**ZSET, **settings})
 
     for suffix in (".node", ".integ"):
         whole = path.with_suffix(suffix).read_bytes()
@@ -511,9 +518,9 @@ def test_cells_turned_inside_out_are_named(kind, tmp_path):
     cells[1] = cells[1][turns[kind]]
     for name, part in (("good", good), ("bad", Mesh(mesh.points, {kind: cells}))):
         write_mesh(tmp_path / f"{name}.vtu", part, {"T": (np.ones(len(mesh.points)), "K")})
-    assert ingest([tmp_path / "good.vtu"], {"T": "K"}).mesh.digest == good.digest
+    assert ingest_files([tmp_path / "good.vtu"], {"T": "K"}).mesh.digest == good.digest
     with pytest.raises(BadInput, match=f"bad.vtu: {kind} cell 1"):
-        ingest([tmp_path / "bad.vtu"], {"T": "K"})
+        ingest_files([tmp_path / "bad.vtu"], {"T": "K"})
 
 
 def test_a_result_becomes_a_history_or_says_what_it_lacks(run):
@@ -521,7 +528,7 @@ def test_a_result_becomes_a_history_or_says_what_it_lacks(run):
     fields = {"u": h.u.reshape(-1, 3, 10), "stress": sigma, "p": h.p[:, None]}
     where = {"u": "points", "stress": "integration", "p": "integration"}
     whole = Result(mesh, fields, dict.fromkeys(fields, "1"), where, h.t, b.x)
-    found = history(whole, order=("xx", "yy", "zz", "xy", "yz", "zx"))
+    found = history_of_result(whole, order=("xx", "yy", "zz", "xy", "yz", "zx"))
     assert (
         np.allclose(found.stress, h.stress, rtol=1e-15, atol=0)
         and np.array_equal(found.u, h.u)
@@ -543,7 +550,7 @@ def test_a_result_becomes_a_history_or_says_what_it_lacks(run):
         ({}, (*ORDER[:5], "14"), "'14' is no component"),
     ]:
         with pytest.raises(BadInput, match=match):
-            history(Result(**{**vars(whole), **change}), order=order)
+            history_of_result(Result(**{**vars(whole), **change}), order=order)
 
 
 def test_the_command_names_what_is_wrong(run, tmp_path):

@@ -7,9 +7,9 @@ from rom.errors import BadInput, NotConverged
 from rom.gp.kernels import Stationary
 from rom.gp.kronecker import kronecker_gp
 from rom.gp.kronecker_likelihood import likelihood
-from rom.gp.missing import Preconditioner, preconditioner, solved
-from rom.gp.spectral import heard, spectral
-from rom.gp.tensors import along, eigen, outer
+from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
+from rom.gp.spectral import initial_lines, spectral
+from rom.gp.tensors import apply_along, eigen, outer
 
 GEN = np.random.default_rng(0)
 AXES = [np.linspace(0, 1, 6)[:, None], GEN.random((5, 2)), np.linspace(0, 1, 4)[:, None] ** 2]
@@ -127,13 +127,13 @@ def test_whole_points_of_an_axis_are_left_out(axis):
 def test_frequencies_of_the_data_are_heard():
     t = np.linspace(0, 1, 120)[:, None]
     phase = np.random.default_rng(8).uniform(0, 6, (2, 5))
-    kernel = heard(
+    kernel = initial_lines(
         np.sin(2 * np.pi * 7 * t + phase[0]) + 0.5 * np.sin(2 * np.pi * 23 * t + phase[1]), 2
     )
     np.testing.assert_allclose(kernel.frequencies[:, 0], [7, 23], atol=0.3)
     np.testing.assert_allclose(kernel.weights, [0.8, 0.2], atol=0.05)
     with pytest.raises(BadInput, match="eight"):
-        heard(t[:5], 2)
+        initial_lines(t[:5], 2)
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -166,7 +166,7 @@ def test_tensor_algebra_is_kron():
     gen = np.random.default_rng(5)
     M, U = [gen.random((3, 4)), gen.random((2, 5)), gen.random((6, 2))], gen.random((4, 5, 2))
     np.testing.assert_allclose(
-        along(M, U).ravel(), np.kron(np.kron(M[0], M[1]), M[2]) @ U.ravel(), rtol=1e-12
+        apply_along(M, U).ravel(), np.kron(np.kron(M[0], M[1]), M[2]) @ U.ravel(), rtol=1e-12
     )
     np.testing.assert_allclose(outer([U[:, 0, 0], U[0, :, 0]]), np.outer(U[:, 0, 0], U[0, :, 0]))
 
@@ -188,8 +188,8 @@ def grid(n, nugget, missing, rng=0):
 @pytest.mark.parametrize("nugget", [2.5e-3, 1e-5])
 def test_missing_cells_need_few_iterations_whatever_is_missing(nugget, missing):
     K, nugget, seen, b = grid(64, nugget, missing)
-    held = preconditioner(K, nugget, seen)
-    x, steps = solved(held, b)
+    held = missing_preconditioner(K, nugget, seen)
+    x, steps = solve_missing(held, b)
     assert steps <= 8
     np.testing.assert_allclose(held.forward(x), b, atol=1e-8 * np.linalg.norm(b))
     assert np.all(x[~seen] == 0)
@@ -198,25 +198,25 @@ def test_missing_cells_need_few_iterations_whatever_is_missing(nugget, missing):
 def test_a_block_of_missing_cells_is_no_harder_than_scattered_ones():
     K, nugget, seen, b = grid(64, 1e-4, 0.0)
     seen[20:50, 10:60] = False
-    assert solved(preconditioner(K, nugget, seen), b * seen)[1] <= 8
+    assert solve_missing(missing_preconditioner(K, nugget, seen), b * seen)[1] <= 8
 
 
 def test_plain_iterations_fail_where_the_preconditioner_works():
     K, nugget, seen, b = grid(64, 1e-5, 0.3)
-    held = preconditioner(K, nugget, seen)
+    held = missing_preconditioner(K, nugget, seen)
     none = np.empty(0)
     plain = Preconditioner(
         held.K, held.V, (none.astype(int),) * 2, none, np.zeros((0, 0)), nugget, seen
     )
     with pytest.raises(NotConverged, match="2000 iterations"):
-        solved(plain, b, tol=1e-6)
-    few = preconditioner(K, nugget, seen, most=200)
-    assert solved(held, b)[1] < solved(few, b)[1] < 2000
+        solve_missing(plain, b, tol=1e-6)
+    few = missing_preconditioner(K, nugget, seen, most=200)
+    assert solve_missing(held, b)[1] < solve_missing(few, b)[1] < 2000
 
 
 def test_condition_is_bounded_by_what_is_left_out():
     K, nugget, seen, _ = grid(16, 1e-3, 0.3)
-    held = preconditioner(K, nugget, seen)
+    held = missing_preconditioner(K, nugget, seen)
     where = np.argwhere(seen)
     columns = []
     for cell in where:

@@ -8,12 +8,12 @@ from cases.local_cube import main as local_cube
 from cases.thermal_block import problem
 from rom.archive.nouns import load, save
 from rom.basis import Basis, LocalBases
-from rom.certified.models import certified
+from rom.certified.models import galerkin_model
 from rom.design.designs import sobol
 from rom.errors import BadInput
-from rom.local.bases import clusters
-from rom.local.classifier import fitted
-from rom.local.models import LocalModel, switched
+from rom.local.bases import local_bases
+from rom.local.classifier import fit_classifier
+from rom.local.models import LocalModel, switch_bases
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -23,8 +23,8 @@ def dictionary():
     block = problem(cells=10)
     mus = sobol(block.box, 96, rng=0)
     snapshots = Snapshots(block.space, mus, np.column_stack([block.solve(mu) for mu in mus]))
-    bases = clusters(snapshots, 3, 6, restarts=2, classify=fitted)
-    return block, bases, tuple(certified(block, bases.basis(k)) for k in range(3))
+    bases = local_bases(snapshots, 3, 6, restarts=2, classify=fit_classifier)
+    return block, bases, tuple(galerkin_model(block, bases.basis(k)) for k in range(3))
 
 
 def test_answers_are_those_of_the_chosen_model_in_hull_coordinates(dictionary):
@@ -98,7 +98,7 @@ def decay(A, power=1.0):
 def test_one_cluster_that_holds_everything_is_the_full_scheme(power):
     A, bases = rotating(K=1)
     times, u = np.linspace(0.0, 1.0, 11), np.sin(np.arange(40.0))
-    answer, used = switched(bases, decay(A, power), np.zeros(1), times, u)
+    answer, used = switch_bases(bases, decay(A, power), np.zeros(1), times, u)
     for k in range(10):
         R, _ = decay(A, power)(
             answer.coefficients[:, k + 1], answer.coefficients[:, k], None, times[k], times[k + 1]
@@ -110,14 +110,14 @@ def test_one_cluster_that_holds_everything_is_the_full_scheme(power):
 def test_states_stay_in_the_basis_of_their_step_and_satisfy_its_equations():
     A, bases = rotating()
     times, u = np.linspace(0.0, 2.0, 21), np.exp(-np.arange(40.0) / 5)
-    answer, used = switched(bases, decay(A), np.zeros(1), times, u)
+    answer, used = switch_bases(bases, decay(A), np.zeros(1), times, u)
     for k, cluster in enumerate(used):
         W = bases.rotations[cluster]
         c, old = answer.coefficients[:, k + 1], W @ (W.T @ answer.coefficients[:, k])
         assert np.linalg.norm(c - W @ (W.T @ c)) < 1e-14
         assert np.linalg.norm(W.T @ decay(A)(c, old, None, times[k], times[k + 1])[0]) < 1e-8
     with pytest.raises(BadInput, match="start of 40"):
-        switched(bases, decay(A), np.zeros(1), times, u[:3])
+        switch_bases(bases, decay(A), np.zeros(1), times, u[:3])
 
 
 @pytest.mark.parametrize("name", ["burgers", pytest.param("helmholtz", marks=pytest.mark.slow)])

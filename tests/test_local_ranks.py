@@ -8,9 +8,9 @@ from parallel import compare, on_ranks, written
 from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.compress.hierarchical import hierarchical
-from rom.compress.merge import merged_blocks
-from rom.compress.update import RunningPod, downdated, merged, updated
-from rom.local.bases import clusters
+from rom.compress.merge import merge_blocks
+from rom.compress.update import RunningPod, downdate, merge_pods, update
+from rom.local.bases import local_bases
 from rom.local.dissimilarity import between_runs, sines
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -57,14 +57,14 @@ def answers(comm) -> dict:
     U = whole[rows]
     blocks = [U[:, j : j + 4] for j in range(0, 36, 4)]
     snapshots = Snapshots(space, mu, U)
-    local = clusters(snapshots, 3, 2, restarts=2)
+    local = local_bases(snapshots, 3, 2, restarts=2)
     runs = [pod(Snapshots(space, mu[:4], B), rank=2)[0] for B in blocks]
-    merging = merged_blocks(blocks, 0.1, space)
+    merging = merge_blocks(blocks, 0.1, space)
     state = RunningPod(space)
     for B in blocks:
-        state = updated(state, B, rank=6)
-    less = downdated(updated(RunningPod(space), U[:, :12]), U[:, 3])
-    both = merged(state, updated(RunningPod(space), U[:, :5], tol=1e-3), tol=1e-2)
+        state = update(state, B, rank=6)
+    less = downdate(update(RunningPod(space), U[:, :12]), U[:, 3])
+    both = merge_pods(state, update(RunningPod(space), U[:, :5], tol=1e-3), tol=1e-2)
     tree = hierarchical(blocks, space, 5e-2)
     return {
         "sines": sines(snapshots).tolist(),

@@ -5,8 +5,13 @@ import pytest
 import scipy.sparse as sp
 
 from rom.archive.nouns import load, save
-from rom.compress.concatenated import incremental_bound, norms_bound, published, residuals_bound
-from rom.compress.merge import given_blocks, merged_blocks
+from rom.compress.concatenated import (
+    greedy_concatenation,
+    incremental_bound,
+    norms_bound,
+    residuals_bound,
+)
+from rom.compress.merge import blocks_of_labels, merge_blocks
 from rom.errors import BadInput
 from rom.space import Space, euclidean
 
@@ -46,7 +51,7 @@ def true_errors(merging, blocks, space):
         members = np.flatnonzero(merging.labels == c)
         gap = np.hstack(
             [
-                space.norm(blocks[k] - merging.restored(k, merging.kept(k, blocks[k])))
+                space.norm(blocks[k] - merging.restore(k, merging.coordinates(k, blocks[k])))
                 for k in members
             ]
         )
@@ -89,16 +94,16 @@ def test_every_cluster_keeps_its_certificate(sparse, tol):
         blocks = random_set(gen)
         halves = np.arange(len(blocks)) % 2
         for merging in (
-            merged_blocks(blocks, tol, space),
-            given_blocks(blocks, halves, tol, space),
-            given_blocks(blocks, halves, tol, space, whole=True),
+            merge_blocks(blocks, tol, space),
+            blocks_of_labels(blocks, halves, tol, space),
+            blocks_of_labels(blocks, halves, tol, space, whole=True),
         ):
             assert (
                 true_errors(merging, blocks, space) <= merging.bounds * (1 + 1e-7) + 1e-12
             ).all() and merging.bounds.max() <= tol
             for c, basis in enumerate(merging.bases):
                 members = np.flatnonzero(merging.labels == c)
-                numbers = sum(merging.kept(k, blocks[k]).size for k in members)
+                numbers = sum(merging.coordinates(k, blocks[k]).size for k in members)
                 numbers += 0 if basis is None else 40 * basis.r + len(members)
                 width = sum(blocks[k].shape[1] for k in members)
                 assert merging.stored[c] in (
@@ -109,7 +114,7 @@ def test_every_cluster_keeps_its_certificate(sparse, tol):
 
 
 def test_families_are_found():
-    ours = merged_blocks(families(), 0.05, euclidean(200))
+    ours = merge_blocks(families(), 0.05, euclidean(200))
     assert (
         len(ours.bases) == 4
         and all(len(set(ours.labels[k::4])) == 1 for k in range(4))
@@ -120,13 +125,15 @@ def test_families_are_found():
 @pytest.mark.parametrize("decades", [0.0, 2.0])
 def test_merging_costs_fewer_numbers_than_the_published_algorithms(tmp_path, decades):
     blocks, space = families(decades=decades), euclidean(200)
-    ours = merged_blocks(blocks, 0.05, space)
-    assert ours.stored.sum() <= given_blocks(blocks, np.arange(24) % 4, 0.05, space).stored.sum()
+    ours = merge_blocks(blocks, 0.05, space)
+    assert (
+        ours.stored.sum() <= blocks_of_labels(blocks, np.arange(24) % 4, 0.05, space).stored.sum()
+    )
     assert true_errors(ours, blocks, space).max() <= 0.05
     assert all(saved > 0 and bound <= 0.05 for _, _, saved, bound in ours.history)
     for bound in ("norms", "residuals", "incremental"):
         for rank in (4, 6, 8, 12, 20):
-            theirs = published(blocks, 0.05, rank, space, bound)
+            theirs = greedy_concatenation(blocks, 0.05, rank, space, bound)
             assert (
                 theirs.bounds.max() <= 0.05 * (1 + 1e-9) and ours.stored.sum() < theirs.stored.sum()
             )
@@ -136,8 +143,8 @@ def test_merging_costs_fewer_numbers_than_the_published_algorithms(tmp_path, dec
 
 def test_merging_ignores_order_and_scale():
     blocks, space = families(seed=3), euclidean(200)
-    first = merged_blocks(blocks, 0.05, space)
-    again = merged_blocks([1e-7 * A for A in reversed(blocks)], 0.05, space)
+    first = merge_blocks(blocks, 0.05, space)
+    again = merge_blocks([1e-7 * A for A in reversed(blocks)], 0.05, space)
     pairs = set(zip(first.labels.tolist(), again.labels[::-1].tolist(), strict=True))
     assert (
         len(pairs) == len(first.bases) == len(again.bases)
@@ -148,7 +155,7 @@ def test_merging_ignores_order_and_scale():
 def test_blocks_that_share_nothing_stay_as_they_are():
     gen = np.random.default_rng(0)
     blocks = [gen.standard_normal((30, 3)) for _ in range(4)]
-    merging = merged_blocks(blocks, 1e-3, euclidean(30))
+    merging = merge_blocks(blocks, 1e-3, euclidean(30))
     assert len(merging.bases) == 4 and merging.compression == 1.0 and merging.history == ()
 
 
@@ -162,6 +169,6 @@ def test_bad_blocks_are_named():
         ([], 0.1, "at least one"),
     ]:
         with pytest.raises(BadInput, match=message):
-            merged_blocks(blocks, tol, euclidean(5))
+            merge_blocks(blocks, tol, euclidean(5))
     with pytest.raises(BadInput, match="unknown bound"):
-        published([good], 0.1, 1, euclidean(5), "other")
+        greedy_concatenation([good], 0.1, 1, euclidean(5), "other")

@@ -11,8 +11,8 @@ from rom.mesh import Mesh
 from rom.shapes.charts import ArcLength, Chart, Same
 from rom.shapes.elastic import Elastic
 from rom.shapes.energy import energy as energy_of
-from rom.shapes.morphing import aligned
-from rom.shapes.optimal import composed, optimal_mappings
+from rom.shapes.morphing import align
+from rom.shapes.optimal import compose, optimal_mappings
 from rom.shapes.rbf import Radial
 from rom.shapes.simplex import (
     determinants,
@@ -20,11 +20,11 @@ from rom.shapes.simplex import (
     facets,
     geometry,
     linear,
-    lumped,
+    lumped_mass,
     mass,
     simplices,
     stiffness,
-    subdivided,
+    subdivide,
 )
 from rom.shapes.transfer import conservative, interpolation, locator, quadratic
 
@@ -178,9 +178,11 @@ def test_transfer_of_a_mesh_to_itself_is_the_identity(mesh):
 def test_conservative_transfer_keeps_the_integral():
     a, b = square(9), square(14, 3)
     u = np.sin(5 * a.points[:, 0]) * np.exp(a.points[:, 1])
-    totals = [lumped(m.points, simplices(m)) @ v for m, v in ((a, u), (b, conservative(a, b) @ u))]
+    totals = [
+        lumped_mass(m.points, simplices(m)) @ v for m, v in ((a, u), (b, conservative(a, b) @ u))
+    ]
     assert abs(totals[0] - totals[1]) < 1e-13
-    plain = lumped(b.points, simplices(b)) @ (interpolation(a, b.points) @ u)
+    plain = lumped_mass(b.points, simplices(b)) @ (interpolation(a, b.points) @ u)
     assert abs(plain - totals[0]) > 1e-6
 
 
@@ -208,7 +210,10 @@ def test_round_trip_error_falls_at_second_order():
 def test_matrices_of_linear_simplices(mesh):
     x, cells = mesh.points, simplices(mesh)
     d, one = x.shape[1], np.ones(len(mesh.points))
-    assert abs(one @ (mass(x, cells) @ one) - 1) < 1e-13 and abs(lumped(x, cells).sum() - 1) < 1e-13
+    assert (
+        abs(one @ (mass(x, cells) @ one) - 1) < 1e-13
+        and abs(lumped_mass(x, cells).sum() - 1) < 1e-13
+    )
     assert abs(x[:, 0] @ (stiffness(x, cells) @ x[:, 0]) - 1) < 1e-12
     A = elasticity(x, cells)
     shift, stretch = np.tile(np.arange(1.0, d + 1), len(x)), np.zeros_like(x)
@@ -224,8 +229,8 @@ def test_matrices_of_linear_simplices(mesh):
 
 def test_subdivision_is_conforming_and_keeps_the_volume():
     for mesh in (square(5), cube(2)):
-        once = subdivided(mesh, np.arange(4))
-        whole = subdivided(once)
+        once = subdivide(mesh, np.arange(4))
+        whole = subdivide(once)
         for made in (once, whole):
             volume = geometry(made.points, simplices(made))[0]
             assert volume.min() > 0 and abs(volume.sum() - 1) < 1e-13
@@ -239,7 +244,7 @@ def test_subdivision_is_conforming_and_keeps_the_volume():
 
 def test_subdivision_keeps_named_curves():
     mesh = square(5)
-    fine = subdivided(subdivided(mesh, np.arange(9)))
+    fine = subdivide(subdivide(mesh, np.arange(9)))
     edge, _ = facets(simplices(fine))
     for name, parts in mesh.regions.items():
         lines = fine.cells["line"][fine.regions[name]["line"]]
@@ -272,9 +277,9 @@ def test_a_volume_is_pressed_onto_a_shape_and_few_modes_reach_it_sooner():
     assert np.minimum(np.abs(y[rim]), np.abs(y[rim] - 1)).min(axis=1).max() < 0.02
     assert determinants(new.points, y, simplices(new)).min() > 0.05
     train = [made(4, 1, a, b) for a in (0.0, 0.25) for b in (0.0, 0.15)]
-    moved = np.array([(sides.carried(m, reference)[0] - reference.points).ravel() for m in train])
+    moved = np.array([(sides.carry(m, reference)[0] - reference.points).ravel() for m in train])
     Z = np.linalg.svd(moved, full_matrices=False)[2][:3].T
-    assert replace(sides, modes=Z).carried(new, reference)[1] < sides.carried(new, reference)[1]
+    assert replace(sides, modes=Z).carry(new, reference)[1] < sides.carry(new, reference)[1]
 
 
 @pytest.mark.parametrize("weights", ["tutte", "floater", "harmonic"])
@@ -337,10 +342,10 @@ def test_few_modes_of_displacement_reach_the_shape_with_fewer_full_steps():
         )
 
     train = [square(8, 1, shape(a, b)) for a in (0.0, 0.2, 0.4) for b in (-0.2, 0.0, 0.2)]
-    moved = np.array([(plain.carried(m, reference)[0] - reference.points).ravel() for m in train])
+    moved = np.array([(plain.carry(m, reference)[0] - reference.points).ravel() for m in train])
     Z = np.linalg.svd(moved - 0, full_matrices=False)[2][:5].T
     new = square(11, 2, shape(0.3, 0.1))
-    full, reduced = plain.carried(new, reference), replace(plain, modes=Z).carried(new, reference)
+    full, reduced = plain.carry(new, reference), replace(plain, modes=Z).carry(new, reference)
     assert reduced[1] < full[1]
     assert np.abs(full[0] - reduced[0]).max() < 0.02
 
@@ -378,7 +383,7 @@ def test_rigid_motions_are_taken_out(d):
     R, _ = np.linalg.qr(rng.standard_normal((d, d)))
     R[:, 0] *= np.sign(np.linalg.det(R))
     y = x + 0.1 * rng.standard_normal(x.shape)
-    assert np.abs(aligned(x @ R.T + 3.0, y) - aligned(x, y)).max() < 1e-12
+    assert np.abs(align(x @ R.T + 3.0, y) - align(x, y)).max() < 1e-12
 
 
 def fronts(reference, m=6, width=0.08):
@@ -423,7 +428,7 @@ def test_derivative_of_the_objective(reference):
 
 @pytest.mark.parametrize("kind", ["helmholtz", "elasticity"])
 @pytest.mark.parametrize(
-    "reference, width", [(subdivided(square(10)), 0.08), (cube(6), 0.2)], ids=["plane", "volume"]
+    "reference, width", [(subdivide(square(10)), 0.08), (cube(6), 0.2)], ids=["plane", "volume"]
 )
 def test_mappings_gain_energy_and_stay_bijective(kind, reference, width):
     u = fronts(reference, width=width)
@@ -466,7 +471,7 @@ def test_the_order_of_samples_does_not_matter():
     assert np.abs(one.w[order] - other.w).max() < 1e-6
 
 
-@pytest.mark.parametrize("reference", [subdivided(square(8)), cube(5)], ids=["plane", "volume"])
+@pytest.mark.parametrize("reference", [subdivide(square(8)), cube(5)], ids=["plane", "volume"])
 def test_mappings_of_low_rank_gain_more_than_truncated_ones(reference):
     x, cells, u = reference.points, simplices(reference), fronts(reference, width=0.15)
     options = {"stages": ((1, 0.1), (1, 0.0)), "length": 0.2, "steps": 25}
@@ -487,7 +492,7 @@ def test_mappings_of_low_rank_gain_more_than_truncated_ones(reference):
 
 
 def test_composed_mappings_gain_more_and_keep_their_determinants_positive():
-    reference = subdivided(square(8))
+    reference = subdivide(square(8))
     x, cells, u = reference.points, simplices(reference), fronts(reference)
     e = energy_of(
         x, cells, u[:, :, None], np.ones(1), barrier=0.0, rho=0.0, stiff=None, precision=None
@@ -495,13 +500,13 @@ def test_composed_mappings_gain_more_and_keep_their_determinants_positive():
     w = np.prod(x * (1 - x), axis=1)[:, None] * np.random.default_rng(0).uniform(
         -0.3, 0.3, (len(u), 1, 2)
     )
-    assert np.abs(composed(e, w, np.zeros_like(w)) - w).max() < 1e-14
-    assert np.abs(composed(e, np.zeros_like(w), w) - w).max() < 1e-14
+    assert np.abs(compose(e, w, np.zeros_like(w)) - w).max() < 1e-14
+    assert np.abs(compose(e, np.zeros_like(w), w) - w).max() < 1e-14
     turned = np.tile(x @ np.array([[0.0, 0.1], [-0.1, 0.0]]), (len(u), 1, 1))
     inside = 0.1 * np.prod(x * (1 - x), axis=1)[:, None] * np.ones((len(u), 1, 2))
     assert (
         np.abs(
-            composed(e, turned, inside) - (inside + (x + inside) @ [[0.0, 0.1], [-0.1, 0.0]])
+            compose(e, turned, inside) - (inside + (x + inside) @ [[0.0, 0.1], [-0.1, 0.0]])
         ).max()
         < 1e-13
     )

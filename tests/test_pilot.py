@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from rom.campaign.campaign import collect
-from rom.campaign.journal import journals, lines
+from rom.campaign.journal import journals, read_lines
 from rom.campaign.pilot import pilot
 from rom.campaign.repair import verify
-from rom.campaign.store import found, read
+from rom.campaign.store import open_store, read
 from rom.errors import BadInput, SolveFailed
 from rom.space import euclidean
 
@@ -79,7 +79,9 @@ def begun(place):
 
 def once(store, count):
     """Every row has one record, of one whole sample."""
-    keys = [r["key"] for path in journals(store) for _, r in lines(path) if r["state"] == "done"]
+    keys = [
+        r["key"] for path in journals(store) for _, r in read_lines(path) if r["state"] == "done"
+    ]
     assert len(keys) == len(set(keys)) == count
     assert all("harmless" in line or "torn and ignored" in line for line in verify(store))
 
@@ -100,8 +102,8 @@ def test_a_run_with_a_pilot_gives_what_a_plain_campaign_gives(place):
     np.testing.assert_array_equal(one.mu, other.mu)
     np.testing.assert_array_equal(one.u, other.u)
     assert (
-        found(place / "run/store").manifest.done.keys()
-        == found(place / "plain").manifest.done.keys()
+        open_store(place / "run/store").manifest.done.keys()
+        == open_store(place / "plain").manifest.done.keys()
     )
 
 
@@ -131,7 +133,7 @@ def test_solves_that_end_their_process_or_hang_are_recorded_and_the_rest_is_solv
     told = rom(
         place, "collect", "case.py", "--n", 32, "--out", "s", "--workers", 2, "--limit", 1, code=3
     )
-    manifest = found(place / "s").manifest
+    manifest = open_store(place / "s").manifest
     reasons = {r[-1]["mu"][0]: r[-1]["reason"] for r in manifest.failed.values()}
     expected = {
         1.4: "WorkerDied: the solve ended its process by SIGSEGV, 2 times",
@@ -262,7 +264,7 @@ def test_a_supervisor_that_is_killed_leaves_no_worker_and_no_loss(place):
     while any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids):
         assert time.monotonic() < deadline, "a worker outlives its supervisor"
         time.sleep(0.1)
-    kept = len(found(place / "s").manifest.done)
+    kept = len(open_store(place / "s").manifest.done)
     assert (
         last(rom(place, "collect", "case.py", "--n", 64, "--out", "s", "--workers", 2, "--json"))[
             "skipped"

@@ -7,7 +7,7 @@ from rom.basis import Basis
 from rom.errors import BadInput, OutsideBox
 from rom.gp.coefficients import coefficient_gp
 from rom.gp.fields import field_gp
-from rom.gp.gpytorch_models import PluggedModel, plugged_model
+from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -38,7 +38,7 @@ class Model(gpytorch.models.ExactGP):
 
 @pytest.fixture(scope="module")
 def made():
-    return plugged_model(Model, X, outputs(X), BOX, noise=1e-6, steps=40)
+    return gpytorch_model(Model, X, outputs(X), BOX, noise=1e-6, steps=40)
 
 
 def test_a_model_answers_as_ours(made):
@@ -92,7 +92,7 @@ def test_nothing_changes_beyond_eight_hundred_runs():
     x = np.random.default_rng(1).random((801, 1))
     frozen = dict(noise=1e-6, steps=0)
     one, other = (
-        plugged_model(Line, x[:m], np.sin(9 * x[:m]), Box(("a",), [0], [1]), **frozen)
+        gpytorch_model(Line, x[:m], np.sin(9 * x[:m]), Box(("a",), [0], [1]), **frozen)
         for m in (800, 801)
     )
     z = np.linspace(0.01, 0.99, 50)[:, None]
@@ -113,7 +113,7 @@ def test_fields_by_a_model(made):
     gp = field_gp(
         Snapshots(space, X, u), Basis(space, modes, shift), BOX, model=Model, noise=1e-6, steps=10
     )
-    assert isinstance(gp.gp, PluggedModel)
+    assert isinstance(gp.gp, GPyTorchModel)
     mean, std = gp.field(FRESH[0])
     truth = shift + modes @ outputs(FRESH[:1])[0]
     assert np.linalg.norm(mean - truth) < 1e-2 * np.linalg.norm(truth) and (std > 0).all()
@@ -125,6 +125,6 @@ def test_fields_by_a_model(made):
 
 def test_refusals():
     with pytest.raises(BadInput, match="ExactGP"):
-        plugged_model(lambda x, y, likelihood: likelihood, X, outputs(X))
+        gpytorch_model(lambda x, y, likelihood: likelihood, X, outputs(X))
     with pytest.raises(BadInput, match="one row per run"):
-        plugged_model(Model, X[:5], outputs(X))
+        gpytorch_model(Model, X[:5], outputs(X))

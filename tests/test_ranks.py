@@ -7,7 +7,7 @@ from parallel import compare, on_ranks, written
 
 from cases.thermal_block import problem, stiffness
 from rom.affine import Affine
-from rom.certified.models import certified, reduced_basis
+from rom.certified.models import galerkin_model, reduced_basis
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.problem import Problem
@@ -62,7 +62,7 @@ def answers(comm) -> dict:
     for method, rank in (("gram", 6), ("full", 12), ("random", 6)):
         for center in (False, True):
             basis, s = pod(Snapshots(block.space, mus, u), rank=rank, method=method, center=center)
-            answer = certified(block, basis).predict(fresh)
+            answer = galerkin_model(block, basis).predict(fresh)
             lifted = block.space.gather(basis.lift(answer.coefficients))
             found[f"{method} {center}"] = {
                 "s": s[:6].tolist(),

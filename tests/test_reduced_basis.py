@@ -13,15 +13,15 @@ from rom.affine import Affine, Monomials
 from rom.basis import Basis
 from rom.certified.enrichment import greedy
 from rom.certified.models import (
-    certified,
-    certified_unsteady,
+    galerkin_model,
     pod_greedy,
-    recompressed,
+    recompress,
     reduced_basis,
+    unsteady_model,
 )
 from rom.certified.residual import residual_bound
 from rom.certified.stability import MinTheta, scm
-from rom.certified.stationary import galerkin, truncated
+from rom.certified.stationary import galerkin, truncate_model
 from rom.certified.transient import unsteady
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
@@ -48,7 +48,7 @@ def fresh(block, m=20, rng=7):
 
 def test_reproduces_its_snapshots(block, training):
     basis, _ = pod(training, rank=20, method="full")
-    table = study(certified(block, replace(basis)), block.solve, training.mu[:5])
+    table = study(galerkin_model(block, replace(basis)), block.solve, training.mu[:5])
     assert (table.error <= 3 * table.floor + 1e-13).all()
 
 
@@ -64,7 +64,7 @@ def test_bound_is_a_bound_down_to_round_off(block):
     model, history = reduced_basis(block, sobol(block.box, 64), tol=1e-13)
     bounds = []
     for r in [*range(2, model.basis.r, 3), model.basis.r]:
-        part = certified(block, model.basis.truncated(r))
+        part = galerkin_model(block, model.basis.truncate(r))
         table = study(part, block.solve, fresh(block))
         assert table.effectivity.min() >= 1.0
         assert table.effectivity.max() <= 10.0 * (1 + 1e-6) or table.error.max() < 1e-13
@@ -74,7 +74,7 @@ def test_bound_is_a_bound_down_to_round_off(block):
 
 def test_bound_equals_the_dual_norm_of_the_residual(block, training):
     basis, _ = pod(training, rank=5, center=True)
-    model = certified(block, basis)
+    model = galerkin_model(block, basis)
     mus = fresh(block, 4)
     answer = model.predict(mus)
     for j, mu in enumerate(mus):
@@ -84,7 +84,7 @@ def test_bound_equals_the_dual_norm_of_the_residual(block, training):
 
 
 def test_a_batch_is_its_members(block, training):
-    model = certified(block, pod(training, rank=7)[0])
+    model = galerkin_model(block, pod(training, rank=7)[0])
     mus = fresh(block, 5)
     batch = model.predict(mus)
     for j, mu in enumerate(mus):
@@ -100,7 +100,7 @@ def test_offset_and_petrov_galerkin_give_the_same_solution_where_it_is_in_the_sp
     plain, _ = pod(training, rank=20, method="full")
     X = sp.csc_array(block.space.product)
     scaled = Basis(block.space, splu(X).solve(block.A(np.full(4, 0.4)) @ plain.modes))
-    for model in (certified(block, centred), galerkin(block.A, block.f, plain, test=scaled)):
+    for model in (galerkin_model(block, centred), galerkin(block.A, block.f, plain, test=scaled)):
         table = study(model, block.solve, training.mu[:3])
         assert table.relative.max() < 1e-4
 
@@ -108,9 +108,9 @@ def test_offset_and_petrov_galerkin_give_the_same_solution_where_it_is_in_the_sp
 def test_truncated_model_is_the_model_on_fewer_modes(block, training):
     basis, _ = pod(training, rank=9)
     mu = fresh(block, 1)[0]
-    cut = truncated(certified(block, basis), 4).predict(mu).coefficients
+    cut = truncate_model(galerkin_model(block, basis), 4).predict(mu).coefficients
     np.testing.assert_allclose(
-        cut, certified(block, basis.truncated(4)).predict(mu).coefficients, rtol=1e-11
+        cut, galerkin_model(block, basis.truncate(4)).predict(mu).coefficients, rtol=1e-11
     )
 
 
@@ -154,7 +154,7 @@ def test_greedy_stops_for_the_reason_it_names(block):
     _, history = reduced_basis(block, train[:2], tol=1e-30)
     assert "round-off" in history[-1].stop and history[-1].r <= 3
     with pytest.raises(BadInput, match="NaN"):
-        model = certified(block, Basis(block.space, np.eye(block.space.n, 1)))
+        model = galerkin_model(block, Basis(block.space, np.eye(block.space.n, 1)))
         greedy(
             model, train, lambda model, mus: np.full(len(mus), np.nan), lambda model, mu: model, 1.0
         )
@@ -163,7 +163,7 @@ def test_greedy_stops_for_the_reason_it_names(block):
 def test_recompression_lowers_the_largest_error_of_the_set_it_is_given(block):
     mus = sobol(block.box, 512)
     rich, _ = reduced_basis(block, sobol(block.box, 64), tol=1e-9)
-    plain, fair = (recompressed(block, rich, mus, 10, sweeps) for sweeps in (1, 40))
+    plain, fair = (recompress(block, rich, mus, 10, sweeps) for sweeps in (1, 40))
     U = rich.basis.lift(rich.predict(mus).coefficients)
 
     def worst(model):
@@ -212,7 +212,7 @@ def test_unsteady_model_on_all_modes_is_the_scheme(block):
     mu = fresh(block, 1)[0]
     u = heat.solve(mu)
     basis, _ = pod(Snapshots(block.space, np.tile(mu, (20, 1)), u[:, 1:]), rank=12, method="full")
-    answer = certified_unsteady(heat, basis).predict(np.stack([mu, mu]))
+    answer = unsteady_model(heat, basis).predict(np.stack([mu, mu]))
     assert answer.coefficients.shape == (12, 2, 21) and answer.bound.shape == (2, 21)
     gap = u - basis.lift(answer.coefficients[:, 1])
     assert block.space.norm(gap).max() < 1e-9 * block.space.norm(u).max()
@@ -220,11 +220,11 @@ def test_unsteady_model_on_all_modes_is_the_scheme(block):
 
 def test_refusals_say_what_to_do(block, training):
     basis, _ = pod(training, rank=3)
-    model = certified(block, basis)
+    model = galerkin_model(block, basis)
     with pytest.raises(OutsideBox, match=r"k10 = 2 .*outside \[0.1, 1\]"):
         model.predict(np.array([0.5, 2.0, 0.5, 0.5]))
     with pytest.raises(BadInput, match="must agree"):
-        galerkin(block.A, block.f, basis, test=basis.truncated(2))
+        galerkin(block.A, block.f, basis, test=basis.truncate(2))
     with pytest.raises(Singular, match="fewer modes"):
         singular = Affine(block.A.theta, [0 * term for term in block.A.terms])
         galerkin(singular, block.f, basis).predict(np.ones(4))

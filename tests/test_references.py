@@ -8,9 +8,9 @@ import pytest
 from rom.errors import BadInput
 from rom.shapes.morphing import Sample
 from rom.shapes.rbf import Radial
-from rom.shapes.references import bent, refined
-from rom.shapes.simplex import geometry, simplices, subdivided
-from rom.shapes.training import overlaid
+from rom.shapes.references import bent, refine
+from rom.shapes.simplex import geometry, simplices, subdivide
+from rom.shapes.training import overlay
 from tests.test_morph import square
 
 SIDES = Radial(curves=("side0", "side1", "side2", "side3"))
@@ -27,7 +27,7 @@ def steep(m, n=26):
 
 def missed(reference, samples):
     """The largest relative error of there and back."""
-    laid = [overlaid(s.mesh, reference, SIDES) for s in samples]
+    laid = [overlay(s.mesh, reference, SIDES) for s in samples]
     errors = [
         x.push(x.pull(s.fields["u"])) - s.fields["u"] for x, s in zip(laid, samples, strict=True)
     ]
@@ -39,8 +39,8 @@ def missed(reference, samples):
 
 def test_a_refined_reference_loses_less_than_a_uniform_one_of_more_nodes():
     samples, coarse = steep(3), square(6, 9)
-    uniform = subdivided(subdivided(subdivided(coarse)))
-    made = refined(coarse, samples, SIDES, len(uniform.points))
+    uniform = subdivide(subdivide(subdivide(coarse)))
+    made = refine(coarse, samples, SIDES, len(uniform.points))
     assert len(made.points) <= len(uniform.points) and missed(made, samples) < 0.6 * missed(
         uniform, samples
     )
@@ -88,4 +88,4 @@ def test_the_command_refines_its_reference(tmp_path):
 
 def test_a_reference_with_too_many_nodes_is_refused():
     with pytest.raises(BadInput, match="at most 10"):
-        refined(square(5), steep(1, 6), SIDES, 10)
+        refine(square(5), steep(1, 6), SIDES, 10)

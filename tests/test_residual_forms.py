@@ -5,9 +5,9 @@ import pytest
 
 from cases.diffusion_bound import extended, main, problem
 from rom.affine import Affine, Monomials
-from rom.basis import Basis, orthonormalised
-from rom.certified.forms import bound_by, products, sampled
-from rom.certified.models import certified
+from rom.basis import Basis, gram_schmidt
+from rom.certified.forms import bound_by, products, sampled_residual
+from rom.certified.models import galerkin_model
 from rom.certified.residual import residual_bound
 from rom.certified.stationary import galerkin
 from rom.errors import BadInput
@@ -18,7 +18,7 @@ from rom.space import Space, euclidean
 def small(offset=False):
     bar = problem(cells=40)
     rng = np.random.default_rng(0)
-    modes, _ = orthonormalised(
+    modes, _ = gram_schmidt(
         bar.space, np.stack([bar.solve(mu) for mu in bar.box.from_unit(rng.random((4, 2)))], axis=1)
     )
     return bar, Basis(bar.space, modes, bar.solve(np.array([1.0, 2.0])) if offset else 0.0), rng
@@ -33,7 +33,7 @@ def test_all_evaluations_agree_where_the_residual_is_large(offset):
         for form in ("images", "full", "gram")
     }
     samples = (bar.box.from_unit(rng.random((400, 2))), rng.standard_normal((400, 4)))
-    forms["eim"] = sampled(forms["full"], forms["images"], *samples, rule=eim)
+    forms["eim"] = sampled_residual(forms["full"], forms["images"], *samples, rule=eim)
     for form in forms.values():
         np.testing.assert_allclose(
             form(mus, a), forms["full"].residual(mus, a) / bar.stability(mus), rtol=1e-9
@@ -42,16 +42,16 @@ def test_all_evaluations_agree_where_the_residual_is_large(offset):
 
 def test_random_samples_of_the_products_give_the_norm_of_a_linear_combination():
     bar, basis, rng = small()
-    basis = basis.truncated(1)
+    basis = basis.truncate(1)
     full, images = (
         bound_by(form, bar.A, bar.f, basis, bar.stability) for form in ("full", "images")
     )
     samples = (bar.box.from_unit(rng.random((10, 2))), rng.standard_normal((10, 1)))
-    random = sampled(full, images, *samples)
+    random = sampled_residual(full, images, *samples)
     mus, a = bar.box.from_unit(rng.random((5, 2))), rng.standard_normal((5, 1))
     np.testing.assert_allclose(random.residual(mus, a), full.residual(mus, a), rtol=1e-6)
     with pytest.raises(BadInput, match="one for each product"):
-        sampled(full, images, samples[0][:3], samples[1][:3])
+        sampled_residual(full, images, samples[0][:3], samples[1][:3])
     with pytest.raises(BadInput, match="choose images"):
         bound_by("magic", bar.A, bar.f, basis, bar.stability)
 
@@ -77,7 +77,7 @@ def test_bound_of_a_complex_problem_is_the_residuals_dual_norm():
     A = Affine(Monomials(np.ones(2), np.array([[0.0], [1.0]])), terms)
     f = Affine(Monomials(np.ones(1), np.array([[1.0]])), [rng.standard_normal(n) * (1 + 2j)])
     for space in (Space(np.diag(X), np.arange(n)), euclidean(n)):
-        basis = Basis(space, orthonormalised(space, rng.standard_normal((n, 3)) * (2 - 1j))[0])
+        basis = Basis(space, gram_schmidt(space, rng.standard_normal((n, 3)) * (2 - 1j))[0])
         np.testing.assert_allclose(space.inner(basis.modes, basis.modes), np.eye(3), atol=1e-14)
         weight = space.product
         stability = Monomials(np.array(1.0)[None], np.zeros((1, 1)))
@@ -117,5 +117,5 @@ def test_floors_of_the_study():
 def test_the_study_s_reference_is_the_residual_norm():
     bar, basis, rng = small()
     mus, a = bar.box.from_unit(rng.random((4, 2))), rng.standard_normal((4, 4))
-    model = certified(bar, basis)
+    model = galerkin_model(bar, basis)
     np.testing.assert_allclose(extended(bar, model, mus, a), model.bound.norm(mus, a), rtol=1e-11)

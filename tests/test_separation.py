@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rom.basis import Basis
-from rom.certified.separation import certify, entries, rational, separate, two_stage, weights
+from rom.certified.separation import certify, kernel_entries, rational, separate, two_stage, weights
 from rom.errors import BadInput, NotConverged, SolveFailed
 from rom.points.interpolation import deim, eim, qdeim
 from rom.rule import Interpolation, Weights
@@ -93,7 +93,7 @@ def test_separation_reaches_round_off_from_the_hosts_own_matrices(build):
     A, fresh = separate(rule, host), np.random.default_rng(0).uniform(1, 6, (9, 1))
     assert certify(A, host, fresh, tol=1e-11).error.max() < 2e-12
     assert rule.d <= 19 and np.isfinite(rule.upper).all()
-    part = rule.truncated(8)
+    part = rule.truncate(8)
     np.testing.assert_allclose(part(part.mus), np.eye(8), atol=1e-8)
     np.testing.assert_allclose(A(rule.mus[2]), host(rule.mus[2]), atol=1e-11)
 
@@ -102,7 +102,7 @@ def test_fewer_samples_give_the_error_that_the_rule_reports():
     rule = weights(families, K, R, tol=1e-13)
     errors = []
     for d in (8, 10, 12):
-        part = rule.truncated(d)
+        part = rule.truncate(d)
         errors.append(certify(separate(part, host), host, K[5:200:20], tol=1.0).error.max())
         assert errors[-1] < 20 * part.errors[-1]
         np.testing.assert_allclose(
@@ -142,7 +142,7 @@ def test_an_unknown_kernel_separates_by_its_entries_or_by_a_rational_fit_of_a_sk
 
     pairs = rng.integers(0, 40, (200, 2)).astype(float)
     fresh = rng.uniform(1, 6, (7, 1))
-    rule = weights(partial(entries, oracle), K[::5], pairs, tol=1e-12)
+    rule = weights(partial(kernel_entries, oracle), K[::5], pairs, tol=1e-12)
     assert certify(separate(rule, host), host, fresh, tol=1e-9).error.max() < 1e-9
     sample = np.stack([oracle(mu, pairs[:30].astype(int)) for mu in K[::4]], axis=1)
     fit = rational(K[::4], sample, tol=1e-11)
@@ -215,5 +215,5 @@ def test_refusals_say_what_to_do():
     with pytest.raises(NotConverged, match="more training"):
         rational(K[:5], np.random.default_rng(0).standard_normal((4, 5)))
     with pytest.raises(BadInput, match="cannot keep"):
-        weights(families, K, R, rank=3).truncated(4)
+        weights(families, K, R, rank=3).truncate(4)
     assert isinstance(weights(families, K, R, rank=3), Weights)

@@ -11,9 +11,9 @@ from rom.mesh import Mesh
 from rom.shapes.charts import ArcLength, Chart, Same
 from rom.shapes.morphing import Sample
 from rom.shapes.rbf import Radial
-from rom.shapes.simplex import determinants, simplices, subdivided
-from rom.shapes.training import Reduction, embedding, medoid, overlaid, shape_model
-from rom.study.metrics import coverage, q2, rel_l2, rrmse
+from rom.shapes.simplex import determinants, simplices, subdivide
+from rom.shapes.training import Reduction, embedding, medoid, overlay, shape_model
+from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 from tests.test_morph import square
 
 SIDES = Radial(curves=("side0", "side1", "side2", "side3"))
@@ -59,7 +59,7 @@ def test_unseen_plates_are_predicted_with_honest_bands(trained):
     for name, worst in (("u", 0.03), ("v", 0.03)):
         found, true = [a.fields[name] for a in answers], [s.fields[name] for s in test]
         assert rel_l2(found, true) < worst and rrmse(found, true) < worst and q2(found, true) > 0.99
-        assert 0.77 < coverage(found, true, [a.std[name] for a in answers]) <= 1.0
+        assert 0.77 < field_coverage(found, true, [a.std[name] for a in answers]) <= 1.0
     works = np.array(
         [[a.outputs["work"], s.outputs["work"]] for a, s in zip(answers, test, strict=True)]
     )
@@ -92,7 +92,7 @@ def test_the_round_trip_over_a_coarse_reference_is_in_the_error_bar():
         )
         lost = []
         for s in train:
-            laid = model.laid(s.mesh)
+            laid = model.lay(s.mesh)
             lost.append(laid.pull((laid.push(laid.pull(s.fields["u"])) - s.fields["u"]) ** 2))
         assert (model.fields[0].floor >= np.mean(lost, axis=0) * (1 - 1e-12)).all() and np.max(
             lost
@@ -121,13 +121,13 @@ def test_a_rigid_motion_changes_nothing(trained):
     s = plate(0.2, 0.1, 1.5)
     c, d = np.cos(0.3), np.sin(0.3)
     moved = replace(s.mesh, points=s.mesh.points @ np.array([[c, d], [-d, c]]) + [2.0, 1.0])
-    laid = [model.laid(mesh).points for mesh in (s.mesh, moved)]
+    laid = [model.lay(mesh).points for mesh in (s.mesh, moved)]
     assert np.abs(model.embedding.place(laid[0]) - model.embedding.place(laid[1])).max() < 2e-3
     chart = Chart("square", "floater", ("a", "b", "c", "d"))
     shapes = embedding(
-        np.array([overlaid(p.mesh, square(8), chart).points for p in plates(6, 3)]), square(8), 3
+        np.array([overlay(p.mesh, square(8), chart).points for p in plates(6, 3)]), square(8), 3
     )
-    laid = [overlaid(mesh, shapes.reference, chart).points for mesh in (s.mesh, moved)]
+    laid = [overlay(mesh, shapes.reference, chart).points for mesh in (s.mesh, moved)]
     assert np.abs(shapes.place(laid[0]) - shapes.place(laid[1])).max() < 1e-12
     assert abs(shapes.score(laid[0]) - shapes.score(laid[1])) < 1e-9
 
@@ -177,7 +177,7 @@ def test_the_medoid_is_the_middle_of_the_family():
 def test_a_morphing_that_folds_is_an_error_that_names_the_cell():
     mesh = square(5)
     with pytest.raises(Folded, match=r"cell \d+ with nodes"):
-        overlaid(
+        overlay(
             mesh, mesh, lambda a, b: a.points * [[-1.0, 1.0]] if a is not mesh else a.points[::-1]
         )
 
@@ -212,11 +212,11 @@ def test_optimal_mappings_beat_pod_at_the_same_latent_count():
     mapped = shape_model(
         train,
         Same(),
-        subdivided(train[0].mesh),
+        subdivide(train[0].mesh),
         reduction=Reduction(fields=2, mapping=2, tol=1e-12),
     )
     plain = shape_model(
-        train, Same(), subdivided(train[0].mesh), reduction=Reduction(fields=4, tol=1e-12)
+        train, Same(), subdivide(train[0].mesh), reduction=Reduction(fields=4, tol=1e-12)
     )
     errors = [
         rel_l2([m.predict(s.mesh, s.mu).fields["u"] for s in test], [s.fields["u"] for s in test])
@@ -272,7 +272,7 @@ def test_airfoils_of_one_unseen_fold():
     answers = [model.predict(s.mesh, s.mu, s.baseline) for s in every[::5]]
     found, true = [a.fields["cp"] for a in answers], [s.fields["cp"] for s in every[::5]]
     assert rel_l2(found, true) < 0.04 and rrmse(found, true) < 0.018
-    assert 0.82 < coverage(found, true, [a.std["cp"] for a in answers]) < 0.97
+    assert 0.82 < field_coverage(found, true, [a.std["cp"] for a in answers]) < 0.97
 
 
 def test_a_moving_shock():

@@ -14,7 +14,7 @@ from parallel import on_ranks, written
 
 from cases.viscoplastic_cube import HOT, hot_spot, two_cycles
 from rom.points.cubature import exactness, unit
-from rom.solids.training import Tolerances, componentwise, followed, train
+from rom.solids.training import Tolerances, componentwise, follow, train_solid
 from solvers import schwarz
 from solvers.bricks import box
 from solvers.partition import partition
@@ -68,13 +68,13 @@ def answers(comm) -> dict:
     b = body(mesh, {None: HOT}, (low[:, None] * 3 + np.arange(3)).ravel(), comm, numbers)
     loadings = [two_cycles(b, field[numbers]) for field in fields(whole)]
     histories = [march(b, loading, loading.t[:11], tol=1e-11) for loading in loadings]
-    made = train(b, histories[:2], Tolerances(TOL, TOL, TOL, TOL))
+    made = train_solid(b, histories[:2], Tolerances(TOL, TOL, TOL, TOL))
     short = [
         type(x)(x.t[:11], x.forces, x.amplitudes[:11], x.temperatures, x.mixture[:11])
         for x in loadings
     ]
-    course, _ = followed(made, b, short[0])
-    rich, _ = followed(made, b, short[2], {}, (0,), 1)
+    course, _ = follow(made, b, short[0])
+    rich, _ = follow(made, b, short[2], {}, (0,), 1)
     h = histories[0]
     stress = np.concatenate([unit(b.points, x.stress) for x in histories[:2]], axis=2)
     return {

@@ -16,7 +16,7 @@ from rom.campaign.campaign import collect
 from rom.campaign.columns import Part
 from rom.campaign.journal import append, journals
 from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import Store, commit, done, found, read
+from rom.campaign.store import Store, commit, done, open_store, read
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 
 MUS = np.arange(1.0, 5.0)[:, None]
@@ -62,16 +62,16 @@ def test_without_proc_a_process_lives_as_far_as_signals_tell(monkeypatch):
     for name in ("read_text", "exists"):
         monkeypatch.setattr(Path, name, absent if name == "read_text" else lambda _: False)
     assert (
-        lease.started(os.getpid()) == ""
-        and lease.started(2**22 + 1) is None
-        and not lease.stopped(os.getpid())
+        lease.start_time(os.getpid()) == ""
+        and lease.start_time(2**22 + 1) is None
+        and not lease.is_stopped(os.getpid())
     )
 
     def foreign(pid, number):
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", foreign)
-    assert lease.started(1) == ""
+    assert lease.start_time(1) == ""
     monkeypatch.setattr(os, "readlink", absent)
     assert lease.host() == __import__("socket").gethostname()
 
@@ -112,7 +112,7 @@ def test_rows_that_are_none_are_refused(only, tmp_path):
 
 def test_only_some_rows_are_solved_and_all_are_planned(tmp_path):
     collect(solution, MUS, tmp_path, only=np.array([2]))
-    manifest = found(tmp_path).manifest
+    manifest = open_store(tmp_path).manifest
     assert len(manifest.planned) == 4 and [r["mu"] for r in manifest.done.values()] == [[3.0]]
 
 
@@ -139,7 +139,7 @@ def test_lines_that_no_campaign_writes_are_refused(text, message, tmp_path, monk
             path.unlink() if path.name != "x.jsonl" else None
         monkeypatch.setattr(journal, "LONGEST", 100)
     with pytest.raises(ForeignFile, match=message):
-        found(tmp_path)
+        open_store(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
@@ -153,24 +153,24 @@ def test_a_sample_that_is_no_file_is_refused(kind, tmp_path):
         "folder": path.mkdir,
     }[kind]()
     with pytest.raises(ForeignFile, match=r"is a link or no file|is no record"):
-        found(tmp_path)
+        open_store(tmp_path)
 
 
 def test_pipes_and_folders_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ForeignFile, match=r"pipe is no plain file"):
-        files.plain(tmp_path / "pipe")
+        files.plain_file(tmp_path / "pipe")
     with pytest.raises(IsADirectoryError):
-        files.plain(tmp_path)
+        files.plain_file(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     with pytest.raises(ForeignFile, match=r"link is a link, which is never followed"):
-        files.plain(tmp_path / "link")
+        files.plain_file(tmp_path / "link")
 
 
 @pytest.mark.parametrize("change", [{"size": 7}, {"size": 4}, {"columns": 2}])
 def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
     collect(solution, MUS[:1], tmp_path)
-    store = found(tmp_path)
+    store = open_store(tmp_path)
     mu = np.array([9.0])
     entry = commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 5)
     append(
@@ -224,7 +224,7 @@ def test_an_identity_that_describes_no_campaign_is_refused(identity, tmp_path):
     held.pop("sha256")
     (tmp_path / "campaign.json").write_text(json.dumps({**held, "sha256": _sealed(held)}))
     with pytest.raises(ForeignFile, match=r"describes no campaign"):
-        found(tmp_path)
+        open_store(tmp_path)
 
 
 def test_names_and_texts_of_numpy_are_saved_as_words(tmp_path):
@@ -243,7 +243,7 @@ def test_sparse_arrays_of_unknown_make_are_refused(kind, parts):
 
 def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
     collect(solution, MUS[:1], tmp_path)
-    store = found(tmp_path)
+    store = open_store(tmp_path)
     key, mu = store.key(MUS[0]), MUS[0]
     for token in ("zz", "00"):
         append(
@@ -251,12 +251,14 @@ def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
             done(key, mu, [commit(store, key, mu, solution(mu)[:, None], token, 5)], 5, 1, 0.0),
         )
     names = sorted(path.name for path in (tmp_path / "samples").glob("*.h5"))
-    assert len(names) == 3 and found(tmp_path).manifest.done[key]["files"][0]["name"] == names[0]
+    assert (
+        len(names) == 3 and open_store(tmp_path).manifest.done[key]["files"][0]["name"] == names[0]
+    )
 
 
 def test_a_sample_of_which_a_rank_is_missing_is_not_made_whole_by_repair(tmp_path):
     collect(solution, MUS[:1], tmp_path)
-    store, mu = found(tmp_path), np.array([9.0])
+    store, mu = open_store(tmp_path), np.array([9.0])
     commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 10, rank=0, ranks=2)
     assert [r["mu"] for r in rebuild(tmp_path).manifest.done.values()] == [[1.0]]
 
@@ -275,7 +277,7 @@ def test_once_the_time_is_over_what_is_left_is_counted_and_not_begun(tmp_path):
 
 def test_a_store_is_where_its_path_says(tmp_path):
     collect(solution, MUS, tmp_path)
-    store = found(tmp_path)
+    store = open_store(tmp_path)
     assert (
         isinstance(store, Store)
         and store.times is None

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rom import batch
 from rom.batch import queue
-from rom.batch.plan import arrays, parts, rows_of, written
-from rom.batch.profile import Pilot, Profile, profile
+from rom.batch import runs as batch
+from rom.batch.plan import arrays, format_rows, parse_rows, parts
+from rom.batch.profile import Pilot, Profile, read_profile
 from rom.batch.script import Job, script
 from rom.batch.submissions import records
 from rom.campaign.campaign import collect
-from rom.campaign.store import found
+from rom.campaign.store import open_store
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +70,7 @@ def site_file(folder, **entries):
 
 @given(st.sets(st.integers(0, 500), min_size=1))
 def test_rows_survive_their_text(rows):
-    assert rows_of(written(tuple(rows)), 501) == sorted(rows)
+    assert parse_rows(format_rows(tuple(rows)), 501) == sorted(rows)
 
 
 @given(st.integers(1, 5000), st.integers(1, 50), st.integers(1, 400), st.integers(1, 900))
@@ -91,7 +91,7 @@ def test_parts_cover_every_row_once_within_the_limits(count, chunk, array, queue
 )
 def test_rows_that_are_none_are_refused(text):
     with pytest.raises(BadInput, match=r"rows "):
-        rows_of(text, 9)
+        parse_rows(text, 9)
 
 
 BAD_PROFILES = {
@@ -165,13 +165,13 @@ def test_profiles_that_mean_nothing_are_named(name, tmp_path):
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(BadInput, match=message) as caught:
-        profile(path)
+        read_profile(path)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "hpc").glob("*.toml")), ids=lambda path: path.stem)
 def test_the_profiles_that_are_shipped_are_valid(path):
-    site = profile(path)
+    site = read_profile(path)
     job = Job(
         "rom-1",
         "/tmp",
@@ -350,7 +350,7 @@ def test_failures_are_tried_again_as_their_kind_allows(error, tries, kind, tmp_p
     (tmp_path / "broken").write_text(error)
     site = site_file(tmp_path, chunk=10, retry={"transient": 2})
     rom(tmp_path, "submit", "collect", "case.py", "--profile", site, "--n", 8, "--out", "run")
-    bad = 8 - len(found(tmp_path / "run" / "store").manifest.done)
+    bad = 8 - len(open_store(tmp_path / "run" / "store").manifest.done)
     assert bad >= 2
     begun = len((tmp_path / "solves").read_text().splitlines())
     for _ in range(tries):
@@ -410,7 +410,7 @@ def run(tmp_path, monkeypatch):
     """A run of six rows in a queue that this test plays."""
     mus = np.arange(6.0)[:, None] + 1
     site = replace(SITE, chunk=2, retry={"node": 1, "unknown": 1})
-    made = batch.founded(
+    made = batch.create_run(
         batch.Run(tmp_path / "run", "case.py", str(tmp_path), (), ("a",), mus, site)
     )
     played = {"states": {}, "submitted": [], "refuse": 0, "names": {}, "cancelled": []}
@@ -439,7 +439,7 @@ def run(tmp_path, monkeypatch):
             f"{j} {k} {s}\n" for j in wanted for k, s in enumerate(played["states"].get(j, []))
         ), 0
 
-    monkeypatch.setattr(queue, "asked", asked)
+    monkeypatch.setattr(queue, "run_command", asked)
     return made, played
 
 
@@ -453,7 +453,7 @@ def rows_submitted(run, text):
         .split(" ")[-1]
         .rstrip(")")
     )
-    return [rows_of(line, 99) for line in listing.read_text().splitlines()]
+    return [parse_rows(line, 99) for line in listing.read_text().splitlines()]
 
 
 ENDS = {  # state in the queue, words in the log -> kind, growth of time and memory
@@ -467,17 +467,17 @@ ENDS = {  # state in the queue, words in the log -> kind, growth of time and mem
 @pytest.mark.parametrize("end", ENDS)
 def test_every_end_resubmits_only_what_is_unfinished(end, run):
     made, played = run
-    ((number, _),) = batch.submitted(made, "collect")
+    ((number, _),) = batch.submit_stage(made, "collect")
     played["states"][number] = ["RUNNING", "RUNNING", "PENDING"]
     solved(made, [0, 1, 4])
-    assert batch.resumed(made) == [] and batch.status(made.folder).unfinished == (2, 3, 5)
+    assert batch.resume_run(made) == [] and batch.read_status(made.folder).unfinished == (2, 3, 5)
     kind, growth = ENDS[end]
     played["states"][number] = ["COMPLETED", end, end] if end.isupper() else []
     for part in (1, 2) if end.startswith("log") else ():
         (made.folder / "logs" / f"1-collect-0-0-{part}.out").write_text(
             f"slurmstepd: error: {end}\n"
         )
-    ((again, text),) = batch.resumed(made)
+    ((again, text),) = batch.resume_run(made)
     assert rows_submitted(made, text) == [[2, 3], [5]]
     assert (
         f"--time={'02' if growth == 2 else '01'}:00:00" in text
@@ -486,23 +486,23 @@ def test_every_end_resubmits_only_what_is_unfinished(end, run):
     ((*ended,),) = [r["ended"] for r in records(made) if r["job"] == number]
     assert ended == [("2-3", kind), ("5", kind)]
     played["states"][again] = ["PENDING", "PENDING"]
-    assert batch.resumed(made) == []
+    assert batch.resume_run(made) == []
     solved(made, [2, 3, 5])
     played["states"][again] = []
-    assert batch.resumed(made) == [] and batch.status(made.folder).unfinished == ()
+    assert batch.resume_run(made) == [] and batch.read_status(made.folder).unfinished == ()
 
 
 def test_a_dead_part_is_submitted_again_while_the_rest_of_its_array_goes_on(run):
     made, played = run
-    ((number, _),) = batch.submitted(made, "collect")
+    ((number, _),) = batch.submit_stage(made, "collect")
     solved(made, [2])
     played["states"][number] = ["RUNNING", "OUT_OF_MEMORY", "PENDING"]
-    ((again, text),) = batch.resumed(made)
+    ((again, text),) = batch.resume_run(made)
     assert rows_submitted(made, text) == [[3]] and "--mem=8192M" in text
     played["states"][again] = ["PENDING"]
-    assert batch.resumed(made) == []
+    assert batch.resume_run(made) == []
     played["states"][number] = ["RUNNING", "OUT_OF_MEMORY", "NODE_FAIL"]
-    ((_, text),) = batch.resumed(made)
+    ((_, text),) = batch.resume_run(made)
     assert rows_submitted(made, text) == [[4, 5]]
 
 
@@ -519,8 +519,8 @@ ROWS = {
 @pytest.mark.parametrize("scheduler", ROWS)
 def test_every_part_of_an_array_has_its_state(scheduler, monkeypatch):
     said, expected = ROWS[scheduler]
-    monkeypatch.setattr(queue, "asked", lambda words, text="", seconds=60.0: (said, 0))
-    assert queue.states(list(expected), Profile(scheduler)) == expected
+    monkeypatch.setattr(queue, "run_command", lambda words, text="", seconds=60.0: (said, 0))
+    assert queue.job_states(list(expected), Profile(scheduler)) == expected
 
 
 @pytest.mark.parametrize(
@@ -529,55 +529,55 @@ def test_every_part_of_an_array_has_its_state(scheduler, monkeypatch):
 )
 def test_jobs_that_may_still_run_are_left_alone(waiting, run):
     made, played = run
-    ((number, _),) = batch.submitted(made, "collect")
+    ((number, _),) = batch.submit_stage(made, "collect")
     played["states"][number] = [waiting] * 3
-    assert batch.resumed(made) == []
+    assert batch.resume_run(made) == []
     with pytest.raises(BadInput, match=r"collect was submitted into .* before.*rom resume"):
-        batch.submitted(made, "all")
+        batch.submit_stage(made, "all")
 
 
 def test_a_node_that_fails_too_often_pauses_its_rows(run):
     made, played = run
-    batch.submitted(made, "collect")
+    batch.submit_stage(made, "collect")
     for expected in (1, 0):
         for number in played["states"]:
             played["states"][number] = ["NODE_FAIL"] * 3
-        assert len(batch.resumed(made)) == expected
-    assert set(batch.status(made.folder).paused.values()) == {"node"}
-    assert len(batch.resumed(made, force=True)) == 1
+        assert len(batch.resume_run(made)) == expected
+    assert set(batch.read_status(made.folder).paused.values()) == {"node"}
+    assert len(batch.resume_run(made, force=True)) == 1
 
 
 def test_a_refused_submission_is_tried_again_and_then_named(run):
     made, played = run
     played["refuse"] = 4
-    assert len(batch.submitted(made, "collect")) == 1
+    assert len(batch.submit_stage(made, "collect")) == 1
     played["refuse"], played["states"]["100"] = 5, []
     with pytest.raises(NotSubmitted, match=r"refused 5 times: .*QOS policy; run rom resume once"):
-        batch.resumed(made)
-    assert len(batch.resumed(made)) == 1
+        batch.resume_run(made)
+    assert len(batch.resume_run(made)) == 1
 
 
 def test_a_job_whose_number_was_lost_is_found_by_its_name(run):
     made, played = run
-    batch.submitted(made, "collect")
+    batch.submit_stage(made, "collect")
     journal = made.folder / "submissions.jsonl"
     first = journal.read_bytes().splitlines(keepends=True)[0]
     journal.write_bytes(first)
     name = json.loads(first.partition(b" ")[2])["name"]
     played["names"][name], played["states"]["100"] = "100\n", ["RUNNING"] * 3
-    assert batch.resumed(made) == [] and list(batch.status(made.folder).jobs) == ["100"]
-    assert batch.cancelled(made.folder) == ["100"] == played["cancelled"]
+    assert batch.resume_run(made) == [] and list(batch.read_status(made.folder).jobs) == ["100"]
+    assert batch.cancel_run(made.folder) == ["100"] == played["cancelled"]
 
 
 def test_a_controller_that_is_down_changes_nothing(run):
     made, played = run
-    batch.submitted(made, "collect")
+    batch.submit_stage(made, "collect")
     played["states"] = None
     before = (made.folder / "submissions.jsonl").read_bytes()
     for ask in (
-        batch.resumed,
-        lambda made: batch.status(made.folder),
-        lambda made: batch.cancelled(made.folder),
+        batch.resume_run,
+        lambda made: batch.read_status(made.folder),
+        lambda made: batch.cancel_run(made.folder),
     ):
         with pytest.raises(
             NotSubmitted, match=r"squeue does not answer .*Unable to contact.*the jobs go on"
@@ -589,7 +589,7 @@ def test_a_controller_that_is_down_changes_nothing(run):
 def test_later_stages_wait_for_every_array(run):
     made, played = run
     made = replace(made, site=replace(made.site, chunk=1, array=4))
-    jobs = batch.submitted(made, "all")
+    jobs = batch.submit_stage(made, "all")
     assert [number for number, _ in jobs] == ["100", "101", "102", "103"]
     assert (
         "--array=0-3" in jobs[0][1]
@@ -603,7 +603,7 @@ def test_later_stages_wait_for_every_array(run):
         {"100": ["NODE_FAIL"], "101": [], "102": ["PENDING"], "103": ["PENDING"]}
     )
     solved(made, [0, 1, 2, 3, 4])
-    again = batch.resumed(made)
+    again = batch.resume_run(made)
     assert played["cancelled"] == ["102", "103"]
     assert (
         rows_submitted(made, again[0][1]) == [[5]]
@@ -631,7 +631,7 @@ def test_a_run_file_that_was_changed_is_refused(name, run):
     else:
         path.write_bytes(spoiled)
     with pytest.raises((DamagedFile, ForeignFile, BadInput), match=r"run"):
-        batch.opened(made.folder)
+        batch.open_run(made.folder)
 
 
 def test_every_state_that_slurm_has_is_known():

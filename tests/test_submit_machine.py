@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rom import batch
 from rom.batch import queue
-from rom.batch.plan import rows_of
+from rom.batch import runs as batch
+from rom.batch.plan import parse_rows
 from rom.batch.profile import Profile
 from rom.campaign.campaign import collect
 from rom.campaign.repair import verify
-from rom.campaign.store import found, read
+from rom.campaign.store import open_store, read
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
 
@@ -39,14 +39,14 @@ class Campaigns(RuleBasedStateMachine):
     def found(self):
         self.room = Path(tempfile.mkdtemp())
         mus = np.arange(1.0, ROWS + 1)[:, None]
-        self.run = batch.founded(
+        self.run = batch.create_run(
             batch.Run(self.room / "run", "case.py", str(self.room), (), ("a",), mus, SITE)
         )
         self.live, self.ended, self.done, self.number = {}, {}, set(), 100
-        self.real, queue.asked = queue.asked, self.asked
+        self.real, queue.run_command = queue.run_command, self.asked
 
     def teardown(self):
-        queue.asked = self.real
+        queue.run_command = self.real
         shutil.rmtree(self.room)
 
     def asked(self, words, text="", seconds=60.0):
@@ -56,7 +56,7 @@ class Campaigns(RuleBasedStateMachine):
             script = Path(words[-1]).read_text()
             line = next(line for line in script.splitlines() if line.startswith("rows="))
             listing = [
-                rows_of(text, ROWS)
+                parse_rows(text, ROWS)
                 for text in Path(line.split(" ")[-1].rstrip(")")).read_text().splitlines()
             ]
             first = int(
@@ -110,24 +110,24 @@ class Campaigns(RuleBasedStateMachine):
         known = bool(batch.records(self.run))
         if known:
             with pytest.raises(BadInput, match="submitted into"):
-                batch.submitted(self.run, "collect")
+                batch.submit_stage(self.run, "collect")
         else:
-            batch.submitted(self.run, "collect")
+            batch.submit_stage(self.run, "collect")
 
     @rule()
     def resume(self):
         if not batch.records(self.run):
             with pytest.raises(BadInput, match="nothing was submitted"):
-                batch.resumed(self.run)
+                batch.resume_run(self.run)
             return
-        batch.resumed(self.run)
+        batch.resume_run(self.run)
         held = {row for parts in self.live.values() for rows in parts.values() for row in rows}
         assert held | self.done == set(range(ROWS)), "resume left a row behind"
 
     @rule(cpus=st.integers(1, 4))
     def resume_elsewhere(self, cpus):
         if batch.records(self.run):
-            batch.resumed(replace(self.run, site=replace(SITE, cpus=cpus)))
+            batch.resume_run(replace(self.run, site=replace(SITE, cpus=cpus)))
 
     @precondition(lambda self: self.live)
     @rule(data=st.data())
@@ -145,7 +145,7 @@ class Campaigns(RuleBasedStateMachine):
 
     @rule()
     def cancel(self):
-        batch.cancelled(self.run.folder)
+        batch.cancel_run(self.run.folder)
         assert not self.live
 
     @precondition(lambda self: self.done)
@@ -159,7 +159,7 @@ class Campaigns(RuleBasedStateMachine):
     def stands(self):
         if not hasattr(self, "run"):
             return
-        now = batch.status(self.run.folder)
+        now = batch.read_status(self.run.folder)
         assert (
             set(now.done) == self.done
             and set(now.unfinished) == set(range(ROWS)) - self.done
@@ -174,7 +174,7 @@ class Campaigns(RuleBasedStateMachine):
     @rule()
     def inspect(self):
         assert not verify(self.run.folder / "store") and len(
-            found(self.run.folder / "store").manifest.done
+            open_store(self.run.folder / "store").manifest.done
         ) == len(self.done)
 
 

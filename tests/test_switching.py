@@ -10,8 +10,8 @@ from cases.local_cube import Size, one_basis, reduced, stresses
 from cases.viscoplastic_cube import HOT, cube
 from rom.basis import LocalBases
 from rom.errors import BadInput
-from rom.solids.switching import LocalWeighted, switching, travelled
-from rom.solids.weighted import follow, weighted
+from rom.solids.switching import LocalWeighted, follow_switching, switching
+from rom.solids.weighted import reduced_march, weighted_model
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ def twice(local, plan, sure=1.0):
 def test_switching_between_equal_models_changes_nothing(solved, plan):
     b, _, found, local = solved
     strain = b.strain(local.basis(0).modes)
-    every = weighted(local.basis(0), strain, b, b.points.numbers, b.points.product)
+    every = weighted_model(local.basis(0), strain, b, b.points.numbers, b.points.product)
     loading, h = found[0]
-    alone = follow(every, loading.reduced(every.basis, every.points, b.points), loading.t)
+    alone = reduced_march(every, loading.reduce(every.basis, every.points, b.points), loading.t)
     model = switching(twice(local, plan), (every, every), b)
-    steps = travelled(model, np.zeros(3), model.reduced(loading, b.points))
+    steps = follow_switching(model, np.zeros(3), model.reduce(loading, b.points))
     assert alone.p.max() > 0 and [s.k for s in steps] == [
         plan[i % len(plan)] for i in range(len(h.t))
     ]
@@ -81,7 +81,7 @@ def test_states_are_those_of_the_law_along_the_answers_at_every_point_and_time(s
     model = switching(twice(local, (0, 0, 1)), (few, some), b)
     loading = found[1][0]
     before, state = 0.0, np.zeros((b.points.n, b.law.width))
-    for one in travelled(model, np.zeros(3), model.reduced(loading, b.points)):
+    for one in follow_switching(model, np.zeros(3), model.reduce(loading, b.points)):
         strain = b.strain(model.basis.lift(one.c[:, None]))[..., 0]
         _, _, state = b.law(strain, loading.temperature(one.t), state, one.t - before)
         before, at = one.t, model.models[one.k].points
@@ -101,9 +101,9 @@ def test_doubt_asks_the_models_and_the_better_explained_stress_wins(solved):
     loading = found[2][0]
     for sure, tried, k in ((1.0, (0,), 0), (0.6, (0, 1), 1)):
         model = switching(twice(local, (0,), sure), (poor, good), b)
-        steps = travelled(model, np.zeros(3), model.reduced(loading, b.points))
+        steps = follow_switching(model, np.zeros(3), model.reduce(loading, b.points))
         assert all(one.tried == tried and one.k == k for one in steps)
-    assert model.predict((np.zeros(3), model.reduced(loading, b.points))).coefficients.shape == (
+    assert model.predict((np.zeros(3), model.reduce(loading, b.points))).coefficients.shape == (
         local.hull.r,
         len(steps),
     )

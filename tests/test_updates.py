@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rom.archive.nouns import load, save
 from rom.compress.decomposition import pod
 from rom.compress.hierarchical import hierarchical, hierarchical_pod
-from rom.compress.sparse import grown
-from rom.compress.update import RunningPod, downdated, merged, updated
+from rom.compress.sparse import extend_svd
+from rom.compress.update import RunningPod, downdate, merge_pods, update
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
@@ -40,7 +40,7 @@ def missed(space, V, U):
 def followed(space, U, b, **how):
     state = RunningPod(space)
     for j in range(0, U.shape[1], b):
-        state = updated(state, U[:, j : j + b], **how)
+        state = update(state, U[:, j : j + b], **how)
     return state
 
 
@@ -94,13 +94,13 @@ def test_the_certificate_holds_in_every_trial(n, m, b, decades, scale, rank, tol
 
 def test_the_modes_are_not_touched_by_an_update():
     U, _ = decaying(300, 20, 3)
-    first = updated(RunningPod(euclidean(300)), U[:, :10])
-    second = updated(first, U[:, 10:11])
+    first = update(RunningPod(euclidean(300)), U[:, :10])
+    second = update(first, U[:, 10:11])
     assert second.columns.base is first.columns.base and np.array_equal(
         second.columns[:, :10], first.columns
     )
     before = first.columns.copy()
-    other = updated(first, U[:, 11:12])
+    other = update(first, U[:, 11:12])
     assert (
         np.array_equal(first.columns, before)
         and missed(second.space, second.basis().modes, U[:, :11]) < 1e-13
@@ -114,7 +114,7 @@ def test_raw_columns_are_appended_where_round_off_is_far_below_what_is_discarded
         np.logspace(0, -2, 60)[:, None] * np.linalg.qr(gen.standard_normal((60, 60)))[0]
     )
     state = followed(euclidean(400), U[:, :20], 20, rank=12)
-    more = updated(state, U[:, 20:30], rank=12)
+    more = update(state, U[:, 20:30], rank=12)
     c = state.columns.shape[1]
     assert np.array_equal(more.columns[:, c:], U[:, 20:30])
     np.testing.assert_allclose(
@@ -128,9 +128,9 @@ def test_raw_columns_are_appended_where_round_off_is_far_below_what_is_discarded
 
 def test_dependent_and_zero_columns_add_no_direction():
     U, _ = decaying(60, 5, 1)
-    state = updated(RunningPod(euclidean(60)), U)
+    state = update(RunningPod(euclidean(60)), U)
     for B in (U @ np.ones((5, 3)), np.zeros((60, 2)), U[:, [1, 1]]):
-        again = updated(state, B)
+        again = update(state, B)
         assert (
             again.r == 5
             and again.error < 1e-12
@@ -147,7 +147,7 @@ def test_a_running_pod_is_shipped_and_goes_on(tmp_path):
         np.array_equal(getattr(again, name), getattr(state, name))
         for name in ("columns", "factor", "rotation", "s")
     )
-    one, two = (updated(x, U[:, 20:], rank=8) for x in (state, again))
+    one, two = (update(x, U[:, 20:], rank=8) for x in (state, again))
     np.testing.assert_allclose(one.s, two.s, rtol=1e-12)
     assert (one.energy, one.seen) == (two.energy, two.seen) and one.error == pytest.approx(
         two.error
@@ -159,7 +159,7 @@ def test_forgetting_lets_the_old_fade():
     V, _ = decaying(100, 10, 0, seed=1)
     state = followed(euclidean(100), U, 10, rank=10)
     for _ in range(30):
-        state = updated(state, V, rank=10, forget=0.5)
+        state = update(state, V, rank=10, forget=0.5)
     assert missed(state.space, state.basis().modes, V) < 1e-6
 
 
@@ -167,7 +167,7 @@ def test_forgetting_lets_the_old_fade():
 def test_removing_a_snapshot_is_never_having_had_it(rank):
     U, _ = decaying(80, 12, 2)
     full = followed(euclidean(80), U, 3, rank=rank)
-    less = downdated(full, U[:, 5])
+    less = downdate(full, U[:, 5])
     others = np.delete(U, 5, axis=1)
     V = less.basis().modes
     assert less.seen == 11 and less.energy == pytest.approx(np.linalg.norm(others) ** 2)
@@ -176,13 +176,13 @@ def test_removing_a_snapshot_is_never_having_had_it(rank):
         np.testing.assert_allclose(less.s[:11], np.linalg.svd(others, compute_uv=False), rtol=1e-8)
     assert less.lost <= full.lost + 1e-12 * full.energy
     with pytest.raises(BadInput, match="never added"):
-        downdated(less, 3.0 * U[:, 0])
+        downdate(less, 3.0 * U[:, 0])
 
 
 def test_two_running_pods_merge_into_that_of_both():
     U, _ = decaying(90, 24, 5)
     space = euclidean(90)
-    both = merged(
+    both = merge_pods(
         followed(space, U[:, :10], 5, tol=1e-3), followed(space, U[:, 10:], 7, tol=1e-3), tol=1e-2
     )
     assert both.seen == 24 and both.energy == pytest.approx(np.linalg.norm(U) ** 2)
@@ -218,12 +218,12 @@ def test_bad_updates_are_named():
     u = np.ones((5, 2))
     u[3, 1] = np.nan
     for call, message in [
-        (lambda: updated(state, u), "snapshot 1 .* row 3"),
-        (lambda: updated(state, np.ones((4, 1))), "columns? of 5"),
-        (lambda: updated(state, np.ones(5), tol=2.0), "tol"),
-        (lambda: updated(state, np.ones(5), forget=0.0), "forget"),
+        (lambda: update(state, u), "snapshot 1 .* row 3"),
+        (lambda: update(state, np.ones((4, 1))), "columns? of 5"),
+        (lambda: update(state, np.ones(5), tol=2.0), "tol"),
+        (lambda: update(state, np.ones(5), forget=0.0), "forget"),
         (lambda: state.basis(), "no snapshot"),
-        (lambda: downdated(state, np.ones(5)), "no snapshot"),
+        (lambda: downdate(state, np.ones(5)), "no snapshot"),
         (lambda: hierarchical([], euclidean(5), 0.1), "no blocks"),
     ]:
         with pytest.raises(BadInput, match=message):
@@ -254,7 +254,7 @@ def topics(M, N, seed):
 @pytest.mark.parametrize("b", [1, 7, 60])
 def test_sparse_updates_are_certified_and_close_to_the_best(method, b):
     A, k = topics(300, 400, 0), 14
-    found = grown(A[:120], [A[i : i + b] for i in range(120, 300, b)], k, method, width=12)
+    found = extend_svd(A[:120], [A[i : i + b] for i in range(120, 300, b)], k, method, width=12)
     dense = A.toarray()
     size = np.linalg.norm(dense)
     error = np.linalg.norm(dense - found.U * found.s @ found.V.T)
@@ -270,7 +270,7 @@ def test_sparse_updates_are_certified_and_close_to_the_best(method, b):
 
 def test_exact_sparse_updates_equal_dense_ones():
     A, k = topics(200, 150, 3), 9
-    found = grown(A[:50], [A[i : i + 10] for i in range(50, 200, 10)], k)
+    found = extend_svd(A[:50], [A[i : i + 10] for i in range(50, 200, 10)], k)
     _, s, Vt = np.linalg.svd(A[:50].toarray(), full_matrices=False)
     small = s[:k, None] * Vt[:k]
     for i in range(50, 200, 10):
@@ -281,7 +281,7 @@ def test_exact_sparse_updates_equal_dense_ones():
 
 def test_a_sparse_svd_is_shipped(tmp_path):
     A = topics(60, 80, 1)
-    found = grown(A[:40], [A[40:]], 5)
+    found = extend_svd(A[:40], [A[40:]], 5)
     save(tmp_path / "sparse.h5", found)
     again = load(tmp_path / "sparse.h5")
     assert all(
@@ -295,7 +295,7 @@ def test_entries_given_twice_are_summed():
     row = sp.csr_array(
         (np.array([1.0, 2.0, 3.0]), np.array([7, 3, 7]), np.array([0, 3])), shape=(1, 80)
     )
-    one, two = grown(A, [row], 5), grown(A, [sp.csr_array(row.toarray())], 5)
+    one, two = extend_svd(A, [row], 5), extend_svd(A, [sp.csr_array(row.toarray())], 5)
     np.testing.assert_allclose(one.s, two.s)
     assert one.energy == pytest.approx(two.energy)
 
@@ -303,10 +303,10 @@ def test_entries_given_twice_are_summed():
 def test_bad_sparse_blocks_are_named():
     A = topics(50, 60, 0)
     for call, message in [
-        (lambda: grown(A, [A[:, :10]], 5), "10 columns"),
-        (lambda: grown(A, [], 50), "rank = 50"),
-        (lambda: grown(A, [], 5, "other"), "unknown method"),
-        (lambda: grown(A, [A[:2] * np.nan], 5), "NaN"),
+        (lambda: extend_svd(A, [A[:, :10]], 5), "10 columns"),
+        (lambda: extend_svd(A, [], 50), "rank = 50"),
+        (lambda: extend_svd(A, [], 5, "other"), "unknown method"),
+        (lambda: extend_svd(A, [A[:2] * np.nan], 5), "NaN"),
     ]:
         with pytest.raises(BadInput, match=message):
             call()

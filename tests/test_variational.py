@@ -9,9 +9,9 @@ from scipy.special import expit
 from rom.errors import BadInput
 from rom.gp.dense_bound import NUGGET, bound, dense_posterior
 from rom.gp.kernels import Stationary
-from rom.gp.noises import NOISES, smoothed
-from rom.gp.sparse_factor import assembled, ordered_factor
-from rom.gp.sparse_posterior import SparseBelief, incomplete, restricted_pattern, triangle
+from rom.gp.noises import NOISES, expected_density
+from rom.gp.sparse_factor import assemble_factor, ordered_factor
+from rom.gp.sparse_posterior import SparsePosterior, incomplete, restricted_pattern, triangle
 from rom.gp.variational import variational_gp
 
 GEN = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def belief(noise, neighbours, scale=0.2):
     order, near, U = ordered_factor(KERNEL, NUGGET, X, neighbours)
     U = U / np.sqrt(1.3)
     V = incomplete(near, U, np.maximum(q.lam[order], 0.0))
-    return q, SparseBelief(near, U, V, q.m[order], 0.1, noise, scale, Y[noise][order])
+    return q, SparsePosterior(near, U, V, q.m[order], 0.1, noise, scale, Y[noise][order])
 
 
 def log_evidence(covariance, y):
@@ -123,11 +123,11 @@ def test_two_points_against_quadrature(noise):
 @pytest.mark.parametrize("noise", NOISES)
 def test_the_sparse_bound_rises_to_where_it_is_stationary(noise):
     start, gen = belief(noise, 7)[1], np.random.default_rng(2)
-    assert start.swept(EVERY).value == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
+    assert start.sweep(EVERY).value == pytest.approx(start.elbo_terms(EVERY).sum(), rel=1e-12)
     assert start.elbo_terms(EVERY[::-1]).sum() == pytest.approx(
         start.elbo_terms(EVERY).sum(), rel=1e-12
     )
-    best, value = start.ascended(60)
+    best, value = start.ascend(60)
     assert value > start.elbo_terms(EVERY).sum() and value == pytest.approx(
         best.elbo_terms(EVERY).sum(), rel=1e-12
     )
@@ -144,16 +144,16 @@ def test_the_sparse_bound_rises_to_where_it_is_stationary(noise):
 
 def test_a_sparse_bound_stays_below_the_evidence_of_its_prior():
     sparse = belief("gaussian", 7)[1]
-    U = assembled(sparse.near, sparse.U).toarray()
+    U = assemble_factor(sparse.near, sparse.U).toarray()
     evidence = log_evidence(np.linalg.inv(U @ U.T), sparse.y)
-    value = sparse.ascended(20)[1]
+    value = sparse.ascend(20)[1]
     assert sparse.elbo_terms(EVERY).sum() < value < evidence < value + 0.3
 
 
 def test_an_incomplete_factor_with_the_whole_pattern_is_complete():
     _, near, U = ordered_factor(KERNEL, NUGGET, X, 39)
     lam = np.random.default_rng(3).random(40)
-    V, U = (assembled(near, part).toarray() for part in (incomplete(near, U, lam), U))
+    V, U = (assemble_factor(near, part).toarray() for part in (incomplete(near, U, lam), U))
     np.testing.assert_allclose(V @ V.T, U @ U.T + np.diag(lam), atol=1e-9 * np.abs(U @ U.T).max())
 
 
@@ -182,7 +182,9 @@ def test_counts_are_regressed_with_few_neighbours():
     mean, std = gp.predict(fresh)
     assert np.sqrt(np.mean((mean - np.log(rate(fresh))) ** 2)) < 0.2
     assert np.mean(np.abs(mean - np.log(rate(fresh))) < 1.96 * std) > 0.9
-    assert np.linalg.norm(gp.expected(fresh) - rate(fresh)) < 0.15 * np.linalg.norm(rate(fresh))
+    assert np.linalg.norm(gp.mean_response(fresh) - rate(fresh)) < 0.15 * np.linalg.norm(
+        rate(fresh)
+    )
 
 
 def test_outliers_hardly_count_under_students_noise():
@@ -215,5 +217,5 @@ def test_refusals():
 
 def test_smoothing_over_nothing_is_the_density():
     y, f = Y["student"], F
-    e, slope, _ = smoothed("student", 0.2, y, f, np.zeros(40))
+    e, slope, _ = expected_density("student", 0.2, y, f, np.zeros(40))
     np.testing.assert_allclose((e, slope), NOISES["student"](y, f, 0.2), rtol=1e-12)

@@ -7,7 +7,7 @@ from rom.errors import BadInput
 from rom.gp.kernels import Stationary
 from rom.gp.sparse_factor import earlier, factor, maximin
 from rom.gp.spectral import spectral
-from rom.gp.vecchia import VecchiaGP, believed, vecchia_gp
+from rom.gp.vecchia import VecchiaGP, fit_posterior, vecchia_gp
 from rom.parameters import Box
 
 X = np.random.default_rng(0).random((300, 2))
@@ -90,7 +90,7 @@ def test_prediction_with_all_neighbours_is_dense():
     x, fresh = X[:80], gen.random((20, 2))
     y = 3.0 + 2.0 * np.sin(5 * x[:, 0]) + 0.1 * gen.standard_normal(80)
     for nugget in (1e-2, 1e-8):
-        order, belief, mean, variance = believed(KERNEL, nugget, x, y, 79)
+        order, belief, mean, variance = fit_posterior(KERNEL, nugget, x, y, 79)
         gp = VecchiaGP(
             Box(("a", "b"), [0, 0], [1, 1]), x[order], KERNEL, nugget, mean, variance, belief
         )

@@ -12,7 +12,7 @@ from rom.errors import NotConverged
 from rom.gp.kernels import Stationary
 from rom.gp.kronecker import kronecker_gp
 from rom.gp.kronecker_likelihood import likelihood
-from rom.gp.missing import Preconditioner, preconditioner, solved
+from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
 
 
 def surface(n: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -101,14 +101,14 @@ def ours(
     K: list[np.ndarray], nugget: float, seen: np.ndarray, y: np.ndarray
 ) -> tuple[Preconditioner, int]:
     """(preconditioner, iterations)."""
-    held = preconditioner(K, nugget, seen)
-    return held, solved(held, y, 1e-6)[1]
+    held = missing_preconditioner(K, nugget, seen)
+    return held, solve_missing(held, y, 1e-6)[1]
 
 
 def counted(plain: Preconditioner, y: np.ndarray) -> int | str:
     """Iterations, or that 2000 were not enough."""
     try:
-        return solved(plain, y, 1e-6)[1]
+        return solve_missing(plain, y, 1e-6)[1]
     except NotConverged:
         return "> 2000"
 

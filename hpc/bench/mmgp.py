@@ -12,7 +12,7 @@ from hpc.bench._rows import seconds, show
 from rom.mesh import Mesh
 from rom.shapes.morphing import Sample
 from rom.shapes.rbf import curve_match
-from rom.shapes.simplex import linear, lumped, simplices
+from rom.shapes.simplex import linear, lumped_mass, simplices
 from rom.shapes.training import Reduction, shape_model
 from rom.shapes.transfer import interpolation
 from rom.study.metrics import rel_l2
@@ -42,7 +42,7 @@ class Plain:
 
         self.reference, self.root = (
             reference,
-            np.sqrt(lumped(reference.points, simplices(reference))),
+            np.sqrt(lumped_mass(reference.points, simplices(reference))),
         )
         pulled, shapes = [], []
         for s in train:
@@ -140,7 +140,7 @@ def parts(model: Any, s: Sample, reference: Mesh) -> dict[str, float]:
     """CPU seconds of morphing, transfers and the rest of one prediction."""
     straight = linear(s.mesh)
     morph, place = seconds(lambda: MORPH(straight, reference))
-    laid, _ = seconds(lambda: model.laid(s.mesh))
+    laid, _ = seconds(lambda: model.lay(s.mesh))
     back, _ = seconds(
         lambda: interpolation(Mesh(model.chart, {"triangle": simplices(reference)}), place)
     )

@@ -22,7 +22,7 @@ import psutil
 
 from hpc.bench._rows import show
 from rom.campaign.journal import append, journal
-from rom.campaign.store import commit, done, found, founded, identity
+from rom.campaign.store import commit, create_store, done, identity, open_store
 
 HELD: dict[str, tuple[Any, Path, str]] = {}
 CASE = """
@@ -39,7 +39,7 @@ def solve(mu):
 def solved(folder: str, pause: float, k: int) -> int:
     """Task k of an engine that is not ours."""
     if folder not in HELD:
-        HELD[folder] = found(folder), journal(Path(folder)), secrets.token_hex(4)
+        HELD[folder] = open_store(folder), journal(Path(folder)), secrets.token_hex(4)
     store, log, token = HELD[folder]
     mu = np.array([1.0 + k * 1e-5])
     time.sleep(pause)
@@ -160,7 +160,7 @@ def measured(
     with tempfile.TemporaryDirectory() as room:
         folder, over, peak, first, last = f"{room}/store", threading.Event(), [0.0], [0.0], [0.0]
         if not engine.startswith("rom collect"):
-            founded(folder, identity(None, None, (), None, None, "1"))
+            create_store(folder, identity(None, None, (), None, None, "1"))
         begin = time.perf_counter()
 
         def look() -> None:
@@ -194,7 +194,7 @@ def measured(
         last[0] = time.perf_counter() - begin
         over.set()
         watch.join()
-        held = found(folder).manifest.done if Path(folder).exists() else {}
+        held = open_store(folder).manifest.done if Path(folder).exists() else {}
         return first[0], len(held) / max(last[0] - first[0], 1e-9), peak[0], len(held), end
 
 

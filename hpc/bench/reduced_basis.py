@@ -6,7 +6,7 @@ import numpy as np
 
 from cases.thermal_block import problem
 from hpc.bench._rows import seconds, show
-from rom.certified.models import certified, reduced_basis
+from rom.certified.models import galerkin_model, reduced_basis
 from rom.design.designs import sobol
 
 
@@ -14,7 +14,7 @@ def main(blocks: int = 3, cells: int = 100, r: int = 30, queries: int = 1000) ->
     """Print microseconds per query for solution and bound together."""
     block = problem(blocks, cells)
     model, _ = reduced_basis(block, sobol(block.box, 256), tol=1e-12, rank=r)
-    model = certified(block, model.basis)
+    model = galerkin_model(block, model.basis)
     mus = block.box.from_unit(np.random.default_rng(0).random((queries, block.box.p)))
     batch, answer = seconds(lambda: model.predict(mus), 7)
     single, _ = seconds(lambda: [model.predict(mu) for mu in mus[:200]], 3)

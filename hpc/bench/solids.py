@@ -66,8 +66,8 @@ def table(rows: list[list[float]]) -> list[tuple]:
 def one(dofs: int) -> tuple[float, ...]:
     """(unknowns, CPU s a full step, CPU ms a reduced one, MB of full steps and training, chosen points, all points)."""
     from cases.turbine_blade import blade, cycled, temperature
-    from rom.solids.training import train
-    from rom.solids.weighted import follow
+    from rom.solids.training import train_solid
+    from rom.solids.weighted import reduced_march
     from solvers.solid import march
 
     start = peak()
@@ -75,10 +75,10 @@ def one(dofs: int) -> tuple[float, ...]:
     loading = cycled(b, temperature(b.mesh.points, np.random.default_rng(0)))
     times = loading.t[: STEPS + 1]
     full, history = seconds(lambda: march(b, loading, times, tol=1e-7), 1)
-    model = train(b, [history])
+    model = train_solid(b, [history])
     memory = peak() - start
-    near = loading.reduced(model.basis, model.model.points, b.points)
-    reduced, _ = seconds(lambda: follow(model.model, near, times), 3)
+    near = loading.reduce(model.basis, model.model.points, b.points)
+    reduced, _ = seconds(lambda: reduced_march(model.model, near, times), 3)
     return (
         b.space.size,
         full / STEPS,

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from hpc.bench._rows import seconds, show
 from rom.basis import Basis
 from rom.compress.decomposition import pod
-from rom.compress.sparse import grown
-from rom.compress.update import RunningPod, updated
+from rom.compress.sparse import extend_svd
+from rom.compress.update import RunningPod, update
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
 
@@ -53,9 +53,9 @@ def dense(
 
 
 def _running(U: np.ndarray, b: int, r: int, space: Space) -> tuple[RunningPod, Basis]:
-    state = updated(RunningPod(space), U[:, :r], rank=r)
+    state = update(RunningPod(space), U[:, :r], rank=r)
     for j in range(r, U.shape[1], b):
-        state = updated(state, U[:, j : j + b], rank=r)
+        state = update(state, U[:, j : j + b], rank=r)
     return state, state.basis()
 
 
@@ -131,7 +131,7 @@ def sparse(
     for b, method, name, how in PAIRS:
         blocks = [A[i : i + b] for i in range(start, rows, b)]
         ours, found = seconds(
-            partial(grown, A[:start], blocks, k, method, how.get("l", 10), 3), repeats
+            partial(extend_svd, A[:start], blocks, k, method, how.get("l", 10), 3), repeats
         )
         table.append(
             (b, f"rom {method}", ours, 1.0, "", _gap(A, found.U, found.s, found.V), found.error)

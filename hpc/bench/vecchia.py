@@ -16,7 +16,7 @@ from hpc.bench._rows import show
 from hpc.bench.pod import anonymous_peak
 from rom.gp.kernels import Stationary
 from rom.gp.variational import VariationalGP, variational_gp
-from rom.gp.vecchia import VecchiaGP, believed, vecchia_gp
+from rom.gp.vecchia import VecchiaGP, fit_posterior, vecchia_gp
 from rom.parameters import Box
 
 
@@ -69,8 +69,8 @@ def counts(n: int) -> None:
 
     row, gp = told(fit, n, fresh), made[0]
     walk = cKDTree(gp.x / gp.kernel.lengths).indices
-    before, begin = gp.belief.swept(walk).value, time.process_time()
-    row["bound"] = gp.belief.ascended(1, walk)[1]
+    before, begin = gp.belief.sweep(walk).value, time.process_time()
+    row["bound"] = gp.belief.ascend(1, walk)[1]
     print(json.dumps({**row, "before": before, "ascent": time.process_time() - begin}))
 
 
@@ -88,7 +88,7 @@ def dense(n: int = 3000, neighbours: tuple[int, ...] = (10, 20, 30, 60)) -> list
     )
     rows = []
     for k in neighbours:
-        order, belief, centre, variance = believed(kernel, nugget, x, y, k)
+        order, belief, centre, variance = fit_posterior(kernel, nugget, x, y, k)
         guess, std = VecchiaGP(
             Box(("a", "b"), [0, 0], [1, 1]), x[order], kernel, nugget, centre, variance, belief
         ).predict(fresh)

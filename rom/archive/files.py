@@ -134,7 +134,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def plain(path: str | Path) -> BufferedReader:
+def plain_file(path: str | Path) -> BufferedReader:
     """A file of its folder, opened for bytes. Raises ForeignFile for a link, a pipe or a device: they are never followed or read."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -153,7 +153,7 @@ def plain(path: str | Path) -> BufferedReader:
     return open(handle, "rb")
 
 
-def opened(path: str | Path, digest: str | None = None, follow: bool = True) -> BufferedReader:
+def open_sealed(path: str | Path, digest: str | None = None, follow: bool = True) -> BufferedReader:
     """The file, opened for bytes, its digest verified; `digest` is what a journal says it must be.
 
     follow : whether `path` itself may be a link, as a path that the user gave may; what lies in a store never is
@@ -161,7 +161,7 @@ def opened(path: str | Path, digest: str | None = None, follow: bool = True) -> 
     Raises BadInput where there is no such file, ForeignFile where it is not ours or newer, DamagedFile where its bytes changed.
     """
     try:
-        raw = plain(os.path.realpath(path) if follow else path)
+        raw = plain_file(os.path.realpath(path) if follow else path)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise BadInput(
             f"{path}: {error.strerror}; give the path of a file that was saved"

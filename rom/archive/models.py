@@ -13,14 +13,14 @@ from rom.mesh import Mesh
 Functions = Mapping[str, Callable[..., Any]]
 
 
-def ship(
+def save_model(
     path: str | Path, model: Any, mesh: Mesh | None = None, made: dict[str, Any] | None = None
 ) -> str:
     """model, mesh and provenance -> one file that `predict` needs alone; returns its sha256."""
     return save(path, {"model": model, "mesh": mesh, "made": made or {}})
 
 
-def shipped(
+def load_model(
     path: str | Path, functions: Functions | None = None
 ) -> tuple[Any, Mesh | None, dict[str, Any]]:
     """(model, mesh, provenance) of a file written by `ship`, or by `save` with a model alone. Raises BadInput where it holds no model."""

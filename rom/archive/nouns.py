@@ -11,88 +11,57 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from rom.archive.files import DTYPES, extents, opened, write_h5
+import rom
+from rom.archive.files import DTYPES, extents, open_sealed, write_h5
 from rom.errors import BadInput, ForeignFile, RomError
 
-__all__ = ["NOUNS", "load", "put", "save", "write_h5"]
+__all__ = ["find_noun", "load", "nouns", "put", "save", "write_h5"]
 
-NOUNS = {
-    "Field": "rom.space",
-    "Space": "rom.space",
-    "Mesh": "rom.mesh",
-    "Box": "rom.parameters",
-    "Snapshots": "rom.snapshots",
-    "Basis": "rom.basis",
-    "LocalBases": "rom.basis",
-    "Classifier": "rom.local.classifier",
-    "Forest": "rom.local.forest",
-    "Gain": "rom.local.gain",
-    "Merging": "rom.compress.merge",
-    "RunningPod": "rom.compress.update",
-    "SparseSvd": "rom.compress.sparse",
-    "Monomials": "rom.affine",
-    "Affine": "rom.affine",
-    "Interpolation": "rom.rule",
-    "Weights": "rom.rule",
-    "Barycentric": "rom.rule",
-    "Tensor": "rom.rule",
-    "Certificate": "rom.certified.separation",
-    "Prediction": "rom.model",
-    "GalerkinModel": "rom.certified.stationary",
-    "LocalModel": "rom.local.models",
-    "LocalWeighted": "rom.solids.switching",
-    "UnsteadyModel": "rom.certified.transient",
-    "ResidualBound": "rom.certified.residual",
-    "FullResidual": "rom.certified.forms",
-    "GramResidual": "rom.certified.forms",
-    "SampledResidual": "rom.certified.forms",
-    "InterpolatedInfSup": "rom.certified.infsup",
-    "Consistent": "rom.certified.infsup",
-    "Conjugate": "rom.certified.output_bounds",
-    "DualWeighted": "rom.certified.output_bounds",
-    "Outputs": "rom.certified.output_bounds",
-    "MinTheta": "rom.certified.stability",
-    "SuccessiveConstraints": "rom.certified.stability",
-    "Study": "rom.study.comparison",
-    "Step": "rom.certified.enrichment",
-    "FieldGP": "rom.gp.fields",
-    "CoefficientGP": "rom.gp.coefficients",
-    "KroneckerGP": "rom.gp.kronecker",
-    "VecchiaGP": "rom.gp.vecchia",
-    "VariationalGP": "rom.gp.variational",
-    "SparseBelief": "rom.gp.sparse_posterior",
-    "Stationary": "rom.gp.kernels",
-    "Spectral": "rom.gp.spectral",
-    "Sum": "rom.gp.kernels",
-    "Product": "rom.gp.kernels",
-    "Selected": "rom.gp.kernels",
-    "Cubature": "rom.rule",
-    "Loading": "rom.loading",
-    "State": "rom.history",
-    "History": "rom.history",
-    "Result": "rom.io.result",
-    "WeightedModel": "rom.solids.weighted",
-    "Indicator": "rom.bands",
-    "Visit": "rom.solids.adaptive",
-    "Tolerances": "rom.solids.training",
-    "Trained": "rom.solids.training",
-    "Course": "rom.solids.training",
-    "Sample": "rom.shapes.morphing",
-    "Embedding": "rom.shapes.morphing",
-    "Same": "rom.shapes.charts",
-    "ArcLength": "rom.shapes.charts",
-    "Chart": "rom.shapes.charts",
-    "Radial": "rom.shapes.rbf",
-    "Elastic": "rom.shapes.elastic",
-    "FieldModel": "rom.shapes.models",
-    "ShapeModel": "rom.shapes.models",
-    "ShapePrediction": "rom.shapes.models",
+ROOT_NOUNS = {
+    "rom.space": (
+        "Field",
+        "Space",
+    ),
+    "rom.mesh": ("Mesh",),
+    "rom.parameters": ("Box",),
+    "rom.snapshots": ("Snapshots",),
+    "rom.basis": (
+        "Basis",
+        "LocalBases",
+    ),
+    "rom.affine": (
+        "Monomials",
+        "Affine",
+    ),
+    "rom.rule": (
+        "Interpolation",
+        "Weights",
+        "Barycentric",
+        "Tensor",
+        "Cubature",
+    ),
+    "rom.model": ("Prediction",),
+    "rom.loading": ("Loading",),
+    "rom.history": (
+        "State",
+        "History",
+    ),
+    "rom.bands": ("Indicator",),
+}
+# names of version 0.1.0 -> names now
+RENAMED = {
+    "Step": "GreedyStep",
+    "Visit": "RunStep",
+    "Trained": "SolidModel",
+    "Course": "RunState",
+    "SparseBelief": "SparsePosterior",
 }
 LEFT_OUT = {"Space": ("comm", "riesz"), "RunningPod": ("room",)}
 PARTS = {
@@ -102,6 +71,31 @@ PARTS = {
     "coo": ("data", "row", "col"),
     "dia": ("data", "offsets"),
 }
+
+
+@cache
+def _declared(place: str) -> dict[str, type]:
+    """Name -> class of the nouns that a root module or the face of a chapter declares."""
+    module = importlib.import_module(place)
+    names = ROOT_NOUNS.get(place) or getattr(module, "NOUNS", ())
+    return {name: getattr(module, name) for name in names}
+
+
+def _places() -> list[str]:
+    """Where nouns are declared: root modules, then the faces of chapters."""
+    return [*ROOT_NOUNS, *(f"rom.{chapter}" for chapter in rom.CHAPTERS)]
+
+
+def nouns() -> dict[str, type]:
+    """Name -> class of everything that a file may hold."""
+    return {name: noun for place in _places() for name, noun in _declared(place).items()}
+
+
+def find_noun(name: str) -> type | None:
+    """The class of a declared name, also of version 0.1.0; None for any other name."""
+    name = RENAMED.get(name, name)
+    declared = (_declared(place) for place in _places())
+    return next((found[name] for found in declared if name in found), None)
 
 
 def save(path: str | Path, noun: Any) -> str:
@@ -115,7 +109,7 @@ def save(path: str | Path, noun: Any) -> str:
 
 def put(file: Any, noun: Any) -> None:
     """Adds the group `/rom` that holds `noun` to an open HDF5 file, so that it can lie beside another format's group."""
-    schema, arrays = described(noun)
+    schema, arrays = encode(noun)
     group = file.create_group("rom")
     for name, array in {"schema": np.frombuffer(schema.encode(), np.uint8), **arrays}.items():
         group.create_dataset(name, data=array)
@@ -128,10 +122,10 @@ def load(path: str | Path, functions: Mapping[str, Callable[..., Any]] | None = 
         the laws of this package); nothing is ever imported on a file's behalf
     Raises ForeignFile, DamagedFile, or BadInput where a function or a class is missing.
     """
-    with opened(path) as raw:
+    with open_sealed(path) as raw:
         found = extents(raw, path)
         schema = schema_of(raw, found, path)
-        return decoded(schema, lambda name: found[name].read(raw), path, functions or {})
+        return decode(schema, lambda name: found[name].read(raw), path, functions or {})
 
 
 def schema_of(raw: Any, found: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
@@ -145,7 +139,7 @@ def schema_of(raw: Any, found: Mapping[str, Any], path: str | Path) -> dict[str,
         ) from error
 
 
-def described(noun: Any) -> tuple[str, dict[str, np.ndarray]]:
+def encode(noun: Any) -> tuple[str, dict[str, np.ndarray]]:
     """noun -> (JSON schema, its arrays by name). Nouns are listed after those they hold, so that no schema can refer in circles."""
     arrays: dict[str, np.ndarray] = {}
     nouns: list[dict[str, Any]] = []
@@ -180,12 +174,12 @@ def described(noun: Any) -> tuple[str, dict[str, np.ndarray]]:
 
     def held(value: Any, path: str) -> dict[str, Any]:
         kind = type(value).__name__
-        if NOUNS.get(kind) != type(value).__module__:
+        if find_noun(kind) is not type(value):
             kind = _foreign(value, path)
         comm = getattr(value, "comm", None)
         if comm is not None and comm.Get_size() > 1:
             raise BadInput(
-                f"{path or kind} lies on {comm.Get_size()} ranks; call .gathered() on it first, then save on one rank"
+                f"{path or kind} lies on {comm.Get_size()} ranks; call .to_serial() on it first, then save on one rank"
             )
         names = [f.name for f in fields(value) if f.init and f.name not in LEFT_OUT.get(kind, ())]
         members = {name: once(getattr(value, name), f"{path}.{name}".lstrip(".")) for name in names}
@@ -238,7 +232,7 @@ def _foreign(value: Any, path: str) -> str:
         or getattr(sys.modules[module], kind.__name__, None) is not kind
     ):
         raise BadInput(
-            f"{path or 'the noun'} is a {kind.__name__}, which no archive holds; it holds {', '.join(NOUNS)} "
+            f"{path or 'the noun'} is a {kind.__name__}, which no archive holds; it holds {', '.join(nouns())} "
             "and frozen dataclasses at the level of a solver's module"
         )
     return f"{module}:{kind.__name__}"
@@ -274,7 +268,7 @@ def _function(value: Any, path: str) -> dict[str, Any]:
     return {"function": f"{module}:{name}"}
 
 
-def decoded(
+def decode(
     schema: dict[str, Any],
     fetch: Callable[[str], np.ndarray],
     path: str | Path,
@@ -351,11 +345,11 @@ def _noun(
         raise BadInput(
             f"{path} needs the class {kind!r}; pass load(path, functions={{{kind!r}: ...}})"
         )
-    if ":" not in kind and kind not in NOUNS:
+    noun = functions[kind] if ":" in kind else find_noun(kind)
+    if noun is None:
         raise ForeignFile(
             f"{path} names {kind!r}, which is no noun of this package; nothing was loaded"
         )
-    noun = functions[kind] if ":" in kind else getattr(importlib.import_module(NOUNS[kind]), kind)
     if not (isinstance(noun, type) and is_dataclass(noun)):
         raise BadInput(f"{path} needs a class for {kind!r}, and was given {noun!r}")
     known = {f.name: f for f in fields(noun) if f.init and f.name not in LEFT_OUT.get(kind, ())}

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from rom.archive.files import durably
-from rom.batch.plan import arrays, parts, written
-from rom.batch.queue import submit
+from rom.batch.plan import arrays, format_rows, parts
+from rom.batch.queue import submit_script
 from rom.batch.run_folder import RESULTS, Run
 from rom.batch.script import Job, script
-from rom.batch.submissions import entries, noted
+from rom.batch.submissions import read_entries, write_note
 
 Group = tuple[tuple[int, ...], int, int]
 
 
-def handed(
+def submit_jobs(
     run: Run, groups: Sequence[Group], stages: Sequence[str], after: Sequence[str], dry: bool
 ) -> list[tuple[str, str]]:
     """(number, script) of the jobs of groups (rows, retries, growth of time and memory) and stages. dry : none is submitted."""
-    number = 1 + max((r["round"] for r in entries(run)), default=0)
+    number = 1 + max((r["round"] for r in read_entries(run)), default=0)
     told: list[tuple[str, str]] = []
     for g, group in enumerate(groups):
         told += _group(run, number, g, group, dry)
@@ -39,7 +39,9 @@ def _group(run: Run, number: int, g: int, group: Group, dry: bool) -> list[tuple
     rows, retries, growth = group
     cut, site = parts(rows, run.site), run.site
     listing = run.place / "jobs" / f"{number}-rows-{g}"
-    durably(listing, partial(Path.write_text, data="".join(written(part) + "\n" for part in cut)))
+    durably(
+        listing, partial(Path.write_text, data="".join(format_rows(part) + "\n" for part in cut))
+    )
     seconds, memory = site.seconds * growth, site.mebibytes * growth
     words = (
         "--csv",
@@ -70,9 +72,11 @@ def _hand(
         return job.name, text
     path = run.folder / "jobs" / f"{job.name.removeprefix(f'rom-{run.tag}-')}.sh"
     durably(path, lambda temp: temp.write_text(text))
-    noted(run, "begun", job.name, number, stage=stage, parts=[written(rows) for rows in cut])
-    key = submit(path, job, run.site)
-    noted(run, "submitted", job.name, number, job=key)
+    write_note(
+        run, "begun", job.name, number, stage=stage, parts=[format_rows(rows) for rows in cut]
+    )
+    key = submit_script(path, job, run.site)
+    write_note(run, "submitted", job.name, number, job=key)
     return key, text
 
 

@@ -20,7 +20,7 @@ def arrays(count: int, site: Profile) -> tuple[range, ...]:
     return tuple(range(k, min(k + site.array, count)) for k in range(0, count, site.array))
 
 
-def written(rows: Sequence[int]) -> str:
+def format_rows(rows: Sequence[int]) -> str:
     """(0, 1, 2, 5) -> "0-2,5"."""
     spans: list[list[int]] = []
     for row in sorted(set(rows)):
@@ -31,7 +31,7 @@ def written(rows: Sequence[int]) -> str:
     return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
 
 
-def rows_of(text: str, count: int) -> list[int]:
+def parse_rows(text: str, count: int) -> list[int]:
     """ "0-2,5" -> [0, 1, 2, 5]. Raises BadInput for anything else and for rows beyond `count`."""
     found: list[int] = []
     for span in text.split(","):

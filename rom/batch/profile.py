@@ -169,7 +169,7 @@ class Profile:
         return {**RETRY, **self.retry}[kind]
 
 
-def profile(path: str | Path) -> Profile:
+def read_profile(path: str | Path) -> Profile:
     """The profile in a TOML file. Raises BadInput naming the entry that is wrong and the known ones."""
     path = Path(path)
     try:
@@ -185,10 +185,10 @@ def profile(path: str | Path) -> Profile:
         entries = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is no TOML file: {str(error)[:200]}") from error
-    return checked(entries, path)
+    return check_profile(entries, path)
 
 
-def checked(entries: dict[str, Any], path: str | Path) -> Profile:
+def check_profile(entries: dict[str, Any], path: str | Path) -> Profile:
     """A profile from its entries. Raises BadInput."""
     from pydantic import ValidationError
 

@@ -28,14 +28,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def submit(path: Path, job: Job, site: Profile, tries: int = 5) -> str:
+def submit_script(path: Path, job: Job, site: Profile, tries: int = 5) -> str:
     """The scheduler's number of the job in script `path`. Raises NotSubmitted where it is refused after `tries`, with doubling waits."""
     if site.scheduler == "local":
         return here(path, job)
     words = [*SUBMIT[site.scheduler], *([] if site.scheduler == "lsf" else [str(path)])]
     pause = site.wait
     for attempt in range(tries):
-        said, code = asked(words, path.read_text() if site.scheduler == "lsf" else "")
+        said, code = run_command(words, path.read_text() if site.scheduler == "lsf" else "")
         found = (
             re.search(r"<(\d+)>" if site.scheduler == "lsf" else r"(?m)^(\d+[^\s;]*)", said)
             if code == 0
@@ -43,7 +43,7 @@ def submit(path: Path, job: Job, site: Profile, tries: int = 5) -> str:
         )
         if found:
             return found[1]
-        if adopted := named(job.name, site):
+        if adopted := find_job(job.name, site):
             return adopted
         log.warning("%s was refused (%s); again in %g s", path, said.strip()[:300], pause)
         if attempt < tries - 1:
@@ -67,7 +67,7 @@ def here(path: Path, job: Job) -> str:
     return f"local:{job.name}:{','.join(codes)}"
 
 
-def asked(words: Sequence[str], text: str = "", seconds: float = 60.0) -> tuple[str, int]:
+def run_command(words: Sequence[str], text: str = "", seconds: float = 60.0) -> tuple[str, int]:
     """(what a command says, its exit code); 127 where it does not exist, 124 where it does not answer."""
     try:
         done = subprocess.run(
@@ -80,16 +80,16 @@ def asked(words: Sequence[str], text: str = "", seconds: float = 60.0) -> tuple[
     return done.stdout + (done.stderr if done.returncode else ""), done.returncode
 
 
-def named(name: str, site: Profile) -> str | None:
+def find_job(name: str, site: Profile) -> str | None:
     """The number of a job of this name that the scheduler has after all: a submission whose answer was lost."""
     if site.scheduler != "slurm":
         return None
-    said, code = asked(["squeue", "--noheader", "--name", name, "--format", "%F"])
+    said, code = run_command(["squeue", "--noheader", "--name", name, "--format", "%F"])
     numbers = said.split()
     return numbers[0] if code == 0 and numbers else None
 
 
-def states(jobs: Sequence[str], site: Profile) -> dict[str, dict[int, str]]:
+def job_states(jobs: Sequence[str], site: Profile) -> dict[str, dict[int, str]]:
     """Number of a job -> part of its array (0 without one) -> the kind of its state; -1 : parts that are not listed one by one.
 
     What the scheduler forgot is absent. Raises NotSubmitted where it is mute.
@@ -110,9 +110,9 @@ def states(jobs: Sequence[str], site: Profile) -> dict[str, dict[int, str]]:
         "pbs": ["qstat", "-x", "-t", *jobs],
         "lsf": ["bjobs", "-a", "-noheader", "-o", "jobid jobindex stat", *jobs],
     }[site.scheduler]
-    said, code = asked(words)
+    said, code = run_command(words)
     if code == 1 and site.scheduler == "slurm" and "Invalid job id" in said and len(jobs) > 1:
-        return {key: kinds for job in jobs for key, kinds in states([job], site).items()}
+        return {key: kinds for job in jobs for key, kinds in job_states([job], site).items()}
     if (
         code
         and "Invalid job id" not in said
@@ -150,12 +150,12 @@ def _row_of_pbs(cells: list[str]) -> tuple[str, int, str]:
     )
 
 
-def cancel(jobs: Sequence[str], site: Profile) -> None:
+def cancel_jobs(jobs: Sequence[str], site: Profile) -> None:
     """Ends jobs. Raises NotSubmitted where the scheduler does not answer."""
     jobs = [job for job in jobs if job and not job.startswith("local")]
     if site.scheduler == "local" or not jobs:
         return
-    said, code = asked([*CANCEL[site.scheduler], *jobs])
+    said, code = run_command([*CANCEL[site.scheduler], *jobs])
     if code and "Invalid job id" not in said:
         raise NotSubmitted(
             f"{CANCEL[site.scheduler][0]} did not cancel {', '.join(jobs)}: {said.strip()[:200]}; try again"

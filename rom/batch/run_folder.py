@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from rom.archive.files import durably, folders
-from rom.batch.profile import Profile, checked
-from rom.campaign.store import Store, found
+from rom.batch.profile import Profile, check_profile
+from rom.campaign.store import Store, open_store
 from rom.errors import BadInput, DamagedFile, ForeignFile
 
 MAGIC, LARGEST = b"rom run 1\n", 2**30
@@ -46,16 +46,16 @@ class Run:
     def store(self) -> Store | None:
         """The store, once a job has founded it."""
         return (
-            found(self.place / "store")
+            open_store(self.place / "store")
             if (self.place / "store" / "campaign.json").exists()
             else None
         )
 
 
-def founded(run: Run) -> Run:
+def create_run(run: Run) -> Run:
     """The run folder, written if there is none. Raises BadInput where it holds another run."""
     if (run.folder / "run.json").exists():
-        old = opened(run.folder)
+        old = open_run(run.folder)
         for name in ("case", "settings", "names", "reduce", "study"):
             if getattr(old, name) != getattr(run, name):
                 raise BadInput(
@@ -85,7 +85,7 @@ def founded(run: Run) -> Run:
     return run
 
 
-def opened(folder: str | Path) -> Run:
+def open_run(folder: str | Path) -> Run:
     """The run in a folder; its digest is verified before it is parsed. Raises BadInput, ForeignFile, DamagedFile."""
     folder = Path(folder)
     path = folder / "run.json"
@@ -110,7 +110,7 @@ def opened(folder: str | Path) -> Run:
             str(held["case"]),
             str(held["cwd"]),
             mus=np.array(held["mus"], dtype=float),
-            site=checked(held["site"], path),
+            site=check_profile(held["site"], path),
             **tuples,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

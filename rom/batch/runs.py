@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rom.batch.jobs import Group, handed
-from rom.batch.queue import cancel
-from rom.batch.run_folder import RESULTS, Run, founded, opened
+from rom.batch.jobs import Group, submit_jobs
+from rom.batch.queue import cancel_jobs
+from rom.batch.run_folder import RESULTS, Run, create_run, open_run
 from rom.batch.submissions import (
     Queue,
     Record,
-    adopted,
-    asked,
+    adopt_lost_jobs,
+    attempts_by_row,
     busy,
-    closed,
+    close_parts,
     ending,
-    history,
-    kind_of,
+    failure_kind,
     living,
+    part_states,
     records,
 )
 from rom.campaign.lease import lease
@@ -28,13 +28,13 @@ from rom.errors import BadInput
 __all__ = [
     "Run",
     "Status",
-    "cancelled",
-    "founded",
-    "logs",
-    "opened",
-    "resumed",
-    "status",
-    "submitted",
+    "cancel_run",
+    "create_run",
+    "open_run",
+    "read_logs",
+    "read_status",
+    "resume_run",
+    "submit_stage",
 ]
 STAGES = {
     "collect": ("collect",),
@@ -57,7 +57,7 @@ class Status:
     results: tuple[str, ...]
 
 
-def submitted(run: Run, stage: str, dry: bool = False) -> list[tuple[str, str]]:
+def submit_stage(run: Run, stage: str, dry: bool = False) -> list[tuple[str, str]]:
     """Jobs of a stage, handed to the queue: (number, script). dry : nothing is submitted, the numbers are names.
 
     Raises BadInput where the stage was submitted before: `resumed` goes on with it.
@@ -76,12 +76,12 @@ def submitted(run: Run, stage: str, dry: bool = False) -> list[tuple[str, str]]:
         groups: list[Group] = (
             [(tuple(range(len(run.mus))), 0, 1)] if "collect" in STAGES[stage] else []
         )
-        queue = {} if dry else asked(run, known)
+        queue = {} if dry else part_states(run, known)
         before = [r["job"] for r in known if living(queue, r["job"])]
-        return handed(run, groups, [s for s in STAGES[stage] if s != "collect"], before, dry)
+        return submit_jobs(run, groups, [s for s in STAGES[stage] if s != "collect"], before, dry)
 
 
-def resumed(run: Run, force: bool = False) -> list[tuple[str, str]]:
+def resume_run(run: Run, force: bool = False) -> list[tuple[str, str]]:
     """Jobs for what is unfinished, failed as the site's `retry` allows, and nothing else: (number, script).
 
     A part that ran out of memory or time gets twice as much. force : also what was tried often enough.
@@ -89,11 +89,11 @@ def resumed(run: Run, force: bool = False) -> list[tuple[str, str]]:
     with lease(run.folder / "leases", "submit", 120.0) as mine:
         if mine is None:
             raise BadInput(f"another rom submit is at work in {run.folder}; wait for it")
-        known = adopted(run)
+        known = adopt_lost_jobs(run)
         if not known:
             raise BadInput(f"nothing was submitted into {run.folder} yet; rom submit")
-        queue = asked(run, known)
-        closed(run, known, queue, set(stood(run, known, queue).unfinished))
+        queue = part_states(run, known)
+        close_parts(run, known, queue, set(run_status(run, known, queue).unfinished))
         known = records(run)
         groups = _due(run, known, queue, force)
         stages = [s for s in ("reduce", "study") if any(r["stage"] == s for r in known)]
@@ -102,8 +102,8 @@ def resumed(run: Run, force: bool = False) -> list[tuple[str, str]]:
             s for s in stages if groups or (not waiting and not (run.folder / RESULTS[s]).exists())
         ]
         if groups and stages:
-            cancel(waiting, run.site)
-        return handed(
+            cancel_jobs(waiting, run.site)
+        return submit_jobs(
             run,
             groups,
             stages,
@@ -114,20 +114,20 @@ def resumed(run: Run, force: bool = False) -> list[tuple[str, str]]:
 
 def _due(run: Run, known: Sequence[Record], queue: Queue, force: bool) -> list[Group]:
     """(rows, retries, growth) of what is neither done nor in the queue, without what is paused unless `force`."""
-    now, held, told = stood(run, known, queue), busy(known, queue), history(known)
+    now, held, told = run_status(run, known, queue), busy(known, queue), attempts_by_row(known)
     groups: dict[tuple[int, int], list[int]] = {}
     for row in (*now.unfinished, *now.failed):
         if row in held or (row in now.paused and not force):
             continue
         if row in now.failed:
-            key = (1, 2 if kind_of(now.failed[row]) == "memory" else 1)
+            key = (1, 2 if failure_kind(now.failed[row]) == "memory" else 1)
         else:
             key = (0, 2 ** min(sum(kind in ("timeout", "memory") for kind in told.get(row, ())), 3))
         groups.setdefault(key, []).append(row)
     return [(tuple(rows), *key) for key, rows in groups.items()]
 
 
-def stood(run: Run, known: Sequence[Record], queue: Queue) -> Status:
+def run_status(run: Run, known: Sequence[Record], queue: Queue) -> Status:
     """Where a run stands, from its store and the queue."""
     store = run.store
     keys = {} if store is None else {i: store.key(mu) for i, mu in enumerate(run.mus)}
@@ -138,11 +138,11 @@ def stood(run: Run, known: Sequence[Record], queue: Queue) -> Status:
     }
     rest = tuple(i for i in range(len(run.mus)) if i not in set(done) | set(failed))
     paused = {
-        i: kind_of(reason)
+        i: failure_kind(reason)
         for i, reason in failed.items()
-        if len(ends[keys[i]]) > run.site.tries(kind_of(reason))
+        if len(ends[keys[i]]) > run.site.tries(failure_kind(reason))
     }
-    for row, kinds in history(known).items():
+    for row, kinds in attempts_by_row(known).items():
         spent = [
             kind
             for kind in set(kinds) - {"cancelled", "stopped", "refused"}
@@ -155,26 +155,26 @@ def stood(run: Run, known: Sequence[Record], queue: Queue) -> Status:
     return Status(len(run.mus), done, failed, paused, rest, jobs, results)
 
 
-def status(folder: str | Path) -> Status:
+def read_status(folder: str | Path) -> Status:
     """Where the run in a folder stands. Raises NotSubmitted where the scheduler does not answer."""
-    run = opened(folder)
+    run = open_run(folder)
     known = records(run)
-    return stood(run, known, asked(run, known))
+    return run_status(run, known, part_states(run, known))
 
 
-def cancelled(folder: str | Path) -> list[str]:
+def cancel_run(folder: str | Path) -> list[str]:
     """Ends every job of a run that is still in the queue; what is done stays done."""
-    run = opened(folder)
-    known = adopted(run)
-    queue = asked(run, known)
+    run = open_run(folder)
+    known = adopt_lost_jobs(run)
+    queue = part_states(run, known)
     live = [r["job"] for r in known if living(queue, r["job"])]
-    cancel(live, run.site)
+    cancel_jobs(live, run.site)
     return live
 
 
-def logs(folder: str | Path, part: int | None = None, size: int = 4000) -> dict[str, str]:
+def read_logs(folder: str | Path, part: int | None = None, size: int = 4000) -> dict[str, str]:
     """The ends of the logs of a run, the newest last; of one part where it is given."""
-    run = opened(folder)
+    run = open_run(folder)
     paths = sorted(
         (run.folder / "logs").glob("*.out" if part is None else f"*-{part}.out"),
         key=lambda p: p.stat().st_mtime,

@@ -41,7 +41,7 @@ class Job:
     cpus: int = 1
 
 
-def slurm(job: Job, site: Profile) -> list[str]:
+def slurm_script(job: Job, site: Profile) -> list[str]:
     """Options of sbatch."""
     from qtoolkit.io.slurm import SlurmIO
 
@@ -56,7 +56,7 @@ def slurm(job: Job, site: Profile) -> list[str]:
     })  # fmt: skip
 
 
-def pbs(job: Job, site: Profile) -> list[str]:
+def pbs_script(job: Job, site: Profile) -> list[str]:
     """Options of qsub (PBS Professional, OpenPBS); a job array there has two parts or more."""
     from qtoolkit.io.pbs import PBSIO
 
@@ -92,7 +92,7 @@ def _limit(site: Profile) -> str:
     return f"%{site.concurrent}" if site.concurrent else ""
 
 
-def lsf(job: Job, site: Profile) -> list[str]:
+def lsf_script(job: Job, site: Profile) -> list[str]:
     """Options of bsub; its arrays count from 1."""
     name = f"{job.name}[1-{job.count}]{_limit(site)}" if job.rows else job.name
     minutes = -(-job.seconds // 60)
@@ -110,16 +110,20 @@ def lsf(job: Job, site: Profile) -> list[str]:
     return [f"#BSUB {line}" for line in lines]
 
 
-def local(job: Job, site: Profile) -> list[str]:
+def local_script(job: Job, site: Profile) -> list[str]:
     """No options: the script is run as it is."""
     return []
 
 
 WORDS: dict[str, tuple[Callable[[Job, Profile], list[str]], str, str]] = {
-    "slurm": (slurm, "${SLURM_ARRAY_TASK_ID:-0}", 'scontrol requeue "$SLURM_JOB_ID" && exit 0'),
-    "pbs": (pbs, "${PBS_ARRAY_INDEX:-0}", ""),
-    "lsf": (lsf, "$((${LSB_JOBINDEX:-1} - 1))", ""),
-    "local": (local, "${ROM_PART:-0}", ""),
+    "slurm": (
+        slurm_script,
+        "${SLURM_ARRAY_TASK_ID:-0}",
+        'scontrol requeue "$SLURM_JOB_ID" && exit 0',
+    ),
+    "pbs": (pbs_script, "${PBS_ARRAY_INDEX:-0}", ""),
+    "lsf": (lsf_script, "$((${LSB_JOBINDEX:-1} - 1))", ""),
+    "local": (local_script, "${ROM_PART:-0}", ""),
 }
 
 

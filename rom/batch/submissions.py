@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from rom.batch.plan import rows_of, written
-from rom.batch.queue import named, states
+from rom.batch.plan import format_rows, parse_rows
+from rom.batch.queue import find_job, job_states
 from rom.batch.run_folder import Run
-from rom.campaign.journal import append, lines
+from rom.campaign.journal import append, read_lines
 from rom.errors import DamagedFile, ForeignFile
 
 Record = dict[str, Any]
@@ -31,7 +31,7 @@ def records(run: Run) -> list[Record]:
 
     Raises DamagedFile, ForeignFile.
     """
-    every = entries(run)
+    every = read_entries(run)
     numbers = {r["name"]: r["job"] for r in every if r["state"] == "submitted"}
     begun = {
         r["name"]: {**r, "job": numbers.get(r["name"], ""), "over": set(), "ended": []}
@@ -42,17 +42,17 @@ def records(run: Run) -> list[Record]:
         if r["state"] == "ended":
             one = begun[r["name"]]
             one["over"] |= (
-                set(rows_of(r["over"], MOST)) if "over" in r else set(range(len(one["parts"])))
+                set(parse_rows(r["over"], MOST)) if "over" in r else set(range(len(one["parts"])))
             )
             one["ended"] += r["kinds"].items()
     return list(begun.values())
 
 
-def entries(run: Run) -> list[Record]:
+def read_entries(run: Run) -> list[Record]:
     """The lines of the journal of submissions. Raises DamagedFile, ForeignFile."""
     path = run.folder / "submissions.jsonl"
     found_: list[dict[str, Any]] = []
-    for end, record in lines(path) if path.exists() else ():
+    for end, record in read_lines(path) if path.exists() else ():
         if record is None:
             raise DamagedFile(
                 f"{path}: the line before byte {end} is damaged; restore the file, or rom submit into a new folder: the store can be kept"
@@ -65,7 +65,7 @@ def entries(run: Run) -> list[Record]:
     return found_
 
 
-def noted(run: Run, state: str, name: str, number: int, **more: Any) -> None:
+def write_note(run: Run, state: str, name: str, number: int, **more: Any) -> None:
     """Adds a line to the journal of submissions, durably: a submission begun, its number, or the ends of its parts."""
     append(
         run.folder / "submissions.jsonl",
@@ -73,20 +73,20 @@ def noted(run: Run, state: str, name: str, number: int, **more: Any) -> None:
     )
 
 
-def adopted(run: Run) -> list[Record]:
+def adopt_lost_jobs(run: Run) -> list[Record]:
     """The submissions, with the numbers of jobs whose answer was lost between the queue and the journal."""
     known = records(run)
     for r in known:
-        number = "" if r["job"] else named(r["name"], run.site)
+        number = "" if r["job"] else find_job(r["name"], run.site)
         if number:
-            noted(run, "submitted", r["name"], r["round"], job=number)
+            write_note(run, "submitted", r["name"], r["round"], job=number)
             r["job"] = number
     return known
 
 
-def asked(run: Run, known: Sequence[Record]) -> Queue:
+def part_states(run: Run, known: Sequence[Record]) -> Queue:
     """Number of a job -> part -> its state; what the scheduler forgot is absent."""
-    return states(
+    return job_states(
         [r["job"] for r in known if r["job"] and not r["job"].startswith("local")], run.site
     )
 
@@ -110,10 +110,10 @@ def busy(known: Sequence[Record], queue: Queue) -> set[int]:
         if r["stage"] == "collect"
         for k, text in enumerate(r["parts"])
     ]
-    return {row for job, k, text in parts if lives(queue, job, k) for row in rows_of(text, MOST)}
+    return {row for job, k, text in parts if lives(queue, job, k) for row in parse_rows(text, MOST)}
 
 
-def closed(run: Run, known: Sequence[Record], queue: Queue, rest: Collection[int]) -> None:
+def close_parts(run: Run, known: Sequence[Record], queue: Queue, rest: Collection[int]) -> None:
     """Notes once how each part that is no longer in the queue came to its end, for the rows of `rest` that it left unfinished."""
     for r in known:
         parts = enumerate(r["parts"] if r["stage"] == "collect" else ())
@@ -122,11 +122,15 @@ def closed(run: Run, known: Sequence[Record], queue: Queue, rest: Collection[int
         }
         kinds = {}
         for k, text in over.items():
-            rows = [row for row in rows_of(text, MOST) if row in rest]
+            rows = [row for row in parse_rows(text, MOST) if row in rest]
             if rows:
-                kinds[written(rows)] = _why(run, r, k, queue.get(r["job"], {}).get(k, "unknown"))
+                kinds[format_rows(rows)] = _why(
+                    run, r, k, queue.get(r["job"], {}).get(k, "unknown")
+                )
         if over:
-            noted(run, "ended", r["name"], r["round"], over=written(tuple(over)), kinds=kinds)
+            write_note(
+                run, "ended", r["name"], r["round"], over=format_rows(tuple(over)), kinds=kinds
+            )
 
 
 def _why(run: Run, record: Record, part: int, state: str) -> str:
@@ -141,16 +145,16 @@ def _why(run: Run, record: Record, part: int, state: str) -> str:
     return state if state in ("node", "preempted", "timeout", "memory", "cancelled") else "unknown"
 
 
-def history(known: Sequence[Record]) -> dict[int, list[str]]:
+def attempts_by_row(known: Sequence[Record]) -> dict[int, list[str]]:
     """Row -> how the parts that left it unfinished ended."""
     told: dict[int, list[str]] = {}
     for text, kind in (pair for record in known for pair in record["ended"]):
-        for row in rows_of(text, MOST):
+        for row in parse_rows(text, MOST):
             told.setdefault(row, []).append(kind)
     return told
 
 
-def kind_of(reason: str) -> str:
+def failure_kind(reason: str) -> str:
     """The kind of failure that a solve's reason tells of."""
     if reason.startswith("WorkerDied"):
         return "unknown"

@@ -15,7 +15,7 @@ from rom import errors
 from rom.campaign.journal import append
 from rom.campaign.lease import valid
 from rom.campaign.store import Store, commit, done, talk
-from rom.campaign.witness import ABORTED, noted
+from rom.campaign.witness import ABORTED, note
 from rom.errors import RomError
 from rom.space import Space
 
@@ -50,7 +50,7 @@ def attempt(work: Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> Non
     """Solves one task; commits every rank's part, then the record that makes it exist, or records why not."""
     start = time.perf_counter()
     reason, u = "", np.zeros((0, 0))
-    noted(f"mu = {mu}")
+    note(f"mu = {mu}")
     try:
         answer = work.solve(mu.copy())
         try:
@@ -82,7 +82,7 @@ def attempt(work: Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> Non
         )
         log.warning("mu = %s failed: %s", mu, failure["reason"])
         together(work.group, lambda: append(work.journal, failure) if work.leads else None)
-        noted("")
+        note("")
         return
     rank, ranks = (0, 1) if work.group is None else (work.group.Get_rank(), work.group.Get_size())
     size = u.shape[0] if rows == "all" or work.space is None else work.space.size
@@ -92,7 +92,7 @@ def attempt(work: Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> Non
     )
     record = done(key, mu, files, size, u.shape[1], time.perf_counter() - start)
     together(work.group, lambda: append(work.journal, record) if work.leads else None)
-    noted("")
+    note("")
 
 
 def _usable(work: Work, u: np.ndarray) -> tuple[str, np.ndarray]:
@@ -124,7 +124,7 @@ def _usable(work: Work, u: np.ndarray) -> tuple[str, np.ndarray]:
     if u.shape[0] == 0 and whole:
         return "the solution is empty", u
     order, numbers = (
-        owned(space)
+        owned_rows(space)
         if space is not None and (alone or not whole)
         else (slice(None), np.arange(len(u)))
     )
@@ -148,7 +148,7 @@ def _wait(work: Work, failure: dict[str, Any]) -> None:
         if failure["reason"] and time.monotonic() > deadline:
             rank = work.group.Get_rank()
             append(work.journal, {**failure, "reason": f"rank {rank} alone: {failure['reason']}"})
-            noted(ABORTED)
+            note(ABORTED)
             log.error(
                 "rank %d failed alone and the others do not answer: %s", rank, failure["reason"]
             )
@@ -170,7 +170,7 @@ def together(group: Any, act: Callable[[], Any]) -> list[Any]:
     return [value for _, value in answers]
 
 
-def owned(space: Space) -> tuple[np.ndarray, np.ndarray]:
+def owned_rows(space: Space) -> tuple[np.ndarray, np.ndarray]:
     """(local rows, their numbers) of the dofs that this rank writes, numbers increasing."""
     mine = np.flatnonzero(space.owned)
     order = mine[np.argsort(space.numbers[mine])]

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from rom.campaign.attempt import Work, attempt, owned, together
+from rom.campaign.attempt import Work, attempt, owned_rows, together
 from rom.campaign.journal import append, journal, refresh
 from rom.campaign.lease import lease
-from rom.campaign.store import commit_rows, found, founded, identity, talk
+from rom.campaign.store import commit_rows, create_store, identity, open_store, talk
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -87,14 +87,14 @@ def collect(
     tasks: dict[str, np.ndarray] = {}
 
     def prepared() -> None:
-        store = founded(path, settings, fields, mesh)
+        store = create_store(path, settings, fields, mesh)
         tasks.update({store.key(mu): mu for mu in mus})
         if not set(tasks) <= set(store.manifest.planned):
             plan = {"keys": list(tasks), "mus": [mu.tolist() for mu in tasks.values()]}
             append(writer, {"state": "plan", **plan, "time": time.time()})
 
     together(comm, lambda: prepared() if leader else None)
-    store = found(path)
+    store = open_store(path)
     tasks = {store.key(mu): mu for mu in (mus if only is None else _among(mus, only))}
     before = {key for key in tasks if key in store.manifest.done}
     tries = {
@@ -119,7 +119,7 @@ def collect(
 
     rows = "all"
     if distributed and space is not None:
-        numbers = owned(space)[1]
+        numbers = owned_rows(space)[1]
         rows = together(comm, lambda: commit_rows(store, numbers))[
             0 if comm is None else comm.Get_rank()
         ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rom.archive.files import plain, sync
+from rom.archive.files import plain_file, sync
 from rom.errors import DamagedFile, ForeignFile, NotWritten
 
 log = logging.getLogger("rom")
@@ -81,12 +81,12 @@ def append(path: Path, record: Record) -> None:
         ) from error
 
 
-def lines(path: Path, start: int = 0) -> Iterator[tuple[int, Record | None]]:
+def read_lines(path: Path, start: int = 0) -> Iterator[tuple[int, Record | None]]:
     """(byte after the line, record) of every complete line from `start`; the record is None where its CRC does not agree.
 
     Raises ForeignFile for a line longer than any record, and for one that is no JSON although its CRC agrees.
     """
-    with plain(path) as raw:
+    with plain_file(path) as raw:
         raw.seek(start)
         while line := raw.readline(LONGEST):
             if not line.endswith(b"\n"):
@@ -127,7 +127,7 @@ def refresh(manifest: Manifest) -> Manifest:
         start = manifest.seen.get(path.name, 0)
         if path.stat().st_size == start:
             continue
-        for end, record in lines(path, start):
+        for end, record in read_lines(path, start):
             if record is None:
                 raise DamagedFile(
                     f"{path}: the line before byte {end} is damaged; call rom.campaign.repair.rebuild({str(manifest.path)!r})"

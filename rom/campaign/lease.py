@@ -55,7 +55,7 @@ def alive(path: Path, expiry: float) -> bool:
         return _now(path.parent) - path.stat().st_mtime < 2.0
     if where != host():
         return age < expiry
-    return started(pid) == start and (age < expiry or not stopped(pid))
+    return start_time(pid) == start and (age < expiry or not is_stopped(pid))
 
 
 def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
@@ -65,7 +65,7 @@ def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
     path = folder / f"{key}.{taken[-1] + 1 if taken else 0}"
     try:
         with open(path, "x") as file:
-            file.write(json.dumps([host(), os.getpid(), started(os.getpid())]))
+            file.write(json.dumps([host(), os.getpid(), start_time(os.getpid())]))
     except FileExistsError:
         return None
     except OSError as error:
@@ -101,7 +101,7 @@ def host() -> str:
     return socket.gethostname()
 
 
-def stopped(pid: int, how: str = "Tt") -> bool:
+def is_stopped(pid: int, how: str = "Tt") -> bool:
     """Whether a process stands still under SIGSTOP (T) or a tracer (t)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in how
@@ -109,7 +109,7 @@ def stopped(pid: int, how: str = "Tt") -> bool:
         return False
 
 
-def started(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """When a living process began, so that a re-used id is not taken for it; None for a dead one."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

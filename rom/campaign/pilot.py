@@ -28,7 +28,7 @@ from rom import errors
 from rom.campaign.attempt import Work, attempt
 from rom.campaign.journal import append, journal, refresh
 from rom.campaign.lease import lease
-from rom.campaign.store import found
+from rom.campaign.store import open_store
 from rom.errors import BadInput, RomError, SolveFailed
 from rom.space import Space
 
@@ -234,7 +234,14 @@ def _work(
     try:
         solve, space = begin()
         work = Work(
-            found(path), solve, space, None, secrets.token_hex(4), journal(Path(path)), 0.0, ends
+            open_store(path),
+            solve,
+            space,
+            None,
+            secrets.token_hex(4),
+            journal(Path(path)),
+            0.0,
+            ends,
         )
         solved = True
         while True:

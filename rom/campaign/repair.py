@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rom.archive.files import opened, seal
+from rom.archive.files import open_sealed, seal
 from rom.archive.nouns import load
-from rom.campaign.journal import Record, append, journal, journals, lines, torn
-from rom.campaign.store import Store, done, found
+from rom.campaign.journal import Record, append, journal, journals, read_lines, torn
+from rom.campaign.store import Store, done, open_store
 from rom.errors import DamagedFile, ForeignFile, RomError
 
 
@@ -20,7 +20,7 @@ def verify(path: str | Path) -> tuple[str, ...]:
         if torn(j)
     ]
     try:
-        store = found(path)
+        store = open_store(path)
     except (DamagedFile, ForeignFile) as error:
         return (*problems, str(error))
     samples = path / "samples"
@@ -37,7 +37,7 @@ def verify(path: str | Path) -> tuple[str, ...]:
     }
     for name, digest in known.items():
         try:
-            opened(samples / name, digest, follow=False).close()
+            open_sealed(samples / name, digest, follow=False).close()
         except RomError as error:
             problems.append(str(error))
     strays = [p.name for p in samples.iterdir() if p.name not in known]
@@ -57,7 +57,7 @@ def rebuild(path: str | Path) -> Store:
     new, old = journal(path), journals(path)
     samples: dict[str, list[tuple[Record, Record]]] = {}
     for file in sorted((path / "samples").glob("*-*.h5")):
-        with opened(file, follow=False) as raw:
+        with open_sealed(file, follow=False) as raw:
             digest = seal(raw)
         part = load(file)
         entry = {
@@ -82,9 +82,9 @@ def rebuild(path: str | Path) -> Store:
                 ),
             )
     for file in old:
-        for _, record in lines(file):
+        for _, record in read_lines(file):
             if record is not None and record["state"] != "done":
                 append(new, record)
     for file in old:
         file.rename(file.with_suffix(".jsonl.old"))
-    return found(path)
+    return open_store(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.archive.files import durably, extents, folders, opened, plain
+from rom.archive.files import durably, extents, folders, open_sealed, plain_file
 from rom.archive.nouns import load, save
 from rom.campaign.columns import Columns, Part, nbytes
 from rom.campaign.journal import Manifest, Record, refresh
@@ -58,11 +58,11 @@ class Store:
         return hashlib.sha256((np.asarray(mu, dtype="<f8") + 0.0).tobytes() + tag).hexdigest()
 
 
-def found(path: str | Path) -> Store:
+def open_store(path: str | Path) -> Store:
     """The store in a folder. Raises BadInput where there is none, ForeignFile for a newer format, DamagedFile for damaged journals."""
     path = Path(path)
     try:
-        with plain(path / "campaign.json") as raw:
+        with plain_file(path / "campaign.json") as raw:
             text = raw.read(LARGEST + 1)
         identity: dict[str, Any] = json.loads(text.decode()) if len(text) <= LARGEST else {}
         seal = identity.pop("sha256")
@@ -112,7 +112,7 @@ def _meant(identity: dict[str, Any]) -> bool:
         return False
 
 
-def founded(
+def create_store(
     path: str | Path,
     identity: dict[str, Any],
     fields: tuple[Field, ...] = (),
@@ -133,7 +133,7 @@ def founded(
             save(path / "mesh.h5", mesh)
         text = json.dumps({**identity, "sha256": _sealed(identity)}, indent=1)
         durably(path / "campaign.json", lambda temp: temp.write_text(text))
-    store = found(path)
+    store = open_store(path)
     for name, mine in identity.items():
         if store.identity.get(name) != mine:
             raise BadInput(
@@ -188,7 +188,7 @@ def read(
 
     Every file's digest is verified first. Raises BadInput where nothing is done or a parameter is missing, DamagedFile naming the file.
     """
-    store = found(path)
+    store = open_store(path)
     records = _chosen(store, mus)
     size = records[0]["size"]
     if space is None:
@@ -312,7 +312,7 @@ def _verified(store: Store, records: list[Record], comm: Any) -> None:
     problem = ""
     for name, digest in [*files, *((name, None) for name in rows)][mine]:
         try:
-            opened(store.path / "samples" / name, digest, follow=False).close()
+            open_sealed(store.path / "samples" / name, digest, follow=False).close()
         except RomError as error:
             problem = problem or f"{error}; then collect again"
     problems = [p for p in talk(comm, problem) if p]

@@ -21,14 +21,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rom.campaign.lease import host, started, stopped
+from rom.campaign.lease import host, is_stopped, start_time
 
 ABORTED, OVER, SWEEP, READY = "aborted", "over", 3.0, 10.0
 NOTES: list[Path] = []
 HELD: list[subprocess.Popen[bytes]] = []
 
 
-def witnessed(comm: Any) -> None:
+def start_witness(comm: Any) -> None:
     """Starts the witness of this host, once; a rank that stands still under SIGSTOP is killed after ROM_PATIENCE seconds (5)."""
     if NOTES or not hasattr(os, "pidfd_open"):
         return
@@ -44,10 +44,10 @@ def witnessed(comm: Any) -> None:
         ]
     )
     NOTES.append(folder / str(rank))
-    noted("")
+    note("")
     os.mkfifo(_pipe(folder, rank))
     os.open(_pipe(folder, rank), os.O_RDWR)  # held until the rank ends
-    atexit.register(noted, OVER)
+    atexit.register(note, OVER)
     talk(comm, 0)
     if rank == min(mine):
         patience = os.environ.get("ROM_PATIENCE", "5")
@@ -76,7 +76,7 @@ def witnessed(comm: Any) -> None:
     talk(comm, 0)
 
 
-def noted(what: str) -> None:
+def note(what: str) -> None:
     """What this rank does from now on, for its witness; nothing without one."""
     with suppress(OSError):
         for path in NOTES:
@@ -104,7 +104,7 @@ def watch(folder: Path, patience: float, ranks: dict[int, int]) -> str:
             if last != OVER:
                 return "" if last == ABORTED else _died(folder, r, ranks[r])
         left = set(ends.values())
-        halted = {r for r in left if stopped(ranks[r], "T")}
+        halted = {r for r in left if is_stopped(ranks[r], "T")}
         suspended = (
             len(halted) == len(left) > 1
         )  # a job that is suspended as a whole is not at fault
@@ -142,18 +142,18 @@ def main(words: list[str]) -> None:
         Path(words[0]),
         {int(r): int(pid) for r, pid in (word.split(":") for word in words[2:])},
     )
-    begun = {pid: started(pid) for pid in ranks.values()}
+    begun = {pid: start_time(pid) for pid in ranks.values()}
     said = watch(folder, float(words[1]), ranks)
     if said:
         sys.stderr.write(f"error: {said}\n")
         sys.stderr.flush()
         end = time.monotonic() + SWEEP
         while time.monotonic() < end and any(
-            start and started(pid) == start for pid, start in begun.items()
+            start and start_time(pid) == start for pid, start in begun.items()
         ):
             time.sleep(0.05)
         for pid, start in begun.items():
-            if start and started(pid) == start:
+            if start and start_time(pid) == start:
                 with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ LOG = logging.getLogger("rom")
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class GreedyStep:
     """One look at the training set: modes, the worst parameter and its error estimate, and why the loop ended (or "")."""
 
     r: int
@@ -31,7 +31,7 @@ def greedy(
     enrich: Callable[[Any, np.ndarray], Any],
     tol: float,
     rank: int | None = None,
-) -> tuple[Any, tuple[Step, ...]]:
+) -> tuple[Any, tuple[GreedyStep, ...]]:
     """mu_{r+1} = argmax over train of error(model, mu); model <- enrich(model, mu_{r+1}); until the maximum is at most tol.
 
     error : (model, (m, p)) -> (m,); enrich : (model, (p,)) -> model; rank : at most that many modes
@@ -41,7 +41,7 @@ def greedy(
     train = np.asarray(train, dtype=float)
     if train.ndim != 2 or not len(train):
         raise BadInput(f"the training set has shape {train.shape}; give (m, p) with m > 0")
-    history: list[Step] = []
+    history: list[GreedyStep] = []
     while True:
         errors = np.asarray(error(model, train))
         if not np.isfinite(errors).all():
@@ -58,7 +58,7 @@ def greedy(
         )
         if not stop and len(history) > 1 and r == history[-1].r:
             stop = "no new direction: the error estimate is at its round-off"
-        history.append(Step(r, train[worst], float(errors[worst]), stop))
+        history.append(GreedyStep(r, train[worst], float(errors[worst]), stop))
         LOG.info("greedy: r = %d, max error %.3e at %s %s", r, errors[worst], train[worst], stop)
         if stop:
             return model, tuple(history)

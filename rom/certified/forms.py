@@ -19,7 +19,7 @@ from scipy.linalg import lu_factor, solve_triangular
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certified.residual import ResidualBound, coordinates, images, residual_bound
+from rom.certified.residual import ResidualBound, images, residual_bound, residual_coordinates
 from rom.errors import BadInput
 
 Theta = Callable[[np.ndarray], np.ndarray]
@@ -60,7 +60,7 @@ class GramResidual:
 
     def residual(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """|r|_{X'} for mu (m, p) and coefficients a (m, r)."""
-        y = coordinates(self, mu, a)
+        y = residual_coordinates(self, mu, a)
         return np.sqrt(np.maximum(np.sum(y.conj() * (y @ self.G.T), axis=1).real, 0.0))
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ class SampledResidual:
 
     def residual(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """|r|_{X'} for mu (m, p) and coefficients a (m, r)."""
-        x = products(coordinates(self, mu, a))[:, self.rows].T
+        x = products(residual_coordinates(self, mu, a))[:, self.rows].T
         c = solve_triangular(self.lower, x[self.order], lower=True, unit_diagonal=True)
         return np.sqrt(np.maximum(self.squares @ solve_triangular(self.upper, c), 0.0))
 
@@ -121,7 +121,7 @@ def bound_by(
     )
 
 
-def sampled(
+def sampled_residual(
     full: FullResidual, bound: ResidualBound, mu: np.ndarray, a: np.ndarray, rule: Any = None
 ) -> SampledResidual:
     """E4 where `rule` interpolates (such as eim), E3 without: then there must be as many random mu (m, p) as products.
@@ -129,7 +129,7 @@ def sampled(
     a : (m, r) the reduced solutions at mu; rule : sample (sigma, m) -> Interpolation with the columns it picked
     Reference: Casenave, Ern, Lelievre (2014).
     """
-    X = products(coordinates(bound, mu, a)).T
+    X = products(residual_coordinates(bound, mu, a)).T
     if rule is not None:
         made = rule(X)
         rows, chosen, order, lower = made.dofs, made.picked, np.arange(made.d), made.matrix

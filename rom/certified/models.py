@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from rom.affine import Affine
-from rom.basis import Basis, orthonormalised
-from rom.certified.enrichment import Step, greedy
+from rom.basis import Basis, gram_schmidt
+from rom.certified.enrichment import GreedyStep, greedy
 from rom.certified.output_bounds import Conjugate, DualWeighted
 from rom.certified.residual import residual_bound
 from rom.certified.stationary import GalerkinModel, galerkin
@@ -19,7 +19,7 @@ from rom.problem import Problem
 from rom.snapshots import Snapshots
 
 
-def certified(problem: Problem, basis: Basis, T: np.ndarray | None = None) -> GalerkinModel:
+def galerkin_model(problem: Problem, basis: Basis, T: np.ndarray | None = None) -> GalerkinModel:
     """The Galerkin model of an affine problem on a basis, with its residual bound where stability is known.
 
     T : triangular factor of the residual's representers where it is known already
@@ -34,7 +34,7 @@ def certified(problem: Problem, basis: Basis, T: np.ndarray | None = None) -> Ga
     return galerkin(problem.A, problem.f, basis, bound, problem.box)
 
 
-def dual_weighted(problem: Problem, l: Affine, basis: Basis, dual: Basis) -> DualWeighted:  # noqa: E741
+def dual_weighted_output(problem: Problem, l: Affine, basis: Basis, dual: Basis) -> DualWeighted:  # noqa: E741
     """The output l(mu)^H u of a problem, with the residual of a dual model as its correction and in its bound.
 
     l : vectors (n,); basis, dual : for A u = f and for A^H z = l. Raises BadInput where the problem has no A, f and stability.
@@ -47,7 +47,7 @@ def dual_weighted(problem: Problem, l: Affine, basis: Basis, dual: Basis) -> Dua
         adjoint, l, dual, residual_bound(adjoint, l, dual, problem.stability), problem.box
     )
     return DualWeighted(
-        certified(problem, basis),
+        galerkin_model(problem, basis),
         opposite,
         A.project(basis, dual),
         f.project(dual),
@@ -55,7 +55,7 @@ def dual_weighted(problem: Problem, l: Affine, basis: Basis, dual: Basis) -> Dua
     )
 
 
-def certified_unsteady(problem: Problem, basis: Basis, theta: float = 1.0) -> UnsteadyModel:
+def unsteady_model(problem: Problem, basis: Basis, theta: float = 1.0) -> UnsteadyModel:
     """The theta-scheme model of an affine problem with mass M and times, with its bound where stability is known."""
     if problem.A is None or problem.f is None or problem.M is None or problem.times is None:
         raise BadInput("an unsteady model needs A, f, M and times in the problem")
@@ -77,7 +77,7 @@ def certified_unsteady(problem: Problem, basis: Basis, theta: float = 1.0) -> Un
 
 def reduced_basis(
     problem: Problem, train: np.ndarray, tol: float, rank: int | None = None, relative: bool = False
-) -> tuple[GalerkinModel, tuple[Step, ...]]:
+) -> tuple[GalerkinModel, tuple[GreedyStep, ...]]:
     """Weak greedy: solve where the bound is largest, add the solution, until the bound is at most tol over train (m, p).
 
     relative : divide the bound by |u_r|_X. Raises BadInput where the problem offers no space, A, f and stability.
@@ -96,13 +96,13 @@ def reduced_basis(
         )
 
     A, f = problem.A, problem.f
-    factor = list(orthonormalised(space, space.represent(np.column_stack(list(f.terms)))))
+    factor = list(gram_schmidt(space, space.represent(np.column_stack(list(f.terms)))))
 
     def grown(basis: Basis, u: np.ndarray) -> GalerkinModel:
-        new, _ = orthonormalised(space, u[:, None], against=basis.modes)
+        new, _ = gram_schmidt(space, u[:, None], against=basis.modes)
         modes = np.column_stack([basis.modes, new])
         if new.shape[1]:
-            Q, T = orthonormalised(
+            Q, T = gram_schmidt(
                 space,
                 space.represent(np.column_stack([term @ new for term in A.terms])),
                 against=factor[0],
@@ -115,7 +115,7 @@ def reduced_basis(
             .reshape(modes.shape[1], len(A.terms))
             .T.ravel()
         )
-        return certified(
+        return galerkin_model(
             problem,
             replace(basis, modes=modes),
             factor[1][:, np.append(np.arange(len(f.terms)), images)],
@@ -134,7 +134,7 @@ def reduced_basis(
     return replace(model, basis=replace(model.basis, reason=f"greedy: {history[-1].stop}")), history
 
 
-def recompressed(
+def recompress(
     problem: Problem, model: GalerkinModel, mus: np.ndarray, rank: int, sweeps: int = 40
 ) -> GalerkinModel:
     """min over W^T W = I_rank of max over mus of |a(mu) - W W^T a(mu)|, a(mu) the answers of a richer model: Lawson's reweighted POD.
@@ -160,7 +160,7 @@ def recompressed(
         reason=f"rank {rank} asked",
         error=worst,
     )
-    return certified(problem, basis)
+    return galerkin_model(problem, basis)
 
 
 def pod_greedy(
@@ -170,7 +170,7 @@ def pod_greedy(
     rank: int | None = None,
     modes: int = 1,
     theta: float = 1.0,
-) -> tuple[UnsteadyModel, tuple[Step, ...]]:
+) -> tuple[UnsteadyModel, tuple[GreedyStep, ...]]:
     """Weak greedy in the parameters, POD in time: add the leading modes of what the basis misses of the worst trajectory.
 
     tol : on the bound at the final time in the norm of M; modes : how many are added each step
@@ -191,15 +191,15 @@ def pod_greedy(
             rank=min(modes, u.shape[1]),
             method="full",
         )
-        return np.column_stack([basis, orthonormalised(space, new.modes, against=basis)[0]])
+        return np.column_stack([basis, gram_schmidt(space, new.modes, against=basis)[0]])
 
     def enrich(model: UnsteadyModel, mu: np.ndarray) -> UnsteadyModel:
-        return certified_unsteady(
+        return unsteady_model(
             problem, replace(model.basis, modes=leading(model.basis.modes, mu)), theta
         )
 
     first = leading(np.zeros((space.n, 0)), train[len(train) // 2])
-    start = certified_unsteady(problem, Basis(space, first, rank_asked=rank, tol_asked=tol), theta)
+    start = unsteady_model(problem, Basis(space, first, rank_asked=rank, tol_asked=tol), theta)
     return greedy(
         start, train, lambda model, mus: model.predict(mus).bound[:, -1], enrich, tol, rank
     )

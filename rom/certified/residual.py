@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
-from rom.basis import Basis, orthonormalised
+from rom.basis import Basis, gram_schmidt
 from rom.errors import BadInput
 
 EPS = float(np.finfo(float).eps)
@@ -43,13 +43,13 @@ class ResidualBound:
         self, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
     ) -> np.ndarray:
         """|T y|, without what round-off can hide."""
-        return np.linalg.norm(coordinates(self, mu, a, rate, load) @ self.T.T, axis=1)
+        return np.linalg.norm(residual_coordinates(self, mu, a, rate, load) @ self.T.T, axis=1)
 
     def residual(
         self, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
     ) -> np.ndarray:
         """|r|_{X'} for mu (m, p), coefficients a (m, r), rates (m, r) of an unsteady problem and a factor of the load: (m,)."""
-        y = coordinates(self, mu, a, rate, load)
+        y = residual_coordinates(self, mu, a, rate, load)
         return np.linalg.norm(y @ self.T.T, axis=1) + self.guard * (np.abs(y) @ self._sizes)
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
@@ -57,7 +57,7 @@ class ResidualBound:
         return self.residual(mu, a) / self.stability(mu)
 
 
-def coordinates(
+def residual_coordinates(
     form: Any, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
 ) -> np.ndarray:
     """y(mu) (m, K) with r = R y, R = [f_q, A_q (offset, V), M V]; form : offers theta_A, theta_f and shift."""
@@ -70,7 +70,7 @@ def coordinates(
     return np.concatenate(parts, axis=1)
 
 
-def shifted(A: Affine, f: Affine, basis: Basis) -> bool:
+def has_offset(A: Affine, f: Affine, basis: Basis) -> bool:
     """Whether the basis has an offset. Raises BadInput where terms do not have the rows of its space."""
     if any(np.shape(term)[0] != basis.space.n for term in (*A.terms, *f.terms)):
         raise BadInput(f"operator and load terms must have the {basis.space.n} rows of the space")
@@ -81,7 +81,7 @@ def images(
     A: Affine, f: Affine, basis: Basis, M: Any = None, dtype: Any = None
 ) -> tuple[np.ndarray, bool]:
     """R = [f_q, A_q (offset, V), M V] (n, K), and whether the basis has an offset. Raises BadInput where shapes disagree."""
-    shift = shifted(A, f, basis)
+    shift = has_offset(A, f, basis)
     V = (
         np.column_stack([np.broadcast_to(basis.offset, basis.space.n), basis.modes])
         if shift
@@ -107,8 +107,8 @@ def residual_bound(
     dtype : np.longdouble orthonormalises in extended precision, offline: the floor falls from some 1e-14 of the load to 1e-16
     T : (k, K) triangular factor of the representers where it is known already. Raises BadInput where shapes disagree.
     """
-    shift = shifted(A, f, basis)
+    shift = has_offset(A, f, basis)
     if T is None:
-        T = orthonormalised(basis.space, basis.space.represent(images(A, f, basis, M, dtype)[0]))[1]
+        T = gram_schmidt(basis.space, basis.space.represent(images(A, f, basis, M, dtype)[0]))[1]
     T, guard = T.astype(complex if np.iscomplexobj(T) else float), 4 * EPS if dtype is None else EPS
     return ResidualBound(T[np.any(T != 0, axis=1)], A.theta, f.theta, stability, shift, guard)

@@ -70,7 +70,7 @@ def two_stage(
     return weights(kernel, train, x[np.unique(np.concatenate(alone))], tol, rank)
 
 
-def entries(
+def kernel_entries(
     oracle: Callable[[np.ndarray, np.ndarray], np.ndarray], mu: np.ndarray, x: np.ndarray
 ) -> np.ndarray:
     """A kernel for hosts whose kernel is unknown: F(mu, (i, j)) = A(mu)_ij from an oracle (mu (p,), pairs (q, 2)) -> (q,).

@@ -70,7 +70,7 @@ def galerkin(
     return GalerkinModel(A.project(basis, test), f.project(basis, test), basis, shift, bound, box)
 
 
-def truncated(model: GalerkinModel, r: int) -> GalerkinModel:
+def truncate_model(model: GalerkinModel, r: int) -> GalerkinModel:
     """The model on the first r modes of its basis, without a bound: only the small matrices are cut."""
     cut = Affine(model.A.theta, model.A.terms[:, :r, :r])
     shift = None if model.shift is None else Affine(model.shift.theta, model.shift.terms[:, :r])
@@ -79,6 +79,6 @@ def truncated(model: GalerkinModel, r: int) -> GalerkinModel:
         A=cut,
         f=Affine(model.f.theta, model.f.terms[:, :r]),
         shift=shift,
-        basis=model.basis.truncated(r),
+        basis=model.basis.truncate(r),
         bound=None,
     )

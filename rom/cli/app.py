@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from rom.cli.files import app as files
-from rom.cli.ingest import ingest
+from rom.cli.ingest import ingest_command
 from rom.cli.jobs import app as batches
 from rom.cli.launch import run, world
 from rom.cli.models import app as models
@@ -28,7 +28,8 @@ app = typer.Typer(
 app.add_typer(models)
 app.add_typer(files)
 app.command(
-    epilog="Example: rom ingest step*.vtu --field displacement=m --integration stress=Pa --positions x --out history.h5"
-)(ingest)
+    "ingest",
+    epilog="Example: rom ingest step*.vtu --field displacement=m --integration stress=Pa --positions x --out history.h5",
+)(ingest_command)
 app.add_typer(batches)
 app.add_typer(shapes)

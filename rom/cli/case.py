@@ -21,7 +21,7 @@ from rom.parameters import Box
 from rom.problem import Problem
 
 
-def module(name: str) -> ModuleType:
+def load_case_module(name: str) -> ModuleType:
     """The module of a dotted name, or of a path to a .py file. Raises BadInput where it cannot be imported."""
     path = Path(name)
     if path.suffix != ".py":
@@ -45,14 +45,14 @@ def module(name: str) -> ModuleType:
     return made
 
 
-def problem(name: str, settings: Sequence[str] = ()) -> Problem:
+def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
     """The problem of a case. settings : "name=value" for `problem`'s parameters; BadInput lists the known ones.
 
     Settings enter the version, so that samples of other settings are never mixed with these.
     """
-    case = module(name)
+    case = load_case_module(name)
     if hasattr(case, "problem"):
-        chosen = typed(case.problem, settings)
+        chosen = typed_settings(case.problem, settings)
         made = case.problem(**chosen)
         return (
             replace(
@@ -72,11 +72,11 @@ def problem(name: str, settings: Sequence[str] = ()) -> Problem:
     )  # type: ignore[arg-type]
 
 
-def functions(name: str | None) -> dict[str, Callable[..., Any]]:
+def load_functions(name: str | None) -> dict[str, Callable[..., Any]]:
     """The functions of a case by "module:name", for models that refer to them; none without a case."""
     if name is None:
         return {}
-    case = module(name)
+    case = load_case_module(name)
     return {
         f"{case.__name__}:{key}": value
         for key, value in vars(case).items()
@@ -84,7 +84,7 @@ def functions(name: str | None) -> dict[str, Callable[..., Any]]:
     }
 
 
-def typed(function: Callable[..., Any], settings: Sequence[str]) -> dict[str, Any]:
+def typed_settings(function: Callable[..., Any], settings: Sequence[str]) -> dict[str, Any]:
     """["size=4000", ...] as keyword arguments with the types of the function's signature."""
     from pydantic import TypeAdapter, ValidationError
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rom.cli.launch import Json, Verbose, guarded, rank, show
+from rom.cli.launch import Json, Verbose, guard, rank, show_numbers
 from rom.cli.options import CaseOption, Mus
 from rom.cli.scenes import scene, states_of
 from rom.errors import BadInput
@@ -16,31 +16,33 @@ from rom.errors import BadInput
 app = typer.Typer()
 
 
-@app.command(epilog="Example: rom inspect runs; rom inspect model.h5; rom inspect part.msh")
-@guarded
-def inspect(
+@app.command(
+    "inspect", epilog="Example: rom inspect runs; rom inspect model.h5; rom inspect part.msh"
+)
+@guard
+def inspect_command(
     path: Annotated[Path, typer.Argument(help="A store, a model, any saved noun, or a mesh file.")],
     case: CaseOption = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """What a file or store holds: shapes, units, asked and delivered; and whether its bytes are as they were written."""
-    from rom.cli.case import functions
-    from rom.cli.summary import described
+    from rom.cli.case import load_functions
+    from rom.cli.summary import summary
 
     if rank():
         return
-    facts, problems = described(path, functions(case))
+    facts, problems = summary(path, load_functions(case))
     for line in problems:
         sys.stderr.write(f"damaged: {line}\n")
-    show({**facts, "problems": list(problems)} if json else facts, {}, json)
+    show_numbers({**facts, "problems": list(problems)} if json else facts, {}, json)
     if problems:
         raise typer.Exit(4)
 
 
-@app.command(epilog='Example: rom view model.h5 --mu "k=2,load=10" --picture answer.png')
-@guarded
-def view(
+@app.command("view", epilog='Example: rom view model.h5 --mu "k=2,load=10" --picture answer.png')
+@guard
+def view_command(
     path: Annotated[Path, typer.Argument(help="A model, a store, or a mesh file.")],
     mu: Mus = None,
     step: Annotated[int, typer.Option(min=0, help="Snapshot, mode or time to show.")] = 0,
@@ -53,7 +55,7 @@ def view(
 ) -> None:
     """A window with the fields side by side, or a picture where there is no display."""
     from rom.plot.pictures import picture as draw
-    from rom.plot.pictures import show as window
+    from rom.plot.pictures import show_window as window
 
     if rank():
         return
@@ -74,10 +76,11 @@ def view(
 
 
 @app.command(
-    epilog="Example: rom export part.msh --out part.vtkhdf; rom export runs --out snapshots.npz"
+    "export",
+    epilog="Example: rom export part.msh --out part.vtkhdf; rom export runs --out snapshots.npz",
 )
-@guarded
-def export(
+@guard
+def export_command(
     path: Annotated[
         Path, typer.Argument(help="A store (its snapshots), a model (its modes), or a mesh file.")
     ],

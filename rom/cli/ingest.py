@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from rom.cli.case import module, pair, parameters
-from rom.cli.launch import Json, Verbose, guarded, rank, show
+from rom.cli.case import load_case_module, pair, parameters
+from rom.cli.launch import Json, Verbose, guard, rank, show_numbers
 from rom.errors import BadInput
 from rom.io.result import Result
 from rom.space import Field, euclidean
@@ -18,8 +18,8 @@ from rom.space import Field, euclidean
 Pairs = list[str] | None
 
 
-@guarded
-def ingest(
+@guard
+def ingest_command(
     files: Annotated[
         list[Path],
         typer.Argument(help="Result files on one mesh, of one time or several each, in order."),
@@ -74,7 +74,7 @@ def ingest(
 ) -> None:
     """Results of another code, with units, orientation, order of integration points and one mesh checked."""
     from rom.archive.nouns import save
-    from rom.io.series import ingest as read_all
+    from rom.io.series import ingest_files as read_all
 
     if rank():
         return
@@ -94,7 +94,7 @@ def ingest(
         _add(store, parameters([mu], None, None), found)
     m = next(iter(found.fields.values())).shape[2]
     shapes = {name: str(values.shape) for name, values in found.fields.items()}
-    show(
+    show_numbers(
         {"files": len(files), "states": m, "points": len(found.mesh.points)} | shapes,
         found.units,
         json,
@@ -105,7 +105,7 @@ def _function(text: str | None) -> Callable[..., Any] | None:
     if text is None:
         return None
     name, colon, attribute = text.rpartition(":")
-    made = getattr(module(name), attribute, None) if colon else None
+    made = getattr(load_case_module(name), attribute, None) if colon else None
     if not callable(made):
         raise BadInput(f"{text!r} names no function; write MODULE:FUNCTION or file.py:FUNCTION")
     return made

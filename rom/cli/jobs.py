@@ -9,17 +9,19 @@ from typing import Annotated
 
 import typer
 
-from rom.cli.launch import Json, Verbose, guarded, show
-from rom.cli.options import Case, Seed, Settings, Table, designed, spanned, stem
+from rom.cli.launch import Json, Verbose, guard, show_numbers
+from rom.cli.options import Case, Seed, Settings, Table, design_parameters, span_box, stem
 from rom.cli.scenes import headings
 
 app = typer.Typer()
 Folder = Annotated[Path, typer.Argument(help="The folder of a run, as given to rom submit.")]
 
 
-@app.command(epilog="Example: rom submit all solver.py --profile hpc/slurm.toml --n 512 --out run")
-@guarded
-def submit(
+@app.command(
+    "submit", epilog="Example: rom submit all solver.py --profile hpc/slurm.toml --n 512 --out run"
+)
+@guard
+def submit_command(
     stage: Annotated[str, typer.Argument(help="collect, reduce, study, or all of them.")],
     case: Case,
     profile: Annotated[Path, typer.Option(help="TOML file of the site; see hpc/.")],
@@ -43,20 +45,24 @@ def submit(
     verbose: Verbose = False,
 ) -> None:
     """A campaign as job arrays, then jobs for model and study that wait for it; the same on this machine with scheduler = "local"."""
-    from rom.batch.profile import profile as site_of
-    from rom.batch.runs import Run, founded, submitted
-    from rom.cli.case import parameters, problem
+    from rom.batch.profile import read_profile as site_of
+    from rom.batch.runs import Run, create_run, submit_stage
+    from rom.cli.case import load_problem, parameters
 
     site = site_of(profile)
-    made = problem(case, settings or ())
-    mus = parameters((), csv, made.box) if csv is not None else designed(made.box, design, n, seed)
-    names = headings(made.box if made.box is not None else spanned(csv, mus), mus.shape[1])
+    made = load_problem(case, settings or ())
+    mus = (
+        parameters((), csv, made.box)
+        if csv is not None
+        else design_parameters(made.box, design, n, seed)
+    )
+    names = headings(made.box if made.box is not None else span_box(csv, mus), mus.shape[1])
     path = str(Path(case).resolve()) if case.endswith(".py") else case
     later = {
         "reduce": ("--tol", f"{tol:g}", *(("--regress",) if regress else ())),
         "study": ("--n", str(tests)),
     }
-    run_ = founded(
+    run_ = create_run(
         Run(
             out or Path(f"{stem(case)}.run"),
             path,
@@ -68,12 +74,12 @@ def submit(
             **later,
         )
     )
-    _handed(run_.folder, submitted(run_, stage, dry_run), dry_run, json)
+    _handed(run_.folder, submit_stage(run_, stage, dry_run), dry_run, json)
 
 
-@app.command(epilog="Example: rom resume run")
-@guarded
-def resume(
+@app.command("resume", epilog="Example: rom resume run")
+@guard
+def resume_command(
     folder: Folder,
     profile: Annotated[
         Path | None, typer.Option(help="Another profile, as for a longer time limit.")
@@ -85,23 +91,23 @@ def resume(
     verbose: Verbose = False,
 ) -> None:
     """Submits exactly what is unfinished and not in the queue; failures as the profile's retry allows."""
-    from rom.batch.profile import profile as site_of
-    from rom.batch.runs import opened, resumed
+    from rom.batch.profile import read_profile as site_of
+    from rom.batch.runs import open_run, resume_run
 
-    run_ = opened(folder)
+    run_ = open_run(folder)
     _handed(
         folder,
-        resumed(run_ if profile is None else replace(run_, site=site_of(profile)), force),
+        resume_run(run_ if profile is None else replace(run_, site=site_of(profile)), force),
         False,
         json,
     )
 
 
-@app.command(epilog="Example: rom status run")
-@guarded
-def status(folder: Folder, json: Json = False, verbose: Verbose = False) -> None:
+@app.command("status", epilog="Example: rom status run")
+@guard
+def status_command(folder: Folder, json: Json = False, verbose: Verbose = False) -> None:
     """What of a run is done, failed and why, paused, in the queue."""
-    from rom.batch.runs import status as asked
+    from rom.batch.runs import read_status as asked
 
     now = asked(folder)
     kinds = {
@@ -117,27 +123,27 @@ def status(folder: Folder, json: Json = False, verbose: Verbose = False) -> None
         sys.stderr.write(f"failed, row {row}: {reason}\n")
     for row, kind in now.paused.items():
         sys.stderr.write(f"paused, row {row}: {kind} too often; rom resume --force tries again\n")
-    show(numbers, {}, json)
+    show_numbers(numbers, {}, json)
 
 
-@app.command(epilog="Example: rom cancel run")
-@guarded
-def cancel(folder: Folder, json: Json = False, verbose: Verbose = False) -> None:
+@app.command("cancel", epilog="Example: rom cancel run")
+@guard
+def cancel_command(folder: Folder, json: Json = False, verbose: Verbose = False) -> None:
     """Takes a run's jobs out of the queue; what is solved stays, rom resume goes on."""
-    from rom.batch.runs import cancelled
+    from rom.batch.runs import cancel_run
 
-    show({"cancelled": cancelled(folder)}, {}, json)
+    show_numbers({"cancelled": cancel_run(folder)}, {}, json)
 
 
-@app.command(epilog="Example: rom logs run --part 3")
-@guarded
-def logs(
+@app.command("logs", epilog="Example: rom logs run --part 3")
+@guard
+def logs_command(
     folder: Folder,
     part: Annotated[int | None, typer.Option(min=0, help="Of one part of the arrays.")] = None,
     verbose: Verbose = False,
 ) -> None:
     """The ends of the logs of a run."""
-    from rom.batch.runs import logs as ends
+    from rom.batch.runs import read_logs as ends
 
     for name, text in ends(folder, part).items():
         sys.stdout.write(f"==> {name} <==\n{text}\n")
@@ -147,4 +153,4 @@ def _handed(folder: Path, jobs: list[tuple[str, str]], dry: bool, json: bool) ->
     if dry:
         sys.stdout.write("\n".join(text for _, text in jobs))
     else:
-        show({"run": str(folder), "jobs": [job for job, _ in jobs]}, {}, json)
+        show_numbers({"run": str(folder), "jobs": [job for job, _ in jobs]}, {}, json)

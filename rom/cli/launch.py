@@ -72,7 +72,7 @@ def world() -> Any:
     sizes = [os.environ[name] for name in SIZES if name in os.environ]
     if (sizes and int(sizes[0]) < 2) or not (sizes or "PMIX_RANK" in os.environ):
         return None
-    from rom.campaign.witness import witnessed
+    from rom.campaign.witness import start_witness
 
     try:
         from mpi4py import MPI
@@ -83,7 +83,7 @@ def world() -> Any:
     if MPI.COMM_WORLD.Get_size() < 2:
         return None
     sys.excepthook = _abort
-    witnessed(MPI.COMM_WORLD)
+    start_witness(MPI.COMM_WORLD)
     return MPI.COMM_WORLD
 
 
@@ -98,10 +98,10 @@ def _end(code: int) -> None:
     if "mpi4py.MPI" in sys.modules:
         from mpi4py import MPI
 
-        from rom.campaign.witness import ABORTED, noted
+        from rom.campaign.witness import ABORTED, note
 
         if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
-            noted(ABORTED)
+            note(ABORTED)
             time.sleep(0.5)  # launchers drop what they have not forwarded yet when a rank aborts
             MPI.COMM_WORLD.Abort(code)
 
@@ -111,7 +111,7 @@ def code(error: BaseException) -> int:
     return next((number for kind, number in CODES.items() if isinstance(error, kind)), 1)
 
 
-def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+def guard(command: Callable[..., Any]) -> Callable[..., Any]:
     """`command(..., verbose)` with this package's errors as one line and an exit code, on all ranks; with a traceback if verbose."""
 
     @functools.wraps(command)
@@ -157,9 +157,9 @@ def run(main: Callable[..., Mapping[str, Any]], units: Mapping[str, str] | None 
     def command(*, as_json: bool, verbose: bool, **settings: Any) -> None:
         comm = world()
         numbers = main(**settings, **({"comm": comm} if "comm" in signature.parameters else {}))
-        show(dict(numbers), units or {}, as_json)
+        show_numbers(dict(numbers), units or {}, as_json)
 
-    call = guarded(command)
+    call = guard(command)
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in options] + extra
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -179,26 +179,26 @@ def log(verbose: bool) -> None:
     logging.getLogger("rom").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-def plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Numpy scalars and arrays as what JSON holds; NaN and Inf become null."""
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return None
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
-def show(
+def show_numbers(
     numbers: Mapping[str, Any], units: Mapping[str, str], as_json: bool, title: str = ""
 ) -> None:
     """A table of name, value, unit, or one JSON object; on rank 0 only."""
     if rank():
         return
     if as_json:
-        sys.stdout.write(json.dumps(plain(numbers), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(plain_value(numbers), allow_nan=False) + "\n")
         sys.stdout.flush()
         return
     from rich.console import Console
@@ -208,13 +208,13 @@ def show(
     for heading, side in (("name", "left"), ("value", "right"), ("unit", "left")):
         table.add_column(heading, justify=side, overflow="fold")  # type: ignore[arg-type]
     for name, value in numbers.items():
-        table.add_row(name, written(value), units.get(name, ""))
+        table.add_row(name, format_number(value), units.get(name, ""))
     Console(markup=False).print(table)
 
 
-def written(value: Any) -> str:
+def format_number(value: Any) -> str:
     """A number as it reads best: integers whole, others with five digits."""
-    value = plain(value)
+    value = plain_value(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.5g}" if isinstance(value, float) else "-" if value is None else str(value)

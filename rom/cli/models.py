@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from rom import __version__
-from rom.cli.launch import Json, Verbose, guarded, place, rank, show, world
+from rom.cli.launch import Json, Verbose, guard, place, rank, show_numbers, world
 from rom.cli.options import (
     Case,
     CaseOption,
@@ -21,21 +21,21 @@ from rom.cli.options import (
     Seed,
     Settings,
     Table,
-    designed,
-    spanned,
+    design_parameters,
+    span_box,
     stem,
     units_of,
 )
-from rom.cli.scenes import answered, headings
+from rom.cli.scenes import answer_row, headings
 from rom.errors import BadInput
 from rom.parameters import Box
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: mpiexec -n 4 rom collect solver.py --n 64 --out runs")
-@guarded
-def collect(
+@app.command("collect", epilog="Example: mpiexec -n 4 rom collect solver.py --n 64 --out runs")
+@guard
+def collect_command(
     case: Case,
     n: Annotated[
         int, typer.Option(min=1, help="Parameters to solve; with --design grid, points per axis.")
@@ -74,29 +74,33 @@ def collect(
     verbose: Verbose = False,
 ) -> None:
     """Solve the case at designed parameters into a store, on all ranks; what is solved stays solved."""
-    from rom.batch.plan import rows_of
+    from rom.batch.plan import parse_rows
     from rom.batch.script import STOPPED
     from rom.campaign.campaign import collect as gather
     from rom.campaign.pilot import pilot
-    from rom.cli.case import parameters, problem
+    from rom.cli.case import load_problem, parameters
 
     if limit is not None and not workers:
         raise BadInput("--limit ends the solves of a pilot; give --workers too")
     comm = None if workers else world()
-    made = problem(case, settings or ())
+    made = load_problem(case, settings or ())
     crew = (
         partial(pilot, partial(_solver, case, tuple(settings or ())), workers, limit, place())
         if workers
         else None
     )
-    mus = parameters((), csv, made.box) if csv is not None else designed(made.box, design, n, seed)
-    box = made.box if made.box is not None else spanned(csv, mus)
+    mus = (
+        parameters((), csv, made.box)
+        if csv is not None
+        else design_parameters(made.box, design, n, seed)
+    )
+    box = made.box if made.box is not None else span_box(csv, mus)
     path = out or Path(f"{stem(case)}.store")
     shared = made.space is not None and made.space.comm is not None
     signal.signal(signal.SIGTERM, _terminated)
     done = gather(
         made.solve, mus, path, comm=comm, box=box, space=made.space, mesh=made.mesh, distributed=shared,
-        times=made.times, version=made.version, retries=retries, seconds=seconds, only=None if rows is None else np.array(rows_of(rows, len(mus))),
+        times=made.times, version=made.version, retries=retries, seconds=seconds, only=None if rows is None else np.array(parse_rows(rows, len(mus))),
         crew=crew,
     )  # fmt: skip
     numbers = {
@@ -109,7 +113,7 @@ def collect(
     }
     for mu, reason in done.failed if rank() == 0 else ():
         sys.stderr.write(f"failed at mu = {mu}: {reason}\n")
-    show(numbers, {"seconds": "s"}, json)
+    show_numbers(numbers, {"seconds": "s"}, json)
     if done.left and not done.solved and not done.failed:
         raise BadInput(f"{seconds:g} s do not suffice for one solve; give more time to a part")
     if done.left:
@@ -120,9 +124,11 @@ def collect(
         raise typer.Exit(3)
 
 
-@app.command(epilog="Example: rom reduce solver.py --store runs --tol 1e-4 --out model.h5")
-@guarded
-def reduce(
+@app.command(
+    "reduce", epilog="Example: rom reduce solver.py --store runs --tol 1e-4 --out model.h5"
+)
+@guard
+def reduce_command(
     case: Annotated[str, typer.Argument(help="A case, or the folder of a store alone.")],
     store: Annotated[
         Path | None, typer.Option(help="Folder of the store. Default: CASE.store")
@@ -149,22 +155,22 @@ def reduce(
     verbose: Verbose = False,
 ) -> None:
     """POD of a store, then a certified Galerkin model where the case has A and f, else a Gaussian-process regression; one file."""
-    from rom.archive.models import ship
+    from rom.archive.models import save_model
     from rom.campaign.columns import nbytes
-    from rom.campaign.store import found, read
-    from rom.cli.case import problem
+    from rom.campaign.store import open_store, read
+    from rom.cli.case import load_problem
     from rom.compress.decomposition import pod
 
     comm = world()
     alone = Path(case).is_dir()
-    made = None if alone else problem(case, settings or ())
+    made = None if alone else load_problem(case, settings or ())
     path = Path(case) if alone else store or Path(f"{stem(case)}.store")
     space = None if made is None else made.space
     if space is not None and comm is not None and space.comm is None:
         if rank():
             return
         comm = None
-    held = found(path)
+    held = open_store(path)
     snapshots = read(path, space, comm=comm, memory_budget=memory)
     tol = 1e-4 if tol is None and modes is None else tol
     basis, _ = pod(
@@ -185,17 +191,19 @@ def reduce(
     }  # fmt: skip
     if rank():
         return
-    digest = ship(target, model, held.mesh, how)
+    digest = save_model(target, model, held.mesh, how)
     numbers = {
         "model": str(target), "kind": kind, "dofs": basis.space.size, "snapshots": snapshots.m, "r": basis.r, "tol_asked": tol, "rank_asked": modes,
         "reason": basis.reason, "training_error": basis.error, "bytes": target.stat().st_size, "sha256": digest,
     }  # fmt: skip
-    show(numbers, {"bytes": "B", "training_error": "relative"}, json)
+    show_numbers(numbers, {"bytes": "B", "training_error": "relative"}, json)
 
 
-@app.command(epilog='Example: rom predict model.h5 --mu "k=2,load=10" --out answer.vtkhdf')
-@guarded
-def predict(
+@app.command(
+    "predict", epilog='Example: rom predict model.h5 --mu "k=2,load=10" --out answer.vtkhdf'
+)
+@guard
+def predict_command(
     model: Annotated[Path, typer.Argument(help="A model file.")],
     mu: Mus = None,
     values: Annotated[
@@ -211,19 +219,19 @@ def predict(
     verbose: Verbose = False,
 ) -> None:
     """Fields, outputs and what is known of their error, from the model file alone."""
-    from rom.archive.models import shipped
-    from rom.cli.case import functions, parameters, problem
+    from rom.archive.models import load_model
+    from rom.cli.case import load_functions, load_problem, parameters
     from rom.io.states import write_columns
 
     if rank():
         return
-    machine, mesh, how = shipped(model, functions(case))
+    machine, mesh, how = load_model(model, load_functions(case))
     box = getattr(machine, "box", None)
-    outputs = None if case is None else problem(case, how.get("settings", ())).outputs
+    outputs = None if case is None else load_problem(case, how.get("settings", ())).outputs
     mus = parameters([*(mu or ()), *([",".join(values)] if values else [])], csv, box)
     answers = [machine.predict(row) for row in mus]
     rows = [
-        answered(machine, row, answer, box, outputs)
+        answer_row(machine, row, answer, box, outputs)
         for row, answer in zip(mus, answers, strict=True)
     ]
     if out is not None:
@@ -241,19 +249,21 @@ def predict(
             )
         write_columns(out, machine.basis.space, states, given, mesh)
     if json:
-        show(
+        show_numbers(
             {"model": str(model), "out": None if out is None else str(out), "answers": rows},
             {},
             True,
         )
     else:
         for row in rows:
-            show({**row["mu"], **{k: v for k, v in row.items() if k != "mu"}}, units_of(box), False)
+            show_numbers(
+                {**row["mu"], **{k: v for k, v in row.items() if k != "mu"}}, units_of(box), False
+            )
 
 
-@app.command(epilog="Example: rom study solver.py model.h5 --n 20 --report study.html")
-@guarded
-def study(
+@app.command("study", epilog="Example: rom study solver.py model.h5 --n 20 --report study.html")
+@guard
+def study_command(
     case: Case,
     model: Annotated[Path, typer.Argument(help="A model file.")],
     n: Annotated[int, typer.Option(min=1, help="Fresh random parameters.")] = 20,
@@ -267,14 +277,14 @@ def study(
     verbose: Verbose = False,
 ) -> None:
     """Error, bound, effectivity and speed-up of a model against its solver at parameters it has not seen."""
-    from rom.archive.models import shipped
-    from rom.cli.case import functions, parameters, problem
+    from rom.archive.models import load_model
+    from rom.cli.case import load_functions, load_problem, parameters
     from rom.study.comparison import study as measured
 
     if rank():
         return
-    machine, _, how = shipped(model, functions(case))
-    made = problem(case, settings or how.get("settings", ()))
+    machine, _, how = load_model(model, load_functions(case))
+    made = load_problem(case, settings or how.get("settings", ()))
     box = made.box if made.box is not None else getattr(machine, "box", None)
     if box is None and csv is None:
         raise BadInput("neither the case nor the model has a box; give the parameters: --csv FILE")
@@ -290,7 +300,7 @@ def study(
 
         asked = {**how, "studied by": shlex.join(["rom", *sys.argv[1:]]), "seed": seed}
         write_report(report, table, machine.basis, box, asked, title=f"Study of {model.name}")
-    show(
+    show_numbers(
         {"parameters": len(mus), "r": machine.basis.r, **numbers},
         {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"},
         json,
@@ -299,9 +309,9 @@ def study(
 
 def _solver(case: str, settings: tuple[str, ...]) -> tuple[Any, Any]:
     """(solve, space) of a case, in a worker."""
-    from rom.cli.case import problem
+    from rom.cli.case import load_problem
 
-    made = problem(case, settings)
+    made = load_problem(case, settings)
     return made.solve, made.space
 
 
@@ -313,18 +323,18 @@ def _terminated(number: int, frame: Any) -> None:
 def _model(
     made: Any, basis: Any, snapshots: Any, box: Box | None, regress: bool, seed: int
 ) -> tuple[Any, str]:
-    from rom.certified.models import certified, certified_unsteady
+    from rom.certified.models import galerkin_model, unsteady_model
     from rom.gp.fields import field_gp
 
     if made is not None and made.A is not None and made.f is not None and not regress:
         if made.M is not None and made.times is not None:
-            return certified_unsteady(made, basis), "unsteady Galerkin"
+            return unsteady_model(made, basis), "unsteady Galerkin"
         return (
-            certified(made, basis),
+            galerkin_model(made, basis),
             "Galerkin with a certified bound"
             if made.stability is not None
             else "Galerkin without a bound",
         )
     model = field_gp(snapshots, basis, box, seed)
-    whole = model.gathered() if basis.space.comm is not None else model
+    whole = model.to_serial() if basis.space.comm is not None else model
     return whole, "Gaussian-process regression"

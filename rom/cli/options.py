@@ -34,7 +34,7 @@ CaseOption = Annotated[
 ]
 
 
-def designed(box: Box | None, design: str, n: int, seed: int) -> np.ndarray:
+def design_parameters(box: Box | None, design: str, n: int, seed: int) -> np.ndarray:
     """Parameters (m, p) of a box by the name of a design. Raises BadInput for an unknown one, or where there is no box."""
     from rom.design import designs
 
@@ -50,7 +50,7 @@ def designed(box: Box | None, design: str, n: int, seed: int) -> np.ndarray:
     return known[design](box, n, seed)
 
 
-def spanned(table: Path | None, mus: np.ndarray) -> Box | None:
+def span_box(table: Path | None, mus: np.ndarray) -> Box | None:
     """The box that a table of parameters spans, with the names of its header."""
     import csv
 

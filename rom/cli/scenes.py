@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from rom.cli.launch import plain
+from rom.cli.launch import plain_value
 from rom.errors import BadInput
 from rom.parameters import Box
 
 
-def answered(
+def answer_row(
     machine: Any, mu: np.ndarray, answer: Any, box: Box | None, outputs: Any
 ) -> dict[str, Any]:
     """One prediction as name -> number: parameters, extremes of each field, norm, and what is known of the error."""
     from rom.io.grid import label
-    from rom.io.states import named
+    from rom.io.states import fields_of_state
 
     basis = machine.basis
     u = basis.lift(answer.coefficients)
@@ -30,7 +30,7 @@ def answered(
             )
         )
     }
-    for part, values in named(basis.space, u):
+    for part, values in fields_of_state(basis.space, u):
         row |= {
             f"min {label(part.name, part.unit)}": np.min(np.real(values)),
             f"max {label(part.name, part.unit)}": np.max(np.real(values)),
@@ -41,7 +41,7 @@ def answered(
     if answer.std is not None:
         row["largest standard deviation"] = float(np.max(basis.spread(answer.std)))
     row |= outputs(u, mu) if outputs is not None else {}
-    return plain(row)
+    return plain_value(row)
 
 
 def headings(box: Box | None, p: int) -> list[str]:
@@ -57,12 +57,12 @@ def states_of(
     path: Path, case: str | None
 ) -> tuple[Any, np.ndarray, dict[str, np.ndarray], Any] | None:
     """(space, states, what they answer, mesh) of a store or a model; None for another file."""
-    from rom.archive.models import shipped
-    from rom.campaign.store import found, read
-    from rom.cli.case import functions
+    from rom.archive.models import load_model
+    from rom.campaign.store import open_store, read
+    from rom.cli.case import load_functions
 
     if path.is_dir():
-        held, snapshots = found(path), read(path)
+        held, snapshots = open_store(path), read(path)
         given = dict(zip(headings(held.box, snapshots.mu.shape[1]), snapshots.mu.T, strict=True))
         if snapshots.t is not None:
             given["t [s]"] = snapshots.t
@@ -72,7 +72,7 @@ def states_of(
     with open(path, "rb") as raw:
         if path.suffix == ".vtkhdf" or raw.read(12) != b"rom archive\n":
             return None
-    machine, mesh, _ = shipped(path, functions(case))
+    machine, mesh, _ = load_model(path, load_functions(case))
     return (
         machine.basis.space,
         machine.basis.modes,
@@ -85,8 +85,8 @@ def scene(
     path: Path, mu: list[str] | None, step: int, case: str | None
 ) -> tuple[Any, dict, dict, str]:
     """(mesh, point fields, cell fields, title) of a mesh file, or of one state of a store or a model."""
-    from rom.archive.models import shipped
-    from rom.cli.case import functions, parameters
+    from rom.archive.models import load_model
+    from rom.cli.case import load_functions, parameters
     from rom.io.files import read_file
     from rom.io.states import on_mesh
 
@@ -106,7 +106,7 @@ def scene(
             f"{path} has no mesh to show fields on; export it to .npz or .csv, or give the problem a mesh"
         )
     if mu:
-        machine = shipped(path, functions(case))[0]
+        machine = load_model(path, load_functions(case))[0]
         row = parameters(mu, None, getattr(machine, "box", None))[0]
         u = machine.basis.lift(machine.predict(row).coefficients)
         states, given = (

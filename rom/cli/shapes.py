@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from rom.cli.launch import Json, Verbose, guarded, show
+from rom.cli.launch import Json, Verbose, guard, show_numbers
 from rom.errors import BadInput
 
 app = typer.Typer(
@@ -27,10 +27,11 @@ Mu = Annotated[str | None, typer.Option(help='Scalars, "a=1,b=2".')]
 
 
 @app.command(
-    epilog='Example: rom shapes train plates --morph radial --curves "bottom,right,top,left,hole" --out plates.h5'
+    "train",
+    epilog='Example: rom shapes train plates --morph radial --curves "bottom,right,top,left,hole" --out plates.h5',
 )
-@guarded
-def train(
+@guard
+def train_shapes_command(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="File of the model.")] = Path("shapes.rom.h5"),
     morph: Annotated[
@@ -56,17 +57,17 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """A model of the fields and outputs over shapes and scalars, in one file."""
-    from rom.archive.models import ship
+    from rom.archive.models import save_model
     from rom.shapes.families import family
-    from rom.shapes.references import refined
+    from rom.shapes.references import refine
     from rom.shapes.training import Reduction, medoid, shape_model
 
     samples, names, units, files = family(folder, _words(outputs), _words(fields))
     reduction = Reduction(fields=modes, mapping=mapping)
     chosen = _morphing(morph, _words(curves), _words(landmarks))
-    reference = refined(medoid(samples, chosen), samples, chosen, nodes) if nodes else None
+    reference = refine(medoid(samples, chosen), samples, chosen, nodes) if nodes else None
     model = shape_model(samples, chosen, reference, names, units, reduction, rng=seed)
-    digest = ship(
+    digest = save_model(
         out,
         model,
         model.embedding.reference,
@@ -78,15 +79,17 @@ def train(
         "shape modes": model.embedding.basis.r,
         "latents": model.latents,
     }
-    show({**numbers, "reference nodes": len(model.chart), "sha256": digest}, {}, json)
+    show_numbers({**numbers, "reference nodes": len(model.chart), "sha256": digest}, {}, json)
 
 
-@app.command(epilog="Example: rom shapes validate plates_test plates.h5")
-@guarded
-def validate(folder: Folder, model: Model, json: Json = False, verbose: Verbose = False) -> None:
+@app.command("validate", epilog="Example: rom shapes validate plates_test plates.h5")
+@guard
+def validate_shapes_command(
+    folder: Folder, model: Model, json: Json = False, verbose: Verbose = False
+) -> None:
     """Errors and coverage on designs that the model has not seen."""
     from rom.shapes.families import family
-    from rom.study.metrics import coverage, q2, rel_l2, rrmse
+    from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 
     machine = _loaded(model)
     samples = family(folder, machine.outputs, [part.name for part in machine.fields])[0]
@@ -103,21 +106,22 @@ def validate(folder: Folder, model: Model, json: Json = False, verbose: Verbose 
         }
         numbers |= {
             f"q2 {part.name}": q2(found, true),
-            f"coverage_90 {part.name}": coverage(found, true, std),
+            f"coverage_90 {part.name}": field_coverage(found, true, std),
         }
     for name in machine.outputs:
         pairs = np.array(
             [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, samples, strict=True)]
         )
         numbers[f"largest error {name}"] = float(np.abs(pairs[:, 0] - pairs[:, 1]).max())
-    show({**numbers, "outside": sum(not a.inside for a in answers)}, {}, json)
+    show_numbers({**numbers, "outside": sum(not a.inside for a in answers)}, {}, json)
 
 
 @app.command(
-    epilog='Example: rom shapes predict plates.h5 new.vtu --mu "traction=75" --out answer.vtu'
+    "predict",
+    epilog='Example: rom shapes predict plates.h5 new.vtu --mu "traction=75" --out answer.vtu',
 )
-@guarded
-def predict(
+@guard
+def predict_shapes_command(
     model: Model,
     mesh: Annotated[
         Path,
@@ -152,12 +156,12 @@ def predict(
         for n, w in answer.outputs.items()
         for k, v in ((n, w), (f"std {n}", answer.outputs_std[n]))
     }
-    show({**rows, "out": None if out is None else str(out)}, {}, json)
+    show_numbers({**rows, "out": None if out is None else str(out)}, {}, json)
 
 
-@app.command(epilog="Example: rom shapes view plates.h5 test_07.vtu --picture plate.png")
-@guarded
-def view(
+@app.command("view", epilog="Example: rom shapes view plates.h5 test_07.vtu --picture plate.png")
+@guard
+def view_shapes_command(
     model: Model,
     mesh: Annotated[
         Path,
@@ -170,7 +174,7 @@ def view(
 ) -> None:
     """Prediction, standard deviation and error side by side."""
     from rom.plot.pictures import picture as draw
-    from rom.plot.pictures import show as window
+    from rom.plot.pictures import show_window as window
     from rom.shapes.families import answer_fields
 
     answer, true = _asked(model, mesh, mu)
@@ -208,10 +212,10 @@ def _morphing(kind: str, curves: tuple[str, ...], landmarks: tuple[str, ...]) ->
 
 
 def _loaded(path: Path) -> Any:
-    from rom.archive.models import shipped
+    from rom.archive.models import load_model
     from rom.shapes.training import ShapeModel
 
-    machine = shipped(path)[0]
+    machine = load_model(path)[0]
     if not isinstance(machine, ShapeModel):
         raise BadInput(
             f"{path} holds a {type(machine).__name__}, no model over shapes; make one: rom shapes train"
@@ -222,14 +226,14 @@ def _loaded(path: Path) -> Any:
 def _asked(model: Path, mesh: Path, mu: str | None) -> tuple[Any, Any]:
     """The prediction on a file's mesh, and the file as a sample."""
     from rom.cli.case import parameters
-    from rom.shapes.families import BASELINE, flat, opened
+    from rom.shapes.families import BASELINE, flat, open_sample
     from rom.shapes.morphing import Sample
 
     machine = _loaded(model)
     row = (
         np.zeros(0) if machine.box is None else parameters([mu] if mu else [], None, machine.box)[0]
     )
-    made, found = opened(mesh)
+    made, found = open_sample(mesh)
     given = {
         k.removeprefix(BASELINE): flat(v, made)
         for k, (v, _) in found.items()

@@ -17,7 +17,7 @@ from rom.space import Space
 Functions = Mapping[str, Callable[..., Any]]
 
 
-def described(
+def summary(
     path: str | Path, functions: Functions | None = None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What a store, an archive or a mesh file holds, as name -> text or number; and what is wrong with it, one line each."""
@@ -34,10 +34,10 @@ def described(
 
 
 def _only_fields(path: Path) -> bool:
-    from rom.archive.files import extents, opened
+    from rom.archive.files import extents, open_sealed
     from rom.errors import ForeignFile
 
-    with opened(path) as raw:
+    with open_sealed(path) as raw:
         try:
             return "schema" not in extents(raw, path)
         except ForeignFile:
@@ -46,11 +46,11 @@ def _only_fields(path: Path) -> bool:
 
 def _store(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     from rom.campaign.repair import verify
-    from rom.campaign.store import found
+    from rom.campaign.store import open_store
 
     problems = verify(path)
     try:
-        store = found(path)
+        store = open_store(path)
     except OSError:
         return {"kind": "store of snapshots"}, problems
     done, failed = (

@@ -22,7 +22,7 @@ class Room:
     used: int
 
 
-def appended(
+def append(
     space: Space,
     room: Room,
     R: np.ndarray,
@@ -88,7 +88,7 @@ def _subtract(P: np.ndarray, W: np.ndarray, C: np.ndarray) -> None:
             P[:] = made
 
 
-def roomy(
+def make_room(
     space: Space,
     room: Room | None,
     W: np.ndarray | None,

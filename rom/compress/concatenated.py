@@ -16,12 +16,12 @@ import scipy.linalg as la
 from rom.basis import Basis
 from rom.compress.columns import split
 from rom.compress.merge import Merging, energies
-from rom.compress.update import RunningPod, updated
+from rom.compress.update import RunningPod, update
 from rom.errors import BadInput
 from rom.space import Space
 
 
-def published(
+def greedy_concatenation(
     blocks: Sequence[np.ndarray],
     tol: float,
     rank: int,
@@ -126,7 +126,7 @@ class _Incremental:
         self.rank, self.keep, self.state = rank, rank + oversampling, RunningPod(space)
 
     def add(self, A: np.ndarray, energy: float) -> float:
-        self.state = updated(self.state, A, rank=self.keep)
+        self.state = update(self.state, A, rank=self.keep)
         return float(np.sum(self.state.s[: self.rank] ** 2)) if self.state.s is not None else 0.0
 
 

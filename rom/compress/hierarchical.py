@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rom.basis import Basis
-from rom.compress.update import RunningPod, merged, updated
+from rom.compress.update import RunningPod, merge_pods, update
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -36,17 +36,17 @@ def hierarchical(
     below = tol * np.sqrt((1.0 - share) / depth)
     waiting: list[RunningPod | None] = [None] * depth
     for block in blocks:
-        node, level = _cut(updated(RunningPod(space), block), below), 0
+        node, level = _cut(update(RunningPod(space), block), below), 0
         while level < depth - 1 and (held := waiting[level]) is not None:
-            node, waiting[level], level = _cut(merged(held, node), below), None, level + 1
+            node, waiting[level], level = _cut(merge_pods(held, node), below), None, level + 1
         top = waiting[level]
-        waiting[level] = node if top is None else merged(top, node)
+        waiting[level] = node if top is None else merge_pods(top, node)
     nodes = [node for node in waiting if node is not None]
     if not nodes:
         raise BadInput("no blocks; give at least one block of snapshots")
     whole = nodes[0]
     for node in nodes[1:]:
-        whole = merged(whole, node)
+        whole = merge_pods(whole, node)
     return _cut(whole, np.sqrt(max(tol**2 - whole.lost / whole.energy, 0.0)), rank)
 
 

@@ -45,14 +45,14 @@ class Merging:
         """Numbers of the blocks over numbers kept."""
         return self.raw / float(self.stored.sum())
 
-    def kept(self, k: int, A: np.ndarray) -> np.ndarray:
+    def coordinates(self, k: int, A: np.ndarray) -> np.ndarray:
         """What is kept of block k: the first d_k rows of V^H X A_k, or the block itself."""
         V = self.bases[self.labels[k]]
         return (
             A if V is None else V.coefficients(A)[: None if self.depths is None else self.depths[k]]
         )
 
-    def restored(self, k: int, kept: np.ndarray) -> np.ndarray:
+    def restore(self, k: int, kept: np.ndarray) -> np.ndarray:
         """Block k (n, n_k) from what was kept of it."""
         V = self.bases[self.labels[k]]
         return kept if V is None else V.modes[:, : len(kept)] @ kept
@@ -87,7 +87,7 @@ class _Cluster:
     stored: int = 0
 
 
-def merged_blocks(
+def merge_blocks(
     blocks: Sequence[np.ndarray],
     tol: float,
     space: Space,
@@ -115,7 +115,7 @@ def merged_blocks(
     return _certified(best, V, given, history)
 
 
-def given_blocks(
+def blocks_of_labels(
     blocks: Sequence[np.ndarray],
     labels: np.ndarray,
     tol: float,

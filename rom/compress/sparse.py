@@ -39,7 +39,7 @@ class SparseSvd:
         return float((np.sqrt(lost) + np.sqrt(self.unseen)) / np.sqrt(self.energy))
 
 
-def grown(
+def extend_svd(
     A: Any,
     blocks: Iterable[Any],
     rank: int,

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg as la
 
 from rom.basis import Basis
-from rom.compress.columns import EPS, Room, appended, roomy, times
+from rom.compress.columns import EPS, Room, append, make_room, times
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -68,7 +68,7 @@ class RunningPod:
         )
 
 
-def updated(
+def update(
     state: RunningPod,
     snapshots: Snapshots | np.ndarray,
     tol: float | None = None,
@@ -82,7 +82,7 @@ def updated(
     Raises BadInput for other shapes, NaN, or a tol outside (0, 1). Reference: Brand (2006); extended form: Deng et al. (2024).
     """
     B = _checked(state, snapshots, tol, rank, forget)
-    room, R, K = roomy(state.space, state.room, state.columns, state.factor, state.rotation, B)
+    room, R, K = make_room(state.space, state.room, state.columns, state.factor, state.rotation, B)
     old = np.zeros(0) if state.s is None else forget * state.s
     energy, lost = forget**2 * state.energy, forget**2 * state.lost
 
@@ -92,7 +92,7 @@ def updated(
     def cut(C: np.ndarray, T: np.ndarray) -> float:
         return float(np.sum(la.svdvals(core(C, T), check_finite=False)[rank:] ** 2))
 
-    C, T, R, added, dropped = appended(state.space, room, R, B, lost, energy, cut if rank else None)
+    C, T, R, added, dropped = append(state.space, room, R, B, lost, energy, cut if rank else None)
     F, s, _ = la.svd(core(C, T), full_matrices=False, check_finite=False)
     energy, lost = energy + added, lost + dropped
     r = _kept(s, lost, energy, tol, rank)
@@ -110,7 +110,7 @@ def updated(
     )
 
 
-def downdated(state: RunningPod, u: np.ndarray) -> RunningPod:
+def downdate(state: RunningPod, u: np.ndarray) -> RunningPod:
     """The running POD without the snapshot u (n,): diag(s^2) - c c^H with c = V^H X u; lost shrinks by what V never had of u.
 
     u must be one of the snapshots and not forgotten in part: otherwise the sums go negative and BadInput is raised.
@@ -152,7 +152,7 @@ def downdated(state: RunningPod, u: np.ndarray) -> RunningPod:
     )
 
 
-def merged(
+def merge_pods(
     first: RunningPod, second: RunningPod, tol: float | None = None, rank: int | None = None
 ) -> RunningPod:
     """The running POD of both sets of snapshots, from modes and singular values alone."""
@@ -163,7 +163,7 @@ def merged(
         lost=first.lost + second.lost,
         energy=first.energy + second.energy - float(np.sum(second.s**2)),
     )
-    both = updated(scaled, second.basis().modes * second.s, tol, rank)
+    both = update(scaled, second.basis().modes * second.s, tol, rank)
     return replace(both, seen=first.seen + second.seen)
 
 

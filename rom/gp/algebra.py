@@ -22,7 +22,7 @@ def namespace(x: Any) -> Any:
     return torch
 
 
-def placed(x: np.ndarray, device: str | None) -> Any:
+def to_device(x: np.ndarray, device: str | None) -> Any:
     """x as float64: a numpy array for device None, otherwise a torch tensor there ("cpu", "cuda", "cuda:1").
 
     Raises MissingExtra without torch, BadInput for a device that this machine does not have.
@@ -44,7 +44,7 @@ def placed(x: np.ndarray, device: str | None) -> Any:
         ) from error
 
 
-def fetched(x: Any) -> np.ndarray:
+def to_numpy(x: Any) -> np.ndarray:
     """x as a numpy array of this machine's memory."""
     return x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
-from rom.gp.algebra import fetched, lower_solve, placed
+from rom.gp.algebra import lower_solve, to_device, to_numpy
 from rom.gp.kernels import kernel_of
 from rom.gp.likelihood import (
     Factors,
     Maximum,
-    factored,
-    left_out,
-    maximised,
-    projected,
+    factorise,
+    left_out_errors,
+    maximise,
+    project_trend,
     sobol_starts,
     trend,
 )
@@ -68,7 +68,7 @@ class CoefficientGP:
     def _factors(self) -> tuple[Factors, ...]:
         H = trend(self.mean, self.x)
         return tuple(
-            factored(k.matrix(self.x, self.x), float(g), H)
+            factorise(k.matrix(self.x, self.x), float(g), H)
             for k, g in zip(self.kernels, self.nuggets, strict=True)
         )
 
@@ -83,7 +83,7 @@ class CoefficientGP:
         )
         for g, factors in enumerate(self._factors):
             mine = self.groups == g
-            beta[:, mine], weights[:, mine], variance[mine] = projected(
+            beta[:, mine], weights[:, mine], variance[mine] = project_trend(
                 factors, H, (self.a / scale)[:, mine]
             )
         return beta * scale, variance * scale**2, weights * scale
@@ -100,18 +100,18 @@ class CoefficientGP:
         beta, variance, weights = self._solved
         mean = np.empty((len(scaled), self.r))
         left = np.empty((len(scaled), len(self.kernels))) if std else None
-        X, B, W = (placed(v, device) for v in (self.x, beta, weights))
+        X, B, W = (to_device(v, device) for v in (self.x, beta, weights))
         factors = [_moved(f, device) for f in self._factors] if std else []
         step = max(1, CHUNK // (len(self.x) * (3 + len(beta))))
         for rows in (slice(k, k + step) for k in range(0, len(scaled), step)):
-            z = placed(scaled[rows], device)
+            z = to_device(scaled[rows], device)
             h = trend(self.mean, z)
             for g, kernel in enumerate(self.kernels):
                 mine = np.flatnonzero(self.groups == g)
                 cross = kernel.matrix(z, X)
-                mean[rows, mine] = fetched(h @ B[:, mine] + cross @ W[:, mine])
+                mean[rows, mine] = to_numpy(h @ B[:, mine] + cross @ W[:, mine])
                 if left is not None:
-                    left[rows, g] = fetched(_remaining(factors[g], cross, h))
+                    left[rows, g] = to_numpy(_remaining(factors[g], cross, h))
         if left is None:
             return (mean[0] if np.ndim(x) == 1 else mean), None
         relative = self.stretch * np.sqrt(np.maximum(left, 0.0) + noise * self.nuggets)
@@ -128,7 +128,9 @@ class CoefficientGP:
         residuals, std = np.empty_like(self.a), np.empty_like(self.a)
         for g, factors in enumerate(self._factors):
             mine = self.groups == g
-            residuals[:, mine], std[:, mine] = left_out(factors, H, (self.a / scale)[:, mine])
+            residuals[:, mine], std[:, mine] = left_out_errors(
+                factors, H, (self.a / scale)[:, mine]
+            )
         return residuals * scale, std * scale
 
     def samples(
@@ -190,7 +192,7 @@ def coefficient_gp(
     Repeated runs are allowed. Raises BadInput for wrong shapes, NaN, fewer than three distinct runs.
     References: Rasmussen, Williams (2006); Gu, Berger (2016).
     """
-    x, a, box, closed = checked(x, a, box, mean)
+    x, a, box, closed = check_training(x, a, box, mean)
     unit = box.to_unit(x)
     if share not in ("auto", "shared", "clusters", "independent"):
         raise BadInput(f"no share {share!r}; known: auto, shared, clusters, independent")
@@ -260,7 +262,7 @@ def _fit(
     if isinstance(starts[0], Maximum):
         bends = [start.curvature * part.shape[1] for start, part in zip(starts, parts, strict=True)]
         starts = [start.end[None] for start in starts]
-    ends = maximised(first, blank.x, parts, blank.mean, noise, starts, device, bends)
+    ends = maximise(first, blank.x, parts, blank.mean, noise, starts, device, bends)
     found = [
         replace(end, curvature=end.curvature / part.shape[1])
         for end, part in zip(ends, parts, strict=True)
@@ -306,14 +308,14 @@ def _remaining(factors: Factors, cross: Any, h: Any) -> Any:
 
 def _moved(factors: Factors, device: str | None) -> Factors:
     return Factors(
-        placed(factors.L, device),
-        placed(factors.LH, device),
-        placed(factors.A, device),
+        to_device(factors.L, device),
+        to_device(factors.LH, device),
+        to_device(factors.A, device),
         factors.jitter,
     )
 
 
-def checked(
+def check_training(
     x: np.ndarray, a: np.ndarray, box: Box | None, mean: str
 ) -> tuple[np.ndarray, np.ndarray, Box, bool]:
     """(x, a, box, whether it was given) as floats, or BadInput."""

@@ -13,15 +13,15 @@ import scipy.linalg as la
 
 from rom.errors import NotConverged, Singular
 from rom.gp.algebra import cholesky
-from rom.gp.descent import begun, descended
+from rom.gp.descent import descend, start_descent
 from rom.gp.kernels import Stationary
-from rom.gp.noises import smoothed
+from rom.gp.noises import expected_density
 
 NUGGET = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class DenseBelief:
+class DensePosterior:
     """q = N(m, S), S = (K^{-1} + diag lam)^{-1} with diagonal v, and its ELBO `value`; a = K^{-1} (m - mean)."""
 
     m: np.ndarray
@@ -32,7 +32,7 @@ class DenseBelief:
     value: float
 
 
-def believed(
+def posterior_of_naturals(
     L: np.ndarray,
     mean: float,
     b: np.ndarray,
@@ -40,7 +40,7 @@ def believed(
     noise: str,
     scale: float,
     y: np.ndarray,
-) -> DenseBelief | None:
+) -> DensePosterior | None:
     """The belief of natural parameters b, lam (precision times m is K^{-1} mean + b), K = L L^T; None where its precision is not definite.
 
     With B = I + L^T diag(lam) L: S = L B^{-1} L^T, KL = 1/2 (tr B^{-1} - n + |L^{-1} (m - mean)|^2 + log |B|).
@@ -55,23 +55,25 @@ def believed(
     v = np.maximum(S.diagonal(), 1e-300)
     trace = float(np.sum(la.solve_triangular(R, np.eye(n), lower=True, check_finite=False) ** 2))
     divergence = 0.5 * (trace - n + inner @ inner) + float(np.log(R.diagonal()).sum())
-    value = float(smoothed(noise, scale, y, m, v)[0].sum()) - divergence
-    return DenseBelief(
+    value = float(expected_density(noise, scale, y, m, v)[0].sum()) - divergence
+    return DensePosterior(
         m, v, S, la.solve_triangular(L, inner, lower=True, trans=1, check_finite=False), lam, value
     )
 
 
 def dense_posterior(
     L: np.ndarray, mean: float, noise: str, scale: float, y: np.ndarray, most: int = 500
-) -> DenseBelief:
+) -> DensePosterior:
     """The belief of largest ELBO: natural-gradient steps, halved until the bound rises. Raises NotConverged."""
     b, lam, rate = np.zeros(len(y)), np.zeros(len(y)), 1.0
-    now = believed(L, mean, b, lam, noise, scale, y)
+    now = posterior_of_naturals(L, mean, b, lam, noise, scale, y)
     change, size = np.inf, np.sqrt(np.sum(L**2, axis=1))
     for _ in range(most):
-        _, slope, bend = smoothed(noise, scale, y, now.m, now.v)  # type: ignore[union-attr]
+        _, slope, bend = expected_density(noise, scale, y, now.m, now.v)  # type: ignore[union-attr]
         to_b, to_lam = slope + bend * now.m - b, bend - lam  # type: ignore[union-attr]
-        further = believed(L, mean, b + rate * to_b, lam + rate * to_lam, noise, scale, y)
+        further = posterior_of_naturals(
+            L, mean, b + rate * to_b, lam + rate * to_lam, noise, scale, y
+        )
         if further is None or not further.value >= now.value - 1e-11 * (1.0 + abs(now.value)):  # type: ignore[union-attr]
             rate *= 0.5
             if rate < 1e-10:
@@ -109,7 +111,9 @@ def bound(
     q = dense_posterior(np.tril(cholesky(K)[0]), mean, noise, scale, y)
     W = np.diag(q.lam) - q.lam[:, None] * q.S * q.lam - np.outer(q.a, q.a)
     h = 1e-4
-    up, down = (float(smoothed(noise, scale * np.exp(s), y, q.m, q.v)[0].sum()) for s in (h, -h))
+    up, down = (
+        float(expected_density(noise, scale * np.exp(s), y, q.m, q.v)[0].sum()) for s in (h, -h)
+    )
     slope = [
         *(0.5 * variance * pull(W)),
         0.5 * float(np.sum(W * K)),
@@ -119,7 +123,7 @@ def bound(
     return -q.value, np.array(slope)
 
 
-def fitted(
+def fit_dense(
     kernel: Stationary, noise: str, x: np.ndarray, y: np.ndarray
 ) -> tuple[Stationary, float, float, float]:
     """Kernel, variance, mean and scale of the largest bound, with wide priors on the logarithms."""
@@ -153,7 +157,7 @@ def fitted(
 
     limits = np.stack([centre - 4 * width, centre + 4 * width], axis=1)
     limits[:p] = kernel.limits
-    found = descended(objective, begun(objective, centre, limits), limits, tol=1e-3, most=40)
+    found = descend(objective, start_descent(objective, centre, limits), limits, tol=1e-3, most=40)
     if not found.value < 1e99:
         raise NotConverged(
             "the search for the kernel did not start: the bound has no maximum there; rescale y, or name another noise"

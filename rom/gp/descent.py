@@ -84,7 +84,7 @@ def side_by_side(
     return [ends[k] for k in range(len(searches))]
 
 
-def begun(
+def start_descent(
     objective: Objective, x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None = None
 ) -> Descent:
     """`beginning` of one function."""
@@ -93,7 +93,7 @@ def begun(
     )[0]
 
 
-def descended(
+def descend(
     objective: Objective, start: Descent, limits: np.ndarray, tol: float = 1e-5, most: int = 200
 ) -> Descent:
     """`descent` of one function."""

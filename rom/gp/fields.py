@@ -10,7 +10,7 @@ import numpy as np
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP, coefficient_gp
-from rom.gp.gpytorch_models import PluggedModel, plugged_model
+from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.model import Prediction
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -24,7 +24,7 @@ class FieldGP:
     """
 
     basis: Basis
-    gp: CoefficientGP | PluggedModel
+    gp: CoefficientGP | GPyTorchModel
     tail: np.ndarray
 
     @property
@@ -58,11 +58,11 @@ class FieldGP:
         """(a_i - E[a_i | the other runs], its standard deviation), both (m, r) or (m, 2r), in closed form."""
         return self.gp.leave_one_out()
 
-    def gathered(self) -> FieldGP:
+    def to_serial(self) -> FieldGP:
         """The same model on one rank."""
         return replace(
             self,
-            basis=self.basis.gathered(),
+            basis=self.basis.to_serial(),
             tail=self.basis.space.gather(self.tail[:, None])[:, 0],
         )
 
@@ -91,7 +91,7 @@ def field_gp(
     if model is None:
         gp: Any = coefficient_gp(snapshots.mu, parts, box, rng=rng, **options)
     else:
-        gp = plugged_model(model, snapshots.mu, parts, box, **options)
+        gp = gpytorch_model(model, snapshots.mu, parts, box, **options)
     return FieldGP(basis, replace(gp, closed=True), _missed(snapshots, basis, a.T))
 
 

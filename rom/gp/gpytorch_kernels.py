@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, MissingExtra
-from rom.gp.algebra import fetched, namespace
+from rom.gp.algebra import namespace, to_numpy
 from rom.gp.kernels import Pullback
 
 
 @dataclass(frozen=True, eq=False)
-class Plugged:
+class GPyTorchKernel:
     """k = kernel(x, y) / scale, where kernel is a gpytorch.kernels.Kernel and scale its value at x = y; theta: its raw parameters.
 
     No archive holds it: its file format would be torch's. Save predictions, or use a kernel of rom.gp.kernels.
@@ -27,9 +27,9 @@ class Plugged:
         """Raw parameters within 10 of the start."""
         return np.stack([self.theta - 10.0, self.theta + 10.0], axis=1)
 
-    def at(self, theta: np.ndarray) -> Plugged:
+    def at(self, theta: np.ndarray) -> GPyTorchKernel:
         """The same kernel with other raw parameters."""
-        return Plugged(self.kernel, np.asarray(theta, dtype=float))
+        return GPyTorchKernel(self.kernel, np.asarray(theta, dtype=float))
 
     def matrix(self, x: Any, y: Any) -> Any:
         """(n, m)."""
@@ -37,7 +37,7 @@ class Plugged:
 
         with torch.no_grad():
             value = self._evaluated(torch.as_tensor(x), torch.as_tensor(y))[0]
-        return fetched(value) if namespace(x) is np else value
+        return to_numpy(value) if namespace(x) is np else value
 
     def traced(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: d/dtheta sum W * k by autograd."""
@@ -46,10 +46,10 @@ class Plugged:
         value, leaf = self._evaluated(torch.as_tensor(x), torch.as_tensor(x))
 
         def pull(W: Any) -> np.ndarray:
-            return fetched(torch.autograd.grad(value, leaf, torch.as_tensor(W))[0])
+            return to_numpy(torch.autograd.grad(value, leaf, torch.as_tensor(W))[0])
 
         K = value.detach()
-        return (fetched(K) if namespace(x) is np else K), pull
+        return (to_numpy(K) if namespace(x) is np else K), pull
 
     def _evaluated(self, x: Any, y: Any) -> tuple[Any, Any]:
         import torch
@@ -68,7 +68,7 @@ class Plugged:
         return dense / top[0, 0], leaf
 
 
-def plugged(kernel: Any) -> Plugged:
+def gpytorch_kernel(kernel: Any) -> GPyTorchKernel:
     """A stationary GPyTorch kernel as a kernel of this package. Raises BadInput for anything else, MissingExtra without gpytorch."""
     try:
         import gpytorch
@@ -81,7 +81,9 @@ def plugged(kernel: Any) -> Plugged:
             f"{kernel!r} is no kernel; give a name, a kernel of rom.gp.kernels, or a gpytorch kernel"
         )
     kernel = kernel.double()
-    return Plugged(kernel, np.concatenate([fetched(p).ravel() for p in kernel.parameters()]))
+    return GPyTorchKernel(
+        kernel, np.concatenate([to_numpy(p).ravel() for p in kernel.parameters()])
+    )
 
 
 def _Dense(kernel: Any) -> Any:

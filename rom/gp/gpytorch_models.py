@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, MissingExtra, NotConverged
-from rom.gp.algebra import fetched, placed
-from rom.gp.coefficients import checked
+from rom.gp.algebra import to_device, to_numpy
+from rom.gp.coefficients import check_training
 from rom.parameters import Box
 
 CHUNK = 512
 
 
 @dataclass(frozen=True, eq=False)
-class PluggedModel:
+class GPyTorchModel:
     """a_i(x) by models[i], an `ExactGP` of outputs scaled to mean 0 and deviation 1 over inputs scaled to the box.
 
     It answers as a CoefficientGP does. No archive holds it: its file format would be torch's.
@@ -45,9 +45,9 @@ class PluggedModel:
             for rows in (slice(s, s + CHUNK) for s in range(0, len(z), CHUNK)):
                 with _exact(std):
                     answer = _asked(model, z[rows], noise)
-                    mean[rows, i] = fetched(answer.mean)
+                    mean[rows, i] = to_numpy(answer.mean)
                     if std:
-                        spread[rows, i] = np.sqrt(fetched(answer.variance))
+                        spread[rows, i] = np.sqrt(to_numpy(answer.variance))
         mean, spread = self.level + self.size * mean, self.size * spread
         if np.ndim(x) == 1:
             mean, spread = mean[0], spread[0]
@@ -60,8 +60,8 @@ class PluggedModel:
             model.train()
             with _exact():
                 prior = model.likelihood(model(*model.train_inputs))
-                Q = np.linalg.inv(fetched(prior.covariance_matrix))
-                residuals.append(Q @ fetched(model.train_targets - prior.mean) / Q.diagonal())
+                Q = np.linalg.inv(to_numpy(prior.covariance_matrix))
+                residuals.append(Q @ to_numpy(model.train_targets - prior.mean) / Q.diagonal())
             model.eval()
             std.append(Q.diagonal() ** -0.5)
         return self.size * np.stack(residuals, axis=1), self.size * np.stack(std, axis=1)
@@ -75,8 +75,8 @@ class PluggedModel:
             with _exact():
                 answer = _asked(model, z, noise)
                 mean, (values, vectors) = (
-                    fetched(answer.mean),
-                    np.linalg.eigh(fetched(answer.covariance_matrix)),
+                    to_numpy(answer.mean),
+                    np.linalg.eigh(to_numpy(answer.covariance_matrix)),
                 )
             draws.append(
                 mean
@@ -92,7 +92,7 @@ class PluggedModel:
         return self.box.to_unit(self.box.check(x) if self.closed else x)
 
 
-def plugged_model(
+def gpytorch_model(
     build: Callable[[Any, Any, Any], Any],
     x: np.ndarray,
     a: np.ndarray,
@@ -100,21 +100,22 @@ def plugged_model(
     noise: float | None = None,
     device: str | None = None,
     steps: int = 200,
-) -> PluggedModel:
+) -> GPyTorchModel:
     """The models build(x, y, likelihood) of each output of a (m, r) at x (m, p), fitted by L-BFGS on the exact marginal likelihood.
 
     build : a subclass of gpytorch.models.ExactGP, or what returns one; box : as in `coefficient_gp`
     noise : its variance over the output's if it is known, at least 1e-8; None fits it
     Raises MissingExtra without gpytorch, BadInput where build makes no ExactGP, NotConverged for a likelihood that is not finite.
     """
-    x, a, box, closed = checked(x, a, box, "constant")
+    x, a, box, closed = check_training(x, a, box, "constant")
     level, size = a.mean(axis=0), a.std(axis=0)
     size = np.where(size > 1e-14 * np.abs(a).max(axis=0), size, 1.0)
-    X = placed(box.to_unit(x), device or "cpu")
+    X = to_device(box.to_unit(x), device or "cpu")
     models = tuple(
-        _trained(build, X, placed(y, device or "cpu"), noise, steps) for y in ((a - level) / size).T
+        _trained(build, X, to_device(y, device or "cpu"), noise, steps)
+        for y in ((a - level) / size).T
     )
-    return PluggedModel(box, closed, models, level, size)
+    return GPyTorchModel(box, closed, models, level, size)
 
 
 def _trained(
@@ -162,7 +163,7 @@ def _trained(
 
 
 def _asked(model: Any, z: np.ndarray, noise: bool) -> Any:
-    answer = model(placed(z, str(model.train_targets.device)))
+    answer = model(to_device(z, str(model.train_targets.device)))
     return model.likelihood(answer) if noise else answer
 
 

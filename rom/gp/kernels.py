@@ -17,7 +17,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
-from rom.gp.profiles import FORMS, by_axis, profile, profiles, radial, squares
+from rom.gp.profiles import FORMS, by_axis, profile_pair, radial, radial_profile, squares
 
 LIMITS = (-4.0, 4.0)
 Pullback = Callable[[Any], np.ndarray]
@@ -75,9 +75,9 @@ class Stationary:
     def traced(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: sum_ij W_ij h(d_ij) ((x_i - x_j) / l)^2 for each length; numpy visits every pair once."""
         if namespace(x) is not np:
-            K, h = profile(self.form, squares(x, x, self.lengths))
+            K, h = radial_profile(self.form, squares(x, x, self.lengths))
             return K, lambda W: by_axis(x, W * h) / self.lengths**2
-        value, steep = profiles(self.form, pdist(x / self.lengths, "sqeuclidean"))
+        value, steep = profile_pair(self.form, pdist(x / self.lengths, "sqeuclidean"))
 
         def pull(W: np.ndarray) -> np.ndarray:
             G, apart = squareform(W, checks=False), np.empty_like(steep)
@@ -211,9 +211,9 @@ def kernel_of(kernel: Any, p: int) -> Any:
         return Stationary(kernel, np.ones(p))
     if hasattr(kernel, "traced"):
         return kernel
-    from rom.gp.gpytorch_kernels import plugged
+    from rom.gp.gpytorch_kernels import gpytorch_kernel
 
-    return plugged(kernel)
+    return gpytorch_kernel(kernel)
 
 
 def _split(kernels: Sequence[Any], theta: np.ndarray) -> list[np.ndarray]:

@@ -12,10 +12,10 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.gp.kernels import kernel_of
-from rom.gp.kronecker_likelihood import fitted, fitted_on_some, settled_weights
+from rom.gp.kronecker_likelihood import fit_grid, fit_on_subset, settled_weights
 from rom.gp.likelihood import FLOOR
-from rom.gp.missing import Preconditioner, preconditioner, solved
-from rom.gp.tensors import along, eigen, outer
+from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
+from rom.gp.tensors import apply_along, eigen, outer
 
 log = logging.getLogger("rom")
 
@@ -56,7 +56,7 @@ class KroneckerGP:
     @cached_property
     def _conditioner(self) -> Preconditioner:
         matrices = [k.matrix(x, x) for k, x in zip(self.kernels, self._units, strict=True)]
-        return preconditioner(
+        return missing_preconditioner(
             matrices,
             self.nugget,
             np.ones(self.y.shape, bool) if self.observed is None else self.observed,
@@ -68,12 +68,12 @@ class KroneckerGP:
         With missing cells each standard deviation costs a solve: ask for few, or std=False and `samples`.
         """
         cross = self._cross(x)
-        mean = self.mean + along(cross, self.weights)
+        mean = self.mean + apply_along(cross, self.weights)
         if not std:
             return mean, None
         if self.observed is None:
             pairs, S = self._eigen
-            left = 1.0 - along(
+            left = 1.0 - apply_along(
                 [(C @ V) ** 2 for C, (_, V) in zip(cross, pairs, strict=True)], 1.0 / S
             )
         else:
@@ -104,15 +104,15 @@ class KroneckerGP:
             )
         pairs, S = self._eigen
         if axis is None:
-            diagonal = along([V**2 for _, V in pairs], 1.0 / S)
+            diagonal = apply_along([V**2 for _, V in pairs], 1.0 / S)
             return self.weights / diagonal, np.sqrt(self.variance / diagonal)
         rest = [np.eye(len(V)) if j == axis else V for j, (_, V) in enumerate(pairs)]
         squares = [
             pairs[axis][1] ** 2 if j == axis else np.eye(len(V)) for j, (_, V) in enumerate(pairs)
         ]
-        block = along(squares, 1.0 / S)
-        gaps = along(rest, along([V.T for V in rest], self.weights) / block)
-        return gaps, np.sqrt(self.variance * along([V**2 for V in rest], 1.0 / block))
+        block = apply_along(squares, 1.0 / S)
+        gaps = apply_along(rest, apply_along([V.T for V in rest], self.weights) / block)
+        return gaps, np.sqrt(self.variance * apply_along([V**2 for V in rest], 1.0 / block))
 
     def samples(self, *x: np.ndarray, count: int, rng: int | np.random.Generator = 0) -> np.ndarray:
         """Draws of f + mean from the posterior on the grid of new points, (count, q_1, ..., q_d), by Matheron's rule.
@@ -127,22 +127,22 @@ class KroneckerGP:
         there = tuple(slice(n, None) for n in self.y.shape)
         draws, scale = [], np.sqrt(self.variance)
         for _ in range(count):
-            f = scale * along(roots, gen.standard_normal([len(r) for r in roots]))
+            f = scale * apply_along(roots, gen.standard_normal([len(r) for r in roots]))
             gap = (
                 np.where(True if self.observed is None else self.observed, self.y, 0.0)
                 - self.mean
                 - f[here]
             )
             gap = gap - self.noise * gen.standard_normal(self.y.shape)
-            draws.append(self.mean + f[there] + along(cross, self._solve(gap)))
+            draws.append(self.mean + f[there] + apply_along(cross, self._solve(gap)))
         return np.stack(draws)
 
     def _solve(self, b: np.ndarray) -> np.ndarray:
         """(K + nugget I)^{-1} b."""
         if self.observed is not None:
-            return solved(self._conditioner, b)[0]
+            return solve_missing(self._conditioner, b)[0]
         pairs, S = self._eigen
-        return along([V for _, V in pairs], along([V.T for _, V in pairs], b) / S)
+        return apply_along([V for _, V in pairs], apply_along([V.T for _, V in pairs], b) / S)
 
     def _left(self, cross: Sequence[np.ndarray]) -> np.ndarray:
         left = np.empty([len(C) for C in cross])
@@ -205,9 +205,9 @@ def kronecker_gp(
     chosen = [kernel_of(k, x.shape[1]) for k, x in zip(names, units, strict=True)]
     nugget = max(FLOOR if noise is None else noise, FLOOR)
     if fit and seen is None:
-        chosen, nugget = fitted(chosen, units, y, noise)
+        chosen, nugget = fit_grid(chosen, units, y, noise)
     elif fit and seen is not None:
-        chosen, nugget = fitted_on_some(chosen, units, y, seen, noise, most, rng)
+        chosen, nugget = fit_on_subset(chosen, units, y, seen, noise, most, rng)
     mean, variance, weights = settled_weights(chosen, nugget, units, y, seen)
     return KroneckerGP(points, low, width, tuple(chosen), nugget, mean, variance, y, seen, weights)
 

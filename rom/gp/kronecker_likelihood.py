@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rom.gp.descent import begun, descended
+from rom.gp.descent import descend, start_descent
 from rom.gp.kernels import Product, Selected
-from rom.gp.likelihood import FLOOR, maximised, sobol_starts
-from rom.gp.missing import preconditioner, solved
-from rom.gp.tensors import along, eigen, outer
+from rom.gp.likelihood import FLOOR, maximise, sobol_starts
+from rom.gp.missing import missing_preconditioner, solve_missing
+from rom.gp.tensors import apply_along, eigen, outer
 
 log = logging.getLogger("rom")
 
@@ -29,7 +29,7 @@ def likelihood(
     pairs = [eigen(matrix) for matrix in matrices]
     lam = outer([w for w, _ in pairs])
     S = lam + nugget
-    one, P = outer([V.sum(axis=0) for _, V in pairs]), along([V.T for _, V in pairs], y)
+    one, P = outer([V.sum(axis=0) for _, V in pairs]), apply_along([V.T for _, V in pairs], y)
     P = P - one * (np.sum(one * P / S) / np.sum(one * one / S))
     A = P / S
     variance = np.vdot(P, A) / y.size
@@ -51,7 +51,7 @@ def likelihood(
     return value, np.append(np.concatenate(slope), by_nugget)
 
 
-def fitted(
+def fit_grid(
     kernels: list[Any], x: list[np.ndarray], y: np.ndarray, noise: float | None
 ) -> tuple[list[Any], float]:
     """Kernels and nugget of largest exact likelihood, from starts at three scales."""
@@ -73,12 +73,12 @@ def fitted(
     starts = [np.append(np.clip(theta + s, *limits[:-1].T), np.log(1e-4)) for s in (-1.0, 0.0, 1.0)]
     if noise is not None:
         starts, limits = [s[:-1] for s in starts], limits[:-1]
-    start = min((begun(objective, s, limits) for s in starts), key=lambda s: s.value)
-    end = descended(objective, start, limits)
+    start = min((start_descent(objective, s, limits) for s in starts), key=lambda s: s.value)
+    end = descend(objective, start, limits)
     return made(end.x), max(noise, FLOOR) if noise is not None else float(np.exp(end.x[-1]))
 
 
-def fitted_on_some(
+def fit_on_subset(
     kernels: list[Any],
     x: list[np.ndarray],
     y: np.ndarray,
@@ -97,7 +97,7 @@ def fitted_on_some(
     table = np.hstack([z[cells[:, j]] for j, z in enumerate(x)])
     values = y[tuple(cells.T)][:, None]
     parts, starts = [values / (values.std() or 1.0)], [sobol_starts(product, 4, rng)]
-    found = maximised(product, table, parts, "constant", noise, starts, restarts=1)[0]
+    found = maximise(product, table, parts, "constant", noise, starts, restarts=1)[0]
     return [part.kernel for part in found.kernel.kernels], found.nugget
 
 
@@ -109,14 +109,14 @@ def settled_weights(
     if seen is None:
         pairs = [eigen(matrix) for matrix in K]
         S = outer([w for w, _ in pairs]) + nugget
-        one, P = outer([V.sum(axis=0) for _, V in pairs]), along([V.T for _, V in pairs], y)
+        one, P = outer([V.sum(axis=0) for _, V in pairs]), apply_along([V.T for _, V in pairs], y)
         mean = float(np.sum(one * P / S) / np.sum(one * one / S))
         P = P - mean * one
-        return mean, float(np.sum(P * P / S) / y.size), along([V for _, V in pairs], P / S)
-    conditioner = preconditioner(K, nugget, seen)
+        return mean, float(np.sum(P * P / S) / y.size), apply_along([V for _, V in pairs], P / S)
+    conditioner = missing_preconditioner(K, nugget, seen)
     ones, values = seen.astype(float), np.where(seen, y, 0.0)
-    first, _ = solved(conditioner, ones)
-    second, steps = solved(conditioner, values)
+    first, _ = solve_missing(conditioner, ones)
+    second, steps = solve_missing(conditioner, values)
     mean = float(np.sum(second) / np.sum(first))
     weights = second - mean * first
     log.info(

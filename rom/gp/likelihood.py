@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from rom.errors import BadInput, NotConverged, Singular
-from rom.gp.algebra import both_solve, cholesky, inverse, log_det, lower_solve, namespace, placed
+from rom.gp.algebra import both_solve, cholesky, inverse, log_det, lower_solve, namespace, to_device
 from rom.gp.descent import Descent, Search, Value, beginning, descent, side_by_side
 from rom.gp.stacked import TINY, restricted_together
 
@@ -41,7 +41,7 @@ def trend(mean: str, x: Any) -> Any:
     )
 
 
-def factored(K: Any, nugget: float, H: Any) -> Factors:
+def factorise(K: Any, nugget: float, H: Any) -> Factors:
     """The factors of a correlation matrix with its nugget, and of its trend."""
     L, jitter = cholesky(K, nugget)
     if not H.shape[1]:
@@ -50,7 +50,7 @@ def factored(K: Any, nugget: float, H: Any) -> Factors:
     return Factors(L, LH, cholesky(LH.T @ LH)[0], jitter)
 
 
-def projected(factors: Factors, H: Any, a: Any) -> tuple[Any, Any, Any]:
+def project_trend(factors: Factors, H: Any, a: Any) -> tuple[Any, Any, Any]:
     """(beta, P a, variance): generalised least squares beta (k, r), P a = K^{-1} (a - H beta), variance_i = a_i^T P a_i / (n - k).
 
     The variances are each output's own, profiled out; TINY keeps those of constant outputs positive.
@@ -66,7 +66,9 @@ def projected(factors: Factors, H: Any, a: Any) -> tuple[Any, Any, Any]:
     )
 
 
-def restricted(kernel: Any, nugget: float, x: Any, a: Any, H: Any) -> tuple[float, np.ndarray]:
+def restricted_likelihood(
+    kernel: Any, nugget: float, x: Any, a: Any, H: Any
+) -> tuple[float, np.ndarray]:
     """-log p(a | theta, nugget) up to a constant, with trends integrated and variances profiled; gradient in (theta, log nugget).
 
     F = 1/2 [(n - k) sum_i log sigma_i^2 + r (log|K| + log|H^T K^{-1} H|)],  dF = 1/2 <W, dK>,
@@ -79,8 +81,8 @@ def restricted(kernel: Any, nugget: float, x: Any, a: Any, H: Any) -> tuple[floa
         return answer
     k, r = H.shape[1], a.shape[1]
     K, pull = kernel.traced(x)
-    factors = factored(K, nugget, H)
-    _, alpha, variance = projected(factors, H, a)
+    factors = factorise(K, nugget, H)
+    _, alpha, variance = project_trend(factors, H, a)
     value = 0.5 * ((len(x) - k) * float(np.log(variance).sum()) + r * log_det(factors.L))
     used = alpha / variance**0.5
     if k:
@@ -102,7 +104,7 @@ class Maximum:
     curvature: np.ndarray
 
 
-def maximised(
+def maximise(
     kernel: Any,
     x: np.ndarray,
     parts: Sequence[np.ndarray],
@@ -177,7 +179,11 @@ def _posed(
     device: str | None,
 ) -> Callable[[list[tuple[int, np.ndarray]]], list[Value]]:
     """From (group, free logarithms) to -log likelihood - log prior, with gradients; 1e100 where a covariance is not definite."""
-    X, outputs, centre = placed(x, device), [placed(part, device) for part in parts], kernel.theta
+    X, outputs, centre = (
+        to_device(x, device),
+        [to_device(part, device) for part in parts],
+        kernel.theta,
+    )
     H = trend(mean, X)
 
     def weighted(answer: Value | None, theta: np.ndarray, nugget: float) -> Value:
@@ -214,7 +220,7 @@ def _each(
     answers: list[Value | None] = []
     for kernel, nugget, a in zip(kernels, nuggets, parts, strict=True):
         try:
-            answers.append(restricted(kernel, nugget, x, a, H))
+            answers.append(restricted_likelihood(kernel, nugget, x, a, H))
         except Singular:
             answers.append(None)
     return answers
@@ -232,12 +238,14 @@ def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.
     return np.vstack([own, spread])
 
 
-def left_out(factors: Factors, H: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def left_out_errors(
+    factors: Factors, H: np.ndarray, a: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(a_i - E[a_i | the others], its standard deviation), both (n, r): (P a)_i / P_ii and sigma / sqrt(P_ii).
 
     Reference: Dubrule (1983).
     """
-    _, alpha, variance = projected(factors, H, a)
+    _, alpha, variance = project_trend(factors, H, a)
     half = None
     if H.shape[1]:
         half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T).T

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.linalg as la
 
 from rom.errors import NotConverged, Singular
-from rom.gp.tensors import along, eigen, outer
+from rom.gp.tensors import apply_along, eigen, outer
 
 KEEP = 0.1
 log = logging.getLogger("rom")
@@ -44,17 +44,17 @@ class Preconditioner:
         """The approximate inverse on a tensor that is zero where nothing is observed."""
         if not self.rank:
             return r / self.nugget
-        c = self.root * along([V.T for V in self.V], r)[self.index]
+        c = self.root * apply_along([V.T for V in self.V], r)[self.index]
         spread = np.zeros(r.shape)
         spread[self.index] = self.root * la.cho_solve((self.factor, True), c, check_finite=False)
-        return (r - self.observed * along(self.V, spread)) / self.nugget
+        return (r - self.observed * apply_along(self.V, spread)) / self.nugget
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """D (K + nugget I) D x."""
-        return self.observed * along(self.K, x) + self.nugget * x
+        return self.observed * apply_along(self.K, x) + self.nugget * x
 
 
-def preconditioner(
+def missing_preconditioner(
     K: list[np.ndarray], nugget: float, observed: np.ndarray, most: int = 4000
 ) -> Preconditioner:
     """Holds all eigenvalues above a tenth of the nugget, or the `most` largest; costs rank^2 n + rank^3 / 3, memory rank^2.
@@ -105,7 +105,7 @@ def _gram(V: tuple[np.ndarray, ...], index: tuple[np.ndarray, ...], mask: np.nda
     return G
 
 
-def solved(
+def solve_missing(
     conditioner: Preconditioner, b: np.ndarray, tol: float = 1e-8, most: int = 2000
 ) -> tuple[np.ndarray, int]:
     """(x, iterations): D (K + nugget I) D x = D b to a relative residual of tol by preconditioned conjugate gradients.

@@ -29,7 +29,7 @@ def regression(
     )
 
 
-def worth(gp: CoefficientGP | None) -> int:
+def useful_modes(gp: CoefficientGP | None) -> int:
     """argmin_r sum_{k <= r} |a_k - its leave-one-out prediction|^2 + sum_{k > r} |a_k - mean|^2, at least 1: modes beyond are noise."""
     if gp is None:
         return 0
@@ -37,7 +37,7 @@ def worth(gp: CoefficientGP | None) -> int:
     return int(np.argmax(np.cumsum(gain))) + 1
 
 
-def conditioned(gp: CoefficientGP | None, z: np.ndarray, a: np.ndarray) -> CoefficientGP | None:
+def condition_on(gp: CoefficientGP | None, z: np.ndarray, a: np.ndarray) -> CoefficientGP | None:
     """The same kernels given other runs a (m, r) at z (m, p), r at most as before; their k-th output is the process's k-th."""
     if gp is None or not a.shape[1]:
         return None

@@ -38,7 +38,7 @@ NOISES = {"gaussian": gaussian, "student": student, "poisson": poisson, "bernoul
 EXPECTED = {"gaussian": lambda f: f, "student": lambda f: f, "poisson": np.exp, "bernoulli": expit}
 
 
-def smoothed(
+def expected_density(
     noise: str, scale: float, y: np.ndarray, m: np.ndarray, v: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(e, de/dm, -2 de/dv) of e = E log p(y | f), f ~ N(m, v), by Gauss-Hermite quadrature: derivatives of the quadrature itself."""

@@ -14,10 +14,10 @@ FORMS = ("matern12", "matern32", "matern52", "rbf")
 
 def radial(form: str, square: Any) -> Any:
     """g(d) from d^2."""
-    return profile(form, square)[0]
+    return radial_profile(form, square)[0]
 
 
-def profile(form: str, square: Any) -> tuple[Any, Any]:
+def radial_profile(form: str, square: Any) -> tuple[Any, Any]:
     """(g(d), h = -2 dg/d(d^2)) from d^2, so that dk/dlog l_j = h ((x_j - y_j) / l_j)^2."""
     xp = namespace(square)
     if form == "rbf":
@@ -34,11 +34,11 @@ def profile(form: str, square: Any) -> tuple[Any, Any]:
     return straight + (5 / 3) * square * e, (5 / 3) * straight
 
 
-def profiles(form: str, square: np.ndarray, block: int = 8192) -> tuple[np.ndarray, np.ndarray]:
+def profile_pair(form: str, square: np.ndarray, block: int = 8192) -> tuple[np.ndarray, np.ndarray]:
     """The profile of a long vector, which is used up, in blocks that stay in the cache."""
     g = np.empty_like(square)
     for part in (slice(k, k + block) for k in range(0, len(square), block)):
-        g[part], square[part] = profile(form, square[part])
+        g[part], square[part] = radial_profile(form, square[part])
     return g, square
 
 

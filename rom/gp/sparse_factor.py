@@ -20,7 +20,7 @@ def factor(kernel: Stationary, nugget: float, x: np.ndarray, neighbours: int) ->
     log |K + nugget I| ~ -2 sum log U_ii.
     """
     order, near, columns = ordered_factor(kernel, nugget, x, neighbours)
-    U = assembled(near, columns).tocoo()
+    U = assemble_factor(near, columns).tocoo()
     return sp.csc_array(sp.coo_array((U.data, (order[U.row], order[U.col])), shape=U.shape))
 
 
@@ -38,14 +38,14 @@ def ordered_factor(
     near = earlier(x / kernel.lengths, neighbours)
     columns = np.empty((len(x), 1 + near.shape[1]))
     for block in (slice(s, s + BATCH) for s in range(0, len(x), BATCH)):
-        w, d = conditioned(kernel, nugget, x[block], x[near[block]], near[block] >= 0)
+        w, d = conditional_weights(kernel, nugget, x[block], x[near[block]], near[block] >= 0)
         columns[block] = (
             np.hstack([np.ones((len(d), 1)), -w]) / np.sqrt(np.maximum(d + nugget, 1e-14))[:, None]
         )
     return order, near, columns
 
 
-def assembled(near: np.ndarray, columns: np.ndarray) -> sp.csc_array:
+def assemble_factor(near: np.ndarray, columns: np.ndarray) -> sp.csc_array:
     """The upper triangular matrix of `ordered_factor`."""
     held = np.hstack([np.ones((len(near), 1), dtype=bool), near >= 0])
     rows = np.hstack([np.arange(len(near))[:, None], near])
@@ -53,7 +53,7 @@ def assembled(near: np.ndarray, columns: np.ndarray) -> sp.csc_array:
     return sp.csc_array((columns[held], rows[held], ends), shape=(len(near), len(near)))
 
 
-def conditioned(
+def conditional_weights(
     kernel: Stationary,
     noise: float | np.ndarray,
     z: np.ndarray,

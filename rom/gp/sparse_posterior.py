@@ -16,8 +16,8 @@ from scipy.spatial import cKDTree
 
 from rom.errors import NotConverged
 from rom.gp.kernels import Stationary
-from rom.gp.noises import smoothed
-from rom.gp.sparse_factor import assembled, conditioned
+from rom.gp.noises import expected_density
+from rom.gp.sparse_factor import assemble_factor, conditional_weights
 
 WIDE = 256
 GENERATIONS = 6
@@ -25,7 +25,7 @@ LEAST = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class SparseBelief:
+class SparsePosterior:
     """near (n, k) : rows above the diagonal of each column, -1 for none; U, V (n, 1 + k) : diagonal, then those rows; m (n,).
 
     y (n,) was observed under the named noise and its scale; everything is in the order in which the factors are triangular.
@@ -42,7 +42,7 @@ class SparseBelief:
 
     def parts(
         self, some: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, SparseBelief, np.ndarray, np.ndarray]]:
+    ) -> Iterator[tuple[np.ndarray, SparsePosterior, np.ndarray, np.ndarray]]:
         """Batches of points, the belief of each batch's ancestors alone, which are they, and where among them the batch is."""
         for batch in (some[s : s + WIDE] for s in range(0, len(some), WIDE)):
             kept, near = restricted_pattern(self.near, batch)
@@ -53,14 +53,17 @@ class SparseBelief:
         """The terms of the ELBO of some points; their sum over all points is the ELBO, never above log p(y)."""
         terms = []
         for _, part, _, at in self.parts(some):
-            solver, u = triangle(part.near, part.V), assembled(part.near, part.U)[:, at].toarray()
+            solver, u = (
+                triangle(part.near, part.V),
+                assemble_factor(part.near, part.U)[:, at].toarray(),
+            )
             v = np.sum(solver.solve(_units(len(part.m), at)) ** 2, axis=0)
-            value = smoothed(part.noise, part.scale, part.y[at], part.m[at], v)[0]
+            value = expected_density(part.noise, part.scale, part.y[at], part.m[at], v)[0]
             apart = np.sum(solver.solve(u) ** 2, axis=0) + ((part.m - part.mean) @ u) ** 2
             terms.append(value - 0.5 * apart + np.log(part.U[at, 0] / part.V[at, 0]) + 0.5)
         return np.concatenate(terms)
 
-    def swept(self, walk: np.ndarray) -> Sweep:
+    def sweep(self, walk: np.ndarray) -> Sweep:
         """ELBO, slopes, bends and M of all points, in the order of `walk`: neighbours together have few ancestors."""
         slope, bend, M, value = (
             np.zeros_like(self.m),
@@ -69,10 +72,13 @@ class SparseBelief:
             0.0,
         )
         for batch, part, kept, at in self.parts(walk):
-            solver, u = triangle(part.near, part.V), assembled(part.near, part.U)[:, at].toarray()
+            solver, u = (
+                triangle(part.near, part.V),
+                assemble_factor(part.near, part.U)[:, at].toarray(),
+            )
             S = solver.solve(np.hstack([u, _units(len(kept), at)]))
             squares = np.sum(S[:, : len(at)] ** 2, axis=0), np.sum(S[:, len(at) :] ** 2, axis=0)
-            e, slope[batch], bend[batch] = smoothed(
+            e, slope[batch], bend[batch] = expected_density(
                 part.noise, part.scale, part.y[at], part.m[at], squares[1]
             )
             apart = squares[0] + ((part.m - part.mean) @ u) ** 2
@@ -84,20 +90,20 @@ class SparseBelief:
         M[:, 1:][self.near < 0] = 0.0
         return Sweep(value, slope, bend, M)
 
-    def ascended(self, steps: int, walk: np.ndarray | None = None) -> tuple[SparseBelief, float]:
+    def ascend(self, steps: int, walk: np.ndarray | None = None) -> tuple[SparsePosterior, float]:
         """(belief, its ELBO) after steps of Newton's method on the ELBO, each halved until it rises; a step costs a solve per point.
 
         V <- V (I + X) on the pattern with X_kk = (M_kk - 1) / 2, X_jk = M_jk, M = S diag(1, -2 dE/dv) S^T, S = V^{-1} [U, I], which is
         the identity at the maximum; m <- m + (U U^T + diag(-2 dE/dv))^{-1} dELBO/dm.
         """
         walk = np.arange(len(self.m)) if walk is None else walk
-        best, at, tried = self, self.swept(walk), 0
+        best, at, tried = self, self.sweep(walk), 0
         while tried < steps:
             to_m, to_V, rate = *best.direction(at), 1.0
             while tried < steps:
                 tried += 1
                 further = replace(best, m=best.m + rate * to_m, V=best.V + rate * to_V)
-                there = further.swept(walk)
+                there = further.sweep(walk)
                 if there.value > at.value:
                     break
                 rate *= 0.5
@@ -111,10 +117,10 @@ class SparseBelief:
 
     def direction(self, at: Sweep) -> tuple[np.ndarray, np.ndarray]:
         """The full step of `ascended` in m and V."""
-        upper, lam = assembled(self.near, self.U), np.maximum(at.bend, LEAST)
+        upper, lam = assemble_factor(self.near, self.U), np.maximum(at.bend, LEAST)
         uphill = at.slope - upper @ (upper.T @ (self.m - self.mean))
         X = np.column_stack([np.maximum((at.M[:, :1] - 1.0) / 2.0, -0.5), at.M[:, 1:]])
-        fill = (assembled(self.near, self.V) @ assembled(self.near, X)).tocsr()
+        fill = (assemble_factor(self.near, self.V) @ assemble_factor(self.near, X)).tocsr()
         held = np.hstack([np.ones((len(self.m), 1), dtype=bool), self.near >= 0])
         columns, _ = np.nonzero(held)
         to_V = np.zeros_like(self.V)
@@ -178,7 +184,7 @@ def settled_mean(
     near: np.ndarray, U: np.ndarray, V: np.ndarray, lam: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
     """(U U^T + diag lam)^{-1} lam target by conjugate gradients, preconditioned by V. Raises NotConverged."""
-    upper, solver, n = assembled(near, U), triangle(near, V), len(lam)
+    upper, solver, n = assemble_factor(near, U), triangle(near, V), len(lam)
     A = spla.LinearOperator((n, n), matvec=lambda m: upper @ (upper.T @ m) + lam * m, dtype=float)
     M = spla.LinearOperator(
         (n, n), matvec=lambda r: solver.solve(solver.solve(r), "T"), dtype=float
@@ -191,8 +197,8 @@ def settled_mean(
     return m
 
 
-def foretold(
-    belief: SparseBelief,
+def predict_from_neighbours(
+    belief: SparsePosterior,
     kernel: Stationary,
     variance: float,
     jitter: float,
@@ -204,10 +210,10 @@ def foretold(
     d + |V^{-1} w|^2, solved on the ancestors of the points used, in batches of neighbours. tree : of x / lengths
     """
     mean, square, x = np.empty(len(z)), np.empty(len(z)), tree.data * kernel.lengths
-    near = nearest(tree, z / kernel.lengths, belief.near.shape[1])
+    near = nearest_neighbours(tree, z / kernel.lengths, belief.near.shape[1])
     together = cKDTree(z / kernel.lengths).indices
     for rows in (together[s : s + WIDE] for s in range(0, len(z), WIDE)):
-        w, d = conditioned(kernel, jitter, z[rows], x[near[rows]])
+        w, d = conditional_weights(kernel, jitter, z[rows], x[near[rows]])
         mean[rows] = belief.mean + np.sum(w * (belief.m[near[rows]] - belief.mean), axis=1)
         kept, pattern = restricted_pattern(belief.near, near[rows], 4)
         W = np.zeros((len(kept), len(rows)))
@@ -217,7 +223,7 @@ def foretold(
     return mean, square
 
 
-def nearest(tree: cKDTree, z: np.ndarray, k: int) -> np.ndarray:
+def nearest_neighbours(tree: cKDTree, z: np.ndarray, k: int) -> np.ndarray:
     """(q, k) indices of the nearest points."""
     k = min(k, tree.n)
     return tree.query(z, k)[1].reshape(-1, k)
@@ -226,7 +232,7 @@ def nearest(tree: cKDTree, z: np.ndarray, k: int) -> np.ndarray:
 def triangle(near: np.ndarray, V: np.ndarray) -> spla.SuperLU:
     """Solves with V and, by "T", with its transpose."""
     return spla.splu(
-        assembled(near, V),
+        assemble_factor(near, V),
         permc_spec="NATURAL",
         diag_pivot_thresh=0.0,
         options={"SymmetricMode": True},

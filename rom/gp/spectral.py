@@ -10,7 +10,7 @@ import numpy as np
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
 from rom.gp.kernels import Pullback
-from rom.gp.profiles import FORMS, apart, by_axis, phase, profile, radial, squares
+from rom.gp.profiles import FORMS, apart, by_axis, phase, radial, radial_profile, squares
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Spectral:
     def traced(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: gradients in log weights (under their normalisation), log frequencies, log lengths."""
         xp, parts = namespace(x), list(self._parts)
-        shapes = [profile(self.envelope, squares(x, x, lengths)) for *_, lengths in parts]
+        shapes = [radial_profile(self.envelope, squares(x, x, lengths)) for *_, lengths in parts]
         phases = [phase(x, x, f) for _, f, _ in parts]
         waves = [g * xp.cos(angle) for (g, _), angle in zip(shapes, phases, strict=True)]
 
@@ -121,7 +121,7 @@ def spectral(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
     return Spectral(np.full(Q, 1.0 / Q), f, np.full((Q, p), Q / (2 * np.pi * top) * 2.0), envelope)
 
 
-def heard(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
+def initial_lines(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
     """The Q largest peaks of the mean periodogram of rows y (n, ...) evenly spaced over the box, each with its power as its weight.
 
     Where the frequencies of a mixture start decides which optimum is found; the data's own are a good start. Fewer peaks give fewer

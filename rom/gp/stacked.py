@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import Singular
-from rom.gp.algebra import cholesky, fetched
+from rom.gp.algebra import cholesky, to_numpy
 
 ROOM = 2**27
 TINY = 1e-20
@@ -62,11 +62,11 @@ def _answered(
         used = torch.cat([used, r.sqrt()[:, None, None] * trends], 2)
     C = torch.linalg.solve_triangular(L.mT, used, upper=True)
     W = r[:, None, None] * torch.cholesky_inverse(L) - C @ C.mT
-    slopes = fetched(0.5 * noise * W.diagonal(dim1=1, dim2=2).sum(1))
+    slopes = to_numpy(0.5 * noise * W.diagonal(dim1=1, dim2=2).sum(1))
     return [
         (float(value), np.append(0.5 * pull(w), slope)) if good else None
         for value, pull, w, slope, good in zip(
-            fetched(values), pulls, W, slopes, definite, strict=True
+            to_numpy(values), pulls, W, slopes, definite, strict=True
         )
     ]
 

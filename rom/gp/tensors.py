@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def along(matrices: Sequence[np.ndarray], U: np.ndarray) -> np.ndarray:
+def apply_along(matrices: Sequence[np.ndarray], U: np.ndarray) -> np.ndarray:
     """(M_1 x M_2 x ... x M_d) U: each matrix along its own axis of U."""
     for j, M in enumerate(matrices):
         U = (

@@ -15,11 +15,18 @@ import scipy.sparse.linalg as spla
 from scipy.spatial import cKDTree
 
 from rom.errors import BadInput, NotConverged
-from rom.gp.dense_bound import NUGGET, fitted
+from rom.gp.dense_bound import NUGGET, fit_dense
 from rom.gp.kernels import Stationary
-from rom.gp.noises import EXPECTED, NODES, NOISES, SHARES, smoothed
-from rom.gp.sparse_factor import BATCH, conditioned, ordered_factor
-from rom.gp.sparse_posterior import LEAST, SparseBelief, foretold, incomplete, nearest, triangle
+from rom.gp.noises import EXPECTED, NODES, NOISES, SHARES, expected_density
+from rom.gp.sparse_factor import BATCH, conditional_weights, ordered_factor
+from rom.gp.sparse_posterior import (
+    LEAST,
+    SparsePosterior,
+    incomplete,
+    nearest_neighbours,
+    predict_from_neighbours,
+    triangle,
+)
 from rom.parameters import Box
 
 JUDGES = 4096
@@ -36,7 +43,7 @@ class VariationalGP:
     x: np.ndarray
     kernel: Stationary
     variance: float
-    belief: SparseBelief
+    belief: SparsePosterior
     elbo: float
     elbo_error: float
 
@@ -51,10 +58,12 @@ class VariationalGP:
             raise BadInput(
                 f"x has shape {np.shape(x)}; the model needs finite (q, {self.x.shape[1]})"
             )
-        mean, square = foretold(self.belief, self.kernel, self.variance, NUGGET, self._tree, z)
+        mean, square = predict_from_neighbours(
+            self.belief, self.kernel, self.variance, NUGGET, self._tree, z
+        )
         return mean, np.sqrt(square)
 
-    def expected(self, x: np.ndarray) -> np.ndarray:
+    def mean_response(self, x: np.ndarray) -> np.ndarray:
         """E y at x (q, p): the rate of counts, the probability of a one."""
         mean, std = self.predict(x)
         return EXPECTED[self.belief.noise](mean[:, None] + std[:, None] * NODES) @ SHARES
@@ -101,12 +110,12 @@ def variational_gp(
     )
     gen, unit = np.random.default_rng(rng), box.to_unit(x)
     some = gen.permutation(len(x))[:most]
-    found, variance, mean, scale = fitted(
+    found, variance, mean, scale = fit_dense(
         Stationary(kernel, np.ones(x.shape[1])), noise, unit[some], y[some]
     )
-    order, belief = posterior(found, variance, mean, noise, scale, unit, y, neighbours)
+    order, belief = variational_posterior(found, variance, mean, noise, scale, unit, y, neighbours)
     if steps:
-        belief, elbo = belief.ascended(steps, cKDTree(unit[order] / found.lengths).indices)
+        belief, elbo = belief.ascend(steps, cKDTree(unit[order] / found.lengths).indices)
         return VariationalGP(box, unit[order], found, variance, belief, elbo, 0.0)
     terms = belief.elbo_terms(gen.choice(len(x), min(JUDGES, len(x)), replace=False))
     error = len(x) * float(terms.std()) / np.sqrt(len(terms)) * (len(terms) < len(x))
@@ -115,7 +124,7 @@ def variational_gp(
     )
 
 
-def posterior(
+def variational_posterior(
     kernel: Stationary,
     variance: float,
     mean: float,
@@ -124,7 +133,7 @@ def posterior(
     x: np.ndarray,
     y: np.ndarray,
     neighbours: int,
-) -> tuple[np.ndarray, SparseBelief]:
+) -> tuple[np.ndarray, SparsePosterior]:
     """(order, belief in that order): the local fixed point of the bound for lam and m, then V by an incomplete factor.
 
     Means by conjugate gradients whitened by U, marginal variances from the nearest points, lam kept positive.
@@ -132,7 +141,7 @@ def posterior(
     order, near, U = ordered_factor(kernel, NUGGET, x, neighbours)
     x, y, U = x[order], y[order], U / np.sqrt(variance)
     solver = triangle(near, U)
-    close = nearest(cKDTree(x / kernel.lengths), x / kernel.lengths, neighbours)
+    close = nearest_neighbours(cKDTree(x / kernel.lengths), x / kernel.lengths, neighbours)
 
     def centred(lam: np.ndarray, target: np.ndarray) -> np.ndarray:
         """(U U^T + diag lam)^{-1} lam (target - mean) + mean."""
@@ -156,23 +165,25 @@ def posterior(
         1.0,
     )
     for _ in range(200):
-        _, slope, bend = smoothed(noise, scale, y, m, v)
+        _, slope, bend = expected_density(noise, scale, y, m, v)
         target = np.maximum(bend, LEAST)
         lam = target if not lam.any() else lam ** (1 - damp) * target**damp
-        goal, v_ = centred(lam, m + slope / lam), local(kernel, variance, lam, x, x, close)
+        goal, v_ = centred(lam, m + slope / lam), local_weights(kernel, variance, lam, x, x, close)
         change = max(np.abs(goal - m).max(), np.abs(np.sqrt(v_) - np.sqrt(v)).max()) / np.sqrt(
             variance
         )
         damp = max(0.1, 0.5 * damp) if change > before else min(1.0, 1.2 * damp)
         m, v, before = m + damp * (goal - m), v_, change
         if change < 1e-6:
-            return order, SparseBelief(near, U, incomplete(near, U, lam), m, mean, noise, scale, y)
+            return order, SparsePosterior(
+                near, U, incomplete(near, U, lam), m, mean, noise, scale, y
+            )
     raise NotConverged(
         f"the bound still moves f by {change:.1e} standard deviations after 200 steps; look for outliers, or rescale y"
     )
 
 
-def local(
+def local_weights(
     kernel: Stationary,
     variance: float,
     lam: np.ndarray,
@@ -184,5 +195,5 @@ def local(
     left = np.empty(len(z))
     for rows in (slice(s, s + BATCH) for s in range(0, len(z), BATCH)):
         noise = NUGGET + 1.0 / (variance * lam[near[rows]])
-        left[rows] = conditioned(kernel, noise, z[rows], x[near[rows]])[1] - NUGGET
+        left[rows] = conditional_weights(kernel, noise, z[rows], x[near[rows]])[1] - NUGGET
     return variance * np.maximum(left, 1e-12)

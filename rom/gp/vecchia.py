@@ -11,8 +11,13 @@ from scipy.spatial import cKDTree
 from rom.errors import BadInput
 from rom.gp.coefficients import coefficient_gp
 from rom.gp.kernels import Stationary
-from rom.gp.sparse_factor import assembled, ordered_factor
-from rom.gp.sparse_posterior import SparseBelief, foretold, incomplete, settled_mean
+from rom.gp.sparse_factor import assemble_factor, ordered_factor
+from rom.gp.sparse_posterior import (
+    SparsePosterior,
+    incomplete,
+    predict_from_neighbours,
+    settled_mean,
+)
 from rom.parameters import Box
 
 JITTER = 1e-7
@@ -32,7 +37,7 @@ class VecchiaGP:
     nugget: float
     mean: float
     variance: float
-    belief: SparseBelief
+    belief: SparsePosterior
 
     @cached_property
     def _tree(self) -> cKDTree:
@@ -45,7 +50,9 @@ class VecchiaGP:
             raise BadInput(
                 f"x has shape {np.shape(x)}; the model needs finite (q, {self.x.shape[1]})"
             )
-        mean, square = foretold(self.belief, self.kernel, 1.0, _jitter(self.nugget), self._tree, z)
+        mean, square = predict_from_neighbours(
+            self.belief, self.kernel, 1.0, _jitter(self.nugget), self._tree, z
+        )
         return self.mean + np.sqrt(self.variance) * mean, np.sqrt(
             self.variance * (square + noise * self.nugget)
         )
@@ -80,13 +87,13 @@ def vecchia_gp(
     found, inner = dense.kernels[0], dense.box
     scaled = Stationary(found.form, found.lengths * (inner.upper - inner.lower))
     unit, nugget = box.to_unit(x), float(dense.nuggets[0])
-    order, belief, mean, variance = believed(scaled, nugget, unit, y, neighbours)
+    order, belief, mean, variance = fit_posterior(scaled, nugget, unit, y, neighbours)
     return VecchiaGP(box, unit[order], scaled, nugget, mean, variance, belief)
 
 
-def believed(
+def fit_posterior(
     kernel: Stationary, nugget: float, x: np.ndarray, y: np.ndarray, neighbours: int
-) -> tuple[np.ndarray, SparseBelief, float, float]:
+) -> tuple[np.ndarray, SparsePosterior, float, float]:
     """(order, belief in that order, mean, variance) of y = mean + sqrt(variance) (f + noise), noise variance = nugget.
 
     With m(y) = (U U^T + I / nugget)^{-1} y / nugget: y^T (K + nugget I)^{-1} y = y^T U U^T m(y), without cancellation for small nuggets.
@@ -95,7 +102,7 @@ def believed(
     jitter = _jitter(nugget)
     order, near, U = ordered_factor(kernel, jitter, x, neighbours)
     lam = np.full(len(x), 1.0 / (nugget - jitter))
-    V, upper, y = incomplete(near, U, lam), assembled(near, U), y[order]
+    V, upper, y = incomplete(near, U, lam), assemble_factor(near, U), y[order]
     known = [settled_mean(near, U, V, lam, part) for part in (y, np.ones_like(y))]
     (h, Y), (m1, m) = (
         (upper.T @ np.column_stack([np.ones_like(y), y])).T,
@@ -106,7 +113,9 @@ def believed(
     scale, rest = float(np.sqrt(variance)), known[0] - mean * known[1]
     return (
         order,
-        SparseBelief(near, U, V, rest / scale, 0.0, "gaussian", lam[0] ** -0.5, (y - mean) / scale),
+        SparsePosterior(
+            near, U, V, rest / scale, 0.0, "gaussian", lam[0] ** -0.5, (y - mean) / scale
+        ),
         mean,
         variance,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
-from rom.io.grid import DIMENSION, Fields, checked, masks, points_3d, sorted_out
+from rom.io.grid import DIMENSION, Fields, check_fields, masks, points_3d, sorted_out
 from rom.mesh import Mesh
 
 
@@ -17,8 +17,8 @@ def to_meshio(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None, suf
 
     ends = np.cumsum([len(cells) for cells in mesh.cells.values()])
     cell_masks, node_masks = masks(mesh)
-    point_data = checked(fields, len(mesh.points), "points")
-    cell_data = checked(cell_fields, int(ends[-1]) if len(ends) else 0, "cells")
+    point_data = check_fields(fields, len(mesh.points), "points")
+    cell_data = check_fields(cell_fields, int(ends[-1]) if len(ends) else 0, "cells")
     made = meshio.Mesh(
         points_3d(mesh), [(kind, np.asarray(cells)) for kind, cells in mesh.cells.items()]
     )

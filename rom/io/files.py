@@ -13,7 +13,7 @@ import numpy as np
 from rom.errors import BadInput
 from rom.io.exchange import to_meshio
 from rom.io.frames import VTK_FILES, read_frames
-from rom.io.grid import SLASH, Fields, checked, flat_cells, grid, masks, points_3d, unlabel
+from rom.io.grid import SLASH, Fields, check_fields, flat_cells, masks, points_3d, to_grid, unlabel
 from rom.mesh import Mesh
 
 
@@ -30,8 +30,8 @@ def vtkhdf(
     """
     connectivity, offsets, types = flat_cells(mesh)
     cell_masks, node_masks = masks(mesh)
-    point_data = node_masks | checked(fields, len(mesh.points), "points", times)
-    cell_data = cell_masks | checked(cell_fields, len(types), "cells", times)
+    point_data = node_masks | check_fields(fields, len(mesh.points), "points", times)
+    cell_data = cell_masks | check_fields(cell_fields, len(types), "cells", times)
 
     def fill(file: Any) -> None:
         root = file.create_group("VTKHDF")
@@ -108,7 +108,7 @@ def write_mesh(
     if path.suffix == ".vtkhdf":
         return write_vtkhdf(path, mesh, fields, cell_fields=cell_fields)
     if path.suffix in VTK_FILES:
-        grid(mesh, fields, cell_fields).save(path)
+        to_grid(mesh, fields, cell_fields).save(path)
         return path
     import meshio
 

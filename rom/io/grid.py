@@ -74,7 +74,7 @@ def masks(mesh: Mesh) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     return cell_masks, node_masks
 
 
-def checked(
+def check_fields(
     fields: Fields | None, n: int, what: str, times: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """'name [unit]' -> real array (n,), (n, c) or, at `times`, (..., n_t); complex fields become two.
@@ -118,7 +118,7 @@ def checked(
     return arrays
 
 
-def grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None) -> Any:
+def to_grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None) -> Any:
     """The mesh as a pyvista.UnstructuredGrid; regions and node sets become 0/1 arrays."""
     import pyvista
 
@@ -127,9 +127,9 @@ def grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = 
     cells = np.insert(connectivity, offsets[:-1], sizes)
     made = pyvista.UnstructuredGrid(cells, types, points_3d(mesh))
     cell_masks, node_masks = masks(mesh)
-    for name, values in (node_masks | checked(fields, len(mesh.points), "points")).items():
+    for name, values in (node_masks | check_fields(fields, len(mesh.points), "points")).items():
         made.point_data[name] = values
-    for name, values in (cell_masks | checked(cell_fields, len(types), "cells")).items():
+    for name, values in (cell_masks | check_fields(cell_fields, len(types), "cells")).items():
         made.cell_data[name] = values
     return made
 

@@ -19,7 +19,7 @@ CORNERS: dict[str, list[tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-def oriented(mesh: Mesh, path: str | Path) -> Mesh:
+def check_orientation(mesh: Mesh, path: str | Path) -> Mesh:
     """The mesh, if the corners of all cells that fill the space turn as VTK's do; BadInput names the first cell that does not."""
     if not mesh.cells:
         raise BadInput(f"{Path(path).name} holds no cells; is it complete?")
@@ -55,7 +55,7 @@ def within(x: np.ndarray, mesh: Mesh, what: str) -> np.ndarray:
     return x.reshape(-1, x.shape[2])
 
 
-def ordered(
+def reorder(
     values: np.ndarray, theirs: np.ndarray, ours: np.ndarray, tol: float = 1e-6
 ) -> np.ndarray:
     """Values (g, ...) at integration points `theirs` (g, d) put in the order of `ours` (g, d), which lie at the same places.

@@ -29,7 +29,7 @@ class Result:
     x: np.ndarray | None = None
 
 
-def history(
+def history_of_result(
     result: Result,
     u: str = "u",
     stress: str = "stress",

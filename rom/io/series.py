@@ -11,11 +11,11 @@ from rom.errors import BadInput
 from rom.io.frame import Frame
 from rom.io.frames import read_frames
 from rom.io.grid import DIMENSION, Fields
-from rom.io.placement import ordered, oriented, within
+from rom.io.placement import check_orientation, reorder, within
 from rom.io.result import Result
 from rom.mesh import Mesh
 
-__all__ = ["converted", "ingest", "ordered", "oriented"]
+__all__ = ["check_orientation", "convert", "ingest_files", "reorder"]
 
 # unit -> (kind, factor to SI); temperatures differ by a shift and are not converted
 UNITS = {
@@ -25,7 +25,7 @@ UNITS = {
 }  # fmt: skip
 
 
-def ingest(
+def ingest_files(
     paths: Sequence[str | Path],
     fields: Mapping[str, str],
     unit: str = "m",
@@ -64,7 +64,7 @@ def ingest(
     x: np.ndarray | None = None
     for path in paths:
         other, frames = read_frames(path, unit)
-        mesh = oriented(other, path) if mesh is None else mesh
+        mesh = check_orientation(other, path) if mesh is None else mesh
         if other.digest != mesh.digest:
             raise BadInput(
                 f"{Path(path).name} has another mesh than {Path(paths[0]).name}; ingest one mesh at a time"
@@ -93,7 +93,7 @@ def ingest(
     stacked = {name: _stacked(name, values) for name, values in series.items()}
     if x is not None and at is not None:
         wanted = np.asarray(at(mesh), dtype=float)
-        rows = ordered(np.arange(len(x)), x, wanted)
+        rows = reorder(np.arange(len(x)), x, wanted)
         stacked, x = stacked | {name: stacked[name][rows] for name in inner}, wanted
     return Result(mesh, stacked, asked, where, _times(known, times, paths), x)
 
@@ -138,7 +138,7 @@ def _known(
     """Values in the unit asked for, from that of the file, or else from that in which they are said to be written."""
     if written is not None and theirs not in ("", written):
         raise BadInput(f"{what} is in {theirs!r} and not, as you say, in {written!r}")
-    values = converted(values, theirs or written or "", asked, what)
+    values = convert(values, theirs or written or "", asked, what)
     if not np.isfinite(values).all():
         raise BadInput(f"{what} holds NaN or Inf; was the run that wrote it finished?")
     return values
@@ -185,7 +185,7 @@ def _positions(
             f"positions {name!r} have shape {values.shape}; give {d} coordinates of every point, one point after the other"
         )
     what = f"field {name!r} of {Path(path).name}"
-    x = converted(values, theirs or unit, unit, what).reshape(len(values), -1, width)[..., :d]
+    x = convert(values, theirs or unit, unit, what).reshape(len(values), -1, width)[..., :d]
     return within(x, mesh, what)
 
 
@@ -218,7 +218,7 @@ def _times(
     return t if len(t) else None
 
 
-def converted(values: np.ndarray, theirs: str, asked: str, what: str) -> np.ndarray:
+def convert(values: np.ndarray, theirs: str, asked: str, what: str) -> np.ndarray:
     """Values in the unit asked for. Raises BadInput where the kinds differ, or where the file names no unit though one is asked for."""
     values = np.asarray(values, dtype=float)
     if theirs == asked:

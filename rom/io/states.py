@@ -14,7 +14,7 @@ from rom.mesh import Mesh
 from rom.space import Field, Space
 
 
-def named(space: Space, u: np.ndarray) -> list[tuple[Field, np.ndarray]]:
+def fields_of_state(space: Space, u: np.ndarray) -> list[tuple[Field, np.ndarray]]:
     """The parts of u (n, ...) by field; a space without named fields is one field "u" without unit."""
     parts = space.fields or (Field("u", "1", np.arange(space.n)),)
     return [(part, u[np.asarray(part.rows, dtype=np.int64)]) for part in parts]
@@ -29,7 +29,7 @@ def on_mesh(space: Space, mesh: Mesh, u: np.ndarray) -> tuple[Fields, Fields]:
     n_cells = sum(len(cells) for cells in mesh.cells.values())
     point_fields: Fields = {}
     cell_fields: Fields = {}
-    for part, rows in named(space, u):
+    for part, rows in fields_of_state(space, u):
         width = part.components if part.components > 1 else max(1, len(rows) // len(mesh.points))
         for n, target in ((len(mesh.points), point_fields), (n_cells, cell_fields)):
             c = width if n == len(mesh.points) else part.components

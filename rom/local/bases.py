@@ -12,11 +12,11 @@ import scipy.linalg as la
 from rom.basis import Basis, LocalBases
 from rom.compress.decomposition import pod
 from rom.errors import BadInput, MissingExtra
-from rom.local.dissimilarity import checked
+from rom.local.dissimilarity import check_dissimilarity
 from rom.snapshots import Snapshots
 
 
-def clusters(
+def local_bases(
     snapshots: Snapshots,
     k: int,
     modes: int,
@@ -39,28 +39,28 @@ def clusters(
     Raises BadInput for zero snapshots, or too few of them. Reference: Daniel et al. (2022); K subspaces: Bradley & Mangasarian (2000).
     """
     gen = np.random.default_rng(rng)
-    V, A = coordinates(snapshots, tol)
+    V, A = hull_coordinates(snapshots, tol)
     if not 0 < k <= snapshots.m or not 0 < modes <= V.r:
         raise BadInput(
             f"{k} clusters of {modes} modes need at least as many snapshots; there are {snapshots.m} of rank {V.r}"
         )
-    groups = runs(snapshots)
-    fold = folded(groups, folds, gen)
+    groups = run_numbers(snapshots)
+    fold = choose_folds(groups, folds, gen)
     G = A.conj().T @ A
     found = partitions(
         G, k, modes, fold, restarts if refine else None, gen, groups if whole_runs else None
     )
     if classify is None:
         labels, shares, machine = found[0], np.eye(k)[found[0]], None
-        E = held_out(G, shares, modes, fold)
+        E = held_out_errors(G, shares, modes, fold)
     else:
         overlaps = (0.0, 0.15, 0.3) if refine else (0.0,)
-        labels, shares, E, machine = foreseen(
+        labels, shares, E, machine = choose_foreseeable(
             G, found, modes, fold, classify, _known(snapshots, inputs), groups, overlaps=overlaps
         )
     D = angles(G)
     centres = np.array([_medoid(D, labels == j) for j in range(k)])
-    return replace(assembled(V, A, labels, centres, modes, E, shares), classifier=machine)
+    return replace(assemble_bases(V, A, labels, centres, modes, E, shares), classifier=machine)
 
 
 def partitions(
@@ -83,7 +83,7 @@ def partitions(
     labels = medoids(between, k, rng=rng)[0][place]
     if restarts is None or k == 1:
         return [labels]
-    starts = [labels, *(seeded(between, k, rng)[place] for _ in range(restarts))]
+    starts = [labels, *(seed_labels(between, k, rng)[place] for _ in range(restarts))]
     average = None if together is None else share
     refined = sorted(
         (subspaces(G, start, modes, fold, average) for start in starts), key=lambda found: found[1]
@@ -91,7 +91,7 @@ def partitions(
     return [*(found for found, _ in refined), labels]
 
 
-def foreseen(
+def choose_foreseeable(
     G: np.ndarray,
     found: list[np.ndarray],
     modes: int,
@@ -110,11 +110,11 @@ def foreseen(
     best = None
     for labels in [*found[:tried], *found[max(tried, len(found) - 1) :]]:
         hard = np.eye(int(labels.max()) + 1)[labels]
-        E = held_out(G, hard, modes, fold)
+        E = held_out_errors(G, hard, modes, fold)
         machine = classify(x, labels, E, groups)
         for w in overlaps:
             shares = (1.0 - w) * hard + w * machine.chances
-            E = held_out(G, shares, modes, fold) if w > 0.0 else E
+            E = held_out_errors(G, shares, modes, fold) if w > 0.0 else E
             regret = float(np.mean(E[np.arange(len(G)), np.argmin(machine.expected, axis=1)]))
             if best is None or regret < best[0]:
                 best = regret, labels, shares, E, machine
@@ -130,7 +130,7 @@ def _hollow(D: np.ndarray) -> np.ndarray:
     return upper + upper.T
 
 
-def coordinates(snapshots: Snapshots, tol: float = 1e-7) -> tuple[Basis, np.ndarray]:
+def hull_coordinates(snapshots: Snapshots, tol: float = 1e-7) -> tuple[Basis, np.ndarray]:
     """u_i / |u_i| ~ V a_i: an orthonormal basis of all directions and the coordinates (R, m), columns of norm one up to tol."""
     U = np.asarray(snapshots.u[:])
     size = np.asarray(snapshots.space.norm(U))
@@ -148,12 +148,12 @@ def features(snapshots: Snapshots) -> np.ndarray:
     return snapshots.mu if snapshots.t is None else np.column_stack([snapshots.mu, snapshots.t])
 
 
-def runs(snapshots: Snapshots) -> np.ndarray:
+def run_numbers(snapshots: Snapshots) -> np.ndarray:
     """Number of the run of each snapshot: those of one mu belong together."""
     return np.unique(snapshots.mu, axis=0, return_inverse=True)[1].ravel()
 
 
-def folded(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+def choose_folds(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
     """A fold for each sample, the same within a group, of nearly equal numbers of groups."""
     names, place = np.unique(groups, return_inverse=True)
     return rng.permutation(np.arange(len(names)) % min(folds, len(names)))[place]
@@ -173,7 +173,7 @@ def medoids(
 
     Raises BadInput for dissimilarities that are not, which the library would take silently. Reference: Schubert & Rousseeuw (2021).
     """
-    D = checked(D)
+    D = check_dissimilarity(D)
     if not 0 < k <= len(D):
         raise BadInput(f"{k} medoids of {len(D)} samples; choose 1..{len(D)}")
     if k == 1:
@@ -194,7 +194,7 @@ def medoids(
     return np.asarray(best.labels, dtype=int), np.asarray(best.medoids, dtype=int), float(best.loss)
 
 
-def seeded(D: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+def seed_labels(D: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """Labels by the nearest of k seeds, each drawn with probability D^2 to those drawn. Reference: Arthur & Vassilvitskii (2007)."""
     seeds = [int(rng.integers(len(D)))]
     for _ in range(k - 1):
@@ -219,7 +219,7 @@ def subspaces(
     """
     k = int(labels.max()) + 1
     shares = np.eye(k)[labels]
-    E = held_out(G, shares, modes, fold)
+    E = held_out_errors(G, shares, modes, fold)
     best, least, stale = labels, _own(E, labels, modes), 0
     for _ in range(sweeps):
         if average is None:
@@ -227,7 +227,7 @@ def subspaces(
         else:
             labels = np.argmin(average @ E, axis=1)[np.argmax(average > 0, axis=0)]
         known, shares = (shares, E), np.eye(k)[labels]
-        E = held_out(G, shares, modes, fold, known)
+        E = held_out_errors(G, shares, modes, fold, known)
         stale = 0 if _own(E, labels, modes) < least else stale + 1
         if stale == 0:
             best, least = labels, _own(E, labels, modes)
@@ -236,7 +236,7 @@ def subspaces(
     return best, least
 
 
-def held_out(
+def held_out_errors(
     G: np.ndarray,
     shares: np.ndarray,
     modes: int,
@@ -284,7 +284,7 @@ def leading(A: np.ndarray, modes: int) -> np.ndarray:
     return W[:, : min(modes, int(np.sum(s > 1e-12 * s[0])))]
 
 
-def assembled(
+def assemble_bases(
     V: Basis, A: np.ndarray, labels: np.ndarray, centres: np.ndarray, modes: int, errors: np.ndarray | None = None,
     shares: np.ndarray | None = None,
 ) -> LocalBases:  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg as la
 
 from rom.errors import BadInput, MissingExtra
-from rom.local.forest import Forest, grown_forest
+from rom.local.forest import Forest, fit_forest
 
 FEATURES = 80
 
@@ -64,7 +64,7 @@ class Classifier:
         return 0.5 * (P + votes), 0.5 * (smooth + found.mean(axis=1))
 
 
-def fitted(
+def fit_classifier(
     x: np.ndarray,
     labels: np.ndarray,
     errors: np.ndarray,
@@ -180,7 +180,7 @@ def _trained(
         ]
     )
     forest = (
-        grown_forest(z, np.log(errors + 1e-3 * errors.mean() + 1e-300), trees)
+        fit_forest(z, np.log(errors + 1e-3 * errors.mean() + 1e-300), trees)
         if trees and K > 1
         else None
     )

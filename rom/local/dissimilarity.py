@@ -40,7 +40,7 @@ def sines(
     )
 
 
-def combined(parts: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
+def combine(parts: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
     """D_ij = sqrt(sum_f w_f D_f,ij^2), sum_f w_f = 1: several quantities of interest in one dissimilarity; equal weights by default.
 
     Raises BadInput for negative weights or shapes that differ.
@@ -61,7 +61,7 @@ def by_field(snapshots: Snapshots, weights: Sequence[float] | None = None) -> np
     """`combined` sines of every field of the space, each in its own rows."""
     if not snapshots.space.fields:
         raise BadInput("the space names no fields; give Space(fields=...), or use sines")
-    return combined([sines(snapshots, f.rows) for f in snapshots.space.fields], weights)
+    return combine([sines(snapshots, f.rows) for f in snapshots.space.fields], weights)
 
 
 def between_runs(runs: Sequence[Basis], kind: str = "chordal") -> np.ndarray:
@@ -110,7 +110,7 @@ def scaling(D: np.ndarray, d: int = 2) -> tuple[np.ndarray, float]:
 
     Reference: Torgerson (1952).
     """
-    D = checked(D)
+    D = check_dissimilarity(D)
     J = np.eye(len(D)) - 1.0 / len(D)
     values, vectors = la.eigh(-0.5 * J @ np.square(D) @ J)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
@@ -118,7 +118,7 @@ def scaling(D: np.ndarray, d: int = 2) -> tuple[np.ndarray, float]:
     return vectors[:, :d] * np.sqrt(values[:d]), share
 
 
-def checked(D: Any) -> np.ndarray:
+def check_dissimilarity(D: Any) -> np.ndarray:
     """D as floats, square, finite, symmetric, non-negative with a zero diagonal; BadInput names the first entry that is not."""
     D = np.asarray(D, dtype=float)
     if D.ndim != 2 or D.shape[0] != D.shape[1] or D.size == 0:

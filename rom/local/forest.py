@@ -38,7 +38,7 @@ class Forest:
         return self.values[node]
 
 
-def grown_forest(x: np.ndarray, y: np.ndarray, trees: int, leaf: int = 3, seed: int = 0) -> Forest:
+def fit_forest(x: np.ndarray, y: np.ndarray, trees: int, leaf: int = 3, seed: int = 0) -> Forest:
     """Extremely randomised trees for y (m, K) of x (m, p), at least `leaf` samples in each leaf.
 
     Raises MissingExtra without scikit-learn. Reference: Geurts, Ernst & Wehenkel (2006).

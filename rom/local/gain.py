@@ -10,11 +10,19 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
-from rom.local.bases import coordinates, features, folded, foreseen, held_out, partitions, runs
-from rom.local.classifier import fitted
+from rom.local.bases import (
+    choose_folds,
+    choose_foreseeable,
+    features,
+    held_out_errors,
+    hull_coordinates,
+    partitions,
+    run_numbers,
+)
+from rom.local.classifier import fit_classifier
 from rom.snapshots import Snapshots
 
-QUICK = partial(fitted, widths=(0.1,), trees=30)
+QUICK = partial(fit_classifier, widths=(0.1,), trees=30)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +60,7 @@ def expected_gain(
     Raises BadInput where there are fewer than `splits` runs, or a budget larger than what is there to judge it by.
     """
     gen = np.random.default_rng(rng)
-    group = runs(snapshots)
+    group = run_numbers(snapshots)
     total = int(group.max()) + 1
     most = total - -(-total // splits)
     if total < splits or (budget or most) > most:
@@ -60,8 +68,8 @@ def expected_gain(
             f"{total} runs in {splits} splits train on {most}; ask for a budget of at most that, or give more runs"
         )
     x = features(snapshots) if inputs is None else np.asarray(inputs, dtype=float)
-    _, A = coordinates(snapshots)
-    split = folded(group, splits, gen)
+    _, A = hull_coordinates(snapshots)
+    split = choose_folds(group, splits, gen)
     parts = [
         _split(
             A,
@@ -100,13 +108,13 @@ def _split(A, x, group, out, budget, modes, candidates, restarts, classify, whol
     """Errors of unseen samples: (q, l) chosen online, (q, l) whether the best was chosen, (l,) global, (l,) their runs."""
     names = gen.permutation(np.unique(group[~out]))[:budget]
     used = np.isin(group, names)
-    fold, G = folded(group[used], 8, gen), A.conj().T @ A
+    fold, G = choose_folds(group[used], 8, gen), A.conj().T @ A
     unseen = np.flatnonzero(out)
     errors, hits, whole = [], [], _answers(G, np.ones((int(used.sum()), 1)), used, out, modes)[:, 0]
     H = G[np.ix_(used, used)]
     for k in candidates:
         found = partitions(H, k, modes, fold, restarts, gen, group[used] if whole_runs else None)
-        _, shares, _, machine = foreseen(
+        _, shares, _, machine = choose_foreseeable(
             H, found, modes, fold, classify, x[used], group[used], tried=1
         )
         E = _answers(G, shares, used, out, modes)
@@ -123,7 +131,7 @@ def _answers(
     both = np.concatenate([np.flatnonzero(used), np.flatnonzero(out)])
     extended = np.vstack([shares, np.zeros((int(out.sum()), shares.shape[1]))])
     fold = np.repeat([0, 1], [len(shares), int(out.sum())])
-    return held_out(G[np.ix_(both, both)], extended, modes, fold)[len(shares) :]
+    return held_out_errors(G[np.ix_(both, both)], extended, modes, fold)[len(shares) :]
 
 
 def _resampled(

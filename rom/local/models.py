@@ -74,7 +74,7 @@ class LocalModel:
         return None if a.bound is None else float(np.max(a.bound))
 
 
-def switched(
+def switch_bases(
     bases: LocalBases,
     equation: Equation,
     mu: np.ndarray,

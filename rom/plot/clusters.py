@@ -10,7 +10,7 @@ from rom.errors import BadInput
 from rom.plot.curves import _done, _figure
 
 
-def scattered(
+def scatter(
     path: Any, x: np.ndarray, labels: np.ndarray, share: float | None = None, title: str = ""
 ) -> Any:
     """Samples x (m, 2) of a multidimensional scaling, coloured by cluster; `share` of the squared distances that the plane keeps."""

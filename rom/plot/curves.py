@@ -9,7 +9,7 @@ import numpy as np
 from rom.errors import BadInput, MissingExtra
 
 
-def decay(path: Any, s: np.ndarray, r: int | None = None, title: str = "") -> Any:
+def decay_plot(path: Any, s: np.ndarray, r: int | None = None, title: str = "") -> Any:
     """s_k / s_1 and the tail sqrt(sum_{j>k} s_j^2 / sum s_j^2) over k; `r` marks the modes kept. PNG at `path`, a file name or stream."""
     s = np.asarray(s, dtype=float)
     if s.ndim != 1 or not s.size or not s[0] > 0 or not np.isfinite(s).all():
@@ -26,7 +26,7 @@ def decay(path: Any, s: np.ndarray, r: int | None = None, title: str = "") -> An
     return _done(path, figure, axes, "mode k [-]", "relative size [-]", title)
 
 
-def errors(
+def error_plot(
     path: Any,
     r: np.ndarray,
     error: np.ndarray,
@@ -48,7 +48,7 @@ def errors(
     return _done(path, figure, axes, "number of modes r [-]", f"error [{unit}]", title)
 
 
-def effectivities(path: Any, effectivity: np.ndarray, title: str = "") -> Any:
+def effectivity_plot(path: Any, effectivity: np.ndarray, title: str = "") -> Any:
     """Histogram of bound over error; a certified bound has none below 1."""
     values = np.asarray(effectivity, dtype=float)
     values = values[np.isfinite(values)]
@@ -62,7 +62,7 @@ def effectivities(path: Any, effectivity: np.ndarray, title: str = "") -> Any:
     )
 
 
-def lines(
+def line_plot(
     path: Any,
     x: np.ndarray,
     y: dict[str, np.ndarray],
@@ -83,7 +83,7 @@ def lines(
     return _done(path, figure, axes, xlabel, ylabel, title)
 
 
-def banded(
+def band_plot(
     path: Any,
     x: np.ndarray,
     band: tuple[np.ndarray, np.ndarray],
@@ -107,7 +107,7 @@ def banded(
     return _done(path, figure, axes, xlabel, ylabel, title)
 
 
-def watched(
+def indicator_plot(
     path: Any,
     t: np.ndarray,
     error: np.ndarray,

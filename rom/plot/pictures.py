@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, MissingExtra
-from rom.io.grid import DIMENSION, Fields, grid, label
+from rom.io.grid import DIMENSION, Fields, label, to_grid
 from rom.mesh import Mesh
 
 PACKAGES = "libegl1 libgl1-mesa-dri libgl1"
@@ -72,7 +72,9 @@ def picture(
     return Path(path)
 
 
-def show(mesh: Mesh, fields: Fields, cell_fields: Fields | None = None, title: str = "") -> None:
+def show_window(
+    mesh: Mesh, fields: Fields, cell_fields: Fields | None = None, title: str = ""
+) -> None:
     """A window with the fields side by side; BadInput where there is no display."""
     if not (
         os.environ.get("DISPLAY")
@@ -150,7 +152,7 @@ def _body(
     dimension = np.concatenate(
         [np.full(len(cells), DIMENSION[kind]) for kind, cells in mesh.cells.items()]
     )
-    made = grid(mesh, *scalars).extract_cells(np.flatnonzero(dimension == dimension.max()))
+    made = to_grid(mesh, *scalars).extract_cells(np.flatnonzero(dimension == dimension.max()))
     if warp is None:
         return made, None
     if np.shape(warp) != mesh.points.shape:

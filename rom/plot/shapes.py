@@ -10,7 +10,7 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.plot.curves import banded, lines
+from rom.plot.curves import band_plot, line_plot
 from rom.plot.pictures import picture
 from rom.shapes.models import FieldModel, ShapeModel
 from rom.shapes.morphing import Sample
@@ -40,7 +40,7 @@ def shape_pictures(
 def _on_body(
     folder: Path, model: ShapeModel, s: Sample, part: FieldModel, unit: str, look: dict[str, Any]
 ) -> None:
-    laid, answer, name = model.laid(s.mesh), model.predict(s.mesh, s.mu, s.baseline), part.name
+    laid, answer, name = model.lay(s.mesh), model.predict(s.mesh, s.mu, s.baseline), part.name
     cells = simplices(linear(s.mesh))
     body = Mesh(s.mesh.points, {NAMES[cells.shape[1]]: cells}, unit=s.mesh.unit)
     way = {
@@ -50,7 +50,7 @@ def _on_body(
     picture(folder / "morphed.png", replace(body, points=laid.place), way, edges=True, **look)
     if model.mapping is not None:
         w, cells = (
-            model.warped(model.inputs(s, laid)[None])[0],
+            model.warp_modes(model.inputs(s, laid)[None])[0],
             simplices(model.embedding.reference),
         )
         moved = Mesh(model.chart + w, {NAMES[cells.shape[1]]: cells}, unit=s.mesh.unit)
@@ -70,10 +70,10 @@ def _on_body(
 def _on_curve(
     folder: Path, model: ShapeModel, s: Sample, part: FieldModel, unit: str, look: dict[str, Any]
 ) -> None:
-    laid, answer, name = model.laid(s.mesh), model.predict(s.mesh, s.mu, s.baseline), part.name
+    laid, answer, name = model.lay(s.mesh), model.predict(s.mesh, s.mu, s.baseline), part.name
     x, at, of, length = s.mesh.points, laid.place[:, 0], model.chart[:, 0], f"[{s.mesh.unit}]"
     line, order = "arc length on the reference, one per landmark [-]", np.argsort(model.chart[:, 0])
-    lines(
+    line_plot(
         folder / "mesh.png",
         x[:, 0],
         {f"{len(x)} nodes": x[:, 1]},
@@ -82,7 +82,7 @@ def _on_curve(
         "mesh",
         equal=True,
     )
-    lines(
+    line_plot(
         folder / "morphed.png",
         at,
         {f"x {length}": x[:, 0], f"y {length}": x[:, 1]},
@@ -91,8 +91,8 @@ def _on_curve(
         "morphed mesh",
     )
     if model.mapping is not None:
-        w = model.warped(model.inputs(s, laid)[None])[0][:, 0]
-        lines(
+        w = model.warp_modes(model.inputs(s, laid)[None])[0][:, 0]
+        line_plot(
             folder / "mapped.png",
             of[order],
             {"psi - id": w[order]},
@@ -100,7 +100,7 @@ def _on_curve(
             "shift [-]",
             "optimal mapping of this sample",
         )
-    lines(
+    line_plot(
         folder / "mode.png",
         of[order],
         {"first mode": _first(part)[order]},
@@ -113,7 +113,7 @@ def _on_curve(
         for values in (answer.fields[name], s.fields[name], answer.std[name])
     )
     band, rows = (found - 1.96 * std, found + 1.96 * std), {"predicted": found, "simulated": true}
-    banded(
+    band_plot(
         folder / "fields.png",
         at,
         band,
@@ -123,7 +123,7 @@ def _on_curve(
         f"{name} of a design not seen",
     )
     off = {"error": np.abs(found - true), "standard deviation": std}
-    lines(
+    line_plot(
         folder / "errors.png",
         at,
         off,

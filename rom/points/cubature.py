@@ -28,7 +28,7 @@ def contributions(strain: np.ndarray, stress: np.ndarray) -> np.ndarray:
     return np.vstack([rows.T, np.ones(len(strain))])
 
 
-def compressed(
+def compress_contributions(
     space: Space, strain: np.ndarray, stress: np.ndarray, tol: float = 1e-7
 ) -> np.ndarray:
     """U^T G (k, g), U the left singular vectors of G sqrt(W) whose singular values exceed tol s_1: |b - G_I w_I| is kept to tol.

@@ -11,7 +11,7 @@ Linear = Callable[[np.ndarray], np.ndarray]
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
-def ascended(
+def ascend(
     objective: Objective, w: np.ndarray, precondition: Linear, steps: int, reach: float
 ) -> tuple[np.ndarray, list[float]]:
     """(w, J after every accepted step): H_0 the preconditioner, Armijo back-tracking; every step lowers the value.

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from rom.errors import BadInput, Folded, NotConverged
 from rom.mesh import Mesh
 from rom.shapes.simplex import determinants, elasticity, facet_normals, facets, geometry, simplices
-from rom.shapes.transfer import interpolation, nearest
+from rom.shapes.transfer import interpolation, nearest_cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +34,13 @@ class Elastic:
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
         """Where the nodes of `mesh` lie in the reference (n, d): through the inverse of phi, cell by cell."""
-        moved, _ = self.carried(mesh, reference)
-        back = interpolation(Mesh(moved, {kind_of(reference): simplices(reference)}), mesh.points)
+        moved, _ = self.carry(mesh, reference)
+        back = interpolation(
+            Mesh(moved, {simplex_kind(reference): simplices(reference)}), mesh.points
+        )
         return back @ reference.points
 
-    def carried(self, mesh: Mesh, reference: Mesh) -> tuple[np.ndarray, int]:
+    def carry(self, mesh: Mesh, reference: Mesh) -> tuple[np.ndarray, int]:
         """phi at the nodes of the reference (N, d), and how many full steps it took."""
         cells, x = simplices(reference), reference.points.copy()
         if self.modes is not None:
@@ -71,7 +73,7 @@ class Elastic:
             normal = normal[here] / np.maximum(
                 np.linalg.norm(normal[here], axis=1, keepdims=True), 1e-300
             )
-            face, w = nearest(
+            face, w = nearest_cells(
                 mesh.points, onto, cKDTree(mesh.points[onto].mean(axis=1)), x[here], 12
             )
             reach = np.einsum("jk,jkd->jd", w, mesh.points[onto[face]]) - x[here]
@@ -148,7 +150,7 @@ class Elastic:
         return x if det.min() > 0.05 else reference.points.copy()
 
 
-def kind_of(mesh: Mesh) -> str:
+def simplex_kind(mesh: Mesh) -> str:
     """The name of the mesh's linear simplices."""
     return {2: "line", 3: "triangle", 4: "tetra"}[simplices(mesh).shape[1]]
 

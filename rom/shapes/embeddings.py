@@ -8,7 +8,7 @@ from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.mesh import Mesh
 from rom.shapes.morphing import Embedding
-from rom.shapes.simplex import lumped, simplices
+from rom.shapes.simplex import lumped_mass, simplices
 from rom.snapshots import Snapshots
 from rom.space import Space
 
@@ -22,7 +22,7 @@ def embedding(
 ) -> Embedding:
     """POD of morphed coordinates (m, N, d): at most `rank` modes, relative error `tol`; with the spread of the training cloud."""
     space = Space(
-        np.repeat(lumped(reference.points, simplices(reference)), points.shape[2]),
+        np.repeat(lumped_mass(reference.points, simplices(reference)), points.shape[2]),
         np.arange(points[0].size),
     )
     start = Embedding(

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.errors import BadInput
-from rom.shapes.simplex import geometry, lumped, stiffness
+from rom.shapes.simplex import geometry, lumped_mass, stiffness
 from rom.shapes.transfer import Locator, locator
 
 
@@ -43,7 +43,7 @@ class Energy:
         value, force = self._barrier(w)
         if not np.isfinite(value):
             return np.inf, force, 0.0
-        v, slope = self.carried(w)
+        v, slope = self.carry(w)
         lam, Q = self.spectrum(v)
         total = lam.sum()
         J = float(lam[:r].sum() / total)
@@ -65,7 +65,7 @@ class Energy:
             )
         return value, force, J
 
-    def carried(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def carry(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """u_i o psi_i (m, N, c) and its gradient in psi (m, N, c, d)."""
         m, n, d = w.shape
         near = self.last.get("cells", np.zeros(0, np.int64))
@@ -118,7 +118,7 @@ def energy(
         for j in range(x.shape[1])
     )
     share = np.abs(volume) / np.abs(volume).sum()
-    return Energy(x, locator(x, cells), u, weights, lumped(x, cells), grad, share, **options)
+    return Energy(x, locator(x, cells), u, weights, lumped_mass(x, cells), grad, share, **options)
 
 
 def _cofactors(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,13 +133,13 @@ def _cofactors(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.einsum("j...,j...->...", F[0], cofactor[0]), cofactor
 
 
-def smoothed(x: np.ndarray, cells: np.ndarray, u: np.ndarray, width: float) -> np.ndarray:
+def smooth_fields(x: np.ndarray, cells: np.ndarray, u: np.ndarray, width: float) -> np.ndarray:
     """(M + width^2 K)^{-2} M^2 u, u (m, N, c): features reach each other over `width`; the same u for width 0."""
     if width < 0:
         raise BadInput(f"a width of {width} cannot smooth; give 0 or more")
     if width == 0.0:
         return u
-    M = sp.csc_array(sp.diags_array(lumped(x, cells)))
+    M = sp.csc_array(sp.diags_array(lumped_mass(x, cells)))
     lu = splu(sp.csc_array(M + width**2 * stiffness(x, cells)))
     flat = u.transpose(1, 0, 2).reshape(len(x), -1)
     return lu.solve(M @ lu.solve(M @ flat)).reshape(len(x), len(u), -1).transpose(1, 0, 2)

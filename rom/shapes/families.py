@@ -64,7 +64,7 @@ def family(
 def _sample(
     path: Path, mu: list[float], outputs: dict[str, float], fields: Sequence[str]
 ) -> Sample:
-    mesh, found = opened(path)
+    mesh, found = open_sample(path)
     given = {
         name.removeprefix(BASELINE): v
         for name, (v, _) in found.items()
@@ -85,7 +85,7 @@ def _sample(
     )
 
 
-def opened(path: str | Path) -> tuple[Mesh, Fields]:
+def open_sample(path: str | Path) -> tuple[Mesh, Fields]:
     """Mesh and point fields of a file of any known format; in CGNS files of plane meshes, tagged boundary nodes become curves."""
     if Path(path).suffix != ".cgns":
         return read_file(path)[:2]

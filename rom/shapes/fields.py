@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from rom.gp.modal import conditioned, regression, worth
+from rom.gp.modal import condition_on, regression, useful_modes
 from rom.mesh import Mesh
 from rom.shapes.embeddings import modes
-from rom.shapes.models import FieldModel, ShapeModel, Way, asked, carried
+from rom.shapes.models import FieldModel, ShapeModel, Way, lift_to_mesh, predict_coefficients
 from rom.shapes.morphing import Morphing, Sample
 from rom.shapes.reduction import Reduction
-from rom.shapes.simplex import lumped, simplices
+from rom.shapes.simplex import lumped_mass, simplices
 from rom.space import Space
 
 log = logging.getLogger("rom")
@@ -23,18 +23,18 @@ NORMAL_90 = 1.6448536
 
 def space_of(reference: Mesh, components: int) -> Space:
     """L2 of fields on the reference by its lumped mass, of total weight one per component."""
-    area = lumped(reference.points, simplices(reference))
+    area = lumped_mass(reference.points, simplices(reference))
     return Space(np.repeat(area / area.sum(), components), np.arange(components * len(area)))
 
 
 def ways(model: ShapeModel, laid: Sequence[Morphing], w: np.ndarray | None) -> list[Way]:
     """The way back to each training mesh through the mapping that the other samples predict; w (m, N, d) their own mappings."""
     if w is None or model.warp is None or model.mapping is None:
-        return [model.way(x, *model.warped(np.zeros((1, 0)))) for x in laid]
+        return [model.way(x, *model.warp_modes(np.zeros((1, 0)))) for x in laid]
     drift, t = model.warp.leave_one_out()
-    modes = model.swayed(np.ones(model.mapping.r))
+    modes = model.mapping_sway(np.ones(model.mapping.r))
     return [
-        model.way(x, shift - modes @ off, model.swayed(std))
+        model.way(x, shift - modes @ off, model.mapping_sway(std))
         for x, shift, off, std in zip(laid, w, drift, t, strict=True)
     ]
 
@@ -73,14 +73,14 @@ def field_model(
             * len(rows)
             / max(len(rows) - 1 - basis.r, 1)
         )
-        gp = conditioned(like.gp, z[rows], a.T) if like else regression(z[rows], a.T, rng)
+        gp = condition_on(like.gp, z[rows], a.T) if like else regression(z[rows], a.T, rng)
         return FieldModel(
             name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c), 0.0
         )
 
     every = np.arange(len(samples))
     whole = fitted(every, rank)
-    if (r := worth(whole.gp)) < whole.basis.r:
+    if (r := useful_modes(whole.gp)) < whole.basis.r:
         log.info("%s: leave-one-out keeps %d of %d modes", name, r, whole.basis.r)
         whole = fitted(every, r)
     factor, error = _calibrated(fitted, whole, z, u, back, how.folds)
@@ -108,8 +108,8 @@ def _calibrated(
             fitted(np.flatnonzero(fold != k), whole.basis.r, whole),
             np.flatnonzero(fold == k),
         )
-        for i, a, s in zip(out.tolist(), *asked(part.gp, z[out]), strict=True):
-            mean, std = carried(part, a, s, back[i])
+        for i, a, s in zip(out.tolist(), *predict_coefficients(part.gp, z[out]), strict=True):
+            mean, std = lift_to_mesh(part, a, s, back[i])
             ratio[i] = np.abs(u[i] - mean) / np.maximum(std, 1e-150)
             error, size = error + np.sum((u[i] - mean) ** 2), size + np.sum(u[i] ** 2)
     weight = np.concatenate([np.full(len(r), 1 / len(r)) for r in ratio])

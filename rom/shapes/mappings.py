@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from rom.basis import Basis
 from rom.gp.coefficients import CoefficientGP
-from rom.gp.modal import regression, worth
+from rom.gp.modal import regression, useful_modes
 from rom.mesh import Mesh
 from rom.shapes.embeddings import modes
 from rom.shapes.models import ShapeModel
@@ -17,7 +17,7 @@ from rom.shapes.morphing import Morphing, Sample
 from rom.shapes.optimal import optimal_mappings
 from rom.shapes.overlay import domain
 from rom.shapes.reduction import Reduction
-from rom.shapes.simplex import lumped, simplices
+from rom.shapes.simplex import lumped_mass, simplices
 from rom.shapes.slopes import nodal_gradient
 from rom.shapes.transfer import locator
 from rom.space import Space
@@ -59,8 +59,8 @@ def mappings(
         return None
     basis = modes(_felt(plane, found.w, samples, laid, names), flat, how.mapping, None)
     warp = regression(z, basis.coefficients(flat).T, rng, "independent")
-    if (r := worth(warp)) < basis.r:
-        basis = basis.truncated(r)
+    if (r := useful_modes(warp)) < basis.r:
+        basis = basis.truncate(r)
         warp = regression(z, basis.coefficients(flat).T, rng, "independent")
     return None if warp is None else (basis, warp)
 
@@ -84,7 +84,7 @@ def _felt(
             u = part.pull(s.fields[name]).reshape(n, -1)
             slope = nodal_gradient(at, at.matrix(x + shift) @ u)
             G += np.einsum("nci,ncj->nij", slope, slope) / max(float(np.sum(u**2)), 1e-300)
-    area = lumped(x, cells)
+    area = lumped_mass(x, cells)
     G = G / float(np.einsum("n,nii->", area, G) / area.sum()) + 0.01 * np.eye(d)
     blocks = sp.bsr_array(
         (area[:, None, None] * G, np.arange(n), np.arange(n + 1)), shape=(n * d, n * d)

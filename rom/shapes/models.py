@@ -16,7 +16,7 @@ from rom.gp.coefficients import CoefficientGP
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.shapes.morphing import Embedding, Morphing, Sample
-from rom.shapes.overlay import overlaid
+from rom.shapes.overlay import overlay
 from rom.shapes.simplex import determinants, simplices
 from rom.shapes.slopes import nodal_gradient
 from rom.shapes.transfer import Locator, locator
@@ -112,17 +112,17 @@ class ShapeModel:
     ) -> ShapePrediction:
         """Fields on the nodes of `mesh`. Raises BadInput where scalars or the baseline do not fit, Folded where the morphing does."""
         sample = Sample(mesh, np.asarray(mu, dtype=float), baseline=dict(baseline or {}))
-        laid = self.laid(mesh)
+        laid = self.lay(mesh)
         z = self.inputs(sample, laid)[None]
-        w, spread = self.warped(z)
+        w, spread = self.warp_modes(z)
         way = self.way(laid, w, spread)
         if self.mapping is not None and not np.array_equal(way.moved.points, self.chart + w):
             log.warning("the predicted mapping folds; it was shrunk until it does not")
         fields, std = {}, {}
         for part in self.fields:
             shape = (-1,) if part.components == 1 else (-1, part.components)
-            a, s = asked(part.gp, z)
-            mean, deviation = (v.reshape(shape) for v in carried(part, a[0], s[0], way))
+            a, s = predict_coefficients(part.gp, z)
+            mean, deviation = (v.reshape(shape) for v in lift_to_mesh(part, a[0], s[0], way))
             given = sample.baseline.get(part.name, np.zeros(mean.shape))
             size = self.size(sample, laid, part.name)
             fields[part.name], std[part.name] = (
@@ -131,7 +131,7 @@ class ShapeModel:
             )
         mean_of, std_of = (
             dict(zip(self.outputs, map(float, row[0]), strict=True))
-            for row in asked(self.scalars, z)
+            for row in predict_coefficients(self.scalars, z)
         )
         outside = () if self.box is None else tuple(
             n for n, v, a, b in zip(self.box.names, sample.mu, self.box.lower, self.box.upper, strict=True) if not a <= v <= b
@@ -147,9 +147,9 @@ class ShapeModel:
             laid.jacobian,
         )
 
-    def laid(self, mesh: Mesh) -> Morphing:
+    def lay(self, mesh: Mesh) -> Morphing:
         """A mesh laid over the reference. Raises Folded naming the first cell that the morphing turns over."""
-        return overlaid(mesh, self.embedding.reference, self.morph, self.at)
+        return overlay(mesh, self.embedding.reference, self.morph, self.at)
 
     @cached_property
     def at(self) -> Locator:
@@ -181,14 +181,14 @@ class ShapeModel:
             float(self.given[name].space.norm(laid.pull(sample.baseline[name]).ravel())), 1e-300
         )
 
-    def warped(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def warp_modes(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """psi - id (N, d) and its modes times their standard deviations (N, d, k)."""
         if self.mapping is None:
             return np.zeros(self.chart.shape), np.zeros((*self.chart.shape, 0))
-        beta, std = asked(self.warp, z)
-        return self.mapping.lift(beta[0]).reshape(self.chart.shape), self.swayed(std[0])
+        beta, std = predict_coefficients(self.warp, z)
+        return self.mapping.lift(beta[0]).reshape(self.chart.shape), self.mapping_sway(std[0])
 
-    def swayed(self, std: np.ndarray) -> np.ndarray:
+    def mapping_sway(self, std: np.ndarray) -> np.ndarray:
         """Modes of the mapping times standard deviations (k,) of their coefficients: (N, d, k)."""
         return (
             np.zeros((*self.chart.shape, 0))
@@ -204,17 +204,17 @@ class ShapeModel:
             if determinants(self.chart, self.chart + w, self.at.cells).min() > 1e-3:
                 break
             w = 0.9 * w
-        moved = self.at.moved(self.chart + w)
+        moved = self.at.with_points(self.chart + w)
         return Way(moved.matrix(laid.place), moved, spread)
 
 
-def asked(gp: CoefficientGP | None, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict_coefficients(gp: CoefficientGP | None, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of new runs, (q, r) each; (q, 0) where there is nothing to regress."""
     mean, std = (np.zeros((len(z), 0)),) * 2 if gp is None else gp.predict(z, noise=True)
     return mean, std  # type: ignore[return-value]
 
 
-def carried(
+def lift_to_mesh(
     part: FieldModel, a: np.ndarray, s: np.ndarray, way: Way
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (n, c) on the user's nodes of coefficients a (r,) with standard deviations s (r,):

@@ -102,10 +102,10 @@ class Embedding:
         return max(near / self.reach, off / self.rest)
 
     def _aligned(self, points: np.ndarray) -> np.ndarray:
-        return aligned(points, self.reference.points) if self.rigid else points
+        return align(points, self.reference.points) if self.rigid else points
 
 
-def aligned(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
+def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
     """argmin over rotations R and shifts t of sum_a |R x_a + t - y_a|^2, applied to points (n, d). Reference: Kabsch (1976)."""
     x, y = points - points.mean(axis=0), onto - onto.mean(axis=0)
     U, _, Wt = np.linalg.svd(x.T @ y)

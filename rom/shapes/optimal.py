@@ -14,14 +14,14 @@ from scipy.sparse.linalg import splu
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.shapes.ascent import Linear, ascended
-from rom.shapes.energy import Energy, energy, smoothed
+from rom.shapes.ascent import Linear, ascend
+from rom.shapes.energy import Energy, energy, smooth_fields
 from rom.shapes.simplex import (
     elasticity,
     facet_normals,
     facets,
     geometry,
-    lumped,
+    lumped_mass,
     mass,
     simplices,
     stiffness,
@@ -78,11 +78,11 @@ def optimal_mappings(
         raise BadInput(
             f"{len(stages)} stages and rank {rank}; give one stage or more, and a rank of 1 or more"
         )
-    m, area, size = len(u), lumped(x, cells), float(np.ptp(x, axis=0).max())
+    m, area, size = len(u), lumped_mass(x, cells), float(np.ptp(x, axis=0).max())
     if weights is None:
         weights = 1 / np.sqrt(np.maximum(np.einsum("mnc,n->c", u**2, area), 1e-300))
     G = np.eye(m) if covariance is None else np.asarray(covariance, dtype=float)
-    K, solve = preconditioner(x, cells, length * size, kind, boundary)
+    K, solve = mapping_preconditioner(x, cells, length * size, kind, boundary)
     G = G + 1e-6 * np.trace(G) / m * np.eye(m)
     sharp = energy(
         x, cells, u, weights, barrier=barrier, rho=rho, stiff=K, precision=np.linalg.inv(G)
@@ -90,8 +90,8 @@ def optimal_mappings(
     w = np.zeros((m, *x.shape)) if start is None else np.array(start, dtype=float)
     history: list[float] = []
     for r, width in stages:
-        blurred = replace(sharp, u=smoothed(x, cells, u, width * size))
-        w, J = ascended(
+        blurred = replace(sharp, u=smooth_fields(x, cells, u, width * size))
+        w, J = ascend(
             partial(blurred, r=r), w, lambda g: np.tensordot(G, solve(g), 1), steps, 0.02 * size
         )
         history += J
@@ -139,7 +139,7 @@ def low_rank(
         pushed = solve((over @ modes).reshape(rank, *w.shape[1:])).reshape(rank, -1)
         return np.concatenate([pushed.ravel(), (G @ a @ across).ravel()])
 
-    p, J = ascended(
+    p, J = ascend(
         objective,
         np.concatenate([phi.ravel(), c.ravel()]),
         precondition,
@@ -154,30 +154,30 @@ def _restarted(
     e: Energy, w: np.ndarray, r: int, precondition: Linear, steps: int
 ) -> tuple[np.ndarray, list[float]]:
     """psi o (id + s), s the ascent from the identity on u o psi; the step s is halved until determinants stay positive and J rises."""
-    onward = replace(e, u=e.carried(w)[0])
-    s, _ = ascended(
+    onward = replace(e, u=e.carry(w)[0])
+    s, _ = ascend(
         partial(onward, r=r), np.zeros_like(w), precondition, steps, 0.02 * float(np.ptp(e.points))
     )
     before = _captured(e, w, r)
     for _ in range(12):
-        made = composed(e, w, s)
+        made = compose(e, w, s)
         if e.determinants(made).min() > 0 and _captured(e, made, r) >= before:
             return made, [_captured(e, made, r)]
         s = 0.5 * s
     return w, [before]
 
 
-def composed(e: Energy, w: np.ndarray, s: np.ndarray) -> np.ndarray:
+def compose(e: Energy, w: np.ndarray, s: np.ndarray) -> np.ndarray:
     """psi o (id + s) - id at the nodes, psi = id + w piecewise linear: s + w(x + s), (m, N, d)."""
-    return s + replace(e, u=w).carried(s)[0]
+    return s + replace(e, u=w).carry(s)[0]
 
 
 def _captured(e: Energy, w: np.ndarray, r: int) -> float:
-    lam, _ = e.spectrum(e.carried(w)[0])
+    lam, _ = e.spectrum(e.carry(w)[0])
     return float(lam[:r].sum() / lam.sum())
 
 
-def preconditioner(
+def mapping_preconditioner(
     x: np.ndarray, cells: np.ndarray, length: float, kind: str, boundary: str
 ) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:
     """K on displacements (N d, N d) and g (m, N, d) -> K^{-1} g, factored once: ell^2 grad:grad + mass, or ell^2 elasticity + mass."""

@@ -16,14 +16,14 @@ from rom.shapes.transfer import Locator, locator
 Morph = Callable[[Mesh, Mesh], np.ndarray]
 
 
-def overlaid(mesh: Mesh, reference: Mesh, morph: Morph, at: Locator | None = None) -> Morphing:
+def overlay(mesh: Mesh, reference: Mesh, morph: Morph, at: Locator | None = None) -> Morphing:
     """A mesh laid over the reference; `at` locates points in the morphing's domain of the reference and saves finding it again.
 
     Raises Folded naming the first cell that the morphing turns over.
     """
     straight = linear(mesh)
     place = morph(straight, reference)
-    at = located(reference, morph) if at is None else at
+    at = locate(reference, morph) if at is None else at
     cells = simplices(straight)
     det = orientation(straight.points, place, cells)
     if det.min() <= 0:
@@ -36,7 +36,7 @@ def overlaid(mesh: Mesh, reference: Mesh, morph: Morph, at: Locator | None = Non
     return Morphing(to, at.matrix(place), to @ straight.points, place, float(det.min()))
 
 
-def located(reference: Mesh, morph: Morph) -> Locator:
+def locate(reference: Mesh, morph: Morph) -> Locator:
     """Point location where the morphing lays the reference itself."""
     return locator(np.asarray(morph(reference, reference), dtype=float), simplices(reference))
 
@@ -56,10 +56,10 @@ def orientation(points: np.ndarray, place: np.ndarray, cells: np.ndarray) -> np.
     )
 
 
-def shifted(mesh: Mesh, laid: Morphing, at: Locator, shift: np.ndarray) -> Morphing:
+def shift_transfers(mesh: Mesh, laid: Morphing, at: Locator, shift: np.ndarray) -> Morphing:
     """The transfers of a mesh to and from the reference's nodes, moved by `shift` in the domain of the morphing."""
     to = locator(laid.place, simplices(linear(mesh))).matrix(at.points + shift)
-    return replace(laid, to=to, back=at.moved(at.points + shift).matrix(laid.place))
+    return replace(laid, to=to, back=at.with_points(at.points + shift).matrix(laid.place))
 
 
 def domain(points: np.ndarray, mesh: Mesh) -> Mesh:

@@ -37,7 +37,7 @@ class Radial:
     most: int = 150
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
-        x, y = self.matched(mesh, reference)
+        x, y = self.match(mesh, reference)
         cells, radius = (
             simplices(mesh),
             self.radius * float(np.linalg.norm(np.ptp(mesh.points, axis=0))),
@@ -46,7 +46,7 @@ class Radial:
             moved, at = mesh.points, x
             for _ in range(2**halving):
                 target = at + (y - at) / (2**halving - _)
-                moved, at = deformed(moved, at, target, radius), target
+                moved, at = radial_map(moved, at, target, radius), target
             det = determinants(mesh.points, moved, cells)
             if det.min() > 0:
                 return moved
@@ -56,7 +56,7 @@ class Radial:
             f" (determinant {det[worst]:.2g}); add control points there, enlarge the radius, or take Elastic"
         )
 
-    def matched(self, mesh: Mesh, reference: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    def match(self, mesh: Mesh, reference: Mesh) -> tuple[np.ndarray, np.ndarray]:
         """Control points on the mesh (c, d) and where the reference has them (c, d)."""
         pairs = [_thinned(*curve_match(mesh, reference, name), self.most) for name in self.curves]
         for name in self.controls:
@@ -77,7 +77,7 @@ class Radial:
         return x[np.sort(first)], y[np.sort(first)]
 
 
-def deformed(points: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+def radial_map(points: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     """The radial map with x -> y applied to points (n, d); affine maps are reproduced exactly."""
     ones = np.column_stack([x, np.ones(len(x))])
     affine, *_ = np.linalg.lstsq(ones, y, rcond=1e-10)
@@ -124,8 +124,8 @@ def _sparse(a: cKDTree, b: cKDTree, radius: float) -> sp.csr_array:
 
 def curve_match(mesh: Mesh, reference: Mesh, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Nodes of a named curve (c, d) and the points of the reference's curve of that name at the same share of arc length (c, d)."""
-    x, s, _ = along(mesh, name)
-    y, t, _ = along(reference, name)
+    x, s, _ = arc_fractions(mesh, name)
+    y, t, _ = arc_fractions(reference, name)
     return x, np.column_stack([np.interp(s, t, y[:, k]) for k in range(y.shape[1])])
 
 
@@ -134,7 +134,7 @@ def _thinned(x: np.ndarray, y: np.ndarray, most: int) -> tuple[np.ndarray, np.nd
     return x[rows], y[rows]
 
 
-def along(mesh: Mesh, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def arc_fractions(mesh: Mesh, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of a named curve in order (c, d), shares of arc length in [0, 1], and node numbers.
 
     Boundaries of triangles run with the domain on their left, other curves as their first cell does. Closed ones start at the node

@@ -9,8 +9,8 @@ import numpy as np
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.morphing import Sample
-from rom.shapes.overlay import Morph, domain, located, overlaid
-from rom.shapes.simplex import geometry, linear, lumped, simplices, subdivided
+from rom.shapes.overlay import Morph, domain, locate, overlay
+from rom.shapes.simplex import geometry, linear, lumped_mass, simplices, subdivide
 from rom.shapes.transfer import interpolation
 
 
@@ -21,9 +21,9 @@ def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
             int(np.argsort([len(s.mesh.points) for s in samples], kind="stable")[len(samples) // 2])
         ].mesh
     )
-    at = located(first, morph)
-    area = lumped(first.points, simplices(first))
-    x = np.array([overlaid(s.mesh, first, morph, at).points for s in samples])
+    at = locate(first, morph)
+    area = lumped_mass(first.points, simplices(first))
+    x = np.array([overlay(s.mesh, first, morph, at).points for s in samples])
     x = x - np.einsum("n,mnd->md", area / area.sum(), x)[:, None]
     flat = (x * np.sqrt(area)[:, None]).reshape(len(x), -1)
     square = np.sum(flat**2, axis=1)
@@ -31,7 +31,7 @@ def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
     return linear(samples[int(np.argmin(distance.sum(axis=1)))].mesh)
 
 
-def refined(
+def refine(
     reference: Mesh, samples: Sequence[Sample], morph: Morph, most: int, share: float = 0.2
 ) -> Mesh:
     """The reference with cells halved where sum_i |K| (u_i(x) - (u_i(a) + u_i(b)) / 2)^2 is largest, x the middle of its longest edge ab.
@@ -47,7 +47,7 @@ def refined(
         )
     while True:
         left = bent(mesh, samples, morph)
-        finer = subdivided(mesh, np.argsort(-left, kind="stable")[: max(1, int(share * len(left)))])
+        finer = subdivide(mesh, np.argsort(-left, kind="stable")[: max(1, int(share * len(left)))])
         if len(finer.points) > most:
             return mesh
         mesh = finer
@@ -65,7 +65,7 @@ def bent(reference: Mesh, samples: Sequence[Sample], morph: Morph) -> np.ndarray
     ends = edges[np.arange(len(cells)), longest]
     total = np.zeros(len(cells))
     for s in samples:
-        laid = overlaid(s.mesh, reference, morph)
+        laid = overlay(s.mesh, reference, morph)
         middle = interpolation(domain(laid.place, linear(s.mesh)), chart[ends].mean(axis=1))
         for u in s.fields.values():
             flat = u.reshape(len(u), -1) / max(float(np.sqrt(np.mean(u**2))), 1e-300)

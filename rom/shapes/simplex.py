@@ -73,7 +73,7 @@ def _det(A: np.ndarray) -> np.ndarray:
     )
 
 
-def assembled(cells: np.ndarray, local: np.ndarray, n: int) -> sp.csr_array:
+def assemble(cells: np.ndarray, local: np.ndarray, n: int) -> sp.csr_array:
     """sum_e of local matrices (k, q + 1, q + 1) as a sparse (n, n)."""
     rows, cols = np.broadcast_arrays(cells[:, :, None], cells[:, None, :])
     return sp.csr_array(sp.coo_array((local.ravel(), (rows.ravel(), cols.ravel())), shape=(n, n)))
@@ -84,10 +84,10 @@ def mass(points: np.ndarray, cells: np.ndarray) -> sp.csr_array:
     volume, _ = geometry(points, cells)
     q = cells.shape[1] - 1
     local = (np.ones((q + 1, q + 1)) + np.eye(q + 1)) / ((q + 1) * (q + 2))
-    return assembled(cells, np.abs(volume)[:, None, None] * local, len(points))
+    return assemble(cells, np.abs(volume)[:, None, None] * local, len(points))
 
 
-def lumped(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def lumped_mass(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """int phi_a, (n,)."""
     volume = np.abs(geometry(points, cells)[0])
     return np.bincount(
@@ -98,7 +98,7 @@ def lumped(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
 def stiffness(points: np.ndarray, cells: np.ndarray) -> sp.csr_array:
     """K_ab = int grad phi_a . grad phi_b, P1."""
     volume, gradient = geometry(points, cells)
-    return assembled(
+    return assemble(
         cells, np.abs(volume)[:, None, None] * (gradient @ gradient.transpose(0, 2, 1)), len(points)
     )
 
@@ -119,7 +119,7 @@ def elasticity(
     )
     local = np.abs(volume)[:, None, None] * local.reshape(len(cells), d * cells.shape[1], -1)
     dofs = (cells[:, :, None] * d + np.arange(d)).reshape(len(cells), -1)
-    return assembled(dofs, local, len(points) * d)
+    return assemble(dofs, local, len(points) * d)
 
 
 def determinants(reference: np.ndarray, moved: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -244,7 +244,7 @@ def linear(mesh: Mesh) -> Mesh:
     )
 
 
-def subdivided(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
+def subdivide(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
     """Linear simplices with the longest edge of every marked cell halved, conformingly: all cells around a halved edge are cut.
 
     marked : cell numbers, by default all. The node set "coarse" names the nodes that were there first; regions of lines stay. Edges are taken longest first and no cell is cut twice in one call.

@@ -18,13 +18,13 @@ from rom.shapes.fields import field_model, space_of, ways
 from rom.shapes.mappings import mappings
 from rom.shapes.models import FieldModel, ShapeModel, ShapePrediction, Way
 from rom.shapes.morphing import Morphing, Sample
-from rom.shapes.overlay import Morph, located, overlaid, shifted
+from rom.shapes.overlay import Morph, locate, overlay, shift_transfers
 from rom.shapes.reduction import Reduction
 from rom.shapes.references import medoid
 from rom.shapes.simplex import linear
 
 __all__ = [
-    "FieldModel", "Morph", "Reduction", "ShapeModel", "ShapePrediction", "embedding", "medoid", "overlaid", "shape_model",
+    "FieldModel", "Morph", "Reduction", "ShapeModel", "ShapePrediction", "embedding", "medoid", "overlay", "shape_model",
 ]  # fmt: skip
 log = logging.getLogger("rom")
 
@@ -46,8 +46,8 @@ def shape_model(
     how = reduction or Reduction()
     _alike(samples)
     reference = medoid(samples, morph) if reference is None else linear(reference)
-    at = located(reference, morph)
-    laid = [overlaid(s.mesh, reference, morph, at) for s in samples]
+    at = locate(reference, morph)
+    laid = [overlay(s.mesh, reference, morph, at) for s in samples]
     shapes = embedding(np.array([x.points for x in laid]), reference, how.shape, 1e-3, how.rigid)
     given = _baselines(samples, laid, reference, how)
     blank = ShapeModel(
@@ -106,7 +106,8 @@ def _mapped(
     mapped = replace(blank, mapping=basis, warp=warp)
     w = basis.lift(warp.a.T).T.reshape(len(samples), *blank.chart.shape)
     moved = [
-        shifted(s.mesh, x, blank.at, shift) for s, x, shift in zip(samples, laid, w, strict=True)
+        shift_transfers(s.mesh, x, blank.at, shift)
+        for s, x, shift in zip(samples, laid, w, strict=True)
     ]
     return replace(mapped, fields=learnt(mapped, moved, ways(mapped, laid, w)))
 

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.shapes.simplex import CURVED, geometry, lumped, neighbours, simplices
+from rom.shapes.simplex import CURVED, geometry, lumped_mass, neighbours, simplices
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,12 @@ class Locator:
         if self.points.shape[1] == 1:
             return self._on_line(x[:, 0])
         if self.cells.shape[1] <= self.points.shape[1]:
-            return nearest(self.points, self.cells, self.tree, x, 12)
+            return nearest_cells(self.points, self.cells, self.tree, x, 12)
         cell, w = self._walked(x, slack, near)
         lost = np.flatnonzero(cell < 0)
         if lost.size:
             edge, owner, tree = self._rim
-            rim, weight = nearest(self.points, edge, tree, x[lost], 12)
+            rim, weight = nearest_cells(self.points, edge, tree, x[lost], 12)
             onto = np.einsum("jk,jkd->jd", weight, self.points[edge[rim]])
             cell[lost] = owner[rim]
             w[lost] = self._barycentric(cell[lost], onto)
@@ -54,9 +54,9 @@ class Locator:
     def matrix(self, x: np.ndarray) -> sp.csr_array:
         """P (j, n) with (P u)_j = u_h(x_j) for piecewise linear u_h."""
         cell, w = self(x)
-        return weighted(self.cells[cell], w, len(self.points))
+        return weight_matrix(self.cells[cell], w, len(self.points))
 
-    def moved(self, points: np.ndarray) -> Locator:
+    def with_points(self, points: np.ndarray) -> Locator:
         """The same cells with their nodes elsewhere; neighbours are not sought again."""
         return Locator(
             points,
@@ -144,10 +144,10 @@ def interpolation(mesh: Mesh, x: np.ndarray, at: Locator | None = None) -> sp.cs
     if not curved or CURVED[curved[0]] != at.cells.shape[1]:
         return at.matrix(x)
     cell, w = at(x)
-    return weighted(mesh.cells[curved[0]][cell], quadratic(w), len(mesh.points))
+    return weight_matrix(mesh.cells[curved[0]][cell], quadratic(w), len(mesh.points))
 
 
-def weighted(nodes: np.ndarray, w: np.ndarray, n: int) -> sp.csr_array:
+def weight_matrix(nodes: np.ndarray, w: np.ndarray, n: int) -> sp.csr_array:
     """P (j, n) with weights w (j, k) at the nodes (j, k)."""
     made = sp.csr_array(
         (w.ravel(), nodes.ravel(), np.arange(0, w.size + 1, w.shape[1])), shape=(len(w), n)
@@ -184,13 +184,13 @@ def conservative(mesh: Mesh, onto: Mesh, points: int = 4) -> sp.csr_array:
     at = np.repeat(cells[:, None, :], len(w), axis=1).ravel()
     here = sp.csr_array(sp.coo_array((values, (rows, at)), shape=(len(x), len(mesh.points))))
     weight = sp.diags_array(np.repeat(volume / len(w), len(w)))
-    D = lumped(onto.points, simplices(onto))
+    D = lumped_mass(onto.points, simplices(onto))
     return sp.csr_array(
         sp.diags_array(1.0 / np.where(D > 0, D, 1.0)) @ (interpolation(onto, x).T @ weight @ here)
     )
 
 
-def nearest(
+def nearest_cells(
     points: np.ndarray, cells: np.ndarray, tree: Any, x: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest point of curve or surface cells (b, 2) or (b, 3) among those with the k nearest centres."""

@@ -19,7 +19,7 @@ log = logging.getLogger("rom")
 
 
 @dataclass(frozen=True, eq=False)
-class Visit:
+class RunStep:
     """What happened on the way to time t: the estimate of the reduced step over its tolerance, and why a full step was taken.
 
     full : whether the answer is high fidelity; modes, points : of the model afterwards
@@ -43,7 +43,7 @@ def adaptive(
     most: int | None = None,
     size: Callable[[Any], tuple[int, int]] = lambda model: (0, 0),
     passed: Callable[[Any], Any] = lambda model: model,
-) -> tuple[list[Any], list[Visit]]:
+) -> tuple[list[Any], list[RunStep]]:
     """The models after each step and what happened: advance(model) where estimate(...) <= 1, else enrich(model), one full step.
 
     advance, enrich : (model, t0, t1) -> the model moved on to t1; estimate : model -> (estimate over tolerance, its name)
@@ -76,7 +76,7 @@ def adaptive(
             if ratio <= 1.0
             else f"{reason}, but all {most} full steps are spent"
         )
-        visits.append(Visit(float(t1), float(ratio), bool(full), why, *size(model)))
+        visits.append(RunStep(float(t1), float(ratio), bool(full), why, *size(model)))
         if full:
             models = [passed(m) for m in models]
         models.append(model)

@@ -57,19 +57,19 @@ class LocalWeighted:
         """Where the points of model k are among all points."""
         return np.argsort(self.points)[np.searchsorted(np.sort(self.points), self.models[k].points)]
 
-    def reduced(self, loading: Loading, among: Space, strain: np.ndarray | None = None) -> Loading:
+    def reduce(self, loading: Loading, among: Space, strain: np.ndarray | None = None) -> Loading:
         """A full loading on the hull and at all points, as Loading.reduced makes it; `among` is the space of the points of integration."""
-        return loading.reduced(self.basis, self.points, among, strain)
+        return loading.reduce(self.basis, self.points, among, strain)
 
     def predict(self, question: tuple[np.ndarray, Loading]) -> Prediction:
         """c (R, m) at the times after the first for (features, loading as `reduced` makes it)."""
         x, loading = question
-        steps = travelled(self, x, loading)
+        steps = follow_switching(self, x, loading)
         return Prediction(loading.t[1:], np.stack([s.c for s in steps], axis=1), t=loading.t[1:])
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class SwitchingStep:
     """Hull coordinates c (R,) at time t, from cluster k with its state; `tried` clusters gave an answer, the first by the classifier."""
 
     t: float
@@ -89,9 +89,9 @@ def switching(
     )
 
 
-def travelled(
+def follow_switching(
     model: LocalWeighted, x: np.ndarray, loading: Loading, tol: float = 1e-10
-) -> list[Moved]:
+) -> list[SwitchingStep]:
     """The steps of a run from the virgin state; x (p,) : what the classifier is told of the loading beside t.
 
     A step that does not converge in the chosen cluster is tried in the others, likeliest first; raises NotConverged when none does.
@@ -104,7 +104,7 @@ def travelled(
     known = {
         k: (0, m.rest().state) for k, m in enumerate(model.models)
     }  # k : (steps its state has seen, that state)
-    steps: list[Moved] = []
+    steps: list[SwitchingStep] = []
     for i, (t0, t1) in enumerate(pairwise(times)):
         first, unsure = int(chosen[i]), chances[i].max() < model.sure
         order = [first, *(int(k) for k in np.argsort(-chances[i], kind="stable") if k != first)]
@@ -124,7 +124,7 @@ def travelled(
         _, k, state = min(found, key=lambda one: one[0]) if len(found) > 1 else found[0]
         known[k] = i + 1, state.state
         steps.append(
-            Moved(
+            SwitchingStep(
                 float(t1),
                 k,
                 model.bases.rotations[k] @ state.u,
@@ -147,7 +147,7 @@ def _local(model: LocalWeighted, k: int, loading: Loading) -> Loading:
 def _moved(
     model: LocalWeighted,
     k: int,
-    steps: list[Moved],
+    steps: list[SwitchingStep],
     state: np.ndarray,
     loading: Loading,
     t0: float,
@@ -163,7 +163,7 @@ def _moved(
 def _replayed(
     model: LocalWeighted,
     k: int,
-    steps: list[Moved],
+    steps: list[SwitchingStep],
     known: tuple[int, np.ndarray],
     loading: Loading,
 ) -> tuple[int, np.ndarray]:
@@ -174,7 +174,9 @@ def _replayed(
     law, S = model.models[k].own, model.strain[model.places(k)]
     before = steps[seen - 1].t if seen else float(loading.t[0])
     for step in steps[seen:]:
-        shift = np.reshape(loading.moved(step.t), (-1, 6)) if loading.moves is not None else 0.0
+        shift = (
+            np.reshape(loading.prescribed(step.t), (-1, 6)) if loading.moves is not None else 0.0
+        )
         _, _, state = law(S @ step.c + shift, loading.temperature(step.t), state, step.t - before)
         before = step.t
     return len(steps), state

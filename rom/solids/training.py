@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from rom.bands import Indicator
-from rom.basis import Basis, orthonormalised
+from rom.basis import Basis, gram_schmidt
 from rom.compress.decomposition import pod
 from rom.errors import BadInput, NotConverged
 from rom.history import History, State
 from rom.loading import Loading
-from rom.points.cubature import compressed, contributions, ecm, orthonormal_strain, unit
+from rom.points.cubature import compress_contributions, contributions, ecm, orthonormal_strain, unit
 from rom.points.gappy_pod import gappy, gappy_points
 from rom.problem import Solid
 from rom.rule import Cubature, Interpolation
 from rom.snapshots import Snapshots
-from rom.solids.adaptive import Visit, adaptive
-from rom.solids.weighted import WeightedModel, advance, weighted, with_duals
+from rom.solids.adaptive import RunStep, adaptive
+from rom.solids.weighted import WeightedModel, advance, weighted_model, with_duals
 from rom.space import Space
 
 RESIDUALS = (
@@ -49,7 +49,7 @@ class Tolerances:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class SolidModel:
     """A model and all that enrichment adds to.
 
     basis : of u; strain (g, 6, r); tests (n, q) displacements beyond the basis, watch (g, 6, q) their strains, of unit norm
@@ -71,12 +71,12 @@ class Trained:
     seen: Any = None
 
 
-def train(
+def train_solid(
     body: Solid,
     histories: list[History],
     tol: Tolerances | None = None,
     loadings: Sequence[Loading] | None = None,
-) -> Trained:
+) -> SolidModel:
     """POD of u, p and stress, cubature, second cubature, gappy rules. Snapshots of u and stress count relative to their size.
 
     loadings : of the histories, needed where prescribed displacements move: the modes are of u(t) - u_D(t)
@@ -98,7 +98,9 @@ def train(
     tests, watch = tests / watch_size, watch / watch_size
     scaled = (stress.modes * stress.s[: stress.r]).reshape(-1, 6, stress.r) / np.sqrt(s.shape[1])  # type: ignore[index]
     used = stress.s[: stress.r] / stress.s[0]  # type: ignore[index]
-    rows = compressed(points, strain, scaled[..., used > tol.cubature], 0.1 * tol.cubature)
+    rows = compress_contributions(
+        points, strain, scaled[..., used > tol.cubature], 0.1 * tol.cubature
+    )
     rule = ecm(rows, points, tol.cubature)
     second = _second(
         points,
@@ -107,15 +109,15 @@ def train(
         rule,
         tol,
     )
-    made = Trained(basis, strain, tests, watch, rows, dual, stress, rule, second, tol, None)  # type: ignore[arg-type]
-    return modelled(made, body)
+    made = SolidModel(basis, strain, tests, watch, rows, dual, stress, rule, second, tol, None)  # type: ignore[arg-type]
+    return build_model(made, body)
 
 
 def _free(u: np.ndarray, loading: Loading | None, t: np.ndarray) -> np.ndarray:
     """u(t) - u_D(t), (n, m)."""
     if loading is None or loading.moves is None:
         return u
-    return u - np.stack([loading.moved(float(x)) for x in t], axis=1)
+    return u - np.stack([loading.prescribed(float(x)) for x in t], axis=1)
 
 
 def _size(points: Space, a: np.ndarray) -> np.ndarray:
@@ -132,14 +134,14 @@ def componentwise(points: Space) -> Space:
     )
 
 
-def modelled(made: Trained, body: Solid) -> Trained:
+def build_model(made: SolidModel, body: Solid) -> SolidModel:
     """The online model of bases and cubatures: chosen points are those of both cubatures and what keeps the gappy rules well posed."""
     given = np.union1d(made.rule.elements, made.second.elements)
     extra = gappy_points(made.p, given, made.tol.condition)
     chosen = np.concatenate(
         [made.rule.elements, np.setdiff1d(np.union1d(given, extra), made.rule.elements)]
     )
-    model = weighted(made.basis, made.strain, body, chosen, made.rule.weights)
+    model = weighted_model(made.basis, made.strain, body, chosen, made.rule.weights)
     seen = body.points.take(made.watch, made.second.elements)
     six = (chosen[:, None] * 6 + np.arange(6)).ravel()
     duals: dict[str, Interpolation] = {
@@ -155,7 +157,7 @@ def _split(space: Space, u: np.ndarray, tol: Tolerances) -> tuple[Basis, np.ndar
     s: Any = whole.s
     tails = np.sqrt(np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0) / np.sum(s**2))
     r = min(max(1, int(np.argmax(tails <= tol.u))), max(1, whole.r - 1))
-    return whole.truncated(r), whole.modes[:, r : r + tol.tests]
+    return whole.truncate(r), whole.modes[:, r : r + tol.tests]
 
 
 def _snapshots(space: Space, u: np.ndarray) -> Snapshots:
@@ -166,20 +168,20 @@ def _second(
     points: Space, strain: np.ndarray, stress: np.ndarray, rule: Cubature, tol: Tolerances
 ) -> Cubature:
     """A looser cubature on other points."""
-    rows = compressed(points, strain, stress, tol.cubature)
+    rows = compress_contributions(points, strain, stress, tol.cubature)
     other = np.where(np.isin(points.numbers, rule.elements), 0.0, rows)
     return ecm(other, points, 10 * tol.cubature, share=rows @ points.product)
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class RunState:
     """A model under one loading, at time t: `now` reduced; `whole` the last full state, at t_whole; `since` accepted (t, a) after it.
 
     sizes : largest |p| and |stress| that are expected of the run, or None where nobody watches it
     residuals : (3,) of the last step, zero after a full one; largest : (3,) of all steps, full ones do not undo what the errors before them left
     """
 
-    trained: Trained
+    trained: SolidModel
     loading: Loading
     reduced: Loading
     tested: np.ndarray
@@ -213,7 +215,7 @@ class Course:
 
     def u(self) -> np.ndarray:
         """u (n,), what is prescribed included."""
-        return self.trained.basis.lift(self.now.u) + self.loading.moved(self.t)
+        return self.trained.basis.lift(self.now.u) + self.loading.prescribed(self.t)
 
     @property
     def t(self) -> float:
@@ -221,28 +223,28 @@ class Course:
         return self.since[-1][0] if self.since else self.t_whole
 
 
-def begun(trained: Trained, body: Solid, loading: Loading) -> Course:
+def start_run(trained: SolidModel, body: Solid, loading: Loading) -> RunState:
     """A run at the first time of a loading, virgin."""
     g = body.points.n
     rest = State(np.zeros(body.space.n), np.zeros((g, 6)), np.zeros((g, body.law.width)))
     return _placed(trained, body, loading, rest, float(loading.t[0]))
 
 
-def _placed(trained: Trained, body: Solid, loading: Loading, whole: State, t: float) -> Course:
+def _placed(trained: SolidModel, body: Solid, loading: Loading, whole: State, t: float) -> RunState:
     """A run that starts from a full state."""
     model = trained.model
     now = State(
-        trained.basis.coefficients(whole.u - loading.moved(t)),
+        trained.basis.coefficients(whole.u - loading.prescribed(t)),
         *(body.points.take(x, model.points) for x in (whole.stress, whole.state)),
     )
     strain = None if loading.moves is None else body.strain(loading.moves)
-    reduced = loading.reduced(trained.basis, model.points, body.points, strain)
-    return Course(
+    reduced = loading.reduce(trained.basis, model.points, body.points, strain)
+    return RunState(
         trained, loading, reduced, body.space.pair(trained.tests, loading.forces), now, whole, t
     )
 
 
-def moved(run: Course, t0: float, t1: float) -> Course:
+def reduced_step(run: RunState, t0: float, t1: float) -> RunState:
     """One reduced step, with the residuals of its answer where the run is watched."""
     now, _ = advance(run.trained.model, run.reduced, t0, t1, run.now)
     run = replace(run, now=now, since=(*run.since, (t1, now.u)))
@@ -257,18 +259,18 @@ def moved(run: Course, t0: float, t1: float) -> Course:
     )
 
 
-def watched(run: Course) -> Course:
+def with_expected_sizes(run: RunState) -> RunState:
     """The run with the sizes that errors are relative to: the largest |p| and |stress| that its model, as it is, answers to the
     loading, as far as it converges. What its own answers exceed them by is added on the way."""
     ahead, sizes = run, np.zeros(2)
     with suppress(NotConverged):
         for t0, t1 in pairwise(run.loading.t):
-            ahead = moved(replace(ahead, since=()), float(t0), float(t1))
+            ahead = reduced_step(replace(ahead, since=()), float(t0), float(t1))
             sizes = np.maximum(sizes, _sizes(ahead))
     return replace(run, sizes=sizes)
 
 
-def _sizes(run: Course) -> np.ndarray:
+def _sizes(run: RunState) -> np.ndarray:
     """|p| and |stress| of the gappy fits in L2: of their coefficients, as the bases are orthonormal."""
     duals, now = run.trained.model.duals, run.now
     return np.array(
@@ -279,7 +281,7 @@ def _sizes(run: Course) -> np.ndarray:
     )
 
 
-def _residuals(run: Course, t: float) -> np.ndarray:
+def _residuals(run: RunState, t: float) -> np.ndarray:
     """|B z - p| of the gappy fit in the mean over the points times the volume, that of stress, and the equilibrium residual at the
     second cubature, (sum_j (sum_i w_i sigma_i:eps_j(x_i) - f_j)^2)^(1/2), eps_j of unit norm and beyond the basis."""
     made, model = run.trained, run.trained.model
@@ -292,13 +294,13 @@ def _residuals(run: Course, t: float) -> np.ndarray:
     return np.array([mean * misfit[0], mean * misfit[1], np.linalg.norm(inner - force)])
 
 
-def replayed(run: Course, body: Solid, chunk: int = 20_000) -> list[State]:
+def replay(run: RunState, body: Solid, chunk: int = 20_000) -> list[State]:
     """Full states at the accepted times since the last one, by the law alone: sigma, y from eps(V a(t) + u_D(t)); no system is solved."""
     states, old, t_old = [], run.whole, run.t_whole
     if len(run.trained.strain) != len(old.stress):
         raise BadInput("this run was left behind by an enrichment; go on from the last of the runs")
     for t, a in run.since:
-        prescribed = np.broadcast_to(run.loading.moved(t), old.u.shape)
+        prescribed = np.broadcast_to(run.loading.prescribed(t), old.u.shape)
         shift = None if run.loading.moves is None else body.strain(prescribed)
         T, stress, state = (
             run.loading.temperature(t),
@@ -316,20 +318,22 @@ def replayed(run: Course, body: Solid, chunk: int = 20_000) -> list[State]:
     return states
 
 
-def enriched(run: Course, body: Solid, t0: float, t1: float) -> Course:
+def full_step(run: RunState, body: Solid, t0: float, t1: float) -> RunState:
     """One full step from the replayed state at t0, a model that has learnt from it, and the run at t1."""
-    path = replayed(run, body)
+    path = replay(run, body)
     whole, _ = body.step(run.loading, t0, t1, path[-1] if path else run.whole)
     expected = 0.0 if run.sizes is None else float(run.sizes[0])
-    made = grown(run.trained, body, [whole.u - run.loading.moved(t1)], [*path, whole], expected)
+    made = extend_model(
+        run.trained, body, [whole.u - run.loading.prescribed(t1)], [*path, whole], expected
+    )
     return replace(
         _placed(made, body, run.loading, whole, t1), sizes=run.sizes, largest=run.largest
     )
 
 
-def grown(
-    made: Trained, body: Solid, solved: list[np.ndarray], seen: list[State], size: float = 0.0
-) -> Trained:
+def extend_model(
+    made: SolidModel, body: Solid, solved: list[np.ndarray], seen: list[State], size: float = 0.0
+) -> SolidModel:
     """The model with the displacements `solved`, less what is prescribed, and the stresses and p of `seen` added: bases by Gram-Schmidt, the cubature by
     rows for what is new, matched again from its own points. p counts relative to its largest norm in `seen`, or to `size`."""
     points, six = body.points, componentwise(body.points)
@@ -352,7 +356,7 @@ def grown(
     rows = np.vstack(blocks)
     rule = ecm(rows, points, made.tol.cubature, made.rule.elements)
     whole = replace(made, basis=basis, strain=strain, rows=rows, p=p, stress=stress, rule=rule)
-    return modelled(whole, body)
+    return build_model(whole, body)
 
 
 def _extended(basis: Basis, u: np.ndarray, tol: float, scale: float | None = None) -> Basis:
@@ -365,26 +369,28 @@ def _extended(basis: Basis, u: np.ndarray, tol: float, scale: float | None = Non
         lack = column - modes @ basis.space.inner(modes, column[:, None])[:, 0]
         size = basis.space.norm(lack)
         if size > tol * (basis.space.norm(column) if scale is None else scale):
-            Q, _ = orthonormalised(basis.space, lack[:, None], modes)
+            Q, _ = gram_schmidt(basis.space, lack[:, None], modes)
             modes, s = np.column_stack([modes, Q]), np.append(s, size)
     return replace(basis, modes=modes, s=s, reason=f"{basis.reason}; enriched")
 
 
-def followed(
-    trained: Trained, body: Solid, loading: Loading, indicators: dict[str, tuple[Indicator, float]] | None = None,
+def follow(
+    trained: SolidModel, body: Solid, loading: Loading, indicators: dict[str, tuple[Indicator, float]] | None = None,
     seeds: tuple[int, ...] = (), most: int | None = 0,
-) -> tuple[list[Course], list[Visit]]:  # fmt: skip
+) -> tuple[list[RunState], list[RunStep]]:  # fmt: skip
     """A run under a loading: reduced alone by default (most=0), else enriched where the upper quantile of an indicator passes its
     tolerance. indicators : what they estimate -> (indicator, tolerance), {} to watch without any, None (default) not to watch
     at most `most` full steps (None: as many as are asked for)."""
-    run = begun(trained, body, loading)
-    return resumed(run if indicators is None else watched(run), body, indicators, seeds, most)
+    run = start_run(trained, body, loading)
+    return continue_run(
+        run if indicators is None else with_expected_sizes(run), body, indicators, seeds, most
+    )
 
 
-def resumed(
-    run: Course, body: Solid, indicators: dict[str, tuple[Indicator, float]] | None = None, seeds: tuple[int, ...] = (),
+def continue_run(
+    run: RunState, body: Solid, indicators: dict[str, tuple[Indicator, float]] | None = None, seeds: tuple[int, ...] = (),
     most: int | None = 0, light: bool = False,
-) -> tuple[list[Course], list[Visit]]:  # fmt: skip
+) -> tuple[list[RunState], list[RunStep]]:  # fmt: skip
     """A run that goes on from where it is to the end of its loading, steps numbered from there: `save` keeps a course between two
     cycles, or two days. Arguments as `followed` takes them; light : of the runs that an enrichment leaves behind keep what `passed` keeps."""
 
@@ -402,16 +408,16 @@ def resumed(
             f"the run is at {run.t:g} s, the end of its loading; there is nothing left to follow"
         )
     return adaptive(
-        run, times, moved, estimate, lambda run, a, e: enriched(run, body, a, e), seeds, most,
-        lambda run: (run.trained.basis.r, len(run.trained.model.points)), passed if light else _same,
+        run, times, reduced_step, estimate, lambda run, a, e: full_step(run, body, a, e), seeds, most,
+        lambda run: (run.trained.basis.r, len(run.trained.model.points)), compact if light else _same,
     )  # fmt: skip
 
 
-def _same(run: Course) -> Course:
+def _same(run: RunState) -> RunState:
     return run
 
 
-def passed(run: Course) -> Course:
+def compact(run: RunState) -> RunState:
     """What a run that an enrichment left behind still answers: u, p, stress and features; of its model, what only goes on needs is gone."""
     made = run.trained
     few: dict[str, Any] = {

@@ -57,7 +57,7 @@ class WeightedModel:
 
     def predict(self, loading: Loading) -> Prediction:
         """a (r, m) at the times of a loading after its first; without an error bound, which the indicator estimates."""
-        return Prediction(loading.t[1:], follow(self, loading, loading.t).u, t=loading.t[1:])
+        return Prediction(loading.t[1:], reduced_march(self, loading, loading.t).u, t=loading.t[1:])
 
     def dual(self, name: str, values: np.ndarray) -> np.ndarray:
         """A field on all points of integration from its values (k, m) at the chosen ones."""
@@ -66,7 +66,7 @@ class WeightedModel:
         return self.duals[name](values)
 
 
-def weighted(
+def weighted_model(
     basis: Basis, strain: np.ndarray, body: Solid, points: np.ndarray, weights: np.ndarray
 ) -> WeightedModel:
     """The model on chosen points, global numbers, from strain (g, 6, r) of the modes at this rank's; weights of the first of them."""
@@ -96,7 +96,7 @@ def advance(
         T, f = loading.temperature(e), loading.force(e)
         T_use, y_use = T[use], old.state[use]
         shift = np.broadcast_to(
-            np.reshape(loading.moved(e), (-1, 6) if loading.moves is not None else ()),
+            np.reshape(loading.prescribed(e), (-1, 6) if loading.moves is not None else ()),
             old.stress.shape,
         )
 
@@ -126,7 +126,7 @@ def advance(
     return cut(one, t0, t1, start, cuts)
 
 
-def follow(
+def reduced_march(
     model: WeightedModel,
     loading: Loading,
     times: Sequence[float] | np.ndarray,

@@ -1,1 +1,6 @@
 """How wrong a model is."""
+
+from rom.study.comparison import Study
+
+NOUNS = ("Study",)
+__all__ = ["NOUNS", "Study"]

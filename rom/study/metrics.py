@@ -38,7 +38,7 @@ def q2(found: Arrays, true: Arrays) -> float:
     return float(1 - np.sum((u - v) ** 2) / np.sum((u - u.mean()) ** 2))
 
 
-def coverage(found: Arrays, true: Arrays, std: Arrays, sigmas: float = 1.6448536) -> float:
+def field_coverage(found: Arrays, true: Arrays, std: Arrays, sigmas: float = 1.6448536) -> float:
     """Share of values within `sigmas` standard deviations; by default the 90 % band of a normal distribution."""
     return float(
         np.mean(

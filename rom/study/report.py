@@ -42,10 +42,10 @@ def write_report(
     )
     parts = [
         section("Result", table(["quantity", "value", "unit"], [[k, v, UNITS.get(k, "norm of the space" if k in NORMED else "-")] for k, v in study.summary().items()])),
-        section("Asked and delivered", table(["", ""], delivered(basis))),
+        section("Asked and delivered", table(["", ""], basis_rows(basis))),
         *([] if box is None else [section("Parameters", table(["name", "unit", "lower", "upper", "scale"], list(zip(box.names, box.units, box.lower, box.upper, box.scales, strict=True))))]),
         section("Curves", "".join(pictures(study, basis))),
-        section("Every parameter", table([*names, "norm", "error", "relative", "bound", "effectivity"], rows(study))),
+        section("Every parameter", table([*names, "norm", "error", "relative", "bound", "effectivity"], study_rows(study))),
         section("How to do it again", table(["", ""], [[k, v] for k, v in made.items() if v not in ("", [])])),
     ]  # fmt: skip
     text = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style><h1>{html.escape(title)}</h1>"
@@ -56,7 +56,7 @@ def write_report(
 NORMED = ("max_error", "max_bound")
 
 
-def delivered(basis: Basis) -> list[list[Any]]:
+def basis_rows(basis: Basis) -> list[list[Any]]:
     """What was asked of the basis and what it has."""
     return [
         ["unknowns of the solver", basis.space.size],
@@ -68,7 +68,7 @@ def delivered(basis: Basis) -> list[list[Any]]:
     ]
 
 
-def rows(study: Any) -> list[list[Any]]:
+def study_rows(study: Any) -> list[list[Any]]:
     """One row per parameter."""
     nothing = np.full(len(study.mu), np.nan)
     bound = nothing if study.bound is None else study.bound
@@ -89,17 +89,17 @@ def pictures(study: Any, basis: Basis) -> list[str]:
     made = [
         image(
             "errors",
-            lambda file: curves.lines(
+            lambda file: curves.line_plot(
                 file, rank, lines, *labels, log=bool((study.relative > 0).all())
             ),
         )
     ]
     if basis.s is not None and len(basis.s) and basis.s[0] > 0:
         s = basis.s
-        made.append(image("singular values", lambda file: curves.decay(file, s, basis.r)))
+        made.append(image("singular values", lambda file: curves.decay_plot(file, s, basis.r)))
     if study.bound is not None and np.isfinite(study.effectivity).any():
         made.append(
-            image("effectivities", lambda file: curves.effectivities(file, study.effectivity))
+            image("effectivities", lambda file: curves.effectivity_plot(file, study.effectivity))
         )
     return made
 

@@ -13,7 +13,7 @@ import pytest
 from slurm import lacking, slurm
 
 from rom.archive.nouns import load
-from rom.campaign.journal import journals, lines
+from rom.campaign.journal import journals, read_lines
 from rom.campaign.repair import verify
 from rom.campaign.store import read
 
@@ -107,7 +107,9 @@ def over():
 
 def once(store, count):
     """Every parameter has one record of one committed sample."""
-    done = [r["key"] for path in journals(store) for _, r in lines(path) if r["state"] == "done"]
+    done = [
+        r["key"] for path in journals(store) for _, r in read_lines(path) if r["state"] == "done"
+    ]
     assert len(done) == len(set(done)) == count
     assert all("harmless" in line or "torn and ignored" in line for line in verify(store))
 

@@ -19,12 +19,12 @@ import numpy as np
 
 from rom.archive.files import BLOCK, _header
 from rom.archive.nouns import load, save
-from rom.batch.plan import rows_of
-from rom.batch.profile import Profile, profile
-from rom.batch.run_folder import MAGIC, Run, founded, opened
+from rom.batch.plan import parse_rows
+from rom.batch.profile import Profile, read_profile
+from rom.batch.run_folder import MAGIC, Run, create_run, open_run
 from rom.campaign.campaign import collect
 from rom.campaign.journal import Manifest, journals, refresh
-from rom.campaign.store import found
+from rom.campaign.store import open_store
 from rom.cli.case import parameters
 from rom.errors import RomError
 from rom.parameters import Box
@@ -70,7 +70,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         {"box": box, "x": np.arange(6.0).reshape(2, 3), "list": [1.5, "a", None, (2, 1j)]},
     )
     sealed = (folder / "n.h5").read_bytes()
-    run = founded(
+    run = create_run(
         Run(folder / "run", "c.py", "/", (), ("a", "b"), np.ones((2, 2)), Profile("slurm"))
     )
     text = (run.folder / "run.json").read_bytes().split(b"\n", 2)[2]
@@ -94,7 +94,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
     def of_campaign(data: bytes) -> None:
         (folder / "fuzz" / "store" / "journal" / "j.jsonl").unlink(missing_ok=True)
         (folder / "fuzz" / "store" / "campaign.json").write_bytes(data)
-        found(folder / "fuzz" / "store")
+        open_store(folder / "fuzz" / "store")
 
     def of_identity(data: bytes) -> None:
         try:
@@ -106,7 +106,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         whole = {**held, "sha256": hashlib.sha256(json.dumps(held).encode()).hexdigest()}
         (folder / "fuzz" / "store" / "journal" / "j.jsonl").unlink(missing_ok=True)
         (folder / "fuzz" / "store" / "campaign.json").write_text(json.dumps(whole))
-        store = found(folder / "fuzz" / "store")
+        store = open_store(folder / "fuzz" / "store")
         _ = (store.times, store.box, store.key(np.zeros(2)))
 
     def of_archive(data: bytes) -> None:
@@ -119,7 +119,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
 
     def of_profile(data: bytes) -> None:
         work["toml"].write_bytes(data)
-        profile(work["toml"])
+        read_profile(work["toml"])
 
     def of_table(data: bytes) -> None:
         work["csv"].write_bytes(data)
@@ -129,7 +129,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         (folder / "fuzz" / "run" / "run.json").write_bytes(
             MAGIC + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
         )
-        opened(folder / "fuzz" / "run")
+        open_run(folder / "fuzz" / "run")
 
     records = [line.partition(b" ")[2] for line in lines.splitlines()]
     del identity["sha256"]
@@ -145,7 +145,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         "run": ([text], of_run, 0.05),
         "rows": (
             [b"0-2,5", b"1,2,3"],
-            lambda data: rows_of(data.decode("latin1"), 1000) and None,
+            lambda data: parse_rows(data.decode("latin1"), 1000) and None,
             0.1,
         ),
     }

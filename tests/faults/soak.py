@@ -20,7 +20,7 @@ import numpy as np
 from rom.campaign.campaign import collect
 from rom.campaign.pilot import pilot
 from rom.campaign.repair import verify
-from rom.campaign.store import found, read
+from rom.campaign.store import open_store, read
 
 N, ROUND, GROWTH = 50, 1000, 0.05
 
@@ -70,7 +70,7 @@ def campaign(folder, first, count, crew):
     seen = collect(faulty, mus, folder, crew=crew, progress=False)
     expected = int(np.sum(np.isin(mus[:, 0] % 400, (7, 107, 207, 307))))
     assert (seen.solved, len(seen.failed), seen.left) == (count - expected, expected, 0), seen
-    assert len(found(folder).manifest.done) == count - expected
+    assert len(open_store(folder).manifest.done) == count - expected
     again = collect(exact, mus, folder, retries=1, progress=False)
     assert (again.solved, again.skipped, again.failed) == (expected, count - expected, ())
     kept = read(folder)

@@ -9,12 +9,12 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from rom import batch
 from rom.archive.nouns import load, save
+from rom.batch import runs as batch
 from rom.batch.profile import Profile
 from rom.campaign.campaign import collect
 from rom.campaign.journal import journals
-from rom.campaign.store import found, read
+from rom.campaign.store import open_store, read
 from rom.errors import RomError
 from rom.parameters import Box
 
@@ -35,7 +35,7 @@ def told(value):
 
 def content(store):
     """All that a store says: settings, what failed, solutions to the bit."""
-    held = found(store)
+    held = open_store(store)
     snapshots = read(store)
     failed = sorted((key, r["reason"]) for key, rs in held.manifest.failed.items() for r in rs)
     return snapshots.u.tobytes(), snapshots.mu.tobytes(), repr(held.identity), repr(failed)
@@ -49,10 +49,12 @@ def kinds(folder):
         folder / "model.h5",
         {"box": BOX, "modes": np.linspace(0, 1, 700).reshape(100, 7), "text": "a"},
     )
-    batch.founded(batch.Run(folder / "run", "c.py", "/", ("n=3",), ("a",), MUS, Profile("slurm")))
+    batch.create_run(
+        batch.Run(folder / "run", "c.py", "/", ("n=3",), ("a",), MUS, Profile("slurm"))
+    )
 
     def run():
-        held = batch.opened(folder / "run")
+        held = batch.open_run(folder / "run")
         return held.case, held.settings, held.names, held.mus.tobytes(), held.site.time
 
     def model():
@@ -198,7 +200,7 @@ def killed_at_random(tmp_path, kills):
         known |= acked
         total += len(acked)
         if (store / "campaign.json").exists():
-            held = {int(r["mu"][0]) for r in found(store).manifest.done.values()}
+            held = {int(r["mu"][0]) for r in open_store(store).manifest.done.values()}
             lost += sorted(known - held)
             count = len(held)
             if held:

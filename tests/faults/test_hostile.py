@@ -17,10 +17,10 @@ import h5py
 import numpy as np
 import pytest
 
-from rom import batch
 from rom.archive.files import BLOCK, _header, write_h5
 from rom.archive.nouns import load, save
-from rom.batch.profile import Profile, profile
+from rom.batch import runs as batch
+from rom.batch.profile import Profile, read_profile
 from rom.campaign.campaign import collect
 from rom.campaign.journal import journals
 from rom.campaign.program import _array
@@ -122,7 +122,7 @@ def readers(folder):
     store = folder / "store"
     collect(lambda mu: mu * np.ones(9), MUS, store)
     save(folder / "model.h5", Box(("a",), np.zeros(1), np.ones(1)))
-    batch.founded(batch.Run(folder / "run", "c.py", "/", (), ("a",), MUS, Profile("slurm")))
+    batch.create_run(batch.Run(folder / "run", "c.py", "/", (), ("a",), MUS, Profile("slurm")))
     (folder / "site.toml").write_text('scheduler = "slurm"\n')
     box = Box(("a",), np.zeros(1), np.ones(1))
     return {
@@ -131,8 +131,8 @@ def readers(folder):
         "store journal": (journals(store)[0], lambda: read(store)),
         "store campaign": (store / "campaign.json", lambda: read(store)),
         "store fields": (store / "fields.h5", lambda: load(store / "fields.h5")),
-        "profile": (folder / "site.toml", lambda: profile(folder / "site.toml")),
-        "run": (folder / "run" / "run.json", lambda: batch.opened(folder / "run")),
+        "profile": (folder / "site.toml", lambda: read_profile(folder / "site.toml")),
+        "run": (folder / "run" / "run.json", lambda: batch.open_run(folder / "run")),
         "table": (folder / "t.csv", lambda: parameters((), folder / "t.csv", box)),
         "mesh.vtu": (folder / "mesh.vtu", lambda: read_mesh(folder / "mesh.vtu")),
         "mesh.msh": (folder / "mesh.msh", lambda: read_mesh(folder / "mesh.msh")),

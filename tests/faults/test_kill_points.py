@@ -16,16 +16,16 @@ import pytest
 import scipy.sparse as sp
 from inject import ERRORS, FILES, available, faulted, points
 
-from rom import batch
 from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
+from rom.batch import runs as batch
 from rom.batch.profile import Profile
 from rom.campaign import attempt, lease
 from rom.campaign.campaign import collect
 from rom.campaign.journal import Manifest, append, journals, refresh
 from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import found, read
+from rom.campaign.store import open_store, read
 from rom.certified.stationary import galerkin
 from rom.errors import RomError
 from rom.space import euclidean
@@ -69,7 +69,7 @@ def stored(folder, acks):
             for line in verify(folder)
             if not ("harmless" in line or "torn and ignored" in line)
         ]
-        done = {repr(r["mu"][0]) for r in found(folder).manifest.done.values()}
+        done = {repr(r["mu"][0]) for r in open_store(folder).manifest.done.values()}
         wrong += [f"{mu} was acknowledged and is lost" for mu in set(acks) - done]
         if done:
             snapshots = read(folder)
@@ -93,7 +93,7 @@ def half(folder):
     collect(solution, MUS[2:], folder)
     with open(folder / "journal" / "torn.jsonl", "wb") as file:
         file.write(b"1234")
-    (folder / "leases" / f"{found(folder).key(MUS[0])}.0").write_text(
+    (folder / "leases" / f"{open_store(folder).key(MUS[0])}.0").write_text(
         json.dumps([lease.host(), 999999999, "0"])
     )
 
@@ -158,15 +158,15 @@ def either(rank):
 
 
 def launched(folder, ack):
-    batch.founded(batch.Run(folder, *RUN))
+    batch.create_run(batch.Run(folder, *RUN))
     ack("run")
 
 
 def relaunched(folder, acks):
     if acks:
-        batch.opened(folder)
-    held = batch.founded(batch.Run(folder, *RUN))
-    return [] if np.array_equal(batch.opened(folder).mus, held.mus) else ["another run"]
+        batch.open_run(folder)
+    held = batch.create_run(batch.Run(folder, *RUN))
+    return [] if np.array_equal(batch.open_run(folder).mus, held.mus) else ["another run"]
 
 
 def nothing(folder):

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.batch.submissions import kind_of
+from rom.batch.submissions import failure_kind
 from rom.campaign.campaign import collect
 from rom.campaign.program import program
 from rom.campaign.repair import verify
-from rom.campaign.store import found, read
+from rom.campaign.store import open_store, read
 from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.space import euclidean
@@ -100,7 +100,7 @@ def test_a_program_that_fails_is_told_and_the_rest_goes_on(name, tmp_path):
     solve = program([sys.executable, str(tmp_path / "solver.py"), "{mu}"], "answer.npy", limit)
     seen = collect(solve, MUS, tmp_path / "s", space=SPACE)
     checked(seen, tmp_path, reason)
-    assert kind_of(seen.failed[0][1]) == kind
+    assert failure_kind(seen.failed[0][1]) == kind
     left = [
         p
         for p in Path("/proc").glob("[0-9]*/cmdline")
@@ -120,7 +120,7 @@ def test_a_function_that_fails_is_told_and_the_rest_goes_on(name, tmp_path):
 
     seen = collect(solve, MUS, tmp_path / "s", space=SPACE)
     checked(seen, tmp_path, reason)
-    assert kind_of(seen.failed[0][1]) == kind
+    assert failure_kind(seen.failed[0][1]) == kind
 
 
 def test_a_solver_of_another_mesh_is_refused_before_it_is_mixed(tmp_path):
@@ -183,4 +183,4 @@ def test_a_claimant_that_stands_still_loses_its_task_and_spoils_nothing(tmp_path
         and list((path / "leases").iterdir()) == []
     )
     np.testing.assert_array_equal(read(path).u[:, 0], exact([1.0]))
-    assert len(found(path).manifest.done) == 1
+    assert len(open_store(path).manifest.done) == 1
