@@ -44,7 +44,8 @@ class Monomials:
         mu = real(mu, "mu")
         if mu.ndim == 0 or mu.shape[-1] != self.powers.shape[1]:
             raise BadInput(
-                f"mu has shape {mu.shape}; give the {self.powers.shape[1]} parameters of the powers: (p,) or (m, p)"
+                f"mu has shape {mu.shape}; "
+                f"give the {self.powers.shape[1]} parameters of the powers: (p,) or (m, p)"
             )
         theta = np.empty((*mu.shape[:-1], self.coefficients.size))
         theta[...] = self.coefficients
@@ -58,7 +59,8 @@ class Affine:
     """A(mu) = sum_q theta_q(mu) A_q.
 
     theta : (p,) -> (Q,) and (m, p) -> (m, Q); Monomials, or a function at module level
-    terms : Q matrices or vectors; this rank's shares in a full problem, an array (Q, r, r) or (Q, r) in a reduced one
+    terms : Q matrices or vectors; this rank's shares in a full problem, an array (Q, r, r) or
+        (Q, r) in a reduced one
     """
 
     theta: Callable[[np.ndarray], np.ndarray]
@@ -81,7 +83,8 @@ class Affine:
         for q, term in enumerate(self.terms):
             if any(k != basis.space.n for k in term.shape):
                 raise BadInput(
-                    f"term {q} has shape {term.shape}, the basis {basis.space.n} rows; give shares in the space of the basis"
+                    f"term {q} has shape {term.shape}, the basis {basis.space.n} rows; "
+                    "give shares in the space of the basis"
                 )
         columns = [
             term @ basis.modes if np.ndim(term) == 2 or hasattr(term, "tocsr") else term

@@ -1,4 +1,4 @@
-"""Named errors: each message states the culprit and the remedy; and the check that most arguments pass."""
+"""Named errors: each message states the culprit and the remedy."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def first_bad(array: Any) -> str:
 
 
 def real(value: Any, name: str, kind: type = float) -> Any:
-    """`value` as an array of floats, or of integers. Raises BadInput for text, objects, ragged lists, complex or masked numbers."""
+    """`value` as an array of floats, or of integers.
+
+    Raises BadInput for text, objects, ragged lists, complex or masked numbers.
+    """
     import numpy as np
 
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "biufO" or (
-            isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
-        ):
-            raise TypeError(
-                f"it is {'masked' if isinstance(value, np.ma.MaskedArray) else array.dtype}"
-            )
+        if np.ma.is_masked(value):
+            raise TypeError("it is masked")
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"it is {array.dtype}")
         return array.astype(np.int64 if kind is int else float, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadInput(
-            f"{name} is no array of real numbers ({error}); give {'integers' if kind is int else 'floats'}"
-        ) from error
+        numbers = "integers" if kind is int else "floats"
+        raise BadInput(f"{name} is no array of real numbers ({error}); give {numbers}") from error

@@ -18,18 +18,6 @@ from rom.space import Space
 Solve = Callable[[np.ndarray], np.ndarray]
 
 
-class Elementwise(Protocol):
-    """R(u; mu) = sum_e w_e L_e^T r_e(L_e u; mu), with internal state."""
-
-    dofs: np.ndarray
-
-    def kernel(
-        self, u: np.ndarray, mu: np.ndarray, state: Any = None
-    ) -> tuple[np.ndarray, np.ndarray, Any]: ...
-
-    def restrict(self, elements: np.ndarray) -> Elementwise: ...
-
-
 class Law(Protocol):
     """A material at integration points: (strain (g, 6), temperature (g,), state (g, width), dt) -> (stress, tangent, new state).
 

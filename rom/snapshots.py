@@ -15,7 +15,8 @@ from rom.space import Space
 class Snapshots:
     """m solutions of one space.
 
-    u  : (n, m), this rank's rows; an array, or anything with `shape`, `dtype` and row slicing that reads from disk
+    u  : (n, m), this rank's rows; an array, or anything with `shape`, `dtype` and row slicing
+        that reads from disk
     mu : (m, p) parameters; t : (m,) times [s] or None
     Raises BadInput on wrong shapes, an empty set, NaN or Inf (the snapshot and dof are named).
     """
@@ -29,7 +30,8 @@ class Snapshots:
         mu = real(self.mu, "mu")
         if not hasattr(self.u, "shape"):
             raise BadInput(
-                f"u is a {type(self.u).__name__}; give an array of snapshots as columns: (n_dof, n_snapshot)"
+                f"u is a {type(self.u).__name__}; give an array of snapshots as columns: "
+                "(n_dof, n_snapshot)"
             )
         if len(self.u.shape) != 2:
             raise BadInput(
@@ -38,19 +40,22 @@ class Snapshots:
         if self.u.shape[0] != self.space.n:
             hint = ", transposed" if self.u.shape[1] == self.space.n else ""
             raise BadInput(
-                f"u has {self.u.shape[0]} rows, the space {self.space.n}; give snapshots as columns{hint}"
+                f"u has {self.u.shape[0]} rows, the space {self.space.n}; "
+                f"give snapshots as columns{hint}"
             )
         if self.u.shape[1] == 0:
             raise BadInput("no snapshots: the set is empty; collect at least one solution")
         if mu.ndim != 2 or mu.shape[0] != self.u.shape[1]:
             raise BadInput(
-                f"mu has shape {mu.shape}; give one row for each column of u: ({self.u.shape[1]}, p)"
+                f"mu has shape {mu.shape}; "
+                f"give one row for each column of u: ({self.u.shape[1]}, p)"
             )
         if not np.isfinite(mu).all():
             raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; drop this snapshot")
         if self.t is not None and np.shape(self.t) != (self.u.shape[1],):
             raise BadInput(
-                f"t has shape {np.shape(self.t)}; give one time for each column of u: ({self.u.shape[1]},)"
+                f"t has shape {np.shape(self.t)}; "
+                f"give one time for each column of u: ({self.u.shape[1]},)"
             )
         if isinstance(self.u, np.ndarray) and self.u.dtype.kind not in "fc":
             raise BadInput(f"u has dtype {self.u.dtype}; give floating-point or complex numbers")
@@ -59,16 +64,17 @@ class Snapshots:
         object.__setattr__(self, "mu", mu)
 
     def check_finite(self, block: np.ndarray, first_row: int) -> None:
-        """BadInput names the snapshot and dof of the first NaN or Inf of rows starting at `first_row`."""
+        """Raises BadInput for the first NaN or Inf of rows that start at `first_row`."""
         flat = block.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real) and not np.isfinite(block).all():
             i, j = np.argwhere(~np.isfinite(block))[0]
             dof = int(self.space.numbers[first_row + i])
             raise BadInput(
-                f"snapshot {j} (mu = {np.asarray(self.mu)[j]}) holds NaN or Inf at dof {dof}; drop it or solve it again"
+                f"snapshot {j} (mu = {np.asarray(self.mu)[j]}) holds NaN or Inf at dof {dof}; "
+                "drop it or solve it again"
             )
 
     @property
     def m(self) -> int:
         """Number of snapshots."""
-        return self.u.shape[1]
+        return int(self.u.shape[1])

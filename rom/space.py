@@ -1,4 +1,7 @@
-"""The discrete Hilbert space: inner product, numbering, communicator. The only place where ranks talk."""
+"""The discrete Hilbert space: inner product, numbering, communicator.
+
+The only place where ranks talk.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,15 @@ from scipy.sparse.linalg import splu
 
 from rom.errors import BadInput, Singular, real
 
+EXTENDED_SWEEPS = 3  # of refinement, for right-hand sides in extended precision
+
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A named part of a state: local `rows` (k,), its `unit`, and how many `components` each node carries (node-major)."""
+    """A named part of a state: local rows (k,) and unit.
+
+    components : how many each node carries, node by node
+    """
 
     name: str
     unit: str
@@ -28,13 +36,17 @@ class Field:
 class Space:
     """(u, v)_X = u^H X v on R^N or C^N, row-distributed.
 
-    product : this rank's unassembled share of X, sparse (n, n) or a diagonal (n,); X is the sum of the shares
-    numbers : global numbers (n,) of this rank's rows; interface dofs may appear on several ranks, a rank may be empty
+    product : this rank's unassembled share of X, sparse (n, n) or a diagonal (n,); X is the sum
+        of the shares
+    numbers : global numbers (n,) of this rank's rows; interface dofs may appear on several ranks,
+        a rank may be empty
     comm    : an mpi4py communicator, or None for serial
     fields  : named parts of the state with units
-    riesz   : F -> X^{-1} F on assembled (N, k) arrays; by default one sparse direct factorisation per rank
+    riesz   : F -> X^{-1} F on assembled (N, k) arrays; by default one sparse direct factorisation
+        per rank
 
-    Primal vectors hold the same value wherever a dof appears; dual vectors hold shares that sum to the value.
+    Primal vectors hold the same value wherever a dof appears; dual vectors hold shares that sum
+    to the value.
     Raises BadInput where shapes, numbers or symmetry of the product are wrong.
     """
 
@@ -48,45 +60,30 @@ class Space:
 
     def __post_init__(self) -> None:
         numbers = real(self.numbers, "numbers", int)
-        product = self.product
-        if sp.issparse(product):
-            product = sp.csr_array(product)
-            if product.shape != (numbers.size, numbers.size):
-                raise BadInput(
-                    f"product has shape {product.shape} but numbers has {numbers.size} rows; give this rank's (n, n) share"
-                )
-            entries = product.data
-        else:
-            product = real(product, "the inner product")
-            if product.shape != numbers.shape:
-                raise BadInput(
-                    f"diagonal product has shape {product.shape}, numbers {numbers.shape}; give one weight per number"
-                )
-            entries = product
-        if not np.isfinite(np.abs(entries).sum()):
-            where = int(np.argmax(np.abs(entries)))
-            raise BadInput(
-                f"the inner product holds NaN, Inf or too large a number at {where}; check the mesh for degenerate cells and the coefficients"
-            )
+        product = _checked_product(self.product, numbers)
         if numbers.size and (numbers.min() < 0 or np.unique(numbers).size != numbers.size):
+            distinct = np.unique(numbers).size
             raise BadInput(
-                f"numbers are {numbers.min()}..{numbers.max()}, {np.unique(numbers).size} of {numbers.size} distinct; give each dof once, from 0"
+                f"numbers are {numbers.min()}..{numbers.max()}, {distinct} of {numbers.size} "
+                "distinct; give each dof once, from 0"
             )
         object.__setattr__(self, "product", product)
         object.__setattr__(self, "numbers", numbers)
         everyone = _allgatherv(self.comm, numbers)
-        size = int(max((part.max() + 1 for part in everyone if part.size), default=0))
+        tops = [int(part.max()) + 1 for part in everyone if part.size]
+        size = max(tops, default=0)
         rank = self.comm.Get_rank() if self.comm is not None else 0
-        taken = np.zeros(size, dtype=bool)
+        covered = np.zeros(size, dtype=bool)
         for part in everyone[:rank]:
-            taken[part] = True
+            covered[part] = True
         object.__setattr__(self, "size", size)
-        object.__setattr__(self, "owned", ~taken[numbers])
+        object.__setattr__(self, "owned", ~covered[numbers])
         for part in everyone[rank:]:
-            taken[part] = True
-        if not taken.all():
+            covered[part] = True
+        if not covered.all():
             raise BadInput(
-                f"dof {int(np.argmin(taken))} of {size} belongs to no rank; numbers must cover 0..N-1"
+                f"dof {int(np.argmin(covered))} of {size} belongs to no rank; "
+                "numbers must cover 0..N-1"
             )
 
     @property
@@ -102,8 +99,8 @@ class Space:
     def apply(self, U: np.ndarray) -> np.ndarray:
         """X U as a dual vector: no communication."""
         if sp.issparse(self.product):
-            return self.product @ U
-        return U * (self.product if U.ndim == 1 else self.product[:, None])
+            return np.asarray(self.product @ U)
+        return np.asarray(U * (self.product if U.ndim == 1 else self.product[:, None]))
 
     def sum(self, share: np.ndarray) -> np.ndarray:
         """sum over ranks of `share`: one allreduce."""
@@ -132,11 +129,14 @@ class Space:
         return self.hermitian(local)
 
     def hermitian(self, share: np.ndarray) -> np.ndarray:
-        """sum over ranks of the Hermitian part of `share` (k, k): one allreduce of k(k+1)/2 numbers."""
+        """sum over ranks of the Hermitian part of `share` (k, k).
+
+        One allreduce of k (k + 1) / 2 numbers.
+        """
         upper = np.triu_indices(len(share))
         G = np.zeros_like(share)
         G[upper] = self.sum(0.5 * (share[upper] + share.conj().T[upper]))
-        return np.triu(G) + np.triu(G, 1).conj().T
+        return np.asarray(np.triu(G) + np.triu(G, 1).conj().T)
 
     def norm(self, u: np.ndarray) -> Any:
         """|u|_X: a float for a vector, (k,) for columns."""
@@ -175,10 +175,9 @@ class Space:
 
     @cached_property
     def _interface(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Rows (k,) that other ranks hold as well, their places among all shared dofs, and how many of those there are."""
-        count = np.bincount(
-            np.concatenate(_allgatherv(self.comm, self.numbers)), minlength=self.size
-        )
+        """Rows (k,) that other ranks hold too, their places among shared dofs, their number."""
+        everyone = np.concatenate(_allgatherv(self.comm, self.numbers))
+        count = np.bincount(everyone, minlength=self.size)
         shared = np.flatnonzero(count > 1)
         rows = np.flatnonzero(count[self.numbers] > 1)
         return rows, np.searchsorted(shared, self.numbers[rows]), shared.size
@@ -191,15 +190,18 @@ class Space:
         return flags
 
     def whole(self, F: np.ndarray) -> np.ndarray:
-        """Dual shares (n, ...) summed at this rank's own rows: one allreduce of the shared dofs alone."""
+        """Dual shares (n, ...) summed at this rank's own rows.
+
+        One allreduce of the shared dofs alone.
+        """
         if self.comm is None or self.comm.Get_size() == 1:
             return F
         rows, places, size = self._interface
         edge = np.zeros((size, *F.shape[1:]), dtype=F.dtype)
         edge[places] = F[rows]
-        found = F.copy()
-        found[rows] = self.sum(edge)[places]
-        return found
+        total = F.copy()
+        total[rows] = self.sum(edge)[places]
+        return total
 
     def _collected(self, rows: np.ndarray, U: np.ndarray) -> np.ndarray:
         numbers = np.concatenate(_allgatherv(self.comm, self.numbers[rows]))
@@ -211,11 +213,11 @@ class Space:
     def matrix(self, share: Any) -> sp.csr_array:
         """The assembled (N, N) matrix of an unassembled `share`, on every rank."""
         coo = sp.coo_array(share)
-        rows, cols, data = (
-            np.concatenate(_allgatherv(self.comm, part))
-            for part in (self.numbers[coo.row], self.numbers[coo.col], coo.data)
-        )
-        return sp.csr_array(sp.coo_array((data, (rows, cols)), shape=(self.size, self.size)))
+        rows = np.concatenate(_allgatherv(self.comm, self.numbers[coo.row]))
+        cols = np.concatenate(_allgatherv(self.comm, self.numbers[coo.col]))
+        data = np.concatenate(_allgatherv(self.comm, coo.data))
+        whole = sp.coo_array((data, (rows, cols)), shape=(self.size, self.size))
+        return sp.csr_array(whole)
 
     @cached_property
     def _solver(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -224,50 +226,79 @@ class Space:
         if not sp.issparse(self.product):
             diagonal = self.assemble(self.product)
             return lambda F: F / diagonal[:, None]
+        X = self.matrix(self.product).tocsc()
         try:
-            return splu(
-                self.matrix(self.product).tocsc(),
-                options={"SymmetricMode": True},
-                permc_spec="MMD_AT_PLUS_A",
-            ).solve
+            factors = splu(X, options={"SymmetricMode": True}, permc_spec="MMD_AT_PLUS_A")
         except RuntimeError as error:
             raise Singular(
-                f"the inner product cannot be factorised ({error}); add a mass or boundary term, or remove fixed dofs"
+                f"the inner product cannot be factorised ({error}); add a mass or boundary term, "
+                "or remove fixed dofs"
             ) from error
+        solve: Callable[[np.ndarray], np.ndarray] = factors.solve
+        return solve
 
     def represent(self, F: np.ndarray) -> np.ndarray:
-        """Riesz representers X^{-1} F of dual columns F (n, k), refined once; to the last digit of an F in extended precision."""
+        """Riesz representers X^{-1} F of dual columns F (n, k), refined once.
+
+        An F in extended precision is solved to its last digit.
+        """
         if np.iscomplexobj(F):
-            return self.represent(F.real.copy()) + 1j * self.represent(F.imag.copy())
+            real_part, imaginary = self.represent(F.real.copy()), self.represent(F.imag.copy())
+            return np.asarray(real_part + 1j * imaginary)
         full = self.assemble(F).reshape(self.size, -1)
         x = self._solver(full.astype(float)).astype(full.dtype)
-        for _ in range(1 if full.dtype.itemsize <= 8 else 3):
+        sweeps = 1 if full.dtype.itemsize <= 8 else EXTENDED_SWEEPS
+        for _ in range(sweeps):
             defect = full - self.assemble(self.apply(x[self.numbers]))
             x = x + self._solver(defect.astype(float))
-        return x[self.numbers].reshape(F.shape)
+        return np.asarray(x[self.numbers].reshape(F.shape))
 
     def to_serial(self) -> Space:
         """The same space on one rank."""
-        rows = {
-            f.name: np.flatnonzero(
-                self.gather(np.isin(np.arange(self.n), f.rows).astype(float)[:, None])[:, 0]
-            )
-            for f in self.fields
-        }
-        fields = tuple(replace(f, rows=rows[f.name]) for f in self.fields)
-        product = (
-            self.matrix(self.product) if sp.issparse(self.product) else self.assemble(self.product)
-        )
+        fields = tuple(replace(f, rows=self._all_rows(f)) for f in self.fields)
+        if sp.issparse(self.product):
+            product = self.matrix(self.product)
+        else:
+            product = self.assemble(self.product)
         return Space(product, np.arange(self.size), None, fields, self.riesz)
+
+    def _all_rows(self, part: Field) -> np.ndarray:
+        mine = np.isin(np.arange(self.n), part.rows).astype(float)
+        return np.flatnonzero(self.gather(mine[:, None])[:, 0])
+
+
+def _checked_product(product: Any, numbers: np.ndarray) -> Any:
+    """A rank's share of X as a sparse (n, n) or a diagonal (n,) of finite numbers."""
+    if sp.issparse(product):
+        product = sp.csr_array(product)
+        entries = product.data
+        if product.shape != (numbers.size, numbers.size):
+            raise BadInput(
+                f"product has shape {product.shape} but numbers has {numbers.size} rows; "
+                "give this rank's (n, n) share"
+            )
+    else:
+        product = real(product, "the inner product")
+        entries = product
+        if product.shape != numbers.shape:
+            raise BadInput(
+                f"diagonal product has shape {product.shape}, numbers {numbers.shape}; "
+                "give one weight per number"
+            )
+    if not np.isfinite(np.abs(entries).sum()):
+        where = int(np.argmax(np.abs(entries)))
+        raise BadInput(
+            f"the inner product holds NaN, Inf or too large a number at {where}; check the mesh "
+            "for degenerate cells and the coefficients"
+        )
+    return product
 
 
 def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, ...] = ()) -> Space:
     """(u, v) = sum over dofs of u v: interface dofs count once whatever the partition."""
-    numbers = (
-        np.arange(numbers)
-        if isinstance(numbers, (int, np.integer))
-        else np.asarray(numbers, dtype=np.int64)
-    )
+    if isinstance(numbers, (int, np.integer)):
+        numbers = np.arange(numbers)
+    numbers = np.asarray(numbers, dtype=np.int64)
     everyone = np.concatenate(_allgatherv(comm, numbers))
     count = np.bincount(everyone) if everyone.size else np.zeros(0)
     return Space(1.0 / count[numbers], numbers, comm, fields)
@@ -282,14 +313,11 @@ def _allgatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
     comm.Allgather(np.array([part.shape[0]], dtype=np.int64), counts)
     width = int(np.prod(part.shape[1:], dtype=np.int64)) * part.itemsize
     raw = np.empty(int(counts.sum()) * width, dtype=np.uint8)
-    comm.Allgatherv(
-        part.view(np.uint8).ravel() if part.size else np.empty(0, np.uint8),
-        (raw, (counts * width).tolist()),
-    )
-    ends = np.cumsum(counts)
-    joined = (
-        raw.view(part.dtype).reshape(-1, *part.shape[1:])
-        if raw.size
-        else np.empty((0, *part.shape[1:]), part.dtype)
-    )
-    return [joined[end - count : end] for end, count in zip(ends, counts, strict=True)]
+    mine = part.view(np.uint8).ravel() if part.size else np.empty(0, np.uint8)
+    sizes = counts * width
+    comm.Allgatherv(mine, (raw, sizes.tolist()))
+    if raw.size:
+        whole = raw.view(part.dtype).reshape(-1, *part.shape[1:])
+    else:
+        whole = np.empty((0, *part.shape[1:]), part.dtype)
+    return np.split(whole, np.cumsum(counts)[:-1])
