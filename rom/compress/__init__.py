@@ -1,12 +1,6 @@
 """Bases from snapshots."""
 
-from rom.compress.merge import Merging
-from rom.compress.sparse import SparseSvd
-from rom.compress.update import RunningPod
+from rom.compress.balancing import balance
+from rom.compress.decomposition import pod, projection_error
 
-NOUNS = (
-    "Merging",
-    "RunningPod",
-    "SparseSvd",
-)
-__all__ = ["NOUNS", "Merging", "RunningPod", "SparseSvd"]
+__all__ = ["balance", "pod", "projection_error"]
