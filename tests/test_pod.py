@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rom.basis import gram_schmidt
-from rom.compress.decomposition import balance, pod, projection_error
+from rom.compress import balance, pod, projection_error
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean

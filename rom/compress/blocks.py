@@ -73,7 +73,7 @@ class RowBlocks:
         Raises BadInput, naming the snapshot, for NaN on disk.
         """
         u = self.snapshots.u
-        n, m = u.shape
+        n = u.shape[0]
         on_disk = self.lazy or isinstance(u, np.memmap)
         step = self._rows_of(COPIES, np.dtype(u.dtype).itemsize)
         for start in range(0, n, step):

@@ -77,7 +77,7 @@ def projection_error(snapshots: Snapshots, basis: Basis) -> float:
 
 
 def _few_modes(m: int, rank: int | None) -> bool:
-    """Whether so few modes of m snapshots are asked for that random sampling is cheapest."""
+    """Whether so few modes are asked for that random sampling is cheapest."""
     return rank is not None and m > FEW * (rank + OVERSAMPLING)
 
 
