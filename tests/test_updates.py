@@ -260,7 +260,9 @@ def topics(M, N, seed):
 @pytest.mark.parametrize("b", [1, 7, 60])
 def test_sparse_updates_are_certified_and_close_to_the_best(method, b):
     A, k = topics(300, 400, 0), 14
-    found = extend_svd(A[:120], [A[i : i + b] for i in range(120, 300, b)], k, method=method, width=12)
+    found = extend_svd(
+        A[:120], [A[i : i + b] for i in range(120, 300, b)], k, method=method, width=12
+    )
     dense = A.toarray()
     size = np.linalg.norm(dense)
     error = np.linalg.norm(dense - found.U * found.s @ found.V.T)

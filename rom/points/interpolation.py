@@ -98,7 +98,7 @@ def _stop_reason(error: float, tol: float, points: int, rank: int) -> str:
 
 def _next_mode(residual: np.ndarray, Q: np.ndarray, dofs: list[int], x: int) -> np.ndarray:
     """The residual scaled to 1 at x and re-interpolated to 0 at earlier points."""
-    q = residual / residual[x]
+    q: np.ndarray = residual / residual[x]
     for _ in range(SWEEPS if dofs else 0):
         c = _forward_substitution(Q[dofs], q[dofs])
         q = q - Q @ c
