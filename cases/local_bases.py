@@ -20,13 +20,14 @@ import numpy as np
 from cases.viscoplastic_cube import HOT, cube, cycles
 from rom.basis import LocalBases
 from rom.cli.launch import run
-from rom.compress.concatenated import (
+from rom.compress import (
+    blocks_of_labels,
     greedy_concatenation,
     incremental_bound,
+    merge_blocks,
     norms_bound,
     residuals_bound,
 )
-from rom.compress.merge import blocks_of_labels, merge_blocks
 from rom.history import History
 from rom.loading import Loading
 from rom.local.bases import (
@@ -293,7 +294,10 @@ def stored(snapshots: Snapshots, tol: float = 0.05) -> dict[str, float]:
     blocks = [snapshots.u[:, run_of == k] for k in range(int(run_of.max()) + 1)]
     numbers, partitions = {"ours": merge_blocks(blocks, tol, space).compression}, []
     for bound in ("norms", "residuals", "incremental"):
-        found = [greedy_concatenation(blocks, tol, r, space, bound) for r in (4, 8, 12, 16, 24, 32)]
+        found = [
+            greedy_concatenation(blocks, tol, r, space, bound=bound)
+            for r in (4, 8, 12, 16, 24, 32)
+        ]
         numbers[bound] = max(one.compression for one in found)
         partitions += [one.labels for one in found]
     for name, tried in _grouped(blocks, space, hull_coordinates(snapshots)[1], run_of).items():

@@ -64,7 +64,7 @@ def reduced(b: Body, basis: Basis, stress: np.ndarray, size: Size) -> WeightedMo
         *stress.shape[:2], -1
     )  # the integrals of all snapshots, in few columns
     rule = ecm(
-        compress_contributions(b.points, strain, scaled, 1e-8), b.points, 1e-5, most=size.points
+        compress_contributions(b.points, strain, scaled, 1e-8), b.points, 1e-5, max_points=size.points
     )
     model = weighted_model(basis, strain, b, rule.elements, rule.weights)
     rows = (rule.elements[:, None] * 6 + np.arange(6)).ravel()

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cases.local_bases import physics
-from rom.compress.merge import merge_blocks
-from rom.compress.update import RunningPod, update
+from rom.compress import RunningPod, merge_blocks, update
 from rom.local.bases import features, local_bases
 from rom.local.classifier import fit_classifier
 from rom.local.dissimilarity import scaling, sines

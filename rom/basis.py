@@ -166,6 +166,13 @@ class LocalBases:
         return np.argmax(np.abs(self.centres.conj().T @ c), axis=0)
 
 
+def spectral_tail(s: np.ndarray) -> np.ndarray:
+    """t_r = sum_{i > r} s_i^2, r = 0..len(s): the energy that r modes leave out."""
+    squares = s[::-1] ** 2
+    sums = np.cumsum(squares)[::-1]
+    return np.append(sums, 0.0)
+
+
 def gram_schmidt(
     space: Space, U: np.ndarray, against: np.ndarray | None = None, block: int = 32
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -332,7 +332,7 @@ def step(
             return free * (internal - external), scale, K, carried
 
         # a jump of prescribed values first spreads elastically: the tangent sees it as a residual
-        found = newton(evaluate, lambda K, r, left: linear(K, r, left, tol), u, tol, 25, size)
+        found = newton(evaluate, lambda K, r, left: linear(K, r, left, tol), u, tol, norm=size)
         return State(found.x, *found.carried), len(found.residuals) - 1
 
     return cut(advance, t0, t1, start, cuts)

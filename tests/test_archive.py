@@ -30,9 +30,7 @@ from rom.certified.separation import Certificate
 from rom.certified.stability import MinTheta, SuccessiveConstraints
 from rom.certified.stationary import galerkin
 from rom.certified.transient import unsteady
-from rom.compress.merge import Merging
-from rom.compress.sparse import SparseSvd
-from rom.compress.update import RunningPod
+from rom.compress import Merging, RunningPod, SparseSvd
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp.fields import field_gp
 from rom.gp.kernels import Product, Selected, Stationary, Sum
@@ -318,8 +316,13 @@ EXAMPLES |= {
 NOT_STORED = {  # by their own nature
     "Frame": "a moment of a file",
     "Room": "spare columns",
+    "RowBlocks": "reads snapshots",
+    "Request": "settings of a call",
+    "Stop": "is told by the reason of a basis",
+    "SingleBlocks": "a moment of a search",
+    "Cluster": "a moment of a search",
     "Way": "follows from the model and a mesh",
-    "Found": "a moment of Newton's method",
+    "NewtonSolution": "a moment of Newton's method",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
     "Preconditioner": "follows from its kernels",

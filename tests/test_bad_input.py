@@ -20,7 +20,7 @@ from rom.certified.residual import residual_bound
 from rom.certified.stability import MinTheta, scm
 from rom.certified.stationary import galerkin
 from rom.certified.transient import unsteady
-from rom.compress.decomposition import balance, pod
+from rom.compress import balance, pod
 from rom.design.designs import grid, latin_hypercube, sobol
 from rom.errors import (
     BadInput,

@@ -6,16 +6,17 @@ from parallel import on_ranks, written
 
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
-from rom.points.cubature import (
+from rom.points import (
     compress_contributions,
     contributions,
     ecm,
     exactness,
-    matching,
+    gappy,
+    gappy_points,
+    matching_pursuit,
     orthonormal_strain,
     unit,
 )
-from rom.points.gappy_pod import gappy, gappy_points
 from rom.rule import Cubature
 from rom.space import Space, euclidean
 
@@ -84,11 +85,11 @@ def test_weights_are_the_nonnegative_least_squares_of_their_columns():
     rng = np.random.default_rng(3)
     G = rng.standard_normal((40, 300)) + 0.3
     b = G @ rng.random(300)
-    points, w, error = matching(G, b, 1e-12, np.zeros(0, dtype=int))
+    points, w, error = matching_pursuit(G, b, 1e-12, np.zeros(0, dtype=int))
     assert error < 1e-10 and len(points) <= 40
     w2, left = nnls(G[:, points], b)
     assert np.allclose(w, w2, rtol=1e-6) and left < 1e-8 * np.linalg.norm(b)
-    some, w, error = matching(G, b, 1e-12, np.zeros(0, dtype=int), most=10)
+    some, w, error = matching_pursuit(G, b, 1e-12, np.zeros(0, dtype=int), max_points=10)
     assert (
         len(some) == 10
         and np.abs(G[:, some].T @ (b - G[:, some] @ w)).max() < 1e-8 * np.linalg.norm(b)
@@ -106,7 +107,7 @@ def test_rules_are_as_small_and_as_exact_as_nonnegative_least_squares(seed):
     b = G @ space.product
     full, _ = nnls(G, b)
     for tol in (1e-12, 1e-3):
-        points, w, error = matching(G, b, tol, np.zeros(0, dtype=int))
+        points, w, error = matching_pursuit(G, b, tol, np.zeros(0, dtype=int))
         assert error <= tol and (w > 0).all() and len(points) <= (full > 0).sum() <= len(G)
         assert np.linalg.norm(b - G[:, points] @ w) <= 1.01 * tol * np.linalg.norm(b)
 
@@ -182,7 +183,7 @@ def test_added_points_are_needed_and_no_more_than_asked():
     good = np.linspace(0, 399, 60).astype(int)
     assert len(gappy_points(basis, good, 15.0)) == 0
     assert len(gappy_points(basis, good[:2], 15.0)) <= 24
-    assert len(gappy_points(basis, good[:2], 1.0001, most=30)) == 30
+    assert len(gappy_points(basis, good[:2], 1.0001, max_points=30)) == 30
 
 
 def test_points_that_determine_nothing_are_refused():

@@ -6,10 +6,15 @@ import scipy.sparse as sp
 from parallel import compare, on_ranks, written
 
 from rom.basis import Basis
-from rom.compress.decomposition import pod
-from rom.compress.hierarchical import hierarchical
-from rom.compress.merge import merge_blocks
-from rom.compress.update import RunningPod, downdate, merge_pods, update
+from rom.compress import (
+    RunningPod,
+    downdate,
+    hierarchical,
+    merge_blocks,
+    merge_pods,
+    pod,
+    update,
+)
 from rom.local.bases import local_bases
 from rom.local.dissimilarity import between_runs, sines
 from rom.snapshots import Snapshots

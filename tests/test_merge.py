@@ -5,13 +5,14 @@ import pytest
 import scipy.sparse as sp
 
 from rom.archive.nouns import load, save
-from rom.compress.concatenated import (
+from rom.compress import (
+    blocks_of_labels,
     greedy_concatenation,
     incremental_bound,
+    merge_blocks,
     norms_bound,
     residuals_bound,
 )
-from rom.compress.merge import blocks_of_labels, merge_blocks
 from rom.errors import BadInput
 from rom.space import Space, euclidean
 
@@ -133,7 +134,7 @@ def test_merging_costs_fewer_numbers_than_the_published_algorithms(tmp_path, dec
     assert all(saved > 0 and bound <= 0.05 for _, _, saved, bound in ours.history)
     for bound in ("norms", "residuals", "incremental"):
         for rank in (4, 6, 8, 12, 20):
-            theirs = greedy_concatenation(blocks, 0.05, rank, space, bound)
+            theirs = greedy_concatenation(blocks, 0.05, rank, space, bound=bound)
             assert (
                 theirs.bounds.max() <= 0.05 * (1 + 1e-9) and ours.stored.sum() < theirs.stored.sum()
             )
@@ -171,4 +172,4 @@ def test_bad_blocks_are_named():
         with pytest.raises(BadInput, match=message):
             merge_blocks(blocks, tol, euclidean(5))
     with pytest.raises(BadInput, match="unknown bound"):
-        greedy_concatenation([good], 0.1, 1, euclidean(5), "other")
+        greedy_concatenation([good], 0.1, 1, euclidean(5), bound="other")

@@ -9,8 +9,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rom.basis import gram_schmidt
-from rom.compress.decomposition import balance, pod, projection_error
+from rom.basis import gram_schmidt, spectral_tail
+from rom.compress import balance, pod, projection_error
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
@@ -266,3 +266,11 @@ def test_snapshots_that_outnumber_the_free_dofs_have_the_modes_of_the_svd(seed):
     exact = np.linalg.svd(u, compute_uv=False)
     assert np.abs(s[: basis.r] - exact[: basis.r]).max() < 1e-13 * exact[0]
     assert np.abs(basis.modes.T @ basis.modes - np.eye(basis.r)).max() < 1e-12
+
+
+def test_the_spectral_tail_is_what_the_first_modes_leave_out():
+    s = np.logspace(0, -9, 12)
+    tails = spectral_tail(s)
+    assert tails.shape == (13,) and tails[-1] == 0.0 and spectral_tail(s[:0]).tolist() == [0.0]
+    for r in range(12):
+        assert tails[r] == pytest.approx(np.linalg.norm(s[r:]) ** 2, rel=1e-14)

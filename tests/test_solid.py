@@ -207,7 +207,7 @@ def test_steps_are_cut_where_they_fail_and_only_there():
     end, count = cut(advance, 0.0, 1.0, 0.0)
     assert end == pytest.approx(1.0) and count == 4 and len(tried) == 7
     with pytest.raises(NotConverged, match="after all cuts"):
-        cut(advance, 0.0, 1.0, 0.0, cuts=1)
+        cut(advance, 0.0, 1.0, 0.0, max_cuts=1)
 
 
 def test_bad_bodies_and_loadings_are_named():

@@ -7,10 +7,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rom.archive.nouns import load, save
-from rom.compress.decomposition import pod
-from rom.compress.hierarchical import hierarchical, hierarchical_pod
-from rom.compress.sparse import extend_svd
-from rom.compress.update import RunningPod, downdate, merge_pods, update
+from rom.compress import (
+    RunningPod,
+    downdate,
+    extend_svd,
+    hierarchical,
+    hierarchical_pod,
+    merge_pods,
+    pod,
+    update,
+)
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
@@ -254,7 +260,9 @@ def topics(M, N, seed):
 @pytest.mark.parametrize("b", [1, 7, 60])
 def test_sparse_updates_are_certified_and_close_to_the_best(method, b):
     A, k = topics(300, 400, 0), 14
-    found = extend_svd(A[:120], [A[i : i + b] for i in range(120, 300, b)], k, method, width=12)
+    found = extend_svd(
+        A[:120], [A[i : i + b] for i in range(120, 300, b)], k, method=method, width=12
+    )
     dense = A.toarray()
     size = np.linalg.norm(dense)
     error = np.linalg.norm(dense - found.U * found.s @ found.V.T)
@@ -305,7 +313,7 @@ def test_bad_sparse_blocks_are_named():
     for call, message in [
         (lambda: extend_svd(A, [A[:, :10]], 5), "10 columns"),
         (lambda: extend_svd(A, [], 50), "rank = 50"),
-        (lambda: extend_svd(A, [], 5, "other"), "unknown method"),
+        (lambda: extend_svd(A, [], 5, method="other"), "unknown method"),
         (lambda: extend_svd(A, [A[:2] * np.nan], 5), "NaN"),
     ]:
         with pytest.raises(BadInput, match=message):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from hpc.bench._rows import seconds, show
-from rom.points.cubature import matching
+from rom.points import matching_pursuit
 
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -45,7 +45,7 @@ def table(
             sweep = seconds(lambda b=b, G=G: b @ G, 10)[0]
             size = f"{name} {rows} x {points}"
             runs = [
-                (f"rom, tol {tol:g}", *seconds(partial(matching, G, b, tol, NONE), repeats))
+                (f"rom, tol {tol:g}", *seconds(partial(matching_pursuit, G, b, tol, NONE), repeats))
                 for tol in (1e-12, 1e-4, 1e-2)
             ]
             ours = runs[0][1]

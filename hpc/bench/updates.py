@@ -11,9 +11,7 @@ import scipy.sparse as sp
 
 from hpc.bench._rows import seconds, show
 from rom.basis import Basis
-from rom.compress.decomposition import pod
-from rom.compress.sparse import extend_svd
-from rom.compress.update import RunningPod, update
+from rom.compress import RunningPod, extend_svd, pod, update
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
 
@@ -131,7 +129,10 @@ def sparse(
     for b, method, name, how in PAIRS:
         blocks = [A[i : i + b] for i in range(start, rows, b)]
         ours, found = seconds(
-            partial(extend_svd, A[:start], blocks, k, method, how.get("l", 10), 3), repeats
+            partial(
+                extend_svd, A[:start], blocks, k, method=method, width=how.get("l", 10), sweeps=3
+            ),
+            repeats,
         )
         table.append(
             (b, f"rom {method}", ours, 1.0, "", _gap(A, found.U, found.s, found.V), found.error)

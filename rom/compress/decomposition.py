@@ -1,389 +1,232 @@
-"""Proper orthogonal decomposition in any inner product, in memory or from disk, serial or distributed."""
+"""Proper orthogonal decomposition in any inner product.
+
+In memory or from disk, serial or distributed: every method reads the snapshots in blocks.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
-
 import numpy as np
 import scipy.linalg as la
-import scipy.sparse as sp
 
 from rom.basis import Basis
+from rom.compress.blocks import RowBlocks
+from rom.compress.gram import gram_matrix, sketch
+from rom.compress.orthonormal import EPS, column_signs, orthonormalise
+from rom.compress.stopping import Request, Stop, StopKind, check_request, choose_rank
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
-from rom.space import Space
 
-EPS = float(np.finfo(float).eps)
-GRAM_FLOOR = float(np.sqrt(1e3 * EPS))
+BLOCK_BYTES = 2**27  # memory of the blocks where no budget is given
+GRAM_FLOOR = float(np.sqrt(1e3 * EPS))  # of s / s_1: below, the Gram matrix is not trusted
+OVERSAMPLING = 10  # columns of the range finder beyond the rank
+POWER_SWEEPS = 2
+FEW = 12  # random where the snapshots are so many times more than its columns
+DEPENDENT = 1e-3  # of the largest eigenvalue: directions of the sketch that are left out
 
 
 def pod(
     snapshots: Snapshots,
     tol: float | None = None,
     rank: int | None = None,
+    *,
     method: str = "auto",
     center: bool = False,
     memory_budget: float | None = None,
     rng: int | np.random.Generator = 0,
 ) -> tuple[Basis, np.ndarray]:
-    """min over V^H X V = I_r of |U - V V^H X U|_X: the basis and all singular values s_1 >= s_2 >= ... that are known.
+    """min |U - V V^H X U|_X over V^H X V = I_r: the basis V, and s_1 >= s_2 >= ...
 
-    tol : smallest r with sqrt(sum_{i>r} s_i^2) <= tol sqrt(sum s_i^2); rank : at most r modes; both: whichever ends first
-    method : "gram" (eigenvalues of U^H X U; blind below about 1e-8 s_1), "full" (sketched Cholesky-QR; accurate to
-        round-off of s_1), "random" (randomised range finder, rank needed), "auto" (the cheapest that is accurate enough)
-    center : subtract the mean, kept as the basis's offset; memory_budget : bytes for the modes and the blocks of data
+    tol : smallest r with sqrt(sum_{i>r} s_i^2) <= tol sqrt(sum s_i^2)
+    rank : at most so many modes; with both, whichever ends first
+    method : "gram" (eigenvalues of U^H X U; blind below about 1e-8 s_1), "full" (sketched
+        Cholesky-QR; accurate to round-off of s_1), "random" (randomised range finder, needs a
+        rank) or "auto" (the cheapest that is accurate enough)
+    center : subtract the mean, which becomes the offset of the basis
+    memory_budget : bytes for the modes and the blocks of data
 
-    The basis says what was asked for, what was delivered and why. One allreduce of m(m+1)/2 numbers per Gram matrix.
-    Raises BadInput for a wrong tol, rank, method or for NaN, naming the snapshot.
-    Reference: Sirovich (1987); sketched Cholesky-QR: Balabanov and Grigori (2022); randomised: Halko et al. (2011).
+    The basis says what was asked for, what was delivered and why. The singular values are all
+    that are known. One allreduce of m (m + 1) / 2 numbers per Gram matrix.
+    Raises BadInput for a wrong tol, rank or method, and for NaN, naming the snapshot.
+    References: Sirovich (1987); Balabanov and Grigori (2022); Halko et al. (2011).
     """
-    _check(snapshots, tol, rank, method)
-    data = _Data(snapshots, center, memory_budget or 2**27, memory_budget is not None)
-    if method == "random" or (
-        method == "auto" and rank is not None and snapshots.m > 12 * (rank + 10)
-    ):
-        return _random(data, tol, rank, rng)
-    if method in ("auto", "gram"):
-        s, W = _gram(data)
-        floor = GRAM_FLOOR if method == "auto" else np.sqrt(snapshots.m * EPS)
-        r, reason = _choose(s, tol, rank, floor * s[0])
-        if method == "gram" or (not reason.startswith("round-off") and s[r - 1] >= floor * s[0]):
-            return _basis(data, W[:, :r] / s[:r], s, r, tol, rank, f"gram: {reason}")
-    V, C, s, W = _full(data, rng)
-    r, reason = _choose(s, tol, rank, 2 * EPS * np.sqrt(snapshots.m) * s[0])
-    return _basis(data, V @ la.solve_triangular(C, W[:, :r]), s, r, tol, rank, f"full: {reason}")
-
-
-def balance(snapshots: Snapshots) -> Snapshots:
-    """X_f <- X_f m / |U_f|_X^2 for every field f of the space: each field weighs the same in the energy of the set.
-
-    Raises BadInput where the space has no fields, X couples them, or a field is zero in every snapshot.
-    """
-    space = snapshots.space
-    if not space.fields:
-        raise BadInput("the space names no fields; give Space(fields=...) before balancing")
-    weight = np.ones(space.n)
-    for f in space.fields:
-        part = np.zeros((space.n, snapshots.m))
-        part[f.rows] = snapshots.u[:][f.rows]
-        energy = float(np.sum(np.square(space.norm(part))))
-        if energy == 0.0:
-            raise BadInput(f"field {f.name!r} is zero in every snapshot; leave it out")
-        weight[f.rows] = snapshots.m / energy
-    if not sp.issparse(space.product):
-        product: Any = space.product * weight
-    else:
-        left, right = sp.diags_array(weight) @ space.product, space.product @ sp.diags_array(weight)
-        if abs(left - right).max() > 1e-12 * abs(left).max():
-            raise BadInput("the inner product couples fields; balancing needs a block-diagonal one")
-        product = left
-    return replace(snapshots, space=Space(product, space.numbers, space.comm, space.fields))
+    request = Request(tol, rank)
+    check_request(snapshots, request, method)
+    strict = memory_budget is not None
+    data = RowBlocks(snapshots, center, memory_budget or BLOCK_BYTES, strict)
+    if method == "random" or (method == "auto" and _few_modes(snapshots.m, rank)):
+        return _random_pod(data, request, rng)
+    if method == "gram":
+        return _gram_pod(data, request)
+    if method == "auto":
+        accurate = _accurate_gram_pod(data, request)
+        if accurate is not None:
+            return accurate
+    return _full_pod(data, request, rng)
 
 
 def projection_error(snapshots: Snapshots, basis: Basis) -> float:
-    """|U - offset - V V^H X (U - offset)|_X / |U - offset|_X over all snapshots, measured directly."""
+    """|W - V V^H X W|_X / |W|_X of all snapshots, W = U - offset, measured directly."""
     U = np.asarray(snapshots.u[:])
-    defect = U - basis.lift(basis.coefficients(U))
-    offset = basis.offset if np.ndim(basis.offset) == 0 else np.asarray(basis.offset)[:, None]
-    return float(
-        np.linalg.norm(basis.space.norm(defect)) / np.linalg.norm(basis.space.norm(U - offset))
-    )
+    projection = basis.lift(basis.coefficients(U))
+    offset = np.asarray(basis.offset)
+    if offset.ndim:
+        offset = offset[:, None]
+    defects = basis.space.norm(U - projection)
+    sizes = basis.space.norm(U - offset)
+    return float(np.linalg.norm(defects) / np.linalg.norm(sizes))
 
 
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """Centred snapshots read in blocks of rows under a budget."""
-
-    snapshots: Snapshots
-    center: bool
-    budget: float
-    strict: bool
-
-    def beside(self, r: int) -> _Data:
-        """The same data with the budget that r modes leave."""
-        left = self.budget - self.space.n * r * np.dtype(self.snapshots.u.dtype).itemsize
-        if self.strict and left < 24 * self.snapshots.m:
-            raise BadInput(
-                f"{r} modes of {self.space.n} rows do not fit memory_budget = {self.budget:.3g} bytes; allow more, or ask for fewer"
-            )
-        return replace(self, budget=left if self.strict else self.budget)
-
-    @property
-    def space(self) -> Space:
-        return self.snapshots.space
-
-    @property
-    def lazy(self) -> bool:
-        return not isinstance(self.snapshots.u, np.ndarray)
-
-    def blocks(self, copies: int = 3) -> Iterator[tuple[slice, np.ndarray]]:
-        """(rows, U[rows]) such that `copies` blocks fit the budget."""
-        u = self.snapshots.u
-        step = max(1, int(self.budget / (copies * u.shape[1] * np.dtype(u.dtype).itemsize)))
-        for start in range(0, u.shape[0], step):
-            rows = slice(start, min(start + step, u.shape[0]))
-            block = np.asarray(u[rows])
-            if self.lazy or isinstance(u, np.memmap):
-                self.snapshots.check_finite(block, start)
-            yield rows, block - block.mean(axis=1, keepdims=True) if self.center else block
-
-    def offset(self) -> Any:
-        if not self.center:
-            return 0.0
-        u = self.snapshots.u
-        step = max(1, int(self.budget / (2 * u.shape[1] * 8)))
-        return np.concatenate(
-            [np.zeros(0, u.dtype)]
-            + [np.mean(u[i : i + step], axis=1) for i in range(0, u.shape[0], step)]
-        )
-
-    def times(self, W: np.ndarray) -> np.ndarray:
-        """U W, (n, k)."""
-        product = np.empty(
-            (self.space.n, W.shape[1]), dtype=np.result_type(self.snapshots.u.dtype, W)
-        )
-        for rows, block in self.blocks():
-            np.matmul(block, W, out=product[rows])
-        return product
-
-    def pair(self, F: np.ndarray) -> np.ndarray:
-        """F^H U summed over ranks, (k, m)."""
-        total = np.zeros(
-            (F.shape[1], self.snapshots.m), dtype=np.result_type(F, self.snapshots.u.dtype)
-        )
-        for rows, block in self.blocks():
-            total += F[rows].conj().T @ block
-        return self.space.sum(total)
-
-    def gram(self, transform: np.ndarray | None = None) -> np.ndarray:
-        """(U T)^H X (U T) for a transform T (m, k), identity by default: one allreduce."""
-        if not sp.issparse(self.space.product):
-            return self._gram_diagonal(transform)
-        whole = transform is None and not self.center and not self.lazy
-        return self._gram_sparse(self.snapshots.u if whole else None, transform)
-
-    def _gram_diagonal(self, T: np.ndarray | None) -> np.ndarray:
-        k = self.snapshots.m if T is None else T.shape[1]
-        G = np.zeros((k, k), dtype=np.result_type(self.snapshots.u.dtype, float))
-        weight = np.sqrt(self.space.product)
-        plain = bool((weight == 1.0).all())
-        for rows, block in self.blocks():
-            V = block if T is None else block @ T
-            V = V if plain else V * weight[rows, None]
-            G += V.conj().T @ V
-        return self.space.hermitian(G)
-
-    def _gram_sparse(self, V: Any, T: np.ndarray | None) -> np.ndarray:
-        """Pairs of column blocks of V, from memory or from a scratch file."""
-        n, k = self.space.n, self.snapshots.m if T is None else T.shape[1]
-        with tempfile.TemporaryFile() as scratch:
-            if V is None and n > 0:
-                V = np.memmap(
-                    scratch,
-                    dtype=np.result_type(self.snapshots.u.dtype, float),
-                    mode="w+",
-                    shape=(n, k),
-                    order="F",
-                )
-                for rows, block in self.blocks():
-                    V[rows] = block if T is None else block @ T
-            G = np.zeros((k, k), dtype=np.result_type(self.snapshots.u.dtype, float))
-            step = max(1, int(self.budget / (3 * max(n, 1) * G.itemsize)))
-            for j in range(0, k if n else 0, step):
-                right = self.space.product @ np.asarray(V[:, j : j + step])
-                for i in range(0, j + step, step):
-                    G[i : i + step, j : j + step] = np.asarray(V[:, i : i + step]).conj().T @ right
-        return self.space.hermitian(np.triu(G) + np.triu(G, 1).conj().T)
-
-    def sketch(self, rng: np.random.Generator) -> np.ndarray:
-        """S D U with S a sparse sign matrix fixed by global dof numbers and D = sqrt(diag X): the same for any partition."""
-        m, space = self.snapshots.m, self.space
-        share = space.product.diagonal() if sp.issparse(space.product) else space.product
-        weight = np.sqrt(np.maximum(space.assemble(share)[space.numbers], 0.0)) * space.owned
-        size, seeds = 4 * m + 8, rng.integers(2**63, size=2, dtype=np.uint64)
-        total = np.zeros((size, m), dtype=np.result_type(self.snapshots.u.dtype, float))
-        for rows, block in self.blocks():
-            hashed = np.stack([_hash(space.numbers[rows], seed) for seed in seeds], axis=1)
-            signs = np.where(hashed >> np.uint64(63), 1.0, -1.0) * weight[rows, None]
-            buckets = (hashed % np.uint64(size)).astype(np.int32)
-            S = sp.csc_array(
-                (signs.ravel(), buckets.ravel(), np.arange(0, signs.size + 1, 2)),
-                shape=(size, block.shape[0]),
-            )
-            total += S @ block
-        return space.sum(total)
+def _few_modes(m: int, rank: int | None) -> bool:
+    """Whether so few modes are asked for that random sampling is cheapest."""
+    return rank is not None and m > FEW * (rank + OVERSAMPLING)
 
 
-def _gram(data: _Data) -> tuple[np.ndarray, np.ndarray]:
-    """s and right singular vectors W of U from the eigenvalues of U^H X U."""
-    G = data.gram()
-    if not np.isfinite(G).all():
+def _gram_pod(data: RowBlocks, request: Request) -> tuple[Basis, np.ndarray]:
+    """POD by eigenvalues of the Gram matrix, down to the root of its round-off."""
+    s, W = _gram_factors(data)
+    floor = np.sqrt(data.m * EPS)
+    r, stop = choose_rank(s, request, floor * s[0])
+    return _deliver_gram(data, request, stop, s, W[:, :r])
+
+
+def _accurate_gram_pod(data: RowBlocks, request: Request) -> tuple[Basis, np.ndarray] | None:
+    """POD by the Gram matrix, or None where round-off hides what is asked for."""
+    s, W = _gram_factors(data)
+    floor = GRAM_FLOOR * s[0]
+    r, stop = choose_rank(s, request, floor)
+    if stop.kind is StopKind.ROUND_OFF or s[r - 1] < floor:
+        return None
+    return _deliver_gram(data, request, stop, s, W[:, :r])
+
+
+def _deliver_gram(
+    data: RowBlocks, request: Request, stop: Stop, s: np.ndarray, W: np.ndarray
+) -> tuple[Basis, np.ndarray]:
+    """The basis of right singular vectors W (m, r)."""
+    r = W.shape[1]
+    noise = data.m * EPS * s[0] ** 2
+    modes = _modes(data, W / s[:r])
+    return _deliver(data, request, f"gram: {stop.text}", (modes, s), _error(s, r, noise))
+
+
+def _full_pod(
+    data: RowBlocks, request: Request, rng: int | np.random.Generator
+) -> tuple[Basis, np.ndarray]:
+    """POD by a sketched Cholesky-QR, accurate to round-off of s_1."""
+    P, C, s, W = _sketched_svd(data, rng)
+    floor = 2 * EPS * np.sqrt(data.m) * s[0]
+    r, stop = choose_rank(s, request, floor)
+    combination = la.solve_triangular(C, W[:, :r])
+    noise = data.m * EPS * (EPS * s[0] ** 2)
+    modes = _modes(data, P @ combination)
+    return _deliver(data, request, f"full: {stop.text}", (modes, s), _error(s, r, noise))
+
+
+def _random_pod(
+    data: RowBlocks, request: Request, rng: int | np.random.Generator
+) -> tuple[Basis, np.ndarray]:
+    """POD by a randomised range finder."""
+    rank = request.rank
+    if rank is None:
+        raise BadInput("method 'random' needs rank=; with tol= alone use 'auto'")
+    k = min(rank + OVERSAMPLING, data.m)
+    data = data.beside(2 * k)
+    Q = _random_range(data, k, rng)
+    W, s, Zh = la.svd(data.pair(data.space.apply(Q)), full_matrices=False)
+    W = W * column_signs(Zh.conj().T)
+    energy = data.energy()
+    floor = 2 * EPS * np.sqrt(data.m) * s[0]
+    r, stop = choose_rank(s, request, floor, energy)
+    missing = energy - np.sum(s[:r] ** 2)
+    error = float(np.sqrt(max(missing, EPS * energy) / energy))
+    modes = orthonormalise(data.space, Q @ W[:, :r])
+    return _deliver(data, request, f"random: {stop.text}", (modes, s), error)
+
+
+def _deliver(
+    data: RowBlocks,
+    request: Request,
+    reason: str,
+    factors: tuple[np.ndarray, np.ndarray],
+    error: float,
+) -> tuple[Basis, np.ndarray]:
+    """The basis that says what was asked for, and the singular values."""
+    modes, s = factors
+    offset = data.offset()
+    basis = Basis(data.space, modes, offset, s, request.rank, request.tol, reason, error)
+    return basis, s
+
+
+def _modes(data: RowBlocks, W: np.ndarray) -> np.ndarray:
+    """U W (n, r), made orthonormal."""
+    beside = data.beside(W.shape[1])
+    return orthonormalise(data.space, beside.times(W), beside.budget)
+
+
+def _error(s: np.ndarray, r: int, noise: float) -> float:
+    """sqrt((sum_{i>r} s_i^2 + noise) / sum s_i^2)."""
+    tail = np.sum(s[r:] ** 2)
+    energy = np.sum(s**2)
+    return float(np.sqrt((tail + noise) / energy))
+
+
+def _gram_factors(data: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
+    """s (m,) and right singular vectors W (m, m) of U from the eigenvalues of U^H X U."""
+    gram = gram_matrix(data)
+    if not np.isfinite(gram).all():
         raise BadInput(
             "the Gram matrix overflows; rescale the snapshots, or give their fields sensible units"
         )
-    eigenvalues, W = la.eigh(G)
-    s, W = np.sqrt(np.maximum(eigenvalues[::-1], 0.0)), W[:, ::-1] * _signs(W[:, ::-1])
+    eigenvalues, vectors = la.eigh(gram)
+    s = np.sqrt(np.maximum(eigenvalues[::-1], 0.0))
     if s[0] == 0.0:
         raise BadInput(
             "every snapshot is zero in this inner product; give at least one that is not"
         )
-    return s, W
+    W = vectors[:, ::-1]
+    return s, W * column_signs(W)
 
 
-def _full(
-    data: _Data, rng: int | np.random.Generator
+def _sketched_svd(
+    data: RowBlocks, rng: int | np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """U ~ (U P) C^{-1} W diag(s) Z^H with P from the sketch and C^H C = (U P)^H X (U P), well conditioned.
+    """P, C, s, W of U ~ (U P) C^{-1} W diag(s) Z^H, C^H C = (U P)^H X (U P).
 
-    Directions of the sketch that are round-off, as where snapshots outnumber the free dofs, are left out.
+    P comes from the sketch, so that C is well conditioned. Directions of the sketch that are
+    round-off, as where snapshots outnumber the free dofs, are left out.
     """
-    _, sigma, Qh = la.svd(data.sketch(np.random.default_rng(rng)), full_matrices=False)
-    k = min(int(np.sum(sigma > EPS * sigma[0])), data.space.size)
-    P, B = Qh[:k].conj().T / sigma[:k], sigma[:k, None] * Qh[:k]
-    G = data.gram(P)
+    generator = np.random.default_rng(rng)
+    _, sigma, Qh = la.svd(sketch(data, generator), full_matrices=False)
+    above = int(np.sum(sigma > EPS * sigma[0]))
+    k = min(above, data.space.size)
+    P = Qh[:k].conj().T / sigma[:k]
+    B = sigma[:k, None] * Qh[:k]
+    gram = gram_matrix(data, P)
     try:
-        C = la.cholesky(G)
+        C = la.cholesky(gram)
     except la.LinAlgError:
-        values, V = la.eigh(G)
-        known = values > 1e-3 * values[-1]
-        V, C = V[:, known], np.diag(np.sqrt(values[known]))
-        P, B = P @ V, V.conj().T @ B
+        C, V = _leading_factor(gram)
+        P = P @ V
+        B = V.conj().T @ B
     W, s, Zh = la.svd(C @ B, full_matrices=False)
-    return P, C, s, W * _signs(Zh.conj().T)
+    return P, C, s, W * column_signs(Zh.conj().T)
 
 
-def _random(
-    data: _Data, tol: float | None, rank: int | None, rng: int | np.random.Generator
-) -> tuple[Basis, np.ndarray]:
-    if rank is None:
-        raise BadInput("method 'random' needs rank=; with tol= alone use 'auto'")
-    m, space = data.snapshots.m, data.space
-    k = min(rank + 10, m)
-    data = data.beside(2 * k)
-    Y = data.times(np.random.default_rng(rng).standard_normal((m, k)))
-    for _ in range(2):
-        Y = data.times(data.pair(space.apply(_orthonormal(space, Y))).conj().T)
-    Q = _orthonormal(space, Y)
-    W, s, Zh = la.svd(data.pair(space.apply(Q)), full_matrices=False)
-    energy = float(space.sum(np.array([_energy(data)]))[0])
-    r, reason = _choose(s, tol, rank, 2 * EPS * np.sqrt(m) * s[0], energy)
-    error = float(np.sqrt(max(energy - np.sum(s[:r] ** 2), EPS * energy) / energy))
-    modes = _orthonormal(space, Q @ (W * _signs(Zh.conj().T))[:, :r])
-    return Basis(space, modes, data.offset(), s, rank, tol, f"random: {reason}", error), s
+def _leading_factor(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """C (k, k) and eigenvectors V (m, k), V^H G V = C^H C, without small eigenvalues."""
+    values, vectors = la.eigh(gram)
+    independent = values > DEPENDENT * values[-1]
+    C = np.diag(np.sqrt(values[independent]))
+    return C, vectors[:, independent]
 
 
-def _energy(data: _Data) -> float:
-    if sp.issparse(data.space.product):
-        U = data.snapshots.u
-        columns = (
-            np.asarray(U[:, j : j + 8]) - (data.offset()[:, None] if data.center else 0.0)
-            for j in range(0, data.snapshots.m, 8)
-        )
-        return float(sum(np.sum((c.conj() * data.space.apply(c)).real) for c in columns))
-    return float(
-        sum(
-            np.sum(np.abs(block) ** 2 * data.space.product[rows, None])
-            for rows, block in data.blocks()
-        )
-    )
-
-
-def _basis(
-    data: _Data,
-    W: np.ndarray,
-    s: np.ndarray,
-    r: int,
-    tol: float | None,
-    rank: int | None,
-    reason: str,
-) -> tuple[Basis, np.ndarray]:
-    modes = data.beside(r).times(W)
-    modes = _orthonormal(data.space, modes, data.beside(r).budget)
-    floor = data.snapshots.m * EPS * (s[0] ** 2 if reason.startswith("gram") else EPS * s[0] ** 2)
-    error = float(np.sqrt((np.sum(s[r:] ** 2) + floor) / np.sum(s**2)))
-    return Basis(data.space, modes, data.offset(), s, rank, tol, reason, error), s
-
-
-def _choose(
-    s: np.ndarray, tol: float | None, rank: int | None, floor: float, energy: float | None = None
-) -> tuple[int, str]:
-    """(r, why) from what was asked for and from what round-off allows."""
-    known = max(1, int(np.sum(s > floor)))
-    limit = min(known, rank if rank is not None else known)
-    why = (
-        f"rank {rank} asked"
-        if rank is not None and rank <= known
-        else f"round-off: only {known} singular values exceed {floor / s[0]:.1e} s_1"
-    )
-    if tol is None:
-        return limit, why
-    total = float(np.sum(s**2)) if energy is None else energy
-    tails = np.sqrt(
-        np.maximum(total - np.sum(s**2) + np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0), 0.0)
-    )
-    enough = np.flatnonzero(tails <= tol * np.sqrt(total))
-    if enough.size and max(enough[0], 1) <= limit:
-        return max(int(enough[0]), 1), f"tol {tol:g} reached"
-    return limit, why + f", tol {tol:g} not reached"
-
-
-def _check(snapshots: Snapshots, tol: float | None, rank: int | None, method: str) -> None:
-    if tol is None and rank is None:
-        raise BadInput(
-            "say how accurate: tol= (relative projection error) or rank= (number of modes)"
-        )
-    if tol is not None and not 0.0 < tol < 1.0:
-        raise BadInput(f"tol = {tol} must lie in (0, 1): it is a relative projection error")
-    if rank is not None and not 0 < rank <= snapshots.m:
-        raise BadInput(f"rank = {rank} must lie in 1..{snapshots.m}, the number of snapshots")
-    if method not in ("auto", "gram", "full", "random"):
-        raise BadInput(f"unknown method {method!r}; choose auto, gram, full or random")
-
-
-def _orthonormal(space: Space, V: np.ndarray, budget: float = 2**26) -> np.ndarray:
-    """V C^{-1} with C^H C = V^H X V, in place, repeated until X-orthonormal to round-off; shifted where V is numerically dependent.
-
-    Reference: Fukaya et al. (2020).
-    """
-    step = max(1, int(budget / (3 * max(V.shape[1], 1) * V.itemsize)))
-    for _ in range(6):
-        G = space.gram(V) if sp.issparse(space.product) else _gram_rows(space, V, step)
-        if np.abs(G - np.eye(len(G))).max() <= 8 * EPS:
-            break
-        try:
-            C = la.cholesky(G)
-        except la.LinAlgError:
-            C = la.cholesky(G + 16 * EPS * len(G) * np.trace(G).real * np.eye(len(G)))
-        inverse = la.solve_triangular(C, np.eye(len(C)))
-        for i in range(0, len(V), step):
-            V[i : i + step] = V[i : i + step] @ inverse
-    return V
-
-
-def _gram_rows(space: Space, V: np.ndarray, step: int) -> np.ndarray:
-    G, weight = np.zeros((V.shape[1], V.shape[1]), dtype=V.dtype), np.sqrt(space.product)
-    plain = bool((weight == 1.0).all())
-    for i in range(0, len(V), step):
-        block = V[i : i + step] if plain else V[i : i + step] * weight[i : i + step, None]
-        G += block.conj().T @ block
-    return space.hermitian(G)
-
-
-def _signs(Z: np.ndarray) -> np.ndarray:
-    """Factors that turn right singular vectors so that their largest entry is positive: the same basis from any partition."""
-    if Z.size == 0:
-        return np.ones(Z.shape[1])
-    top = Z[np.argmax(np.abs(Z), axis=0), np.arange(Z.shape[1])]
-    return (np.abs(top) / np.where(top == 0, 1.0, top)).conj()
-
-
-def _hash(numbers: np.ndarray, seed: np.uint64) -> np.ndarray:
-    """splitmix64 of the dof numbers."""
-    with np.errstate(over="ignore"):
-        z = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seed
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+def _random_range(data: RowBlocks, k: int, rng: int | np.random.Generator) -> np.ndarray:
+    """Orthonormal columns Q (n, k) near the leading modes, by two power sweeps."""
+    space = data.space
+    draws = np.random.default_rng(rng).standard_normal((data.m, k))
+    Y = data.times(draws)
+    for _ in range(POWER_SWEEPS):
+        Q = orthonormalise(space, Y)
+        products = data.pair(space.apply(Q))
+        Y = data.times(products.conj().T)
+    return orthonormalise(space, Y)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.basis import spectral_tail
 from rom.errors import MissingExtra
 from rom.gp.coefficients import coefficient_gp
 
@@ -28,7 +29,7 @@ def _compressed(
     if tol is None:
         return offset, np.eye(y.shape[1]), y, np.zeros(y.shape[1])
     U, s, VT = np.linalg.svd(y - offset, full_matrices=False)
-    left = np.sqrt(np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0))
+    left = np.sqrt(spectral_tail(s))
     r = max(1, int(np.argmax(left <= tol * np.linalg.norm(y))))
     a = U[:, :r] * s[:r]
     tail = np.sqrt(np.sum((y - offset - a @ VT[:r]) ** 2, axis=0) / max(len(y) - r, 1))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.basis import spectral_tail
 from rom.errors import BadInput, MissingExtra
 
 
@@ -15,7 +16,7 @@ def decay_plot(path: Any, s: np.ndarray, r: int | None = None, title: str = "") 
     if s.ndim != 1 or not s.size or not s[0] > 0 or not np.isfinite(s).all():
         raise BadInput("singular values must be a finite vector that starts with a positive number")
     k = np.arange(1, s.size + 1)
-    tail = np.sqrt(np.cumsum(s[::-1] ** 2)[::-1] / np.sum(s**2))[1:]
+    tail = np.sqrt(spectral_tail(s)[1:-1] / np.sum(s**2))
     figure, axes = _figure()
     axes.semilogy(k, np.maximum(s / s[0], 1e-18), "o-", ms=3, label="singular value $s_k/s_1$")
     axes.semilogy(

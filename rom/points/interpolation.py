@@ -8,53 +8,99 @@ from scipy.linalg import qr
 from rom.errors import BadInput, real
 from rom.rule import Interpolation
 
-FLOOR = 64 * float(np.finfo(float).eps)
+FLOOR = 64 * float(np.finfo(float).eps)  # relative: smaller residuals are round-off
+SWEEPS = 2  # re-interpolations of a mode
 
 
 def eim(g: np.ndarray, tol: float = 1e-12, rank: int | None = None) -> Interpolation:
-    """I_d g(mu, x) = g(mu, X)^T G^{-1} g(M, x), G_ml = g(mu_m, x_l): M and X greedy by the largest residual.
+    """I_d g(mu, x) = g(mu, X)^T G^{-1} g(M, x), G_ml = g(mu_m, x_l): greedy M and X.
 
-    g : (n, m) real or complex, columns are g(mu_j, .); of a vector- or set-valued g the components lie below each other
+    g : (n, m) real or complex, columns are g(mu_j, .); of a vector- or set-valued g the
+        components lie below each other
     tol : on the largest residual relative to the largest |g|; rank : at most that many points
-    Each mode is re-interpolated twice, so that the matrix stays unit lower triangular below round-off, where the loop stops.
-    Raises BadInput for NaN, an empty or a zero sample. Reference: Barrault, Maday, Nguyen, Patera (2004); Casenave, Ern, Lelievre (2014).
+    M and X are chosen by the largest residual. Each mode is re-interpolated twice, so that the
+    matrix stays unit lower triangular below round-off, where the loop stops.
+    Raises BadInput for NaN, an empty or a zero sample.
+    References: Barrault, Maday, Nguyen, Patera (2004); Casenave, Ern, Lelievre (2014).
     """
-    rho = _sample(g)
-    size = np.abs(rho).max()
-    Q, reason = np.zeros((len(rho), 0), rho.dtype), ""
+    rest = _copy_sample(g)
+    size = np.abs(rest).max()
+    most = min(rest.shape) if rank is None else rank
+    Q = np.zeros((len(rest), 0), rest.dtype)
     dofs: list[int] = []
     picked: list[int] = []
     errors: list[float] = []
-    while not reason:
-        x, j = np.unravel_index(np.argmax(np.abs(rho)), rho.shape)
-        error = float(np.abs(rho[x, j]) / size)
-        errors.append(error)
-        reason = _reason(error, tol, len(dofs), min(rho.shape) if rank is None else rank)
-        if not reason:
-            q = _exact(rho[:, j], Q, dofs, int(x))
-            rho -= np.outer(q, rho[x])
-            rho[x] = 0.0
-            Q, dofs, picked = np.column_stack([Q, q]), [*dofs, int(x)], [*picked, int(j)]
-    return Interpolation(
-        Q, np.array(dofs), Q[dofs], np.array(picked), np.array(errors), tol, reason
-    )
+    while True:
+        place = np.unravel_index(np.argmax(np.abs(rest)), rest.shape)
+        x, j = int(place[0]), int(place[1])
+        errors.append(float(np.abs(rest[x, j]) / size))
+        reason = _stop_reason(errors[-1], tol, len(dofs), most)
+        if reason:
+            break
+        q = _next_mode(rest[:, j], Q, dofs, x)
+        rest -= np.outer(q, rest[x])
+        rest[x] = 0.0
+        Q = np.column_stack([Q, q])
+        dofs.append(x)
+        picked.append(j)
+    matrix = Q[dofs]
+    history = np.array(errors)
+    return Interpolation(Q, np.array(dofs), matrix, np.array(picked), history, tol, reason)
 
 
-def _reason(error: float, tol: float, d: int, most: int) -> str:
+def deim(modes: np.ndarray) -> Interpolation:
+    """x_l = argmax |w_l - I_{l-1} w_l|: DEIM points of modes W (n, d).
+
+    Raises BadInput for NaN or dependent modes. Reference: Chaturantabut and Sorensen (2010).
+    """
+    W = _copy_sample(modes)
+    dofs = [int(np.argmax(np.abs(W[:, 0])))]
+    for k in range(1, W.shape[1]):
+        w, before = W[:, k], W[:, :k]
+        c = np.linalg.solve(before[dofs], w[dofs])
+        rest = w - before @ c
+        rest[dofs] = 0.0
+        sizes = np.abs(rest)
+        if not sizes.max() > FLOOR * np.abs(w).max():
+            raise BadInput(
+                f"mode {k} depends on those before it; give linearly independent modes "
+                "(run pod first)"
+            )
+        dofs.append(int(np.argmax(sizes)))
+    return Interpolation(W, np.array(dofs), W[dofs])
+
+
+def qdeim(modes: np.ndarray) -> Interpolation:
+    """The first d pivots of W^H P = Q R with column pivoting, modes W (n, d).
+
+    Raises BadInput for NaN or dependent modes. Reference: Drmac and Gugercin (2016).
+    """
+    W = _copy_sample(modes)
+    d = W.shape[1]
+    R, order = qr(W.conj().T, mode="r", pivoting=True)
+    diagonal = np.abs(np.diagonal(R))
+    if len(diagonal) < d or diagonal[-1] <= FLOOR * diagonal[0]:
+        raise BadInput(
+            f"the {d} modes are linearly dependent; give independent modes (run pod first)"
+        )
+    dofs = order[:d]
+    return Interpolation(W, dofs, W[dofs])
+
+
+def _stop_reason(error: float, tol: float, points: int, rank: int) -> str:
+    """Why the greedy loop ends, or an empty text where it goes on."""
     if error <= tol:
         return f"tol {tol:g} reached"
     if error <= FLOOR:
         return f"round-off reached: residual {error:.1e}; further points would be noise"
-    return f"rank {most} reached" if d >= most else ""
+    return f"rank {rank} reached" if points >= rank else ""
 
 
-def _exact(q: np.ndarray, Q: np.ndarray, dofs: list[int], x: int) -> np.ndarray:
-    """q scaled to q(x) = 1 and zero at the earlier points, by re-interpolation."""
-    q = q / q[x]
-    for _ in range(2 if dofs else 0):
-        c = q[dofs].copy()
-        for k in range(len(dofs)):
-            c[k + 1 :] -= Q[dofs[k + 1 :], k] * c[k]
+def _next_mode(residual: np.ndarray, Q: np.ndarray, dofs: list[int], x: int) -> np.ndarray:
+    """The residual scaled to 1 at x and re-interpolated to 0 at earlier points."""
+    q: np.ndarray = residual / residual[x]
+    for _ in range(SWEEPS if dofs else 0):
+        c = _forward_substitution(Q[dofs], q[dofs])
         q = q - Q @ c
         q = q / q[x]
         q[dofs] = 0.0
@@ -62,9 +108,20 @@ def _exact(q: np.ndarray, Q: np.ndarray, dofs: list[int], x: int) -> np.ndarray:
     return q
 
 
-def _sample(g: np.ndarray) -> np.ndarray:
-    """A copy of g in double precision, or BadInput."""
-    g = g if getattr(getattr(g, "dtype", None), "kind", "") == "c" else real(g, "the sample")
+def _forward_substitution(L: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """L^{-1} b for a unit lower triangular L."""
+    c = b.copy()
+    for k in range(len(c)):
+        below = slice(k + 1, None)
+        c[below] -= L[below, k] * c[k]
+    return c
+
+
+def _copy_sample(g: np.ndarray) -> np.ndarray:
+    """A copy of g (n, m) in double precision, or BadInput."""
+    kind = getattr(getattr(g, "dtype", None), "kind", "")
+    if kind != "c":
+        g = real(g, "the sample")
     if g.ndim != 2 or not g.size:
         raise BadInput(
             f"the sample has shape {g.shape}; give columns g(mu_j, .): (n, m) with n, m > 0"
@@ -76,32 +133,6 @@ def _sample(g: np.ndarray) -> np.ndarray:
         )
     if not g.any():
         raise BadInput("the sample is zero everywhere; give at least one column that is not")
-    return g.astype(complex if g.dtype.kind == "c" else float)
-
-
-def deim(modes: np.ndarray) -> Interpolation:
-    """x_l = argmax |w_l - I_{l-1} w_l| for modes W (n, d): DEIM points. Reference: Chaturantabut and Sorensen (2010)."""
-    W = _sample(modes)
-    dofs = [int(np.argmax(np.abs(W[:, 0])))]
-    for k in range(1, W.shape[1]):
-        rest = W[:, k] - W[:, :k] @ np.linalg.solve(W[dofs, :k], W[dofs, k])
-        rest[dofs] = 0.0
-        if not np.abs(rest).max() > FLOOR * np.abs(W[:, k]).max():
-            raise BadInput(
-                f"mode {k} depends on those before it; give linearly independent modes (run pod first)"
-            )
-        dofs.append(int(np.argmax(np.abs(rest))))
-    return Interpolation(W, np.array(dofs), W[dofs])
-
-
-def qdeim(modes: np.ndarray) -> Interpolation:
-    """The first d pivots of W^H P = Q R with column pivoting, for modes W (n, d). Reference: Drmac and Gugercin (2016)."""
-    W = _sample(modes)
-    R, dofs = qr(W.conj().T, mode="r", pivoting=True)
-    diagonal = np.abs(np.diagonal(R))
-    if len(diagonal) < W.shape[1] or diagonal[-1] <= FLOOR * diagonal[0]:
-        raise BadInput(
-            f"the {W.shape[1]} modes are linearly dependent; give independent modes (run pod first)"
-        )
-    dofs = dofs[: W.shape[1]]
-    return Interpolation(W, dofs, W[dofs])
+    dtype = complex if g.dtype.kind == "c" else float
+    copy: np.ndarray = np.array(g, dtype=dtype, order="K")
+    return copy

@@ -12,11 +12,22 @@ import numpy as np
 from rom.errors import NotConverged
 
 log = logging.getLogger("rom")
+DIVERGED = 1e6  # growth of the residual that ends the iteration
+
+Residual = tuple[np.ndarray, float, Any, Any]  # R, its scale, K, what is carried along
+
+
+def euclidean_norm(residual: np.ndarray) -> float:
+    """|R|."""
+    return float(np.linalg.norm(residual))
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """x with |R(x)| <= tol scale, what `evaluate` carried along, and |R| / scale of every iteration."""
+class NewtonSolution:
+    """x with |R(x)| <= tol scale, and |R| / scale of every iteration.
+
+    carried : what `evaluate` carried along at x
+    """
 
     x: np.ndarray
     carried: Any
@@ -24,27 +35,31 @@ class Found:
 
 
 def newton(
-    evaluate: Callable[[np.ndarray], tuple[np.ndarray, float, Any, Any]],
+    evaluate: Callable[[np.ndarray], Residual],
     solve: Callable[[Any, np.ndarray, float], np.ndarray],
     x: np.ndarray,
     tol: float = 1e-8,
-    most: int = 25,
-    norm: Callable[[np.ndarray], float] = np.linalg.norm,  # type: ignore[assignment]
-) -> Found:
+    *,
+    max_iterations: int = 25,
+    norm: Callable[[np.ndarray], float] = euclidean_norm,
+) -> NewtonSolution:
     """x <- x + solve(K(x), -R(x)) until |R| <= tol scale.
 
     evaluate : x -> (R, scale, K, carried); solve : (K, b, |R| / scale) -> K^{-1} b
-    Raises NotConverged when R is not finite, grows by 1e6, or `most` iterations do not suffice.
+    Raises NotConverged when R is not finite, grows by 1e6, or max_iterations do not suffice.
     """
     sizes: list[float] = []
-    for _ in range(most + 1):
+    for _ in range(max_iterations + 1):
         R, scale, K, carried = evaluate(x)
-        sizes.append(norm(R) / scale if scale > 0 else norm(R))
-        if sizes[-1] <= tol:
-            return Found(x, carried, tuple(sizes))
-        if not np.isfinite(sizes[-1]) or sizes[-1] > 1e6 * max(sizes[0], 1.0):
+        size = norm(R)
+        relative = size / scale if scale > 0 else size
+        sizes.append(relative)
+        if relative <= tol:
+            return NewtonSolution(x, carried, tuple(sizes))
+        largest = DIVERGED * max(sizes[0], 1.0)
+        if not np.isfinite(relative) or relative > largest:
             break
-        x = x + solve(K, -R, sizes[-1])
+        x = x + solve(K, -R, relative)
     raise NotConverged(
         f"|R| = {sizes[-1]:.1e} of the load after {len(sizes) - 1} iterations; halve the load step"
     )
@@ -55,21 +70,23 @@ def cut(
     t0: float,
     t1: float,
     start: Any,
-    cuts: int = 6,
+    max_cuts: int = 6,
 ) -> tuple[Any, int]:
-    """The state at t1 from `start` at t0: advance(t0, t1, start), in halves where it fails, at most `cuts` times over.
+    """The state at t1 from `start` at t0, in halves where a step fails.
 
-    Returns the last state and the iterations in all; raises NotConverged where the smallest step fails too.
+    advance : (t0, t1, start) -> (state, iterations); max_cuts : halvings of one step at most
+    Returns the last state and the iterations in all.
+    Raises NotConverged where the smallest step fails too.
     """
     try:
         return advance(t0, t1, start)
     except NotConverged as error:
-        if cuts == 0:
+        if max_cuts == 0:
             raise NotConverged(
                 f"the step from {t0:g} to {t1:g} s failed after all cuts: {error}"
             ) from error
         log.info("cutting the step from %g to %g s: %s", t0, t1, error)
     middle = 0.5 * (t0 + t1)
-    half, first = cut(advance, t0, middle, start, cuts - 1)
-    whole, second = cut(advance, middle, t1, half, cuts - 1)
+    half, first = cut(advance, t0, middle, start, max_cuts - 1)
+    whole, second = cut(advance, middle, t1, half, max_cuts - 1)
     return whole, first + second

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rom.bands import Indicator
-from rom.basis import Basis, gram_schmidt
+from rom.basis import Basis, gram_schmidt, spectral_tail
 from rom.compress.decomposition import pod
 from rom.errors import BadInput, NotConverged
 from rom.history import History, State
@@ -155,7 +155,7 @@ def _split(space: Space, u: np.ndarray, tol: Tolerances) -> tuple[Basis, np.ndar
     """The basis at tol.u and the next modes, to test equilibrium with."""
     whole, _ = pod(_snapshots(space, u), tol=1e-3 * tol.u, method="full")
     s: Any = whole.s
-    tails = np.sqrt(np.append(np.cumsum(s[::-1] ** 2)[::-1], 0.0) / np.sum(s**2))
+    tails = np.sqrt(spectral_tail(s) / np.sum(s**2))
     r = min(max(1, int(np.argmax(tails <= tol.u))), max(1, whole.r - 1))
     return whole.truncate(r), whole.modes[:, r : r + tol.tests]
 

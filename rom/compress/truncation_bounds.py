@@ -1,0 +1,136 @@
+"""Published upper bounds of the truncation error of concatenated blocks.
+
+E_r(M)^2 = sum_{i > r} sigma_i(M)^2 for M = [A_1 ... A_K], e_r = E_r / |M|. Any
+L <= sum_{i <= r} sigma_i^2 gives e_r <= sqrt(1 - L / |M|^2), and |M|^2 = sum |A_k|^2 costs nothing.
+Reference: Concatenated Matrix SVD: Compression Bounds, Incremental Approximation, and
+Error-Constrained Clustering (2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import scipy.linalg as la
+
+from rom.compress.clusters import block_energy
+from rom.compress.running import RunningPod, update
+from rom.compress.splitting import split
+from rom.space import Space
+
+
+class LowerBound(Protocol):
+    """L <= sum_{i <= r} sigma_i^2 of the blocks added so far."""
+
+    def add(self, A: np.ndarray, energy: float) -> float:
+        """L with one more block of this energy."""
+        ...
+
+
+def norms_bound(blocks: Sequence[np.ndarray], rank: int, space: Space) -> float:
+    """e_r <= sqrt(1 - L / |M|^2), L the energy of the largest blocks up to width r.
+
+    By Weyl's inequality sigma_i([A, B]) >= sigma_i(A).
+    """
+    return _bound(_Norms(space, rank), blocks, space)
+
+
+def residuals_bound(blocks: Sequence[np.ndarray], rank: int, space: Space) -> float:
+    """e_r with L the r largest squared singular values of all residuals.
+
+    The residuals are R_k = A_k - Q Q^H X A_k, by pinching of a triangular factor.
+    """
+    return _bound(_Residuals(space, rank), blocks, space)
+
+
+def incremental_bound(
+    blocks: Sequence[np.ndarray], rank: int, space: Space, oversampling: int = 5
+) -> float:
+    """e_r with L the leading energy of the running POD of rank r + p.
+
+    It is a lower bound, as truncation removes only positive parts.
+    """
+    return _bound(_Incremental(space, rank, oversampling), blocks, space)
+
+
+def _bound(state: LowerBound, blocks: Sequence[np.ndarray], space: Space) -> float:
+    """sqrt(1 - L / |M|^2) of all blocks."""
+    L, total = 0.0, 0.0
+    for A in blocks:
+        energy = block_energy(A, space)
+        L = state.add(A, energy)
+        total += energy
+    return float(np.sqrt(max(1.0 - L / total, 0.0)))
+
+
+class _Norms:
+    """Bound 1: energies of the largest blocks that fit the rank.
+
+    The first alone counts by its leading singular values.
+    """
+
+    def __init__(self, space: Space, rank: int):
+        self.space = space
+        self.rank = rank
+        self.sizes: list[tuple[float, int]] = []
+        self.best = 0.0
+
+    def add(self, A: np.ndarray, energy: float) -> float:
+        """L with one more block."""
+        width = A.shape[1]
+        if width > self.rank:
+            width = self.rank
+            squares = la.eigvalsh(self.space.gram(A))[::-1]
+            energy = float(np.sum(squares[:width]))
+        self.sizes.append((energy, width))
+        room, L = self.rank, 0.0
+        for size, columns in sorted(self.sizes, reverse=True):
+            if columns <= room:
+                room -= columns
+                L += size
+        self.best = max(self.best, L)
+        return self.best
+
+
+class _Residuals:
+    """Bound 2: singular values of what each block adds to the span before, pooled."""
+
+    def __init__(self, space: Space, rank: int):
+        self.space = space
+        self.rank = rank
+        self.squares = np.zeros(0)
+        self.Q = np.zeros((space.n, 0))
+
+    def add(self, A: np.ndarray, energy: float) -> float:
+        """L with one more block."""
+        part = split(self.space, self.Q, A)
+        self.Q = np.hstack([self.Q, part.Q])
+        new = la.svdvals(part.T) ** 2 if part.T.size else np.zeros(0)
+        pool = np.concatenate([self.squares, new])
+        self.squares = np.sort(pool)[::-1]
+        return float(np.sum(self.squares[: self.rank]))
+
+
+class _Incremental:
+    """Bound 3: leading energies of a running POD with a few columns to spare."""
+
+    def __init__(self, space: Space, rank: int, oversampling: int = 5):
+        self.rank = rank
+        self.width = rank + oversampling
+        self.state = RunningPod(space)
+
+    def add(self, A: np.ndarray, energy: float) -> float:
+        """L with one more block."""
+        self.state = update(self.state, A, rank=self.width)
+        s = self.state.s
+        if s is None:
+            return 0.0
+        return float(np.sum(s[: self.rank] ** 2))
+
+
+BOUNDS: dict[str, Callable[[Space, int], LowerBound]] = {
+    "norms": _Norms,
+    "residuals": _Residuals,
+    "incremental": _Incremental,
+}
