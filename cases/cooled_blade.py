@@ -226,7 +226,7 @@ def _pictures(
     folder: Path, blade: Problem, model: GalerkinModel, s: np.ndarray, table: Study
 ) -> None:
     """Fields, errors and modes at the unseen parameter with the largest error; curves of the reduction."""
-    from rom.io.files import write_vtkhdf
+    from rom.io.writers.vtkhdf import write_vtkhdf
     from rom.plot.curves import decay_plot, effectivity_plot, error_plot
     from rom.plot.pictures import picture
 

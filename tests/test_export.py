@@ -11,8 +11,10 @@ from vtkmodules.vtkIOHDF import vtkHDFReader
 
 from rom.archive.nouns import load, put, write_h5
 from rom.errors import BadInput, ForeignFile
-from rom.io.files import read_file, read_mesh, vtkhdf, write_mesh, write_vtkhdf
-from rom.io.grid import TYPES, label, to_grid, unlabel
+from rom.io.fields import label, unlabel
+from rom.io.files import read_file, read_mesh, write_mesh
+from rom.io.grid import TYPES, to_grid
+from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 from rom.mesh import NODES, Mesh
 from rom.model import Prediction
 from rom.plot import curves

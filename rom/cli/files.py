@@ -90,7 +90,8 @@ def export_command(
 ) -> None:
     """Snapshots, modes or meshes in the file of another program."""
     from rom.io.files import read_file, write_mesh
-    from rom.io.states import write_columns, write_points
+    from rom.io.states import write_columns
+    from rom.io.tables import write_points
 
     if rank():
         return

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, MissingExtra
-from rom.io.grid import DIMENSION, Fields, label, to_grid
+from rom.io.fields import Fields, label
+from rom.io.grid import to_grid
 from rom.mesh import Mesh
 
 PACKAGES = "libegl1 libgl1-mesa-dri libgl1"
@@ -149,9 +150,7 @@ def _body(
         {name: (_scalar(values), "") for name, (values, _) in part.items()}
         for part in (fields, cell_fields)
     ]
-    dimension = np.concatenate(
-        [np.full(len(cells), DIMENSION[kind]) for kind, cells in mesh.cells.items()]
-    )
+    dimension = cell_dimensions(mesh)
     made = to_grid(mesh, *scalars).extract_cells(np.flatnonzero(dimension == dimension.max()))
     if warp is None:
         return made, None
