@@ -275,10 +275,15 @@ def _pictures(
     }
     picture(folder / "modes.png", mesh, modes, view=view)  # type: ignore[arg-type]
     decay_plot(
-        folder / "singular_values.png", s, model.basis.r, "Singular values of the training set"
+        folder / "singular_values.png",
+        s,
+        r=model.basis.r,
+        title="Singular values of the training set",
     )
     effectivity_plot(
-        folder / "effectivities.png", table.effectivity, "Effectivity over unseen parameters"
+        folder / "effectivities.png",
+        table.effectivity,
+        title="Effectivity over unseen parameters",
     )  # type: ignore[arg-type]
     error_plot(
         folder / "errors_over_r.png",

@@ -357,10 +357,10 @@ def test_errors_of_zero_keep_their_place_beside_the_indicator(error, tmp_path):
         tmp_path / "w.png",
         np.arange(4.0),
         np.array(error),
-        np.full(4, 3e-2),
-        np.full(4, 1e-2),
-        full,
-        "error of p",
+        upper=np.full(4, 3e-2),
+        middle=np.full(4, 1e-2),
+        full=full,
+        ylabel="error of p",
     )
     assert _pixels(tmp_path / "w.png").std() > 10
 
@@ -381,7 +381,9 @@ def test_curves_are_written_and_refuse_nonsense(tmp_path):
     curves.decay_plot(tmp_path / "s.png", 10.0**-k, r=4)
     curves.error_plot(tmp_path / "e.png", k + 1, 10.0**-k, 3 * 10.0**-k, unit="K")
     curves.effectivity_plot(tmp_path / "h.png", 1 + k / 3)
-    curves.line_plot(tmp_path / "l.png", k, {"tip": 2.0 * k}, "span [m]", "temperature [K]")
+    curves.line_plot(
+        tmp_path / "l.png", k, {"tip": 2.0 * k}, xlabel="span [m]", ylabel="temperature [K]"
+    )
     for name in "sehl":
         assert _pixels(tmp_path / f"{name}.png").std() > 5
     assert base64.b64encode((tmp_path / "s.png").read_bytes())[:6] == b"iVBORw"

@@ -70,7 +70,7 @@ def view_command(
             {k: v for k, v in part.items() if k in field} for part in (fields, cell_fields)
         )
     if picture is None:
-        window(mesh, fields, cell_fields, title)
+        window(mesh, fields, cell_fields, title=title)
     else:
         draw(picture, mesh, fields, cell_fields, title=title)
 
