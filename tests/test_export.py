@@ -1,6 +1,9 @@
 """Meshes and fields survive the files of other programs; pictures show what they should."""
 
 import base64
+import importlib
+import pkgutil
+import sys
 from dataclasses import replace
 
 import meshio
@@ -11,6 +14,7 @@ from vtkmodules.vtkIOHDF import vtkHDFReader
 
 from rom.archive.nouns import load, put, write_h5
 from rom.errors import BadInput, ForeignFile
+from rom.io import readers, writers
 from rom.io.fields import label, unlabel
 from rom.io.files import read_file, read_mesh, write_mesh
 from rom.io.grid import TYPES, to_grid
@@ -20,6 +24,23 @@ from rom.model import Prediction
 from rom.plot import curves
 from rom.plot.pictures import picture
 
+READER = """
+import numpy as np
+from rom.io.frame import Frame
+from rom.mesh import Mesh
+
+def point_frames(path, unit):
+    x = np.loadtxt(path)
+    yield Mesh(x[:, None], {"vertex": np.arange(len(x))[:, None]}, unit=unit), Frame(None, {}, {})
+
+SUFFIXES = {".points.txt": point_frames}
+"""
+WRITER = """
+def write_point_list(path, mesh, fields, cell_fields):
+    path.write_text(" ".join(map(repr, mesh.points[:, 0].tolist())))
+
+SUFFIXES = {".points.txt": write_point_list}
+"""
 CORNERS = {
     "vertex": [(0, 0, 0)], "line": [(0, 0, 0), (1, 0, 0)], "triangle": [(0, 0, 0), (1, 0, 0), (0, 1, 0)],
     "quad": [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], "tetra": [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
@@ -308,6 +329,30 @@ def test_unknown_formats_and_missing_files(tmp_path):
         write_mesh(tmp_path / "a.xyzzy", block())
     with pytest.raises(ForeignFile, match="no file"):
         read_mesh(tmp_path / "none.vtu")
+
+
+def test_a_format_is_one_more_file(tmp_path, monkeypatch):
+    """A reader and a writer that nobody else names, each by one file put into its package."""
+    for package, text in ((readers, READER), (writers, WRITER)):
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / "plain_points.py").write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        monkeypatch.delitem(sys.modules, f"{package.__name__}.plain_points", raising=False)
+    mesh = Mesh(np.array([[0.0], [0.5], [2.0]]), {"vertex": np.arange(3)[:, None]})
+    path = write_mesh(tmp_path / "a.points.txt", mesh)
+    same(mesh, read_mesh(path))
+    assert path.read_text().split() == ["0.0", "0.5", "2.0"]
+    for package in (readers, writers):
+        monkeypatch.delitem(sys.modules, f"{package.__name__}.plain_points")
+
+
+@pytest.mark.parametrize("package", [readers, writers])
+def test_no_two_files_take_one_suffix(package):
+    names = [entry.name for entry in pkgutil.iter_modules(package.__path__)]
+    tables = [importlib.import_module(f"{package.__name__}.{name}").SUFFIXES for name in names]
+    suffixes = [suffix for table in tables for suffix in table]
+    assert len(set(suffixes)) == len(suffixes) and "" in suffixes
 
 
 def test_labels():
