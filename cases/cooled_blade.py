@@ -226,7 +226,7 @@ def _pictures(
     folder: Path, blade: Problem, model: GalerkinModel, s: np.ndarray, table: Study
 ) -> None:
     """Fields, errors and modes at the unseen parameter with the largest error; curves of the reduction."""
-    from rom.io.files import write_vtkhdf
+    from rom.io.writers.vtkhdf import write_vtkhdf
     from rom.plot.curves import decay_plot, effectivity_plot, error_plot
     from rom.plot.pictures import picture
 
@@ -275,10 +275,15 @@ def _pictures(
     }
     picture(folder / "modes.png", mesh, modes, view=view)  # type: ignore[arg-type]
     decay_plot(
-        folder / "singular_values.png", s, model.basis.r, "Singular values of the training set"
+        folder / "singular_values.png",
+        s,
+        r=model.basis.r,
+        title="Singular values of the training set",
     )
     effectivity_plot(
-        folder / "effectivities.png", table.effectivity, "Effectivity over unseen parameters"
+        folder / "effectivities.png",
+        table.effectivity,
+        title="Effectivity over unseen parameters",
     )  # type: ignore[arg-type]
     error_plot(
         folder / "errors_over_r.png",

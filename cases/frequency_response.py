@@ -198,7 +198,15 @@ def _pictures(
         "spectral mixture": level(mean)[:, 0, 0],
         "splines": level(answers["splines"])[:, 0, 0],
     }
-    band_plot(out / "level.png", new[0], band, curves, "frequency [Hz]", "|H| [dB]", title)
+    band_plot(
+        out / "level.png",
+        new[0],
+        band,
+        curves,
+        xlabel="frequency [Hz]",
+        ylabel="|H| [dB]",
+        title=title,
+    )
     low, high = (mean[:, 0, 0, 0] + sign * 1.959964 * std[:, 0, 0, 0] for sign in (-1, 1))
     curves = {
         "exact": truth[:, 0, 0, 0],
@@ -206,7 +214,13 @@ def _pictures(
         "rbf": answers["rbf"][:, 0, 0, 0],
     }
     band_plot(
-        out / "real_part.png", new[0], (low, high), curves, "frequency [Hz]", "Re H [-]", title
+        out / "real_part.png",
+        new[0],
+        (low, high),
+        curves,
+        xlabel="frequency [Hz]",
+        ylabel="Re H [-]",
+        title=title,
     )
 
 

@@ -238,7 +238,11 @@ def pictures(
     folder.mkdir(parents=True, exist_ok=True)
     x, share = scaling(sines(train))
     scatter(
-        folder / f"{name}_clusters.png", x, ours.labels, share, f"{name}: sines between snapshots"
+        folder / f"{name}_clusters.png",
+        x,
+        ours.labels,
+        share=share,
+        title=f"{name}: sines between snapshots",
     )
     if expected is not None:
         gains(
@@ -246,8 +250,8 @@ def pictures(
             expected.K,
             expected.gain,
             expected.std,
-            achieved,
-            f"{name}: does it pay, and with which K?",
+            achieved=achieved,
+            title=f"{name}: does it pay, and with which K?",
         )
 
 

@@ -314,7 +314,11 @@ def pictures(
         )
     title = f"k = {mu[0]:.2f} 1/m, M = {mu[1]:.2f}, source at {mu[4]:.2f} m"
     directivity(
-        folder / "directivity.png", angle, levels, "pressure level at 3 m [dB re 1 Pa]", title
+        folder / "directivity.png",
+        angle,
+        levels,
+        label="pressure level at 3 m [dB re 1 Pa]",
+        title=title,
     )
     p, body = model.basis.lift(model.predict(mu).coefficients), made.rig.host.body
     points, triangles = plane_around()

@@ -301,10 +301,10 @@ def _pictures(
         out / "indicator.png",
         courses[0].loading.t[1:],
         found[:, KINDS.index("p")],
-        upper,
-        middle,
-        full,
-        label,
+        upper=upper,
+        middle=middle,
+        full=full,
+        ylabel=label,
     )
 
 

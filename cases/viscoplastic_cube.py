@@ -277,10 +277,10 @@ def _pictures(
         out / "indicator.png",
         t,
         d,
-        indicator.upper(features),
-        indicator.middle(features),
-        full,
-        "error of p over its largest norm",
+        upper=indicator.upper(features),
+        middle=indicator.middle(features),
+        full=full,
+        ylabel="error of p over its largest norm",
     )
 
 

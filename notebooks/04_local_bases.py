@@ -71,7 +71,7 @@ assert np.allclose(local.change(0, 1), local.basis(0).modes.T @ local.basis(1).m
 # %%
 folder = Path(tempfile.mkdtemp())
 x, share = scaling(D)
-scatter(folder / "clusters.png", x, local.labels, share)
+scatter(folder / "clusters.png", x, local.labels, share=share)
 gains(folder / "gain.png", gain.K, gain.gain, gain.std)
 assert (folder / "clusters.png").stat().st_size > 10_000
 

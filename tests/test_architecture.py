@@ -82,7 +82,7 @@ def ours(name):
 
 
 def test_the_trees_are_read():
-    assert len(FILES) > 20 and ("rom.archive.nouns", True) in imports("io/files.py")
+    assert len(FILES) > 20 and ("rom.archive.nouns", True) in imports("io/writers/vtkhdf.py")
 
 
 @pytest.mark.parametrize("name", [n for n in names if chapter(n) is None and n != "__init__.py"])

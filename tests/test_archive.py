@@ -39,8 +39,8 @@ from rom.gp.spectral import spectral
 from rom.gp.variational import variational_gp, variational_posterior
 from rom.gp.vecchia import vecchia_gp
 from rom.history import History, State
-from rom.io.files import vtkhdf
 from rom.io.result import Result
+from rom.io.writers.vtkhdf import vtkhdf
 from rom.loading import Loading
 from rom.local.classifier import Classifier
 from rom.local.forest import Forest

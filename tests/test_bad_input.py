@@ -32,7 +32,8 @@ from rom.errors import (
     SolveFailed,
 )
 from rom.gp.fields import field_gp
-from rom.io.files import read_mesh, vtkhdf, write_mesh, write_vtkhdf
+from rom.io.files import read_mesh, write_mesh
+from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.problem import Problem

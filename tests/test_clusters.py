@@ -259,13 +259,13 @@ def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
     from rom.plot.clusters import gains, scatter
 
     x = np.random.default_rng(0).standard_normal((30, 2))
-    scatter(tmp_path / "a.png", x, np.arange(30) % 12, 0.5)
+    scatter(tmp_path / "a.png", x, np.arange(30) % 12, share=0.5)
     gains(
         tmp_path / "b.png",
         np.array([1, 2, 4]),
         np.array([1.0, 2.0, 1.5]),
         np.full(3, 0.1),
-        np.array([1.0, 1.9, 1.6]),
+        achieved=np.array([1.0, 1.9, 1.6]),
     )
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("a.png", "b.png"))
     with pytest.raises(BadInput, match="points have shape"):

@@ -1,6 +1,9 @@
 """Meshes and fields survive the files of other programs; pictures show what they should."""
 
 import base64
+import importlib
+import pkgutil
+import sys
 from dataclasses import replace
 
 import meshio
@@ -11,13 +14,33 @@ from vtkmodules.vtkIOHDF import vtkHDFReader
 
 from rom.archive.nouns import load, put, write_h5
 from rom.errors import BadInput, ForeignFile
-from rom.io.files import read_file, read_mesh, vtkhdf, write_mesh, write_vtkhdf
-from rom.io.grid import TYPES, label, to_grid, unlabel
+from rom.io import readers, writers
+from rom.io.fields import label, unlabel
+from rom.io.files import read_file, read_mesh, write_mesh
+from rom.io.grid import TYPES, to_grid
+from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 from rom.mesh import NODES, Mesh
 from rom.model import Prediction
 from rom.plot import curves
 from rom.plot.pictures import picture
 
+READER = """
+import numpy as np
+from rom.io.frame import Frame
+from rom.mesh import Mesh
+
+def point_frames(path, unit):
+    x = np.loadtxt(path)
+    yield Mesh(x[:, None], {"vertex": np.arange(len(x))[:, None]}, unit=unit), Frame(None, {}, {})
+
+SUFFIXES = {".points.txt": point_frames}
+"""
+WRITER = """
+def write_point_list(path, mesh, fields, cell_fields):
+    path.write_text(" ".join(map(repr, mesh.points[:, 0].tolist())))
+
+SUFFIXES = {".points.txt": write_point_list}
+"""
 CORNERS = {
     "vertex": [(0, 0, 0)], "line": [(0, 0, 0), (1, 0, 0)], "triangle": [(0, 0, 0), (1, 0, 0), (0, 1, 0)],
     "quad": [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], "tetra": [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
@@ -308,6 +331,30 @@ def test_unknown_formats_and_missing_files(tmp_path):
         read_mesh(tmp_path / "none.vtu")
 
 
+def test_a_format_is_one_more_file(tmp_path, monkeypatch):
+    """A reader and a writer that nobody else names, each by one file put into its package."""
+    for package, text in ((readers, READER), (writers, WRITER)):
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / "plain_points.py").write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        monkeypatch.delitem(sys.modules, f"{package.__name__}.plain_points", raising=False)
+    mesh = Mesh(np.array([[0.0], [0.5], [2.0]]), {"vertex": np.arange(3)[:, None]})
+    path = write_mesh(tmp_path / "a.points.txt", mesh)
+    same(mesh, read_mesh(path))
+    assert path.read_text().split() == ["0.0", "0.5", "2.0"]
+    for package in (readers, writers):
+        monkeypatch.delitem(sys.modules, f"{package.__name__}.plain_points")
+
+
+@pytest.mark.parametrize("package", [readers, writers])
+def test_no_two_files_take_one_suffix(package):
+    names = [entry.name for entry in pkgutil.iter_modules(package.__path__)]
+    tables = [importlib.import_module(f"{package.__name__}.{name}").SUFFIXES for name in names]
+    suffixes = [suffix for table in tables for suffix in table]
+    assert len(set(suffixes)) == len(suffixes) and "" in suffixes
+
+
 def test_labels():
     assert unlabel(label("heat flux", "W/m2/K")) == ("heat flux", "W/m2/K")
     assert unlabel("plain") == ("plain", "")
@@ -355,10 +402,10 @@ def test_errors_of_zero_keep_their_place_beside_the_indicator(error, tmp_path):
         tmp_path / "w.png",
         np.arange(4.0),
         np.array(error),
-        np.full(4, 3e-2),
-        np.full(4, 1e-2),
-        full,
-        "error of p",
+        upper=np.full(4, 3e-2),
+        middle=np.full(4, 1e-2),
+        full=full,
+        ylabel="error of p",
     )
     assert _pixels(tmp_path / "w.png").std() > 10
 
@@ -379,7 +426,9 @@ def test_curves_are_written_and_refuse_nonsense(tmp_path):
     curves.decay_plot(tmp_path / "s.png", 10.0**-k, r=4)
     curves.error_plot(tmp_path / "e.png", k + 1, 10.0**-k, 3 * 10.0**-k, unit="K")
     curves.effectivity_plot(tmp_path / "h.png", 1 + k / 3)
-    curves.line_plot(tmp_path / "l.png", k, {"tip": 2.0 * k}, "span [m]", "temperature [K]")
+    curves.line_plot(
+        tmp_path / "l.png", k, {"tip": 2.0 * k}, xlabel="span [m]", ylabel="temperature [K]"
+    )
     for name in "sehl":
         assert _pixels(tmp_path / f"{name}.png").std() > 5
     assert base64.b64encode((tmp_path / "s.png").read_bytes())[:6] == b"iVBORw"

@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile
+from rom.io.files import read_file
 from rom.io.readers.cgns import read_cgns
+from rom.mesh import Mesh
 from rom.shapes.families import family, open_sample
 from tests.test_morph import cube, square
 from tests.test_shapes import plates
@@ -42,7 +44,7 @@ def cgns(path, mesh, fields, tags, scalars, zones=1, structured=False):
             first = 1
             for kind, cells in mesh.cells.items():
                 part = node(
-                    zone, f"Elements_{kind}", "Elements_t", np.int32([CODES.get(kind, 20), 0])
+                    zone, f"Elements_{kind}", "Elements_t", np.int32([CODES.get(kind, 22), 0])
                 )
                 node(
                     part, "ElementRange", "IndexRange_t", np.array([first, first + len(cells) - 1])
@@ -114,6 +116,44 @@ def test_a_cgns_file_gives_mesh_tags_fields_and_globals(tmp_path):
     ].tolist() == [3, 7]
 
 
+def test_a_cgns_file_is_read_as_any_other_with_its_components_as_vectors(tmp_path):
+    mesh = square(2)
+    fields = {
+        "VelocityX": mesh.points[:, 0],
+        "VelocityY": mesh.points[:, 1],
+        "X": 1.0 + mesh.points[:, 0],
+    }
+    low = np.flatnonzero(mesh.points[:, 1] == 0)
+    cgns(tmp_path / "a.cgns", mesh, fields, {"low": (low, "Vertex")}, {"load": 2.5})
+    back, at_points, _ = read_file(tmp_path / "a.cgns", "mm")
+    assert np.array_equal(back.points, mesh.points) and back.unit == "mm"
+    assert np.array_equal(back.nodes["low"], low) and set(at_points) == {"Velocity", "X"}
+    assert np.array_equal(at_points["Velocity"][0], np.pad(mesh.points, ((0, 0), (0, 1))))
+
+
+def test_a_mixed_section_gives_the_cells_of_its_types(tmp_path):
+    """A quad, a triangle and a quad in one section, each led by its type; numbers count through."""
+    points = np.array([[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1], [3, 1.0]])
+    mesh = Mesh(points, {"line": np.array([[0, 1]])})
+    cgns(tmp_path / "a.cgns", mesh, {}, {"some": ([1, 2], "FaceCenter")}, {})
+    with h5py.File(tmp_path / "a.cgns", "a") as file:
+        section = file["Base/Zone0/Elements_line"]
+        for name, data in (
+            (" data", np.int32([20, 0])),
+            ("ElementRange/ data", np.array([1, 3])),
+            ("ElementConnectivity/ data", np.array([7, 1, 2, 5, 4, 5, 3, 7, 6, 7, 2, 3, 6, 5])),
+        ):
+            del section[name]
+            section[name] = data
+    back = read_cgns(tmp_path / "a.cgns")[0]
+    assert back.cells["quad"].tolist() == [[0, 1, 4, 3], [1, 2, 5, 4]]
+    assert back.cells["triangle"].tolist() == [[2, 6, 5]]
+    assert {k: v.tolist() for k, v in back.regions["some"].items()} == {
+        "triangle": [0],
+        "quad": [1],
+    }
+
+
 def test_tagged_boundary_nodes_become_curves(tmp_path):
     s = plates(1, 0)[0]
     path = plaid(tmp_path, [s]) / "samples" / "sample_000000000" / "meshes" / "mesh_000000000.cgns"
@@ -183,5 +223,5 @@ def test_unfit_cgns_files_are_refused_by_name(tmp_path):
             read_cgns(tmp_path / f"{name}.cgns")
     odd = type(mesh)(mesh.points, {"vertex": np.arange(3)[:, None]})
     cgns(tmp_path / "odd.cgns", odd, {}, {}, {})
-    with pytest.raises(BadInput, match="type 20"):
+    with pytest.raises(BadInput, match="type 22"):
         read_cgns(tmp_path / "odd.cgns")

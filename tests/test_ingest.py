@@ -12,10 +12,12 @@ from cases.viscoplastic_cube import FLAT, cube, ten_steps
 from rom.archive.nouns import load
 from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile, MissingExtra
-from rom.io.files import write_mesh, write_vtkhdf
+from rom.io.files import write_mesh
 from rom.io.grid import to_grid
+from rom.io.placement import reorder
 from rom.io.result import Result, history_of_result
-from rom.io.series import ingest_files, reorder
+from rom.io.series import ingest_files
+from rom.io.writers.vtkhdf import write_vtkhdf
 from rom.mesh import Mesh
 from rom.solids.calibration import step_errors
 from rom.solids.training import Tolerances, follow, train_solid
@@ -152,7 +154,7 @@ def test_ansys_carries_the_mesh_and_its_components_and_is_refused_where_it_is_cu
     found = ingest_files(
         [tmp_path / "a.cdb"],
         {"ansys_material_type": "1"},
-        "mm",
+        unit="mm",
         written={"ansys_material_type": "1"},
     )
     assert np.abs(found.mesh.points - mesh.points).max() < 1e-12
@@ -223,7 +225,7 @@ def test_what_other_programs_write_comes_back(name, run, tmp_path):
             1e-6,
         )  # EnSight holds single precision
     found = ingest_files(
-        [path], dict.fromkeys(names, "mm"), "mm", written=dict.fromkeys(names, "mm")
+        [path], dict.fromkeys(names, "mm"), unit="mm", written=dict.fromkeys(names, "mm")
     )
     assert np.abs(found.mesh.points - hexa.points).max() <= 1e-7 and np.array_equal(
         found.mesh.cells["hexahedron"], hexa.cells["hexahedron"]
@@ -262,9 +264,9 @@ def test_strains_of_a_real_z_set_run_are_those_of_its_displacements():
     found = ingest_files(
         [data],
         {"u": "1"},
-        "1",
-        {"U1,U2,U3": "u", names: "strain"},
-        {"strain": "1"},
+        unit="1",
+        rename={"U1,U2,U3": "u", names: "strain"},
+        integration={"strain": "1"},
         at=points,
         written={"u": "1", "strain": "1"},
     )
@@ -335,7 +337,9 @@ def test_foreign_files_train_the_model_that_our_own_history_trains(how, run, tmp
         "--out",
         str(tmp_path / "h.h5"),
     )
-    theirs = history_of_result(load(tmp_path / "h.h5"), "displacement", "sigma", "epcum", ORDER)
+    theirs = history_of_result(
+        load(tmp_path / "h.h5"), u="displacement", stress="sigma", p="epcum", order=ORDER
+    )
     tol = 1e-4 if how == ".ut" else 1e-12
     for ours, back in (
         (h.u, theirs.u),

@@ -70,7 +70,7 @@ def view_command(
             {k: v for k, v in part.items() if k in field} for part in (fields, cell_fields)
         )
     if picture is None:
-        window(mesh, fields, cell_fields, title)
+        window(mesh, fields, cell_fields, title=title)
     else:
         draw(picture, mesh, fields, cell_fields, title=title)
 
@@ -90,7 +90,8 @@ def export_command(
 ) -> None:
     """Snapshots, modes or meshes in the file of another program."""
     from rom.io.files import read_file, write_mesh
-    from rom.io.states import write_columns, write_points
+    from rom.io.states import write_columns
+    from rom.io.tables import write_points
 
     if rank():
         return

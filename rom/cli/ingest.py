@@ -86,7 +86,15 @@ def ingest_command(
     if not fields and not inner:
         raise BadInput("no field is asked for; give --field name=unit or --integration name=unit")
     found = read_all(
-        files, fields, unit, names, inner, positions, _function(order), theirs, _numbers(times)
+        files,
+        fields,
+        unit=unit,
+        rename=names,
+        integration=inner,
+        positions=positions,
+        at=_function(order),
+        written=theirs,
+        times=_numbers(times),
     )
     if out is not None:
         save(out, found)

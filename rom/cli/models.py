@@ -299,7 +299,14 @@ def study_command(
         from rom.study.report import write_report
 
         asked = {**how, "studied by": shlex.join(["rom", *sys.argv[1:]]), "seed": seed}
-        write_report(report, table, machine.basis, box, asked, title=f"Study of {model.name}")
+        write_report(
+            report,
+            table,
+            machine.basis,
+            box=box,
+            provenance=asked,
+            title=f"Study of {model.name}",
+        )
     show_numbers(
         {"parameters": len(mus), "r": machine.basis.r, **numbers},
         {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"},

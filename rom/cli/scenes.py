@@ -16,7 +16,7 @@ def answer_row(
     machine: Any, mu: np.ndarray, answer: Any, box: Box | None, outputs: Any
 ) -> dict[str, Any]:
     """One prediction as name -> number: parameters, extremes of each field, norm, and what is known of the error."""
-    from rom.io.grid import label
+    from rom.io.fields import label
     from rom.io.states import fields_of_state
 
     basis = machine.basis

@@ -187,7 +187,7 @@ def view_shapes_command(
         if key in (name, f"std {name}", f"error {name}")
     }
     if picture is None:
-        window(answer.mesh, shown, None, mesh.name)
+        window(answer.mesh, shown, title=mesh.name)
     else:
         draw(picture, answer.mesh, shown, title=mesh.name)
 

@@ -1,6 +1,43 @@
-"""Meshes and fields in the files of other programs."""
+"""Meshes and fields in the files of other programs.
 
-from rom.io.result import Result
+A file is read frame by frame: one mesh, and at every time t [s] fields name -> (values, unit) on
+points (n, c), cells (k, c) and points of integration (g, c). A series of files on one mesh is a
+`Result`, fields (n, c, m) at m times in the units asked for, whatever the file's: value in the
+unit asked for = value in the file * (its factor to SI / the factor asked for).
+Formats live in `rom.io.readers` and `rom.io.writers`, one file each, and follow the suffix.
+
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from rom.io import ingest_files, write_vtkhdf
+    >>> from rom.mesh import Mesh
+    >>> mesh = Mesh(np.array([[0.0, 0], [1, 0], [0, 1]]), {"triangle": np.array([[0, 1, 2]])})
+    >>> u = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0]])  # three points, two times
+    >>> with TemporaryDirectory() as folder:
+    ...     path = write_vtkhdf(Path(folder, "a.vtkhdf"), mesh, {"u": (u, "mm")}, np.arange(2.0))
+    ...     result = ingest_files([path], {"u": "m"})
+    >>> result.fields["u"].shape, result.t, result.units
+    ((3, 1, 2), array([0., 1.]), {'u': 'm'})
+
+Reference: Schroeder, Martin and Lorensen (2006), for the cells and the order of their nodes.
+"""
+
+from rom.io.fields import check_fields, label, unlabel
+from rom.io.files import read_file, read_mesh, write_mesh
+from rom.io.frame import Frame
+from rom.io.frames import read_frames
+from rom.io.grid import from_grid, to_grid
+from rom.io.placement import reorder
+from rom.io.result import Result, history_of_result
+from rom.io.series import ingest_files
+from rom.io.states import on_mesh, write_columns
+from rom.io.tables import write_points
+from rom.io.units import convert
+from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 
 NOUNS = ("Result",)
-__all__ = ["NOUNS", "Result"]
+__all__ = [
+    "NOUNS", "Frame", "Result", "check_fields", "convert", "from_grid", "history_of_result",
+    "ingest_files", "label", "on_mesh", "read_file", "read_frames", "read_mesh", "reorder",
+    "to_grid", "unlabel", "vtkhdf", "write_columns", "write_mesh", "write_points", "write_vtkhdf",
+]  # fmt: skip

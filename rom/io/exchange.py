@@ -2,176 +2,149 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput
-from rom.io.grid import DIMENSION, Fields, check_fields, masks, points_3d, sorted_out
+from rom.io.fields import Fields, check_fields
+from rom.io.grid import points_3d
+from rom.io.med_families import masks_of_families
+from rom.io.regions import DIMENSION, NODE_SET, REGION, Blocks, count_cells, masks, mesh_and_fields
 from rom.mesh import Mesh
 
+PHYSICAL = "gmsh:physical"
 
-def to_meshio(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None, suffix: str) -> Any:
-    """The mesh as a meshio.Mesh: regions as physical groups (.msh), sets (.inp) or 0/1 arrays; BadInput for fields in .inp."""
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A file of meshio in parts: points and cells, fields, and masks of sets.
+
+    bare : meshio.Mesh of points and cells; the others: name -> array over points or cells
+    """
+
+    mesh: Mesh
+    bare: Any
+    point_data: dict[str, np.ndarray]
+    cell_data: dict[str, np.ndarray]
+    node_masks: dict[str, np.ndarray]
+    cell_masks: dict[str, np.ndarray]
+
+    def by_block(self, values: np.ndarray) -> list[np.ndarray]:
+        """Values over all cells (k, ...), split where the blocks of cells end."""
+        sizes = [len(cells) for cells in self.mesh.cells.values()]
+        return np.split(values, np.cumsum(sizes)[:-1])
+
+    def attach(self, point_data: Mapping[str, Any], cell_data: Mapping[str, Any]) -> None:
+        """Adds arrays to `bare`."""
+        self.bare.point_data |= point_data
+        for name, values in cell_data.items():
+            self.bare.cell_data[name] = self.by_block(values)
+
+
+def meshio_parts(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> Parts:
+    """A mesh with its fields as the parts of a file of meshio.
+
+    Raises BadInput for fields of a wrong length, NaN and Inf.
+    """
     import meshio
 
-    ends = np.cumsum([len(cells) for cells in mesh.cells.values()])
     cell_masks, node_masks = masks(mesh)
     point_data = check_fields(fields, len(mesh.points), "points")
-    cell_data = check_fields(cell_fields, int(ends[-1]) if len(ends) else 0, "cells")
-    made = meshio.Mesh(
-        points_3d(mesh), [(kind, np.asarray(cells)) for kind, cells in mesh.cells.items()]
-    )
-    if suffix == ".inp":
-        if point_data or cell_data:
-            raise BadInput(
-                f"{suffix} files carry no fields ({', '.join({**point_data, **cell_data})}); write vtkhdf or vtu"
-            )
-        made.cell_sets = {
-            name[7:]: [np.flatnonzero(m) for m in np.split(mask, ends[:-1])]
-            for name, mask in cell_masks.items()
-        }
-        made.point_sets = {name[6:]: np.flatnonzero(mask) for name, mask in node_masks.items()}
-        return made
-    if suffix == ".msh":
-        if cell_data:
-            raise BadInput(
-                f"fields on cells ({', '.join(cell_data)}) do not come back from {suffix} files; write vtkhdf or vtu"
-            )
-        made.field_data, tags = _groups(mesh, cell_masks)
-        made.cell_data = {
-            key: np.split(tags, ends[:-1]) for key in ("gmsh:physical", "gmsh:geometrical")
-        }
-        cell_masks = {}
-    if suffix == ".med":
-        made.point_data["point_tags"], made.point_tags = _families(node_masks, len(mesh.points), 1)
-        tags, made.cell_tags = _families(cell_masks, int(ends[-1]), -1)
-        made.cell_data["cell_tags"] = np.split(tags, ends[:-1])
-        node_masks, cell_masks = {}, {}
-    if suffix == ".xdmf":  # knows vectors and tensors; wider rows must be matrices
-        point_data, cell_data = (
-            {
-                name: v[..., None] if v.ndim == 2 and v.shape[1] > 3 else v
-                for name, v in data.items()
-            }
-            for data in (point_data, cell_data)
-        )
-    made.point_data |= node_masks | point_data
-    made.cell_data |= {
-        name: np.split(values, ends[:-1]) for name, values in (cell_masks | cell_data).items()
-    }
-    return made
+    cell_data = check_fields(cell_fields, count_cells(mesh), "cells")
+    blocks = [(kind, np.asarray(cells)) for kind, cells in mesh.cells.items()]
+    bare = meshio.Mesh(points_3d(mesh), blocks)
+    return Parts(mesh, bare, point_data, cell_data, node_masks, cell_masks)
 
 
-def _groups(
-    mesh: Mesh, cell_masks: dict[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Regions as physical groups, name -> (tag, dimension), and the tag of every cell; BadInput where they overlap."""
-    dimension = np.concatenate(
-        [np.full(len(cells), DIMENSION[kind]) for kind, cells in mesh.cells.items()]
-    )
-    tags = np.zeros(len(dimension), dtype=np.int64)
-    groups: dict[str, np.ndarray] = {}
-    for name, mask in ((name[7:], mask.astype(bool)) for name, mask in cell_masks.items()):
-        if tags[mask].any() or len(set(dimension[mask])) != 1:
-            raise BadInput(
-                f"region {name!r} overlaps another or mixes dimensions: a .msh file holds one group per cell; write vtkhdf"
-            )
-        groups[name] = np.array([len(groups) + 1, dimension[mask][0]])
-        tags[mask] = len(groups)
-    return groups, tags
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Nothing is written to stdout and stderr inside the block."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
-def _families(
-    masks: dict[str, np.ndarray], n: int, sign: int
-) -> tuple[np.ndarray, dict[int, list[str]]]:
-    """The family number of every point or cell, and the sets each family belongs to: families are the sets of sets that occur."""
-    table = (
-        np.stack([mask.astype(bool) for mask in masks.values()], axis=1)
-        if masks
-        else np.zeros((n, 0), dtype=bool)
-    )
-    kinds, number = (
-        np.unique(table, axis=0, return_inverse=True)
-        if masks
-        else (table[:1], np.zeros(n, dtype=np.int64))
-    )
-    names = [key.split(":", 1)[1] for key in masks]
-    tags = np.where(kinds.any(axis=1), sign * (1 + np.arange(len(kinds))), 0)
-    held = {
-        int(tag): [name for name, on in zip(names, row, strict=True) if on]
-        for tag, row in zip(tags, kinds, strict=True)
-        if tag
-    }
-    return tags[number.ravel()], held
+def read_meshio(path: Path) -> Any:
+    """The meshio.Mesh of a file."""
+    with silence():
+        import meshio
+
+        return meshio.read(path)
 
 
-def _of_families(
-    tags: np.ndarray, families: dict[int, list[str]], prefix: str
-) -> dict[str, np.ndarray]:
-    """Sets as masks, from the family number of every point or cell."""
-    names = {name for held in families.values() for name in held}
-    return {
-        f"{prefix}:{name}": np.isin(tags, [tag for tag, held in families.items() if name in held])
-        for name in sorted(names)
-    }
+def write_meshio(path: Path, made: Any, **options: Any) -> None:
+    """A meshio.Mesh in the format of the suffix; options : of its writer."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        made.write(path, **options)
 
 
-def from_meshio(made: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
-    """Mesh, point fields and cell fields of a meshio.Mesh; blocks of one type become one."""
-    ends = np.cumsum([len(block.data) for block in made.cells])
-    rows: dict[str, Any] = {}
-    cells: dict[str, Any] = {}
-    for block, end in zip(made.cells, ends, strict=True):
-        rows.setdefault(block.type, []).append(np.arange(end - len(block.data), end))
-        cells.setdefault(block.type, []).append(np.asarray(block.data, dtype=np.int64))
-    point_data = {
-        name: values for name, values in made.point_data.items() if not name.startswith("gmsh:")
-    }
-    for name, numbers in made.point_sets.items():
-        point_data[f"nodes:{name}"] = np.isin(np.arange(len(made.points)), numbers)
-    cell_data = {
-        name: np.concatenate(parts)
-        for name, parts in made.cell_data.items()
-        if not name.startswith("gmsh:")
-    }
+def from_meshio(source: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
+    """Mesh, point fields and cell fields of a meshio.Mesh, one block per cell type."""
+    ends = np.cumsum([len(block.data) for block in source.cells])
+    points = np.array(source.points, dtype=float)
+    point_data = _plain_data(source.point_data)
+    for name, numbers in source.point_sets.items():
+        point_data[NODE_SET + name] = np.isin(np.arange(len(points)), numbers)
+    joined = {name: np.concatenate(parts) for name, parts in source.cell_data.items()}
+    cell_data = _plain_data(joined)
     if "point_tags" in point_data:
-        point_data |= _of_families(point_data.pop("point_tags"), made.point_tags, "nodes")
+        tags = point_data.pop("point_tags")
+        point_data |= masks_of_families(tags, source.point_tags, NODE_SET)
     if "cell_tags" in cell_data:
-        cell_data |= _of_families(cell_data.pop("cell_tags"), made.cell_tags, "region")
-    point_data, cell_data = (
-        {name: v[..., 0] if np.ndim(v) == 3 and v.shape[2] == 1 else v for name, v in data.items()}
-        for data in (point_data, cell_data)
-    )
-    blocks, order = (
-        {kind: np.concatenate(parts) for kind, parts in held.items()} for held in (cells, rows)
-    )
-    return sorted_out(
-        np.array(made.points, dtype=float),
-        blocks,
-        order,
-        point_data,
-        cell_data | _regions(made, ends),
-        unit,
-    )
+        tags = cell_data.pop("cell_tags")
+        cell_data |= masks_of_families(tags, source.cell_tags, REGION)
+    cell_data |= _region_masks(source, ends)
+    return mesh_and_fields(_blocks(points, source, ends), point_data, cell_data, unit)
 
 
-def _regions(made: Any, ends: np.ndarray) -> dict[str, np.ndarray]:
+def _plain_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays but those of gmsh, without a last axis of length 1 behind components."""
+    plain = {}
+    for name, values in data.items():
+        if name.startswith("gmsh:"):
+            continue
+        column = np.ndim(values) == 3 and values.shape[2] == 1
+        plain[name] = values[..., 0] if column else values
+    return plain
+
+
+def _blocks(points: np.ndarray, source: Any, ends: np.ndarray) -> Blocks:
+    rows: dict[str, list[np.ndarray]] = {}
+    cells: dict[str, list[np.ndarray]] = {}
+    for block, end in zip(source.cells, ends, strict=True):
+        numbers = np.arange(end - len(block.data), end)
+        nodes = np.asarray(block.data, dtype=np.int64)
+        rows.setdefault(block.type, []).append(numbers)
+        cells.setdefault(block.type, []).append(nodes)
+    joined_cells = {kind: np.concatenate(parts) for kind, parts in cells.items()}
+    joined_rows = {kind: np.concatenate(parts) for kind, parts in rows.items()}
+    return Blocks(points, joined_cells, joined_rows)
+
+
+def _region_masks(source: Any, ends: np.ndarray) -> dict[str, np.ndarray]:
     """Cell sets, or else gmsh's physical groups, as masks over all cells."""
-    if "gmsh:physical" in made.cell_data:
-        tags = np.concatenate(made.cell_data["gmsh:physical"])
-        dimension = np.concatenate(
-            [np.full(len(block.data), DIMENSION.get(block.type, -1)) for block in made.cells]
-        )
-        return {
-            f"region:{name}": (tags == tag) & (dimension == d)
-            for name, (tag, d) in made.field_data.items()
-        }
+    if PHYSICAL in source.cell_data:
+        return _group_masks(source)
     regions = {}
-    for name, parts in made.cell_sets.items():
+    for name, parts in source.cell_sets.items():
         mask = np.zeros(int(ends[-1]), dtype=bool)
-        for numbers, end, block in zip(parts, ends, made.cells, strict=True):
+        for numbers, end, block in zip(parts, ends, source.cells, strict=True):
             if numbers is not None and len(numbers):
-                mask[end - len(block.data) + np.asarray(numbers, dtype=np.int64)] = True
-        regions[f"region:{name}"] = mask
+                start = end - len(block.data)
+                mask[start + np.asarray(numbers, dtype=np.int64)] = True
+        regions[REGION + name] = mask
     return regions
+
+
+def _group_masks(source: Any) -> dict[str, np.ndarray]:
+    tags = np.concatenate(source.cell_data[PHYSICAL])
+    parts = [np.full(len(block.data), DIMENSION.get(block.type, -1)) for block in source.cells]
+    dimension = np.concatenate(parts)
+    return {
+        REGION + name: (tags == tag) & (dimension == d)
+        for name, (tag, d) in source.field_data.items()
+    }

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rom.io.grid import Fields
+from rom.io.fields import Fields
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Fields name -> (values, unit) on points, cells and points of integration, whose positions are x (g, d), at time t [s] or unknown."""
+    """Fields name -> (values, unit) at time t [s], None where the file knows no time.
+
+    points, cells, integration : fields there; x : the points of integration (g, d)
+    """
 
     t: float | None
     points: Fields

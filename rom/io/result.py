@@ -12,13 +12,16 @@ from rom.history import History, State
 from rom.mesh import Mesh
 
 MANDEL = ("11", "22", "33", "23", "13", "12")
+N_NORMAL = 3  # rows of MANDEL before those of shear, which are scaled by sqrt(2)
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Fields name -> (n, c, m) with their units at m times t (m,) [s] (None: the files know no times) on one mesh.
+    """Fields name -> (n, c, m) and their units at m times t (m,) [s] on one mesh.
 
-    where : name -> "points", "cells" (block after block) or "integration", whose points lie at x (g, d) [mesh.unit]
+    where : name -> "points", "cells" (block after block) or "integration", whose points lie at
+        x (g, d) [mesh.unit]
+    t : None where the files know no times
     """
 
     mesh: Mesh
@@ -31,49 +34,65 @@ class Result:
 
 def history_of_result(
     result: Result,
+    *,
     u: str = "u",
     stress: str = "stress",
     p: str = "p",
     order: Sequence[str] = MANDEL,
 ) -> History:
-    """The history (u, sigma, p) that a reduction is trained on: u node-major, stresses in Mandel notation, p zero where there is none.
+    """The history (u, sigma, p) that a reduced solid is trained on.
 
-    stress : its components are tensor components in the `order` given ("11", "22", "33", "12", ... or "xx", "xy", ...); absent ones are zero
-    The last state holds p alone of the internal variables. Raises BadInput for missing fields or times, and fields that lie elsewhere.
+    u, stress, p : names of the fields; p is zero where there is none
+    order : of the tensor components of the stress ("11", "22", "33", "12", ... or "xx", ...);
+        absent ones are zero
+    u is node-major, stresses are in Mandel notation; the last state holds p alone of the internal
+    variables. Raises BadInput for missing fields or times, and fields that lie elsewhere.
     """
     if result.t is None:
         raise BadInput("the result knows no times; give them when it is ingested")
-    for name, place in (
-        (u, "points"),
-        (stress, "integration"),
-        *(((p, "integration"),) if p in result.fields else ()),
-    ):
-        if result.where.get(name) != place:
-            raise BadInput(
-                f"field {name!r} is needed at the {place.replace('integration', 'points of integration')}, and is"
-                f" {'on the ' + result.where[name] if name in result.where else 'not among ' + ', '.join(result.fields)}"
-            )
+    _check_place(result, u, "points")
+    _check_place(result, stress, "integration")
+    if p in result.fields:
+        _check_place(result, p, "integration")
+    sigma = _mandel_stress(result.fields[stress], stress, order)
+    m = sigma.shape[2]
+    plastic = result.fields[p][:, 0] if p in result.fields else np.zeros((len(sigma), m))
+    U = result.fields[u].reshape(-1, m)
+    last = State(U[:, -1], sigma[..., -1], plastic[:, -1:])
+    iterations = np.zeros(len(result.t), dtype=np.int64)
+    return History(result.t, U, sigma, plastic, last, iterations)
+
+
+def _check_place(result: Result, name: str, place: str) -> None:
+    actual = result.where.get(name)
+    if actual == place:
+        return
+    needed = place.replace("integration", "points of integration")
+    is_now = f"on the {actual}" if actual else f"not among {', '.join(result.fields)}"
+    raise BadInput(f"field {name!r} is needed at the {needed}, and is {is_now}")
+
+
+def _mandel_stress(values: np.ndarray, name: str, order: Sequence[str]) -> np.ndarray:
+    """Stresses (g, 6, m) in Mandel notation of tensor components (g, c, m)."""
     rows = [_row(component) for component in order]
-    values = result.fields[stress]
     if len(set(rows)) != len(rows) or values.shape[1] != len(rows):
         raise BadInput(
-            f"{stress!r} has {values.shape[1]} components; the order given names {', '.join(order)}"
+            f"{name!r} has {values.shape[1]} components; the order given names {', '.join(order)}"
         )
-    sigma = np.zeros((len(values), 6, values.shape[2]))
-    sigma[:, rows] = values * np.where(np.array(rows) > 2, np.sqrt(2.0), 1.0)[:, None]
-    plastic = (
-        result.fields[p][:, 0] if p in result.fields else np.zeros((len(values), values.shape[2]))
-    )
-    U = result.fields[u].reshape(-1, values.shape[2])
-    last = State(U[:, -1], sigma[..., -1], plastic[:, -1:])
-    return History(result.t, U, sigma, plastic, last, np.zeros(len(result.t), dtype=np.int64))
+    shear = np.array(rows) >= N_NORMAL
+    factors = np.where(shear, np.sqrt(2.0), 1.0)
+    sigma = np.zeros((len(values), len(MANDEL), values.shape[2]))
+    sigma[:, rows] = values * factors[:, None]
+    return sigma
 
 
 def _row(component: str) -> int:
     """The Mandel row of a tensor component, "12", "21", "xy" or "yx"."""
-    name = "".join(sorted(component.lower().translate(str.maketrans("xyz", "123"))))
+    digits = component.lower().translate(str.maketrans("xyz", "123"))
+    name = "".join(sorted(digits))
     if name not in MANDEL:
         raise BadInput(
-            f"{component!r} is no component of a symmetric tensor; write 11, 22, 33, 12, 23, 13 or xx, yy, ..."
+            f"{component!r} is no component of a symmetric tensor; "
+            "write 11, 22, 33, 12, 23, 13 or xx, yy, ..."
         )
     return MANDEL.index(name)

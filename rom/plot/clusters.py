@@ -1,4 +1,4 @@
-"""Pictures of local bases: samples as points of the plane, and expected gain against the number of clusters."""
+"""Pictures of local bases: samples in the plane, expected gain against K."""
 
 from __future__ import annotations
 
@@ -7,35 +7,41 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
-from rom.plot.curves import _done, _figure
+from rom.plot.figures import add_legend_below, label_axes, new_figure, save_figure
+
+MARKERS = "os^Dv<>pP*"
+N_COLOURS = 10  # of matplotlib's cycle; the marker changes after each round
 
 
 def scatter(
-    path: Any, x: np.ndarray, labels: np.ndarray, share: float | None = None, title: str = ""
+    path: Any, x: np.ndarray, labels: np.ndarray, *, share: float | None = None, title: str = ""
 ) -> Any:
-    """Samples x (m, 2) of a multidimensional scaling, coloured by cluster; `share` of the squared distances that the plane keeps."""
+    """Samples x (m, 2) of a multidimensional scaling, coloured by cluster.
+
+    share : part of the squared distances that the plane keeps
+    Raises BadInput for other shapes, NaN and Inf.
+    """
     x, labels = np.asarray(x, dtype=float), np.asarray(labels)
-    if x.ndim != 2 or x.shape[1] != 2 or labels.shape != (len(x),) or not np.isfinite(x).all():
+    in_plane = x.ndim == 2 and x.shape[1] == 2
+    if not in_plane or labels.shape != (len(x),) or not np.isfinite(x).all():
         raise BadInput(
             f"points have shape {x.shape}, labels {labels.shape}; give finite (m, 2) and (m,)"
         )
-    figure, axes = _figure()
+    figure, axes = new_figure()
     for k in np.unique(labels):
-        mine = labels == k
-        axes.plot(
-            *x[mine].T,
-            "os^Dv<>pP*"[int(k) // 10 % 10],
-            ms=4,
-            color=f"C{int(k) % 10}",
-            label=f"cluster {k}: {int(mine.sum())}",
-        )
+        members = x[labels == k]
+        marker = MARKERS[int(k) // N_COLOURS % len(MARKERS)]
+        colour = f"C{int(k) % N_COLOURS}"
+        name = f"cluster {k}: {len(members)}"
+        axes.plot(members[:, 0], members[:, 1], marker, ms=4, color=colour, label=name)
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(True, alpha=0.3)
-    kept = "" if share is None else f" ({100 * share:.0f} % of squared dissimilarity in the plane)"
-    axes.set(xlabel=f"first coordinate [-]{kept}", ylabel="second coordinate [-]", title=title)
+    xlabel = "first coordinate [-]"
+    if share is not None:
+        xlabel += f" ({100 * share:.0f} % of squared dissimilarity in the plane)"
+    axes.set(xlabel=xlabel, ylabel="second coordinate [-]", title=title)
     figure.legend(loc="outside right upper")
-    figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
-    return path
+    return save_figure(path, figure)
 
 
 def gains(
@@ -43,31 +49,31 @@ def gains(
     k: np.ndarray,
     gain: np.ndarray,
     std: np.ndarray,
+    *,
     achieved: np.ndarray | None = None,
     title: str = "",
 ) -> Any:
-    """Expected gain G(K) with two standard deviations, the best marked; `achieved` gains where they were measured afterwards."""
-    k, gain, std = (np.asarray(a, dtype=float) for a in (k, gain, std))
+    """Expected gain G(K) with two standard deviations, the best marked.
+
+    achieved : gains as they were measured afterwards
+    Raises BadInput where K, gain and std are not vectors of one length.
+    """
+    k, gain, std = (np.asarray(values, dtype=float) for values in (k, gain, std))
     if not k.shape == gain.shape == std.shape or k.ndim != 1:
         raise BadInput(
             f"K {k.shape}, gain {gain.shape} and std {std.shape} must be vectors of one length"
         )
-    figure, axes = _figure()
-    axes.errorbar(
-        k, gain, yerr=2 * std, fmt="o-", ms=4, capsize=3, label="expected, two standard deviations"
-    )
+    figure, axes = new_figure()
+    expected = "expected, two standard deviations"
+    axes.errorbar(k, gain, yerr=2 * std, fmt="o-", ms=4, capsize=3, label=expected)
     if achieved is not None:
         axes.plot(k, achieved, "s--", ms=4, label="achieved on unseen runs")
     axes.axhline(1.0, color="0.4", lw=1, label="one global basis")
-    axes.axvline(k[int(np.argmax(gain))], color="0.8", lw=6, zorder=0, label="recommended K")
+    best = k[int(np.argmax(gain))]
+    axes.axvline(best, color="0.8", lw=6, zorder=0, label="recommended K")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.margins(x=0.1)
-    return _done(
-        path,
-        figure,
-        axes,
-        "clusters K [-]",
-        "gain: global over local error [-]",
-        title,
-        outside=True,
-    )
+    ylabel = "gain: global over local error [-]"
+    label_axes(axes, "clusters K [-]", ylabel, title, legend=False)
+    add_legend_below(figure, axes)
+    return save_figure(path, figure)

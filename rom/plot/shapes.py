@@ -1,8 +1,8 @@
-"""What a model over shapes does with one sample, drawn: mesh, morphed mesh, mapped reference, mode, prediction, error, deviation."""
+"""A model over shapes on one sample: meshes, mode, prediction, error, deviation."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,127 +16,168 @@ from rom.shapes.models import FieldModel, ShapeModel
 from rom.shapes.morphing import Sample
 from rom.shapes.simplex import linear, simplices
 
-NAMES = {2: "line", 3: "triangle", 4: "tetra"}
+NAMES = {2: "line", 3: "triangle", 4: "tetra"}  # cell type of so many nodes
+BAND_95 = 1.96  # standard deviations of a 95 % band
+ARC_LENGTH = "arc length on the reference, one per landmark [-]"
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """A sample laid on a model's reference, one field of it, and its answer."""
+
+    folder: Path
+    model: ShapeModel
+    sample: Sample
+    part: FieldModel
+    unit: str
+    laid: Any
+    answer: Any
+
+    def values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Predicted field, true field, standard deviation."""
+        name = self.part.name
+        return self.answer.fields[name], self.sample.fields[name], self.answer.std[name]
 
 
 def shape_pictures(
     folder: str | Path, model: ShapeModel, s: Sample, name: str, unit: str, **look: Any
 ) -> None:
-    """mesh.png, morphed.png, mode.png, fields.png of one sample and its field `name`; mapped.png where the model maps, errors.png on curves.
+    """mesh.png, morphed.png, mode.png, fields.png of a sample and its field `name`.
 
-    look : of `picture`, for areas and volumes. Raises BadInput for a field that model or sample lack.
+    mapped.png too where the model maps, errors.png on curves.
+    look : of `picture`, for areas and volumes. Raises BadInput for a field that model or sample
+    lack.
     """
     part = next((part for part in model.fields if part.name == name), None)
     if part is None or name not in s.fields:
-        raise BadInput(
-            f"no field {name!r} in model and sample; the model has {', '.join(p.name for p in model.fields)}"
-        )
+        names = ", ".join(field.name for field in model.fields)
+        raise BadInput(f"no field {name!r} in model and sample; the model has {names}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    draw = _on_curve if simplices(linear(s.mesh)).shape[1] == 2 else _on_body
-    draw(folder, model, s, part, unit, look)
-
-
-def _on_body(
-    folder: Path, model: ShapeModel, s: Sample, part: FieldModel, unit: str, look: dict[str, Any]
-) -> None:
-    laid, answer, name = model.lay(s.mesh), model.predict(s.mesh, s.mu, s.baseline), part.name
+    answer = model.predict(s.mesh, s.mu, s.baseline)
+    drawing = _Drawing(folder, model, s, part, unit, model.lay(s.mesh), answer)
     cells = simplices(linear(s.mesh))
-    body = Mesh(s.mesh.points, {NAMES[cells.shape[1]]: cells}, unit=s.mesh.unit)
-    way = {
-        "way to the reference": (np.linalg.norm(laid.place - s.mesh.points, axis=1), s.mesh.unit)
-    }
+    if cells.shape[1] == 2:
+        _draw_curve(drawing)
+    else:
+        _draw_body(drawing, cells, look)
+
+
+def _draw_body(drawing: _Drawing, cells: np.ndarray, look: dict[str, Any]) -> None:
+    folder, embedding, mesh = drawing.folder, drawing.laid, drawing.sample.mesh
+    body = Mesh(mesh.points, {NAMES[cells.shape[1]]: cells}, unit=mesh.unit)
+    distance = np.linalg.norm(embedding.place - mesh.points, axis=1)
+    way = {"way to the reference": (distance, mesh.unit)}
     picture(folder / "mesh.png", body, way, edges=True, **look)
-    picture(folder / "morphed.png", replace(body, points=laid.place), way, edges=True, **look)
-    if model.mapping is not None:
-        w, cells = (
-            model.warp_modes(model.inputs(s, laid)[None])[0],
-            simplices(model.embedding.reference),
-        )
-        moved = Mesh(model.chart + w, {NAMES[cells.shape[1]]: cells}, unit=s.mesh.unit)
-        shift = {"shift by the optimal mapping": (np.linalg.norm(w, axis=1), s.mesh.unit)}
-        picture(folder / "mapped.png", moved, shift, edges=True, **look)
-    mode = {f"first mode of {name} on the sample": (laid.push(_first(part)), "-")}
-    picture(folder / "mode.png", body, mode, cmap="coolwarm", **look)
-    found, true = answer.fields[name], s.fields[name]
+    morphed = replace(body, points=embedding.place)
+    picture(folder / "morphed.png", morphed, way, edges=True, **look)
+    if drawing.model.mapping is not None:
+        _draw_mapping(drawing, look)
+    name, unit = drawing.part.name, drawing.unit
+    mode = embedding.push(_first_mode(drawing.part))
+    modes = {f"first mode of {name} on the sample": (mode, "-")}
+    picture(folder / "mode.png", body, modes, cmap="coolwarm", **look)
+    predicted, true, std = drawing.values()
     fields = {
-        f"{name}, predicted": (found, unit),
-        "error": (np.abs(found - true), unit),
-        "standard deviation": (answer.std[name], unit),
+        f"{name}, predicted": (predicted, unit),
+        "error": (np.abs(predicted - true), unit),
+        "standard deviation": (std, unit),
     }
     picture(folder / "fields.png", body, fields, **look)
 
 
-def _on_curve(
-    folder: Path, model: ShapeModel, s: Sample, part: FieldModel, unit: str, look: dict[str, Any]
-) -> None:
-    laid, answer, name = model.lay(s.mesh), model.predict(s.mesh, s.mu, s.baseline), part.name
-    x, at, of, length = s.mesh.points, laid.place[:, 0], model.chart[:, 0], f"[{s.mesh.unit}]"
-    line, order = "arc length on the reference, one per landmark [-]", np.argsort(model.chart[:, 0])
-    line_plot(
-        folder / "mesh.png",
-        x[:, 0],
-        {f"{len(x)} nodes": x[:, 1]},
-        f"x {length}",
-        f"y {length}",
-        "mesh",
-        equal=True,
-    )
+def _draw_mapping(drawing: _Drawing, look: dict[str, Any]) -> None:
+    """The reference, moved by the optimal mapping of the sample."""
+    model, unit = drawing.model, drawing.sample.mesh.unit
+    w = _mapping_shift(drawing)
+    cells = simplices(model.embedding.reference)
+    mapped = Mesh(model.chart + w, {NAMES[cells.shape[1]]: cells}, unit=unit)
+    shift = {"shift by the optimal mapping": (np.linalg.norm(w, axis=1), unit)}
+    picture(drawing.folder / "mapped.png", mapped, shift, edges=True, **look)
+
+
+def _mapping_shift(drawing: _Drawing) -> np.ndarray:
+    """Displacement (N, d) of the reference by the optimal mapping of the sample."""
+    model = drawing.model
+    inputs = model.inputs(drawing.sample, drawing.laid)
+    shift: np.ndarray = model.warp_modes(inputs[None])[0]
+    return shift
+
+
+def _draw_curve(drawing: _Drawing) -> None:
+    _draw_curve_meshes(drawing)
+    _draw_curve_fields(drawing)
+
+
+def _draw_curve_meshes(drawing: _Drawing) -> None:
+    folder, mesh = drawing.folder, drawing.sample.mesh
+    x, y = mesh.points[:, 0], mesh.points[:, 1]
+    in_x, in_y, in_both = (f"{name} [{mesh.unit}]" for name in ("x", "y", "coordinate"))
+    at = drawing.laid.place[:, 0]
+    nodes = {f"{len(x)} nodes": y}
+    line_plot(folder / "mesh.png", x, nodes, xlabel=in_x, ylabel=in_y, title="mesh", equal=True)
     line_plot(
         folder / "morphed.png",
         at,
-        {f"x {length}": x[:, 0], f"y {length}": x[:, 1]},
-        line,
-        f"coordinate {length}",
-        "morphed mesh",
+        {in_x: x, in_y: y},
+        xlabel=ARC_LENGTH,
+        ylabel=in_both,
+        title="morphed mesh",
     )
-    if model.mapping is not None:
-        w = model.warp_modes(model.inputs(s, laid)[None])[0][:, 0]
+    chart = drawing.model.chart[:, 0]
+    order = np.argsort(chart)
+    if drawing.model.mapping is not None:
+        shift = _mapping_shift(drawing)[:, 0]
         line_plot(
             folder / "mapped.png",
-            of[order],
-            {"psi - id": w[order]},
-            line,
-            "shift [-]",
-            "optimal mapping of this sample",
+            chart[order],
+            {"psi - id": shift[order]},
+            xlabel=ARC_LENGTH,
+            ylabel="shift [-]",
+            title="optimal mapping of this sample",
         )
+    name = drawing.part.name
     line_plot(
         folder / "mode.png",
-        of[order],
-        {"first mode": _first(part)[order]},
-        line,
-        f"{name} [-]",
-        f"first mode of {name}",
+        chart[order],
+        {"first mode": _first_mode(drawing.part)[order]},
+        xlabel=ARC_LENGTH,
+        ylabel=f"{name} [-]",
+        title=f"first mode of {name}",
     )
-    found, true, std = (
-        values.reshape(len(x), -1)[:, 0]
-        for values in (answer.fields[name], s.fields[name], answer.std[name])
-    )
-    band, rows = (found - 1.96 * std, found + 1.96 * std), {"predicted": found, "simulated": true}
+
+
+def _draw_curve_fields(drawing: _Drawing) -> None:
+    folder, name = drawing.folder, drawing.part.name
+    at = drawing.laid.place[:, 0]
+    predicted, true, std = (values.reshape(len(at), -1)[:, 0] for values in drawing.values())
+    half_width = BAND_95 * std
+    band = (predicted - half_width, predicted + half_width)
+    ylabel = f"{name} [{drawing.unit}]"
     band_plot(
         folder / "fields.png",
         at,
         band,
-        rows,
-        line,
-        f"{name} [{unit}]",
-        f"{name} of a design not seen",
+        {"predicted": predicted, "simulated": true},
+        xlabel=ARC_LENGTH,
+        ylabel=ylabel,
+        title=f"{name} of a design not seen",
     )
-    off = {"error": np.abs(found - true), "standard deviation": std}
     line_plot(
         folder / "errors.png",
         at,
-        off,
-        line,
-        f"{name} [{unit}]",
-        "error and standard deviation",
+        {"error": np.abs(predicted - true), "standard deviation": std},
+        xlabel=ARC_LENGTH,
+        ylabel=ylabel,
+        title="error and standard deviation",
         log=True,
     )
 
 
-def _first(part: FieldModel) -> np.ndarray:
-    """The first component of the first mode on the reference (N,); zero where all samples agree."""
-    modes = part.basis.modes
-    return (
-        modes[:: part.components, 0] if modes.shape[1] else np.zeros(len(modes) // part.components)
-    )
+def _first_mode(part: FieldModel) -> np.ndarray:
+    """First component of the first mode on the reference (N,); zero without modes."""
+    modes, c = part.basis.modes, part.components
+    if not modes.shape[1]:
+        return np.zeros(len(modes) // c)
+    first: np.ndarray = modes[::c, 0]
+    return first

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput
+from rom.io.fields import Fields
 from rom.io.files import read_file, write_mesh
-from rom.io.readers.cgns import Fields, read_cgns
+from rom.io.readers.cgns import read_cgns
 from rom.mesh import Mesh
 from rom.shapes.morphing import Sample
 from rom.shapes.simplex import facets, simplices

@@ -1,6 +1,29 @@
-"""How wrong a model is."""
+"""How wrong a model is.
 
-from rom.study.comparison import Study
+A study solves high fidelity at fresh parameters mu and compares, in the norm of the model's space,
+
+    error = |u - u_r|,  floor = |u - V V^H X u|,  effectivity = bound / error,
+
+where the floor is the best that the basis can do. Over samples whose meshes differ, q2, rrmse,
+rel_l2 and the coverage of bands are taken over nodes.
+
+    >>> import numpy as np
+    >>> from rom.study import field_coverage, q2, rel_l2
+    >>> true = [np.array([1.0, 2.0, 2.0]), np.array([3.0, 4.0])]  # two meshes
+    >>> predicted = [u + 0.01 for u in true]
+    >>> round(rel_l2(predicted, true), 4), round(q2(predicted, true), 4)
+    (0.0043, 0.9999)
+    >>> field_coverage(predicted, true, [np.full(len(u), 0.01) for u in true])
+    1.0
+
+Reference: Quarteroni, Manzoni and Negri (2016).
+"""
+
+from rom.study.comparison import Study, study
+from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
+from rom.study.report import write_report
 
 NOUNS = ("Study",)
-__all__ = ["NOUNS", "Study"]
+__all__ = [
+    "NOUNS", "Study", "field_coverage", "q2", "rel_l2", "rrmse", "study", "write_report",
+]  # fmt: skip

@@ -1,11 +1,8 @@
-"""One HTML file about a study: tables with units, curves, what was asked and delivered, how to do it again."""
+"""One HTML file about a study: tables with units, curves, how to do it again."""
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,50 +10,60 @@ import numpy as np
 
 from rom.basis import Basis
 from rom.parameters import Box
-from rom.plot import curves
+from rom.study.comparison import Study
+from rom.study.html_parts import html_image, html_page, html_section, html_table
 
-STYLE = (
-    "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}h1,h2{font-weight:600}"
-    "table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;border-bottom:1px solid #ddd;text-align:left}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%}code{background:#f4f4f4;padding:.1em .3em}"
-)
-UNITS = {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"}
+UNITS = {
+    "full_s": "s", "online_ms": "ms", "batch_us": "us per query",
+    "max_error": "norm of the space", "max_bound": "norm of the space",
+}  # fmt: skip
+COLUMNS = ("norm", "error", "relative", "bound", "effectivity")
+EMPTY: tuple[Any, ...] = ("", [])  # entries of the provenance that are left out
 
 
 def write_report(
     path: str | Path,
-    study: Any,
+    study: Study,
     basis: Basis,
-    box: Box | None,
-    made: Mapping[str, Any],
+    *,
+    box: Box | None = None,
+    provenance: Mapping[str, Any],
     title: str = "Study",
 ) -> Path:
-    """A self-contained HTML page of a Study: errors in the norm of the basis's space, at parameters of the box.
+    """A self-contained HTML page of a Study: errors in the norm of the basis's space.
 
-    made : how to do it again: command lines, versions, digests. Loads nothing from elsewhere when opened.
+    box : of the parameters, with names and units
+    provenance : how to do it again: command lines, versions, digests
     """
-    names = (
-        [f"mu{k}" for k in range(study.mu.shape[1])]
-        if box is None
-        else [f"{n} [{u}]" for n, u in zip(box.names, box.units, strict=True)]
-    )
+    p = study.mu.shape[1]
+    names = [f"mu{k}" for k in range(p)]
+    if box is not None:
+        names = [f"{name} [{unit}]" for name, unit in zip(box.names, box.units, strict=True)]
+    again = [[key, value] for key, value in provenance.items() if value not in EMPTY]
     parts = [
-        section("Result", table(["quantity", "value", "unit"], [[k, v, UNITS.get(k, "norm of the space" if k in NORMED else "-")] for k, v in study.summary().items()])),
-        section("Asked and delivered", table(["", ""], basis_rows(basis))),
-        *([] if box is None else [section("Parameters", table(["name", "unit", "lower", "upper", "scale"], list(zip(box.names, box.units, box.lower, box.upper, box.scales, strict=True))))]),
-        section("Curves", "".join(pictures(study, basis))),
-        section("Every parameter", table([*names, "norm", "error", "relative", "bound", "effectivity"], study_rows(study))),
-        section("How to do it again", table(["", ""], [[k, v] for k, v in made.items() if v not in ("", [])])),
-    ]  # fmt: skip
-    text = f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style><h1>{html.escape(title)}</h1>"
-    Path(path).write_text(text + "".join(parts) + "</html>\n", encoding="utf-8")
+        html_section("Result", html_table(["quantity", "value", "unit"], _result_rows(study))),
+        html_section("Asked and delivered", html_table(["", ""], _basis_rows(basis))),
+        "" if box is None else _parameters(box),
+        html_section("Curves", "".join(_curves(study, basis))),
+        html_section("Every parameter", html_table([*names, *COLUMNS], _study_rows(study))),
+        html_section("How to do it again", html_table(["", ""], again)),
+    ]
+    Path(path).write_text(html_page(title, parts), encoding="utf-8")
     return Path(path)
 
 
-NORMED = ("max_error", "max_bound")
+def _result_rows(study: Study) -> list[list[Any]]:
+    numbers = study.summary()
+    return [[name, value, UNITS.get(name, "-")] for name, value in numbers.items()]
 
 
-def basis_rows(basis: Basis) -> list[list[Any]]:
+def _parameters(box: Box) -> str:
+    heads = ["name", "unit", "lower", "upper", "scale"]
+    rows = zip(box.names, box.units, box.lower, box.upper, box.scales, strict=True)
+    return html_section("Parameters", html_table(heads, rows))
+
+
+def _basis_rows(basis: Basis) -> list[list[Any]]:
     """What was asked of the basis and what it has."""
     return [
         ["unknowns of the solver", basis.space.size],
@@ -68,63 +75,42 @@ def basis_rows(basis: Basis) -> list[list[Any]]:
     ]
 
 
-def study_rows(study: Any) -> list[list[Any]]:
-    """One row per parameter."""
-    nothing = np.full(len(study.mu), np.nan)
-    bound = nothing if study.bound is None else study.bound
-    effectivity = nothing if study.bound is None else study.effectivity
-    return np.column_stack(
-        [study.mu, study.norm, study.error, study.relative, bound, effectivity]
-    ).tolist()
+def _study_rows(study: Study) -> list[list[float]]:
+    """One row per parameter: mu, then COLUMNS; NaN where there is no bound."""
+    bound = study.bound
+    effectivity = study.effectivity
+    if bound is None or effectivity is None:
+        bound = effectivity = np.full(len(study.mu), np.nan)
+    columns = [study.mu, study.norm, study.error, study.relative, bound, effectivity]
+    rows: list[list[float]] = np.column_stack(columns).tolist()
+    return rows
 
 
-def pictures(study: Any, basis: Basis) -> list[str]:
+def _curves(study: Study, basis: Basis) -> Iterator[str]:
     """The curves as <img> tags with the pictures inside."""
+    from rom.plot.curves import decay_plot, effectivity_plot
+
+    yield html_image("errors", lambda file: _draw_errors(file, study))
+    s = basis.s
+    if s is not None and len(s) and s[0] > 0:
+        yield html_image("singular values", lambda file: decay_plot(file, s, r=basis.r))
+    ratio = study.effectivity
+    if ratio is not None and np.isfinite(ratio).any():
+        yield html_image("effectivities", lambda file: effectivity_plot(file, ratio))
+
+
+def _draw_errors(file: Any, study: Study) -> None:
+    from rom.plot.curves import line_plot
+
     order = np.argsort(study.relative)
     lines = {"error": study.relative[order]}
     if study.bound is not None:
         lines["bound"] = (study.bound / study.norm)[order]
-    rank = np.arange(1, len(order) + 1)
-    labels = ("parameters, sorted by error [-]", "relative error [-]")
-    made = [
-        image(
-            "errors",
-            lambda file: curves.line_plot(
-                file, rank, lines, *labels, log=bool((study.relative > 0).all())
-            ),
-        )
-    ]
-    if basis.s is not None and len(basis.s) and basis.s[0] > 0:
-        s = basis.s
-        made.append(image("singular values", lambda file: curves.decay_plot(file, s, basis.r)))
-    if study.bound is not None and np.isfinite(study.effectivity).any():
-        made.append(
-            image("effectivities", lambda file: curves.effectivity_plot(file, study.effectivity))
-        )
-    return made
-
-
-def image(name: str, draw: Callable[[Any], Any]) -> str:
-    """An <img> tag that holds its PNG."""
-    file = io.BytesIO()
-    draw(file)
-    return f'<img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
-
-
-def section(title: str, body: str) -> str:
-    """A heading and what follows it."""
-    return f"<h2>{html.escape(title)}</h2>{body}"
-
-
-def table(heads: list[str], lines: list[Any]) -> str:
-    """Rows of numbers and text as HTML."""
-    head = "".join(f"<th>{html.escape(h)}</th>" for h in heads)
-    body = "".join("<tr>" + "".join(map(cell, line)) + "</tr>" for line in lines)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def cell(value: Any) -> str:
-    """A number with five digits, to the right; anything else as escaped text."""
-    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
-        return f"<td class=n>{'-' if value != value else f'{value:.5g}' if isinstance(value, (float, np.floating)) else value}</td>"
-    return f"<td>{html.escape(str(value))}</td>"
+    line_plot(
+        file,
+        np.arange(1, len(order) + 1),
+        lines,
+        xlabel="parameters, sorted by error [-]",
+        ylabel="relative error [-]",
+        log=bool((study.relative > 0).all()),
+    )

@@ -18,7 +18,7 @@ from rom.certified.transient import unsteady
 from rom.compress.decomposition import pod
 from rom.errors import RomError
 from rom.gp.fields import field_gp
-from rom.io.files import write_vtkhdf
+from rom.io.writers.vtkhdf import write_vtkhdf
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.points.interpolation import eim

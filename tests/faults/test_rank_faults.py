@@ -16,7 +16,7 @@ from rom.campaign.repair import verify
 from rom.campaign.store import read
 from rom.cli.launch import run, world
 from rom.compress.decomposition import pod
-from rom.io.files import write_vtkhdf
+from rom.io.writers.vtkhdf import write_vtkhdf
 from rom.mesh import Mesh
 from rom.points.interpolation import deim
 from rom.snapshots import Snapshots

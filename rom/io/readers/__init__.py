@@ -1,1 +1,5 @@
-"""Readers, one file a format."""
+"""Readers, one file a format.
+
+Each has a table SUFFIXES: end of a file's name -> function (path, unit) -> iterator of a mesh
+and a `Frame` per time. A file put here is a format more; nothing else names it.
+"""

@@ -1,56 +1,76 @@
-"""Meshes of Ansys: blocked archives .cdb, as CDWRITE writes them, through mapdl-archive.
+"""Meshes of Ansys: blocked archives .cdb of CDWRITE, through mapdl-archive.
 
-Node and element components become node sets and regions; numbers of nodes and elements, materials and types become fields.
+Node and element components become node sets and regions; numbers of nodes and elements,
+materials and types become fields.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rom.errors import ForeignFile, MissingExtra
-from rom.io.grid import Fields, from_grid
+from rom.io.frame import Frame
+from rom.io.grid import from_grid
+from rom.io.regions import NODE_SET, REGION
 from rom.mesh import Mesh
 
-KEPT = ("ansys_node_num", "ansys_elem_num", "ansys_material_type", "ansys_etype")
+FIELDS = ("ansys_node_num", "ansys_elem_num", "ansys_material_type", "ansys_etype")
+BLOCK_ENDS = {"NBLOCK": r"^N,\S*LOC,\s*-1|^\s*-1\s*$", "EBLOCK": r"^\s*-1\s*$"}
+COMPONENT = r"^CMBLOCK,([^,]*),\w+,\s*(\d+).*\n.*\n((?:[ \t\d-]+\n)*)"  # name, length, numbers
 
 
-def read_cdb(path: Path, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
-    """Mesh, point fields and cell fields of a .cdb. Raises ForeignFile where a block of it is missing or cut short."""
+def cdb_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
+    """Mesh and fields of a .cdb.
+
+    Raises ForeignFile where a block is missing or cut short, MissingExtra.
+    """
     try:
         from mapdl_archive import Archive
     except ImportError as error:
         raise MissingExtra(
-            "Ansys .cdb files are read by mapdl-archive; install it: pip install 'rom-platform[ansys]'"
+            "Ansys .cdb files are read by mapdl-archive; "
+            "install it: pip install 'rom-platform[ansys]'"
         ) from error
-    _check(path)
-    held = Archive(path)
-    made = held.grid
-    for data, names, prefix in (
-        (made.point_data, held.node_components, "nodes"),
-        (made.cell_data, held.element_components, "region"),
-    ):
-        for name in list(data.keys()):
-            values = data.pop(name)
-            if name in names:
-                data[f"{prefix}:{name}"] = values
-            elif name in KEPT:
-                data[name] = values
-    return from_grid(made, unit)
+    _check_complete(path)
+    archive = Archive(path)
+    grid = archive.grid
+    _rename_components(grid.point_data, archive.node_components, NODE_SET)
+    _rename_components(grid.cell_data, archive.element_components, REGION)
+    mesh, points, cells = from_grid(grid, unit)
+    yield mesh, Frame(None, points, cells)
 
 
-def _check(path: Path) -> None:
-    """ForeignFile unless nodes and elements are there and every block has its end, which the reader of the library does not ask."""
+def _rename_components(data: Any, components: Any, prefix: str) -> None:
+    """Components under the names of masks; of the other arrays only FIELDS stay."""
+    for name in list(data.keys()):
+        values = data.pop(name)
+        if name in components:
+            data[prefix + name] = values
+        elif name in FIELDS:
+            data[name] = values
+
+
+def _check_complete(path: Path) -> None:
+    """ForeignFile unless nodes and elements are there and every block has its end.
+
+    The library does not check that.
+    """
     text = path.read_text(errors="replace").upper()
-    ends = {"NBLOCK": r"^N,\S*LOC,\s*-1|^\s*-1\s*$", "EBLOCK": r"^\s*-1\s*$"}
-    for name, end in ends.items():
-        starts = [found.end() for found in re.finditer(rf"^{name},", text, re.MULTILINE)]
-        if not starts or not re.compile(end, re.MULTILINE).search(text, starts[-1]):
+    for name, end in BLOCK_ENDS.items():
+        starts = [match.end() for match in re.finditer(rf"^{name},", text, re.MULTILINE)]
+        ending = re.compile(end, re.MULTILINE)
+        if not starts or not ending.search(text, starts[-1]):
             raise ForeignFile(f"{path.name} has no complete {name}; write it again with CDWRITE,DB")
-    for found in re.finditer(
-        r"^CMBLOCK,([^,]*),\w+,\s*(\d+).*\n.*\n((?:[ \t\d-]+\n)*)", text + " ", re.MULTILINE
-    ):
-        if len(found[3].split()) != int(found[2]):
+    for match in re.finditer(COMPONENT, text + " ", re.MULTILINE):
+        numbers = match[3].split()
+        if len(numbers) != int(match[2]):
             raise ForeignFile(
-                f"{path.name} is cut short in component {found[1].strip()}; write it again with CDWRITE,DB"
+                f"{path.name} is cut short in component {match[1].strip()}; "
+                "write it again with CDWRITE,DB"
             )
+
+
+SUFFIXES = {".cdb": cdb_frames}

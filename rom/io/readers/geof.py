@@ -1,0 +1,84 @@
+"""Meshes of Z-set, .geof, through Muscat."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rom.errors import ForeignFile, MissingExtra
+from rom.io.exchange import from_meshio
+from rom.io.frame import Frame
+from rom.mesh import Mesh
+
+
+def geof_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
+    """The mesh of a .geof, which has no fields."""
+    yield read_geof(path, unit)[0], Frame(None, {}, {})
+
+
+def read_geof(path: Path, unit: str) -> tuple[Mesh, Any]:
+    """The mesh of a .geof, and Muscat's own form of it.
+
+    Its nset, elset and faset are node sets and regions. Raises ForeignFile where the file is
+    missing or cut short, MissingExtra without Muscat.
+    """
+    try:
+        from Muscat.Bridges.MeshIOBridge import meshIONameByElementName
+    except ImportError as error:
+        raise MissingExtra(
+            "Z-set files are read by Muscat; install it: pip install 'rom-platform[muscat]'"
+        ) from error
+    import meshio
+
+    source = _read_by_muscat(path)
+    blocks = []
+    for kind, elements in source.elements.items():
+        nodes = np.asarray(elements.connectivity, dtype=np.int64)
+        blocks.append((meshIONameByElementName[kind], nodes))
+    bare = meshio.Mesh(np.asarray(source.nodes, dtype=float), blocks)
+    bare.point_sets = {tag.name: tag.GetIds() for tag in source.nodesTags}
+    bare.cell_sets = _cell_sets(source)
+    return from_meshio(bare, unit)[0], source
+
+
+def _read_by_muscat(path: Path) -> Any:
+    from Muscat.IO.GeofReader import GeofReader
+
+    if not path.is_file():
+        raise ForeignFile(f"no file {path}")
+    reader = GeofReader()
+    reader.SetFileName(str(path))
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        try:
+            source = reader.Read()
+        except Exception as error:
+            raise ForeignFile(
+                f"{path.name} is no complete .geof ({error or type(error).__name__}); "
+                "write it again"
+            ) from error
+        finally:
+            reader.EndReading()
+    if "premature EOF" in output.getvalue() or not len(source.nodes):
+        raise ForeignFile(f"{path.name} ends before its ***return; write it again")
+    return source
+
+
+def _cell_sets(source: Any) -> dict[str, list[np.ndarray]]:
+    """name -> numbers of the cells of every block, in the order of the names."""
+    blocks = list(source.elements.values())
+    names = {name for block in blocks for name in block.tags.keys()}  # noqa: SIM118
+    return {name: [_tag(block, name) for block in blocks] for name in sorted(names)}
+
+
+def _tag(block: Any, name: str) -> np.ndarray:
+    if name not in block.tags:
+        return np.zeros(0, np.int64)
+    return np.asarray(block.tags[name].GetIds())
+
+
+SUFFIXES = {".geof": geof_frames}

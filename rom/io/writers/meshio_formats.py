@@ -1,0 +1,35 @@
+"""All formats that no other writer takes, through meshio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rom.errors import BadInput
+from rom.io.exchange import meshio_parts, write_meshio
+from rom.io.fields import Fields
+from rom.mesh import Mesh
+
+OWN = (".vtkhdf", ".vtu", ".vtk")  # named in the message besides the formats of meshio
+
+
+def write_by_meshio(
+    path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None
+) -> None:
+    """Mesh and fields; regions and node sets are 0/1 arrays.
+
+    Raises BadInput where meshio does not know the suffix.
+    """
+    import meshio
+
+    suffixes = meshio.extension_to_filetypes
+    if path.suffix not in suffixes:
+        every = sorted({*OWN, *suffixes})
+        raise BadInput(f"{path.name}: unknown format; known: {', '.join(every)}")
+    parts = meshio_parts(mesh, fields, cell_fields)
+    point_data = parts.node_masks | parts.point_data
+    cell_data = parts.cell_masks | parts.cell_data
+    parts.attach(point_data, cell_data)
+    write_meshio(path, parts.bare)
+
+
+SUFFIXES = {"": write_by_meshio}

@@ -1,0 +1,130 @@
+"""VTKHDF (version 2.2): an unstructured grid in HDF5, stored once for all times.
+
+Reference: Kitware, VTK File Formats, VTKHDF (2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rom.io.fields import SLASH, Fields, check_fields, unlabel
+from rom.io.grid import flat_cells, points_3d
+from rom.io.regions import count_cells, masks
+from rom.mesh import Mesh
+
+VERSION = (2, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Content:
+    """A mesh and its arrays over points and cells, at `times` (n_t,) [s] or once."""
+
+    mesh: Mesh
+    point_data: dict[str, np.ndarray]
+    cell_data: dict[str, np.ndarray]
+    times: np.ndarray | None
+
+
+def vtkhdf(
+    mesh: Mesh,
+    fields: Fields | None = None,
+    times: np.ndarray | None = None,
+    cell_fields: Fields | None = None,
+) -> Callable[[Any], None]:
+    """A function that puts the group /VTKHDF into an open HDF5 file.
+
+    fields, cell_fields : name -> (array, unit), arrays (n,), (n, c), or at `times` [s] (n, n_t),
+        (n, c, n_t); (n,) is static
+    Raises BadInput for NaN and wrong lengths.
+    """
+    cell_masks, node_masks = masks(mesh)
+    point_data = node_masks | check_fields(fields, len(mesh.points), "points", times)
+    cell_data = cell_masks | check_fields(cell_fields, count_cells(mesh), "cells", times)
+    content = _Content(mesh, point_data, cell_data, times)
+    return partial(_fill, content)
+
+
+def write_vtkhdf(
+    path: str | Path,
+    mesh: Mesh,
+    fields: Fields | None = None,
+    times: np.ndarray | None = None,
+    cell_fields: Fields | None = None,
+) -> Path:
+    """A VTKHDF file for ParaView and PyVista; shapes and errors as of `vtkhdf`."""
+    from rom.archive.nouns import write_h5
+
+    write_h5(Path(path), vtkhdf(mesh, fields, times, cell_fields))
+    return Path(path)
+
+
+def write_vtkhdf_mesh(
+    path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None
+) -> None:
+    """A mesh and its fields at one time."""
+    write_vtkhdf(path, mesh, fields, cell_fields=cell_fields)
+
+
+def _fill(content: _Content, file: Any) -> None:
+    mesh, times = content.mesh, content.times
+    root = file.create_group("VTKHDF")
+    root.attrs["Version"] = np.array(VERSION, dtype=np.int64)
+    root.attrs["Type"] = np.bytes_("UnstructuredGrid")
+    root.create_dataset("Points", data=points_3d(mesh)).attrs["unit"] = mesh.unit
+    connectivity, offsets, types = flat_cells(mesh)
+    root.create_dataset("Connectivity", data=connectivity)
+    root.create_dataset("Offsets", data=offsets)
+    root.create_dataset("Types", data=types)
+    counts = {
+        "Points": len(mesh.points),
+        "Cells": len(types),
+        "ConnectivityIds": len(connectivity),
+    }
+    for name, count in counts.items():
+        root.create_dataset(f"NumberOf{name}", data=np.array([count], dtype=np.int64))
+    steps = None if times is None else _steps(root, np.asarray(times, dtype=float))
+    for kind, data in (("PointData", content.point_data), ("CellData", content.cell_data)):
+        group = root.create_group(kind)
+        offsets_group = None if steps is None else steps.create_group(f"{kind}Offsets")
+        for name, values in data.items():
+            _attach(group, offsets_group, name, values, times)
+
+
+def _steps(root: Any, times: np.ndarray) -> Any:
+    steps = root.create_group("Steps")
+    steps.attrs["NSteps"] = np.int64(len(times))
+    steps.create_dataset("Values", data=times)
+    zeros = np.zeros(len(times), dtype=np.int64)
+    for name in ("PartOffsets", "PointOffsets"):
+        steps.create_dataset(name, data=zeros)
+    for name in ("CellOffsets", "ConnectivityIdOffsets"):
+        steps.create_dataset(name, data=zeros[:, None])
+    steps.create_dataset("NumberOfParts", data=zeros + 1)
+    return steps
+
+
+def _attach(
+    group: Any, offsets: Any, name: str, values: np.ndarray, times: np.ndarray | None
+) -> None:
+    """One array: its times one after the other, and where each begins."""
+    moving = times is not None and values.ndim > 1
+    stacked = values
+    if moving:
+        rows_per_time = np.moveaxis(values, -1, 0)
+        stacked = rows_per_time.reshape(-1, *values.shape[1:-1])
+    key = name.replace("/", SLASH)
+    dataset = group.create_dataset(key, data=stacked)
+    dataset.attrs["unit"] = unlabel(name)[1]
+    if times is not None:
+        stride = len(values) if moving else 0
+        starts = np.arange(len(times), dtype=np.int64) * stride
+        offsets.create_dataset(key, data=starts)
+
+
+SUFFIXES = {".vtkhdf": write_vtkhdf_mesh}

@@ -1,0 +1,47 @@
+"""Figures of matplotlib, opened and written in one way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rom.errors import MissingExtra
+
+SIZE = (6.0, 4.0)  # inches
+DPI = 120
+FEW = 4  # entries that a legend below the axes holds in two columns
+
+
+def new_figure() -> tuple[Any, Any]:
+    """A figure and its axes; MissingExtra without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra(
+            f"curves need matplotlib ({error}); run: pip install 'rom-platform[view]'"
+        ) from error
+    figure = Figure(figsize=SIZE, layout="constrained")
+    return figure, figure.subplots()
+
+
+def label_axes(
+    axes: Any, xlabel: str, ylabel: str, title: str = "", *, legend: bool = True
+) -> None:
+    """Labels, a grid, and a legend inside where curves have names."""
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.grid(True, which="both", alpha=0.3)
+    handles, _ = axes.get_legend_handles_labels()
+    if legend and handles:
+        axes.legend()
+
+
+def add_legend_below(figure: Any, axes: Any) -> None:
+    """A legend below the axes, where it hides no curve."""
+    _, names = axes.get_legend_handles_labels()
+    columns = 3 if len(names) > FEW else 2
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=8)
+
+
+def save_figure(path: Any, figure: Any) -> Any:
+    """The figure as a PNG at `path`, a file name or stream, which is returned."""
+    figure.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
+    return path
