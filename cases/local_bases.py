@@ -38,7 +38,7 @@ from rom.local.bases import (
     local_bases,
     run_numbers,
 )
-from rom.local.classifier import fit_classifier
+from rom.local.learning import fit_classifier
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import QUICK, Gain, expected_gain
 from rom.parameters import Box
@@ -164,13 +164,13 @@ def strategies(
     V, _ = hull_coordinates(train)
     u, v = (_real(V.coefficients(s.u)) for s in (train, test))
     on_fields = KMeans(K, n_init=10, random_state=seed).fit(u)
-    sine = local_bases(train, K, MODES, refine=False, classify=fit_classifier, rng=seed)
+    sine = local_bases(train, K, MODES, refine=False, classifier=fit_classifier, rng=seed)
     return {
         "global": (labelled(train, np.zeros(train.m, dtype=int)), np.zeros(test.m, dtype=int)),
         "parameters": (labelled(train, on_mu.labels_), on_mu.predict((y - centre) / scale)),
         "fields": (labelled(train, on_fields.labels_), on_fields.predict(v)),
         "sine": (sine, sine.nearest(sine.hull.coefficients(test.u))),
-        "ours": (local_bases(train, K, MODES, classify=fit_classifier, rng=seed), None),
+        "ours": (local_bases(train, K, MODES, classifier=fit_classifier, rng=seed), None),
     }
 
 
@@ -205,7 +205,7 @@ def judged(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[Gain, np.n
     errors = []
     for k in expected.K:
         local = local_bases(
-            train, int(k), MODES, restarts=1, classify=QUICK, rng=seed
+            train, int(k), MODES, restarts=1, classifier=QUICK, rng=seed
         )  # as the criterion does
         errors.append(
             local.misses(test.u)[np.arange(test.m), local.classifier.choose(features(test))].mean()

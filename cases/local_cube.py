@@ -24,7 +24,7 @@ from rom.errors import NotConverged
 from rom.history import History
 from rom.loading import Loading
 from rom.local.bases import assemble_bases, choose_folds, hull_coordinates, leading, local_bases
-from rom.local.classifier import fit_classifier
+from rom.local.learning import fit_classifier
 from rom.points.cubature import compress_contributions, ecm, unit
 from rom.points.gappy_pod import gappy
 from rom.solids.switching import LocalWeighted, SwitchingStep, follow_switching, switching
@@ -110,7 +110,7 @@ def dictionary(
         cube_snapshots(b, x, found),
         K,
         size.modes,
-        classify=fit_classifier,
+        classifier=fit_classifier,
         inputs=seen,
         whole_runs=whole,
         rng=rng,

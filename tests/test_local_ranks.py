@@ -11,7 +11,8 @@ from rom.compress.hierarchical import hierarchical
 from rom.compress.merge import merge_blocks
 from rom.compress.update import RunningPod, downdate, merge_pods, update
 from rom.local.bases import local_bases
-from rom.local.dissimilarity import between_runs, sines
+from rom.local.dissimilarity import sines
+from rom.local.run_angles import between_runs
 from rom.snapshots import Snapshots
 from rom.space import Space
 
