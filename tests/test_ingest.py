@@ -18,7 +18,9 @@ from rom.io.result import Result, history_of_result
 from rom.io.series import ingest_files, reorder
 from rom.mesh import Mesh
 from rom.solids.calibration import step_errors
-from rom.solids.training import Tolerances, follow, train_solid
+from rom.solids.model import Tolerances
+from rom.solids.runs import follow
+from rom.solids.training import train_solid
 from solvers.bricks import box
 from solvers.solid import body, march, points
 from tests import foreign
@@ -301,7 +303,7 @@ def test_points_of_integration_of_another_order_are_put_in_ours(run, tmp_path):
 
 def answer(b, loading, h):
     model = train_solid(b, [h], Tolerances(1e-6, 1e-6, 1e-6, 1e-6))
-    return follow(model, b, loading)[0]
+    return follow(model, b, loading).states
 
 
 @pytest.mark.parametrize("how", [".vtu", ".vtkhdf", ".med", ".ut"])
