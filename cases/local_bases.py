@@ -1,15 +1,18 @@
-"""Local bases on five physics: a travelling heat source, Burgers, Helmholtz over a band, Nagumo's fronts, a viscoplastic cube.
+"""Local bases on five physics: heat, Burgers, Helmholtz, Nagumo, viscoplasticity.
 
-Mean and 90 % quantile of |u - P u| / |u| on unseen runs for one global basis, k-means on parameters, k-means on fields, k-medoids
-of sines, and ours (K subspaces refined on held-out errors): the same runs, K, modes and normalised POD for all. Each strategy assigns
-by its own rule (nearest centre in parameters, nearest centre in fields, nearest medoid, least miss: the first and the last two know the
-solution); `best` gives every strategy the least miss, `online` the same kind of classifier on what is known beforehand, for which ours
-are chosen. Nothing is chosen on the unseen runs.
+A travelling heat source, Burgers, Helmholtz over a band, Nagumo's fronts, a viscoplastic cube.
+Mean and 90 % quantile of |u - P u| / |u| on unseen runs for one global basis, k-means on
+parameters, k-means on fields, k-medoids of sines, and ours (K subspaces refined on held-out
+errors): the same runs, K, modes and normalised POD for all. Each strategy assigns by its own
+rule (nearest centre in parameters, nearest centre in fields, nearest medoid, least miss: the
+first and the last two know the solution); `best` gives every strategy the least miss, `online`
+the same kind of classifier on what is known beforehand, for which ours are chosen. Nothing is
+chosen on the unseen runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,21 +33,16 @@ from rom.compress import (
 )
 from rom.history import History
 from rom.loading import Loading
-from rom.local.bases import (
-    assemble_bases,
-    choose_folds,
-    features,
-    held_out_errors,
-    hull_coordinates,
-    local_bases,
-    run_numbers,
-)
-from rom.local.classifier import fit_classifier
+from rom.local.bases import features, local_bases
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import QUICK, Gain, expected_gain
+from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
+from rom.local.hull import assemble_bases, hull_coordinates
+from rom.local.learning import fit_classifier
 from rom.parameters import Box
 from rom.plot.clusters import gains, scatter
 from rom.snapshots import Snapshots
+from rom.solids.local_training import run_snapshots
 from rom.space import Field, Space, euclidean
 from solvers.fronts import burgers, helmholtz, nagumo, travelling_source
 from solvers.solid import Body, march
@@ -60,23 +58,31 @@ COUNTED = {  # count : (assignment, what is below, what in mean and 90 % quantil
     "problems_sine_below_classic_online": ("online_", "sine", CLASSIC),
     "problems_ours_below_sine_online": ("online_", "ours", ("sine",)),
 }
+STATISTICS = ("mean", "q90")
+FEWER = "problems_fewer_numbers"
+OURS, OTHERS = "ours", "others_kept_as_ours"  # rows of `compressions`
+RANKS = (4, 8, 12, 16, 24, 32)  # tried for each published algorithm
+BLOCK = 10  # snapshots of a window where a run is a single one
 
 
 @dataclass(frozen=True, eq=False)
 class Physics:
-    """Runs at unit parameters x (m, p): sample(x) -> Snapshots whose mu are what a classifier may know beforehand."""
+    """Runs at unit parameters x (m, p), for training and for judging.
+
+    sample : x -> Snapshots whose mu are what a classifier may know beforehand
+    """
 
     p: int
     train: int
     test: int
     sample: Callable[[np.ndarray], Snapshots]
 
-    def drawn(self, count: int, seed: int) -> Snapshots:
+    def draw(self, count: int, seed: int) -> Snapshots:
         """`count` runs at random parameters."""
         return self.sample(np.random.default_rng(seed).random((count, self.p)))
 
 
-def _marched(box: Box, solve: Callable[..., np.ndarray], x: np.ndarray) -> Snapshots:
+def _march(box: Box, solve: Callable[..., np.ndarray], x: np.ndarray) -> Snapshots:
     u = solve(box.from_unit(x), TIMES)
     space = euclidean(len(u), fields=(Field("u", "1", np.arange(len(u))),))
     return Snapshots(space, np.repeat(x, len(TIMES), axis=0), u, np.tile(TIMES, len(x)))
@@ -89,133 +95,142 @@ def _band(box: Box, x: np.ndarray) -> Snapshots:
 
 def box(names: str, lower: list[float], upper: list[float], logs: str) -> Box:
     """Parameters by name; those named in `logs` are drawn on a log scale."""
-    scales = tuple("log" if name in logs.split() else "linear" for name in names.split())
+    logarithmic = logs.split()
+    scales = tuple("log" if name in logarithmic else "linear" for name in names.split())
     return Box(tuple(names.split()), np.array(lower), np.array(upper), scales=scales)
 
 
-def heated(b: Body, x: np.ndarray) -> Loading:
-    """Rotation, side pressure and one hot spot of random place, width and height grow in five steps and hold for four, 0.1 s each."""
-    omega, pressure, peak = 2e3 * 6 ** x[0], 3.0 * 30 ** x[1], 30.0 * (850 / 30) ** x[2]
+def hot_spot_loading(b: Body, x: np.ndarray) -> Loading:
+    """Rotation, side pressure and one hot spot at unit parameters x (7,).
+
+    They grow in five steps and hold for four, 0.1 s each; place, width and height of the spot
+    are random.
+    """
+    omega = 2e3 * 6 ** x[0]
+    pressure = 3.0 * 30 ** x[1]
+    peak = 30.0 * (850 / 30) ** x[2]
     width = 0.25 + 0.35 * x[6]
-    field = 20.0 + peak * np.exp(-np.sum((b.mesh.points - x[3:6]) ** 2, axis=1) / (2 * width**2))
-    return cycles(
-        b,
-        field,
-        np.linspace(0.0, 0.9, 10),
-        np.concatenate([np.linspace(0, 1, 6), np.ones(4)]),
-        omega,
-        pressure,
-    )
+    square = np.sum((b.mesh.points - x[3:6]) ** 2, axis=1)
+    field = 20.0 + peak * np.exp(-square / (2 * width**2))
+    share = np.concatenate([np.linspace(0, 1, 6), np.ones(4)])
+    times = np.linspace(0.0, 0.9, 10)
+    return cycles(b, field, times, share, omega=omega, pressure=pressure)
 
 
 def histories(b: Body, x: np.ndarray) -> list[tuple[Loading, History]]:
     """High-fidelity histories at unit parameters x (m, 7)."""
-    loadings = [heated(b, one) for one in x]
+    loadings = [hot_spot_loading(b, one) for one in x]
     return [(loading, march(b, loading, loading.t)) for loading in loadings]
 
 
-def cube_snapshots(b: Body, x: np.ndarray, found: list[tuple[Loading, History]]) -> Snapshots:
-    """Displacements of the histories as columns."""
-    u, t = np.hstack([h.u for _, h in found]), np.concatenate([h.t for _, h in found])
-    return Snapshots(b.space, np.repeat(x, len(found[0][1].t), axis=0), u, t)
-
-
 def _cube(b: Body, x: np.ndarray) -> Snapshots:
-    return cube_snapshots(b, x, histories(b, x))
+    return run_snapshots(b, x, histories(b, x))
 
 
 def physics(cells: int = 4) -> dict[str, Physics]:
-    """The five problems. Runs are chosen so that there are some hundred snapshots of each."""
+    """The five problems, with some hundred snapshots of each."""
     source = box("y v P kappa", [0.2, 0.5, 1.0, 0.003], [0.8, 2.0, 100.0, 0.03], "v P kappa")
     front = box("a c nu", [0.05, 0.1, 0.002], [2.0, 0.4, 0.05], "a nu")
     band = box("k eta s1 s2", [3.0, 0.005, 0.1, 0.1], [15.0, 0.1, 0.9, 0.9], "eta")
     bump = box("a theta D c", [0.2, 0.05, 0.002, 0.2], [1.0, 0.45, 0.02, 0.8], "D")
     return {
-        "source": Physics(4, 40, 80, partial(_marched, source, travelling_source)),
-        "burgers": Physics(3, 40, 80, partial(_marched, front, burgers)),
+        "source": Physics(4, 40, 80, partial(_march, source, travelling_source)),
+        "burgers": Physics(3, 40, 80, partial(_march, front, burgers)),
         "helmholtz": Physics(4, 240, 400, partial(_band, band)),
-        "nagumo": Physics(4, 40, 80, partial(_marched, bump, nagumo)),
+        "nagumo": Physics(4, 40, 80, partial(_march, bump, nagumo)),
         "cube": Physics(7, 60, 80, partial(_cube, cube(cells, HOT))),
     }
 
 
-def labelled(train: Snapshots, labels: np.ndarray) -> LocalBases:
-    """Local bases of given labels with their held-out errors and classifier, by the same POD as ours."""
-    V, A = hull_coordinates(train)
-    k, gen = int(labels.max()) + 1, np.random.default_rng(0)
+def bases_of_labels(train: Snapshots, labels: np.ndarray) -> LocalBases:
+    """Local bases of labels (m,) with held-out errors and classifier, by the same POD."""
+    hull, coordinates = hull_coordinates(train)
+    k = int(labels.max()) + 1
     first = np.array([np.flatnonzero(labels == j)[0] for j in range(k)])
-    E = held_out_errors(
-        A.conj().T @ A, np.eye(k)[labels], MODES, choose_folds(run_numbers(train), 8, gen)
-    )
-    return replace(
-        assemble_bases(V, A, labels, first, MODES, E),
-        classifier=fit_classifier(features(train), labels, E, run_numbers(train)),
-    )
+    run_of = run_numbers(train)
+    fold = choose_folds(run_of, 8, np.random.default_rng(0))
+    gram = coordinates.conj().T @ coordinates
+    errors = held_out_errors(gram, np.eye(k)[labels], MODES, fold)
+    bases = assemble_bases(hull, coordinates, labels, first, MODES, errors=errors)
+    return replace(bases, classifier=fit_classifier(features(train), labels, errors, run_of))
 
 
 def strategies(
     train: Snapshots, test: Snapshots, seed: int = 0
 ) -> dict[str, tuple[LocalBases, np.ndarray | None]]:
-    """name -> (bases, labels of the unseen snapshots by the strategy's own rule, None for the least miss)."""
+    """name -> (bases, labels of the unseen snapshots by the strategy's own rule).
+
+    None for the least miss.
+    """
     from sklearn.cluster import KMeans
 
     x, y = features(train), features(test)
     centre, scale = x.mean(axis=0), x.std(axis=0)
     on_mu = KMeans(K, n_init=10, random_state=seed).fit((x - centre) / scale)
-    V, _ = hull_coordinates(train)
-    u, v = (_real(V.coefficients(s.u)) for s in (train, test))
+    hull, _ = hull_coordinates(train)
+    u, v = (_real(hull.coefficients(s.u)) for s in (train, test))
     on_fields = KMeans(K, n_init=10, random_state=seed).fit(u)
-    sine = local_bases(train, K, MODES, refine=False, classify=fit_classifier, rng=seed)
+    ours = partial(local_bases, train, K, MODES, classifier=fit_classifier, rng=seed)
+    sine = ours(refine=False)
+    one, all_in_one = np.zeros(train.m, dtype=int), np.zeros(test.m, dtype=int)
     return {
-        "global": (labelled(train, np.zeros(train.m, dtype=int)), np.zeros(test.m, dtype=int)),
-        "parameters": (labelled(train, on_mu.labels_), on_mu.predict((y - centre) / scale)),
-        "fields": (labelled(train, on_fields.labels_), on_fields.predict(v)),
+        "global": (bases_of_labels(train, one), all_in_one),
+        "parameters": (
+            bases_of_labels(train, on_mu.labels_),
+            on_mu.predict((y - centre) / scale),
+        ),
+        "fields": (bases_of_labels(train, on_fields.labels_), on_fields.predict(v)),
         "sine": (sine, sine.nearest(sine.hull.coefficients(test.u))),
-        "ours": (local_bases(train, K, MODES, classify=fit_classifier, rng=seed), None),
+        "ours": (ours(), None),
     }
 
 
 def _real(a: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.vstack([a.real, a.imag]).T if np.iscomplexobj(a) else a.T)
+    """Rows of real numbers from columns that may be complex."""
+    columns = np.vstack([a.real, a.imag]) if np.iscomplexobj(a) else a
+    return np.ascontiguousarray(columns.T)
 
 
-def compared(
+def compare(
     name: str, train: Snapshots, test: Snapshots, seed: int = 0
 ) -> tuple[dict[str, float], LocalBases]:
-    """Mean and 90 % quantile of the normalised projection error of every strategy, by its own rule, at best and online; our bases."""
+    """Normalised projection errors of every strategy, and our bases.
+
+    Mean and 90 % quantile by its own rule, at best and online.
+    """
     numbers: dict[str, float] = {}
-    rows, known = np.arange(test.m), features(test)
     for label, (local, own) in strategies(train, test, seed).items():
-        E = local.misses(test.u)
-        least = np.argmin(E, axis=1)
-        for rule, e in (
-            ("", E[rows, least if own is None else own]),
-            ("best_", E[rows, least]),
-            ("online_", E[rows, local.classifier.choose(known)]),
-        ):
-            numbers |= {
-                f"{name}_{label}_{rule}mean": float(e.mean()),
-                f"{name}_{label}_{rule}q90": float(np.quantile(e, 0.9)),
-            }
+        errors = local.misses(test.u)
+        least = np.argmin(errors, axis=1)
+        choices = {
+            "": least if own is None else own,
+            "best_": least,
+            "online_": local.classifier.choose(features(test)),
+        }
+        for rule, choice in choices.items():
+            error = pick_errors(errors, choice)
+            numbers[f"{name}_{label}_{rule}mean"] = float(error.mean())
+            numbers[f"{name}_{label}_{rule}q90"] = float(np.quantile(error, 0.9))
     return numbers, local  # ours come last
 
 
-def judged(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[Gain, np.ndarray]:
-    """The criterion on the training runs alone, and the gains (q,) that are then achieved online on the unseen runs."""
+def judge_criterion(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[Gain, np.ndarray]:
+    """The criterion on the training runs alone, and the gains (q,) achieved online.
+
+    They are achieved on the unseen runs.
+    """
     expected = expected_gain(train, MODES, CANDIDATES, splits=5, rng=seed)
     errors = []
-    for k in expected.K:
-        local = local_bases(
-            train, int(k), MODES, restarts=1, classify=QUICK, rng=seed
-        )  # as the criterion does
-        errors.append(
-            local.misses(test.u)[np.arange(test.m), local.classifier.choose(features(test))].mean()
-        )
+    for k in expected.K.tolist():
+        # as the criterion does
+        local = local_bases(train, k, MODES, restarts=1, classifier=QUICK, rng=seed)
+        choice = local.classifier.choose(features(test))
+        errors.append(pick_errors(local.misses(test.u), choice).mean())
     return expected, errors[0] / np.array(errors)
 
 
-def judgement(expected: Gain, achieved: np.ndarray) -> dict[str, Any]:
-    """The recommended K, what was expected of it, what it achieved, and the best of all K."""
+def verdict(expected: Gain, achieved: np.ndarray) -> dict[str, Any]:
+    """The recommended K, its expected and achieved gain, and the best of all K."""
     at = int(np.flatnonzero(expected.recommended == expected.K)[0])
     return {
         "recommended_K": expected.recommended,
@@ -226,120 +241,152 @@ def judgement(expected: Gain, achieved: np.ndarray) -> dict[str, Any]:
     }
 
 
-def pictures(
-    folder: Path,
-    name: str,
-    train: Snapshots,
-    ours: LocalBases,
-    expected: Gain | None,
-    achieved: Any,
-) -> None:
-    """NAME_clusters.png: training snapshots by multidimensional scaling of sines; NAME_gain.png: gain expected and achieved against K."""
+def cluster_picture(folder: Path, name: str, train: Snapshots, ours: LocalBases) -> None:
+    """NAME_clusters.png: training snapshots by multidimensional scaling of sines."""
     folder.mkdir(parents=True, exist_ok=True)
     x, share = scaling(sines(train))
-    scatter(
-        folder / f"{name}_clusters.png",
-        x,
-        ours.labels,
-        share=share,
-        title=f"{name}: sines between snapshots",
-    )
-    if expected is not None:
-        gains(
-            folder / f"{name}_gain.png",
-            expected.K,
-            expected.gain,
-            expected.std,
-            achieved=achieved,
-            title=f"{name}: does it pay, and with which K?",
-        )
+    path = folder / f"{name}_clusters.png"
+    scatter(path, x, ours.labels, share=share, title=f"{name}: sines between snapshots")
+
+
+def gain_picture(folder: Path, name: str, expected: Gain, achieved: np.ndarray) -> None:
+    """NAME_gain.png: gain expected and achieved against K."""
+    title = f"{name}: does it pay, and with which K?"
+    path = folder / f"{name}_gain.png"
+    gains(path, expected.K, expected.gain, expected.std, achieved=achieved, title=title)
+
+
+def random_blocks(gen: np.random.Generator) -> list[np.ndarray]:
+    """Blocks (40, n) of few spans, with noise."""
+    spans = [np.linalg.qr(gen.standard_normal((40, 5)))[0] for _ in range(gen.integers(1, 4))]
+    shape = np.logspace(0, -gen.uniform(0, 3), 5)[:, None]
+    blocks = []
+    for n in gen.integers(1, 10, size=gen.integers(2, 9)):
+        size = 10 ** gen.uniform(-2, 2)
+        signal = spans[gen.integers(len(spans))] @ (shape * gen.standard_normal((5, n)))
+        noise = 10 ** gen.uniform(-5, -1) * gen.standard_normal((40, n))
+        blocks.append(size * (signal + noise))
+    return blocks
 
 
 def certificates(sets: int = 1000, seed: int = 0) -> dict[str, float]:
-    """The three bounds and our merging on random sets of blocks: violations, and bound over truth (median)."""
-    gen, space, ratios, ours, violations = np.random.default_rng(seed), euclidean(40), [], [], 0
+    """The three bounds and our merging on random sets of blocks.
+
+    Violations, and bound over truth (median).
+    """
+    gen, space = np.random.default_rng(seed), euclidean(40)
+    ratios, ours, violations = [], [], 0
     for _ in range(sets):
-        spans = [np.linalg.qr(gen.standard_normal((40, 5)))[0] for _ in range(gen.integers(1, 4))]
-        shape = np.logspace(0, -gen.uniform(0, 3), 5)[:, None]
-        blocks = [
-            10 ** gen.uniform(-2, 2)
-            * (spans[gen.integers(len(spans))] @ (shape * gen.standard_normal((5, n))) + 10 ** gen.uniform(-5, -1) * gen.standard_normal((40, n)))
-            for n in gen.integers(1, 10, size=gen.integers(2, 9))
-        ]  # fmt: skip
-        r = int(gen.integers(1, 10))
+        blocks = random_blocks(gen)
+        rank = int(gen.integers(1, 10))
         s = np.linalg.svd(np.hstack(blocks), compute_uv=False)
-        e = float(np.sqrt(np.sum(s[r:] ** 2) / np.sum(s**2)))
+        error = float(np.sqrt(np.sum(s[rank:] ** 2) / np.sum(s**2)))
         bounds = [
-            bound(blocks, r, space) for bound in (norms_bound, residuals_bound, incremental_bound)
+            bound(blocks, rank, space)
+            for bound in (norms_bound, residuals_bound, incremental_bound)
         ]
-        violations += sum(b < e * (1 - 1e-9) - 1e-7 for b in bounds)
-        ratios += [np.array(bounds) / e] if e > 1e-6 else []
-        merging = merge_blocks(blocks, 0.05, space)
-        for c, bound in enumerate(merging.bounds):
-            members = np.flatnonzero(merging.labels == c)
-            M = np.hstack([blocks[k] for k in members])
-            kept = np.hstack(
-                [merging.restore(k, merging.coordinates(k, blocks[k])) for k in members.tolist()]
-            )
-            gap = float(np.linalg.norm(M - kept) / np.linalg.norm(M))
+        violations += sum(bound < error * (1 - 1e-9) - 1e-7 for bound in bounds)
+        if error > 1e-6:
+            ratios.append(np.array(bounds) / error)
+        for bound, gap in _merging_gaps(blocks, space):
             violations += gap > bound * (1 + 1e-7) + 1e-12
-            ours += [bound / gap] if gap > 1e-8 else []
+            if gap > 1e-8:
+                ours.append(bound / gap)
     norms, residuals, incremental = np.median(ratios, axis=0)
-    return {"certificate_sets": sets, "certificate_violations": int(violations), "tightness_norms": float(norms),
-            "tightness_residuals": float(residuals), "tightness_incremental": float(incremental),
-            "tightness_merging": float(np.median(ours))}  # fmt: skip
+    return {
+        "certificate_sets": sets,
+        "certificate_violations": int(violations),
+        "tightness_norms": float(norms),
+        "tightness_residuals": float(residuals),
+        "tightness_incremental": float(incremental),
+        "tightness_merging": float(np.median(ours)),
+    }
 
 
-def stored(snapshots: Snapshots, tol: float = 0.05) -> dict[str, float]:
-    """Compression of the runs as blocks at error tol per cluster: ours, the best of several ranks for each published algorithm, and the
-    best of several settings of k-means on norms, k-means and HDBSCAN on the singular directions, with the smallest ranks that tol
-    allows; `others_kept_as_ours`, the best of all those partitions with each block's own depth, as ours are kept."""
+def _merging_gaps(blocks: list[np.ndarray], space: Space) -> list[tuple[float, float]]:
+    """(bound, true relative error) of every cluster of our merging."""
+    merging = merge_blocks(blocks, 0.05, space)
+    gaps = []
+    for cluster, bound in enumerate(merging.bounds.tolist()):
+        members = np.flatnonzero(merging.labels == cluster).tolist()
+        exact = np.hstack([blocks[k] for k in members])
+        parts = [merging.restore(k, merging.coordinates(k, blocks[k])) for k in members]
+        missing = np.linalg.norm(exact - np.hstack(parts))
+        gaps.append((bound, float(missing / np.linalg.norm(exact))))
+    return gaps
+
+
+def compressions(snapshots: Snapshots, tol: float = 0.05) -> dict[str, float]:
+    """Compression of the runs as blocks at error tol per cluster: ours and others.
+
+    Others: the best of several ranks for each published algorithm, and the best of several
+    settings of k-means on norms, k-means and HDBSCAN on the singular directions, with the
+    smallest ranks that tol allows; `others_kept_as_ours`, the best of all those partitions
+    with each block's own depth, as ours are kept.
+    """
     run_of, space = windows(snapshots), snapshots.space
     blocks = [snapshots.u[:, run_of == k] for k in range(int(run_of.max()) + 1)]
-    numbers, partitions = {"ours": merge_blocks(blocks, tol, space).compression}, []
+    numbers = {OURS: merge_blocks(blocks, tol, space).compression}
+    partitions: list[np.ndarray] = []
     for bound in ("norms", "residuals", "incremental"):
-        found = [
-            greedy_concatenation(blocks, tol, r, space, bound=bound)
-            for r in (4, 8, 12, 16, 24, 32)
-        ]
-        numbers[bound] = max(one.compression for one in found)
-        partitions += [one.labels for one in found]
-    for name, tried in _grouped(blocks, space, hull_coordinates(snapshots)[1], run_of).items():
-        numbers[name] = max(
-            blocks_of_labels(blocks, labels, tol, space, whole=True).compression for labels in tried
-        )
+        merged = [greedy_concatenation(blocks, tol, r, space, bound=bound) for r in RANKS]
+        numbers[bound] = max(one.compression for one in merged)
+        partitions += [one.labels for one in merged]
+    coordinates = hull_coordinates(snapshots)[1]
+    for name, tried in _group_blocks(blocks, space, coordinates, run_of).items():
+        merged = [blocks_of_labels(blocks, labels, tol, space, whole=True) for labels in tried]
+        numbers[name] = max(one.compression for one in merged)
         partitions += tried
-    numbers["others_kept_as_ours"] = max(
-        blocks_of_labels(blocks, labels, tol, space).compression for labels in partitions
-    )
+    merged = [blocks_of_labels(blocks, labels, tol, space) for labels in partitions]
+    numbers[OTHERS] = max(one.compression for one in merged)
     return {name: float(value) for name, value in numbers.items()}
 
 
-def windows(snapshots: Snapshots, size: int = 10) -> np.ndarray:
-    """The block of each snapshot: its run, or one of windows of so many along the first parameter where a run is a single snapshot."""
+def windows(snapshots: Snapshots, size: int = BLOCK) -> np.ndarray:
+    """The block (m,) of each snapshot: its run, or a window along the first parameter.
+
+    Windows of `size` where a run is a single snapshot.
+    """
     if snapshots.t is not None:
         return run_numbers(snapshots)
-    return np.argsort(np.argsort(snapshots.mu[:, 0], kind="stable"), kind="stable") // size
+    order = np.argsort(snapshots.mu[:, 0], kind="stable")
+    return np.asarray(np.argsort(order, kind="stable") // size)
 
 
-def _grouped(
-    blocks: list[np.ndarray], space: Space, A: np.ndarray, run_of: np.ndarray
+def _group_blocks(
+    blocks: list[np.ndarray], space: Space, coordinates: np.ndarray, run_of: np.ndarray
 ) -> dict[str, list[np.ndarray]]:
-    """Labels of the blocks by k-means on log norms, k-means and HDBSCAN on their leading singular directions."""
+    """Labels of the blocks by k-means on log norms, k-means and HDBSCAN on directions.
+
+    The directions are the leading singular ones.
+    """
     from sklearn.cluster import HDBSCAN, KMeans
 
-    size = np.log([[float(np.linalg.norm(space.norm(B)))] for B in blocks])
-    lead = _real(
-        np.column_stack([np.linalg.svd(A[:, run_of == k])[0][:, 0] for k in range(len(blocks))])
-    )
-    lead = lead * np.sign(lead[np.arange(len(lead)), np.abs(lead).argmax(axis=1)])[:, None]
-    found = HDBSCAN(min_cluster_size=2, copy=True).fit(lead).labels_
-    alone = np.where(found < 0, found.max() + 1 + np.arange(len(found)), found)
-    means = {
-        name: [KMeans(k, n_init=5, random_state=0).fit(x).labels_ for k in (1, 2, 4, 8, 16)]
-        for name, x in (("kmeans_norms", size), ("kmeans_fields", lead))
-    }
-    return means | {"hdbscan": [alone]}
+    size = np.log([[float(np.linalg.norm(space.norm(block)))] for block in blocks])
+    directions = []
+    for k in range(len(blocks)):
+        directions.append(np.linalg.svd(coordinates[:, run_of == k])[0][:, 0])
+    lead = _real(np.column_stack(directions))
+    largest = np.abs(lead).argmax(axis=1)
+    lead = lead * np.sign(lead[np.arange(len(lead)), largest])[:, None]
+    labels = HDBSCAN(min_cluster_size=2, copy=True).fit(lead).labels_
+    alone = np.where(labels < 0, labels.max() + 1 + np.arange(len(labels)), labels)
+    groups: dict[str, list[np.ndarray]] = {}
+    for name, x in (("kmeans_norms", size), ("kmeans_fields", lead)):
+        fits = [KMeans(k, n_init=5, random_state=0).fit(x) for k in (1, 2, 4, 8, 16)]
+        groups[name] = [fit.labels_ for fit in fits]
+    return groups | {"hdbscan": [alone]}
+
+
+def is_below(
+    numbers: Mapping[str, float], name: str, rule: str, first: str, others: Sequence[str]
+) -> bool:
+    """Whether a strategy errs less than others, in the mean and the 90 % quantile."""
+    for statistic in STATISTICS:
+        error = numbers[f"{name}_{first}_{rule}{statistic}"]
+        if any(error >= numbers[f"{name}_{other}_{rule}{statistic}"] for other in others):
+            return False
+    return True
 
 
 def main(
@@ -350,34 +397,38 @@ def main(
     seed: int = 0,
     out: str | None = None,
 ) -> dict[str, Any]:
-    """The table of errors, the criterion, certificates and merging; `judge` leaves the criterion out; `out` is a folder for pictures."""
+    """The table of errors, the criterion, certificates and merging.
+
+    sets : of blocks for the certificates; names : of problems
+    judge : False leaves the criterion out; out : a folder for pictures
+    """
+    counts = dict.fromkeys((*COUNTED, FEWER), 0)
     numbers: dict[str, Any] = {}
-    counts, ratios = dict.fromkeys((*COUNTED, "problems_fewer_numbers"), 0), []
-    chosen = {name: problem for name, problem in physics(cells).items() if name in names.split()}
-    for name, problem in chosen.items():
-        train, test = problem.drawn(problem.train, seed), problem.drawn(problem.test, 1000 + seed)
-        found, ours = compared(name, train, test, seed)
-        numbers |= found
+    ratios: list[float] = []
+    chosen = names.split()
+    for name, problem in physics(cells).items():
+        if name not in chosen:
+            continue
+        train, test = problem.draw(problem.train, seed), problem.draw(problem.test, 1000 + seed)
+        errors, ours = compare(name, train, test, seed)
+        numbers |= errors
         for key, (rule, first, others) in COUNTED.items():
-            counts[key] += all(
-                found[f"{name}_{first}_{rule}{q}"] < found[f"{name}_{s}_{rule}{q}"]
-                for q in ("mean", "q90")
-                for s in others
-            )
-        expected, achieved = judged(train, test, seed) if judge else (None, None)
-        if expected is not None and achieved is not None:
-            verdict = judgement(expected, achieved)
-            ratios.append(verdict["achieved_gain"] / verdict["best_gain"])
-            numbers |= {f"{name}_{key}": value for key, value in verdict.items()}
+            counts[key] += is_below(errors, name, rule, first, others)
         if out:
-            pictures(Path(out), name, train, ours, expected, achieved)
-        kept = stored(train)
-        counts["problems_fewer_numbers"] += all(
-            kept["ours"] > kept[key] for key in kept if key not in ("ours", "others_kept_as_ours")
-        )
-        numbers |= {f"{name}_compression_{key}": value for key, value in kept.items()}
-    verdicts = {"criterion_gain_ratio": min(ratios)} if ratios else {}
-    return counts | verdicts | numbers | (certificates(sets) if sets else {})
+            cluster_picture(Path(out), name, train, ours)
+        if judge:
+            expected, achieved = judge_criterion(train, test, seed)
+            row = verdict(expected, achieved)
+            ratios.append(row["achieved_gain"] / row["best_gain"])
+            numbers |= {f"{name}_{key}": value for key, value in row.items()}
+            if out:
+                gain_picture(Path(out), name, expected, achieved)
+        compression = compressions(train)
+        rivals = [value for key, value in compression.items() if key not in (OURS, OTHERS)]
+        counts[FEWER] += all(compression[OURS] > rival for rival in rivals)
+        numbers |= {f"{name}_compression_{key}": value for key, value in compression.items()}
+    criterion = {"criterion_gain_ratio": min(ratios)} if ratios else {}
+    return counts | criterion | numbers | (certificates(sets) if sets else {})
 
 
 if __name__ == "__main__":

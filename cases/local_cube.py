@@ -1,215 +1,65 @@
-"""The viscoplastic cube by local hyper-reduced models against one global model of as many modes, points and stress modes.
+"""The viscoplastic cube by local hyper-reduced models against one global model.
 
-Runs differ in rotation, pressure and an unparametrised temperature field, from elastic to plastic and from spun to hot. Each cluster has
-its own basis, cubature and stress basis; the classifier sees the three loads and reduced features of the field. How many clusters, and
-whether of snapshots (models take over from each other on the way and hand the state of the law over) or of whole runs, is chosen by what
-the reduced models themselves gain on left-out training runs; where none gains more than a standard deviation, `local` is the global
-model and the gains are 1. `local`: one model a step, as the classifier says; `asking`: an unsure classifier asks several, at their cost.
-Gains: global over local error.
+Equal modes, points and stress modes for all. Runs differ in rotation, pressure and an
+unparametrised temperature field, from elastic to plastic and from spun to hot. Each cluster
+has its own basis, cubature and stress basis; the classifier sees the three loads and reduced
+features of the field. How many clusters, and whether of snapshots (models take over from each
+other on the way and hand the state of the law over) or of whole runs, is chosen by what the
+reduced models themselves gain on left-out training runs; where none gains more than a standard
+deviation, `local` is the global model and the gains are 1. `local`: one model a step, as the
+classifier says; `asking`: an unsure classifier asks several, at their cost. Gains: global over
+local error.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.linalg as la
 
-from cases.local_bases import cube_snapshots, histories
+from cases.local_bases import histories
 from cases.viscoplastic_cube import HOT, cube
-from rom.basis import Basis, LocalBases
 from rom.cli.launch import run
-from rom.errors import NotConverged
-from rom.history import History
-from rom.loading import Loading
-from rom.local.bases import assemble_bases, choose_folds, hull_coordinates, leading, local_bases
-from rom.local.classifier import fit_classifier
-from rom.points.cubature import compress_contributions, ecm, unit
-from rom.points.gappy_pod import gappy
-from rom.solids.switching import LocalWeighted, SwitchingStep, follow_switching, switching
-from rom.solids.training import componentwise
-from rom.solids.weighted import WeightedModel, reduced_march, weighted_model, with_duals
+from rom.local.hull import leading
+from rom.solids.local_gain import (
+    Fields,
+    LocalOption,
+    SolidGain,
+    answer_globally,
+    answer_locally,
+    best_option,
+    expected_solid_gains,
+    field_errors,
+)
+from rom.solids.local_training import Budget, Describe, Runs, global_model, local_solids
 from solvers.solid import Body
 
-Runs = list[tuple[Loading, History]]
-Fields = tuple[np.ndarray, np.ndarray] | None
 CANDIDATES = (2, 4)
-OVERLAP = 0.3
+LOADS = 3  # parameters that are known online; the others draw the field
+SHAPES = 4  # of temperature, whose coefficients the classifier sees
+ROOM = 20.0  # degC
+END = 0.9  # s
+MODE_OF_ASKING = {"local": 0.0, "asking": 0.8}  # name -> probability below which several answer
 
 
-@dataclass(frozen=True)
-class Size:
-    """What one model costs online: modes of u, points, modes of stress."""
-
-    modes: int
-    points: int
-    stress: int
-
-
-@dataclass(frozen=True, eq=False)
-class Dictionary:
-    """Local models, and the shapes (nodes, q) of temperature whose coefficients the classifier sees."""
-
-    model: LocalWeighted
-    shapes: np.ndarray
-
-
-def reduced(b: Body, basis: Basis, stress: np.ndarray, size: Size) -> WeightedModel:
-    """Cubature of at most so many points for the stresses (g, 6, m), and their leading modes as a gappy rule there."""
-    strain, six = b.strain(basis.modes), componentwise(b.points)
-    root = np.sqrt(six.product)[:, None]
-    U, s, _ = la.svd(stress.reshape(six.n, -1) * root, full_matrices=False)
-    scaled = (U * s / root)[:, s > 1e-6 * s[0]].reshape(
-        *stress.shape[:2], -1
-    )  # the integrals of all snapshots, in few columns
-    rule = ecm(
-        compress_contributions(b.points, strain, scaled, 1e-8), b.points, 1e-5, max_points=size.points
-    )
-    model = weighted_model(basis, strain, b, rule.elements, rule.weights)
-    rows = (rule.elements[:, None] * 6 + np.arange(6)).ravel()
-    return with_duals(model, {"stress": gappy(Basis(six, U[:, : size.stress] / root), rows)})
-
-
-def stresses(b: Body, found: Runs) -> np.ndarray:
-    """All snapshots of stress, (g, 6, m), of unit norm."""
-    return unit(b.points, np.concatenate([h.stress for _, h in found], axis=2))
-
-
-def heat(b: Body, found: Runs) -> np.ndarray:
+def temperature_rises(runs: Runs) -> np.ndarray:
     """Final rise of temperature of each run, (nodes, m), of unit norm."""
-    rise = np.stack([loading.temperature(0.9) - 20.0 for loading, _ in found], axis=1)
-    return rise / np.linalg.norm(rise, axis=0)
+    rises = [loading.temperature(END) - ROOM for loading, _ in runs]
+    rise = np.stack(rises, axis=1)
+    return np.asarray(rise / np.linalg.norm(rise, axis=0))
 
 
-def inputs(b: Body, x: np.ndarray, found: Runs, shapes: np.ndarray) -> np.ndarray:
-    """What is known online: the three loads and the coefficients of the temperature field on its shapes, (m, 3 + q)."""
-    return np.column_stack([x[:, :3], heat(b, found).T @ shapes])
+def known_inputs(shapes: np.ndarray, x: np.ndarray, runs: Runs) -> np.ndarray:
+    """Known online, (m, 3 + q): loads, and coefficients on the shapes (nodes, q)."""
+    return np.column_stack([x[:, :LOADS], temperature_rises(runs).T @ shapes])
 
 
-def one_basis(b: Body, x: np.ndarray, found: Runs, modes: int) -> LocalBases:
-    """The global basis, by the same normalised POD, as local bases of one cluster."""
-    V, A = hull_coordinates(cube_snapshots(b, x, found))
-    return assemble_bases(V, A, np.zeros(A.shape[1], dtype=int), np.zeros(1, dtype=int), modes)
-
-
-def one_model(b: Body, x: np.ndarray, found: Runs, size: Size) -> WeightedModel:
-    """The global model."""
-    return reduced(b, one_basis(b, x, found, size.modes).basis(0), stresses(b, found), size)
-
-
-def dictionary(
-    b: Body, x: np.ndarray, found: Runs, K: int, size: Size, whole: bool, rng: int
-) -> Dictionary:
-    """Clusters of snapshots, or of whole runs, and a model of each; its stresses are those of its members and, with small weight,
-    those that may be sent to it by mistake."""
-    shapes, t = leading(heat(b, found), 4), np.tile(found[0][1].t, len(found))
-    known = np.repeat(inputs(b, x, found, shapes), len(found[0][1].t), axis=0)
-    seen = np.column_stack([known, 0.0 * t if whole else t])
-    local = local_bases(
-        cube_snapshots(b, x, found),
-        K,
-        size.modes,
-        classify=fit_classifier,
-        inputs=seen,
-        whole_runs=whole,
-        rng=rng,
-    )
-    machine: Any = local.classifier
-    blind = replace(machine, scale=np.where(np.ptp(seen, axis=0) > 0.0, machine.scale, np.inf))
-    share = (1.0 - OVERLAP) * np.eye(K)[local.labels] + OVERLAP * machine.chances
-    s = stresses(b, found)
-    models = tuple(
-        reduced(b, local.basis(k), (s * np.sqrt(w))[..., w > 1e-3], size)
-        for k, w in enumerate(share.T)
-    )
-    return Dictionary(switching(replace(local, classifier=blind), models, b), shapes)
-
-
-def errors(b: Body, found: Runs, answers: list[Fields]) -> np.ndarray:
-    """|u - u_r| / |u| and |sigma - sigma_r| / |sigma| over all steps, (m, 2), of answers u (n, t), sigma (g, 6, t); 1 for None."""
-    e = np.ones((len(found), 2))
-    for one, (_, h), answer in zip(e, found, answers, strict=True):
-        if answer is not None:
-            for k, (a, truth, space) in enumerate(
-                zip(answer, (h.u, h.stress), (b.space, componentwise(b.points)), strict=True)
-            ):
-                flat = truth.reshape(space.n, -1)
-                one[k] = np.linalg.norm(space.norm(flat - a.reshape(space.n, -1))) / np.linalg.norm(
-                    space.norm(flat)
-                )
-    return e
-
-
-def alone(b: Body, model: WeightedModel, found: Runs) -> list[Fields]:
-    """Displacements and stresses of every run by one global model; None where it did not converge."""
-    answers: list[Fields] = []
-    for loading, _ in found:
-        try:
-            h = reduced_march(model, loading.reduce(model.basis, model.points, b.points), loading.t)
-        except NotConverged:
-            answers.append(None)
-        else:
-            answers.append(
-                (
-                    model.basis.lift(h.u),
-                    model.dual("stress", h.stress.reshape(-1, h.stress.shape[-1])),
-                )
-            )
-    return answers
-
-
-def together(
-    b: Body, local: Dictionary, x: np.ndarray, found: Runs
-) -> tuple[list[Fields], dict[str, float]]:
-    """The same by local models, and how often a run switched and how many models a step asked, on average."""
-    answers: list[Fields] = []
-    done: list[list[SwitchingStep]] = []
-    model = local.model
-    for known, (loading, _) in zip(inputs(b, x, found, local.shapes), found, strict=True):
-        try:
-            steps = follow_switching(model, known, model.reduce(loading, b.points))
-        except NotConverged:
-            answers.append(None)
-            continue
-        u = model.basis.lift(np.stack([s.c for s in steps], axis=1))
-        stress = [model.models[s.k].dual("stress", s.state.stress.ravel()) for s in steps]
-        answers.append((u, np.stack(stress, axis=-1)))
-        done.append(steps)
-    return answers, {
-        "switches": float(np.mean([np.sum(np.diff([s.k for s in steps]) != 0) for steps in done])),
-        "models_asked": float(np.mean([len(s.tried) for steps in done for s in steps])),
-    }
-
-
-def promised(
-    b: Body, x: np.ndarray, found: Runs, size: Size, rng: int, folds: int = 5
-) -> dict[tuple[int, bool], tuple[float, float]]:
-    """(K, whole runs) -> geometric mean of the gains in u and stress on left-out training runs, and its standard deviation."""
-    fold = choose_folds(np.arange(len(x)), folds, np.random.default_rng(rng))
-    options = [(K, whole) for whole in (False, True) for K in CANDIDATES]
-    e = {option: np.zeros((len(x), 2)) for option in [None, *options]}
-    for f in range(folds):
-        inside, outside = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-        seen, unseen = ([found[i] for i in part] for part in (inside, outside))
-        e[None][outside] = errors(b, unseen, alone(b, one_model(b, x[inside], seen, size), unseen))
-        for K, whole in options:
-            local = sure(dictionary(b, x[inside], seen, K, size, whole, rng), 0.0)
-            e[K, whole][outside] = errors(b, unseen, together(b, local, x[outside], unseen)[0])
-    mean = {option: one.mean(axis=0) for option, one in e.items()}
-    gain = {option: float(np.sqrt(np.prod(mean[None] / mean[option]))) for option in options}
-    share = {
-        option: (e[None] / mean[None] - e[option] / mean[option]).mean(axis=1) for option in options
-    }
-    return {
-        option: (gain[option], gain[option] * float(share[option].std(ddof=1)) / len(x) ** 0.5)
-        for option in options
-    }
-
-
-def sure(local: Dictionary, below: float) -> Dictionary:
-    """Local models that ask several where the classifier's probability is below this."""
-    return replace(local, model=replace(local.model, sure=below))
+def learn_inputs(x: np.ndarray, runs: Runs) -> Describe:
+    """The inputs on the leading shapes of temperature of these runs."""
+    return partial(known_inputs, leading(temperature_rises(runs), SHAPES))
 
 
 def main(
@@ -222,55 +72,91 @@ def main(
     stress: int = 12,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Local models of `modes` modes, at most `points` points and `stress` modes of stress against one of the same size; errors of
-    displacements and stresses over unseen runs. k = 0: as many as gain most on left-out training runs; k < 0: so many of whole runs."""
-    b, size = cube(cells, HOT), Size(modes, points, stress)
-    x, y = (
-        np.random.default_rng([seed, one]).random((m, 7))
-        for one, m in enumerate((training, unseen))
-    )
+    """Local models within a budget against one; errors over unseen runs.
+
+    modes, points, stress : of each model, points at most, modes of stress
+    k : number of clusters; 0 for as many as gain most on left-out training runs; k < 0 for so
+        many of whole runs
+    """
+    b, budget = cube(cells, HOT), Budget(modes, points, stress)
+    x = np.random.default_rng([seed, 0]).random((training, 7))
+    y = np.random.default_rng([seed, 1]).random((unseen, 7))
     train, test = histories(b, x), histories(b, y)
     numbers: dict[str, Any] = {}
-    K, whole = abs(k), k < 0
+    option = LocalOption(abs(k), k < 0)
     if k == 0:
-        expected = promised(b, x, train, size, seed)
-        best = max(expected, key=expected.__getitem__)
-        gain, std = expected[best]
-        K, whole = best if gain - std > 1.0 else (1, False)
-        numbers = {
-            f"expected_gain_{'runs' if kind else 'snapshots'}_{q}": gain
-            for (q, kind), (gain, _) in expected.items()
-        }
-        numbers["expected_gain_std"] = std
-    numbers |= {"K": K, "whole_runs": whole}
-    single = one_model(b, x, train, size)
-    answers = {"global": alone(b, single, test)}
+        option, numbers = choose_option(b, x, train, budget, seed)
+    numbers |= {"K": option.clusters, "whole_runs": option.whole_runs}
+    single = global_model(b, x, train, budget)
+    answers = {"global": answer_globally(b, single, test)}
     numbers["points_global"] = numbers["points_local_most"] = len(single.points)
-    if K == 1:
+    if option.clusters == 1:
         answers["local"] = answers["global"]
     else:
-        local = dictionary(b, x, train, K, size, whole, seed)
-        numbers["points_local_most"] = max(len(m.points) for m in local.model.models)
-        for name, below in (("local", 0.0), ("asking", 0.8)):
-            answers[name], counts = together(b, sure(local, below), y, test)
+        describe = learn_inputs(x, train)
+        local = local_solids(
+            b,
+            x,
+            train,
+            describe(x, train),
+            option.clusters,
+            budget=budget,
+            whole_runs=option.whole_runs,
+            rng=seed,
+        )
+        numbers["points_local_most"] = max(len(model.points) for model in local.models)
+        for name, sure in MODE_OF_ASKING.items():
+            asking = replace(local, sure=sure)
+            answers[name], counts = answer_locally(b, asking, describe(y, test), test)
             numbers |= {f"{key}_{name}_mean": value for key, value in counts.items()}
-    for name, found in answers.items():
-        e = errors(b, test, found)
-        for column, field in enumerate(("u", "stress")):
-            numbers[f"{name}_{field}_error_mean"] = float(e[:, column].mean())
-            numbers[f"{name}_{field}_error_q90"] = float(np.quantile(e[:, column], 0.9))
-        numbers[f"not_converged_{name}"] = sum(one is None for one in found)
-    gains = {
-        f"gain_{field}_{q}": numbers[f"global_{field}_error_{q}"]
-        / numbers[f"local_{field}_error_{q}"]
-        for field in ("u", "stress")
-        for q in ("mean", "q90")
-    }
-    return (
-        gains
-        | numbers
-        | {"modes": modes, "stress_modes": stress, "training_runs": training, "unseen_runs": unseen}
-    )
+    numbers |= error_rows(b, test, answers)
+    sizes = {"modes": modes, "stress_modes": stress}
+    return gains(numbers) | numbers | sizes | {"training_runs": training, "unseen_runs": unseen}
+
+
+def choose_option(
+    b: Body, x: np.ndarray, train: Runs, budget: Budget, seed: int
+) -> tuple[LocalOption, dict[str, float]]:
+    """The option that surely gains most on left-out training runs, or one model."""
+    options = [LocalOption(K, whole) for whole in (False, True) for K in CANDIDATES]
+    expected = expected_solid_gains(b, x, train, learn_inputs, options, budget=budget, rng=seed)
+    best, gain = best_option(expected)
+    if gain.gain - gain.std <= 1.0:
+        best = LocalOption(1, False)
+    numbers = gain_rows(expected)
+    numbers["expected_gain_std"] = gain.std
+    return best, numbers
+
+
+def gain_rows(expected: Mapping[LocalOption, SolidGain]) -> dict[str, float]:
+    """expected_gain_KIND_K -> gain."""
+    rows = {}
+    for option, value in expected.items():
+        kind = "runs" if option.whole_runs else "snapshots"
+        rows[f"expected_gain_{kind}_{option.clusters}"] = value.gain
+    return rows
+
+
+def error_rows(b: Body, test: Runs, answers: Mapping[str, list[Fields]]) -> dict[str, float]:
+    """Mean and 90 % quantile of the errors of u and stress of every kind of answer."""
+    rows: dict[str, float] = {}
+    for name, fields in answers.items():
+        errors = field_errors(b, test, fields)
+        for error, field in zip(errors.T, ("u", "stress"), strict=True):
+            rows[f"{name}_{field}_error_mean"] = float(error.mean())
+            rows[f"{name}_{field}_error_q90"] = float(np.quantile(error, 0.9))
+        rows[f"not_converged_{name}"] = sum(answer is None for answer in fields)
+    return rows
+
+
+def gains(numbers: Mapping[str, Any]) -> dict[str, float]:
+    """gain_FIELD_STATISTIC : global over local error."""
+    rows = {}
+    for field in ("u", "stress"):
+        for statistic in ("mean", "q90"):
+            name = f"{field}_error_{statistic}"
+            rows[f"gain_{field}_{statistic}"] = numbers[f"global_{name}"] / numbers[f"local_{name}"]
+    return rows
 
 
 if __name__ == "__main__":

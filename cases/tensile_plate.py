@@ -27,7 +27,7 @@ from rom.shapes.morphing import Sample
 from rom.shapes.rbf import Radial
 from rom.shapes.training import Reduction, ShapeModel, shape_model
 from rom.study.metrics import field_coverage, q2, rrmse
-from solvers.laws import Viscoplastic
+from solvers.laws.viscoplastic import Viscoplastic
 from solvers.solid import Body, body, march, push
 
 SIDES = ("bottom", "right", "top", "left", "hole")

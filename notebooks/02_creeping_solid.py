@@ -16,7 +16,9 @@ import numpy as np
 from cases.viscoplastic_cube import HOT, cube, hot_spot, two_cycles
 from rom.points.cubature import exactness, unit
 from rom.solids.calibration import step_errors
-from rom.solids.training import Tolerances, follow, train_solid
+from rom.solids.model import Tolerances
+from rom.solids.runs import Watch, follow
+from rom.solids.training import train_solid
 from solvers.solid import march
 
 b = cube(3, HOT)
@@ -51,19 +53,19 @@ assert (model.rule.weights > 0).all() and report["volume"] < tol
 # turns, each started from the full state that the law alone recovers from the reduced strains, it learns on the way.
 
 # %%
-plain, _ = follow(model, b, loadings[3])
-rich, visits = follow(model, b, loadings[3], {}, seeds=(0, 4, 19, 24), most=4)
-for name, courses in (("reduced alone", plain), ("with four full steps", rich)):
-    of_u, of_p, _ = step_errors(b, courses, histories[3]).T
+plain = follow(model, b, loadings[3])
+rich = follow(model, b, loadings[3], watch=Watch(), full_steps=(0, 4, 19, 24), max_full_steps=4)
+for name, run in (("reduced alone", plain), ("with four full steps", rich)):
+    of_u, of_p, _ = step_errors(b, run.states, histories[3]).T
     print(
         f"{name}: largest error of u {of_u.max():.1e}, of p {of_p.max():.1e}, over their largest norms"
     )
 assert (
-    step_errors(b, rich, histories[3])[:, 1].max()
-    < 0.5 * step_errors(b, plain, histories[3])[:, 1].max()
+    step_errors(b, rich.states, histories[3])[:, 1].max()
+    < 0.5 * step_errors(b, plain.states, histories[3])[:, 1].max()
 )
-for visit in visits:
-    if visit.full:
+for step in rich.steps:
+    if step.full:
         print(
-            f"t = {visit.t:.1f} s: full step ({visit.reason}); {visit.modes} modes, {visit.points} points"
+            f"t = {step.t:.1f} s: full step ({step.reason}); {step.modes} modes, {step.points} points"
         )

@@ -19,9 +19,9 @@ import numpy as np
 from cases.local_bases import physics
 from rom.compress import RunningPod, merge_blocks, update
 from rom.local.bases import features, local_bases
-from rom.local.classifier import fit_classifier
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import expected_gain
+from rom.local.learning import fit_classifier
 from rom.plot.clusters import gains, scatter
 
 burgers = physics(cells=2)["burgers"]
@@ -46,7 +46,7 @@ assert D.max() <= 1.0 and np.allclose(np.diag(D), 0.0)
 # Before more runs are spent: the expected gain over one global basis of as many modes, wrong choices of the classifier included.
 
 # %%
-gain = expected_gain(train, modes=8, candidates=(1, 2, 4), splits=2, restarts=1)
+gain = expected_gain(train, rank=8, candidates=(1, 2, 4), splits=2, restarts=1)
 for k, g, s in zip(gain.K, gain.gain, gain.std, strict=True):
     print(f"K = {k}: gain {g:.2f} +- {s:.2f}")
 assert gain.recommended > 1
@@ -58,10 +58,10 @@ assert gain.recommended > 1
 # classifier chooses the basis from $(\mu, t)$; all local bases live in one hull, so that changing between them costs nothing of size n.
 
 # %%
-local = local_bases(train, gain.recommended, modes=8, restarts=4, classify=fit_classifier)
+local = local_bases(train, gain.recommended, rank=8, restarts=4, classifier=fit_classifier)
 chosen = local.classifier.choose(features(unseen))
 error = local.misses(unseen.u)[np.arange(unseen.m), chosen].mean()
-single = local_bases(train, 1, modes=8).misses(unseen.u).mean()
+single = local_bases(train, 1, rank=8).misses(unseen.u).mean()
 print(
     f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, {100 * single:.2f} % with one"
 )

@@ -7,19 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+CUMULATED = 0  # column of an internal state: the cumulated (visco)plastic strain p
+
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """u (n,) [m] or reduced coefficients (r,), stress (g, 6) and internal state (g, k) at one time: all that a restart needs."""
+    """u, stress and internal state at one time: all that a restart needs.
+
+    u : (n,) [m], or reduced coefficients (r,); stress : (g, 6); state : (g, k)
+    """
 
     u: np.ndarray
     stress: np.ndarray
     state: np.ndarray
 
+    @property
+    def p(self) -> np.ndarray:
+        """Cumulated plastic strain p (g,)."""
+        return self.state[:, CUMULATED]
+
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """States at times t (m,): u (n, m), stress (g, 6, m), p (g, m); `last` to go on from; iterations (m,) of Newton."""
+    """States at times t (m,): u (n, m), stress (g, 6, m), p (g, m).
+
+    last : state to go on from; iterations : (m,) of Newton
+    """
 
     t: np.ndarray
     u: np.ndarray
@@ -31,6 +44,11 @@ class History:
 
 def history(t: np.ndarray, states: Sequence[State], iterations: Sequence[int]) -> History:
     """States at times t (m,) as one history."""
-    u, stress = (np.stack([getattr(s, name) for s in states], axis=-1) for name in ("u", "stress"))
-    p = np.stack([s.state[:, 0] for s in states], axis=-1)
-    return History(np.asarray(t, dtype=float), u, stress, p, states[-1], np.array(iterations))
+    return History(
+        t=np.asarray(t, dtype=float),
+        u=np.stack([state.u for state in states], axis=-1),
+        stress=np.stack([state.stress for state in states], axis=-1),
+        p=np.stack([state.p for state in states], axis=-1),
+        last=states[-1],
+        iterations=np.array(iterations),
+    )

@@ -1,6 +1,6 @@
 """Quasi-static small-strain solids: int sigma(eps(u), y):eps(v) = f(t).v for all v, u = u_D(t) where fixed.
 
-Strains and stresses are in Mandel notation (solvers.laws). In the plane the strain is plane. Points of integration are numbered
+Strains and stresses are in Mandel notation (solvers.mandel). In the plane the strain is plane. Points of integration are numbered
 patch after patch, cell after cell. Reference: Simo & Hughes, Computational Inelasticity (1998).
 """
 
@@ -32,7 +32,8 @@ from solvers.elements import (
     vector,
     volume_kinds,
 )
-from solvers.laws import Elastic, Regions
+from solvers.laws.elastic import Elastic
+from solvers.laws.regions import Regions
 from solvers.schwarz import schwarz
 from solvers.tangent import Assembly, Linear
 

@@ -25,6 +25,7 @@ FLOORS = {
 # chapter -> chapter of the same floor, with the reason
 EDGES = {
     ("shapes", "gp"): "coefficients over shapes are Gaussian processes",
+    ("solids", "local"): "local solids are chosen by the classifier of local bases",
     ("study", "plot"): "a report draws its curves",
 }
 # heavy library -> the only places in rom/ that may import it, inside functions

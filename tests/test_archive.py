@@ -57,9 +57,9 @@ from rom.shapes.morphing import Sample
 from rom.shapes.rbf import Radial
 from rom.shapes.training import shape_model
 from rom.snapshots import Snapshots
-from rom.solids.adaptive import RunStep
+from rom.solids.model import RunState, SolidModel, Tolerances
+from rom.solids.runs import RunStep
 from rom.solids.switching import LocalWeighted
-from rom.solids.training import RunState, SolidModel, Tolerances
 from rom.solids.weighted import WeightedModel
 from rom.space import Field, Space, euclidean
 from rom.study.comparison import study

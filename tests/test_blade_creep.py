@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cases.turbine_blade import blade, cycled, temperature
+from cases.turbine_blade import blade, cycle_loading, temperature
 from cases.turbine_blade import main as turbine
-from cases.viscoplastic_cube import HOT, cube, histories, learnt, unseen
+from cases.viscoplastic_cube import HOT, Plan, cube, histories, study_unseen_fields, unseen
 from solvers.blade_mesh import blade_mesh
 from solvers.bricks import box
 from solvers.partition import partition
@@ -69,7 +69,7 @@ def test_the_blade_has_two_materials_and_its_fields_differ():
         and max(one.max(), two.max()) < 1100
         and np.abs(one - two).max() > 30
     )
-    loading = cycled(b, one, 2)
+    loading = cycle_loading(b, one, 2)
     assert len(loading.t) == 17 and np.allclose(
         loading.force(loading.t[3]), loading.force(loading.t[11])
     )
@@ -78,7 +78,7 @@ def test_the_blade_has_two_materials_and_its_fields_differ():
 
 def test_unseen_fields_of_a_small_cube():
     b = cube(3, HOT)
-    found = learnt(b, histories(b, 9, 3), 4, 3, 6, 1e-2, 3e-2)
+    found = study_unseen_fields(b, histories(b, 9, 3), Plan(training=4, held=3))
     assert (
         found["enriched_p_error"] < 0.5 * found["unenriched_p_error"]
         and found["enriched_p_error"] <= 5e-2

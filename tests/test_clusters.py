@@ -8,17 +8,14 @@ from rom.archive.nouns import load, save
 from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
-from rom.local.bases import angles, held_out_errors, hull_coordinates, local_bases, medoids
-from rom.local.classifier import fit_classifier
-from rom.local.dissimilarity import (
-    between_runs,
-    by_field,
-    combine,
-    principal_angles,
-    scaling,
-    sines,
-)
+from rom.local.bases import local_bases
+from rom.local.dissimilarity import by_field, combine, gram_sines, scaling, sines
 from rom.local.gain import expected_gain
+from rom.local.held_out import held_out_errors
+from rom.local.hull import hull_coordinates
+from rom.local.learning import fit_classifier
+from rom.local.partition import medoids
+from rom.local.run_angles import between_runs, principal_angles
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
@@ -168,7 +165,9 @@ def test_held_out_error_is_that_of_a_basis_without_the_sample():
     assert E[7, labels[7]] == pytest.approx(
         np.linalg.norm(unit[:, 7] - W @ (W.T @ unit[:, 7])), abs=1e-7
     )
-    np.testing.assert_allclose(angles(A.T @ A), sines(Snapshots(euclidean(60), mu, U)), atol=1e-6)
+    np.testing.assert_allclose(
+        gram_sines(A.T @ A), sines(Snapshots(euclidean(60), mu, U)), atol=1e-6
+    )
 
 
 def test_zero_snapshots_have_no_direction():
@@ -183,7 +182,9 @@ def test_inputs_are_left_alone_and_seeds_repeat():
     U, mu, _ = planes(noise=0.2)
     U.flags.writeable = mu.flags.writeable = False
     snapshots = Snapshots(euclidean(60), mu, U)
-    first, again = (local_bases(snapshots, 3, 2, classify=fit_classifier, rng=4) for _ in range(2))
+    first, again = (
+        local_bases(snapshots, 3, 2, classifier=fit_classifier, rng=4) for _ in range(2)
+    )
     assert (first.labels == again.labels).all() and (
         first.classifier(mu) == again.classifier(mu)
     ).all()
@@ -191,7 +192,7 @@ def test_inputs_are_left_alone_and_seeds_repeat():
 
 def test_the_classifier_learns_the_planes_and_is_shipped(tmp_path):
     U, mu, labels = planes(each=30)
-    local = local_bases(Snapshots(euclidean(60), mu, U), 3, 2, classify=fit_classifier)
+    local = local_bases(Snapshots(euclidean(60), mu, U), 3, 2, classifier=fit_classifier)
     gen = np.random.default_rng(9)
     new = gen.integers(3, size=200)
     x = np.column_stack([new + 0.3 * gen.random(200), gen.random(200)])

@@ -1,28 +1,24 @@
 """Hyper-reduced solids: the full model on all points and modes, restarts, enrichment, indicators, what a loaded model needs."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import rom
 from cases.viscoplastic_cube import FLAT, HOT, cube, hot_spot, reproduce, ten_steps, two_cycles
 from rom.archive.nouns import load, save
-from rom.bands import calibrate_indicator, trust
+from rom.bands import Indicator, calibrate_indicator, trust
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
-from rom.solids.adaptive import adaptive
+from rom.solids import runs as runs_of_solids
 from rom.solids.calibration import step_errors
-from rom.solids.training import (
-    FEATURES,
-    Tolerances,
-    continue_run,
-    follow,
-    full_step,
-    reduced_step,
-    replay,
-    start_run,
-    train_solid,
-)
+from rom.solids.model import FEATURES, Tolerances
+from rom.solids.runs import Watch, continue_run, follow
+from rom.solids.steps import full_step, reduced_step, replay, start_run
+from rom.solids.training import train_solid
 from rom.solids.weighted import advance, reduced_march, weighted_model
 from solvers.bricks import box
 from solvers.laws import LAWS
@@ -101,15 +97,15 @@ def test_a_model_of_moving_supports_reproduces_them_and_learns_from_full_steps()
     b = held_at_the_top(3)
     loadings = [pulled(b, pull) for pull in (1e-3, 3e-3, 2e-3)]
     found = [march(b, x, x.t) for x in loadings]
-    made = train_solid(b, found[:2], Tolerances(1e-4, 1e-4, 1e-4, 1e-5), loadings[:2])
+    made = train_solid(b, found[:2], Tolerances(1e-4, 1e-4, 1e-4, 1e-5), loadings=loadings[:2])
     assert np.abs(made.basis.modes[b.fixed]).max() < 1e-12
     for k, bound in ((0, 2e-3), (2, 5e-2)):
-        answers, _ = follow(made, b, loadings[k])
+        answers = follow(made, b, loadings[k]).states
         e, d, _ = step_errors(b, answers, found[k]).T
         assert e.max() < bound and d.max() < bound
         assert np.abs(answers[14].u()[b.fixed] - found[k].u[b.fixed, 14]).max() < 1e-15
-    rich, _ = follow(made, b, loadings[2], {}, (0, 4), 2)
-    better, _, _ = step_errors(b, rich, found[2]).T
+    rich = follow(made, b, loadings[2], watch=Watch(), full_steps=(0, 4), max_full_steps=2)
+    better, _, _ = step_errors(b, rich.states, found[2]).T
     assert better.max() < e.max() and better[4] < 1e-3
 
 
@@ -131,9 +127,9 @@ def test_the_reproduction_of_a_history():
 def test_a_trained_model_reproduces_its_training(hot):
     b, runs, model = hot
     for loading, h in runs[:3]:
-        answers, visits = follow(model, b, loading)
-        e, d, _ = step_errors(b, answers, h).T
-        assert e.max() < 2e-3 and d.max() < 2e-3 and not any(v.full for v in visits)
+        run = follow(model, b, loading)
+        e, d, _ = step_errors(b, run.states, h).T
+        assert e.max() < 2e-3 and d.max() < 2e-3 and not any(step.full for step in run.steps)
 
 
 def test_a_restart_is_the_run_and_nothing_online_is_as_large_as_the_mesh(hot):
@@ -143,7 +139,7 @@ def test_a_restart_is_the_run_and_nothing_online_is_as_large_as_the_mesh(hot):
         reduced_march(model, loading, loading.t),
         reduced_march(model, loading, loading.t[:11]),
     )
-    second = reduced_march(model, loading, loading.t[10:], first.last)
+    second = reduced_march(model, loading, loading.t[10:], start=first.last)
     assert np.array_equal(np.hstack([first.u, second.u]), once.u) and np.array_equal(
         second.last.state, once.last.state
     )
@@ -198,33 +194,33 @@ def test_p_of_a_full_step_is_kept_relative_to_the_run_and_not_to_the_training(ho
     loading = replace(
         whole, t=whole.t[:4], amplitudes=whole.amplitudes[:4], mixture=whole.mixture[:4]
     )
-    courses, _ = follow(made, b, loading, {}, seeds=(0, 1, 2), most=3)
+    run = follow(made, b, loading, watch=Watch(), full_steps=(0, 1, 2), max_full_steps=3)
     size = b.points.norm(h.p[:, :3])
     assert size.max() < 0.1 * max(b.points.norm(one.p).max() for _, one in runs[:3])
     assert all(
-        b.points.norm(course.p() - h.p[:, k]) < 2 * made.tol.p * size.max()
-        for k, course in enumerate(courses)
+        b.points.norm(state.p() - h.p[:, k]) < 2 * made.tol.p * size.max()
+        for k, state in enumerate(run.states)
     )
 
 
 def test_enrichment_pays_and_says_why(hot):
     b, runs, made = hot
     loading, h = runs[3]
-    bare, _ = follow(made, b, loading)
-    rich, visits = follow(made, b, loading, {}, (0, 4, 19, 24), 4)
-    (e0, d0, _), (e1, d1, _) = step_errors(b, bare, h).T, step_errors(b, rich, h).T
+    bare = follow(made, b, loading)
+    rich = follow(made, b, loading, watch=Watch(), full_steps=(0, 4, 19, 24), max_full_steps=4)
+    e0, d0, _ = step_errors(b, bare.states, h).T
+    e1, d1, _ = step_errors(b, rich.states, h).T
     assert e1.max() < 0.5 * e0.max() and d1.max() < 0.5 * d0.max()
-    assert [k for k, v in enumerate(visits) if v.full] == [0, 4, 19, 24] and all(
-        v.reason for v in visits if v.full
-    )
-    assert visits[-1].modes == rich[-1].trained.basis.r > made.basis.r
+    full = [k for k, step in enumerate(rich.steps) if step.full]
+    assert full == [0, 4, 19, 24] and all(rich.steps[k].reason for k in full)
+    assert rich.steps[-1].modes == rich.model.basis.r > made.basis.r
 
 
 def test_reduced_newton_fails_clearly(hot):
     b, runs, made = hot
     loading = runs[3][0].reduce(made.basis, made.model.points, b.points)
     with pytest.raises(NotConverged, match="after all cuts"):
-        advance(made.model, loading, 0.0, 0.5, made.model.rest(), tol=1e-30, cuts=1)
+        advance(made.model, loading, 0.0, 0.5, made.model.rest(), tol=1e-30, max_cuts=1)
     with pytest.raises(BadInput, match="without its law"):
         replace(made.model, law=None).rest()
     with pytest.raises(BadInput, match="no dual field"):
@@ -239,26 +235,29 @@ def test_a_saved_model_brings_its_law_and_gives_the_same_answers(hot, tmp_path):
     assert np.array_equal(
         back.predict(loading).coefficients, made.model.predict(loading).coefficients
     )
-    with pytest.raises(BadInput, match=r"needs the class 'solvers\.laws:Viscoplastic'; pass load"):
+    with pytest.raises(
+        BadInput, match=r"needs the class 'solvers\.laws\.viscoplastic:Visco.*'; pass load"
+    ):
         load(tmp_path / "model.h5")
-    with pytest.raises(BadInput, match=r"needs a class for 'solvers\.laws:Viscoplastic'"):
+    with pytest.raises(BadInput, match=r"needs a class for 'solvers\.laws\.viscoplastic:Visco"):
         load(tmp_path / "model.h5", dict.fromkeys(LAWS, print))
 
 
 def test_a_run_saved_between_two_cycles_goes_on_as_if_it_had_not_stopped(hot, tmp_path):
     b, runs, made = hot
     loading = runs[3][0]
-    once, visits = follow(made, b, loading, {}, (0, 4, 24), 3)
-    save(tmp_path / "run.h5", once[19])
-    after, more = continue_run(load(tmp_path / "run.h5", LAWS), b, {}, (4,), 1)
-    assert len(after) == 20 and [v.full for v in more] == [v.full for v in visits[20:]]
-    for ours, theirs in zip(after, once[20:], strict=True):
+    once = follow(made, b, loading, watch=Watch(), full_steps=(0, 4, 24), max_full_steps=3)
+    save(tmp_path / "run.h5", once.states[19])
+    state = load(tmp_path / "run.h5", LAWS)
+    after = continue_run(state, b, watch=Watch(), full_steps=(4,), max_full_steps=1)
+    assert [step.full for step in after.steps] == [step.full for step in once.steps[20:]]
+    for ours, theirs in zip(after.states, once.states[20:], strict=True):
         assert np.array_equal(ours.u(), theirs.u()) and np.array_equal(ours.p(), theirs.p())
         assert np.array_equal(ours.now.state, theirs.now.state) and np.array_equal(
             ours.features, theirs.features
         )
     with pytest.raises(BadInput, match="nothing left"):
-        continue_run(after[-1], b)
+        continue_run(after.states[-1], b)
     with pytest.raises(BadInput, match="not watched"):
         start_run(made, b, loading).features  # noqa: B018
 
@@ -290,28 +289,65 @@ def test_calibration_covers_what_is_exchangeable():
         calibrate_indicator(("a", "b"), features, errors_, runs, 1.0)
 
 
-def test_the_march_takes_full_steps_where_the_estimate_or_newton_says_so():
-    def advance_(model, t0, t1):
-        if model == ("r", 3):
-            raise NotConverged("lost")
-        return ("r", round(t1))
-
-    def full(model, t0, t1):
-        return ("f", round(t1))
-
-    def estimate(model):
-        return (2.0 if model[1] == 6 else 0.1), "p"
-
-    models, visits = adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,))
-    assert [v.full for v in visits] == [k in (0, 3, 5) for k in range(8)]
-    assert (
-        "new data" in visits[0].reason
-        and "lost" in visits[3].reason
-        and "p estimated at 2" in visits[5].reason
+def test_the_run_takes_full_steps_where_the_estimate_or_newton_says_so(hot, monkeypatch):
+    b, runs, made = hot
+    times = runs[3][0].t[:9]
+    loading = replace(
+        runs[3][0], t=times, amplitudes=runs[3][0].amplitudes[:9], mixture=runs[3][0].mixture[:9]
     )
-    assert models[5] == ("f", 6)
-    _, limited = adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,), most=2)
-    assert not limited[5].full and "spent" in limited[5].reason
+
+    def step(state, t0, t1):
+        if t0 == times[3]:
+            raise NotConverged("lost")
+        return reduced_step(state, t0, t1)
+
+    class Late(Watch):
+        def worst(self, state):
+            return "p", 2.0 if state.t == times[6] else 0.1
+
+    monkeypatch.setattr(runs_of_solids, "reduced_step", step)
+    start = start_run(made, b, loading)
+    run = continue_run(start, b, watch=Late(), full_steps=(0,), max_full_steps=None)
+    assert [one.full for one in run.steps] == [k in (0, 3, 5) for k in range(8)]
+    reasons = [one.reason for one in run.steps]
+    assert "new data" in reasons[0] and "lost" in reasons[3] and "p estimated at 2" in reasons[5]
+    assert run.states[5].t_whole == times[6] and not run.states[5].since
+    limited = continue_run(start, b, watch=Late(), full_steps=(0,), max_full_steps=2)
+    assert not limited.steps[5].full and "spent" in limited.steps[5].reason
     with pytest.raises(NotConverged, match="allow more"):
-        adaptive(("r", 0), np.arange(9.0), advance_, estimate, full, seeds=(0,), most=1)
+        continue_run(start, b, watch=Late(), full_steps=(0,), max_full_steps=1)
     assert len(FEATURES) == 6
+
+
+def test_a_watch_names_the_quantity_nearest_to_its_tolerance(hot):
+    b, runs, made = hot
+    run = follow(made, b, runs[0][0], watch=Watch())
+    indicators = {
+        name: Indicator(("a",) * 6, np.append(np.zeros(6), np.log(size)), 0.0, 0.95, 1e-12)
+        for name, size in (("u", 0.1), ("p", 0.3), ("stress", 0.2))
+    }
+    watch = Watch(indicators, {"u": 0.01, "p": 0.1, "stress": 1.0})
+    name, ratio = watch.worst(run.states[-1])
+    assert name == "u" and ratio == pytest.approx(10.0)
+
+
+def test_a_reduced_step_makes_few_calls_between_files(hot):
+    """At most 15 calls whose caller and callee lie in different files of rom."""
+    b, runs, made = hot
+    watched = follow(made, b, runs[0][0], watch=Watch()).states[9]
+    t0, t1 = runs[0][0].t[10:12]
+    files = {str(path) for path in Path(rom.__file__).parent.rglob("*.py")}
+    hops = []
+
+    def profile(frame, event, argument):
+        if event == "call" and frame.f_back is not None:
+            caller, callee = frame.f_back.f_code.co_filename, frame.f_code.co_filename
+            if caller != callee and {caller, callee} <= files:
+                hops.append((Path(caller).name, frame.f_code.co_name))
+
+    sys.setprofile(profile)
+    try:
+        reduced_step(watched, t0, t1)
+    finally:
+        sys.setprofile(None)
+    assert 0 < len(hops) <= 15, hops

@@ -20,7 +20,9 @@ from rom.io.series import ingest_files
 from rom.io.writers.vtkhdf import write_vtkhdf
 from rom.mesh import Mesh
 from rom.solids.calibration import step_errors
-from rom.solids.training import Tolerances, follow, train_solid
+from rom.solids.model import Tolerances
+from rom.solids.runs import follow
+from rom.solids.training import train_solid
 from solvers.bricks import box
 from solvers.solid import body, march, points
 from tests import foreign
@@ -303,7 +305,7 @@ def test_points_of_integration_of_another_order_are_put_in_ours(run, tmp_path):
 
 def answer(b, loading, h):
     model = train_solid(b, [h], Tolerances(1e-6, 1e-6, 1e-6, 1e-6))
-    return follow(model, b, loading)[0]
+    return follow(model, b, loading).states
 
 
 @pytest.mark.parametrize("how", [".vtu", ".vtkhdf", ".med", ".ut"])

@@ -5,7 +5,11 @@ import pytest
 from scipy.optimize import brentq
 
 from rom.errors import BadInput
-from solvers.laws import Elastic, Plastic, Regions, Viscoplastic, equivalent, mises
+from solvers.laws.elastic import Elastic
+from solvers.laws.plastic import Plastic
+from solvers.laws.regions import Regions
+from solvers.laws.viscoplastic import Viscoplastic
+from solvers.mandel import equivalent, mises
 
 ALLOY = Viscoplastic(E=2e5, nu=0.3, alpha=2e-5, K=300.0, n=30.0, C=1e5, D=1e3, R0=10.0)
 TABLES = Viscoplastic(

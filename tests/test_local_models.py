@@ -12,8 +12,9 @@ from rom.certified.models import galerkin_model
 from rom.design.designs import sobol
 from rom.errors import BadInput
 from rom.local.bases import local_bases
-from rom.local.classifier import fit_classifier
-from rom.local.models import LocalModel, switch_bases
+from rom.local.learning import fit_classifier
+from rom.local.marching import switch_bases
+from rom.local.models import LocalModel
 from rom.snapshots import Snapshots
 from rom.space import euclidean
 
@@ -23,7 +24,7 @@ def dictionary():
     block = problem(cells=10)
     mus = sobol(block.box, 96, rng=0)
     snapshots = Snapshots(block.space, mus, np.column_stack([block.solve(mu) for mu in mus]))
-    bases = local_bases(snapshots, 3, 6, restarts=2, classify=fit_classifier)
+    bases = local_bases(snapshots, 3, 6, restarts=2, classifier=fit_classifier)
     return block, bases, tuple(galerkin_model(block, bases.basis(k)) for k in range(3))
 
 

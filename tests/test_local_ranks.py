@@ -16,7 +16,8 @@ from rom.compress import (
     update,
 )
 from rom.local.bases import local_bases
-from rom.local.dissimilarity import between_runs, sines
+from rom.local.dissimilarity import sines
+from rom.local.run_angles import between_runs
 from rom.snapshots import Snapshots
 from rom.space import Space
 

@@ -9,7 +9,10 @@ from rom.errors import BadInput, NotConverged
 from rom.loading import Loading
 from rom.points.nonlinear import cut, newton
 from solvers.bricks import box
-from solvers.laws import Elastic, Plastic, Viscoplastic, mises
+from solvers.laws.elastic import Elastic
+from solvers.laws.plastic import Plastic
+from solvers.laws.viscoplastic import Viscoplastic
+from solvers.mandel import mises
 from solvers.solid import body, march, push, spin, step, virgin
 from solvers.thermoelastic import Material, centrifugal, fixed_dofs
 

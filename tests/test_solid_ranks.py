@@ -14,7 +14,10 @@ from parallel import on_ranks, written
 
 from cases.viscoplastic_cube import HOT, hot_spot, two_cycles
 from rom.points.cubature import exactness, unit
-from rom.solids.training import Tolerances, componentwise, follow, train_solid
+from rom.solids.model import Tolerances
+from rom.solids.norms import componentwise
+from rom.solids.runs import Watch, follow
+from rom.solids.training import train_solid
 from solvers import schwarz
 from solvers.bricks import box
 from solvers.partition import partition
@@ -73,8 +76,8 @@ def answers(comm) -> dict:
         type(x)(x.t[:11], x.forces, x.amplitudes[:11], x.temperatures, x.mixture[:11])
         for x in loadings
     ]
-    course, _ = follow(made, b, short[0])
-    rich, _ = follow(made, b, short[2], {}, (0,), 1)
+    course = follow(made, b, short[0]).states
+    rich = follow(made, b, short[2], watch=Watch(), full_steps=(0,), max_full_steps=1).states
     h = histories[0]
     stress = np.concatenate([unit(b.points, x.stress) for x in histories[:2]], axis=2)
     return {

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cases.local_bases import histories
-from cases.local_cube import Size, one_basis, reduced, stresses
 from cases.viscoplastic_cube import HOT, cube
 from rom.basis import LocalBases
 from rom.errors import BadInput
+from rom.solids.local_training import Budget, fit_budget, global_basis, unit_stresses
 from rom.solids.switching import LocalWeighted, follow_switching, switching
 from rom.solids.weighted import reduced_march, weighted_model
 
@@ -36,7 +36,7 @@ def solved():
     b, x = cube(2, HOT), np.random.default_rng(2).random((4, 7))
     x[:, 0] = 0.9  # spun into plasticity
     found = histories(b, x)
-    return b, x, found, one_basis(b, x, found, 6)
+    return b, x, found, global_basis(b, x, found, 6)
 
 
 def twice(local, plan, sure=1.0):
@@ -75,8 +75,8 @@ def test_switching_between_equal_models_changes_nothing(solved, plan):
 
 def test_states_are_those_of_the_law_along_the_answers_at_every_point_and_time(solved):
     b, _, found, local = solved
-    s, basis = stresses(b, found), local.basis(0)
-    few, some = reduced(b, basis, s, Size(6, 12, 4)), reduced(b, basis, s, Size(6, 30, 8))
+    s, basis = unit_stresses(b, found), local.basis(0)
+    few, some = fit_budget(b, basis, s, Budget(6, 12, 4)), fit_budget(b, basis, s, Budget(6, 30, 8))
     assert set(few.points) != set(some.points)
     model = switching(twice(local, (0, 0, 1)), (few, some), b)
     loading = found[1][0]
@@ -93,10 +93,10 @@ def test_states_are_those_of_the_law_along_the_answers_at_every_point_and_time(s
 
 def test_doubt_asks_the_models_and_the_better_explained_stress_wins(solved):
     b, _, found, local = solved
-    s = stresses(b, found)
+    s = unit_stresses(b, found)
     poor, good = (
-        reduced(b, local.basis(0), s, Size(6, 30, 1)),
-        reduced(b, local.basis(0), s, Size(6, 30, 12)),
+        fit_budget(b, local.basis(0), s, Budget(6, 30, 1)),
+        fit_budget(b, local.basis(0), s, Budget(6, 30, 12)),
     )
     loading = found[2][0]
     for sure, tried, k in ((1.0, (0,), 0), (0.6, (0, 1), 1)):

@@ -65,14 +65,14 @@ def table(rows: list[list[float]]) -> list[tuple]:
 
 def one(dofs: int) -> tuple[float, ...]:
     """(unknowns, CPU s a full step, CPU ms a reduced one, MB of full steps and training, chosen points, all points)."""
-    from cases.turbine_blade import blade, cycled, temperature
+    from cases.turbine_blade import blade, cycle_loading, temperature
     from rom.solids.training import train_solid
     from rom.solids.weighted import reduced_march
     from solvers.solid import march
 
     start = peak()
     b = blade(dofs // 3)
-    loading = cycled(b, temperature(b.mesh.points, np.random.default_rng(0)))
+    loading = cycle_loading(b, temperature(b.mesh.points, np.random.default_rng(0)))
     times = loading.t[: STEPS + 1]
     full, history = seconds(lambda: march(b, loading, times, tol=1e-7), 1)
     model = train_solid(b, [history])

@@ -1,8 +1,13 @@
-"""Regression by a forest of random trees: what it learns with scikit-learn is a few arrays, and answers without it."""
+"""Regression by a forest of random trees, as arrays.
+
+scikit-learn grows the trees; they answer without it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +16,12 @@ from rom.errors import MissingExtra
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """y(x) = mean over trees of the value of the leaf that x falls into: at a node, left where x_feature <= threshold.
+    """y(x) = mean over trees of the value of the leaf that x falls into.
 
-    roots (T,); feature, threshold, left, right (N,) of all nodes, leaves lead to themselves; values (N, K); depth of the deepest tree
+    At a node, left where x_feature <= threshold; leaves lead to themselves.
+
+    roots : (T,) nodes; feature, threshold, left, right : (N,) of all nodes
+    values : (N, K); depth : of the deepest tree
     """
 
     roots: np.ndarray
@@ -25,23 +33,20 @@ class Forest:
     depth: int
 
     def each(self, x: np.ndarray) -> np.ndarray:
-        """Answers of every tree, (m, T, K) for x (m, p)."""
-        z = np.asarray(x, dtype=np.float32)  # the precision in which the trees were grown
+        """Answers of every tree, (m, T, K), for x (m, p)."""
+        z = np.asarray(x, dtype=np.float32)  # the precision in which trees are grown
         node = np.tile(self.roots, (len(z), 1))
         rows = np.arange(len(z))[:, None]
         for _ in range(self.depth):
-            node = np.where(
-                z[rows, self.feature[node]] <= self.threshold[node],
-                self.left[node],
-                self.right[node],
-            )
-        return self.values[node]
+            below = z[rows, self.feature[node]] <= self.threshold[node]
+            node = np.where(below, self.left[node], self.right[node])
+        return np.asarray(self.values[node])
 
 
-def fit_forest(x: np.ndarray, y: np.ndarray, trees: int, leaf: int = 3, seed: int = 0) -> Forest:
-    """Extremely randomised trees for y (m, K) of x (m, p), at least `leaf` samples in each leaf.
+def fit_forest(x: np.ndarray, y: np.ndarray, trees: int, *, leaf: int = 3, seed: int = 0) -> Forest:
+    """Extremely randomised trees for y (m, K) of x (m, p), `leaf` samples a leaf.
 
-    Raises MissingExtra without scikit-learn. Reference: Geurts, Ernst & Wehenkel (2006).
+    Raises MissingExtra without scikit-learn. Reference: Geurts, Ernst and Wehenkel (2006).
     """
     try:
         from sklearn.tree import ExtraTreeRegressor
@@ -49,26 +54,40 @@ def fit_forest(x: np.ndarray, y: np.ndarray, trees: int, leaf: int = 3, seed: in
         raise MissingExtra(
             "classification needs scikit-learn; pip install 'rom-platform[cluster]'"
         ) from error
-    x, y = np.ascontiguousarray(x, dtype=np.float32), np.ascontiguousarray(y, dtype=float)
-    grown = [
-        ExtraTreeRegressor(min_samples_leaf=leaf, max_features=1.0, random_state=seed + k)
-        .fit(x, y, check_input=False)
-        .tree_
-        for k in range(trees)
-    ]
-    first = np.cumsum([0, *(tree.node_count for tree in grown)])
-    own = np.arange(first[-1])
-    left, right = (
-        np.concatenate([np.where(getattr(tree, side) < 0, -1, getattr(tree, side) + start) for tree, start in zip(grown, first[:-1], strict=True)])
-        for side in ("children_left", "children_right")
-    )  # fmt: skip
+    x = np.ascontiguousarray(x, dtype=np.float32)
+    y = np.ascontiguousarray(y, dtype=float)
+    grown: list[Any] = []
+    for k in range(trees):
+        regressor = ExtraTreeRegressor(
+            min_samples_leaf=leaf, max_features=1.0, random_state=seed + k
+        )
+        grown.append(regressor.fit(x, y, check_input=False).tree_)
+    return _flatten(grown)
+
+
+def _flatten(trees: Sequence[Any]) -> Forest:
+    """The trees behind one another: numbers of nodes are shifted by the trees before."""
+    counts = [tree.node_count for tree in trees]
+    first = np.cumsum([0, *counts])
+    left = _shift([tree.children_left for tree in trees], first)
+    right = _shift([tree.children_right for tree in trees], first)
+    feature = np.concatenate([tree.feature for tree in trees])
     leaves = left < 0
+    numbers = np.arange(first[-1])
     return Forest(
-        first[:-1],
-        np.where(leaves, 0, np.concatenate([tree.feature for tree in grown])),
-        np.concatenate([tree.threshold for tree in grown]),
-        np.where(leaves, own, left),
-        np.where(leaves, own, right),
-        np.concatenate([tree.value[:, :, 0] for tree in grown]),
-        max(int(tree.max_depth) for tree in grown),
+        roots=first[:-1],
+        feature=np.where(leaves, 0, feature),
+        threshold=np.concatenate([tree.threshold for tree in trees]),
+        left=np.where(leaves, numbers, left),
+        right=np.where(leaves, numbers, right),
+        values=np.concatenate([tree.value[:, :, 0] for tree in trees]),
+        depth=max(int(tree.max_depth) for tree in trees),
     )
+
+
+def _shift(children: Sequence[np.ndarray], first: np.ndarray) -> np.ndarray:
+    """Children of all trees, -1 at leaves."""
+    parts = []
+    for own, start in zip(children, first[:-1], strict=True):
+        parts.append(np.where(own < 0, -1, own + start))
+    return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""Do local bases pay? The expected gain over one global basis, before the high-fidelity runs are spent."""
+"""Do local bases pay? The expected gain over one basis, before runs are spent."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
-from rom.local.bases import (
-    choose_folds,
-    choose_foreseeable,
-    features,
-    held_out_errors,
-    hull_coordinates,
-    partitions,
-    run_numbers,
-)
-from rom.local.classifier import fit_classifier
+from rom.local.bases import choose_foreseeable, features
+from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
+from rom.local.hull import hull_coordinates
+from rom.local.learning import fit_classifier
+from rom.local.partition import partitions
 from rom.snapshots import Snapshots
 
 QUICK = partial(fit_classifier, widths=(0.1,), trees=30)
+INNER_FOLDS = 8
+BOOTSTRAPS = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Gain:
-    """G(K) = E|u - P u| / |u| of one global basis over that of K local ones as chosen online, equal modes and runs.
+    """G(K) = E|u - P u| / |u| of one basis over that of K bases, chosen online.
 
-    K, gain, std : (q,), std by bootstrap over unseen runs; recommended : argmax G where local bases pay, else 1
-    accuracy : (q,) share of unseen samples sent to the basis that serves them best; runs : how many runs trained each estimate
+    Equal modes and runs for both.
+
+    K, gain, std : (q,), std by bootstrap over unseen runs
+    accuracy : (q,) share of unseen samples sent to the basis that serves them best
+    recommended : argmax G where local bases pay, else 1
+    runs : number of runs that trained each estimate
     """
 
     K: np.ndarray
@@ -41,102 +42,151 @@ class Gain:
     runs: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What all splits share: Gram matrix, inputs and runs of the samples, and options."""
+
+    gram: np.ndarray
+    inputs: np.ndarray
+    run_of: np.ndarray
+    rank: int
+    candidates: Sequence[int]
+    budget: int
+    restarts: int
+    classifier: Callable[..., Any]
+    whole_runs: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Unseen:
+    """Errors of unseen samples: local and hits (q, l), single and run_of (l,)."""
+
+    local: np.ndarray
+    hits: np.ndarray
+    single: np.ndarray
+    run_of: np.ndarray
+
+
 def expected_gain(
     snapshots: Snapshots,
-    modes: int,
+    rank: int,
     candidates: Sequence[int] = (1, 2, 3, 4, 6, 8),
+    *,
     budget: int | None = None,
     splits: int = 4,
     restarts: int = 1,
     inputs: np.ndarray | None = None,
-    classify: Callable[..., Any] = QUICK,
+    classifier: Callable[..., Any] = QUICK,
     whole_runs: bool = False,
     rng: int | np.random.Generator = 0,
 ) -> Gain:
-    """G(K) by training clusters, bases and classifier on part of the runs and answering the others, misclassification included.
+    """G(K) by training on part of the runs and answering the others.
 
-    snapshots : of cheap (coarse, simplified) or first runs; budget : high-fidelity runs to be spent, at most (1 - 1/splits) of the runs
-    whole_runs : one basis for all snapshots of a run; `inputs` are then the same at all its times
-    Raises BadInput where there are fewer than `splits` runs, or a budget larger than what is there to judge it by.
+    snapshots : of cheap (coarse, simplified) or first runs
+    candidates : numbers K of bases; rank : modes of each
+    budget : high-fidelity runs to be spent, at most (1 - 1/splits) of the runs
+    inputs, classifier, whole_runs : as `local_bases` takes them; with whole_runs the inputs
+        of a run are the same at all its times
+    Raises BadInput where there are fewer than `splits` runs, or a budget beyond what is there.
     """
-    gen = np.random.default_rng(rng)
-    group = run_numbers(snapshots)
-    total = int(group.max()) + 1
-    most = total - -(-total // splits)
-    if total < splits or (budget or most) > most:
-        raise BadInput(
-            f"{total} runs in {splits} splits train on {most}; ask for a budget of at most that, or give more runs"
-        )
-    x = features(snapshots) if inputs is None else np.asarray(inputs, dtype=float)
-    _, A = hull_coordinates(snapshots)
-    split = choose_folds(group, splits, gen)
-    parts = [
-        _split(
-            A,
-            x,
-            group,
-            split == f,
-            budget or most,
-            modes,
-            candidates,
-            restarts,
-            classify,
-            whole_runs,
-            gen,
-        )
-        for f in range(splits)
-    ]
-    local, best = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
-    whole, seen = (
-        np.concatenate([part[2] for part in parts]),
-        np.concatenate([part[3] for part in parts]),
+    generator = np.random.default_rng(rng)
+    run_of = run_numbers(snapshots)
+    runs = _training_runs(int(run_of.max()) + 1, splits, budget)
+    if inputs is None:
+        inputs = features(snapshots)
+    _, coordinates = hull_coordinates(snapshots)
+    fold = choose_folds(run_of, splits, generator)
+    gram = coordinates.conj().T @ coordinates
+    task = _Task(
+        gram=gram,
+        inputs=np.asarray(inputs, dtype=float),
+        run_of=run_of,
+        rank=rank,
+        candidates=candidates,
+        budget=runs,
+        restarts=restarts,
+        classifier=classifier,
+        whole_runs=whole_runs,
     )
-    gain = whole.mean() / local.mean(axis=1)
-    draws = np.stack([_resampled(whole, local, seen, gen) for _ in range(200)])
-    recommended = int(np.asarray(candidates)[np.argmax(gain)]) if gain.max() > 1.0 else 1
+    parts = [_try_split(task, fold == split, generator) for split in range(splits)]
+    unseen = _Unseen(
+        local=np.concatenate([part.local for part in parts], axis=1),
+        hits=np.concatenate([part.hits for part in parts], axis=1),
+        single=np.concatenate([part.single for part in parts]),
+        run_of=np.concatenate([part.run_of for part in parts]),
+    )
+    gain = unseen.single.mean() / unseen.local.mean(axis=1)
+    draws = [_resample(unseen, generator) for _ in range(BOOTSTRAPS)]
+    numbers = np.asarray(candidates)
+    recommended = int(numbers[np.argmax(gain)]) if gain.max() > 1.0 else 1
     return Gain(
-        np.asarray(candidates),
-        gain,
-        draws.std(axis=0),
-        best.mean(axis=1),
-        recommended,
-        budget or most,
+        K=numbers,
+        gain=gain,
+        std=np.stack(draws).std(axis=0),
+        accuracy=unseen.hits.mean(axis=1),
+        recommended=recommended,
+        runs=runs,
     )
 
 
-def _split(A, x, group, out, budget, modes, candidates, restarts, classify, whole_runs, gen):  # type: ignore[no-untyped-def]
-    """Errors of unseen samples: (q, l) chosen online, (q, l) whether the best was chosen, (l,) global, (l,) their runs."""
-    names = gen.permutation(np.unique(group[~out]))[:budget]
-    used = np.isin(group, names)
-    fold, G = choose_folds(group[used], 8, gen), A.conj().T @ A
-    unseen = np.flatnonzero(out)
-    errors, hits, whole = [], [], _answers(G, np.ones((int(used.sum()), 1)), used, out, modes)[:, 0]
-    H = G[np.ix_(used, used)]
-    for k in candidates:
-        found = partitions(H, k, modes, fold, restarts, gen, group[used] if whole_runs else None)
-        _, shares, _, machine = choose_foreseeable(
-            H, found, modes, fold, classify, x[used], group[used], tried=1
+def _training_runs(total: int, splits: int, budget: int | None) -> int:
+    """Runs that train each estimate: the budget, or all that a split leaves."""
+    largest = total - -(-total // splits)
+    runs = budget or largest
+    if total < splits or runs > largest:
+        raise BadInput(
+            f"{total} runs in {splits} splits train on {largest}; "
+            "ask for a budget of at most that, or give more runs"
         )
-        E = _answers(G, shares, used, out, modes)
-        choice = machine.choose(x[unseen])
-        errors.append(E[np.arange(len(unseen)), choice])
-        hits.append(choice == np.argmin(E, axis=1))
-    return np.stack(errors), np.stack(hits), whole, group[unseen]
+    return runs
 
 
-def _answers(
-    G: np.ndarray, shares: np.ndarray, used: np.ndarray, out: np.ndarray, modes: int
+def _try_split(task: _Task, outside: np.ndarray, rng: np.random.Generator) -> _Unseen:
+    """Errors of the samples outside (m,), a mask, on bases of runs of the others."""
+    names = rng.permutation(np.unique(task.run_of[~outside]))[: task.budget]
+    training = np.isin(task.run_of, names)
+    run_of = task.run_of[training]
+    fold = choose_folds(run_of, INNER_FOLDS, rng)
+    one = np.ones((int(training.sum()), 1))
+    single = _unseen_errors(task, one, training, outside)[:, 0]
+    gram = task.gram[np.ix_(training, training)]
+    tied = run_of if task.whole_runs else None
+    local, hits = [], []
+    for k in task.candidates:
+        choices = partitions(gram, k, task.rank, fold, rng, restarts=task.restarts, run_of=tied)
+        best = choose_foreseeable(
+            gram,
+            choices,
+            task.rank,
+            fold,
+            task.classifier,
+            inputs=task.inputs[training],
+            run_of=run_of,
+            max_partitions=1,
+        )
+        errors = _unseen_errors(task, best.weights, training, outside)
+        choice = best.classifier.choose(task.inputs[outside])
+        local.append(pick_errors(errors, choice))
+        hits.append(choice == np.argmin(errors, axis=1))
+    return _Unseen(np.stack(local), np.stack(hits), single, task.run_of[outside])
+
+
+def _unseen_errors(
+    task: _Task, weights: np.ndarray, training: np.ndarray, outside: np.ndarray
 ) -> np.ndarray:
-    """E_ij of samples `out` on the bases of samples `used`, which count by their shares."""
-    both = np.concatenate([np.flatnonzero(used), np.flatnonzero(out)])
-    extended = np.vstack([shares, np.zeros((int(out.sum()), shares.shape[1]))])
-    fold = np.repeat([0, 1], [len(shares), int(out.sum())])
-    return held_out_errors(G[np.ix_(both, both)], extended, modes, fold)[len(shares) :]
+    """Errors (l, k) of the samples outside on bases of the weighted training samples."""
+    m, k = weights.shape
+    numbers = np.concatenate([np.flatnonzero(training), np.flatnonzero(outside)])
+    unseen = len(numbers) - m
+    extended = np.vstack([weights, np.zeros((unseen, k))])
+    fold = np.repeat([0, 1], [m, unseen])
+    gram = task.gram[np.ix_(numbers, numbers)]
+    return held_out_errors(gram, extended, task.rank, fold)[m:]
 
 
-def _resampled(
-    whole: np.ndarray, local: np.ndarray, seen: np.ndarray, gen: np.random.Generator
-) -> np.ndarray:
-    names, place = np.unique(seen, return_inverse=True)
-    weight = np.bincount(gen.integers(len(names), size=len(names)), minlength=len(names))[place]
-    return (weight @ whole) / (local @ weight)
+def _resample(unseen: _Unseen, rng: np.random.Generator) -> np.ndarray:
+    """The gains (q,) of one bootstrap sample of the runs."""
+    names, place = np.unique(unseen.run_of, return_inverse=True)
+    drawn = rng.integers(len(names), size=len(names))
+    weight = np.bincount(drawn, minlength=len(names))[place]
+    return np.asarray((weight @ unseen.single) / (unseen.local @ weight))

@@ -1,106 +1,149 @@
-"""Calibrating error indicators on histories that their models have not seen: bare runs first, then runs that they enrich themselves."""
+"""Calibrating error indicators on histories that their models have not seen.
+
+Bare runs come first, then runs that the models enrich themselves.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from rom.bands import Indicator, calibrate_indicator
 from rom.history import History
 from rom.loading import Loading
-from rom.problem import Solid
-from rom.solids.adaptive import RunStep
-from rom.solids.training import (
-    FEATURES,
-    RunState,
-    SolidModel,
-    componentwise,
-    continue_run,
-    start_run,
-    with_expected_sizes,
-)
+from rom.solids.body import Solid
+from rom.solids.model import FEATURES, RunState, SolidModel
+from rom.solids.norms import componentwise
+from rom.solids.runs import FollowedRun, Watch, continue_run
+from rom.solids.steps import start_run, with_expected_sizes
 
-KINDS = ("u", "p", "stress")
-LEVEL, GUARD, FLOOR = 0.95, 0.95, 1e-4
+QUANTITIES = ("u", "p", "stress")
+LEVEL = 0.95  # share of the steps that the indicators cover
+WATCH_LEVEL = 0.95  # share of the runs all of whose steps the watching indicators cover
+FLOOR = 1e-4  # errors and features below it count as this
 
 
-def step_errors(body: Solid, runs: list[RunState], h: History) -> np.ndarray:
-    """Errors of u, p and stress (m, 3) at the steps of a history, each over its largest norm in the history."""
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Reduced steps: run (m,), errors (m, 3) of QUANTITIES, features (m, 6)."""
+
+    run: np.ndarray
+    errors: np.ndarray
+    features: np.ndarray
+
+    def error(self, name: str) -> np.ndarray:
+        """Errors (m,) of one of QUANTITIES."""
+        return self.errors[:, QUANTITIES.index(name)]
+
+
+def step_errors(body: Solid, states: Sequence[RunState], truth: History) -> np.ndarray:
+    """Errors (m, 3) of u, p and stress at steps over their largest true norms."""
     six = componentwise(body.points)
-    stress = h.stress.reshape(six.n, -1)
-    found = [
-        (
-            body.space.norm(r.u() - h.u[:, k]),
-            body.points.norm(r.p() - h.p[:, k]),
-            six.norm(r.stress().ravel() - stress[:, k]),
-        )
-        for k, r in enumerate(runs)
+    true_stress = truth.stress.reshape(six.n, -1)
+    rows = []
+    for k, state in enumerate(states):
+        of_u = body.space.norm(state.u() - truth.u[:, k])
+        of_p = body.points.norm(state.p() - truth.p[:, k])
+        of_stress = six.norm(state.stress().ravel() - true_stress[:, k])
+        rows.append((of_u, of_p, of_stress))
+    largest = [
+        body.space.norm(truth.u).max(),
+        body.points.norm(truth.p).max(),
+        six.norm(true_stress).max(),
     ]
-    return np.array(found) / [
-        body.space.norm(h.u).max(),
-        body.points.norm(h.p).max(),
-        six.norm(stress).max(),
-    ]
+    return np.asarray(np.array(rows) / largest)
 
 
-def observe_run(
-    number: int, runs: list[RunState], visits: list[RunStep], found: np.ndarray
-) -> np.ndarray:
-    """Rows (run, errors of u, p and stress, features) of the steps that were not full ones."""
-    rows = [(number, *found[k], *run.features) for k, run in enumerate(runs) if not visits[k].full]
-    return np.array(rows).reshape(-1, 1 + len(KINDS) + len(FEATURES))
-
-
-def judge_run(
-    body: Solid, number: int, runs: list[RunState], visits: list[RunStep], h: History
-) -> np.ndarray:
-    """The rows of `observed` of a run whose history is known."""
-    return observe_run(number, runs, visits, step_errors(body, runs, h))
-
-
-def follow_with_and_without(
-    body: Solid, model: SolidModel, loading: Loading, guards: dict[str, tuple[Indicator, float]], seeds: tuple[int, ...] = (0,),
-    most: int | None = None,
-) -> tuple[tuple[list[RunState], list[RunStep]], tuple[list[RunState], list[RunStep]]]:  # fmt: skip
-    """A run that is watched alone, and the same run enriched by at most `most` full steps: see `rom.solids.training.followed`."""
-    start = with_expected_sizes(start_run(model, body, loading))
-    return continue_run(start, body, guards), continue_run(
-        start, body, guards, seeds, most, light=True
+def observe_run(number: int, run: FollowedRun, errors: np.ndarray) -> Observations:
+    """What the reduced steps of a run teach; errors (m, 3) of all its steps."""
+    reduced = [k for k, step in enumerate(run.steps) if not step.full]
+    features = [run.states[k].features for k in reduced]
+    return Observations(
+        run=np.full(len(reduced), number),
+        errors=errors[reduced].reshape(-1, len(QUANTITIES)),
+        features=np.array(features).reshape(-1, len(FEATURES)),
     )
 
 
+def join_observations(parts: Sequence[Observations]) -> Observations:
+    """The observations of several runs as one."""
+    return Observations(
+        run=np.concatenate([part.run for part in parts]),
+        errors=np.vstack([part.errors for part in parts]),
+        features=np.vstack([part.features for part in parts]),
+    )
+
+
+def follow_with_and_without(
+    body: Solid,
+    model: SolidModel,
+    loading: Loading,
+    watch: Watch,
+    *,
+    full_steps: Collection[int] = (0,),
+    max_full_steps: int | None = None,
+) -> tuple[FollowedRun, FollowedRun]:
+    """A run that is watched alone, and the same run enriched. Options as in `follow`."""
+    start = with_expected_sizes(start_run(model, body, loading))
+    bare = continue_run(start, body, watch=watch)
+    enriched = continue_run(
+        start,
+        body,
+        watch=watch,
+        full_steps=full_steps,
+        max_full_steps=max_full_steps,
+        compact_states=True,
+    )
+    return bare, enriched
+
+
 def calibrate_solid(
-    body: Solid, model: SolidModel, held: list[tuple[Loading, History]], tols: dict[str, float], most: int,
-    seeds: tuple[int, ...] = (0,),
-) -> tuple[dict[str, Indicator], dict[str, tuple[Indicator, float]]]:  # fmt: skip
-    """Indicators of the errors named in `tols` from histories that the model was not trained on, and those that enrich, with their
-    tolerances.
+    body: Solid,
+    model: SolidModel,
+    runs: Sequence[tuple[Loading, History]],
+    tolerances: Mapping[str, float],
+    *,
+    max_full_steps: int,
+    full_steps: Collection[int] = (0,),
+) -> tuple[dict[str, Indicator], Watch]:
+    """Indicators of the errors named in `tolerances`, and a watch that enriches.
 
-    First from runs without enrichment, then from those and the runs that the first indicators enrich by at most `most` full steps,
-    so that they are asked about what they were calibrated on. The indicators cover 95 % of the steps; those that enrich cover all steps of
-    95 % of the runs, for a tolerance is meant for all steps of a run. Raises BadInput with fewer than three runs.
+    runs : that the model was not trained on. First without enrichment, then with at most
+        `max_full_steps` full steps where the first indicators ask for them, so that they are
+        asked about what they were calibrated on
+    Returns indicators that cover 95 % of the steps; those of the watch cover all steps of
+    95 % of the runs, for a tolerance is meant for all steps. Raises BadInput with fewer than
+    three runs.
     """
-    starts = [with_expected_sizes(start_run(model, body, loading)) for loading, _ in held]
-    rows: list[np.ndarray] = []
-    guards: dict[str, tuple[Indicator, float]] = {}
-    for chosen, limit in (((), 0), (seeds, most)):
-        for number, (start, (_, h)) in enumerate(zip(starts, held, strict=True)):
-            rows.append(
-                judge_run(
-                    body, number, *continue_run(start, body, guards, chosen, limit, light=True), h
-                )
+    starts = [with_expected_sizes(start_run(model, body, loading)) for loading, _ in runs]
+    parts: list[Observations] = []
+    watch = Watch()
+    for chosen, limit in (((), 0), (full_steps, max_full_steps)):
+        for number, (start, (_, truth)) in enumerate(zip(starts, runs, strict=True)):
+            run = continue_run(
+                start,
+                body,
+                watch=watch,
+                full_steps=chosen,
+                max_full_steps=limit,
+                compact_states=True,
             )
-        guards = {name: (_calibrated(rows, name, GUARD, True), tol) for name, tol in tols.items()}
-    return {name: _calibrated(rows, name, LEVEL) for name in tols}, guards
+            parts.append(observe_run(number, run, step_errors(body, run.states, truth)))
+        data = join_observations(parts)
+        indicators = {name: _calibrate(data, name, WATCH_LEVEL, whole=True) for name in tolerances}
+        watch = Watch(indicators, tolerances)
+    return {name: _calibrate(data, name, LEVEL) for name in tolerances}, watch
 
 
-def _calibrated(rows: list[np.ndarray], name: str, level: float, whole: bool = False) -> Indicator:
-    data = np.vstack(rows)
+def _calibrate(data: Observations, name: str, level: float, *, whole: bool = False) -> Indicator:
     return calibrate_indicator(
         FEATURES,
-        data[:, 1 + len(KINDS) :],
-        data[:, 1 + KINDS.index(name)],
-        data[:, 0],
-        level,
-        FLOOR,
-        whole,
+        data.features,
+        data.error(name),
+        data.run,
+        level=level,
+        floor=FLOOR,
+        whole=whole,
     )

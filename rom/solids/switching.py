@@ -1,12 +1,16 @@
-"""Hyper-reduced solids that change their basis on the way: the state of the law is handed over by replaying strains at the new points.
+"""Hyper-reduced solids that change their basis on the way.
 
-At a switch from cluster j to k the coefficients go through the hull, a_k = W_k^T W_j a_j, and the law of k is run along the strains
-S_k c(t) of the accepted hull coordinates c(t) since its state was last known; no system is solved, nothing has the size of the mesh.
-References: Amsallem, Zahr & Farhat (2012); Daniel et al. (2022).
+The state of the law is handed over by replaying strains at the new points: at a switch from
+cluster j to k the coefficients go through the hull, a_k = W_k^T W_j a_j, and the law of k is
+run along the strains S_k c(t) of the accepted hull coordinates c(t) since its state was last
+known; no system is solved, nothing has the size of the mesh.
+
+References: Amsallem, Zahr and Farhat (2012); Daniel et al. (2022).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,20 +20,26 @@ from rom.basis import Basis, LocalBases
 from rom.errors import BadInput, NotConverged
 from rom.history import State
 from rom.loading import Loading
+from rom.local.models import LIKELY, check_dictionary
 from rom.model import Prediction
-from rom.problem import Solid
-from rom.solids.weighted import WeightedModel, advance
+from rom.solids.body import Solid
+from rom.solids.weighted import WeightedModel, advance, positions, prescribed_strain
 from rom.space import Space
 
 
 @dataclass(frozen=True, eq=False)
 class LocalWeighted:
-    """Models of clusters, each with its basis, cubature and dual bases, that take over from each other; answers in hull coordinates.
+    """Models of clusters that take over from each other; answers in hull coordinates.
 
-    bases : with a classifier of (what is known of the loading, t); models : models[k] on bases.basis(k)
-    points (P,) global numbers of the points of all models; strain (P, 6, R) of the hull there
-    sure : below this probability all clusters with at least a tenth of the largest try the step; the smallest share of the stresses that
-        the stress basis of the cluster cannot explain wins
+    Each has its own basis, cubature and dual bases.
+
+    bases : with a classifier of (what is known of the loading, t)
+    models : models[k] on bases.basis(k); points : (P,) global numbers of the points of all
+    strain : (P, 6, R) of the hull there
+    sure : below this probability all clusters with at least a tenth of the largest try the
+        step; the smallest share of the stresses that the stress basis of the cluster cannot
+        explain wins
+    Raises BadInput for a missing classifier or shapes that differ.
     """
 
     bases: LocalBases
@@ -39,14 +49,10 @@ class LocalWeighted:
     sure: float = 0.8
 
     def __post_init__(self) -> None:
-        if len(self.models) != self.bases.K or self.bases.classifier is None:
-            raise BadInput(
-                f"{len(self.models)} models for {self.bases.K} clusters; give one each, and a classifier to the local bases"
-            )
-        if np.shape(self.strain) != (len(self.points), 6, self.bases.hull.r):
-            raise BadInput(
-                f"strains of the hull have shape {np.shape(self.strain)}, not {(len(self.points), 6, self.bases.hull.r)}"
-            )
+        check_dictionary(self.bases, self.models)
+        shape = (len(self.points), 6, self.bases.hull.r)
+        if np.shape(self.strain) != shape:
+            raise BadInput(f"strains of the hull have shape {np.shape(self.strain)}, not {shape}")
 
     @property
     def basis(self) -> Basis:
@@ -55,22 +61,29 @@ class LocalWeighted:
 
     def places(self, k: int) -> np.ndarray:
         """Where the points of model k are among all points."""
-        return np.argsort(self.points)[np.searchsorted(np.sort(self.points), self.models[k].points)]
+        return positions(self.points, self.models[k].points)
 
     def reduce(self, loading: Loading, among: Space, strain: np.ndarray | None = None) -> Loading:
-        """A full loading on the hull and at all points, as Loading.reduced makes it; `among` is the space of the points of integration."""
+        """A full loading on the hull and at all points, as `Loading.reduce` makes it.
+
+        among : the space of the points of integration
+        """
         return loading.reduce(self.basis, self.points, among, strain)
 
     def predict(self, question: tuple[np.ndarray, Loading]) -> Prediction:
-        """c (R, m) at the times after the first for (features, loading as `reduced` makes it)."""
+        """c (R, m) at the times after the first, for (features, reduced loading)."""
         x, loading = question
         steps = follow_switching(self, x, loading)
-        return Prediction(loading.t[1:], np.stack([s.c for s in steps], axis=1), t=loading.t[1:])
+        times = loading.t[1:]
+        return Prediction(times, np.stack([step.c for step in steps], axis=1), t=times)
 
 
 @dataclass(frozen=True, eq=False)
 class SwitchingStep:
-    """Hull coordinates c (R,) at time t, from cluster k with its state; `tried` clusters gave an answer, the first by the classifier."""
+    """Hull coordinates c (R,) at time t, from cluster k with its state.
+
+    tried : clusters that gave an answer, that of the classifier first
+    """
 
     t: float
     k: int
@@ -79,112 +92,124 @@ class SwitchingStep:
     tried: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Memory:
+    """The state (points, width) of the law of a cluster after so many steps."""
+
+    steps: int
+    state: np.ndarray
+
+
 def switching(
-    bases: LocalBases, models: tuple[WeightedModel, ...], body: Solid, sure: float = 0.8
+    bases: LocalBases, models: tuple[WeightedModel, ...], body: Solid, *, sure: float = 0.8
 ) -> LocalWeighted:
     """The models together, with the strains of the hull at all their points."""
-    points = np.unique(np.concatenate([m.points for m in models]))
-    return LocalWeighted(
-        bases, models, points, body.points.take(body.strain(bases.hull.modes), points), sure
-    )
+    points = np.unique(np.concatenate([model.points for model in models]))
+    strain = body.points.take(body.strain(bases.hull.modes), points)
+    return LocalWeighted(bases, models, points, strain, sure)
 
 
 def follow_switching(
-    model: LocalWeighted, x: np.ndarray, loading: Loading, tol: float = 1e-10
+    model: LocalWeighted, x: np.ndarray, loading: Loading, *, tol: float = 1e-10
 ) -> list[SwitchingStep]:
-    """The steps of a run from the virgin state; x (p,) : what the classifier is told of the loading beside t.
+    """The steps of a run from the virgin state.
 
-    A step that does not converge in the chosen cluster is tried in the others, likeliest first; raises NotConverged when none does.
+    x : (p,) what the classifier sees of the loading beside t
+    A step that does not converge in the chosen cluster is tried in the others, likeliest
+    first. Raises NotConverged when none does.
     """
     times = loading.t
-    x = np.tile(np.asarray(x, dtype=float), (len(times) - 1, 1))
-    asked = np.column_stack([x, times[1:]])
-    chances, chosen = model.bases.classifier(asked), model.bases.classifier.choose(asked)
-    local = [_local(model, k, loading) for k in range(model.bases.K)]
-    known = {
-        k: (0, m.rest().state) for k, m in enumerate(model.models)
-    }  # k : (steps its state has seen, that state)
+    inputs = np.tile(np.asarray(x, dtype=float), (len(times) - 1, 1))
+    inputs = np.column_stack([inputs, times[1:]])
+    chances = model.bases.classifier(inputs)
+    choices = model.bases.classifier.choose(inputs)
+    clusters = range(model.bases.K)
+    loadings = [_restrict_loading(model, k, loading) for k in clusters]
+    memories = [_Memory(0, model.models[k].rest().state) for k in clusters]
     steps: list[SwitchingStep] = []
-    for i, (t0, t1) in enumerate(pairwise(times)):
-        first, unsure = int(chosen[i]), chances[i].max() < model.sure
-        order = [first, *(int(k) for k in np.argsort(-chances[i], kind="stable") if k != first)]
-        likely = sum(chances[i, k] >= 0.1 * chances[i].max() for k in order[1:])
-        found: list[tuple[float, int, State]] = []
+    for i, (t0, t1) in enumerate(pairwise(times.tolist())):
+        order, enough = _order_clusters(chances[i], int(choices[i]), model.sure)
+        answers: dict[int, State] = {}
         for place, k in enumerate(order):
-            if found and not (unsure and place <= likely):
+            if answers and place >= enough:
                 break
-            known[k] = _replayed(model, k, steps, known[k], local[k])
+            memories[k] = _remember(model, k, steps, memories[k], loadings[k])
+            start = _hand_over(model, k, steps, memories[k])
             try:
-                state = _moved(model, k, steps, known[k][1], local[k], float(t0), float(t1), tol)
+                answers[k], _ = advance(model.models[k], loadings[k], t0, t1, start, tol=tol)
             except NotConverged:
                 continue
-            found.append((_unexplained(model.models[k], state), k, state))
-        if not found:
+        if not answers:
             raise NotConverged(f"no cluster converges from {t0:g} to {t1:g} s; halve the load step")
-        _, k, state = min(found, key=lambda one: one[0]) if len(found) > 1 else found[0]
-        known[k] = i + 1, state.state
-        steps.append(
-            SwitchingStep(
-                float(t1),
-                k,
-                model.bases.rotations[k] @ state.u,
-                state,
-                tuple(one[1] for one in found),
-            )
-        )
+        k = _best_explained(model, answers)
+        state = answers[k]
+        memories[k] = _Memory(i + 1, state.state)
+        c = model.bases.rotations[k] @ state.u
+        steps.append(SwitchingStep(t1, k, c, state, tuple(answers)))
     return steps
 
 
-def _local(model: LocalWeighted, k: int, loading: Loading) -> Loading:
+def _order_clusters(chances: np.ndarray, first: int, sure: float) -> tuple[list[int], int]:
+    """Clusters in the order of their trial, and how many of them answer in doubt."""
+    others = [k for k in np.argsort(-chances, kind="stable").tolist() if k != first]
+    order = [first, *others]
+    if chances.max() >= sure:
+        return order, 1
+    likely = int(np.sum(chances[others] >= LIKELY * chances.max()))
+    return order, 1 + likely
+
+
+def _restrict_loading(model: LocalWeighted, k: int, loading: Loading) -> Loading:
     """The loading on the basis and at the points of cluster k."""
-    at, moves = model.places(k), loading.moves
+    places, moves = model.places(k), loading.moves
     if moves is not None:
-        moves = moves.reshape(len(model.points), 6, -1)[at].reshape(6 * len(at), -1)
+        own = moves.reshape(len(model.points), 6, -1)[places]
+        moves = own.reshape(6 * len(places), -1)
     forces = model.bases.rotations[k].T @ loading.forces
-    return replace(loading, forces=forces, temperatures=loading.temperatures[at], moves=moves)
+    temperatures = loading.temperatures[places]
+    return replace(loading, forces=forces, temperatures=temperatures, moves=moves)
 
 
-def _moved(
-    model: LocalWeighted,
-    k: int,
-    steps: list[SwitchingStep],
-    state: np.ndarray,
-    loading: Loading,
-    t0: float,
-    t1: float,
-    tol: float,
+def _hand_over(
+    model: LocalWeighted, k: int, steps: Sequence[SwitchingStep], memory: _Memory
 ) -> State:
-    one = model.models[k]
+    """The last answer as a start in cluster k."""
     c = steps[-1].c if steps else np.zeros(model.basis.r)
-    start = State(model.bases.rotations[k].T @ c, np.zeros((len(one.points), 6)), state)
-    return advance(one, loading, t0, t1, start, tol)[0]
+    stress = np.zeros((len(model.models[k].points), 6))
+    return State(model.bases.rotations[k].T @ c, stress, memory.state)
 
 
-def _replayed(
+def _remember(
     model: LocalWeighted,
     k: int,
-    steps: list[SwitchingStep],
-    known: tuple[int, np.ndarray],
+    steps: Sequence[SwitchingStep],
+    memory: _Memory,
     loading: Loading,
-) -> tuple[int, np.ndarray]:
-    """The state at the points of cluster k after all steps, by its law along the strains since its state was known."""
-    seen, state = known
-    if seen == len(steps):
-        return known
-    law, S = model.models[k].own, model.strain[model.places(k)]
-    before = steps[seen - 1].t if seen else float(loading.t[0])
-    for step in steps[seen:]:
-        shift = (
-            np.reshape(loading.prescribed(step.t), (-1, 6)) if loading.moves is not None else 0.0
-        )
-        _, _, state = law(S @ step.c + shift, loading.temperature(step.t), state, step.t - before)
+) -> _Memory:
+    """The state in cluster k after all steps, by its law along the strains."""
+    if memory.steps == len(steps):
+        return memory
+    law, strain = model.models[k].own, model.strain[model.places(k)]
+    before = steps[memory.steps - 1].t if memory.steps else float(loading.t[0])
+    state = memory.state
+    for step in steps[memory.steps :]:
+        total = strain @ step.c + prescribed_strain(loading, step.t)
+        _, _, state = law(total, loading.temperature(step.t), state, step.t - before)
         before = step.t
-    return len(steps), state
+    return _Memory(len(steps), state)
 
 
-def _unexplained(model: WeightedModel, state: State) -> float:
-    """|B z - sigma| / |sigma| at the points: what the stress basis of the cluster cannot explain; 0 without one."""
+def _best_explained(model: LocalWeighted, answers: dict[int, State]) -> int:
+    """The cluster whose stress basis explains its own stresses best."""
+    if len(answers) == 1:
+        return next(iter(answers))
+    return min(answers, key=lambda k: _unexplained_share(model.models[k], answers[k]))
+
+
+def _unexplained_share(model: WeightedModel, state: State) -> float:
+    """|B z - sigma| / |sigma| at the points; 0 without a stress basis."""
     if "stress" not in model.duals:
         return 0.0
-    s = state.stress.ravel()
-    return model.duals["stress"].misfit(s) / max(float(np.linalg.norm(s)), 1e-300)
+    stress = state.stress.ravel()
+    norm = float(np.linalg.norm(stress))
+    return model.duals["stress"].misfit(stress) / max(norm, 1e-300)

@@ -1,7 +1,9 @@
-"""Hyper-reduced solids with internal state: sum_i w_i sigma(eps(x_i), y_i):eps_k(x_i) = V_k.f(t), eps = sum_j a_j eps_j,
-plus the strain of displacements that are prescribed.
+"""Hyper-reduced solids with internal state, at few points.
 
-State lives at the chosen points only; the cost does not depend on the mesh. Reference: Casenave & Akkari (2019).
+sum_i w_i sigma(eps(x_i), y_i):eps_k(x_i) = V_k.f(t),  eps = sum_j a_j eps_j + eps(u_D)
+
+State lives at the chosen points only; the cost does not depend on the mesh.
+Reference: Casenave and Akkari (2019).
 """
 
 from __future__ import annotations
@@ -9,26 +11,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from rom.basis import Basis
-from rom.errors import BadInput
+from rom.errors import BadInput, NotConverged
 from rom.history import History, State, history
 from rom.loading import Loading
 from rom.model import Prediction
-from rom.points.nonlinear import cut, newton
-from rom.problem import Law, Solid
+from rom.points.nonlinear import cut
 from rom.rule import Interpolation
+from rom.solids.body import Law, Solid
+
+MAX_ITERATIONS = 25
+DIVERGED = 1e6  # growth of the residual after which Newton's method is given up
+TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
 class WeightedModel:
-    """points (k,) global numbers; strain (k, 6, r) of the modes there; weights (k,), zero at points of dual fields alone.
+    """A basis, and the strains of its modes at few points with weights.
 
-    duals : name -> (Interpolation of the field on the whole mesh, places of its values among the points)
-    law : of the chosen points; a frozen dataclass of the solver's, whose class `load` asks for by name
+    points : (k,) global numbers; strain : (k, 6, r) of the modes there
+    weights : (k,), zero at points of dual fields alone
+    law : of the chosen points; a frozen dataclass of the solver's, whose class `load` asks
+        for by name
+    duals : name -> Interpolation of the field on the whole mesh from its values at the points
     """
 
     basis: Basis
@@ -40,15 +48,12 @@ class WeightedModel:
 
     def rest(self) -> State:
         """The virgin state."""
-        return State(
-            np.zeros(self.basis.r),
-            np.zeros((len(self.points), 6)),
-            np.zeros((len(self.points), self.own.width)),
-        )
+        k = len(self.points)
+        return State(np.zeros(self.basis.r), np.zeros((k, 6)), np.zeros((k, self.own.width)))
 
     @property
     def own(self) -> Law:
-        """The law; BadInput where the model was given none."""
+        """The law. Raises BadInput where the model was given none."""
         if self.law is None:
             raise BadInput(
                 "this model is without its law; say replace(model, law=law.restrict(model.points))"
@@ -56,11 +61,18 @@ class WeightedModel:
         return self.law
 
     def predict(self, loading: Loading) -> Prediction:
-        """a (r, m) at the times of a loading after its first; without an error bound, which the indicator estimates."""
-        return Prediction(loading.t[1:], reduced_march(self, loading, loading.t).u, t=loading.t[1:])
+        """a (r, m) at the times of a loading after its first.
+
+        loading : as `Loading.reduce` makes it. There is no bound; indicators estimate errors.
+        """
+        answer = reduced_march(self, loading, loading.t)
+        return Prediction(loading.t[1:], answer.u, t=loading.t[1:])
 
     def dual(self, name: str, values: np.ndarray) -> np.ndarray:
-        """A field on all points of integration from its values (k, m) at the chosen ones."""
+        """A field on all points of integration from its values (k, m) at the chosen ones.
+
+        Raises BadInput for a field without a rule.
+        """
         if name not in self.duals:
             raise BadInput(f"no dual field {name!r}; there are: {', '.join(self.duals) or 'none'}")
         return self.duals[name](values)
@@ -69,11 +81,79 @@ class WeightedModel:
 def weighted_model(
     basis: Basis, strain: np.ndarray, body: Solid, points: np.ndarray, weights: np.ndarray
 ) -> WeightedModel:
-    """The model on chosen points, global numbers, from strain (g, 6, r) of the modes at this rank's; weights of the first of them."""
+    """The model at chosen points.
+
+    strain : (g, 6, r) of the modes at this rank's points; points : (k,) global numbers
+    weights : of the first of the points, the others have none
+    """
     padded = np.concatenate([weights, np.zeros(len(points) - len(weights))])
-    return WeightedModel(
-        basis, np.asarray(points), body.points.take(strain, points), padded, body.at(points)
-    )
+    chosen = np.asarray(points)
+    return WeightedModel(basis, chosen, body.points.take(strain, points), padded, body.at(points))
+
+
+def with_duals(model: WeightedModel, duals: dict[str, Interpolation]) -> WeightedModel:
+    """The model with rules that reconstruct dual fields from its points."""
+    return replace(model, duals={**model.duals, **duals})
+
+
+def positions(points: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Where the numbers (q,) are among the points (k,), which need not be sorted."""
+    order = np.argsort(points)
+    return np.asarray(order[np.searchsorted(np.sort(points), numbers)])
+
+
+def prescribed_strain(loading: Loading, t: float) -> np.ndarray | float:
+    """Strains (k, 6) of prescribed displacements in a reduced loading, or 0.0."""
+    if loading.moves is None:
+        return 0.0
+    return np.reshape(loading.prescribed(t), (-1, 6))
+
+
+@dataclass(frozen=True, eq=False)
+class _Increment:
+    """The reduced equations over one increment, at the points that have weights.
+
+    strain : B (k, 6, r); weighted : (6 k, r), rows of B times their weights
+    """
+
+    law: Law
+    strain: np.ndarray
+    weighted: np.ndarray
+    shift: np.ndarray
+    force: np.ndarray
+    temperature: np.ndarray
+    state: np.ndarray
+    dt: float
+
+    def solve(self, a: np.ndarray, tol: float) -> tuple[State, int]:
+        """Newton's method from a (r,), in one loop without calls back.
+
+        Raises NotConverged.
+        """
+        B, weighted = self.strain, self.weighted
+        size = np.abs(weighted).T
+        force_norm = float(np.linalg.norm(self.force))
+        ratio, first = np.inf, np.inf
+        for iteration in range(MAX_ITERATIONS + 1):
+            stress, tangent, state = self.law(
+                B @ a + self.shift, self.temperature, self.state, self.dt
+            )
+            flat = stress.ravel()
+            residual = weighted.T @ flat - self.force
+            # at the end of a cycle f and the internal forces vanish, the stresses do not
+            scale = max(force_norm, float(np.linalg.norm(size @ np.abs(flat))), TINY)
+            ratio = float(np.linalg.norm(residual)) / scale
+            if iteration == 0:
+                first = ratio
+            if ratio <= tol:
+                return State(a, stress, state), iteration
+            if not np.isfinite(ratio) or ratio > DIVERGED * max(first, 1.0):
+                break
+            matrix = weighted.T @ (tangent @ B).reshape(-1, len(a))
+            a = a + np.linalg.solve(matrix, -residual)
+        raise NotConverged(
+            f"|R| = {ratio:.1e} of the load after {iteration} iterations; halve the load step"
+        )
 
 
 def advance(
@@ -82,66 +162,63 @@ def advance(
     t0: float,
     t1: float,
     start: State,
+    *,
     tol: float = 1e-10,
-    cuts: int = 6,
+    max_cuts: int = 6,
 ) -> tuple[State, int]:
-    """One load step of the reduced Newton method, cut where it fails; loading : as `Loading.reduced` makes it. Raises NotConverged."""
-    use = np.flatnonzero(model.weights)
-    law, rest = model.own.restrict(use), np.flatnonzero(model.weights == 0)
-    B, w = model.strain[use], model.weights[use]
-    flat = (w[:, None, None] * B).reshape(-1, model.basis.r)
-    size = np.abs(flat)
+    """One load step of the reduced Newton method, cut in halves where it fails.
 
-    def one(a: float, e: float, old: State) -> tuple[State, int]:
-        T, f = loading.temperature(e), loading.force(e)
-        T_use, y_use = T[use], old.state[use]
-        shift = np.broadcast_to(
-            np.reshape(loading.prescribed(e), (-1, 6) if loading.moves is not None else ()),
-            old.stress.shape,
+    loading : as `Loading.reduce` makes it; tol : relative, of the forces or the stresses
+    Returns the state at t1 and the iterations. Raises NotConverged.
+    """
+    counts = np.flatnonzero(model.weights)
+    rest = np.flatnonzero(model.weights == 0)
+    law, law_of_rest = model.own.restrict(counts), model.own.restrict(rest)
+    B = model.strain[counts]
+    weighted = (model.weights[counts][:, None, None] * B).reshape(-1, model.basis.r)
+
+    def increment(begin: float, end: float, old: State) -> tuple[State, int]:
+        """The step without cuts."""
+        T = loading.temperature(end)
+        shift = np.broadcast_to(prescribed_strain(loading, end), old.stress.shape)
+        dt = end - begin
+        equations = _Increment(
+            law=law,
+            strain=B,
+            weighted=weighted,
+            shift=shift[counts],
+            force=loading.force(end),
+            temperature=T[counts],
+            state=old.state[counts],
+            dt=dt,
         )
-
-        def evaluate(x: np.ndarray) -> tuple[np.ndarray, float, Any, Any]:
-            stress, C, new = law(B @ x + shift[use], T_use, y_use, e - a)
-            internal = flat.T @ stress.ravel()
-            # at the end of a cycle f and the internal forces vanish, the stresses do not
-            scale = max(
-                float(np.linalg.norm(f)),
-                float(np.linalg.norm(size.T @ np.abs(stress.ravel()))),
-                1e-300,
-            )
-            return internal - f, scale, (C, stress, new), (stress, new)
-
-        def solve(K: Any, r: np.ndarray, left: float) -> np.ndarray:
-            return np.linalg.solve(flat.T @ (K[0] @ B).reshape(-1, model.basis.r), r)
-
-        found = newton(evaluate, solve, old.u, tol)
+        answer, iterations = equations.solve(old.u, tol)
         stress, state = np.empty((len(model.points), 6)), np.empty_like(old.state)
-        stress[use], state[use] = found.carried
+        stress[counts], state[counts] = answer.stress, answer.state
         if rest.size:
-            stress[rest], _, state[rest] = model.own.restrict(rest)(
-                model.strain[rest] @ found.x + shift[rest], T[rest], old.state[rest], e - a
-            )
-        return State(found.x, stress, state), len(found.residuals) - 1
+            strain = model.strain[rest] @ answer.u + shift[rest]
+            stress[rest], _, state[rest] = law_of_rest(strain, T[rest], old.state[rest], dt)
+        return State(answer.u, stress, state), iterations
 
-    return cut(one, t0, t1, start, cuts)
+    return cut(increment, t0, t1, start, max_cuts)
 
 
 def reduced_march(
     model: WeightedModel,
     loading: Loading,
     times: Sequence[float] | np.ndarray,
+    *,
     start: State | None = None,
     tol: float = 1e-10,
 ) -> History:
-    """Answers at times[1:] from `start` (virgin by default) at times[0]; cycles are times, a restart is a start."""
-    now, states, counts = start or model.rest(), [], []
+    """Answers at times[1:] from `start` at times[0], virgin by default.
+
+    Cycles are times, a restart is a start. Raises NotConverged.
+    """
+    now = start or model.rest()
+    states, counts = [], []
     for t0, t1 in pairwise(times):
-        now, count = advance(model, loading, float(t0), float(t1), now, tol)
+        now, count = advance(model, loading, float(t0), float(t1), now, tol=tol)
         states.append(now)
         counts.append(count)
     return history(np.asarray(times[1:]), states, counts)
-
-
-def with_duals(model: WeightedModel, duals: dict[str, Interpolation]) -> WeightedModel:
-    """The model with rules that reconstruct dual fields from its points."""
-    return replace(model, duals={**model.duals, **duals})

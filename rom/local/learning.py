@@ -1,0 +1,187 @@
+"""Learning a classifier of local bases, cross-validated over groups of samples.
+
+Reference: Zhu and Hastie (2005).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import scipy.linalg as la
+
+from rom.errors import BadInput, MissingExtra
+from rom.local.classifier import TINY, Classifier, gaussian_kernel
+from rom.local.forest import Forest, fit_forest
+from rom.local.held_out import pick_errors
+
+MAX_FEATURES = 80  # leading eigenvectors of the kernel that the regression sees
+SIGNIFICANT = 1e-6  # relative eigenvalue of the kernel
+FOLDS = 5
+NEVER = -1e3  # score of a cluster without samples
+FLOOR = 1e-3  # of the mean error, added before logarithms
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """Features x (m, p), labels (m,) and errors (m, K) of sample i on basis k."""
+
+    x: np.ndarray
+    labels: np.ndarray
+    errors: np.ndarray
+
+    @property
+    def K(self) -> int:
+        """Number of clusters."""
+        return int(self.errors.shape[1])
+
+    def take(self, rows: np.ndarray) -> _Samples:
+        """Some of the samples."""
+        return _Samples(self.x[rows], self.labels[rows], self.errors[rows])
+
+
+def fit_classifier(
+    x: np.ndarray,
+    labels: np.ndarray,
+    errors: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    widths: Sequence[float] = (0.03, 0.1, 0.3),
+    penalties: Sequence[float] = (300.0,),
+    trees: int = 60,
+    rng: int | np.random.Generator = 0,
+) -> Classifier:
+    """The classifier of least cross-validated error of the basis that it chooses.
+
+    Width and penalty are chosen for the logistic part alone; a forest of `trees` joins it.
+
+    x : (m, p) features; labels : (m,); errors : (m, K) of sample i on basis k
+    groups : (m,) samples of one group are held out together; equal features by default
+    widths : gamma of standardised features; penalties : inverse penalties of the weights
+    Raises BadInput for shapes or NaN, MissingExtra without scikit-learn.
+    """
+    samples = _check_samples(x, labels, errors)
+    if groups is None:
+        groups = np.unique(samples.x, axis=0, return_inverse=True)[1].ravel()
+    names, place = np.unique(groups, return_inverse=True)
+    fold_of_group = np.random.default_rng(rng).permutation(np.arange(len(names)) % FOLDS)
+    fold = fold_of_group[place]
+    trials = list(product(widths, penalties))
+    regret = [0.0]
+    if len(trials) > 1:
+        regret = [_regret(samples, fold, gamma, penalty) for gamma, penalty in trials]
+    gamma, penalty = trials[int(np.argmin(regret))]
+    chances, expected = _cross_validate(samples, fold, gamma, penalty, trees=trees)
+    guesses = np.argmin(expected, axis=1)
+    return replace(
+        _train(samples, gamma, penalty, trees),
+        confusion=confusion(samples.labels, guesses, samples.K),
+        chances=chances,
+        expected=expected,
+    )
+
+
+def confusion(labels: np.ndarray, guesses: np.ndarray, k: int) -> np.ndarray:
+    """C_jl = P(chosen l | true j), (k, k); clusters without samples have rows of I."""
+    count = np.zeros((k, k))
+    np.add.at(count, (labels, guesses), 1.0)
+    total = count.sum(axis=1, keepdims=True)
+    return np.where(total > 0, count / np.maximum(total, 1.0), np.eye(k))
+
+
+def _check_samples(x: np.ndarray, labels: np.ndarray, errors: np.ndarray) -> _Samples:
+    x = np.asarray(x, dtype=float)
+    labels = np.asarray(labels, dtype=int)
+    errors = np.asarray(errors, dtype=float)
+    agree = x.ndim == 2 and labels.shape == (len(x),) and errors.shape[0] == len(x)
+    if not agree or not np.isfinite(x).all():
+        raise BadInput(
+            f"features {x.shape}, labels {labels.shape}, errors {errors.shape}: "
+            "give finite (m, p), (m,), (m, K)"
+        )
+    return _Samples(x, labels, errors)
+
+
+def _regret(samples: _Samples, fold: np.ndarray, gamma: float, penalty: float) -> float:
+    """Mean error of the basis that the logistic part alone chooses."""
+    _, expected = _cross_validate(samples, fold, gamma, penalty, trees=0)
+    choice = np.argmin(expected, axis=1)
+    return float(np.mean(pick_errors(samples.errors, choice)))
+
+
+def _cross_validate(
+    samples: _Samples, fold: np.ndarray, gamma: float, penalty: float, *, trees: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and log errors (m, K) of samples by what other folds teach.
+
+    Their own labels where there is one fold only.
+    """
+    chances = np.eye(samples.K)[samples.labels]
+    expected = 1.0 - chances
+    for part in np.unique(fold):
+        outside = fold == part
+        if outside.all():
+            continue
+        machine = _train(samples.take(~outside), gamma, penalty, trees)
+        chances[outside], expected[outside] = machine.answers(samples.x[outside])
+    return chances, expected
+
+
+def _train(samples: _Samples, gamma: float, penalty: float, trees: int) -> Classifier:
+    """One kernel logistic regression and a forest."""
+    centre = samples.x.mean(axis=0)
+    spread = samples.x.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
+    z = (samples.x - centre) / scale
+    weights, bias = _fit_logistic(z, samples, gamma, penalty)
+    forest: Forest | None = None
+    if trees and samples.K > 1:
+        floor = FLOOR * samples.errors.mean()
+        forest = fit_forest(z, np.log(samples.errors + floor + TINY), trees)
+    return Classifier(centre, scale, z, weights, bias, gamma, _costs(samples), forest)
+
+
+def _fit_logistic(
+    z: np.ndarray, samples: _Samples, gamma: float, penalty: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (m, K) and bias (K,); clusters without a sample get no score."""
+    weights = np.zeros((len(z), samples.K))
+    bias = np.full(samples.K, NEVER)
+    present = np.unique(samples.labels)
+    if len(present) == 1:
+        bias[present] = 0.0
+        return weights, bias
+    values, vectors = la.eigh(gaussian_kernel(z, z, gamma))
+    smallest = np.sort(values)[-MAX_FEATURES:][0]
+    leading = values > max(SIGNIFICANT * values[-1], smallest)
+    root = np.sqrt(values[leading])
+    vectors = vectors[:, leading]
+    machine = _logistic(penalty).fit(vectors * root, samples.labels)
+    if len(present) == 2:
+        weights[:, present[1]] = (vectors / root) @ machine.coef_[0]
+        bias[present] = (0.0, machine.intercept_[0])
+    else:
+        weights[:, present] = (vectors / root) @ machine.coef_.T
+        bias[present] = machine.intercept_
+    return weights, bias
+
+
+def _costs(samples: _Samples) -> np.ndarray:
+    """Mean errors (K, K) of the members of j on basis l; 1 - I where j has no member."""
+    costs = 1.0 - np.eye(samples.K)
+    for j in np.unique(samples.labels):
+        costs[j] = samples.errors[samples.labels == j].mean(axis=0)
+    return costs
+
+
+def _logistic(penalty: float) -> Any:
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise MissingExtra(
+            "classification needs scikit-learn; pip install 'rom-platform[cluster]'"
+        ) from error
+    return LogisticRegression(C=penalty, max_iter=200, tol=1e-4, solver="newton-cg")

@@ -1,0 +1,163 @@
+"""Partitions of snapshots: k-medoids of sines, then K subspaces.
+
+References: Schubert and Rousseeuw (2021); Bradley and Mangasarian (2000).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rom.errors import BadInput, MissingExtra
+from rom.local.dissimilarity import check_dissimilarity, gram_sines, mirror
+from rom.local.held_out import held_out_errors, pick_errors
+
+MAX_STALE = 4  # sweeps without a better partition, before the refinement stops
+TOO_SMALL = 1.0  # added to the error of a partition whose bases are their own data
+
+
+def partitions(
+    gram: np.ndarray,
+    k: int,
+    rank: int,
+    fold: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    restarts: int | None = None,
+    run_of: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Labels (m,), least held-out error first, those of the k-medoids of sines last.
+
+    gram : (m, m) of unit samples; fold : (m,) samples that are held out together
+    restarts : random starts of the K subspaces besides the k-medoids; None for these alone
+    run_of : (m,) samples of one number get one label; their dissimilarity is the mean sine
+    """
+    dissimilarity = gram_sines(gram)
+    place = np.arange(len(gram))
+    means = None
+    if run_of is not None:
+        place = np.unique(run_of, return_inverse=True)[1]
+        member = place == np.arange(place.max() + 1)[:, None]
+        means = member / np.bincount(place)[:, None]
+        dissimilarity = mirror(means @ dissimilarity @ means.T)
+    start = medoids(dissimilarity, k, rng=rng)[0][place]
+    if restarts is None or k == 1:
+        return [start]
+    starts = [start]
+    for _ in range(restarts):
+        starts.append(seed_labels(dissimilarity, k, rng)[place])
+    refined = [subspaces(gram, labels, rank, fold, means=means) for labels in starts]
+    refined.sort(key=lambda result: result[1])
+    return [*(labels for labels, _ in refined), start]
+
+
+def medoids(
+    D: np.ndarray, k: int, *, restarts: int = 10, rng: int | np.random.Generator = 0
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """min over medoids of sum_i min_j D(i, m_j), the best of several FasterPAM starts.
+
+    Returns labels (m,), medoids (k,) and the objective. Raises BadInput for dissimilarities
+    that are not, which the library would take silently. Reference: Schubert and Rousseeuw (2021).
+    """
+    D = check_dissimilarity(D)
+    if not 0 < k <= len(D):
+        raise BadInput(f"{k} medoids of {len(D)} samples; choose 1..{len(D)}")
+    if k == 1:
+        centre = int(np.argmin(D.sum(axis=0)))
+        return np.zeros(len(D), dtype=int), np.array([centre]), float(D[:, centre].sum())
+    try:
+        import kmedoids
+    except ImportError as error:
+        raise MissingExtra(
+            "k-medoids needs the library kmedoids; pip install 'rom-platform[cluster]'"
+        ) from error
+    generator = np.random.default_rng(rng)
+    results = []
+    for _ in range(restarts):
+        start = generator.choice(len(D), k, replace=False).astype(np.uint64)
+        results.append(kmedoids.fasterpam(D, start, n_cpu=1))
+    best = min(results, key=lambda result: float(result.loss))
+    labels = np.asarray(best.labels, dtype=int)
+    return labels, np.asarray(best.medoids, dtype=int), float(best.loss)
+
+
+def medoid(D: np.ndarray, members: np.ndarray) -> int:
+    """The member of least total dissimilarity D (m, m) to the members (m,), a mask."""
+    numbers = np.flatnonzero(members)
+    total = D[np.ix_(numbers, numbers)].sum(axis=0)
+    return int(numbers[np.argmin(total)])
+
+
+def seed_labels(D: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Labels (m,) by the nearest of k seeds, drawn with probability D^2 to the others.
+
+    Reference: Arthur and Vassilvitskii (2007).
+    """
+    seeds = [int(rng.integers(len(D)))]
+    for _ in range(k - 1):
+        weight = np.min(D[:, seeds], axis=1) ** 2
+        total = weight.sum()
+        probability = weight / total if total > 0 else None
+        seeds.append(int(rng.choice(len(D), p=probability)))
+    return np.asarray(np.argmin(D[:, seeds], axis=1))
+
+
+def subspaces(
+    gram: np.ndarray,
+    labels: np.ndarray,
+    rank: int,
+    fold: np.ndarray,
+    *,
+    means: np.ndarray | None = None,
+    max_sweeps: int = 30,
+) -> tuple[np.ndarray, float]:
+    """K subspaces: every sample joins the one that misses it least while held out.
+
+    Stops where the mean held-out error no longer falls. Returns the labels (m,) and that
+    error, plus 1 where a cluster has no more samples than modes.
+
+    means : (q, m) averages over the groups that move together, or None
+    """
+    k = int(labels.max()) + 1
+    weights = np.eye(k)[labels]
+    errors = held_out_errors(gram, weights, rank, fold)
+    best, least, stale = labels, _own_error(errors, labels, rank), 0
+    for _ in range(max_sweeps):
+        if means is None:
+            labels = _fill_small(np.argmin(errors, axis=1), errors, rank)
+        else:
+            label_of_group = np.argmin(means @ errors, axis=1)
+            labels = label_of_group[np.argmax(means > 0, axis=0)]
+        previous = (weights, errors)
+        weights = np.eye(k)[labels]
+        errors = held_out_errors(gram, weights, rank, fold, previous=previous)
+        error = _own_error(errors, labels, rank)
+        if error < least:
+            best, least, stale = labels, error, 0
+            continue
+        stale += 1
+        if stale > MAX_STALE or (labels == best).all():
+            break
+    return best, least
+
+
+def _own_error(errors: np.ndarray, labels: np.ndarray, rank: int) -> float:
+    """Mean error of the samples on their own bases; bases of own data never win."""
+    m, k = errors.shape
+    smallest = np.bincount(labels, minlength=k).min()
+    mean = float(np.mean(pick_errors(errors, labels)))
+    return mean + TOO_SMALL * float(smallest <= min(rank, m // k - 1))
+
+
+def _fill_small(labels: np.ndarray, errors: np.ndarray, rank: int) -> np.ndarray:
+    """Clusters of fewer than rank + 1 samples take those that they miss least."""
+    labels = labels.copy()
+    m, k = errors.shape
+    for j in range(k):
+        lack = min(rank + 1, m // k) - int(np.sum(labels == j))
+        if lack <= 0:
+            continue
+        spare = np.bincount(labels, minlength=k)[labels] > rank + 1
+        loss = errors[:, j] - pick_errors(errors, labels)
+        order = np.argsort(np.where((labels != j) & spare, loss, np.inf))
+        labels[order[:lack]] = j
+    return labels
