@@ -317,7 +317,7 @@ NOT_STORED = {  # by their own nature
     "Frame": "a moment of a file",
     "Room": "spare columns",
     "RowBlocks": "reads snapshots",
-    "Request": "settings of a call",
+    "Accuracy": "settings of a call",
     "Stop": "is told by the reason of a basis",
     "SingleBlocks": "a moment of a search",
     "Cluster": "a moment of a search",

@@ -12,7 +12,7 @@ from rom.basis import Basis
 from rom.compress.blocks import RowBlocks
 from rom.compress.gram import gram_matrix, sketch
 from rom.compress.orthonormal import EPS, column_signs, orthonormalise
-from rom.compress.stopping import Request, Stop, StopKind, check_request, choose_rank
+from rom.compress.stopping import Accuracy, Stop, StopKind, check_request, choose_rank
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
@@ -49,7 +49,7 @@ def pod(
     Raises BadInput for a wrong tol, rank or method, and for NaN, naming the snapshot.
     References: Sirovich (1987); Balabanov and Grigori (2022); Halko et al. (2011).
     """
-    request = Request(tol, rank)
+    request = Accuracy(tol, rank)
     check_request(snapshots, request, method)
     strict = memory_budget is not None
     data = RowBlocks(snapshots, center, memory_budget or BLOCK_BYTES, strict)
@@ -81,7 +81,7 @@ def _few_modes(m: int, rank: int | None) -> bool:
     return rank is not None and m > FEW * (rank + OVERSAMPLING)
 
 
-def _gram_pod(data: RowBlocks, request: Request) -> tuple[Basis, np.ndarray]:
+def _gram_pod(data: RowBlocks, request: Accuracy) -> tuple[Basis, np.ndarray]:
     """POD by eigenvalues of the Gram matrix, down to the root of its round-off."""
     s, W = _gram_factors(data)
     floor = np.sqrt(data.m * EPS)
@@ -89,7 +89,7 @@ def _gram_pod(data: RowBlocks, request: Request) -> tuple[Basis, np.ndarray]:
     return _deliver_gram(data, request, stop, s, W[:, :r])
 
 
-def _accurate_gram_pod(data: RowBlocks, request: Request) -> tuple[Basis, np.ndarray] | None:
+def _accurate_gram_pod(data: RowBlocks, request: Accuracy) -> tuple[Basis, np.ndarray] | None:
     """POD by the Gram matrix, or None where round-off hides what is asked for."""
     s, W = _gram_factors(data)
     floor = GRAM_FLOOR * s[0]
@@ -100,7 +100,7 @@ def _accurate_gram_pod(data: RowBlocks, request: Request) -> tuple[Basis, np.nda
 
 
 def _deliver_gram(
-    data: RowBlocks, request: Request, stop: Stop, s: np.ndarray, W: np.ndarray
+    data: RowBlocks, request: Accuracy, stop: Stop, s: np.ndarray, W: np.ndarray
 ) -> tuple[Basis, np.ndarray]:
     """The basis of right singular vectors W (m, r)."""
     r = W.shape[1]
@@ -110,7 +110,7 @@ def _deliver_gram(
 
 
 def _full_pod(
-    data: RowBlocks, request: Request, rng: int | np.random.Generator
+    data: RowBlocks, request: Accuracy, rng: int | np.random.Generator
 ) -> tuple[Basis, np.ndarray]:
     """POD by a sketched Cholesky-QR, accurate to round-off of s_1."""
     P, C, s, W = _sketched_svd(data, rng)
@@ -123,7 +123,7 @@ def _full_pod(
 
 
 def _random_pod(
-    data: RowBlocks, request: Request, rng: int | np.random.Generator
+    data: RowBlocks, request: Accuracy, rng: int | np.random.Generator
 ) -> tuple[Basis, np.ndarray]:
     """POD by a randomised range finder."""
     rank = request.rank
@@ -145,7 +145,7 @@ def _random_pod(
 
 def _deliver(
     data: RowBlocks,
-    request: Request,
+    request: Accuracy,
     reason: str,
     factors: tuple[np.ndarray, np.ndarray],
     error: float,

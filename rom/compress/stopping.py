@@ -24,14 +24,14 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Request:
+class Accuracy:
     """The accuracy asked for: a relative projection error, a rank, or both."""
 
     tol: float | None
     rank: int | None
 
 
-def check_request(snapshots: Snapshots, request: Request, method: str) -> None:
+def check_request(snapshots: Snapshots, request: Accuracy, method: str) -> None:
     """Raises BadInput for a wrong tol, rank or method, or where neither is given."""
     tol, rank = request.tol, request.rank
     if tol is None and rank is None:
@@ -52,7 +52,7 @@ def check_tolerance(tol: float | None) -> None:
 
 
 def choose_rank(
-    s: np.ndarray, request: Request, floor: float, energy: float | None = None
+    s: np.ndarray, request: Accuracy, floor: float, energy: float | None = None
 ) -> tuple[int, Stop]:
     """The number of modes r and why it is r.
 

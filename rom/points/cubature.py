@@ -178,7 +178,7 @@ def _contributions_gram(space: Space, strain: np.ndarray, stress: np.ndarray) ->
 
 
 def _row_scale(gram: np.ndarray) -> np.ndarray:
-    """Factors of rows: the volume gets the size of all others."""
+    """QrFactors of rows: the volume gets the size of all others."""
     scale = np.ones(len(gram))
     volume = gram[-1, -1]
     if volume > 0:

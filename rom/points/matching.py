@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as la
 
-from rom.points.factorisation import Factors, append_column, drop_columns, factorise
+from rom.points.factorisation import QrFactors, append_column, drop_columns, qr_factors
 
 NEARLY = 0.9  # of the best score of a sweep: candidates this good are taken without another
 CANDIDATES = 64  # of a sweep, at least
@@ -70,7 +70,7 @@ class _Pursuit:
         self.candidates = min(g, max(k, CANDIDATES))
         self.sweep = _Sweep(np.zeros(0, dtype=np.int64), G[:, :0], np.inf)
         usable = [int(i) for i in start[: self.max_points] if self.inverse[i] > 0]
-        factors = factorise(self.G[:, usable])
+        factors = qr_factors(self.G[:, usable])
         self._settle(factors, usable, np.ones(len(usable)))
         self.closed = _mark(self.useless, self.active)
 
@@ -121,7 +121,7 @@ class _Pursuit:
         self.sweep = _Sweep(points, self.G[:, points], floor)
         return np.asarray(score)
 
-    def _settle(self, factors: Factors, active: list[int], weights: np.ndarray) -> None:
+    def _settle(self, factors: QrFactors, active: list[int], weights: np.ndarray) -> None:
         """From feasible weights towards those of least squares, until all are positive.
 
         Columns whose weight comes to zero leave.
