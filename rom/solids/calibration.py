@@ -100,7 +100,7 @@ def _calibrated(rows: list[np.ndarray], name: str, level: float, whole: bool = F
         data[:, 1 + len(KINDS) :],
         data[:, 1 + KINDS.index(name)],
         data[:, 0],
-        level,
-        FLOOR,
-        whole,
+        level=level,
+        floor=FLOOR,
+        whole=whole,
     )
