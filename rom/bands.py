@@ -60,9 +60,10 @@ def calibrate_indicator(
 ) -> Indicator:
     """An indicator from features and errors of runs, whose steps are the rows.
 
-    features (m, k), errors (m,), runs (m,) : number of the run of each row. The model was trained on none of the runs. Coefficients are nonnegative: no residual
-    makes the answer better. The scores that set the quantile are of runs that the
-    regression left out.
+    features (m, k), errors (m,), runs (m,) : number of the run of each row
+    The model was trained on none of the runs. Coefficients are nonnegative: no residual makes
+    the answer better. The scores that set the quantile are of runs that the regression left
+    out.
     whole : a run counts as covered when all its steps are, otherwise by the share of them
     Raises BadInput for wrong shapes, a level outside [0.5, 1), fewer than three runs.
     """

@@ -138,15 +138,17 @@ def _largest_change(now: DensePosterior, further: DensePosterior, deviation: np.
 def negative_elbo(prior: Prior, x: np.ndarray, data: Observations) -> tuple[float, np.ndarray]:
     """(-ELBO, its gradient) at the maximum over q; dense.
 
-    Costs n^3 per natural-gradient step. Gradient in (log lengths, log variance, mean, log scale of the noise). With
+    Costs n^3 per natural-gradient step. x (n, p)
+    Gradient in (log lengths, log variance, mean, log scale of the noise). With
     C = (K + diag(1/lam))^{-1} = diag(lam) - diag(lam) S diag(lam) it is
-    1/2 <C - a a^T, dK> in the kernel. x (n, p)
+    1/2 <C - a a^T, dK> in the kernel.
     """
     k, pull = prior.kernel.traced(x)
     K = prior.variance * (k + NUGGET * np.eye(len(x)))
     L = np.tril(cholesky(K)[0])
     q = dense_posterior(L, prior.mean, data)
-    C = np.diag(q.lam) - q.lam[:, None] * q.S * q.lam
+    scaled = q.lam[:, None] * q.S * q.lam
+    C = np.diag(q.lam) - scaled
     W = C - np.outer(q.a, q.a)
     by_lengths = 0.5 * prior.variance * pull(W)
     by_variance = 0.5 * float(np.sum(W * K))

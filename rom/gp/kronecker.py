@@ -1,6 +1,7 @@
 """Gaussian processes on grids of any number of axes.
 
-Each axis has its own points and kernel. All algebra is along the axes: there is never a matrix of all cells.
+Each axis has its own points and kernel. All algebra is along the axes: there is
+never a matrix of all cells.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.gp.grids import GridPoints, axis_points, check_grid, grid_points
-from rom.gp.kernels import kernel_of
-from rom.gp.kronecker_likelihood import fit_grid, fit_on_subset
+from rom.gp.kronecker_likelihood import fit_grid, fit_on_subset, kernel_per_axis
 from rom.gp.kronecker_posterior import (
     leave_cells_out,
     leave_points_out,
@@ -200,7 +200,7 @@ def kronecker_gp(
     mask = check_grid(points, y, observed)
     grid = grid_points(points)
     units = grid.scale(points)
-    chosen = _kernel_per_axis(kernels, units)
+    chosen = kernel_per_axis(kernels, units)
     nugget = max(FLOOR if noise is None else noise, FLOOR)
     if fit and mask is None:
         chosen, nugget = fit_grid(chosen, units, y, noise)
@@ -210,22 +210,5 @@ def kronecker_gp(
         )
     matrices = [k.matrix(z, z) for k, z in zip(chosen, units, strict=True)]
     mean, variance, weights = posterior_weights(matrices, nugget, y, mask)
-    return KroneckerGP(
-        points,
-        grid.low,
-        grid.width,
-        tuple(chosen),
-        nugget,
-        mean,
-        variance,
-        y,
-        mask,
-        weights,
-    )
-
-
-def _kernel_per_axis(kernels: Sequence[Any] | str, units: list[np.ndarray]) -> list[Any]:
-    """The kernel of each axis; one name or kernel is that of all."""
-    if not isinstance(kernels, (list, tuple)):
-        kernels = [kernels] * len(units)
-    return [kernel_of(k, x.shape[1]) for k, x in zip(kernels, units, strict=True)]
+    low, width = grid.low, grid.width
+    return KroneckerGP(points, low, width, tuple(chosen), nugget, mean, variance, y, mask, weights)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rom.gp.descent import descend, start_descent
-from rom.gp.kernels import Product, Selected
+from rom.gp.kernels import Product, Selected, kernel_of
 from rom.gp.likelihood import FLOOR, maximise, sobol_starts
 from rom.gp.tensors import GridSpectrum, grid_spectrum, outer, unfold
 
@@ -26,8 +26,9 @@ def grid_likelihood(
 ) -> tuple[float, np.ndarray]:
     """(F, dF), F = -log p(y | theta, nugget) up to a constant.
 
-    Mean and variance are profiled out. With K_j = V_j L_j V_j^T, S = L_1 x ... x L_d + nugget, P = V^T (y - mean), A = P / S and
-    variance = <P, A> / N: F = 1/2 (N log variance + sum log S).
+    Mean and variance are profiled out. With K_j = V_j L_j V_j^T, S = L_1 x ... x L_d + nugget,
+    P = V^T (y - mean), A = P / S and variance = <P, A> / N:
+    F = 1/2 (N log variance + sum log S).
     x : points (n_j, p_j) of each axis; y (n_1, ..., n_d)
     dF (k + 1,) : in (theta_1, ..., theta_d, log nugget)
     """
@@ -64,6 +65,13 @@ def _slope_along(
     M[np.diag_indices_from(M)] += np.sum(unfold(others / spectrum.S, j), axis=1)
     V = spectrum.V[j]
     return np.asarray(0.5 * pull(V @ M @ V.T))
+
+
+def kernel_per_axis(kernels: Sequence[Any] | str, units: list[np.ndarray]) -> list[Any]:
+    """The kernel of each axis; one name or kernel is that of all."""
+    if not isinstance(kernels, (list, tuple)):
+        kernels = [kernels] * len(units)
+    return [kernel_of(k, x.shape[1]) for k, x in zip(kernels, units, strict=True)]
 
 
 def fit_grid(

@@ -50,7 +50,8 @@ def _weights_with_gaps(
         conditioner.rank,
         iterations,
     )
-    variance = float(np.sum((values - mean * ones) * weights) / count)
+    gap = values - mean * ones
+    variance = float(np.sum(gap * weights) / count)
     return mean, variance, weights
 
 

@@ -27,7 +27,8 @@ Response = Callable[[np.ndarray], np.ndarray]
 def gaussian(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """log p and d log p / df of y ~ N(f, scale^2)."""
     r = (y - f) / scale
-    log_density = -0.5 * r**2 - np.log(scale) - 0.5 * np.log(2 * np.pi)
+    half_log_2pi = 0.5 * np.log(2 * np.pi)
+    log_density = -0.5 * r**2 - np.log(scale) - half_log_2pi
     return log_density, r / scale
 
 

@@ -61,12 +61,14 @@ def earlier_neighbours(x: np.ndarray, k: int) -> np.ndarray:
 def _earlier_in_block(x: np.ndarray, k: int, start: int, stop: int) -> np.ndarray:
     """The k nearest earlier points of the points start to stop, (stop - start, k)."""
     block = np.arange(start, stop)
-    candidates = cKDTree(x[:stop]).query(x[block], min(3 * k, stop))[1]
+    tree = cKDTree(x[:stop])
+    candidates = tree.query(x[block], min(3 * k, stop))[1]
     later = candidates >= block[:, None]
     earliest = np.argsort(later, axis=1, kind="stable")[:, :k]
     near = np.take_along_axis(candidates, earliest, axis=1)
     short = (near >= block[:, None]).any(axis=1)
     if short.any():
         before = cKDTree(x[:start])
-        near[short] = before.query(x[block[short]], k)[1].reshape(-1, k)
+        nearest = before.query(x[block[short]], k)[1]
+        near[short] = nearest.reshape(-1, k)
     return near

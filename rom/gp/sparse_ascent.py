@@ -83,7 +83,8 @@ def newton_direction(
     rows, exist = pattern_rows(near)
     columns, _ = np.nonzero(exist)
     to_V = np.zeros_like(V)
-    to_V[exist] = np.asarray(product.tocsr()[rows[exist], columns]).ravel()
+    on_pattern = product.tocsr()[rows[exist], columns]
+    to_V[exist] = np.asarray(on_pattern).ravel()
     return to_m, to_V
 
 

@@ -38,7 +38,8 @@ def ordered_factor(
     columns = np.empty((len(x), 1 + near.shape[1]))
     for start in range(0, len(x), BATCH):
         rows = slice(start, start + BATCH)
-        w, d = conditional_weights(kernel, nugget, x[rows], x[near[rows]], near[rows] >= 0)
+        parents = near[rows]
+        w, d = conditional_weights(kernel, nugget, x[rows], x[parents], parents >= 0)
         unscaled = np.hstack([np.ones((len(d), 1)), -w])
         deviation = np.sqrt(np.maximum(d + nugget, MIN_VARIANCE))
         columns[rows] = unscaled / deviation[:, None]

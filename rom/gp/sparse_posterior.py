@@ -1,4 +1,4 @@
-"""Sparse Gaussian posteriors q = N(m, (V V^T)^{-1}) of priors N(mean, (U U^T)^{-1}).
+"""Sparse posteriors q = N(m, (V V^T)^{-1}) of priors N(mean, (U U^T)^{-1}).
 
 U and V are inverse Cholesky factors of one pattern, u_i the columns of U.
 ELBO = sum_i (E_q log p(y_i | f_i) - 1/2 |V^{-1} u_i|^2 - 1/2 (u_i^T (m - mean))^2
@@ -129,7 +129,9 @@ class PosteriorPart:
         by_prior = S[:, : len(self.batch)]
         shift = (q.m - q.mean) @ self.prior_columns
         distance = np.sum(by_prior**2, axis=0) + shift**2
-        narrowing = np.log(q.U[self.places, 0] / q.V[self.places, 0])
+        of_prior = q.U[self.places, 0]
+        of_posterior = q.V[self.places, 0]
+        narrowing = np.log(of_prior / of_posterior)
         return np.asarray(expected - 0.5 * distance + narrowing + 0.5)
 
 
@@ -158,13 +160,15 @@ def predict_from_neighbours(
     scaled = z / kernel.lengths
     near = nearest_neighbours(tree, scaled, posterior.near.shape[1])
     neighbours_together = cKDTree(scaled).indices
-    mean, square = np.empty(len(z)), np.empty(len(z))
+    mean = np.empty(len(z))
+    square = np.empty(len(z))
     for start in range(0, len(z), WIDE):
         rows = neighbours_together[start : start + WIDE]
-        w, d = conditional_weights(kernel, jitter, z[rows], points[near[rows]])
-        deviations = posterior.m[near[rows]] - posterior.mean
+        used = near[rows]
+        w, d = conditional_weights(kernel, jitter, z[rows], points[used])
+        deviations = posterior.m[used] - posterior.mean
         mean[rows] = posterior.mean + np.sum(w * deviations, axis=1)
-        spread = _variance_of_sums(posterior, near[rows], w)
+        spread = _variance_of_sums(posterior, used, w)
         own = np.maximum(d - jitter, MIN_VARIANCE)
         square[rows] = variance * own + spread
     return mean, square

@@ -76,7 +76,9 @@ class GridSpectrum:
     def mean(self, P: np.ndarray) -> float:
         """The mean of y by generalised least squares, from P = V^T y."""
         one = self.ones()
-        return float(np.sum(one * P / self.S) / np.sum(one * one / self.S))
+        weighted = np.sum(one * P / self.S)
+        weight = np.sum(one * one / self.S)
+        return float(weighted / weight)
 
 
 def grid_spectrum(matrices: Sequence[np.ndarray], nugget: float) -> GridSpectrum:

@@ -63,7 +63,8 @@ def incomplete_cholesky(near: np.ndarray, U: np.ndarray, lam: np.ndarray) -> np.
     """
     n, k = near.shape
     nowhere = n  # the row of what does not exist
-    rows = np.vstack([np.where(near >= 0, near, nowhere), np.full(k, nowhere)])
+    rows = np.full((n + 1, k), nowhere)
+    rows[:n] = np.where(near >= 0, near, nowhere)
     V = np.zeros_like(U)
     above = np.zeros((n + 1, k))
     diagonal = np.append(lam, 0.0)
@@ -79,7 +80,8 @@ def incomplete_cholesky(near: np.ndarray, U: np.ndarray, lam: np.ndarray) -> np.
         V[i, 1:] = v
         u_dense[S] = u
         v_dense[S] = v
-        above[S] += u[:, None] * u_dense[rows[S]] - v[:, None] * v_dense[rows[S]]
+        T = rows[S]
+        above[S] += u[:, None] * u_dense[T] - v[:, None] * v_dense[T]
         diagonal[S] += u**2 - v**2
         u_dense[S] = v_dense[S] = 0.0
         above[nowhere] = 0.0

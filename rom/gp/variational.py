@@ -56,9 +56,10 @@ class VariationalGP:
 
         The prior given the nearest f, integrated over q(f). Raises BadInput.
         """
+        z = scale_queries(self.box, x)
         mean, square = predict_from_neighbours(
             self.belief,
-            scale_queries(self.box, x),
+            z,
             self._tree,
             kernel=self.kernel,
             variance=self.variance,
@@ -131,4 +132,5 @@ def _estimate_elbo(posterior: SparsePosterior, gen: np.random.Generator) -> tupl
     elbo = n * float(terms.mean())
     if len(terms) == n:
         return elbo, 0.0
-    return elbo, n * float(terms.std()) / float(np.sqrt(len(terms)))
+    error = n * float(terms.std())
+    return elbo, error / float(np.sqrt(len(terms)))

@@ -52,9 +52,10 @@ class VecchiaGP:
         f there given its nearest f, integrated over q(f); noise=True : of new data.
         Raises BadInput.
         """
+        z = scale_queries(self.box, x)
         mean, square = predict_from_neighbours(
             self.belief,
-            scale_queries(self.box, x),
+            z,
             self._tree,
             kernel=self.kernel,
             variance=1.0,
@@ -108,7 +109,8 @@ def fit_posterior(
 ) -> tuple[np.ndarray, SparsePosterior, float, float]:
     """(order, q in that order, mean, variance) of observations y (n,) at x (n, p).
 
-    y = mean + sqrt(variance) (f + noise). The noise variance is the nugget. With m(y) = (U U^T + I / nugget)^{-1} y / nugget,
+    y = mean + sqrt(variance) (f + noise); the noise variance is the nugget.
+    With m(y) = (U U^T + I / nugget)^{-1} y / nugget,
     y^T (K + nugget I)^{-1} y = y^T U U^T m(y), without cancellation for small nuggets.
     A share of the noise steadies f.
     """
