@@ -67,7 +67,7 @@ def learnt(
         y,
         [over_f, rest, rest, Stationary("matern12", np.array([0.1]))],
         observed=seen,
-        most=300,
+        max_fit_cells=300,
     )
 
 

@@ -1,7 +1,9 @@
-"""Error indicators: log E <= c . log I + q, features I that cost nothing of the size of the mesh, calibrated on runs with known errors.
+"""Error indicators: log E <= c . log I + q from cheap features I.
 
-The regression explains, the quantile covers: conformal over whole runs, for the steps of one run err together. References: Casenave &
-Akkari (2019); Lei et al. (2018); Angelopoulos, Bates, Fisch, Lei & Schuster, Conformal risk control (2024).
+The features cost nothing of size n. The regression explains, the quantile
+covers: it is conformal over whole runs, for the steps of one run err together.
+References: Casenave, Akkari (2019); Lei et al. (2018); Angelopoulos, Bates, Fisch, Lei,
+Schuster, Conformal risk control (2024).
 """
 
 from __future__ import annotations
@@ -9,17 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
-from scipy.stats import t as student
 
 from rom.errors import BadInput
+
+MIN_RUNS = 3
+MIN_LEVEL = 0.5
+ROUND_OFF = 1e-12  # of a sum of shares
 
 
 @dataclass(frozen=True, eq=False)
 class Indicator:
-    """names of the features; coefficients (k + 1,) of log E on their logarithms, the constant last; shift: the conformal quantile.
+    """log E ~ coefficients . (log features, 1), and the shift of its quantile.
 
-    floor : what features and errors are cut off at below, so that steps in which nothing happens count as well
+    names (k) : of the features; coefficients (k + 1,), the constant last
+    floor : features and errors below it count as it, so that steps in which nothing happens
+    count as well
     """
 
     names: tuple[str, ...]
@@ -30,82 +36,126 @@ class Indicator:
 
     def middle(self, features: np.ndarray) -> np.ndarray:
         """The regression of E, (m,), on features (m, k)."""
-        return np.exp(_design(features, self.floor) @ self.coefficients)
+        log_error = _design(features, self.floor) @ self.coefficients
+        return np.asarray(np.exp(log_error))
 
     def upper(self, features: np.ndarray) -> np.ndarray:
-        """The upper quantile of E, (m,): exceeded by at most a share 1 - level of the steps, or of whole runs, in the mean over runs that
-        are exchangeable with the calibration's."""
-        return np.exp(self.shift) * self.middle(features)
+        """The upper quantile of E, (m,), on features (m, k).
+
+        Exceeded by at most a share 1 - level of the steps, or of whole runs, in the mean
+        over runs that are exchangeable with those of the calibration.
+        """
+        return np.asarray(np.exp(self.shift) * self.middle(features))
 
 
 def calibrate_indicator(
-    names: tuple[str, ...], features: np.ndarray, errors: np.ndarray, runs: np.ndarray, level: float = 0.95, floor: float = 1e-6,
+    names: tuple[str, ...],
+    features: np.ndarray,
+    errors: np.ndarray,
+    runs: np.ndarray,
+    *,
+    level: float = 0.95,
+    floor: float = 1e-6,
     whole: bool = False,
-) -> Indicator:  # fmt: skip
-    """An indicator from features (m, k) and errors (m,) of runs (m,) numbered, none of which the model was trained on.
+) -> Indicator:
+    """An indicator from features and errors of runs, whose steps are the rows.
 
-    Coefficients are nonnegative: no residual makes the answer better. The scores that set the quantile are of runs that the
-    regression left out. whole : a run counts as covered when all of its steps are, otherwise by the share of them.
-    Raises BadInput with fewer than three runs.
+    features (m, k), errors (m,), runs (m,) : number of the run of each row
+    The model was trained on none of the runs. Coefficients are nonnegative: no residual makes
+    the answer better. The scores that set the quantile are of runs that the regression left
+    out.
+    whole : a run counts as covered when all its steps are, otherwise by the share of them
+    Raises BadInput for wrong shapes, a level outside [0.5, 1), fewer than three runs.
     """
-    found = np.unique(runs)
-    if features.shape != (len(errors), len(names)) or len(found) < 3:
+    numbers = np.unique(runs)
+    if features.shape != (len(errors), len(names)) or len(numbers) < MIN_RUNS:
         raise BadInput(
-            f"features {features.shape}, {len(errors)} errors, {len(found)} runs: give (m, {len(names)}) and three runs"
+            f"features {features.shape}, {len(errors)} errors, {len(numbers)} runs: "
+            f"give (m, {len(names)}) and three runs"
         )
-    if not 0.5 <= level < 1:
+    if not MIN_LEVEL <= level < 1:
         raise BadInput(f"level = {level:g} must lie in [0.5, 1)")
-    A, y = _design(features, floor), np.log(np.maximum(errors, floor))
-    scores = [y[runs == k] - A[runs == k] @ _fit(A[runs != k], y[runs != k]) for k in found]
-    return Indicator(
-        names,
-        _fit(A, y),
-        _quantile([s.max(keepdims=True) for s in scores] if whole else scores, level),
-        level,
-        floor,
-    )
-
-
-def _quantile(scores: list[np.ndarray], level: float) -> float:
-    """The least q with (sum_k share of scores_k above q + 1) / (n + 1) <= 1 - level over n runs k: the share of a new one is at most
-    1 - level in the mean. Where n < level / (1 - level) no q does; then Student's prediction bound of the largest score of a run."""
-    n = len(scores)
-    allowed = (n + 1) * (1 - level) - 1
-    if allowed < 0:
-        largest = np.array([s.max() for s in scores])
-        return float(
-            max(
-                largest.max(),
-                largest.mean()
-                + student.ppf(level, n - 1) * largest.std(ddof=1) * np.sqrt(1 + 1 / n),
-            )
-        )
-    order, share = (
-        np.concatenate(scores),
-        np.concatenate([np.full(len(s), 1 / len(s)) for s in scores]),
-    )
-    place = np.argsort(order)
-    above = np.append(np.cumsum(share[place][:0:-1])[::-1], 0.0)
-    return float(order[place][np.argmax(above <= allowed + 1e-12)])
+    A = _design(features, floor)
+    log_errors = np.log(np.maximum(errors, floor))
+    scores = _left_out_scores(A, log_errors, runs)
+    if whole:
+        scores = [score.max(keepdims=True) for score in scores]
+    shift = _quantile(scores, level)
+    return Indicator(names, _fit(A, log_errors), shift, level, floor)
 
 
 def trust(indicator: Indicator, features: np.ndarray, errors: np.ndarray) -> dict[str, float]:
-    """On runs with known errors: correlation of log E with its regression, share covered by the upper quantile, median overestimate."""
-    known, upper = np.maximum(errors, indicator.floor), indicator.upper(features)
-    middle = np.log(indicator.middle(features))
+    """How far an indicator is right on runs with known errors.
+
+    features (m, k), errors (m,)
+    log_correlation : of log E with its regression
+    coverage : share of the errors below the upper quantile
+    overestimate : median of the upper quantile over the error
+    """
+    true = np.maximum(errors, indicator.floor)
+    upper = indicator.upper(features)
+    log_middle = np.log(indicator.middle(features))
+    correlation = np.corrcoef(np.log(true), log_middle)[0, 1]
     return {
-        "log_correlation": float(np.corrcoef(np.log(known), middle)[0, 1]),
-        "coverage": float(np.mean(known <= upper)),
-        "overestimate": float(np.median(upper / known)),
+        "log_correlation": float(correlation),
+        "coverage": float(np.mean(true <= upper)),
+        "overestimate": float(np.median(upper / true)),
     }
 
 
+def _left_out_scores(A: np.ndarray, log_errors: np.ndarray, runs: np.ndarray) -> list[np.ndarray]:
+    """log E minus its regression on the other runs, of the steps of each run."""
+    scores = []
+    for number in np.unique(runs):
+        out = runs == number
+        coefficients = _fit(A[~out], log_errors[~out])
+        scores.append(log_errors[out] - A[out] @ coefficients)
+    return scores
+
+
+def _quantile(scores: list[np.ndarray], level: float) -> float:
+    """The least q with (sum_k share of scores_k above q + 1) / (n + 1) <= 1 - level.
+
+    scores : of n runs k. The share of a new run above q is then at most 1 - level in the
+    mean. Where n < level / (1 - level) no q does; then Student's prediction bound.
+    """
+    n = len(scores)
+    allowed = (n + 1) * (1 - level) - 1
+    if allowed < 0:
+        return _student_bound(np.array([score.max() for score in scores]), level)
+    pooled = np.concatenate(scores)
+    share = np.concatenate([np.full(len(score), 1 / len(score)) for score in scores])
+    ascending = np.argsort(pooled)
+    summed_from_above = np.cumsum(share[ascending][:0:-1])[::-1]
+    above = np.append(summed_from_above, 0.0)
+    first = np.argmax(above <= allowed + ROUND_OFF)
+    return float(pooled[ascending][first])
+
+
+def _student_bound(largest: np.ndarray, level: float) -> float:
+    """The prediction bound of a new run's largest score, from those of n runs."""
+    from scipy.stats import t as student
+
+    n = len(largest)
+    reach = student.ppf(level, n - 1) * largest.std(ddof=1)
+    bound = largest.mean() + reach * np.sqrt(1 + 1 / n)
+    return float(max(largest.max(), bound))
+
+
 def _design(features: np.ndarray, floor: float) -> np.ndarray:
-    return np.column_stack([np.log(np.maximum(features, floor)), np.ones(len(features))])
+    """log features and a column of ones, (m, k + 1)."""
+    log_features = np.log(np.maximum(features, floor))
+    return np.column_stack([log_features, np.ones(len(features))])
 
 
 def _fit(A: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """argmin |A c - y| with c >= 0 but for the constant, which centred columns leave out."""
-    centre, level = A[:, :-1].mean(axis=0), y.mean()
+    """argmin |A c - y| with c >= 0 but for the constant, the last of c (k + 1,).
+
+    The columns are centred, which leaves out the constant.
+    """
+    from scipy.optimize import nnls
+
+    centre = A[:, :-1].mean(axis=0)
+    level = y.mean()
     c = nnls(A[:, :-1] - centre, y - level)[0]
     return np.append(c, level - centre @ c)

@@ -14,6 +14,7 @@ import scipy.linalg as la
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from rom.errors import BadInput, NotConverged
+from rom.gp.tensors import apply_along
 
 Field = Callable[..., np.ndarray]
 
@@ -99,7 +100,7 @@ class Solution:
     def on(self, *x: np.ndarray, derivative: Sequence[int] | None = None) -> np.ndarray:
         """u, or a derivative, on the tensor grid of coordinates x (one array per axis)."""
         orders = derivative or (0,) * len(x)
-        return multiplied(
+        return apply_along(
             [
                 axis.evaluate(np.asarray(c), k)
                 for axis, c, k in zip(self.axes, x, orders, strict=True)
@@ -116,14 +117,6 @@ class Solution:
         for j in range(len(self.axes) - 2, -1, -1):
             value = np.einsum("n...k,nk->n...", value, self.axes[j].evaluate(points[:, j], 0))
         return value
-
-
-def multiplied(matrices: Sequence[Any], U: np.ndarray) -> np.ndarray:
-    """(M_1 x M_2 x ...) U: each matrix along its own axis; None leaves an axis alone."""
-    for j, M in enumerate(matrices):
-        if M is not None:
-            U = np.moveaxis(np.tensordot(M, U, axes=(1, j)), 0, j)
-    return U
 
 
 def solved(
@@ -150,7 +143,9 @@ def solved(
             C
             + _spread(
                 axes,
-                multiplied([a.free.T @ a.expand for a in axes], guess.on(*(a.nodes for a in axes))),
+                apply_along(
+                    [a.free.T @ a.expand for a in axes], guess.on(*(a.nodes for a in axes))
+                ),
             )
             * 1.0
         )
@@ -204,11 +199,11 @@ def _tested(axis: Axis, first: float, second: float) -> np.ndarray:
 
 
 def _probed(axes: Sequence[Axis], r: np.ndarray) -> np.ndarray:
-    return multiplied([axis.test for axis in axes], r)
+    return apply_along([axis.test for axis in axes], r)
 
 
 def _spread(axes: Sequence[Axis], V: np.ndarray) -> np.ndarray:
-    return multiplied([axis.free for axis in axes], V)
+    return apply_along([axis.free for axis in axes], V)
 
 
 def _applied(
@@ -218,11 +213,11 @@ def _applied(
     total = np.zeros([d[0].shape[0] for d in D])
     for j, (first, second) in enumerate(_pairs(equation)):
         if first or second:
-            total = total + multiplied(
+            total = total + apply_along(
                 [first * d[1] + second * d[2] if i == j else d[0] for i, d in enumerate(D)], C
             )
     if react and equation.reaction is not None:
-        total = total + equation.reaction[0](multiplied([d[0] for d in D], C))
+        total = total + equation.reaction[0](apply_along([d[0] for d in D], C))
     return total
 
 
@@ -236,7 +231,7 @@ def _missed(equation: Equation, axes: Sequence[Axis], C: np.ndarray) -> float:
     f = equation.source(*_grids(x))
     D = [[axis.evaluate(c, k) for k in range(3)] for axis, c in zip(axes, x, strict=True)]
     terms = [
-        multiplied([first * d[1] + second * d[2] if i == j else d[0] for i, d in enumerate(D)], C)
+        apply_along([first * d[1] + second * d[2] if i == j else d[0] for i, d in enumerate(D)], C)
         for j, (first, second) in enumerate(_pairs(equation))
     ]
     size = max(float(np.sqrt(np.mean(np.square(term)))) for term in [f, *terms])
@@ -251,16 +246,16 @@ def _lifted(equation: Equation, axes: tuple[Axis, ...]) -> np.ndarray:
             continue
         x = [axis.where if i == j else other.nodes for i, other in enumerate(axes)]
         data = np.broadcast_to(equation.boundary(*_grids(x)), [len(c) for c in x])
-        wanted = multiplied(
+        wanted = apply_along(
             [None if i == j else other.expand for i, other in enumerate(axes)], data
         )
-        missing = wanted - multiplied([axis.ends if i == j else None for i in range(len(axes))], C)
+        missing = wanted - apply_along([axis.ends if i == j else None for i in range(len(axes))], C)
         carry = axis.fixed @ np.linalg.inv(axis.ends @ axis.fixed)
         earlier = [
             _vanishing(other) if i < j else carry if i == j else None
             for i, other in enumerate(axes)
         ]
-        C = C + multiplied(earlier, missing)
+        C = C + apply_along(earlier, missing)
     return C
 
 
@@ -282,8 +277,8 @@ def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray]
             np.reshape(w, [-1 if i == j else 1 for i in range(len(T))])
             for j, (w, _) in enumerate(pairs)
         )
-        return lambda F: multiplied(
-            [Q for _, Q in pairs], multiplied([Q.T for _, Q in pairs], F) / total
+        return lambda F: apply_along(
+            [Q for _, Q in pairs], apply_along([Q.T for _, Q in pairs], F) / total
         )
     if len(T) > 2:
         raise BadInput(
@@ -308,7 +303,7 @@ def _newton(
     inverse: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """The Newton update of the free coefficients: dense on one axis, GMRES preconditioned by the linear part on more."""
-    slope = equation.reaction[1](multiplied([axis.D[0] for axis in axes], C))  # type: ignore[index]
+    slope = equation.reaction[1](apply_along([axis.D[0] for axis in axes], C))  # type: ignore[index]
     if len(axes) == 1:
         axis = axes[0]
         J = _tested(axis, *_pairs(equation)[0]) + axis.test @ (
@@ -320,7 +315,9 @@ def _newton(
         V = inverse(v.reshape(g.shape))
         return (
             v
-            + _probed(axes, slope * multiplied([axis.D[0] @ axis.free for axis in axes], V)).ravel()
+            + _probed(
+                axes, slope * apply_along([axis.D[0] @ axis.free for axis in axes], V)
+            ).ravel()
         )
 
     A = LinearOperator((g.size, g.size), matvec=step, dtype=float)

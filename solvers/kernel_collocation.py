@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import roots_legendre
 
 from rom.errors import BadInput, NotConverged
+from rom.gp.tensors import unfold
 from solvers.boxes import Axis, Equation, Solution, solved
 
 PERIOD = 2.0
@@ -285,7 +286,7 @@ def _fitted(solution: Solution, j: int, spectrum: Spectrum, top: float, most: in
     n = int(2.2 * top) + 24
     t = (np.arange(n) + 0.5) / n
     axis = solution.axes[j]
-    profiles = np.moveaxis(solution.C, j, 0).reshape(solution.C.shape[j], -1)
+    profiles = unfold(solution.C, j)
     left, s, _ = np.linalg.svd(profiles, full_matrices=False)
     r = max(1, min(most, int(np.sum(s > 1e-8 * s[0]))))
     return trained(

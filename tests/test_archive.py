@@ -32,11 +32,14 @@ from rom.certified.stationary import galerkin
 from rom.certified.transient import unsteady
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
+from rom.gp.dense_bound import Prior
 from rom.gp.fields import field_gp
 from rom.gp.kernels import Product, Selected, Stationary, Sum
 from rom.gp.kronecker import kronecker_gp
+from rom.gp.noises import Observations
+from rom.gp.sparse_start import variational_posterior
 from rom.gp.spectral import spectral
-from rom.gp.variational import variational_gp, variational_posterior
+from rom.gp.variational import variational_gp
 from rom.gp.vecchia import vecchia_gp
 from rom.history import History, State
 from rom.io.result import Result
@@ -220,13 +223,9 @@ EXAMPLES = {
         np.random.default_rng(4).random((30, 1)), np.arange(30.0) // 6, "poisson", neighbours=4
     ),
     "SparsePosterior": variational_posterior(
-        Stationary("rbf", [0.3]),
-        1.0,
-        0.0,
-        "gaussian",
-        0.1,
+        Prior(Stationary("rbf", [0.3]), 1.0, 0.0),
         np.arange(9.0)[:, None] / 9,
-        np.arange(9.0),
+        Observations(np.arange(9.0), "gaussian", 0.1),
         3,
     )[1],
     "KroneckerGP": kronecker_gp(
@@ -328,7 +327,12 @@ NOT_STORED = {  # by their own nature
     "Preconditioner": "follows from its kernels",
     "Maximum": "a moment of a search",
     "DensePosterior": "a moment of a search",
-    "Sweep": "a moment of a search",
+    "BoundDerivatives": "a moment of a search",
+    "Observations": "part of a posterior",
+    "Prior": "part of a process",
+    "PosteriorPart": "a moment of a pass over points",
+    "GridSpectrum": "follows from its kernels",
+    "GridPoints": "part of a process",
     "GPyTorchKernel": "its format would be torch's",
     "GPyTorchModel": "its format would be torch's",
     "Worker": "is a process",

@@ -268,7 +268,9 @@ def test_calibration_covers_what_is_exchangeable():
     features = np.exp(rng.normal(-5, 2, (2400, 2)))
     errors_ = 2.0 * features[:, 0] ** 0.8 * np.exp(0.5 * rng.standard_normal(2400))
     half = runs < 30
-    found = calibrate_indicator(("a", "b"), features[half], errors_[half], runs[half], 0.95, 1e-12)
+    found = calibrate_indicator(
+        ("a", "b"), features[half], errors_[half], runs[half], level=0.95, floor=1e-12
+    )
     assert (
         found.coefficients == pytest.approx([0.8, 0.0, np.log(2.0)], abs=0.05)
         and (found.coefficients[:2] >= 0).all()
@@ -276,17 +278,19 @@ def test_calibration_covers_what_is_exchangeable():
     seen = trust(found, features[~half], errors_[~half])
     assert 0.95 <= seen["coverage"] < 0.995 and seen["log_correlation"] > 0.93
     every = calibrate_indicator(
-        ("a", "b"), features[half], errors_[half], runs[half], 0.9, 1e-12, whole=True
+        ("a", "b"), features[half], errors_[half], runs[half], level=0.9, floor=1e-12, whole=True
     )
     missed = [np.any(errors_[runs == k] > every.upper(features[runs == k])) for k in range(30, 60)]
     assert np.mean(missed) <= 0.2 and every.shift > found.shift
     few = runs < 4  # too few for ranks: Student's bound, above all that was seen
-    bound = calibrate_indicator(("a", "b"), features[few], errors_[few], runs[few], 0.95, 1e-12)
+    bound = calibrate_indicator(
+        ("a", "b"), features[few], errors_[few], runs[few], level=0.95, floor=1e-12
+    )
     assert (errors_[few] <= bound.upper(features[few])).all()
     with pytest.raises(BadInput, match="three runs"):
         calibrate_indicator(("a", "b"), features[:40], errors_[:40], runs[:40])
     with pytest.raises(BadInput, match="level"):
-        calibrate_indicator(("a", "b"), features, errors_, runs, 1.0)
+        calibrate_indicator(("a", "b"), features, errors_, runs, level=1.0)
 
 
 def test_the_run_takes_full_steps_where_the_estimate_or_newton_says_so(hot, monkeypatch):

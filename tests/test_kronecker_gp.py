@@ -6,7 +6,7 @@ import pytest
 from rom.errors import BadInput, NotConverged
 from rom.gp.kernels import Stationary
 from rom.gp.kronecker import kronecker_gp
-from rom.gp.kronecker_likelihood import likelihood
+from rom.gp.kronecker_likelihood import grid_likelihood
 from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
 from rom.gp.spectral import initial_lines, spectral
 from rom.gp.tensors import apply_along, eigen, outer
@@ -32,7 +32,7 @@ def test_likelihood_is_dense_and_its_gradient_exact(d):
         Y.reshape(6, 5, 4)[(slice(None),) * d + (0,) * (3 - d)],
         1e-2,
     )
-    value, slope = likelihood(kernels, nugget, x, y)
+    value, slope = grid_likelihood(kernels, nugget, x, y)
     K = dense(kernels, x) + nugget * np.eye(y.size)
     Kinv, one = np.linalg.inv(K), np.ones(y.size)
     gap = y.ravel() - one * (one @ Kinv @ y.ravel()) / (one @ Kinv @ one)
@@ -43,7 +43,7 @@ def test_likelihood_is_dense_and_its_gradient_exact(d):
     def at(h):
         parts = np.split(h * v[:-1], np.cumsum([len(k.theta) for k in kernels])[:-1])
         moved = [k.at(k.theta + part) for k, part in zip(kernels, parts, strict=True)]
-        return likelihood(moved, nugget * np.exp(h * v[-1]), x, y)[0]
+        return grid_likelihood(moved, nugget * np.exp(h * v[-1]), x, y)[0]
 
     numeric = (
         sum(c * (at(k * 2e-3) - at(-k * 2e-3)) for k, c in ((1, 0.75), (2, -0.15), (3, 1 / 60)))
@@ -210,7 +210,7 @@ def test_plain_iterations_fail_where_the_preconditioner_works():
     )
     with pytest.raises(NotConverged, match="2000 iterations"):
         solve_missing(plain, b, tol=1e-6)
-    few = missing_preconditioner(K, nugget, seen, most=200)
+    few = missing_preconditioner(K, nugget, seen, max_rank=200)
     assert solve_missing(held, b)[1] < solve_missing(few, b)[1] < 2000
 
 
@@ -243,7 +243,7 @@ def test_fit_finds_noise_and_interpolates_with_a_scattered_parameter_axis():
     assert missed.max() < 0.2 and np.sqrt(np.mean(missed**2)) < 0.03
     assert 0.85 < np.mean(missed < 1.96 * std) <= 1.0
     seen = gen.random(y.shape) > 0.3
-    part = kronecker_gp([x, mu], np.where(seen, y, np.nan), observed=seen, most=400)
+    part = kronecker_gp([x, mu], np.where(seen, y, np.nan), observed=seen, max_fit_cells=400)
     assert part.noise == pytest.approx(0.02, rel=0.3)
     assert np.sqrt(np.mean((part.predict(x2, mu2, std=False)[0] - f(x2, mu2)) ** 2)) < 0.04
 

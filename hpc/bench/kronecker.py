@@ -11,7 +11,7 @@ from hpc.bench._rows import seconds, show
 from rom.errors import NotConverged
 from rom.gp.kernels import Stationary
 from rom.gp.kronecker import kronecker_gp
-from rom.gp.kronecker_likelihood import likelihood
+from rom.gp.kronecker_likelihood import grid_likelihood
 from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
 
 
@@ -54,7 +54,9 @@ def main(sizes: tuple[int, ...] = (200, 400, 800)) -> None:
     for n in sizes:
         x, y = surface(n)
         kernels = [Stationary("matern52", [0.2]), Stationary("matern52", [0.2])]
-        mine, _ = seconds(lambda kernels=kernels, x=x, y=y: likelihood(kernels, 2.5e-3, [x, x], y))
+        mine, _ = seconds(
+            lambda kernels=kernels, x=x, y=y: grid_likelihood(kernels, 2.5e-3, [x, x], y)
+        )
         try:
             theirs, _ = seconds(lambda x=x, y=y: gpytorch_grid(x, y, 0.2, 2.5e-3))
             rows.append((n * n, mine, theirs, theirs / mine))
@@ -102,13 +104,13 @@ def ours(
 ) -> tuple[Preconditioner, int]:
     """(preconditioner, iterations)."""
     held = missing_preconditioner(K, nugget, seen)
-    return held, solve_missing(held, y, 1e-6)[1]
+    return held, solve_missing(held, y, tol=1e-6)[1]
 
 
 def counted(plain: Preconditioner, y: np.ndarray) -> int | str:
     """Iterations, or that 2000 were not enough."""
     try:
-        return solve_missing(plain, y, 1e-6)[1]
+        return solve_missing(plain, y, tol=1e-6)[1]
     except NotConverged:
         return "> 2000"
 

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from hpc.bench._rows import show
 from hpc.bench.pod import anonymous_peak
 from rom.gp.kernels import Stationary
+from rom.gp.sparse_ascent import ascend_bound, bound_derivatives
 from rom.gp.variational import VariationalGP, variational_gp
 from rom.gp.vecchia import VecchiaGP, fit_posterior, vecchia_gp
 from rom.parameters import Box
@@ -64,13 +65,13 @@ def counts(n: int) -> None:
     y, made = np.random.default_rng(1).poisson(np.exp(function(x))).astype(float), []
 
     def fit() -> VariationalGP:
-        made.append(variational_gp(x, y, "poisson", neighbours=20, most=200, steps=0))
+        made.append(variational_gp(x, y, "poisson", neighbours=20, max_fit_points=200, steps=0))
         return made[0]
 
     row, gp = told(fit, n, fresh), made[0]
     walk = cKDTree(gp.x / gp.kernel.lengths).indices
-    before, begin = gp.belief.sweep(walk).value, time.process_time()
-    row["bound"] = gp.belief.ascend(1, walk)[1]
+    before, begin = bound_derivatives(gp.belief, walk).value, time.process_time()
+    row["bound"] = ascend_bound(gp.belief, 1, walk)[1]
     print(json.dumps({**row, "before": before, "ascent": time.process_time() - begin}))
 
 

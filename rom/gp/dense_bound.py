@@ -1,7 +1,9 @@
-"""The largest evidence lower bound of few points under noise of any kind, by natural gradients, and its gradient in the kernel.
+"""The largest evidence lower bound of few points under noise of any kind, dense.
 
-ELBO = sum_i E_q log p(y_i | f_i) - KL(q | N(mean, K)). Its maximum over Gaussians q has precision K^{-1} + diag(lam), lam_i = -2 dE/dv_i,
-and K^{-1} (m - mean) = dE/dm. lam may be negative where noise is heavy-tailed. References: Opper, Archambeau (2009); Khan, Lin (2017).
+ELBO = sum_i E_q log p(y_i | f_i) - KL(q | N(mean, K)). Its maximum over Gaussians q has
+precision K^{-1} + diag(lam), lam_i = -2 dE/dv_i, and K^{-1} (m - mean) = dE/dm. lam may be
+negative where noise is heavy-tailed. It is reached by natural gradients.
+References: Opper, Archambeau (2009); Khan, Lin (2017).
 """
 
 from __future__ import annotations
@@ -13,16 +15,32 @@ import scipy.linalg as la
 
 from rom.errors import NotConverged, Singular
 from rom.gp.algebra import cholesky
-from rom.gp.descent import descend, start_descent
 from rom.gp.kernels import Stationary
-from rom.gp.noises import expected_density
+from rom.gp.noises import Observations, expected_density
 
 NUGGET = 1e-6
+MIN_VARIANCE = 1e-300
+BOUND_ROUND_OFF = 1e-11  # relative fall of the bound that still counts as none
+MIN_RATE = 1e-10
+STATIONARY_TOL = 1e-9  # in prior standard deviations of f
+SCALE_STEP = 1e-4  # of the difference quotient in the log scale of the noise
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """f ~ N(mean, variance (k + NUGGET I)) at the points."""
+
+    kernel: Stationary
+    variance: float
+    mean: float
 
 
 @dataclass(frozen=True, eq=False)
 class DensePosterior:
-    """q = N(m, S), S = (K^{-1} + diag lam)^{-1} with diagonal v, and its ELBO `value`; a = K^{-1} (m - mean)."""
+    """q = N(m, S), S = (K^{-1} + diag lam)^{-1}, and its ELBO `value`.
+
+    v (n,) : diagonal of S; a = K^{-1} (m - mean)
+    """
 
     m: np.ndarray
     v: np.ndarray
@@ -33,134 +51,117 @@ class DensePosterior:
 
 
 def posterior_of_naturals(
-    L: np.ndarray,
-    mean: float,
-    b: np.ndarray,
-    lam: np.ndarray,
-    noise: str,
-    scale: float,
-    y: np.ndarray,
+    L: np.ndarray, mean: float, data: Observations, b: np.ndarray, lam: np.ndarray
 ) -> DensePosterior | None:
-    """The belief of natural parameters b, lam (precision times m is K^{-1} mean + b), K = L L^T; None where its precision is not definite.
+    """q with precision K^{-1} + diag lam, and precision times m = K^{-1} mean + b.
 
-    With B = I + L^T diag(lam) L: S = L B^{-1} L^T, KL = 1/2 (tr B^{-1} - n + |L^{-1} (m - mean)|^2 + log |B|).
+    K = L L^T; b, lam (n,). With B = I + L^T diag(lam) L: S = L B^{-1} L^T,
+    KL = 1/2 (tr B^{-1} - n + |L^{-1} (m - mean)|^2 + log |B|).
+    None where the precision is not definite.
     """
-    n = len(y)
-    R, info = la.lapack.dpotrf(np.eye(n) + (L.T * lam) @ L, lower=1)
+    n = len(lam)
+    B = np.eye(n) + (L.T * lam) @ L
+    R, info = la.lapack.dpotrf(B, lower=1)
     if info:
         return None
     half = la.solve_triangular(R, L.T, lower=True, check_finite=False)
-    inner = la.cho_solve((R, True), L.T @ (b - lam * mean), check_finite=False)
-    m, S = mean + L @ inner, half.T @ half
-    v = np.maximum(S.diagonal(), 1e-300)
-    trace = float(np.sum(la.solve_triangular(R, np.eye(n), lower=True, check_finite=False) ** 2))
-    divergence = 0.5 * (trace - n + inner @ inner) + float(np.log(R.diagonal()).sum())
-    value = float(expected_density(noise, scale, y, m, v)[0].sum()) - divergence
-    return DensePosterior(
-        m, v, S, la.solve_triangular(L, inner, lower=True, trans=1, check_finite=False), lam, value
-    )
+    right = L.T @ (b - lam * mean)
+    white = la.cho_solve((R, True), right, check_finite=False)
+    m = mean + L @ white
+    S = half.T @ half
+    v = np.maximum(S.diagonal(), MIN_VARIANCE)
+    a = la.solve_triangular(L, white, lower=True, trans=1, check_finite=False)
+    expected = float(expected_density(data, m, v)[0].sum())
+    value = expected - _divergence(R, white)
+    return DensePosterior(m, v, S, a, lam, value)
+
+
+def _divergence(R: np.ndarray, white: np.ndarray) -> float:
+    """KL(q | prior) from the factor R of B and L^{-1} (m - mean)."""
+    n = len(white)
+    inverse = la.solve_triangular(R, np.eye(n), lower=True, check_finite=False)
+    trace = float(np.sum(inverse**2))
+    half_log_det = float(np.log(R.diagonal()).sum())
+    return float(0.5 * (trace - n + white @ white) + half_log_det)
 
 
 def dense_posterior(
-    L: np.ndarray, mean: float, noise: str, scale: float, y: np.ndarray, most: int = 500
+    L: np.ndarray, mean: float, data: Observations, *, max_steps: int = 500
 ) -> DensePosterior:
-    """The belief of largest ELBO: natural-gradient steps, halved until the bound rises. Raises NotConverged."""
-    b, lam, rate = np.zeros(len(y)), np.zeros(len(y)), 1.0
-    now = posterior_of_naturals(L, mean, b, lam, noise, scale, y)
-    change, size = np.inf, np.sqrt(np.sum(L**2, axis=1))
-    for _ in range(most):
-        _, slope, bend = expected_density(noise, scale, y, now.m, now.v)  # type: ignore[union-attr]
-        to_b, to_lam = slope + bend * now.m - b, bend - lam  # type: ignore[union-attr]
-        further = posterior_of_naturals(
-            L, mean, b + rate * to_b, lam + rate * to_lam, noise, scale, y
-        )
-        if further is None or not further.value >= now.value - 1e-11 * (1.0 + abs(now.value)):  # type: ignore[union-attr]
+    """The Gaussian of largest ELBO for the prior N(mean, L L^T).
+
+    Natural-gradient steps, halved until the bound rises. Raises NotConverged.
+    """
+    b = np.zeros(len(data.y))
+    lam = np.zeros(len(data.y))
+    now = posterior_of_naturals(L, mean, data, b, lam)
+    if now is None:
+        raise Singular("the covariance of the prior holds NaN; look at the inputs")
+    deviation = np.sqrt(np.sum(L**2, axis=1))
+    rate, change = 1.0, np.inf
+    for _ in range(max_steps):
+        _, slope, precision = expected_density(data, now.m, now.v)
+        to_b = slope + precision * now.m - b
+        to_lam = precision - lam
+        new_b = b + rate * to_b
+        new_lam = lam + rate * to_lam
+        further = posterior_of_naturals(L, mean, data, new_b, new_lam)
+        if further is None or not _has_risen(further.value, now.value):
             rate *= 0.5
-            if rate < 1e-10:
+            if rate < MIN_RATE:
                 break
             continue
-        b, lam = b + rate * to_b, lam + rate * to_lam
-        change = max(
-            np.abs((further.m - now.m) / size).max(),
-            np.abs((np.sqrt(further.v) - np.sqrt(now.v)) / size).max(),
-        )  # type: ignore[union-attr]
-        now = further
-        if change < 1e-9 * rate:
+        change = _largest_change(now, further, deviation)
+        b, lam, now = new_b, new_lam, further
+        if change < STATIONARY_TOL * rate:
             return now
         rate = min(1.0, 2.0 * rate)
     raise NotConverged(
-        f"the bound still moves f by {change:.1e} standard deviations; look for outliers, or rescale y"
+        f"the bound still moves f by {change:.1e} standard deviations; "
+        "look for outliers, or rescale y"
     )
 
 
-def bound(
-    kernel: Stationary,
-    variance: float,
-    mean: float,
-    noise: str,
-    scale: float,
-    x: np.ndarray,
-    y: np.ndarray,
-) -> tuple[float, np.ndarray]:
-    """(-ELBO, gradient in log lengths, log variance, mean, log scale) at its maximum over q; dense, n^3 per step.
+def _has_risen(value: float, before: float) -> bool:
+    """Up to round-off; False for NaN."""
+    return value >= before - BOUND_ROUND_OFF * (1.0 + abs(before))
 
-    With C = (K + diag(1/lam))^{-1} = diag(lam) - diag(lam) S diag(lam) the gradient in the kernel is 1/2 <C - a a^T, dK>.
+
+def _largest_change(now: DensePosterior, further: DensePosterior, deviation: np.ndarray) -> float:
+    """The largest change of a mean or a deviation, in prior deviations."""
+    of_mean = np.abs((further.m - now.m) / deviation).max()
+    gap = np.sqrt(further.v) - np.sqrt(now.v)
+    of_deviation = np.abs(gap / deviation).max()
+    return float(max(of_mean, of_deviation))
+
+
+def negative_elbo(prior: Prior, x: np.ndarray, data: Observations) -> tuple[float, np.ndarray]:
+    """(-ELBO, its gradient) at the maximum over q; dense.
+
+    Costs n^3 per natural-gradient step. x (n, p)
+    Gradient in (log lengths, log variance, mean, log scale of the noise). With
+    C = (K + diag(1/lam))^{-1} = diag(lam) - diag(lam) S diag(lam) it is
+    1/2 <C - a a^T, dK> in the kernel.
     """
-    k, pull = kernel.traced(x)
-    K = variance * (k + NUGGET * np.eye(len(x)))
-    q = dense_posterior(np.tril(cholesky(K)[0]), mean, noise, scale, y)
-    W = np.diag(q.lam) - q.lam[:, None] * q.S * q.lam - np.outer(q.a, q.a)
-    h = 1e-4
-    up, down = (
-        float(expected_density(noise, scale * np.exp(s), y, q.m, q.v)[0].sum()) for s in (h, -h)
-    )
-    slope = [
-        *(0.5 * variance * pull(W)),
-        0.5 * float(np.sum(W * K)),
-        -float(q.a.sum()),
-        -(up - down) / (2 * h),
-    ]
-    return -q.value, np.array(slope)
+    k, pull = prior.kernel.traced(x)
+    K = prior.variance * (k + NUGGET * np.eye(len(x)))
+    L = np.tril(cholesky(K)[0])
+    q = dense_posterior(L, prior.mean, data)
+    scaled = q.lam[:, None] * q.S * q.lam
+    C = np.diag(q.lam) - scaled
+    W = C - np.outer(q.a, q.a)
+    by_lengths = 0.5 * prior.variance * pull(W)
+    by_variance = 0.5 * float(np.sum(W * K))
+    by_mean = -float(q.a.sum())
+    by_scale = -_slope_in_log_scale(data, q)
+    return -q.value, np.array([*by_lengths, by_variance, by_mean, by_scale])
 
 
-def fit_dense(
-    kernel: Stationary, noise: str, x: np.ndarray, y: np.ndarray
-) -> tuple[Stationary, float, float, float]:
-    """Kernel, variance, mean and scale of the largest bound, with wide priors on the logarithms."""
-    level = {"poisson": np.log(y.mean() + 0.1), "bernoulli": 0.0}.get(noise, float(np.median(y)))
-    size = (
-        1.0
-        if noise in ("poisson", "bernoulli")
-        else (float(np.subtract(*np.percentile(y, [75, 25]))) or 1.0) / 1.35
-    )
-    p, centre = (
-        len(kernel.theta),
-        np.append(kernel.theta - 1.0, [2 * np.log(size), level, np.log(0.3 * size)]),
-    )
-    width = np.append(np.full(p + 1, 3.0), [5.0 * size, 3.0])
-
-    def objective(free: np.ndarray) -> tuple[float, np.ndarray]:
-        try:
-            value, slope = bound(
-                kernel.at(free[:p]),
-                float(np.exp(free[p])),
-                free[p + 1],
-                noise,
-                float(np.exp(free[p + 2])),
-                x,
-                y,
-            )
-        except (NotConverged, Singular):
-            return 1e100, np.zeros_like(free)
-        away = (free - centre) / width
-        return value + 0.5 * float(away @ away), slope + away / width
-
-    limits = np.stack([centre - 4 * width, centre + 4 * width], axis=1)
-    limits[:p] = kernel.limits
-    found = descend(objective, start_descent(objective, centre, limits), limits, tol=1e-3, most=40)
-    if not found.value < 1e99:
-        raise NotConverged(
-            "the search for the kernel did not start: the bound has no maximum there; rescale y, or name another noise"
-        )
-    end = found.x
-    return kernel.at(end[:p]), float(np.exp(end[p])), float(end[p + 1]), float(np.exp(end[p + 2]))
+def _slope_in_log_scale(data: Observations, q: DensePosterior) -> float:
+    """d E_q log p(y | f) / d log scale, by a central difference."""
+    expected = []
+    for step in (SCALE_STEP, -SCALE_STEP):
+        scale = data.scale * np.exp(step)
+        rescaled = Observations(data.y, data.noise, scale)
+        expected.append(float(expected_density(rescaled, q.m, q.v)[0].sum()))
+    return (expected[0] - expected[1]) / (2 * SCALE_STEP)

@@ -1,4 +1,7 @@
-"""Gaussian processes of many points under Gaussian noise: a sparse inverse Cholesky factor for the function, another for what is known of it."""
+"""Gaussian processes of many points under Gaussian noise.
+
+A sparse inverse Cholesky factor U for the process, another, V, for its posterior.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,24 @@ from scipy.spatial import cKDTree
 from rom.errors import BadInput
 from rom.gp.coefficients import coefficient_gp
 from rom.gp.kernels import Stationary
+from rom.gp.point_cloud import are_finite_points, box_of_points, scale_queries
 from rom.gp.sparse_factor import assemble_factor, ordered_factor
-from rom.gp.sparse_posterior import (
-    SparsePosterior,
-    incomplete,
-    predict_from_neighbours,
-    settled_mean,
-)
+from rom.gp.sparse_posterior import SparsePosterior, predict_from_neighbours
+from rom.gp.triangles import incomplete_cholesky, posterior_mean
 from rom.parameters import Box
 
 JITTER = 1e-7
 TINY = 1e-300
+FIT_STARTS = 2
 
 
 @dataclass(frozen=True, eq=False)
 class VecchiaGP:
-    """y = mean + f + noise, f ~ GP(0, variance k), noise variance = nugget variance; q(f) = N(m, (V V^T)^{-1}) at x (n, p), scaled by box.
+    """y = mean + f + noise, f ~ GP(0, variance k); q(f) = N(m, (V V^T)^{-1}).
 
-    belief : of f at x, in units of the process's deviation, in the order in which V is triangular
+    q is of f at x (n, p). The noise variance is nugget variance; x is scaled by box.
+    belief : of f at x, in units of the deviation of the process, in the order in which V is
+    triangular
     """
 
     box: Box
@@ -43,83 +46,96 @@ class VecchiaGP:
     def _tree(self) -> cKDTree:
         return cKDTree(self.x / self.kernel.lengths)
 
-    def predict(self, x: np.ndarray, noise: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of mean + f at x (q, p), or of new data; f there given its nearest f, integrated over q."""
-        z = self.box.to_unit(np.atleast_2d(np.asarray(x, dtype=float)))
-        if z.shape[1] != self.x.shape[1] or not np.isfinite(z).all():
-            raise BadInput(
-                f"x has shape {np.shape(x)}; the model needs finite (q, {self.x.shape[1]})"
-            )
+    def predict(self, x: np.ndarray, *, noise: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation (q,) of mean + f at x (q, p).
+
+        f there given its nearest f, integrated over q(f); noise=True : of new data.
+        Raises BadInput.
+        """
+        z = scale_queries(self.box, x)
         mean, square = predict_from_neighbours(
-            self.belief, self.kernel, 1.0, _jitter(self.nugget), self._tree, z
+            self.belief,
+            z,
+            self._tree,
+            kernel=self.kernel,
+            variance=1.0,
+            jitter=_jitter(self.nugget),
         )
-        return self.mean + np.sqrt(self.variance) * mean, np.sqrt(
-            self.variance * (square + noise * self.nugget)
-        )
+        deviation = np.sqrt(self.variance)
+        std = np.sqrt(self.variance * (square + noise * self.nugget))
+        return self.mean + deviation * mean, std
 
 
 def vecchia_gp(
     x: np.ndarray,
     y: np.ndarray,
+    *,
     kernel: str = "matern32",
     noise: float | None = None,
     neighbours: int = 30,
-    most: int = 1000,
+    max_fit_points: int = 1000,
     rng: int | np.random.Generator = 0,
 ) -> VecchiaGP:
     """The regression of y (n,) on x (n, p) for 20,000 to a million points.
 
-    The kernel's lengths and the nugget maximise the exact likelihood of `most` random points; mean and variance that of all points
-    under the sparse factor of their covariance. The posterior is that of f, whose neighbours screen it from farther points as noisy
-    data would not. Raises BadInput for wrong shapes and NaN. References: Vecchia (1988); Schaefer, Katzfuss, Owhadi (2021).
+    noise : noise variance over process variance if it is known
+    max_fit_points : the lengths of the kernel and the nugget maximise the exact likelihood of
+    so many random points; mean and variance that of all points under the sparse factor of
+    their covariance. The posterior is that of f, whose neighbours screen it from farther
+    points as noisy data would not.
+    Raises BadInput for wrong shapes and NaN.
+    References: Vecchia (1988); Schaefer, Katzfuss, Owhadi (2021).
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if x.ndim != 2 or y.shape != (len(x),) or not np.isfinite(x).all() or not np.isfinite(y).all():
+    x = np.asarray(x, dtype=float)
+    y = np.asarray(y, dtype=float)
+    if not are_finite_points(x, y):
         raise BadInput(f"inputs {x.shape} and outputs {y.shape}; give finite x (n, p) and y (n,)")
-    some = np.random.default_rng(rng).permutation(len(x))[:most]
-    names = tuple(f"x{j}" for j in range(x.shape[1]))
-    box = Box(
-        names, x.min(axis=0), np.where(np.ptp(x, axis=0) > 0, x.max(axis=0), x.min(axis=0) + 1)
-    )
+    box = box_of_points(x)
+    unit = box.to_unit(x)
+    sample = np.random.default_rng(rng).permutation(len(x))[:max_fit_points]
     dense = coefficient_gp(
-        box.to_unit(x[some]), y[some, None], kernel=kernel, noise=noise, rng=rng, starts=2
+        unit[sample], y[sample, None], kernel=kernel, noise=noise, rng=rng, starts=FIT_STARTS
     )
-    found, inner = dense.kernels[0], dense.box
-    scaled = Stationary(found.form, found.lengths * (inner.upper - inner.lower))
-    unit, nugget = box.to_unit(x), float(dense.nuggets[0])
-    order, belief, mean, variance = fit_posterior(scaled, nugget, unit, y, neighbours)
-    return VecchiaGP(box, unit[order], scaled, nugget, mean, variance, belief)
+    fitted = dense.kernels[0]
+    box_width = dense.box.upper - dense.box.lower
+    scaled = Stationary(fitted.form, fitted.lengths * box_width)
+    nugget = float(dense.nuggets[0])
+    order, posterior, mean, variance = fit_posterior(scaled, nugget, unit, y, neighbours)
+    return VecchiaGP(box, unit[order], scaled, nugget, mean, variance, posterior)
 
 
 def fit_posterior(
     kernel: Stationary, nugget: float, x: np.ndarray, y: np.ndarray, neighbours: int
 ) -> tuple[np.ndarray, SparsePosterior, float, float]:
-    """(order, belief in that order, mean, variance) of y = mean + sqrt(variance) (f + noise), noise variance = nugget.
+    """(order, q in that order, mean, variance) of observations y (n,) at x (n, p).
 
-    With m(y) = (U U^T + I / nugget)^{-1} y / nugget: y^T (K + nugget I)^{-1} y = y^T U U^T m(y), without cancellation for small nuggets.
+    y = mean + sqrt(variance) (f + noise); the noise variance is the nugget.
+    With m(y) = (U U^T + I / nugget)^{-1} y / nugget,
+    y^T (K + nugget I)^{-1} y = y^T U U^T m(y), without cancellation for small nuggets.
     A share of the noise steadies f.
     """
     jitter = _jitter(nugget)
     order, near, U = ordered_factor(kernel, jitter, x, neighbours)
     lam = np.full(len(x), 1.0 / (nugget - jitter))
-    V, upper, y = incomplete(near, U, lam), assemble_factor(near, U), y[order]
-    known = [settled_mean(near, U, V, lam, part) for part in (y, np.ones_like(y))]
-    (h, Y), (m1, m) = (
-        (upper.T @ np.column_stack([np.ones_like(y), y])).T,
-        (upper.T @ np.column_stack(known[::-1])).T,
-    )
-    mean = float(h @ m / (h @ m1))
-    variance = float((Y - mean * h) @ (m - mean * m1)) / len(y) + TINY
-    scale, rest = float(np.sqrt(variance)), known[0] - mean * known[1]
-    return (
-        order,
-        SparsePosterior(
-            near, U, V, rest / scale, 0.0, "gaussian", lam[0] ** -0.5, (y - mean) / scale
-        ),
-        mean,
-        variance,
-    )
+    V = incomplete_cholesky(near, U, lam)
+    y = y[order]
+    ones = np.ones_like(y)
+    m_of_y = posterior_mean(near, U, V, lam, y)
+    m_of_ones = posterior_mean(near, U, V, lam, ones)
+    upper = assemble_factor(near, U)
+    white_ones, white_y = (upper.T @ np.column_stack([ones, y])).T
+    white_m_ones, white_m = (upper.T @ np.column_stack([m_of_ones, m_of_y])).T
+    mean = float(white_ones @ white_m / (white_ones @ white_m_ones))
+    gap = white_y - mean * white_ones
+    explained = white_m - mean * white_m_ones
+    variance = float(gap @ explained) / len(y) + TINY
+    scale = float(np.sqrt(variance))
+    m = (m_of_y - mean * m_of_ones) / scale
+    residual = (y - mean) / scale
+    posterior = SparsePosterior(near, U, V, m, 0.0, "gaussian", lam[0] ** -0.5, residual)
+    return order, posterior, mean, variance
 
 
 def _jitter(nugget: float) -> float:
+    """The share of the noise that is added to the covariance of f."""
     return min(JITTER, 0.1 * nugget)
