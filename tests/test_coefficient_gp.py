@@ -11,8 +11,8 @@ from rom.errors import BadInput, OutsideBox, Singular
 from rom.gp.algebra import cholesky
 from rom.gp.coefficients import coefficient_gp
 from rom.gp.kernels import Product, Selected, Stationary, Sum
-from rom.gp.likelihood import restricted_likelihood, trend
-from rom.gp.spectral import spectral
+from rom.gp.likelihood import restricted_likelihood, trend_columns
+from rom.gp.spectral import spectral_mixture
 from rom.gp.stacked import restricted_together
 from rom.parameters import Box
 
@@ -21,8 +21,8 @@ KERNELS = {
     "matern32": Stationary("matern32", [0.5, 0.7]),
     "matern52": Stationary("matern52", [0.5, 0.7]),
     "rbf": Stationary("rbf", [0.3, 0.2]),
-    "mixture": spectral(2, 3, 3.0),
-    "student": spectral(2, 3, 3.0, "matern52"),
+    "mixture": spectral_mixture(2, 3, 3.0),
+    "student": spectral_mixture(2, 3, 3.0, "matern52"),
     "sum": Sum(
         (Stationary("rbf", [0.2, 0.4]), Stationary("matern52", [0.1, 0.2])), np.array([0.3, 0.7])
     ),
@@ -30,7 +30,7 @@ KERNELS = {
         (
             Selected(Stationary("rbf", [0.4]), (0,)),
             Stationary("matern32", [0.5, 0.9]),
-            Selected(spectral(1, 2, 2.0), (1,)),
+            Selected(spectral_mixture(1, 2, 2.0), (1,)),
         )
     ),
 }
@@ -65,7 +65,7 @@ def naive(kernel, nugget, x, a, H):
 @pytest.mark.parametrize("mean", ["zero", "constant", "linear"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_likelihood_is_its_definition_and_its_gradient_exact(name, mean):
-    kernel, nugget, H = KERNELS[name], 1e-3, trend(mean, X)
+    kernel, nugget, H = KERNELS[name], 1e-3, trend_columns(mean, X)
     value, slope = restricted_likelihood(kernel, nugget, X, A, H)
     assert value == pytest.approx(naive(kernel, nugget, X, A, H)[0], rel=1e-9)
     direction = np.random.default_rng(1).standard_normal(len(slope))
@@ -108,7 +108,7 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
 
         def conditioned(keep, z, a, kernel=kernel, nugget=nugget):
             """Mean and variance at z, relative to the process variance, by a dense bordered system."""
-            H, h = trend(mean, gp.x[keep]), trend(mean, z)
+            H, h = trend_columns(mean, gp.x[keep]), trend_columns(mean, z)
             K = kernel.matrix(gp.x[keep], gp.x[keep]) + nugget * np.eye(keep.size)
             k = H.shape[1]
             M = np.block([[K, H], [H.T, np.zeros((k, k))]])
@@ -117,7 +117,7 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
             return w[: keep.size].T @ a[keep], 1.0 - np.sum(rhs.T * w, axis=0)
 
         everyone = np.arange(25)
-        variance = naive(kernel, nugget, gp.x, gp.a[:, [i]], trend(mean, gp.x))[2][0]
+        variance = naive(kernel, nugget, gp.x, gp.a[:, [i]], trend_columns(mean, gp.x))[2][0]
         guess, spread = conditioned(everyone, z, gp.a[:, i])
         np.testing.assert_allclose(
             mean_[:, i], guess, rtol=1e-9, atol=1e-9 * np.abs(gp.a[:, i]).max()
@@ -256,9 +256,9 @@ def test_torch_agrees_with_numpy():
     for kernel in KERNELS.values():
         import torch
 
-        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend("linear", X))
+        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend_columns("linear", X))
         X_, A_ = torch.as_tensor(X), torch.as_tensor(A)
-        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend("linear", X_))
+        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend_columns("linear", X_))
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(
@@ -274,7 +274,7 @@ def test_torch_agrees_with_numpy():
 @pytest.mark.parametrize("mean", ["zero", "constant", "linear"])
 def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
     torch = pytest.importorskip("torch")
-    X_, H = torch.as_tensor(X), trend(mean, X)
+    X_, H = torch.as_tensor(X), trend_columns(mean, X)
     kernels, nuggets, parts = (
         [*KERNELS.values()],
         np.geomspace(1e-6, 1e-1, len(KERNELS)),
@@ -285,7 +285,7 @@ def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
         monkeypatch.setattr("rom.gp.stacked.ROOM", room)
         tensors = [torch.as_tensor(part) for part in parts]
         answers = restricted_together(
-            [*kernels, broken], [*nuggets, -1.0], X_, [*tensors, tensors[0]], trend(mean, X_)
+            [*kernels, broken], [*nuggets, -1.0], X_, [*tensors, tensors[0]], trend_columns(mean, X_)
         )
         assert answers.pop() is None, "not definite, and the others are not touched by it"
         for answer, kernel, nugget, part in zip(answers, kernels, nuggets, parts, strict=True):
@@ -293,7 +293,7 @@ def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
             assert answer[0] == pytest.approx(value, rel=1e-10)
             np.testing.assert_allclose(answer[1], slope, rtol=1e-7, atol=1e-8)
     with pytest.raises(Singular, match="not definite"):
-        restricted_likelihood(broken, -1.0, X_, tensors[0], trend(mean, X_))
+        restricted_likelihood(broken, -1.0, X_, tensors[0], trend_columns(mean, X_))
 
 
 def test_a_graphics_processor_agrees_with_the_processor():
@@ -304,8 +304,8 @@ def test_a_graphics_processor_agrees_with_the_processor():
         )
     X_, A_ = torch.as_tensor(X, device="cuda"), torch.as_tensor(A, device="cuda")
     for kernel in KERNELS.values():
-        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend("linear", X))
-        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend("linear", X_))
+        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend_columns("linear", X))
+        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend_columns("linear", X_))
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-10, atol=1e-10 * np.abs(slope).max())
     gp, fresh = coefficient_gp(X, A, noise=1e-2), np.random.default_rng(18).random((20, 2))

@@ -20,7 +20,7 @@ from rom.gp.likelihood import (
     maximise,
     project_trend,
     sobol_starts,
-    trend,
+    trend_columns,
 )
 from rom.parameters import Box
 
@@ -66,7 +66,7 @@ class CoefficientGP:
 
     @cached_property
     def _factors(self) -> tuple[Factors, ...]:
-        H = trend(self.mean, self.x)
+        H = trend_columns(self.mean, self.x)
         return tuple(
             factorise(k.matrix(self.x, self.x), float(g), H)
             for k, g in zip(self.kernels, self.nuggets, strict=True)
@@ -75,7 +75,7 @@ class CoefficientGP:
     @cached_property
     def _solved(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """beta (k, r), variance (r,), weights (m, r)."""
-        H, scale = trend(self.mean, self.x), _scale(self.a)
+        H, scale = trend_columns(self.mean, self.x), _scale(self.a)
         beta, variance, weights = (
             np.empty((H.shape[1], self.r)),
             np.empty(self.r),
@@ -105,7 +105,7 @@ class CoefficientGP:
         step = max(1, CHUNK // (len(self.x) * (3 + len(beta))))
         for rows in (slice(k, k + step) for k in range(0, len(scaled), step)):
             z = to_device(scaled[rows], device)
-            h = trend(self.mean, z)
+            h = trend_columns(self.mean, z)
             for g, kernel in enumerate(self.kernels):
                 mine = np.flatnonzero(self.groups == g)
                 cross = kernel.matrix(z, X)
@@ -124,7 +124,7 @@ class CoefficientGP:
 
     @cached_property
     def _left(self) -> tuple[np.ndarray, np.ndarray]:
-        H, scale = trend(self.mean, self.x), _scale(self.a)
+        H, scale = trend_columns(self.mean, self.x), _scale(self.a)
         residuals, std = np.empty_like(self.a), np.empty_like(self.a)
         for g, factors in enumerate(self._factors):
             mine = self.groups == g
@@ -141,7 +141,7 @@ class CoefficientGP:
         mean, variance, h = (
             self.predict(np.atleast_2d(x), std=False)[0],
             self._solved[1],
-            trend(self.mean, z),
+            trend_columns(self.mean, z),
         )
         draws = np.empty((count, len(z), self.r))
         for g, (kernel, factors) in enumerate(zip(self.kernels, self._factors, strict=True)):

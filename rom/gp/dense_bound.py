@@ -106,7 +106,7 @@ def bound(
 
     With C = (K + diag(1/lam))^{-1} = diag(lam) - diag(lam) S diag(lam) the gradient in the kernel is 1/2 <C - a a^T, dK>.
     """
-    k, pull = kernel.traced(x)
+    k, pull = kernel.pullback(x)
     K = variance * (k + NUGGET * np.eye(len(x)))
     q = dense_posterior(np.tril(cholesky(K)[0]), mean, noise, scale, y)
     W = np.diag(q.lam) - q.lam[:, None] * q.S * q.lam - np.outer(q.a, q.a)

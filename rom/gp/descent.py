@@ -23,7 +23,7 @@ class Descent:
     evaluations: int
 
 
-def beginning(x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None = None) -> Search:
+def start_search(x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None = None) -> Search:
     """A search before its first step; without a curvature that step is of length one at most."""
     x = np.clip(x, limits[:, 0], limits[:, 1])
     value, slope = yield x
@@ -36,7 +36,7 @@ def beginning(x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None = 
     )
 
 
-def descent(start: Descent, limits: np.ndarray, tol: float = 1e-5, most: int = 200) -> Search:
+def bfgs(start: Descent, limits: np.ndarray, tol: float = 1e-5, most: int = 200) -> Search:
     """x - C^{-1} f'(x) on the free coordinates, halved until f falls, C updated by BFGS, until a step is below tol.
 
     Values equal to round-off do not steer it: near the minimum a step counts if it shortens the slope. So x is reproduced to about
@@ -89,7 +89,7 @@ def start_descent(
 ) -> Descent:
     """`beginning` of one function."""
     return side_by_side(
-        [beginning(x, limits, curvature)], lambda asked: [objective(x) for _, x in asked]
+        [start_search(x, limits, curvature)], lambda asked: [objective(x) for _, x in asked]
     )[0]
 
 
@@ -98,7 +98,7 @@ def descend(
 ) -> Descent:
     """`descent` of one function."""
     return side_by_side(
-        [descent(start, limits, tol, most)], lambda asked: [objective(x) for _, x in asked]
+        [bfgs(start, limits, tol, most)], lambda asked: [objective(x) for _, x in asked]
     )[0]
 
 

@@ -39,7 +39,7 @@ class GPyTorchKernel:
             value = self._evaluated(torch.as_tensor(x), torch.as_tensor(y))[0]
         return to_numpy(value) if namespace(x) is np else value
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: d/dtheta sum W * k by autograd."""
         import torch
 

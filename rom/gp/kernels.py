@@ -1,6 +1,6 @@
 """Covariance kernels: nouns that know their matrix and the pullback of its gradient. Correlations: k(x, x) = 1.
 
-A kernel offers `theta` (free logarithms), `limits` (k, 2), `at(theta)`, `matrix(x, y)` and `traced(x)`: matrix(x, x) and its
+A kernel offers `theta` (free logarithms), `limits` (k, 2), `at(theta)`, `matrix(x, y)` and `pullback(x)`: matrix(x, x) and its
 pullback, which sums W_ij dk(x_i, x_j)/dtheta for a symmetric W. x (n, p) are numpy arrays or torch tensors, and so are the answers.
 """
 
@@ -32,7 +32,7 @@ class Kernel(Protocol):
     def limits(self) -> np.ndarray: ...
     def at(self, theta: np.ndarray) -> Kernel: ...
     def matrix(self, x: Any, y: Any) -> Any: ...
-    def traced(self, x: Any) -> tuple[Any, Pullback]: ...
+    def pullback(self, x: Any) -> tuple[Any, Pullback]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Stationary:
         """(n, m)."""
         return radial(self.form, squares(x, y, self.lengths))
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: sum_ij W_ij h(d_ij) ((x_i - x_j) / l)^2 for each length; numpy visits every pair once."""
         if namespace(x) is not np:
             K, h = radial_profile(self.form, squares(x, x, self.lengths))
@@ -127,9 +127,9 @@ class Sum:
         """(n, m)."""
         return sum(w * k.matrix(x, y) for w, k in zip(self.weights, self.kernels, strict=True))
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: gradients in log weights (under their normalisation), then those of the terms."""
-        values, pulls = zip(*(k.traced(x) for k in self.kernels), strict=True)
+        values, pulls = zip(*(k.pullback(x) for k in self.kernels), strict=True)
 
         def pull(W: Any) -> np.ndarray:
             by_w = self.weights * np.array([float((W * value).sum()) for value in values])
@@ -164,9 +164,9 @@ class Product:
         """(n, m)."""
         return reduce(mul, [k.matrix(x, y) for k in self.kernels])
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: each factor's of W times the other factors."""
-        values, pulls = zip(*(k.traced(x) for k in self.kernels), strict=True)
+        values, pulls = zip(*(k.pullback(x) for k in self.kernels), strict=True)
 
         def pull(W: Any) -> np.ndarray:
             others = [reduce(mul, values[:i] + values[i + 1 :], W) for i in range(len(values))]
@@ -200,16 +200,16 @@ class Selected:
         """(n, m)."""
         return self.kernel.matrix(x[:, list(self.columns)], y[:, list(self.columns)])
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """That of the kernel on its columns."""
-        return self.kernel.traced(x[:, list(self.columns)])
+        return self.kernel.pullback(x[:, list(self.columns)])
 
 
 def kernel_of(kernel: Any, p: int) -> Any:
     """A kernel from its name (unit lengths over p columns), from a GPyTorch kernel, or itself. Raises BadInput for another name."""
     if isinstance(kernel, str):
         return Stationary(kernel, np.ones(p))
-    if hasattr(kernel, "traced"):
+    if hasattr(kernel, "pullback"):
         return kernel
     from rom.gp.gpytorch_kernels import gpytorch_kernel
 

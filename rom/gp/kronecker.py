@@ -199,7 +199,7 @@ def kronecker_gp(
     units = [(x - a) / w for x, a, w in zip(points, low, width, strict=True)]
     names = (
         [kernels] * len(points)
-        if isinstance(kernels, str) or hasattr(kernels, "traced")
+        if isinstance(kernels, str) or hasattr(kernels, "pullback")
         else list(kernels)
     )
     chosen = [kernel_of(k, x.shape[1]) for k, x in zip(names, units, strict=True)]

@@ -25,7 +25,7 @@ def likelihood(
     K_j = V_j L_j V_j^T, S = L_1 x ... x L_d + nugget, P = V^T (y - mean), A = P / S, variance = <P, A> / N:
     F = 1/2 (N log variance + sum log S), dF/dK_j = 1/2 V_j (diag c_j - A_(j) L_others A_(j)^T / variance) V_j^T, c_j = sum L_others / S.
     """
-    matrices, pulls = zip(*(k.traced(z) for k, z in zip(kernels, x, strict=True)), strict=True)
+    matrices, pulls = zip(*(k.pullback(z) for k, z in zip(kernels, x, strict=True)), strict=True)
     pairs = [eigen(matrix) for matrix in matrices]
     lam = outer([w for w, _ in pairs])
     S = lam + nugget

@@ -12,7 +12,7 @@ from scipy.stats import qmc
 
 from rom.errors import BadInput, NotConverged, Singular
 from rom.gp.algebra import both_solve, cholesky, inverse, log_det, lower_solve, namespace, to_device
-from rom.gp.descent import Descent, Search, Value, beginning, descent, side_by_side
+from rom.gp.descent import Descent, Search, Value, start_search, bfgs, side_by_side
 from rom.gp.stacked import TINY, restricted_together
 
 FLOOR = 1e-10
@@ -30,7 +30,7 @@ class Factors:
     jitter: float
 
 
-def trend(mean: str, x: Any) -> Any:
+def trend_columns(mean: str, x: Any) -> Any:
     """H (n, k): no column for "zero", ones for "constant", ones and x for "linear"."""
     xp = namespace(x)
     if mean not in ("zero", "constant", "linear"):
@@ -80,7 +80,7 @@ def restricted_likelihood(
             raise Singular(f"the covariance is not definite with nugget {nugget:.1e}; raise it")
         return answer
     k, r = H.shape[1], a.shape[1]
-    K, pull = kernel.traced(x)
+    K, pull = kernel.pullback(x)
     factors = factorise(K, nugget, H)
     _, alpha, variance = project_trend(factors, H, a)
     value = 0.5 * ((len(x) - k) * float(np.log(variance).sum()) + r * log_det(factors.L))
@@ -141,14 +141,14 @@ def maximise(
 
     tried = [(g, start[free]) for g in groups for start in starts[g]]
     ends = searched(
-        [g for g, _ in tried], [beginning(start, limits, bends[g]) for g, start in tried]
+        [g for g, _ in tried], [start_search(start, limits, bends[g]) for g, start in tried]
     )
     if restarts > 1 and max(map(len, ends)) > 1:
         few = [(g, end) for g in groups for end in ends[g][:restarts]]
         ends = searched(
-            [g for g, _ in few], [descent(end, limits, tol=1e-2, most=12) for _, end in few]
+            [g for g, _ in few], [bfgs(end, limits, tol=1e-2, most=12) for _, end in few]
         )
-    best = [some[0] for some in searched(list(groups), [descent(some[0], limits) for some in ends])]
+    best = [some[0] for some in searched(list(groups), [bfgs(some[0], limits) for some in ends])]
     if not max(end.value for end in best) < 1e99:
         raise NotConverged(
             "no start of the likelihood search gave a definite covariance; set noise to 1e-6 or more"
@@ -184,7 +184,7 @@ def _posed(
         [to_device(part, device) for part in parts],
         kernel.theta,
     )
-    H = trend(mean, X)
+    H = trend_columns(mean, X)
 
     def weighted(answer: Value | None, theta: np.ndarray, nugget: float) -> Value:
         if answer is None:

@@ -85,7 +85,7 @@ class Spectral:
             for w, f, lengths in self._parts
         )
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """Pullback: gradients in log weights (under their normalisation), log frequencies, log lengths."""
         xp, parts = namespace(x), list(self._parts)
         shapes = [radial_profile(self.envelope, squares(x, x, lengths)) for *_, lengths in parts]
@@ -115,7 +115,7 @@ class Spectral:
         return zip(self.weights, self.frequencies, self.lengths, strict=True)
 
 
-def spectral(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
+def spectral_mixture(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
     """Q equal components with frequencies up to `top` cycles per box width on every axis, each as wide as their spacing."""
     f = np.tile((np.arange(Q)[:, None] + 0.5) * top / Q, (1, p))
     return Spectral(np.full(Q, 1.0 / Q), f, np.full((Q, p), Q / (2 * np.pi * top) * 2.0), envelope)

@@ -34,7 +34,7 @@ def _answered(
     """With G covariances as (G, n, n) and outputs padded by zero columns to (G, n, r): W and value of `restricted`, then each pullback."""
     import torch
 
-    matrices, pulls = zip(*(k.traced(x) for k in kernels), strict=True)
+    matrices, pulls = zip(*(k.pullback(x) for k in kernels), strict=True)
     n, k, r = (
         len(x),
         H.shape[1],
