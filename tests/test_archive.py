@@ -34,8 +34,8 @@ from rom.compress.merge import Merging
 from rom.compress.sparse import SparseSvd
 from rom.compress.update import RunningPod
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
+from rom.gp import Product, Selected, Stationary, Sum
 from rom.gp.fields import field_gp
-from rom.gp.kernels import Product, Selected, Stationary, Sum
 from rom.gp.kronecker import kronecker_gp
 from rom.gp.spectral import spectral_mixture
 from rom.gp.variational import variational_gp, variational_posterior

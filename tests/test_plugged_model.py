@@ -5,7 +5,7 @@ import pytest
 
 from rom.basis import Basis
 from rom.errors import BadInput, OutsideBox
-from rom.gp.coefficients import coefficient_gp
+from rom.gp import coefficient_gp
 from rom.gp.fields import field_gp
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.parameters import Box
@@ -38,7 +38,7 @@ class Model(gpytorch.models.ExactGP):
 
 @pytest.fixture(scope="module")
 def made():
-    return gpytorch_model(Model, X, outputs(X), BOX, noise=1e-6, steps=40)
+    return gpytorch_model(Model, X, outputs(X), BOX, noise=1e-6, max_steps=40)
 
 
 def test_a_model_answers_as_ours(made):
@@ -90,7 +90,7 @@ def made_tensor(x):
 def test_nothing_changes_beyond_eight_hundred_runs():
     """GPyTorch's default turns to iterations there."""
     x = np.random.default_rng(1).random((801, 1))
-    frozen = dict(noise=1e-6, steps=0)
+    frozen = dict(noise=1e-6, max_steps=0)
     one, other = (
         gpytorch_model(Line, x[:m], np.sin(9 * x[:m]), Box(("a",), [0], [1]), **frozen)
         for m in (800, 801)
@@ -111,7 +111,12 @@ def test_fields_by_a_model(made):
     modes, shift = np.linalg.qr(np.random.default_rng(2).random((5, 2)))[0], np.ones(5)
     u = shift[:, None] + modes @ outputs(X).T
     gp = field_gp(
-        Snapshots(space, X, u), Basis(space, modes, shift), BOX, model=Model, noise=1e-6, steps=10
+        Snapshots(space, X, u),
+        Basis(space, modes, shift),
+        BOX,
+        model=Model,
+        noise=1e-6,
+        max_steps=10,
     )
     assert isinstance(gp.gp, GPyTorchModel)
     mean, std = gp.field(FRESH[0])

@@ -157,7 +157,7 @@ def fit_dense(
 
     limits = np.stack([centre - 4 * width, centre + 4 * width], axis=1)
     limits[:p] = kernel.limits
-    found = descend(objective, start_descent(objective, centre, limits), limits, tol=1e-3, most=40)
+    found = descend(objective, start_descent(objective, centre, limits), limits, tol=1e-3, max_steps=40)
     if not found.value < 1e99:
         raise NotConverged(
             "the search for the kernel did not start: the bound has no maximum there; rescale y, or name another noise"

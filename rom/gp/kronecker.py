@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
-from rom.gp.kernels import kernel_of
+from rom.gp.kernel_names import kernel_of
 from rom.gp.kronecker_likelihood import fit_grid, fit_on_subset, settled_weights
 from rom.gp.likelihood import FLOOR
 from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing

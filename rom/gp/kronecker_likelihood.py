@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from rom.gp.descent import descend, start_descent
-from rom.gp.kernels import Product, Selected
-from rom.gp.likelihood import FLOOR, maximise, sobol_starts
+from rom.gp.composed import Product, Selected
+from rom.gp.likelihood import FLOOR
+from rom.gp.maximum import maximise, sobol_starts
 from rom.gp.missing import missing_preconditioner, solve_missing
 from rom.gp.tensors import apply_along, eigen, outer
 
@@ -97,7 +98,7 @@ def fit_on_subset(
     table = np.hstack([z[cells[:, j]] for j, z in enumerate(x)])
     values = y[tuple(cells.T)][:, None]
     parts, starts = [values / (values.std() or 1.0)], [sobol_starts(product, 4, rng)]
-    found = maximise(product, table, parts, "constant", noise, starts, restarts=1)[0]
+    found = maximise(product, table, parts, starts, mean="constant", noise=noise, restarts=1)[0]
     return [part.kernel for part in found.kernel.kernels], found.nugget
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from rom.errors import BadInput
-from rom.gp.coefficients import coefficient_gp
+from rom.gp.sharing import coefficient_gp
 from rom.gp.kernels import Stationary
 from rom.gp.sparse_factor import assemble_factor, ordered_factor
 from rom.gp.sparse_posterior import (
