@@ -1,4 +1,4 @@
-"""Gaussian processes: outputs and fields of parameters, with their standard deviation.
+"""Gaussian processes: outputs and fields of parameters, and their deviation.
 
 An output is y(x) = h(x) beta + f(x) + noise, f ~ GP(0, variance k(x, x'; theta)), with theta and
 the noise of largest restricted likelihood. Given runs y at X,

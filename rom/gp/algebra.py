@@ -27,7 +27,7 @@ def namespace(x: Any) -> Any:
 
 
 def to_device(x: np.ndarray, device: str | None) -> Any:
-    """x as float64: a numpy array for device None, otherwise a torch tensor there.
+    """x as float64: a numpy array for device None, or a torch tensor there.
 
     device : None, "cpu", "cuda", "cuda:1", ...
     Raises MissingExtra without torch, BadInput for a device that this machine does not have.
@@ -54,7 +54,7 @@ def to_numpy(x: Any) -> np.ndarray:
 
 
 def cholesky(K: Any, shift: float = 0.0) -> tuple[Any, float]:
-    """(L, j): L L^T = K + (shift + j) I with the least jitter j that makes it definite.
+    """(L, j): L L^T = K + (shift + j) I, j the least jitter to be definite.
 
     j is one of {0, 1e-12, 1e-11, ..., 1e-4} times the mean diagonal; any j > 0 is logged as a
     warning and returned. Raises Singular beyond 1e-4, or for NaN.

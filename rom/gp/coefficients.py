@@ -1,4 +1,4 @@
-"""Gaussian processes of many outputs: their posterior, leave-one-out errors and samples."""
+"""Gaussian processes of many outputs: posterior, leave-one-out errors, samples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from rom.gp.algebra import lower_solve, to_device, to_numpy
+from rom.gp.algebra import to_device, to_numpy
 from rom.gp.inputs import output_scale, scale_inputs
-from rom.gp.likelihood import Factors, factorise, left_out_errors, project_trend, trend_columns
+from rom.gp.likelihood import (
+    Factors,
+    factorise,
+    factors_to_device,
+    left_out_errors,
+    posterior_halves,
+    project_trend,
+    remaining_variance,
+    trend_columns,
+)
 from rom.parameters import Box
 
 CHUNK = 2**23  # numbers of all matrices of one chunk of predictions
@@ -74,7 +83,8 @@ class CoefficientGP:
     @cached_property
     def _solution(self) -> _Solution:
         H, scale = trend_columns(self.mean, self.x), output_scale(self.a)
-        beta, variance = np.empty((H.shape[1], self.r)), np.empty(self.r)
+        beta = np.empty((H.shape[1], self.r))
+        variance = np.empty(self.r)
         weights = np.empty_like(self.a)
         for factors, mine in self._by_group():
             a = (self.a / scale)[:, mine]
@@ -89,8 +99,9 @@ class CoefficientGP:
     def predict(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Posterior mean and standard deviation, both (q, r) for x (q, p), or (r,) for x (p,).
+        """Posterior mean and standard deviation, both (q, r), or (r,) for x (p,).
 
+        x : (q, p) or (p,)
         noise : of a new run's outputs, rather than of the smooth function below them
         std : False gives (mean, None), cheaply; device : None for numpy, or torch's
         It goes in chunks and never forms a q x q matrix. Raises BadInput for another width or NaN,
@@ -101,7 +112,8 @@ class CoefficientGP:
         single = np.ndim(x) == 1
         if left is None:
             return (mean[0] if single else mean), None
-        relative = self.stretch * np.sqrt(np.maximum(left, 0.0) + noise * self.nuggets)
+        variance = np.maximum(left, 0.0) + noise * self.nuggets
+        relative = self.stretch * np.sqrt(variance)
         spread = relative[:, self.groups] * np.sqrt(self.variance)
         return (mean[0], spread[0]) if single else (mean, spread)
 
@@ -114,7 +126,7 @@ class CoefficientGP:
         X = to_device(self.x, device)
         beta = to_device(self._solution.beta, device)
         weights = to_device(self._solution.weights, device)
-        factors = [_factors_on(f, device) for f in self._factors] if std else []
+        factors = [factors_to_device(f, device) for f in self._factors] if std else []
         step = max(1, CHUNK // (len(self.x) * (3 + len(beta))))
         for start in range(0, len(scaled), step):
             rows = slice(start, start + step)
@@ -123,15 +135,16 @@ class CoefficientGP:
             for g, kernel in enumerate(self.kernels):
                 mine = np.flatnonzero(self.groups == g)
                 cross = kernel.matrix(z, X)
-                mean[rows, mine] = to_numpy(h @ beta[:, mine] + cross @ weights[:, mine])
+                trend = h @ beta[:, mine]
+                mean[rows, mine] = to_numpy(trend + cross @ weights[:, mine])
                 if left is not None:
-                    left[rows, g] = to_numpy(_remaining(factors[g], cross, h))
+                    left[rows, g] = to_numpy(remaining_variance(factors[g], cross, h))
         return mean, left
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """(a_i - E[a_i | the others], its standard deviation), both (m, r), in closed form.
+        """(a_i - E[a_i | the others], its standard deviation), both (m, r).
 
-        Variances are those of all runs, not stretched.
+        In closed form. Variances are those of all runs, not stretched.
         """
         return self._left_out
 
@@ -167,10 +180,10 @@ class CoefficientGP:
         return noisy
 
     def _root(self, g: int, z: np.ndarray) -> np.ndarray:
-        """R R^T = posterior covariance of group g at z, relative to the process's variance."""
+        """R R^T = posterior covariance of group g at z over the process's variance."""
         kernel = self.kernels[g]
         h = trend_columns(self.mean, z)
-        half, rest = _halves(self._factors[g], kernel.matrix(z, self.x), h)
+        half, rest = posterior_halves(self._factors[g], kernel.matrix(z, self.x), h)
         covariance = kernel.matrix(z, z) - half.T @ half + rest.T @ rest
         values, vectors = np.linalg.eigh(covariance)
         root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -184,28 +197,3 @@ class _Solution:
     beta: np.ndarray
     variance: np.ndarray
     weights: np.ndarray
-
-
-def _halves(factors: Factors, cross: Any, h: Any) -> tuple[Any, Any]:
-    """L^{-1} k(X, z), and A^{-1} (h(z)^T - H^T K^{-1} k(X, z)).
-
-    What the data explain, and what the trend leaves open.
-    """
-    half = lower_solve(factors.L, cross.T)
-    if not h.shape[1]:
-        return half, half[:0]
-    rest = h.T - factors.LH.T @ half
-    return half, lower_solve(factors.A, rest)
-
-
-def _remaining(factors: Factors, cross: Any, h: Any) -> Any:
-    """Variance left, relative to the process's, (q,)."""
-    half, rest = _halves(factors, cross, h)
-    return 1.0 - (half**2).sum(0) + (rest**2).sum(0)
-
-
-def _factors_on(factors: Factors, device: str | None) -> Factors:
-    L = to_device(factors.L, device)
-    LH = to_device(factors.LH, device)
-    A = to_device(factors.A, device)
-    return Factors(L, LH, A, factors.jitter)

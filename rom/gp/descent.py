@@ -1,4 +1,4 @@
-"""Minima of smooth functions within limits by BFGS, one search or many side by side.
+"""Minima of smooth functions within limits by BFGS, many side by side.
 
 A search is a generator: it yields points x (k,), receives (value, slope) there, and returns a
 `Descent`. It may start from the curvature that a like problem has left.
@@ -25,7 +25,7 @@ Evaluate = Callable[[list[tuple[int, np.ndarray]]], list[Value]]
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """Where a search stopped: x (k,), value, slope (k,), curvature (k, k), evaluations."""
+    """Where a search ends: x (k,), value, slope (k,), curvature (k, k), evaluations."""
 
     x: np.ndarray
     value: float
@@ -47,11 +47,12 @@ def start_search(x: np.ndarray, limits: np.ndarray, curvature: np.ndarray | None
 
 
 def bfgs(start: Descent, limits: np.ndarray, *, tol: float = 1e-5, max_steps: int = 200) -> Search:
-    """x - C^{-1} f'(x) on the free coordinates, halved until f falls; C updated by BFGS.
+    """x - C^{-1} f'(x) on the free coordinates, C updated by BFGS.
 
-    It ends with a step below tol, absolute. Values equal to round-off do not steer it: near the
-    minimum a step counts if it shortens the slope, so that x is reproduced to about tol even where
-    the last digits of f are not. Reference: Nocedal, Wright (2006), sections 6.1, 18.3.
+    A step is halved until f falls; the search ends with a step below tol, absolute. Values equal
+    to round-off do not steer it: near the minimum a step counts if it shortens the slope, so that
+    x is reproduced to about tol even where the last digits of f are not.
+    Reference: Nocedal, Wright (2006), sections 6.1, 18.3.
     """
     now = start
     for _ in range(max_steps):
@@ -115,14 +116,16 @@ def _run(search: Search, objective: Objective) -> Descent:
 
 
 def _clip(x: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    return np.clip(x, limits[:, 0], limits[:, 1])
+    inside: np.ndarray = np.clip(x, limits[:, 0], limits[:, 1])
+    return inside
 
 
 def _free_coordinates(now: Descent, limits: np.ndarray) -> np.ndarray:
     """Where a step down the slope stays within the limits, (k,)."""
     below = (now.x <= limits[:, 0]) & (now.slope > 0)
     above = (now.x >= limits[:, 1]) & (now.slope < 0)
-    return ~(below | above)
+    free: np.ndarray = ~(below | above)
+    return free
 
 
 def _newton_step(now: Descent, free: np.ndarray) -> np.ndarray:
@@ -139,7 +142,7 @@ def _newton_step(now: Descent, free: np.ndarray) -> np.ndarray:
 def _line_search(
     now: Descent, step: np.ndarray, limits: np.ndarray, free: np.ndarray
 ) -> Generator[np.ndarray, Value, Descent | None]:
-    """The first of the step, its half, its quarter, ... that improves; or None."""
+    """The first of the step, its half, its quarter, ... that improves, or None."""
     for halving in range(MAX_HALVINGS):
         x = _clip(now.x + 0.5**halving * step, limits)
         s = x - now.x
@@ -168,5 +171,6 @@ def _update(C: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     enough = sy >= DAMPING * sCs
     share = 1.0 if enough else (1.0 - DAMPING) * sCs / (sCs - sy)
     r = share * y + (1.0 - share) * Cs
-    updated: np.ndarray = C - np.outer(Cs, Cs) / sCs + np.outer(r, r) / (s @ r)
+    without = C - np.outer(Cs, Cs) / sCs
+    updated: np.ndarray = without + np.outer(r, r) / (s @ r)
     return updated

@@ -36,10 +36,12 @@ def _compress(
     U, s, VT = np.linalg.svd(y - offset, full_matrices=False)
     sums = np.cumsum(s[::-1] ** 2)[::-1]
     left = np.sqrt(np.append(sums, 0.0))
-    r = max(1, int(np.argmax(left <= tol * np.linalg.norm(y))))
+    small = left <= tol * np.linalg.norm(y)
+    r = max(1, int(np.argmax(small)))
     a = U[:, :r] * s[:r]
     missed = y - offset - a @ VT[:r]
-    tail = np.sqrt(np.sum(missed**2, axis=0) / max(len(y) - r, 1))
+    freedom = max(len(y) - r, 1)
+    tail = np.sqrt(np.sum(missed**2, axis=0) / freedom)
     return offset, VT[:r], a, tail
 
 

@@ -1,4 +1,4 @@
-"""Fields of parameters without a solver: a basis, and a process of its coefficients."""
+"""Fields of parameters: a basis, and a Gaussian process of its coefficients."""
 
 from __future__ import annotations
 
@@ -137,5 +137,6 @@ def _tail(snapshots: Snapshots, basis: Basis, a: np.ndarray) -> np.ndarray:
         rows = slice(start, start + ROWS)
         fields = np.asarray(snapshots.u[rows])
         missed = fields - offset[rows, None] - basis.modes[rows] @ a
-        tail[rows] = np.sqrt(np.sum(np.abs(missed) ** 2, axis=1) / freedom)
+        sums = np.sum(np.abs(missed) ** 2, axis=1)
+        tail[rows] = np.sqrt(sums / freedom)
     return tail

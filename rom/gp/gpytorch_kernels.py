@@ -1,4 +1,4 @@
-"""GPyTorch kernels behind the protocol of `rom.gp.kernels`, with gradients by autograd."""
+"""GPyTorch kernels as kernels of this chapter, with gradients by autograd."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ REACH = 10.0  # raw parameters are searched this far on either side
 
 @dataclass(frozen=True, eq=False)
 class GPyTorchKernel:
-    """k = kernel(x, y) / kernel(x, x), of a gpytorch.kernels.Kernel; theta: its raw parameters.
+    """k = kernel(x, y) / kernel(x, x), kernel a gpytorch.kernels.Kernel.
 
+    theta : its raw parameters
     No archive holds it: its file format would be torch's. Save predictions, or use a kernel of
     rom.gp.kernels.
     """

@@ -5,26 +5,18 @@ Any model that somebody wrote is trained and asked in float64 and by Cholesky.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, MissingExtra, NotConverged
 from rom.gp.algebra import to_device, to_numpy
+from rom.gp.gpytorch_training import Build, build_exact_gp, exact_algebra, train_exact_gp
 from rom.gp.inputs import check_training, output_scale, scale_inputs
 from rom.gp.likelihood import CONSTANT
 from rom.parameters import Box
 
 CHUNK = 512  # points of one chunk of predictions
-MIN_NOISE = 1e-8  # variance over the output's
-START_NOISE = 1e-4
-STEP_TOL = 1e-9  # change of the likelihood that ends a search
-EVERY_SIZE = 10**9  # runs up to which GPyTorch factors densely
-
-Build = Callable[[Any, Any, Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,21 +41,23 @@ class GPyTorchModel:
     def predict(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Posterior mean and standard deviation, both (q, r), or (r,) for x (p,), in chunks.
+        """Posterior mean and standard deviation, both (q, r), or (r,) for x (p,).
 
         noise : of new runs; std : False gives (mean, None)
         """
         z = scale_inputs(np.atleast_2d(x), self.box, self.closed)
-        mean, spread = np.empty((len(z), self.r)), np.empty((len(z), self.r))
+        mean = np.empty((len(z), self.r))
+        spread = np.empty_like(mean)
         for i, model in enumerate(self.models):
             for start in range(0, len(z), CHUNK):
                 rows = slice(start, start + CHUNK)
-                with _exact(std):
+                with exact_algebra(std):
                     posterior = _posterior(model, z[rows], noise)
                     mean[rows, i] = to_numpy(posterior.mean)
                     if std:
                         spread[rows, i] = np.sqrt(to_numpy(posterior.variance))
-        mean, spread = self.level + self.size * mean, self.size * spread
+        mean = self.level + self.size * mean
+        spread = self.size * spread
         if np.ndim(x) == 1:
             mean, spread = mean[0], spread[0]
         return mean, spread if std else None
@@ -76,14 +70,16 @@ class GPyTorchModel:
         residuals, std = [], []
         for model in self.models:
             model.train()
-            with _exact():
+            with exact_algebra():
                 prior = model.likelihood(model(*model.train_inputs))
                 Q = np.linalg.inv(to_numpy(prior.covariance_matrix))
                 gap = to_numpy(model.train_targets - prior.mean)
             model.eval()
             residuals.append(Q @ gap / Q.diagonal())
             std.append(Q.diagonal() ** -0.5)
-        return self.size * np.stack(residuals, axis=1), self.size * np.stack(std, axis=1)
+        errors = np.stack(residuals, axis=1)
+        deviations = np.stack(std, axis=1)
+        return self.size * errors, self.size * deviations
 
     def samples(
         self, x: np.ndarray, count: int, *, rng: int | np.random.Generator = 0, noise: bool = False
@@ -96,7 +92,7 @@ class GPyTorchModel:
         z = scale_inputs(np.atleast_2d(x), self.box, self.closed)
         draws = []
         for model in self.models:
-            with _exact():
+            with exact_algebra():
                 posterior = _posterior(model, z, noise)
                 mean = to_numpy(posterior.mean)
                 values, vectors = np.linalg.eigh(to_numpy(posterior.covariance_matrix))
@@ -132,82 +128,11 @@ def gpytorch_model(
     X = to_device(box.to_unit(x), home)
     models = []
     for y in ((a - level) / size).T:
-        model = _build_model(build, X, to_device(y, home), noise)
-        models.append(_train(model, max_steps))
+        model = build_exact_gp(build, X, to_device(y, home), noise)
+        models.append(train_exact_gp(model, max_steps))
     return GPyTorchModel(box, closed, tuple(models), level, size)
-
-
-def _build_model(build: Build, x: Any, y: Any, noise: float | None) -> Any:
-    """build(x, y, likelihood) on the device of x, before its training."""
-    try:
-        import gpytorch
-    except ImportError as error:
-        raise MissingExtra(
-            "a GPyTorch model needs gpytorch; pip install 'rom-platform[gp]'"
-        ) from error
-    constraint = gpytorch.constraints.GreaterThan(MIN_NOISE)
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_constraint=constraint)
-    likelihood.noise = max(START_NOISE if noise is None else noise, 2 * MIN_NOISE)
-    likelihood.raw_noise.requires_grad_(noise is None)
-    model = build(x, y, likelihood)
-    if not isinstance(model, gpytorch.models.ExactGP):
-        raise BadInput(
-            f"{build!r} made {type(model).__name__}; "
-            "give a gpytorch.models.ExactGP of (x, y, likelihood)"
-        )
-    return model.to(x)
-
-
-def _train(model: Any, max_steps: int) -> Any:
-    """The model at the maximum of its likelihood, ready to be asked."""
-    import gpytorch
-    import torch
-
-    objective = gpytorch.mlls.ExactMarginalLogLikelihood(model.likelihood, model)
-    free = [p for p in model.parameters() if p.requires_grad]
-    optimiser: Any = torch.optim.LBFGS
-    search = optimiser(
-        free, max_iter=max_steps, line_search_fn="strong_wolfe", tolerance_change=STEP_TOL
-    )
-
-    def loss() -> Any:
-        """-log likelihood, with its gradient in the parameters."""
-        search.zero_grad()
-        value = -objective(model(*model.train_inputs), model.train_targets)
-        value.backward()
-        return value
-
-    model.train()
-    with _exact(grad=True):
-        end = float(search.step(loss).detach())
-    model.eval()
-    if not np.isfinite(end):
-        raise NotConverged(
-            "the likelihood of a GPyTorch model is not finite; "
-            "give a larger noise, or other starting values"
-        )
-    return model
 
 
 def _posterior(model: Any, z: np.ndarray, noise: bool) -> Any:
     posterior = model(to_device(z, str(model.train_targets.device)))
     return model.likelihood(posterior) if noise else posterior
-
-
-@contextmanager
-def _exact(std: bool = True, grad: bool = False) -> Iterator[None]:
-    """Cholesky at every size, as nothing else answers noise-free data.
-
-    std : False leaves out variances
-    """
-    import gpytorch
-    import torch
-
-    settings = gpytorch.settings
-    with (
-        settings.max_cholesky_size(EVERY_SIZE),
-        settings.fast_computations(False, False, False),
-        settings.skip_posterior_variances(not std),
-        torch.set_grad_enabled(grad),
-    ):
-        yield

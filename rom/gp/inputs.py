@@ -1,4 +1,4 @@
-"""What a regression accepts: training data, their scales, and points to predict at."""
+"""What a regression takes: training data, their scales, points to predict at."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def _range_of(x: np.ndarray) -> Box:
     low, high = x.min(axis=0), x.max(axis=0)
     flat = high - low <= CONSTANT_TOL * np.abs(x).max(axis=0)
     names = tuple(f"mu{j}" for j in range(x.shape[1]))
-    return Box(names, np.where(flat, low - 0.5, low), np.where(flat, low + 0.5, high))
+    lower = np.where(flat, low - 0.5, low)
+    upper = np.where(flat, low + 0.5, high)
+    return Box(names, lower, upper)
 
 
 def output_scale(a: np.ndarray) -> np.ndarray:

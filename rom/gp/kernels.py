@@ -1,5 +1,6 @@
-"""Covariance kernels: what each offers, and the stationary one. Correlations: k(x, x) = 1.
+"""Covariance kernels: what each offers, and the stationary one.
 
+They are correlations: k(x, x) = 1.
 `kernel.matrix(x, y)` is K; `kernel.pullback(x)` is K = matrix(x, x) with the map that takes a
 symmetric W to sum_ij W_ij dk(x_i, x_j)/dtheta. Points x (n, p) are numpy arrays or torch tensors,
 and so are the answers.

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, Singular
-from rom.gp.algebra import both_solve, cholesky, inverse, log_det, lower_solve, namespace
+from rom.gp.algebra import (
+    both_solve,
+    cholesky,
+    inverse,
+    log_det,
+    lower_solve,
+    namespace,
+    to_device,
+)
 from rom.gp.stacked import TINY, restricted_together
 
 FLOOR = 1e-10  # the least nugget
@@ -54,16 +62,18 @@ def factorise(K: Any, nugget: float, H: Any) -> Factors:
 
 
 def project_trend(factors: Factors, H: Any, a: Any) -> tuple[Any, Any, Any]:
-    """(beta (k, r), P a = K^{-1} (a - H beta), variance (r,)), by generalised least squares.
+    """(beta (k, r), P a = K^{-1} (a - H beta), variance (r,)).
 
-    variance_i = a_i^T P a_i / (n - k), each output's own; that of constant outputs is TINY.
+    beta by generalised least squares; variance_i = a_i^T P a_i / (n - k), each output's own;
+    that of constant outputs is TINY.
     """
     beta = a[:0]
     half = lower_solve(factors.L, a)
     if H.shape[1]:
         beta = both_solve(factors.A, factors.LH.T @ half)
         half = lower_solve(factors.L, a - H @ beta)
-    variance = ((half**2).sum(0) + TINY) / (len(a) - H.shape[1])
+    free = len(a) - H.shape[1]
+    variance = ((half**2).sum(0) + TINY) / free
     return beta, lower_solve(factors.L, half, trans=True), variance
 
 
@@ -87,7 +97,8 @@ def restricted_likelihood(
     factors = factorise(K, nugget, H)
     _, alpha, variance = project_trend(factors, H, a)
     free = len(x) - H.shape[1]
-    value = 0.5 * (free * float(np.log(variance).sum()) + r * log_det(factors.L))
+    log_variances = float(np.log(variance).sum())
+    value = 0.5 * (free * log_variances + r * log_det(factors.L))
     scaled = alpha / variance**0.5
     if H.shape[1]:
         value += 0.5 * r * log_det(factors.A)
@@ -114,3 +125,29 @@ def _trend_root(factors: Factors) -> Any:
     """A^{-1} H^T K^{-1}, (k, n): its Gram matrix is what P lacks of K^{-1}."""
     whitened = lower_solve(factors.L, factors.LH, trans=True)
     return lower_solve(factors.A, whitened.T)
+
+
+def posterior_halves(factors: Factors, cross: Any, h: Any) -> tuple[Any, Any]:
+    """L^{-1} k(X, z), and A^{-1} (h(z)^T - H^T K^{-1} k(X, z)).
+
+    What the data explain, and what the trend leaves open.
+    """
+    half = lower_solve(factors.L, cross.T)
+    if not h.shape[1]:
+        return half, half[:0]
+    rest = h.T - factors.LH.T @ half
+    return half, lower_solve(factors.A, rest)
+
+
+def remaining_variance(factors: Factors, cross: Any, h: Any) -> Any:
+    """Variance left, relative to the process's, (q,)."""
+    half, rest = posterior_halves(factors, cross, h)
+    return 1.0 - (half**2).sum(0) + (rest**2).sum(0)
+
+
+def factors_to_device(factors: Factors, device: str | None) -> Factors:
+    """The factors on a device of torch, or in numpy for None."""
+    L = to_device(factors.L, device)
+    LH = to_device(factors.LH, device)
+    A = to_device(factors.A, device)
+    return Factors(L, LH, A, factors.jitter)

@@ -1,4 +1,4 @@
-"""Where restricted likelihoods are largest: searches of several groups of outputs in step."""
+"""Where restricted likelihoods are largest, of several groups of outputs in step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger("rom")
 
 @dataclass(frozen=True, eq=False)
 class Maximum:
-    """Kernel and nugget of largest likelihood; end = (theta, log nugget), curvature there."""
+    """Kernel, nugget, end = (theta, log nugget), curvature (k + 1, k + 1) there."""
 
     kernel: Any
     nugget: float
@@ -73,8 +73,8 @@ def maximise(
             for end in some[:restarts]:
                 few.append((g, bfgs(end, limits, tol=SCREEN_TOL, max_steps=SCREEN_STEPS)))
         ends = problem.search(few)
-    ends = problem.search([(g, bfgs(some[0], limits)) for g, some in enumerate(ends)])
-    best = [some[0] for some in ends]
+    last = [(g, bfgs(some[0], limits)) for g, some in enumerate(ends)]
+    best = [some[0] for some in problem.search(last)]
     if not max(end.value for end in best) < 0.1 * INFEASIBLE:
         raise NotConverged(
             "no start of the likelihood search gave a definite covariance; "
@@ -87,15 +87,17 @@ def maximise(
 
 
 def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.ndarray:
-    """(count + 3, k + 1): the kernel's own logarithms, three scales, then a Sobol cloud.
+    """Starts (count + 3, k + 1): the kernel's own at three scales, a Sobol cloud.
 
     The last column is the log nugget.
     """
     from scipy.stats import qmc
 
     theta, limits = kernel.theta, kernel.limits
-    cloud = qmc.Sobol(len(theta) + 1, rng=np.random.default_rng(rng)).random(count)
-    reach = np.minimum(0.75 * (limits[:, 1] - limits[:, 0]) / 2, SPREAD)
+    design = qmc.Sobol(len(theta) + 1, rng=np.random.default_rng(rng))
+    cloud = design.random(count)
+    width = limits[:, 1] - limits[:, 0]
+    reach = np.minimum(0.75 * width / 2, SPREAD)
     thetas = theta + reach * (2 * cloud[:, :-1] - 1)
     low, high = NUGGET_RANGE
     nuggets = np.log(low) + cloud[:, -1] * np.log(high / low)

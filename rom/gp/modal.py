@@ -1,4 +1,4 @@
-"""Processes of the coefficients of modes: their trend, and how many modes are of use."""
+"""Processes of the coefficients of modes: trend, and how many are of use."""
 
 from __future__ import annotations
 
@@ -34,15 +34,17 @@ def _supports_trend(z: np.ndarray) -> bool:
     m, p = z.shape
     deviation = z.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
-    inputs = np.column_stack([np.ones(m), (z - z.mean(axis=0)) / scale])
+    scaled = (z - z.mean(axis=0)) / scale
+    inputs = np.column_stack([np.ones(m), scaled])
     rank = np.linalg.matrix_rank(inputs, tol=RANK_TOL * np.sqrt(m))
     return bool(m >= 2 * (p + 2) and rank == p + 1)
 
 
 def useful_modes(gp: CoefficientGP | None) -> int:
-    """The number of modes, at least 1, beyond which leaving one out sees noise; 0 for None.
+    """The number of modes beyond which leaving one out sees noise; 0 for None.
 
-    argmin_r sum_{k <= r} |a_k - its leave-one-out prediction|^2 + sum_{k > r} |a_k - mean|^2
+    argmin_r sum_{k <= r} |a_k - its leave-one-out prediction|^2 + sum_{k > r} |a_k - mean|^2,
+    at least 1
     """
     if gp is None:
         return 0

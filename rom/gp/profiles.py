@@ -64,13 +64,17 @@ def phase(x: Any, y: Any, f: np.ndarray) -> Any:
     """2 pi f . (x - y), (n, m)."""
     total = 0
     for j in range(x.shape[1]):
-        total = total + (x[:, None, j] - y[None, :, j]) * float(f[j])
+        gap = x[:, None, j] - y[None, :, j]
+        total = total + gap * float(f[j])
     return 2 * np.pi * total
 
 
 def by_axis(x: Any, G: Any) -> np.ndarray:
     """sum_ij G_ij (x_i - x_j)^2 for each column of x, (p,)."""
-    sums = [float((G * apart(x, j) ** 2).sum()) for j in range(x.shape[1])]
+    sums = []
+    for j in range(x.shape[1]):
+        moment = G * apart(x, j) ** 2
+        sums.append(float(moment.sum()))
     return np.array(sums)
 
 

@@ -15,14 +15,12 @@ from rom.gp.inputs import check_training, output_scale
 from rom.gp.kernel_names import kernel_of
 from rom.gp.likelihood import CONSTANT
 from rom.gp.maximum import Maximum, maximise, sobol_starts
+from rom.gp.scores import log_density, stretch_deviations
 from rom.parameters import Box
 
 AUTO, SHARED, CLUSTERS, INDEPENDENT = "auto", "shared", "clusters", "independent"
 SHARES = (AUTO, SHARED, CLUSTERS, INDEPENDENT)
 MAX_CLUSTERS = 4
-COVERAGE, NORMAL_QUANTILE = 0.95, 1.959964  # of |z| under the normal law
-STRETCH_RUNS = 20.0  # the weight of "no stretch", in runs
-LEAST_DEVIATION = 1e-9  # relative; below, a leave-one-out score is round-off
 log = logging.getLogger("rom")
 
 
@@ -71,14 +69,14 @@ def coefficient_gp(
     cloud = sobol_starts(first, starts, rng)
     models = _models_by_share(blank, first, cloud, share, noise=noise, device=device)
     if share != AUTO:
-        return _calibrate(models[-1]) if calibrate else models[-1]
-    scores = [_density(gp) for gp in models]
+        return stretch_deviations(models[-1]) if calibrate else models[-1]
+    scores = [log_density(gp) for gp in models]
     pairs = zip(models, scores, strict=True)
     texts = ", ".join(f"{gp.share} {score:.4g}" for gp, score in pairs)
     log.info("leave-one-out log density per value: %s", texts)
     best = models[int(np.argmax(scores))]
     if calibrate:
-        best = _calibrate(best)
+        best = stretch_deviations(best)
     return replace(best, reason=f"leave-one-out log density per value: {texts}")
 
 
@@ -91,7 +89,7 @@ def _models_by_share(
     noise: float | None,
     device: str | None,
 ) -> list[CoefficientGP]:
-    """The model of one shared kernel, then those of finer groups that `share` calls for.
+    """The model of one shared kernel, then those of finer groups, as `share` says.
 
     Each search starts from the maximum of the coarser groups before.
     """
@@ -176,31 +174,3 @@ def _clusters(roughness: np.ndarray) -> np.ndarray:
     groups = np.empty(r, dtype=np.int64)
     groups[order] = np.searchsorted(cuts, np.arange(r), side="left")
     return groups
-
-
-def _density(gp: CoefficientGP) -> float:
-    """Mean log density of each value under the other runs, outputs of unit variance."""
-    scale = output_scale(gp.a)
-    residuals, std = (part / scale for part in gp.leave_one_out())
-    of_width = -0.5 * np.log(2 * np.pi * std**2)
-    return float(np.mean(of_width - 0.5 * (residuals / std) ** 2))
-
-
-def _calibrate(gp: CoefficientGP) -> CoefficientGP:
-    """The model with each group's deviations stretched by its leave-one-out scores.
-
-    Their 95 % quantile over the normal's, weighted m against 20 for 1.
-    """
-    m = len(gp.a)
-    stretch = np.ones(len(gp.kernels))
-    residuals, std = gp.leave_one_out()
-    scores = np.abs(residuals) / std
-    sound = std > LEAST_DEVIATION * output_scale(gp.a)
-    for g in range(len(stretch)):
-        mine = gp.groups == g
-        of_group = scores[:, mine][sound[:, mine]]
-        if of_group.size:
-            quantile = np.quantile(of_group, COVERAGE, method="higher")
-            weighted = m * quantile / NORMAL_QUANTILE + STRETCH_RUNS
-            stretch[g] = weighted / (m + STRETCH_RUNS)
-    return replace(gp, stretch=stretch)

@@ -145,14 +145,15 @@ class _Component:
 
 
 def spectral_mixture(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
-    """Q equal components with frequencies up to `top` cycles per box width on every axis.
+    """Q equal components with frequencies up to `top` cycles per box width.
 
-    Each is as wide in frequency as their spacing.
+    They are the same on each of p axes, and each is as wide in frequency as their spacing.
     """
     centres = (np.arange(Q)[:, None] + 0.5) * top / Q
     length = Q / (2 * np.pi * top) * 2.0
     weights = np.full(Q, 1.0 / Q)
-    return Spectral(weights, np.tile(centres, (1, p)), np.full((Q, p), length), envelope)
+    frequencies = np.tile(centres, (1, p))
+    return Spectral(weights, frequencies, np.full((Q, p), length), envelope)
 
 
 def initial_lines(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
@@ -179,10 +180,11 @@ def initial_lines(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
 
 
 def _periodogram(y: np.ndarray) -> np.ndarray:
-    """Mean power of all columns over PADDING n / 2 + 1 frequencies, under Hann's window."""
+    """Mean power of all columns at PADDING n / 2 + 1 frequencies; Hann's window."""
     n = len(y)
     columns = (y - y.mean(axis=0)).reshape(n, -1)
-    spectrum = np.fft.rfft(columns * np.hanning(n)[:, None], PADDING * n, axis=0)
+    window = np.hanning(n)[:, None]
+    spectrum = np.fft.rfft(columns * window, PADDING * n, axis=0)
     return np.asarray(np.mean(np.abs(spectrum) ** 2, axis=1))
 
 

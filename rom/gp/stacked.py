@@ -16,15 +16,17 @@ from rom.gp.algebra import cholesky, to_numpy
 ROOM = 2**27  # numbers of all covariances in memory at once: 1 GiB
 TINY = 1e-20  # keeps the variance of constant outputs positive
 
+Answer = tuple[float, np.ndarray] | None  # value and gradient
+
 
 def restricted_together(
     kernels: Sequence[Any], nuggets: Sequence[float], x: Any, parts: Sequence[Any], H: Any
-) -> list[tuple[float, np.ndarray] | None]:
+) -> list[Answer]:
     """`restricted_likelihood` of each (kernel, nugget, outputs (n, r_g)).
 
     None where a covariance is not definite.
     """
-    answers: list[tuple[float, np.ndarray] | None] = []
+    answers: list[Answer] = []
     step = max(1, ROOM // len(x) ** 2)
     for start in range(0, len(kernels), step):
         some = slice(start, start + step)
@@ -34,7 +36,7 @@ def restricted_together(
 
 def _restricted_stack(
     kernels: Sequence[Any], nuggets: Sequence[float], x: Any, parts: Sequence[Any], H: Any
-) -> list[tuple[float, np.ndarray] | None]:
+) -> list[Answer]:
     """G covariances as (G, n, n), outputs padded by zero columns to (G, n, r)."""
     import torch
 
@@ -50,10 +52,11 @@ def _restricted_stack(
     free = len(x) - H.shape[1]
     variance = (half.square().sum(1) + TINY) / free
     log_variances = (variance.log() * real).sum(1)
-    values = 0.5 * free * log_variances + r * (_log_diagonal(L) + _log_diagonal(A))
+    log_diagonals = _log_diagonal(L) + _log_diagonal(A)
+    values = 0.5 * free * log_variances + r * log_diagonals
     W = _slopes_in_covariance(L, half / variance.sqrt()[:, None], LH, A, r)
     by_nugget = to_numpy(0.5 * noise * W.diagonal(dim1=1, dim2=2).sum(1))
-    answers: list[tuple[float, np.ndarray] | None] = []
+    answers: list[Answer] = []
     for g, value in enumerate(to_numpy(values)):
         if not definite[g]:
             answers.append(None)
@@ -70,12 +73,14 @@ def _project(L: Any, H: Any, a: Any) -> tuple[Any, Any, Any]:
     k = H.shape[1]
     trends = H.expand(len(L), *H.shape)
     both = torch.linalg.solve_triangular(L, torch.cat([trends, a], 2), upper=False)
-    LH, half = both[:, :, :k], both[:, :, k:]
+    LH = both[:, :, :k]
+    half = both[:, :, k:]
     gram = LH.mT @ LH
     if not k:
         return half, LH, gram
     A = torch.linalg.cholesky(gram)
-    return half - LH @ torch.cholesky_solve(LH.mT @ half, A), LH, A
+    beta = torch.cholesky_solve(LH.mT @ half, A)
+    return half - LH @ beta, LH, A
 
 
 def _slopes_in_covariance(L: Any, scaled: Any, LH: Any, A: Any, r: Any) -> Any:
