@@ -1,4 +1,4 @@
-"""Laws of Gaussian processes of many outputs, against dense algebra and finite differences."""
+"""Laws of processes of many outputs, against dense algebra and differences."""
 
 import logging
 import tracemalloc
@@ -46,7 +46,7 @@ def outputs(x, r=5):
 
 
 def naive(kernel, nugget, x, a, H):
-    """-log restricted likelihood by determinants and inverses, straight from the definition."""
+    """-log restricted likelihood by determinants and inverses, its definition."""
     K = kernel.matrix(x, x) + nugget * np.eye(len(x))
     Kinv = np.linalg.inv(K)
     n, k = H.shape
@@ -105,8 +105,8 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
     for i in range(5):
         kernel, nugget = gp.kernels[gp.groups[i]], gp.nuggets[gp.groups[i]]
 
-        def conditioned(keep, z, a, kernel=kernel, nugget=nugget):
-            """Mean and variance at z, relative to the process variance, by a dense bordered system."""
+        def condition(keep, z, a, kernel=kernel, nugget=nugget):
+            """Mean and variance at z over the process variance, by a bordered system."""
             H, h = trend_columns(mean, gp.x[keep]), trend_columns(mean, z)
             K = kernel.matrix(gp.x[keep], gp.x[keep]) + nugget * np.eye(keep.size)
             k = H.shape[1]
@@ -117,7 +117,7 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
 
         everyone = np.arange(25)
         variance = naive(kernel, nugget, gp.x, gp.a[:, [i]], trend_columns(mean, gp.x))[2][0]
-        guess, spread = conditioned(everyone, z, gp.a[:, i])
+        guess, spread = condition(everyone, z, gp.a[:, i])
         np.testing.assert_allclose(
             mean_[:, i], guess, rtol=1e-9, atol=1e-9 * np.abs(gp.a[:, i]).max()
         )
@@ -125,7 +125,7 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
             std[:, i] ** 2, variance * spread, rtol=1e-6, atol=1e-9 * variance
         )
         for j in (0, 13):
-            guess, spread = conditioned(np.delete(everyone, j), gp.x[[j]], gp.a[:, i])
+            guess, spread = condition(np.delete(everyone, j), gp.x[[j]], gp.a[:, i])
             assert residuals[j, i] == pytest.approx(
                 gp.a[j, i] - guess[0], rel=1e-6, abs=1e-9 * np.abs(gp.a[:, i]).max()
             )
@@ -214,9 +214,9 @@ def test_auto_prefers_what_leaving_one_out_prefers():
 
 
 def test_intervals_hold_what_they_promise():
-    told = run(24, rng=5)
-    assert 0.92 <= told["coverage"] <= 0.98
-    assert min(told["coverage_by_kind"].values()) > 0.85
+    study = run(24, rng=5)
+    assert 0.92 <= study["coverage"] <= 0.98
+    assert min(study["coverage_by_kind"].values()) > 0.85
 
 
 @pytest.mark.slow
@@ -284,7 +284,11 @@ def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
         monkeypatch.setattr("rom.gp.stacked.ROOM", room)
         tensors = [torch.as_tensor(part) for part in parts]
         answers = restricted_together(
-            [*kernels, broken], [*nuggets, -1.0], X_, [*tensors, tensors[0]], trend_columns(mean, X_)
+            [*kernels, broken],
+            [*nuggets, -1.0],
+            X_,
+            [*tensors, tensors[0]],
+            trend_columns(mean, X_),
         )
         assert answers.pop() is None, "not definite, and the others are not touched by it"
         for answer, kernel, nugget, part in zip(answers, kernels, nuggets, parts, strict=True):
