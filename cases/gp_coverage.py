@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from rom.gp.coefficients import coefficient_gp
+from rom.gp import coefficient_gp
 
 KINDS = ("smooth", "rough", "smooth noisy", "rough noisy")
 

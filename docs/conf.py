@@ -48,7 +48,9 @@ def paragraphs(lines: list[str]) -> list[list[str]]:
     return [run for run in runs if run]
 
 
-def as_plain_text(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+def as_plain_text(
+    app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
     """Docstrings are plain text: examples become code, everything else lines as they are."""
     text: list[str] = []
     for number, run in enumerate(paragraphs(list(lines))):

@@ -16,7 +16,7 @@
 import numpy as np
 
 from rom.compress.decomposition import pod
-from rom.gp.coefficients import coefficient_gp
+from rom.gp import coefficient_gp
 from rom.gp.estimator import GPRegressor
 from rom.gp.fields import field_gp
 from rom.gp.kronecker import kronecker_gp

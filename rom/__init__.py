@@ -54,7 +54,7 @@ _FACE = {
     "rom.plot": ("picture",),
 }
 _HOME = {name: module for module, names in _FACE.items() for name in names}
-__all__ = ["__version__", *sorted(_HOME), *CHAPTERS]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOME), *CHAPTERS]
 
 
 def __getattr__(name: str) -> Any:

@@ -32,13 +32,13 @@ from rom.certified.stationary import galerkin
 from rom.certified.transient import unsteady
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
+from rom.gp import Product, Selected, Stationary, Sum
 from rom.gp.dense_bound import Prior
 from rom.gp.fields import field_gp
-from rom.gp.kernels import Product, Selected, Stationary, Sum
 from rom.gp.kronecker import kronecker_gp
 from rom.gp.noises import Observations
 from rom.gp.sparse_start import variational_posterior
-from rom.gp.spectral import spectral
+from rom.gp.spectral import spectral_mixture
 from rom.gp.variational import variational_gp
 from rom.gp.vecchia import vecchia_gp
 from rom.history import History, State
@@ -232,8 +232,10 @@ EXAMPLES = {
         [np.arange(4.0), np.arange(3.0)], np.eye(4, 3), observed=np.arange(12).reshape(4, 3) > 2
     ),
     "Stationary": FIELD_GP.gp.kernels[0],
-    "Spectral": spectral(2, 3, 5.0, "matern52"),
-    "Sum": Sum((Stationary("rbf", np.ones(2)), spectral(2, 2, 1.0)), np.array([0.25, 0.75])),
+    "Spectral": spectral_mixture(2, 3, 5.0, "matern52"),
+    "Sum": Sum(
+        (Stationary("rbf", np.ones(2)), spectral_mixture(2, 2, 1.0)), np.array([0.25, 0.75])
+    ),
     "Product": Product(
         (
             Selected(Stationary("rbf", np.ones(1)), (0,)),

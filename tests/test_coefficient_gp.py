@@ -1,4 +1,4 @@
-"""Laws of Gaussian processes of many outputs, against dense algebra and finite differences."""
+"""Laws of processes of many outputs, against dense algebra and differences."""
 
 import logging
 import tracemalloc
@@ -8,11 +8,10 @@ import pytest
 
 from cases.gp_coverage import run
 from rom.errors import BadInput, OutsideBox, Singular
+from rom.gp import Product, Selected, Stationary, Sum, coefficient_gp
 from rom.gp.algebra import cholesky
-from rom.gp.coefficients import coefficient_gp
-from rom.gp.kernels import Product, Selected, Stationary, Sum
-from rom.gp.likelihood import restricted_likelihood, trend
-from rom.gp.spectral import spectral
+from rom.gp.likelihood import restricted_likelihood, trend_columns
+from rom.gp.spectral import spectral_mixture
 from rom.gp.stacked import restricted_together
 from rom.parameters import Box
 
@@ -21,8 +20,8 @@ KERNELS = {
     "matern32": Stationary("matern32", [0.5, 0.7]),
     "matern52": Stationary("matern52", [0.5, 0.7]),
     "rbf": Stationary("rbf", [0.3, 0.2]),
-    "mixture": spectral(2, 3, 3.0),
-    "student": spectral(2, 3, 3.0, "matern52"),
+    "mixture": spectral_mixture(2, 3, 3.0),
+    "student": spectral_mixture(2, 3, 3.0, "matern52"),
     "sum": Sum(
         (Stationary("rbf", [0.2, 0.4]), Stationary("matern52", [0.1, 0.2])), np.array([0.3, 0.7])
     ),
@@ -30,7 +29,7 @@ KERNELS = {
         (
             Selected(Stationary("rbf", [0.4]), (0,)),
             Stationary("matern32", [0.5, 0.9]),
-            Selected(spectral(1, 2, 2.0), (1,)),
+            Selected(spectral_mixture(1, 2, 2.0), (1,)),
         )
     ),
 }
@@ -47,7 +46,7 @@ def outputs(x, r=5):
 
 
 def naive(kernel, nugget, x, a, H):
-    """-log restricted likelihood by determinants and inverses, straight from the definition."""
+    """-log restricted likelihood by determinants and inverses, its definition."""
     K = kernel.matrix(x, x) + nugget * np.eye(len(x))
     Kinv = np.linalg.inv(K)
     n, k = H.shape
@@ -65,7 +64,7 @@ def naive(kernel, nugget, x, a, H):
 @pytest.mark.parametrize("mean", ["zero", "constant", "linear"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_likelihood_is_its_definition_and_its_gradient_exact(name, mean):
-    kernel, nugget, H = KERNELS[name], 1e-3, trend(mean, X)
+    kernel, nugget, H = KERNELS[name], 1e-3, trend_columns(mean, X)
     value, slope = restricted_likelihood(kernel, nugget, X, A, H)
     assert value == pytest.approx(naive(kernel, nugget, X, A, H)[0], rel=1e-9)
     direction = np.random.default_rng(1).standard_normal(len(slope))
@@ -106,9 +105,9 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
     for i in range(5):
         kernel, nugget = gp.kernels[gp.groups[i]], gp.nuggets[gp.groups[i]]
 
-        def conditioned(keep, z, a, kernel=kernel, nugget=nugget):
-            """Mean and variance at z, relative to the process variance, by a dense bordered system."""
-            H, h = trend(mean, gp.x[keep]), trend(mean, z)
+        def condition(keep, z, a, kernel=kernel, nugget=nugget):
+            """Mean and variance at z over the process variance, by a bordered system."""
+            H, h = trend_columns(mean, gp.x[keep]), trend_columns(mean, z)
             K = kernel.matrix(gp.x[keep], gp.x[keep]) + nugget * np.eye(keep.size)
             k = H.shape[1]
             M = np.block([[K, H], [H.T, np.zeros((k, k))]])
@@ -117,8 +116,8 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
             return w[: keep.size].T @ a[keep], 1.0 - np.sum(rhs.T * w, axis=0)
 
         everyone = np.arange(25)
-        variance = naive(kernel, nugget, gp.x, gp.a[:, [i]], trend(mean, gp.x))[2][0]
-        guess, spread = conditioned(everyone, z, gp.a[:, i])
+        variance = naive(kernel, nugget, gp.x, gp.a[:, [i]], trend_columns(mean, gp.x))[2][0]
+        guess, spread = condition(everyone, z, gp.a[:, i])
         np.testing.assert_allclose(
             mean_[:, i], guess, rtol=1e-9, atol=1e-9 * np.abs(gp.a[:, i]).max()
         )
@@ -126,7 +125,7 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
             std[:, i] ** 2, variance * spread, rtol=1e-6, atol=1e-9 * variance
         )
         for j in (0, 13):
-            guess, spread = conditioned(np.delete(everyone, j), gp.x[[j]], gp.a[:, i])
+            guess, spread = condition(np.delete(everyone, j), gp.x[[j]], gp.a[:, i])
             assert residuals[j, i] == pytest.approx(
                 gp.a[j, i] - guess[0], rel=1e-6, abs=1e-9 * np.abs(gp.a[:, i]).max()
             )
@@ -215,9 +214,9 @@ def test_auto_prefers_what_leaving_one_out_prefers():
 
 
 def test_intervals_hold_what_they_promise():
-    told = run(24, rng=5)
-    assert 0.92 <= told["coverage"] <= 0.98
-    assert min(told["coverage_by_kind"].values()) > 0.85
+    study = run(24, rng=5)
+    assert 0.92 <= study["coverage"] <= 0.98
+    assert min(study["coverage_by_kind"].values()) > 0.85
 
 
 @pytest.mark.slow
@@ -256,9 +255,9 @@ def test_torch_agrees_with_numpy():
     for kernel in KERNELS.values():
         import torch
 
-        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend("linear", X))
+        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend_columns("linear", X))
         X_, A_ = torch.as_tensor(X), torch.as_tensor(A)
-        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend("linear", X_))
+        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend_columns("linear", X_))
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(
@@ -274,7 +273,7 @@ def test_torch_agrees_with_numpy():
 @pytest.mark.parametrize("mean", ["zero", "constant", "linear"])
 def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
     torch = pytest.importorskip("torch")
-    X_, H = torch.as_tensor(X), trend(mean, X)
+    X_, H = torch.as_tensor(X), trend_columns(mean, X)
     kernels, nuggets, parts = (
         [*KERNELS.values()],
         np.geomspace(1e-6, 1e-1, len(KERNELS)),
@@ -285,7 +284,11 @@ def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
         monkeypatch.setattr("rom.gp.stacked.ROOM", room)
         tensors = [torch.as_tensor(part) for part in parts]
         answers = restricted_together(
-            [*kernels, broken], [*nuggets, -1.0], X_, [*tensors, tensors[0]], trend(mean, X_)
+            [*kernels, broken],
+            [*nuggets, -1.0],
+            X_,
+            [*tensors, tensors[0]],
+            trend_columns(mean, X_),
         )
         assert answers.pop() is None, "not definite, and the others are not touched by it"
         for answer, kernel, nugget, part in zip(answers, kernels, nuggets, parts, strict=True):
@@ -293,7 +296,7 @@ def test_a_stack_on_a_device_is_each_alone(mean, monkeypatch):
             assert answer[0] == pytest.approx(value, rel=1e-10)
             np.testing.assert_allclose(answer[1], slope, rtol=1e-7, atol=1e-8)
     with pytest.raises(Singular, match="not definite"):
-        restricted_likelihood(broken, -1.0, X_, tensors[0], trend(mean, X_))
+        restricted_likelihood(broken, -1.0, X_, tensors[0], trend_columns(mean, X_))
 
 
 def test_a_graphics_processor_agrees_with_the_processor():
@@ -304,8 +307,8 @@ def test_a_graphics_processor_agrees_with_the_processor():
         )
     X_, A_ = torch.as_tensor(X, device="cuda"), torch.as_tensor(A, device="cuda")
     for kernel in KERNELS.values():
-        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend("linear", X))
-        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend("linear", X_))
+        value, slope = restricted_likelihood(kernel, 1e-3, X, A, trend_columns("linear", X))
+        same, steep = restricted_likelihood(kernel, 1e-3, X_, A_, trend_columns("linear", X_))
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-10, atol=1e-10 * np.abs(slope).max())
     gp, fresh = coefficient_gp(X, A, noise=1e-2), np.random.default_rng(18).random((20, 2))

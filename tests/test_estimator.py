@@ -1,4 +1,4 @@
-"""The face for scikit-learn passes scikit-learn's own checks and does what users of it do."""
+"""The estimator passes scikit-learn's own checks and serves its users."""
 
 import warnings
 
@@ -47,7 +47,7 @@ def test_fields_are_compressed():
         return np.sin(3 * z * (1 + x[:, :1])) + x[:, 1:] * z**2
 
     fresh = np.random.default_rng(2).random((50, 2))
-    made = GPRegressor(tol=1e-4).fit(X, fields(X))
-    mean, std = made.predict(fresh, return_std=True)
-    assert len(made.components_) < 10 and mean.shape == std.shape == (50, 200)
+    model = GPRegressor(tol=1e-4).fit(X, fields(X))
+    mean, std = model.predict(fresh, return_std=True)
+    assert len(model.components_) < 10 and mean.shape == std.shape == (50, 200)
     assert np.linalg.norm(mean - fields(fresh)) < 1e-3 * np.linalg.norm(mean)

@@ -19,7 +19,7 @@ def field(mus):
     return np.exp(-mus[:, 0] * x) * np.log(mus[:, 1]) + np.sin(3 * x * mus[:, 0])
 
 
-def trained(m=32):
+def train(m=32):
     mus = sobol(BOX, m)
     snapshots = Snapshots(euclidean(50), mus, field(mus))
     return snapshots, field_gp(snapshots, pod(snapshots, tol=1e-7)[0], BOX)
@@ -28,7 +28,7 @@ def trained(m=32):
 def test_interpolates_smooth_noise_free_data_and_converges():
     errors = []
     for m in (16, 64):
-        snapshots, gp = trained(m)
+        snapshots, gp = train(m)
         at_training = gp.basis.lift(gp.predict(snapshots.mu).coefficients)
         np.testing.assert_allclose(at_training, snapshots.u, atol=1e-4 * np.abs(snapshots.u).max())
         fresh = BOX.from_unit(np.random.default_rng(1).random((100, 2)))
@@ -60,7 +60,7 @@ def test_field_deviation_has_the_truncated_modes():
 
 
 def test_samples_have_the_mean_and_the_deviation():
-    _, gp = trained(16)
+    _, gp = train(16)
     mu = np.array([0.3, 20.0])
     mean, std = gp.field(mu)
     draws = gp.samples(mu, 4000, rng=0)
@@ -83,7 +83,7 @@ def test_complex_fields():
 
 
 def test_standard_deviation_is_small_at_data_and_grows_between():
-    snapshots, gp = trained(16)
+    snapshots, gp = train(16)
     at, away = (
         gp.predict(snapshots.mu).std,
         gp.predict(BOX.from_unit(np.random.default_rng(0).random((50, 2)))).std,
@@ -92,7 +92,7 @@ def test_standard_deviation_is_small_at_data_and_grows_between():
 
 
 def test_refusals():
-    snapshots, gp = trained(8)
+    snapshots, gp = train(8)
     with pytest.raises(OutsideBox, match="a = 2"):
         gp.predict(np.array([2.0, 5.0]))
     with pytest.raises(BadInput, match="distinct"):

@@ -8,12 +8,16 @@ from rom.gp.kernels import Stationary
 from rom.gp.kronecker import kronecker_gp
 from rom.gp.kronecker_likelihood import grid_likelihood
 from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
-from rom.gp.spectral import initial_lines, spectral
+from rom.gp.spectral import initial_lines, spectral_mixture
 from rom.gp.tensors import apply_along, eigen, outer
 
 GEN = np.random.default_rng(0)
 AXES = [np.linspace(0, 1, 6)[:, None], GEN.random((5, 2)), np.linspace(0, 1, 4)[:, None] ** 2]
-KERNELS = [Stationary("matern52", [0.4]), Stationary("rbf", [0.5, 0.9]), spectral(1, 2, 2.0)]
+KERNELS = [
+    Stationary("matern52", [0.4]),
+    Stationary("rbf", [0.5, 0.9]),
+    spectral_mixture(1, 2, 2.0),
+]
 Y = GEN.standard_normal((6, 5, 4))
 
 

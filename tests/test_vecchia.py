@@ -7,7 +7,7 @@ from rom.errors import BadInput
 from rom.gp.kernels import Stationary
 from rom.gp.orderings import earlier_neighbours, maximin_order
 from rom.gp.sparse_factor import assemble_factor, ordered_factor
-from rom.gp.spectral import spectral
+from rom.gp.spectral import spectral_mixture
 from rom.gp.vecchia import VecchiaGP, fit_posterior, vecchia_gp
 from rom.parameters import Box
 
@@ -91,7 +91,7 @@ def test_refusals():
     with pytest.raises(BadInput, match="finite"):
         vecchia_gp(X, np.zeros(3))
     with pytest.raises(BadInput, match="stationary"):
-        factor(spectral(2, 2, 1.0), 1e-2, X, 5)
+        factor(spectral_mixture(2, 2, 1.0), 1e-2, X, 5)
 
 
 def test_prediction_with_all_neighbours_is_dense():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hpc.bench._rows import seconds, show
-from rom.gp.coefficients import coefficient_gp
+from rom.gp import coefficient_gp
 
 
 def fields(mu: np.ndarray, n: int = 200) -> np.ndarray:

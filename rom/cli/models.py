@@ -342,6 +342,6 @@ def _model(
             if made.stability is not None
             else "Galerkin without a bound",
         )
-    model = field_gp(snapshots, basis, box, seed)
+    model = field_gp(snapshots, basis, box, rng=seed)
     whole = model.to_serial() if basis.space.comm is not None else model
     return whole, "Gaussian-process regression"

@@ -1,4 +1,7 @@
-"""Dense factorisations that read the same on numpy arrays and on torch tensors of any device; float64, and never silently repaired."""
+"""Dense factorisations that read the same on numpy arrays and torch tensors.
+
+Everything is float64, on any device of torch, and nothing is repaired silently.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import scipy.linalg as la
 
 from rom.errors import BadInput, MissingExtra, Singular
 
+JITTERS = (0.0, *np.logspace(-12, -4, 9))  # tried in this order, times the mean diagonal
 log = logging.getLogger("rom")
 
 
@@ -23,8 +27,9 @@ def namespace(x: Any) -> Any:
 
 
 def to_device(x: np.ndarray, device: str | None) -> Any:
-    """x as float64: a numpy array for device None, otherwise a torch tensor there ("cpu", "cuda", "cuda:1").
+    """x as float64: a numpy array for device None, or a torch tensor there.
 
+    device : None, "cpu", "cuda", "cuda:1", ...
     Raises MissingExtra without torch, BadInput for a device that this machine does not have.
     """
     x = np.asarray(x, dtype=float)
@@ -39,9 +44,8 @@ def to_device(x: np.ndarray, device: str | None) -> Any:
     try:
         return torch.as_tensor(x, dtype=torch.float64, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise BadInput(
-            f"device {device!r} is not there ({str(error).splitlines()[0]}); use None or 'cpu'"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"device {device!r} is not there ({reason}); use None or 'cpu'") from error
 
 
 def to_numpy(x: Any) -> np.ndarray:
@@ -50,23 +54,26 @@ def to_numpy(x: Any) -> np.ndarray:
 
 
 def cholesky(K: Any, shift: float = 0.0) -> tuple[Any, float]:
-    """(L, j): L L^T = K + (shift + j) I with the least j in {0, 1e-12, 1e-11, ..., 1e-4} times the mean diagonal that makes it definite.
+    """(L, j): L L^T = K + (shift + j) I, j the least jitter to be definite.
 
-    Any j > 0 is logged as a warning and returned. Raises Singular beyond 1e-4, or for NaN.
+    j is one of {0, 1e-12, 1e-11, ..., 1e-4} times the mean diagonal; any j > 0 is logged as a
+    warning and returned. Raises Singular beyond 1e-4, or for NaN.
     """
     mean = float(K.diagonal().mean()) + shift
-    for relative in (0.0, *np.logspace(-12, -4, 9)):
+    for relative in JITTERS:
         L = _factor(K, shift + relative * mean)
         if L is not None:
             if relative:
                 log.warning("covariance not definite: jitter %.0e of its diagonal added", relative)
             return L, relative * mean
     raise Singular(
-        "the covariance is not definite even with 1e-4 of its diagonal added; look for NaN, or raise the nugget"
+        "the covariance is not definite even with 1e-4 of its diagonal added; "
+        "look for NaN, or raise the nugget"
     )
 
 
 def _factor(K: Any, shift: float) -> Any:
+    """L of K + shift I, or None where that is not definite."""
     xp = namespace(K)
     A = np.array(K, order="C") if xp is np else K.clone().contiguous()
     A.reshape(-1)[:: len(A) + 1] += shift
@@ -78,11 +85,12 @@ def _factor(K: Any, shift: float) -> Any:
 
 
 def lower_solve(L: Any, B: Any, trans: bool = False) -> Any:
-    """L^{-1} B or L^{-T} B."""
+    """L^{-1} B, or L^{-T} B with trans."""
     xp = namespace(L)
     if xp is np:
         return la.solve_triangular(L, B, lower=True, trans=int(trans), check_finite=False)
-    return xp.linalg.solve_triangular(L.T if trans else L, B, upper=trans)
+    triangle = L.T if trans else L
+    return xp.linalg.solve_triangular(triangle, B, upper=trans)
 
 
 def both_solve(L: Any, B: Any) -> Any:

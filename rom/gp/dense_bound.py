@@ -143,7 +143,7 @@ def negative_elbo(prior: Prior, x: np.ndarray, data: Observations) -> tuple[floa
     C = (K + diag(1/lam))^{-1} = diag(lam) - diag(lam) S diag(lam) it is
     1/2 <C - a a^T, dK> in the kernel.
     """
-    k, pull = prior.kernel.traced(x)
+    k, pull = prior.kernel.pullback(x)
     K = prior.variance * (k + NUGGET * np.eye(len(x)))
     L = np.tril(cholesky(K)[0])
     q = dense_posterior(L, prior.mean, data)

@@ -43,7 +43,7 @@ def fit_dense(kernel: Stationary, x: np.ndarray, y: np.ndarray, noise: str) -> t
     limits = np.stack([centre - 4 * width, centre + 4 * width], axis=1)
     limits[:p] = kernel.limits
     start = start_descent(objective, centre, limits)
-    end = descend(objective, start, limits, tol=1e-3, most=40)
+    end = descend(objective, start, limits, tol=1e-3, max_steps=40)
     if not end.value < 0.1 * NOT_DEFINITE:
         raise NotConverged(
             "the search for the kernel did not start: the bound has no maximum there; "

@@ -1,6 +1,7 @@
-"""The face for scikit-learn: `GPRegressor`, usable in its pipelines, cross-validation and grid search.
+"""`GPRegressor`: the regression as an estimator of scikit-learn.
 
-scikit-learn is imported when the class is first asked for: `from rom.gp.estimator import GPRegressor`.
+It works in pipelines, cross-validation and grid search. scikit-learn is imported when the class is
+first asked for: `from rom.gp.estimator import GPRegressor`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import numpy as np
 
 from rom.basis import spectral_tail
 from rom.errors import MissingExtra
-from rom.gp.coefficients import coefficient_gp
+from rom.gp.likelihood import CONSTANT
+from rom.gp.sharing import AUTO, coefficient_gp
 
 
 def __getattr__(name: str) -> Any:
@@ -21,18 +23,24 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _compressed(
+def _compress(
     y: np.ndarray, tol: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(offset (n,), V^T (r, n), a (m, r), tail (n,)) of rows y ~ offset + a V^T with a relative error of tol; all of y for tol None."""
-    offset = np.zeros(y.shape[1]) if tol is None else y.mean(axis=0)
+    """(offset (n,), V^T (r, n), a (m, r), tail (n,)) of rows y ~ offset + a V^T.
+
+    tol : relative error; None keeps all of y
+    """
+    n = y.shape[1]
     if tol is None:
-        return offset, np.eye(y.shape[1]), y, np.zeros(y.shape[1])
+        return np.zeros(n), np.eye(n), y, np.zeros(n)
+    offset = y.mean(axis=0)
     U, s, VT = np.linalg.svd(y - offset, full_matrices=False)
     left = np.sqrt(spectral_tail(s))
     r = max(1, int(np.argmax(left <= tol * np.linalg.norm(y))))
     a = U[:, :r] * s[:r]
-    tail = np.sqrt(np.sum((y - offset - a @ VT[:r]) ** 2, axis=0) / max(len(y) - r, 1))
+    missed = y - offset - a @ VT[:r]
+    freedom = max(len(y) - r, 1)
+    tail = np.sqrt(np.sum(missed**2, axis=0) / freedom)
     return offset, VT[:r], a, tail
 
 
@@ -47,19 +55,21 @@ def _regressor() -> type:
             "GPRegressor needs scikit-learn; pip install 'rom-platform[gp]'"
         ) from error
 
-    class GPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-        """Gaussian-process regression of scalars y (m,), of many outputs, or of fields y (m, n) with one row per run.
+    class GPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+        """Gaussian-process regression of scalars y (m,), many outputs, or fields y (m, n).
 
-        kernel, share, mean, noise, starts : those of rom.gp.coefficients.coefficient_gp
-        tol : None, or the relative error to which fields are compressed to principal components first
-        Fitted: gp_, components_ (r, n), offset_ (n,), tail_ (n,) standard deviation of the truncated components
+        kernel, share, mean, noise, starts : those of `coefficient_gp`
+        tol : None, or the relative error to which fields are compressed to principal components
+        Fitted: gp_, components_ (r, n), offset_ (n,), tail_ (n,) standard deviation of the
+        truncated components
         """
 
         def __init__(
             self,
             kernel: Any = "matern52",
-            share: str = "auto",
-            mean: str = "constant",
+            *,
+            share: str = AUTO,
+            mean: str = CONSTANT,
             noise: float | None = None,
             tol: float | None = None,
             starts: int = 8,
@@ -80,20 +90,20 @@ def _regressor() -> type:
             )
             self.single_ = y.ndim == 1
             rows = np.asarray(y, dtype=float).reshape(len(y), -1)
-            self.offset_, self.components_, a, self.tail_ = _compressed(rows, self.tol)
-            seed = self.random_state
-            rng = (
-                seed
-                if isinstance(seed, (int, np.integer))
-                else check_random_state(seed).randint(2**31)
+            self.offset_, self.components_, a, self.tail_ = _compress(rows, self.tol)
+            rng = self.random_state
+            if not isinstance(rng, (int, np.integer)):
+                rng = check_random_state(rng).randint(2**31)
+            self.gp_ = coefficient_gp(
+                X,
+                a,
+                kernel=self.kernel,
+                share=self.share,
+                mean=self.mean,
+                noise=self.noise,
+                rng=int(rng),
+                starts=self.starts,
             )
-            options = {
-                "kernel": self.kernel,
-                "share": self.share,
-                "mean": self.mean,
-                "noise": self.noise,
-            }
-            self.gp_ = coefficient_gp(X, a, rng=int(rng), starts=self.starts, **options)
             return self
 
         def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -102,10 +112,12 @@ def _regressor() -> type:
             X = validate_data(self, X, reset=False, dtype=float)
             a, std = self.gp_.predict(X, noise=True, std=return_std)
             mean = self.offset_ + a @ self.components_
-            mean = mean[:, 0] if self.single_ else mean
+            if self.single_:
+                mean = mean[:, 0]
             if std is None:
                 return mean
-            spread = np.sqrt(std**2 @ self.components_**2 + self.tail_**2)
+            variance = std**2 @ self.components_**2 + self.tail_**2
+            spread = np.sqrt(variance)
             return mean, spread[:, 0] if self.single_ else spread
 
     GPRegressor.__qualname__ = "GPRegressor"

@@ -1,4 +1,4 @@
-"""GPyTorch kernels behind the protocol of `rom.gp.kernels`: any of them fits here, with gradients by autograd."""
+"""GPyTorch kernels as kernels of this chapter, with gradients by autograd."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from rom.errors import BadInput, MissingExtra
 from rom.gp.algebra import namespace, to_numpy
 from rom.gp.kernels import Pullback
 
+REACH = 10.0  # raw parameters are searched this far on either side
+
 
 @dataclass(frozen=True, eq=False)
 class GPyTorchKernel:
-    """k = kernel(x, y) / scale, where kernel is a gpytorch.kernels.Kernel and scale its value at x = y; theta: its raw parameters.
+    """k = kernel(x, y) / kernel(x, x), kernel a gpytorch.kernels.Kernel.
 
-    No archive holds it: its file format would be torch's. Save predictions, or use a kernel of rom.gp.kernels.
+    theta : its raw parameters
+    No archive holds it: its file format would be torch's. Save predictions, or use a kernel of
+    rom.gp.kernels.
     """
 
     kernel: Any
@@ -25,51 +29,56 @@ class GPyTorchKernel:
     @property
     def limits(self) -> np.ndarray:
         """Raw parameters within 10 of the start."""
-        return np.stack([self.theta - 10.0, self.theta + 10.0], axis=1)
+        return np.stack([self.theta - REACH, self.theta + REACH], axis=1)
 
     def at(self, theta: np.ndarray) -> GPyTorchKernel:
         """The same kernel with other raw parameters."""
         return GPyTorchKernel(self.kernel, np.asarray(theta, dtype=float))
 
     def matrix(self, x: Any, y: Any) -> Any:
-        """(n, m)."""
+        """k(x_i, y_j), (n, m)."""
         import torch
 
         with torch.no_grad():
-            value = self._evaluated(torch.as_tensor(x), torch.as_tensor(y))[0]
+            value = self._evaluate(torch.as_tensor(x), torch.as_tensor(y))[0]
         return to_numpy(value) if namespace(x) is np else value
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
-        """Pullback: d/dtheta sum W * k by autograd."""
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
+        """d/dtheta sum W * k by autograd."""
         import torch
 
-        value, leaf = self._evaluated(torch.as_tensor(x), torch.as_tensor(x))
+        points = torch.as_tensor(x)
+        value, leaf = self._evaluate(points, points)
 
         def pull(W: Any) -> np.ndarray:
-            return to_numpy(torch.autograd.grad(value, leaf, torch.as_tensor(W))[0])
+            """Gradient in theta."""
+            gradient = torch.autograd.grad(value, leaf, torch.as_tensor(W))[0]
+            return to_numpy(gradient)
 
         K = value.detach()
         return (to_numpy(K) if namespace(x) is np else K), pull
 
-    def _evaluated(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _evaluate(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """k(x, y), and the raw parameters as the leaf it depends on."""
         import torch
 
         leaf = torch.tensor(self.theta, dtype=x.dtype, device=x.device, requires_grad=True)
         values, start = {}, 0
         for name, parameter in self.kernel.named_parameters():
-            values[name] = leaf[start : start + parameter.numel()].reshape(parameter.shape)
+            part = leaf[start : start + parameter.numel()]
+            values[f"kernel.{name}"] = part.reshape(parameter.shape)
             start += parameter.numel()
-        dense = torch.func.functional_call(
-            _Dense(self.kernel), {f"kernel.{k}": v for k, v in values.items()}, (x, y)
-        )
-        top = torch.func.functional_call(
-            _Dense(self.kernel), {f"kernel.{k}": v for k, v in values.items()}, (x[:1], x[:1])
-        )
+        module = _dense_module(self.kernel)
+        dense = torch.func.functional_call(module, values, (x, y))
+        top = torch.func.functional_call(module, values, (x[:1], x[:1]))
         return dense / top[0, 0], leaf
 
 
 def gpytorch_kernel(kernel: Any) -> GPyTorchKernel:
-    """A stationary GPyTorch kernel as a kernel of this package. Raises BadInput for anything else, MissingExtra without gpytorch."""
+    """A stationary GPyTorch kernel as a kernel of this package.
+
+    Raises BadInput for anything else, MissingExtra without gpytorch.
+    """
     try:
         import gpytorch
     except ImportError as error:
@@ -78,15 +87,16 @@ def gpytorch_kernel(kernel: Any) -> GPyTorchKernel:
         ) from error
     if not isinstance(kernel, gpytorch.kernels.Kernel):
         raise BadInput(
-            f"{kernel!r} is no kernel; give a name, a kernel of rom.gp.kernels, or a gpytorch kernel"
+            f"{kernel!r} is no kernel; "
+            "give a name, a kernel of rom.gp.kernels, or a gpytorch kernel"
         )
     kernel = kernel.double()
-    return GPyTorchKernel(
-        kernel, np.concatenate([to_numpy(p).ravel() for p in kernel.parameters()])
-    )
+    parameters = [to_numpy(p).ravel() for p in kernel.parameters()]
+    return GPyTorchKernel(kernel, np.concatenate(parameters))
 
 
-def _Dense(kernel: Any) -> Any:
+def _dense_module(kernel: Any) -> Any:
+    """kernel(x, y) as a torch module that answers a dense matrix."""
     import torch
 
     class Dense(torch.nn.Module):
@@ -97,6 +107,7 @@ def _Dense(kernel: Any) -> Any:
             self.kernel = kernel
 
         def forward(self, x: Any, y: Any) -> Any:
+            """The dense matrix, (n, m)."""
             return self.kernel(x, y).to_dense()
 
     return Dense()

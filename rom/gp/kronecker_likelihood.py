@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from rom.gp.composed import Product, Selected
 from rom.gp.descent import descend, start_descent
-from rom.gp.kernels import Product, Selected, kernel_of
-from rom.gp.likelihood import FLOOR, maximise, sobol_starts
+from rom.gp.kernel_names import kernel_of
+from rom.gp.likelihood import FLOOR
+from rom.gp.maximum import maximise, sobol_starts
 from rom.gp.tensors import GridSpectrum, grid_spectrum, outer, unfold
 
 START_SHIFTS = (-1.0, 0.0, 1.0)  # of the log lengths
@@ -34,7 +36,7 @@ def grid_likelihood(
     """
     matrices, pulls = [], []
     for kernel, points in zip(kernels, x, strict=True):
-        K, pull = kernel.traced(points)
+        K, pull = kernel.pullback(points)
         matrices.append(K)
         pulls.append(pull)
     spectrum = grid_spectrum(matrices, nugget)
@@ -130,7 +132,7 @@ def fit_on_subset(
     scaled = values / (values.std() or 1.0)
     product = _product(kernels, [z.shape[1] for z in x])
     starts = sobol_starts(product, SUBSET_STARTS, rng)
-    maxima = maximise(product, points, [scaled], "constant", noise, [starts], restarts=1)
+    maxima = maximise(product, points, [scaled], [starts], mean="constant", noise=noise, restarts=1)
     best = maxima[0]
     return [part.kernel for part in best.kernel.kernels], best.nugget
 

@@ -1,28 +1,35 @@
-"""The restricted likelihood of many outputs under one kernel, its analytic gradient, and its maximum."""
+"""The restricted likelihood of many outputs under one kernel, and its gradient."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
-from rom.errors import BadInput, NotConverged, Singular
-from rom.gp.algebra import both_solve, cholesky, inverse, log_det, lower_solve, namespace, to_device
-from rom.gp.descent import Descent, Search, Value, beginning, descent, side_by_side
+from rom.errors import BadInput, Singular
+from rom.gp.algebra import (
+    both_solve,
+    cholesky,
+    inverse,
+    log_det,
+    lower_solve,
+    namespace,
+    to_device,
+)
 from rom.gp.stacked import TINY, restricted_together
 
-FLOOR = 1e-10
-SPREAD = 3.0
-log = logging.getLogger("rom")
+FLOOR = 1e-10  # the least nugget
+ZERO, CONSTANT, LINEAR = "zero", "constant", "linear"
+MEANS = (ZERO, CONSTANT, LINEAR)
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """L L^T = K + nugget I (+ jitter I); LH = L^{-1} H; A A^T = H^T K^{-1} H; jitter: what had to be added, normally 0."""
+    """L L^T = K + (nugget + jitter) I; LH = L^{-1} H; A A^T = H^T K^{-1} H.
+
+    jitter : what had to be added for K to be definite, normally 0
+    """
 
     L: Any
     LH: Any
@@ -30,15 +37,18 @@ class Factors:
     jitter: float
 
 
-def trend(mean: str, x: Any) -> Any:
-    """H (n, k): no column for "zero", ones for "constant", ones and x for "linear"."""
+def trend_columns(mean: str, x: Any) -> Any:
+    """H (n, k): no column for "zero", ones for "constant", ones and x for "linear".
+
+    Raises BadInput for another mean.
+    """
+    if mean not in MEANS:
+        raise BadInput(f"no mean {mean!r}; known: {', '.join(MEANS)}")
     xp = namespace(x)
-    if mean not in ("zero", "constant", "linear"):
-        raise BadInput(f"no mean {mean!r}; known: zero, constant, linear")
     ones = xp.ones_like(x[:, :1])
-    return (
-        x[:, :0] if mean == "zero" else ones if mean == "constant" else xp.concatenate([ones, x], 1)
-    )
+    if mean == ZERO:
+        return x[:, :0]
+    return ones if mean == CONSTANT else xp.concatenate([ones, x], 1)
 
 
 def factorise(K: Any, nugget: float, H: Any) -> Factors:
@@ -47,207 +57,97 @@ def factorise(K: Any, nugget: float, H: Any) -> Factors:
     if not H.shape[1]:
         return Factors(L, H, H[:0], jitter)
     LH = lower_solve(L, H)
-    return Factors(L, LH, cholesky(LH.T @ LH)[0], jitter)
+    A = cholesky(LH.T @ LH)[0]
+    return Factors(L, LH, A, jitter)
 
 
 def project_trend(factors: Factors, H: Any, a: Any) -> tuple[Any, Any, Any]:
-    """(beta, P a, variance): generalised least squares beta (k, r), P a = K^{-1} (a - H beta), variance_i = a_i^T P a_i / (n - k).
+    """(beta (k, r), P a = K^{-1} (a - H beta), variance (r,)).
 
-    The variances are each output's own, profiled out; TINY keeps those of constant outputs positive.
+    beta by generalised least squares; variance_i = a_i^T P a_i / (n - k), each output's own;
+    that of constant outputs is TINY.
     """
-    beta, half = a[:0], lower_solve(factors.L, a)
+    beta = a[:0]
+    half = lower_solve(factors.L, a)
     if H.shape[1]:
         beta = both_solve(factors.A, factors.LH.T @ half)
         half = lower_solve(factors.L, a - H @ beta)
-    return (
-        beta,
-        lower_solve(factors.L, half, trans=True),
-        ((half**2).sum(0) + TINY) / (len(a) - H.shape[1]),
-    )
+    free = len(a) - H.shape[1]
+    variance = ((half**2).sum(0) + TINY) / free
+    return beta, lower_solve(factors.L, half, trans=True), variance
 
 
 def restricted_likelihood(
     kernel: Any, nugget: float, x: Any, a: Any, H: Any
 ) -> tuple[float, np.ndarray]:
-    """-log p(a | theta, nugget) up to a constant, with trends integrated and variances profiled; gradient in (theta, log nugget).
+    """-log p(a | theta, nugget) + constant, and its gradient in (theta, log nugget).
 
+    Trends are integrated, variances profiled:
     F = 1/2 [(n - k) sum_i log sigma_i^2 + r (log|K| + log|H^T K^{-1} H|)],  dF = 1/2 <W, dK>,
-    W = r P - sum_i alpha_i alpha_i^T / sigma_i^2, alpha = P a. Raises Singular. References: Patterson, Thompson (1971); Gu, Berger (2016).
+    W = r P - sum_i alpha_i alpha_i^T / sigma_i^2,  alpha = P a.
+    Raises Singular. References: Patterson, Thompson (1971); Gu, Berger (2016).
     """
     if namespace(x) is not np:
         answer = restricted_together([kernel], [nugget], x, [a], H)[0]
         if answer is None:
             raise Singular(f"the covariance is not definite with nugget {nugget:.1e}; raise it")
         return answer
-    k, r = H.shape[1], a.shape[1]
-    K, pull = kernel.traced(x)
+    r = a.shape[1]
+    K, pull = kernel.pullback(x)
     factors = factorise(K, nugget, H)
     _, alpha, variance = project_trend(factors, H, a)
-    value = 0.5 * ((len(x) - k) * float(np.log(variance).sum()) + r * log_det(factors.L))
-    used = alpha / variance**0.5
-    if k:
+    free = len(x) - H.shape[1]
+    log_variances = float(np.log(variance).sum())
+    value = 0.5 * (free * log_variances + r * log_det(factors.L))
+    scaled = alpha / variance**0.5
+    if H.shape[1]:
         value += 0.5 * r * log_det(factors.A)
-        half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T)
-        used = np.concatenate([used, np.sqrt(r) * half.T], 1)
-    W = inverse(factors.L, r, used)
+        scaled = np.concatenate([scaled, np.sqrt(r) * _trend_root(factors).T], 1)
+    W = inverse(factors.L, r, scaled)
     by_nugget = 0.5 * nugget * float(W.diagonal().sum())
     return value, np.append(0.5 * pull(W), by_nugget)
-
-
-@dataclass(frozen=True, eq=False)
-class Maximum:
-    """Where a restricted likelihood is largest: kernel, nugget, and the search's end in (theta, log nugget), with its curvature."""
-
-    kernel: Any
-    nugget: float
-    end: np.ndarray
-    curvature: np.ndarray
-
-
-def maximise(
-    kernel: Any,
-    x: np.ndarray,
-    parts: Sequence[np.ndarray],
-    mean: str,
-    noise: float | None,
-    starts: Sequence[np.ndarray],
-    device: str | None = None,
-    curvatures: Sequence[np.ndarray | None] | None = None,
-    restarts: int = 3,
-) -> list[Maximum]:
-    """The largest restricted likelihood of each group of outputs (n, r_g): its `starts` (s, k + 1) are screened, its best few searched.
-
-    A flat prior would leave unidentified logarithms wherever the search stops, so they have wide ones: exp(-((theta - theta_0)/6)^2 / 2),
-    and nugget^{1/10} against taking noise for a function, which few runs cannot refute. noise: the nugget if it is known;
-    curvatures: what like problems left. All searches advance in step, so that a device factors them as one batch. Raises NotConverged
-    where no start is usable.
-    """
-    groups, fixed = range(len(parts)), None if noise is None else max(noise, FLOOR)
-    evaluate = _posed(kernel, x, parts, mean, fixed, device)
-    limits, free = np.vstack([kernel.limits, (np.log(FLOOR), np.log(10.0))]), slice(None)
-    if fixed is not None:
-        limits, free = limits[:-1], slice(-1)
-    bends = [None] * len(parts) if curvatures is None else curvatures
-
-    def searched(owners: list[int], searches: list[Search]) -> list[list[Descent]]:
-        """The ends of searches of the owners' likelihoods, per group the best first."""
-        ends = side_by_side(
-            searches, lambda asked: evaluate([(owners[k], point) for k, point in asked])
-        )
-        mine = [
-            [end for owner, end in zip(owners, ends, strict=True) if owner == g] for g in groups
-        ]
-        return [sorted(some, key=lambda end: end.value) for some in mine]
-
-    tried = [(g, start[free]) for g in groups for start in starts[g]]
-    ends = searched(
-        [g for g, _ in tried], [beginning(start, limits, bends[g]) for g, start in tried]
-    )
-    if restarts > 1 and max(map(len, ends)) > 1:
-        few = [(g, end) for g in groups for end in ends[g][:restarts]]
-        ends = searched(
-            [g for g, _ in few], [descent(end, limits, tol=1e-2, most=12) for _, end in few]
-        )
-    best = [some[0] for some in searched(list(groups), [descent(some[0], limits) for some in ends])]
-    if not max(end.value for end in best) < 1e99:
-        raise NotConverged(
-            "no start of the likelihood search gave a definite covariance; set noise to 1e-6 or more"
-        )
-    log.info(
-        "likelihood: %d groups, %d starts, %d evaluations",
-        len(parts),
-        len(tried),
-        sum(end.evaluations for end in best),
-    )
-    found = []
-    for end in best:
-        whole = end.x if fixed is None else np.append(end.x, np.log(fixed))
-        found.append(
-            Maximum(
-                kernel.at(whole[:-1]), max(float(np.exp(whole[-1])), FLOOR), whole, end.curvature
-            )
-        )
-    return found
-
-
-def _posed(
-    kernel: Any,
-    x: np.ndarray,
-    parts: Sequence[np.ndarray],
-    mean: str,
-    fixed: float | None,
-    device: str | None,
-) -> Callable[[list[tuple[int, np.ndarray]]], list[Value]]:
-    """From (group, free logarithms) to -log likelihood - log prior, with gradients; 1e100 where a covariance is not definite."""
-    X, outputs, centre = (
-        to_device(x, device),
-        [to_device(part, device) for part in parts],
-        kernel.theta,
-    )
-    H = trend(mean, X)
-
-    def weighted(answer: Value | None, theta: np.ndarray, nugget: float) -> Value:
-        if answer is None:
-            return 1e100, np.zeros(len(theta) + (fixed is None))
-        away = (theta - centre) / 36.0
-        value, slope = (
-            answer[0] + 18.0 * float(away @ away) - 0.1 * nugget,
-            answer[1] + np.append(away, -0.1),
-        )
-        return (value, slope) if fixed is None else (value, slope[:-1])
-
-    def evaluate(asked: list[tuple[int, np.ndarray]]) -> list[Value]:
-        split = [
-            (point[:-1], point[-1]) if fixed is None else (point, np.log(fixed))
-            for _, point in asked
-        ]
-        kernels, nuggets = (
-            [kernel.at(theta) for theta, _ in split],
-            [float(np.exp(nugget)) for _, nugget in split],
-        )
-        answers = _each(kernels, nuggets, X, [outputs[g] for g, _ in asked], H)
-        return [weighted(answer, *point) for answer, point in zip(answers, split, strict=True)]
-
-    return evaluate
-
-
-def _each(
-    kernels: list[Any], nuggets: list[float], x: Any, parts: list[Any], H: Any
-) -> list[Value | None]:
-    """`restricted` of each; None where it is singular."""
-    if namespace(x) is not np:
-        return restricted_together(kernels, nuggets, x, parts, H)
-    answers: list[Value | None] = []
-    for kernel, nugget, a in zip(kernels, nuggets, parts, strict=True):
-        try:
-            answers.append(restricted_likelihood(kernel, nugget, x, a, H))
-        except Singular:
-            answers.append(None)
-    return answers
-
-
-def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.ndarray:
-    """(count + 3, k + 1): the kernel's own logarithms at three scales, then a Sobol cloud around them; last the log nugget."""
-    theta, limits = kernel.theta, kernel.limits
-    cloud = qmc.Sobol(len(theta) + 1, rng=np.random.default_rng(rng)).random(count)
-    reach = np.minimum(0.75 * (limits[:, 1] - limits[:, 0]) / 2, SPREAD)
-    spread = np.column_stack(
-        [theta + reach * (2 * cloud[:, :-1] - 1), np.log(1e-9) + cloud[:, -1] * np.log(1e7)]
-    )
-    own = [np.append(theta + shift, np.log(1e-8)) for shift in (0.0, 1.0, -1.0)]
-    return np.vstack([own, spread])
 
 
 def left_out_errors(
     factors: Factors, H: np.ndarray, a: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(a_i - E[a_i | the others], its standard deviation), both (n, r): (P a)_i / P_ii and sigma / sqrt(P_ii).
+    """(a_i - E[a_i | the others], its standard deviation), both (n, r).
 
-    Reference: Dubrule (1983).
+    They are (P a)_i / P_ii and sigma / sqrt(P_ii). Reference: Dubrule (1983).
     """
     _, alpha, variance = project_trend(factors, H, a)
-    half = None
-    if H.shape[1]:
-        half = lower_solve(factors.A, lower_solve(factors.L, factors.LH, trans=True).T).T
-    P = inverse(factors.L.copy(order="K"), 1.0, half).diagonal()
+    root = _trend_root(factors).T if H.shape[1] else None
+    P = inverse(factors.L.copy(order="K"), 1.0, root).diagonal()
     return alpha / P[:, None], (variance / P[:, None]) ** 0.5
+
+
+def _trend_root(factors: Factors) -> Any:
+    """A^{-1} H^T K^{-1}, (k, n): its Gram matrix is what P lacks of K^{-1}."""
+    whitened = lower_solve(factors.L, factors.LH, trans=True)
+    return lower_solve(factors.A, whitened.T)
+
+
+def posterior_halves(factors: Factors, cross: Any, h: Any) -> tuple[Any, Any]:
+    """L^{-1} k(X, z), and A^{-1} (h(z)^T - H^T K^{-1} k(X, z)).
+
+    What the data explain, and what the trend leaves open.
+    """
+    half = lower_solve(factors.L, cross.T)
+    if not h.shape[1]:
+        return half, half[:0]
+    rest = h.T - factors.LH.T @ half
+    return half, lower_solve(factors.A, rest)
+
+
+def remaining_variance(factors: Factors, cross: Any, h: Any) -> Any:
+    """Variance left, relative to the process's, (q,)."""
+    half, rest = posterior_halves(factors, cross, h)
+    return 1.0 - (half**2).sum(0) + (rest**2).sum(0)
+
+
+def factors_to_device(factors: Factors, device: str | None) -> Factors:
+    """The factors on a device of torch, or in numpy for None."""
+    L = to_device(factors.L, device)
+    LH = to_device(factors.LH, device)
+    A = to_device(factors.A, device)
+    return Factors(L, LH, A, factors.jitter)

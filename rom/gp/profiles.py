@@ -1,4 +1,4 @@
-"""Radial profiles of stationary kernels, and distances between points; numpy or torch."""
+"""Radial profiles of stationary kernels, and distances of points; numpy or torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from scipy.spatial.distance import cdist
 from rom.gp.algebra import namespace
 
 FORMS = ("matern12", "matern32", "matern52", "rbf")
+SCALES = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}  # 2 nu
+BLOCK = 8192  # numbers that stay in the cache
 
 
 def radial(form: str, square: Any) -> Any:
@@ -18,26 +20,29 @@ def radial(form: str, square: Any) -> Any:
 
 
 def radial_profile(form: str, square: Any) -> tuple[Any, Any]:
-    """(g(d), h = -2 dg/d(d^2)) from d^2, so that dk/dlog l_j = h ((x_j - y_j) / l_j)^2."""
+    """(g(d), h) from d^2, h = -2 dg/d(d^2), so dk/dlog l_j = h ((x_j - y_j) / l_j)^2."""
     xp = namespace(square)
     if form == "rbf":
         g = xp.exp(-0.5 * square)
         return g, g
-    scale = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}[form]
-    d = xp.sqrt(scale * square)
-    e = xp.exp(-d)
+    d = xp.sqrt(SCALES[form] * square)
+    decay = xp.exp(-d)
     if form == "matern12":
-        return e, xp.where(d > 0, e / xp.where(d > 0, d, d + 1), 0 * d)
+        positive = xp.where(d > 0, d, d + 1)
+        return decay, xp.where(d > 0, decay / positive, 0 * d)
     if form == "matern32":
-        return (1 + d) * e, 3 * e
-    straight = (1 + d) * e
-    return straight + (5 / 3) * square * e, (5 / 3) * straight
+        return (1 + d) * decay, 3 * decay
+    straight = (1 + d) * decay
+    return straight + (5 / 3) * square * decay, (5 / 3) * straight
 
 
-def profile_pair(form: str, square: np.ndarray, block: int = 8192) -> tuple[np.ndarray, np.ndarray]:
-    """The profile of a long vector, which is used up, in blocks that stay in the cache."""
+def profile_pair(
+    form: str, square: np.ndarray, block: int = BLOCK
+) -> tuple[np.ndarray, np.ndarray]:
+    """(g, h) of a long vector of d^2, which is used up, block by block."""
     g = np.empty_like(square)
-    for part in (slice(k, k + block) for k in range(0, len(square), block)):
+    for start in range(0, len(square), block):
+        part = slice(start, start + block)
         g[part], square[part] = radial_profile(form, square[part])
     return g, square
 
@@ -48,17 +53,29 @@ def squares(x: Any, y: Any, lengths: np.ndarray) -> Any:
     if xp is np:
         return cdist(x / lengths, y / lengths, "sqeuclidean")
     scale = xp.as_tensor(lengths, dtype=x.dtype, device=x.device)
-    return sum((x[:, None, j] - y[None, :, j]).div(scale[j]).square() for j in range(x.shape[1]))
+    total = 0
+    for j in range(x.shape[1]):
+        gap = x[:, None, j] - y[None, :, j]
+        total = total + gap.div(scale[j]).square()
+    return total
 
 
 def phase(x: Any, y: Any, f: np.ndarray) -> Any:
     """2 pi f . (x - y), (n, m)."""
-    return 2 * np.pi * sum((x[:, None, j] - y[None, :, j]) * float(f[j]) for j in range(x.shape[1]))
+    total = 0
+    for j in range(x.shape[1]):
+        gap = x[:, None, j] - y[None, :, j]
+        total = total + gap * float(f[j])
+    return 2 * np.pi * total
 
 
 def by_axis(x: Any, G: Any) -> np.ndarray:
-    """sum_ij G_ij (x_i - x_j)^2 for each column of x."""
-    return np.array([float((G * apart(x, j) ** 2).sum()) for j in range(x.shape[1])])
+    """sum_ij G_ij (x_i - x_j)^2 for each column of x, (p,)."""
+    sums = []
+    for j in range(x.shape[1]):
+        moment = G * apart(x, j) ** 2
+        sums.append(float(moment.sum()))
+    return np.array(sums)
 
 
 def apart(x: Any, j: int) -> Any:

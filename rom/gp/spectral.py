@@ -12,12 +12,21 @@ from rom.gp.algebra import namespace
 from rom.gp.kernels import Pullback
 from rom.gp.profiles import FORMS, apart, by_axis, phase, radial, radial_profile, squares
 
+LOG_RANGE = 23.0  # ten decades
+FREQUENCY_REACH = 3.0  # of log frequencies on either side: a factor 20
+LENGTH_REACH = 4.0  # of log lengths on either side: a factor 50
+MIN_ROWS = 8  # below, a periodogram says nothing
+PADDING = 8  # the periodogram is this much finer than the rows
+START_LENGTH = 0.3  # of the envelope of a line taken from data, in box widths
+
 
 @dataclass(frozen=True, eq=False)
 class Spectral:
-    """k = sum_q w_q g(|z / l_q|) cos(2 pi f_q . z), z = x - y: a mixture of Gaussians (envelope rbf) or Student's t (matern52) in frequency.
+    """k = sum_q w_q g(|z / l_q|) cos(2 pi f_q . z), z = x - y.
 
-    weights (Q,) sum to one; frequencies (Q, p) and lengths (Q, p) positive. References: Wilson, Adams (2013); Fang et al. (2024).
+    A mixture of Gaussians (envelope rbf) or of Student's t (matern52) in frequency.
+    weights (Q,) sum to one; frequencies (Q, p) and lengths (Q, p) are positive.
+    References: Wilson, Adams (2013); Fang et al. (2024).
     """
 
     weights: np.ndarray
@@ -26,120 +35,164 @@ class Spectral:
     envelope: str = "rbf"
 
     def __post_init__(self) -> None:
-        w, f, lengths = (
-            np.asarray(v, dtype=float) for v in (self.weights, self.frequencies, self.lengths)
-        )
-        if (
-            w.ndim != 1
-            or f.ndim != 2
-            or f.shape != lengths.shape
-            or len(f) != len(w)
-            or self.envelope not in FORMS
-        ):
+        w = np.asarray(self.weights, dtype=float)
+        f = np.asarray(self.frequencies, dtype=float)
+        lengths = np.asarray(self.lengths, dtype=float)
+        fitting = w.ndim == 1 and f.ndim == 2 and f.shape == lengths.shape and len(f) == len(w)
+        if not fitting or self.envelope not in FORMS:
             raise BadInput(
-                f"weights {w.shape}, frequencies {f.shape}, lengths {lengths.shape}: give (Q,), (Q, p), (Q, p)"
+                f"weights {w.shape}, frequencies {f.shape}, lengths {lengths.shape}: "
+                "give (Q,), (Q, p), (Q, p)"
             )
-        if not (w > 0).all() or not (f > 0).all() or not (lengths > 0).all():
+        if not all((values > 0).all() for values in (w, f, lengths)):
             raise BadInput(
-                "weights, frequencies and lengths of a spectral mixture must be positive; drop what is zero"
+                "weights, frequencies and lengths of a spectral mixture must be positive; "
+                "drop what is zero"
             )
-        for name, value in (("weights", w / w.sum()), ("frequencies", f), ("lengths", lengths)):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "weights", w / w.sum())
+        object.__setattr__(self, "frequencies", f)
+        object.__setattr__(self, "lengths", lengths)
 
     @property
     def theta(self) -> np.ndarray:
         """log of weights, frequencies and lengths."""
-        return np.log(
-            np.concatenate([self.weights, self.frequencies.ravel(), self.lengths.ravel()])
-        )
+        flat = [self.weights, self.frequencies.ravel(), self.lengths.ravel()]
+        return np.asarray(np.log(np.concatenate(flat)))
 
     @property
     def limits(self) -> np.ndarray:
-        """Weights over ten decades; frequencies and lengths within a factor 20 and 50 of the present ones."""
-        theta, Q = self.theta, len(self.weights)
-        width = np.concatenate(
-            [
-                np.full(Q, np.inf),
-                np.full(self.frequencies.size, 3.0),
-                np.full(self.lengths.size, 4.0),
-            ]
-        )
-        return np.stack([np.maximum(theta - width, -23.0), np.minimum(theta + width, 23.0)], axis=1)
+        """Weights over ten decades; frequencies within a factor 20, lengths 50, of now."""
+        theta = self.theta
+        of_weights = np.full(len(self.weights), np.inf)
+        of_frequencies = np.full(self.frequencies.size, FREQUENCY_REACH)
+        of_lengths = np.full(self.lengths.size, LENGTH_REACH)
+        reach = np.concatenate([of_weights, of_frequencies, of_lengths])
+        lower = np.maximum(theta - reach, -LOG_RANGE)
+        upper = np.minimum(theta + reach, LOG_RANGE)
+        return np.stack([lower, upper], axis=1)
 
     def at(self, theta: np.ndarray) -> Spectral:
         """The same number of components with other logarithms; weights are normalised."""
-        w, f, lengths = np.split(
-            np.exp(theta), [len(self.weights), len(self.weights) + self.frequencies.size]
-        )
+        count, shape = len(self.weights), self.frequencies.shape
+        cuts = [count, count + self.frequencies.size]
+        w, f, lengths = np.split(np.exp(theta), cuts)
         return replace(
-            self,
-            weights=w,
-            frequencies=f.reshape(self.frequencies.shape),
-            lengths=lengths.reshape(self.lengths.shape),
+            self, weights=w, frequencies=f.reshape(shape), lengths=lengths.reshape(shape)
         )
 
     def matrix(self, x: Any, y: Any) -> Any:
-        """(n, m)."""
-        return sum(
-            w * radial(self.envelope, squares(x, y, lengths)) * namespace(x).cos(phase(x, y, f))
-            for w, f, lengths in self._parts
-        )
+        """The mixture between x and y, (n, m)."""
+        total = 0
+        for w, f, lengths in zip(self.weights, self.frequencies, self.lengths, strict=True):
+            g = radial(self.envelope, squares(x, y, lengths))
+            total = total + w * g * namespace(x).cos(phase(x, y, f))
+        return total
 
-    def traced(self, x: Any) -> tuple[Any, Pullback]:
-        """Pullback: gradients in log weights (under their normalisation), log frequencies, log lengths."""
-        xp, parts = namespace(x), list(self._parts)
-        shapes = [radial_profile(self.envelope, squares(x, x, lengths)) for *_, lengths in parts]
-        phases = [phase(x, x, f) for _, f, _ in parts]
-        waves = [g * xp.cos(angle) for (g, _), angle in zip(shapes, phases, strict=True)]
+    def pullback(self, x: Any) -> tuple[Any, Pullback]:
+        """Gradients in log weights (under their normalisation), frequencies, lengths."""
+        parts = self._components(x)
+        waves = [part.wave() for part in parts]
 
         def pull(W: Any) -> np.ndarray:
-            by_w = self.weights * np.array([float((W * wave).sum()) for wave in waves])
-            by_f, by_l = [], []
-            for (w, f, lengths), (g, h), angle in zip(parts, shapes, phases, strict=True):
-                swing = W * g * xp.sin(angle)
-                by_f.append(
-                    [
-                        -w * 2 * np.pi * f_j * float((swing * apart(x, j)).sum())
-                        for j, f_j in enumerate(f)
-                    ]
-                )
-                by_l.append(w * by_axis(x, W * h * xp.cos(angle)) / lengths**2)
-            return np.concatenate(
-                [by_w - self.weights * by_w.sum(), np.ravel(by_f), np.ravel(by_l)]
-            )
+            """Gradient in theta."""
+            shares = [float((W * wave).sum()) for wave in waves]
+            by_w = self.weights * np.array(shares)
+            by_f = [part.by_frequency(x, W) for part in parts]
+            by_l = [part.by_length(x, W) for part in parts]
+            of_weights = by_w - self.weights * by_w.sum()
+            return np.concatenate([of_weights, np.ravel(by_f), np.ravel(by_l)])
 
-        return sum(w * wave for w, wave in zip(self.weights, waves, strict=True)), pull
+        K = sum(w * wave for w, wave in zip(self.weights, waves, strict=True))
+        return K, pull
 
-    @property
-    def _parts(self) -> zip:
-        return zip(self.weights, self.frequencies, self.lengths, strict=True)
+    def _components(self, x: Any) -> list[_Component]:
+        parts = []
+        for w, f, lengths in zip(self.weights, self.frequencies, self.lengths, strict=True):
+            g, h = radial_profile(self.envelope, squares(x, x, lengths))
+            parts.append(_Component(w, f, lengths, g, h, phase(x, x, f)))
+        return parts
 
 
-def spectral(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
-    """Q equal components with frequencies up to `top` cycles per box width on every axis, each as wide as their spacing."""
-    f = np.tile((np.arange(Q)[:, None] + 0.5) * top / Q, (1, p))
-    return Spectral(np.full(Q, 1.0 / Q), f, np.full((Q, p), Q / (2 * np.pi * top) * 2.0), envelope)
+@dataclass(frozen=True, eq=False)
+class _Component:
+    """w g cos(angle) between all points: g and h = -2 dg/d(d^2), angle = 2 pi f . z."""
+
+    w: float
+    f: np.ndarray
+    lengths: np.ndarray
+    g: Any
+    h: Any
+    angle: Any
+
+    def wave(self) -> Any:
+        """The component without its weight, (n, n)."""
+        return self.g * namespace(self.angle).cos(self.angle)
+
+    def by_frequency(self, x: Any, W: Any) -> list[float]:
+        """sum_ij W_ij dk(x_i, x_j)/dlog f_j for each column."""
+        swing = W * self.g * namespace(self.angle).sin(self.angle)
+        slopes = []
+        for j, f in enumerate(self.f):
+            moment = float((swing * apart(x, j)).sum())
+            slopes.append(-self.w * 2 * np.pi * f * moment)
+        return slopes
+
+    def by_length(self, x: Any, W: Any) -> np.ndarray:
+        """sum_ij W_ij dk(x_i, x_j)/dlog l_j for each column."""
+        steep = W * self.h * namespace(self.angle).cos(self.angle)
+        gradient: np.ndarray = self.w * by_axis(x, steep) / self.lengths**2
+        return gradient
+
+
+def spectral_mixture(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
+    """Q equal components with frequencies up to `top` cycles per box width.
+
+    They are the same on each of p axes, and each is as wide in frequency as their spacing.
+    """
+    centres = (np.arange(Q)[:, None] + 0.5) * top / Q
+    length = Q / (2 * np.pi * top) * 2.0
+    weights = np.full(Q, 1.0 / Q)
+    frequencies = np.tile(centres, (1, p))
+    return Spectral(weights, frequencies, np.full((Q, p), length), envelope)
 
 
 def initial_lines(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
-    """The Q largest peaks of the mean periodogram of rows y (n, ...) evenly spaced over the box, each with its power as its weight.
+    """The Q largest peaks of the mean periodogram of rows y (n, ...), evenly spaced.
 
-    Where the frequencies of a mixture start decides which optimum is found; the data's own are a good start. Fewer peaks give fewer
-    components. Reference: Wilson, Adams (2013).
+    Each peak has its power as its weight; fewer peaks give fewer components. Where the frequencies
+    of a mixture start decides which optimum is reached; the data's own are a good start.
+    Raises BadInput for fewer than eight rows, NaN, or no peak. Reference: Wilson, Adams (2013).
     """
     n = len(y)
-    if n < 8 or not np.isfinite(y).all():
+    if n < MIN_ROWS or not np.isfinite(y).all():
         raise BadInput(
             f"{n} rows: give eight or more evenly spaced ones, all finite, to hear frequencies"
         )
-    rows = (y - y.mean(axis=0)).reshape(n, -1) * np.hanning(n)[:, None]
-    power = np.mean(np.abs(np.fft.rfft(rows, 8 * n, axis=0)) ** 2, axis=1)
-    inside = power[1:-1]
-    peaks = 1 + np.flatnonzero((inside >= power[:-2]) & (inside > power[2:]))
-    peaks = peaks[np.argsort(-power[peaks], kind="stable")[:Q]]
+    power = _periodogram(y)
+    peaks = _largest_peaks(power, Q)
     if not peaks.size:
         raise BadInput(
             "the rows have no peak in their periodogram; use a kernel that is not spectral"
         )
-    f = peaks * (n - 1) / (8 * n)
-    return Spectral(power[peaks], f[:, None], np.full((peaks.size, 1), 0.3), envelope)
+    f = peaks * (n - 1) / (PADDING * n)
+    lengths = np.full((peaks.size, 1), START_LENGTH)
+    return Spectral(power[peaks], f[:, None], lengths, envelope)
+
+
+def _periodogram(y: np.ndarray) -> np.ndarray:
+    """Mean power of all columns at PADDING n / 2 + 1 frequencies; Hann's window."""
+    n = len(y)
+    columns = (y - y.mean(axis=0)).reshape(n, -1)
+    window = np.hanning(n)[:, None]
+    spectrum = np.fft.rfft(columns * window, PADDING * n, axis=0)
+    return np.asarray(np.mean(np.abs(spectrum) ** 2, axis=1))
+
+
+def _largest_peaks(power: np.ndarray, count: int) -> np.ndarray:
+    """Numbers of at most `count` local maxima, the largest first."""
+    inside = power[1:-1]
+    rising = inside >= power[:-2]
+    falling = inside > power[2:]
+    peaks = 1 + np.flatnonzero(rising & falling)
+    order = np.argsort(-power[peaks], kind="stable")
+    return peaks[order[:count]]

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from rom.errors import BadInput
-from rom.gp.coefficients import coefficient_gp
 from rom.gp.kernels import Stationary
 from rom.gp.point_cloud import are_finite_points, box_of_points, scale_queries
+from rom.gp.sharing import coefficient_gp
 from rom.gp.sparse_factor import assemble_factor, ordered_factor
 from rom.gp.sparse_posterior import SparsePosterior, predict_from_neighbours
 from rom.gp.triangles import incomplete_cholesky, posterior_mean

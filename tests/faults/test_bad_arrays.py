@@ -104,7 +104,7 @@ DOORS = {  # name -> (a good array, the call)
     "study": (MUS, lambda x, p: study(MODEL, solve, x).error),
     "unsteady.times": (np.linspace(0, 1, 5), lambda x, p: unsteady(sp.eye_array(N), A, F, BASIS, x).predict(MUS[0]).coefficients),
     "eim": (U, lambda x, p: eim(x).modes),
-    "field_gp": (U, lambda x, p: field_gp(Snapshots(SPACE, MUS, x), BASIS, BOX, 0).predict(MUS[0]).coefficients),
+    "field_gp": (U, lambda x, p: field_gp(Snapshots(SPACE, MUS, x), BASIS, BOX, rng=0).predict(MUS[0]).coefficients),
     "collect.mus": (MUS, lambda x, p: collect(lambda mu: np.ones(3), x, p / "s") and read(p / "s").mu),
     "collect.solution": (np.arange(4.0) + 1, lambda x, p: collect(lambda mu: x, MUS, p / "s", space=euclidean(4)) and read(p / "s").u),
     "read.mus": (MUS, lambda x, p: collect(lambda mu: np.ones(3), MUS, p / "s") and read(p / "s", mus=x).mu),

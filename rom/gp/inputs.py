@@ -1,0 +1,84 @@
+"""What a regression takes: training data, their scales, points to predict at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rom.errors import BadInput
+from rom.gp.likelihood import LINEAR
+from rom.parameters import Box
+
+MIN_RUNS = 3
+CONSTANT_TOL = 1e-14  # relative range below which a column counts as constant
+
+
+def check_training(
+    x: np.ndarray, a: np.ndarray, box: Box | None, mean: str
+) -> tuple[np.ndarray, np.ndarray, Box, bool]:
+    """(x (m, p), a (m, r), box, whether it was passed) as floats.
+
+    Without a box it is the range of x. Raises BadInput for complex outputs, wrong shapes, NaN, and
+    too few distinct runs for the mean.
+    """
+    x, a = np.asarray(x, dtype=float), np.asarray(a)
+    if np.iscomplexobj(a):
+        raise BadInput("outputs are complex; give real and imaginary parts as columns")
+    a = a.astype(float)
+    matching = x.ndim == 2 and a.ndim == 2 and len(x) == len(a)
+    if not matching or not a.shape[1] or not x.shape[1]:
+        raise BadInput(
+            f"inputs {x.shape} and outputs {a.shape}; give x (m, p) and a (m, r), one row per run"
+        )
+    _refuse_nan("input", x)
+    _refuse_nan("output", a)
+    _refuse_few(x, mean)
+    if box is not None:
+        return box.check(x), a, box, True
+    return x, a, _range_of(x), False
+
+
+def _refuse_nan(name: str, values: np.ndarray) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        place = tuple(int(k) for k in np.argwhere(~finite)[0])
+        raise BadInput(f"{name} {place} is NaN or Inf; drop that run")
+
+
+def _refuse_few(x: np.ndarray, mean: str) -> None:
+    distinct = len(np.unique(x, axis=0))
+    need = MIN_RUNS
+    if mean == LINEAR:
+        need += x.shape[1]
+    if distinct < need:
+        raise BadInput(
+            f"{len(x)} runs with {distinct} distinct parameters; "
+            f"a regression with a {mean} mean needs {need} or more"
+        )
+
+
+def _range_of(x: np.ndarray) -> Box:
+    """The box of the points x (m, p), of width one where they do not vary."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    flat = high - low <= CONSTANT_TOL * np.abs(x).max(axis=0)
+    names = tuple(f"mu{j}" for j in range(x.shape[1]))
+    lower = np.where(flat, low - 0.5, low)
+    upper = np.where(flat, low + 0.5, high)
+    return Box(names, lower, upper)
+
+
+def output_scale(a: np.ndarray) -> np.ndarray:
+    """Standard deviation of each output of a (m, r); 1 where it is constant."""
+    deviation = a.std(axis=0)
+    varies = deviation > CONSTANT_TOL * np.abs(a).max(axis=0)
+    return np.where(varies, deviation, 1.0)
+
+
+def scale_inputs(x: np.ndarray, box: Box, closed: bool) -> np.ndarray:
+    """Points x (q, p) in the unit box.
+
+    Raises BadInput for another width or NaN, OutsideBox beyond a closed box.
+    """
+    x = np.asarray(x, dtype=float)
+    if x.shape[-1] != box.p or not np.isfinite(x).all():
+        raise BadInput(f"x has shape {x.shape}; the model needs finite (q, {box.p})")
+    return box.to_unit(box.check(x) if closed else x)
