@@ -17,7 +17,8 @@ import scipy.sparse as sp
 
 import rom
 from rom.affine import Affine, Monomials
-from rom.archive.files import BLOCK, write_h5
+from rom.archive.files import write_h5
+from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, nouns, put, save
 from rom.bands import Indicator
 from rom.basis import Basis, LocalBases

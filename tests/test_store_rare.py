@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from rom.archive import files
-from rom.archive.nouns import _sparse, load, save
+from rom.archive.decoding import _sparse
+from rom.archive.layout import Extent
+from rom.archive.nouns import load, save
 from rom.campaign import journal, lease
 from rom.campaign.campaign import collect
 from rom.campaign.columns import Part
@@ -183,7 +185,7 @@ def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
 def test_a_sample_cut_short_while_it_is_read_is_told(tmp_path):
     path = tmp_path / "numbers"
     path.write_bytes(np.arange(4.0).tobytes())
-    part = Part(path, files.Extent(np.dtype(float), (1, 5), 0), "all")
+    part = Part(path, Extent(np.dtype(float), (1, 5), 0), "all")
     with (
         open(path, "rb") as raw,
         pytest.raises(DamagedFile, match=r"numbers was cut short while it was read"),

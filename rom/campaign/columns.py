@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.archive.files import Extent
+from rom.archive.layout import Extent
 from rom.errors import BadInput, DamagedFile
 
 

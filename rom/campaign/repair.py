@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rom.archive.files import open_sealed, seal
+from rom.archive.files import open_archive, seal
 from rom.archive.nouns import load
 from rom.campaign.journal import Record, append, journal, journals, read_lines, torn
 from rom.campaign.store import Store, done, open_store
@@ -37,7 +37,7 @@ def verify(path: str | Path) -> tuple[str, ...]:
     }
     for name, digest in known.items():
         try:
-            open_sealed(samples / name, digest, follow=False).close()
+            open_archive(samples / name, digest, follow=False).close()
         except RomError as error:
             problems.append(str(error))
     strays = [p.name for p in samples.iterdir() if p.name not in known]
@@ -57,7 +57,7 @@ def rebuild(path: str | Path) -> Store:
     new, old = journal(path), journals(path)
     samples: dict[str, list[tuple[Record, Record]]] = {}
     for file in sorted((path / "samples").glob("*-*.h5")):
-        with open_sealed(file, follow=False) as raw:
+        with open_archive(file, follow=False) as raw:
             digest = seal(raw)
         part = load(file)
         entry = {

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.archive.files import durably, extents, folders, open_sealed, plain_file
+from rom.archive.files import durably, folders, open_archive, plain_file
+from rom.archive.layout import extents
 from rom.archive.nouns import load, save
 from rom.campaign.columns import Columns, Part, nbytes
 from rom.campaign.journal import Manifest, Record, refresh
@@ -312,7 +313,7 @@ def _verified(store: Store, records: list[Record], comm: Any) -> None:
     problem = ""
     for name, digest in [*files, *((name, None) for name in rows)][mine]:
         try:
-            open_sealed(store.path / "samples" / name, digest, follow=False).close()
+            open_archive(store.path / "samples" / name, digest, follow=False).close()
         except RomError as error:
             problem = problem or f"{error}; then collect again"
     problems = [p for p in talk(comm, problem) if p]

@@ -34,10 +34,11 @@ def summary(
 
 
 def _only_fields(path: Path) -> bool:
-    from rom.archive.files import extents, open_sealed
+    from rom.archive.files import open_archive
+    from rom.archive.layout import extents
     from rom.errors import ForeignFile
 
-    with open_sealed(path) as raw:
+    with open_archive(path) as raw:
         try:
             return "schema" not in extents(raw, path)
         except ForeignFile:

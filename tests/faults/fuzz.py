@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.archive.files import BLOCK, _header
+from rom.archive.files import _header
+from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
 from rom.batch.plan import parse_rows
 from rom.batch.profile import Profile, read_profile

@@ -17,7 +17,8 @@ import h5py
 import numpy as np
 import pytest
 
-from rom.archive.files import BLOCK, _header, write_h5
+from rom.archive.files import _header, write_h5
+from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
 from rom.batch import runs as batch
 from rom.batch.profile import Profile, read_profile
