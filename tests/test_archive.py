@@ -330,6 +330,7 @@ NOT_STORED = {  # by their own nature
     "GPyTorchKernel": "its format would be torch's",
     "GPyTorchModel": "its format would be torch's",
     "Worker": "is a process",
+    "Tasks": "holds the state of a campaign",
     "Campaign": "its folder is its file",
     "Store": "is a folder",
     "Manifest": "is a folder",

@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rom.campaign import collect, open_store, read, rebuild, verify
 from rom.campaign import lease as leases
-from rom.campaign.campaign import collect
-from rom.campaign.journal import Manifest, append, journals, read_lines, refresh
-from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import open_store, read
+from rom.campaign.journal import append, journals, read_lines
+from rom.campaign.manifest import Manifest, refresh
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, OutsideBox
@@ -117,7 +116,7 @@ def script(mode, *arguments, ranks=None, wait=True):
 
 def ranks_collect(comm, path):
     """Farms, then solves together, on every partition; the log counts what each of them solved."""
-    seen = collect(logged(Path(path) / "log"), MUS, Path(path) / "farm", comm, BOX)
+    seen = collect(logged(Path(path) / "log"), MUS, Path(path) / "farm", comm=comm, box=BOX)
     assert (seen.solved, seen.skipped, seen.failed) == (len(MUS), 0, ()), seen
     for kind in KINDS:
         part = space(kind, comm)
@@ -127,9 +126,9 @@ def ranks_collect(comm, path):
                 lambda mu, solve=solve, part=part: solve(mu)[part.numbers],
                 MUS,
                 folder,
-                comm,
-                BOX,
-                part,
+                comm=comm,
+                box=BOX,
+                space=part,
                 distributed=True,
                 times=times,
             )
@@ -166,7 +165,7 @@ def ranks_fail(comm, path):
             u[2] = np.nan
         return u[:-1] if task == 7 else u
 
-    seen = collect(solve, MUS, path, comm, BOX, part, distributed=True)
+    seen = collect(solve, MUS, path, comm=comm, box=BOX, space=part, distributed=True)
     assert (seen.solved, seen.skipped) == (len(MUS) - 3, 0)
     reasons = [reason for _, reason in seen.failed]
     dof, name = part.numbers[np.argsort(part.numbers)], ""
@@ -186,7 +185,7 @@ def ranks_hang(comm, path):
         return solution(mu)[part.numbers]
 
     part = space("shared", comm)
-    collect(solve, MUS[:2], path, comm, BOX, part, distributed=True, patience=0.5)
+    collect(solve, MUS[:2], path, comm=comm, box=BOX, space=part, distributed=True, patience=0.5)
 
 
 def ranks_full(comm, path):
@@ -195,13 +194,21 @@ def ranks_full(comm, path):
     if comm.Get_rank() == 1:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
     try:
-        collect(lambda mu: solution(mu)[part.numbers], MUS, path, comm, BOX, part, distributed=True)
+        collect(
+            lambda mu: solution(mu)[part.numbers],
+            MUS,
+            path,
+            comm=comm,
+            box=BOX,
+            space=part,
+            distributed=True,
+        )
     except NotWritten as error:
         (Path(path) / f"told-{comm.Get_rank()}").write_text(str(error)[:900])
 
 
 def farmed(comm, path, log, pause):
-    collect(logged(Path(log), pause=float(pause)), campaign_mus(), path, comm)
+    collect(logged(Path(log), pause=float(pause)), campaign_mus(), path, comm=comm)
 
 
 def campaign_mus():
@@ -229,7 +236,7 @@ def test_ranks_write_and_read_any_partition(ranks, tmp_path):
 def test_a_distributed_campaign_goes_on_in_serial(tmp_path):
     script("ranks_fail", tmp_path / "s", ranks=2)
     whole = euclidean(np.arange(N), None, fields(np.arange(N)))
-    seen = collect(solution, MUS, tmp_path / "s", None, BOX, whole, retries=1)
+    seen = collect(solution, MUS, tmp_path / "s", box=BOX, space=whole, retries=1)
     assert (seen.solved, seen.skipped, seen.failed) == (3, len(MUS) - 3, ())
     np.testing.assert_array_equal(read(tmp_path / "s").u, columns(MUS))
 
@@ -249,9 +256,8 @@ def test_a_rank_that_fails_alone_ends_the_job_and_leaves_its_reason(tmp_path):
         solution,
         MUS[:2],
         tmp_path / "s",
-        None,
-        BOX,
-        euclidean(np.arange(N), None, fields(np.arange(N))),
+        box=BOX,
+        space=euclidean(np.arange(N), None, fields(np.arange(N))),
     )
     assert (seen.solved, len(seen.failed)) == (1, 1)
 
@@ -715,7 +721,7 @@ def test_a_flipped_bit_in_a_journal_is_detected_and_rebuilt(tmp_path):
         path.write_bytes(flipped)
         with pytest.raises(
             DamagedFile,
-            match=r"line before byte \d+ is damaged; call rom\.collect\.repair\.rebuild",
+            match=r"line before byte \d+ is damaged; call rom\.campaign\.rebuild",
         ):
             read(tmp_path)
     done_line = whole.index(b"done")

@@ -13,12 +13,10 @@ from rom.archive import files
 from rom.archive.decoding import _sparse
 from rom.archive.layout import Extent
 from rom.archive.nouns import load, save
-from rom.campaign import journal, lease
-from rom.campaign.campaign import collect
-from rom.campaign.columns import Part
+from rom.campaign import Store, collect, journal, lease, open_store, read, rebuild, verify
+from rom.campaign.disk_columns import Part
 from rom.campaign.journal import append, journals
-from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import Store, commit, done, open_store, read
+from rom.campaign.samples import commit, sample_record
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 
 MUS = np.arange(1.0, 5.0)[:, None]
@@ -35,7 +33,7 @@ def line(text):
 def test_of_two_claims_at_one_moment_one_is_made(tmp_path, monkeypatch):
     with lease.lease(tmp_path, "k", 60.0) as first:
         monkeypatch.setattr(lease, "_generations", lambda folder, key: [])
-        assert first is not None and lease._claimed(tmp_path, "k", 60.0) is None
+        assert first is not None and lease._claim(tmp_path, "k", 60.0) is None
 
 
 def test_a_claim_that_cannot_be_written_is_told(tmp_path):
@@ -66,7 +64,7 @@ def test_without_proc_a_process_lives_as_far_as_signals_tell(monkeypatch):
     assert (
         lease.start_time(os.getpid()) == ""
         and lease.start_time(2**22 + 1) is None
-        and not lease.is_stopped(os.getpid())
+        and not lease.stands_still(os.getpid())
     )
 
     def foreign(pid, number):
@@ -115,7 +113,7 @@ def test_rows_that_are_none_are_refused(only, tmp_path):
 def test_only_some_rows_are_solved_and_all_are_planned(tmp_path):
     collect(solution, MUS, tmp_path, only=np.array([2]))
     manifest = open_store(tmp_path).manifest
-    assert len(manifest.planned) == 4 and [r["mu"] for r in manifest.done.values()] == [[3.0]]
+    assert len(manifest.plan) == 4 and [r["mu"] for r in manifest.done.values()] == [[3.0]]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +137,7 @@ def test_lines_that_no_campaign_writes_are_refused(text, message, tmp_path, monk
     if len(text) > 200:
         for path in journals(tmp_path):
             path.unlink() if path.name != "x.jsonl" else None
-        monkeypatch.setattr(journal, "LONGEST", 100)
+        monkeypatch.setattr(journal, "MAX_LINE", 100)
     with pytest.raises(ForeignFile, match=message):
         open_store(tmp_path)
 
@@ -174,9 +172,10 @@ def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
     collect(solution, MUS[:1], tmp_path)
     store = open_store(tmp_path)
     mu = np.array([9.0])
-    entry = commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 5)
+    entry = commit(store, store.key(mu), mu, solution(mu)[:, None], token="t", size=5)
     append(
-        tmp_path / "journal" / "x.jsonl", {**done(store.key(mu), mu, [entry], 5, 1, 0.0), **change}
+        tmp_path / "journal" / "x.jsonl",
+        {**sample_record(store.key(mu), mu, [entry], size=5, columns=1, seconds=0.0), **change},
     )
     with pytest.raises(DamagedFile, match=r"does not hold the dofs and times"):
         read(tmp_path, mus=mu[None])
@@ -219,12 +218,12 @@ def test_a_sample_that_is_gone_is_verified_to_be(tmp_path):
     ],
 )  # fmt: skip
 def test_an_identity_that_describes_no_campaign_is_refused(identity, tmp_path):
-    from rom.campaign.store import _sealed
+    from rom.campaign.store import _identity_digest
 
     collect(solution, MUS, tmp_path)
     held = {**json.loads((tmp_path / "campaign.json").read_text()), **identity}
     held.pop("sha256")
-    (tmp_path / "campaign.json").write_text(json.dumps({**held, "sha256": _sealed(held)}))
+    (tmp_path / "campaign.json").write_text(json.dumps({**held, "sha256": _identity_digest(held)}))
     with pytest.raises(ForeignFile, match=r"describes no campaign"):
         open_store(tmp_path)
 
@@ -250,7 +249,14 @@ def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
     for token in ("zz", "00"):
         append(
             tmp_path / "journal" / "x.jsonl",
-            done(key, mu, [commit(store, key, mu, solution(mu)[:, None], token, 5)], 5, 1, 0.0),
+            sample_record(
+                key,
+                mu,
+                [commit(store, key, mu, solution(mu)[:, None], token=token, size=5)],
+                size=5,
+                columns=1,
+                seconds=0.0,
+            ),
         )
     names = sorted(path.name for path in (tmp_path / "samples").glob("*.h5"))
     assert (
@@ -261,7 +267,7 @@ def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
 def test_a_sample_of_which_a_rank_is_missing_is_not_made_whole_by_repair(tmp_path):
     collect(solution, MUS[:1], tmp_path)
     store, mu = open_store(tmp_path), np.array([9.0])
-    commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 10, rank=0, ranks=2)
+    commit(store, store.key(mu), mu, solution(mu)[:, None], token="t", size=10, rank=0, ranks=2)
     assert [r["mu"] for r in rebuild(tmp_path).manifest.done.values()] == [[1.0]]
 
 

@@ -176,9 +176,9 @@ def _function(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
     """module:name of a function at module level. Raises BadInput for anything else."""
     module = str(getattr(value, "__module__", None))
     name = getattr(value, "__qualname__", None)
-    if callable(value) and name is not None:
-        if getattr(sys.modules.get(module), name, None) is value:
-            return {"function": f"{module}:{name}"}
+    is_named = callable(value) and isinstance(name, str)
+    if is_named and getattr(sys.modules.get(module), str(name), None) is value:
+        return {"function": f"{module}:{name}"}
     kind = f"a {type(value).__name__}"
     if callable(value) and name:
         kind = f"the closure or lambda {name}"

@@ -17,10 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.campaign.campaign import collect
-from rom.campaign.pilot import pilot
-from rom.campaign.repair import verify
-from rom.campaign.store import open_store, read
+from rom.campaign import collect, open_store, pilot, read, verify
 
 N, ROUND, GROWTH = 50, 1000, 0.05
 
@@ -86,7 +83,7 @@ def soak(tasks=10_000, minutes=10.0, say=print):
     end, seen, failures, done = time.monotonic() + 60 * minutes, [], 0, 0
     while done < tasks and time.monotonic() < end:
         count = min(ROUND, tasks - done)
-        crew = partial(pilot, begin, 2, 60.0, 0.0) if len(seen) % 2 else None
+        crew = partial(pilot, begin, 2, limit=60.0) if len(seen) % 2 else None
         folder = Path(tempfile.mkdtemp(prefix="soak-"))
         failures += campaign(folder / "s", done, count, crew)
         shutil.rmtree(folder)

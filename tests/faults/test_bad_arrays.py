@@ -10,8 +10,7 @@ import scipy.sparse as sp
 from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.campaign.campaign import collect
-from rom.campaign.store import read
+from rom.campaign import collect, read
 from rom.certified.stability import MinTheta
 from rom.certified.stationary import galerkin
 from rom.certified.transient import unsteady

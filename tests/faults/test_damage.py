@@ -12,9 +12,8 @@ import pytest
 from rom.archive.nouns import load, save
 from rom.batch import runs as batch
 from rom.batch.profile import Profile
-from rom.campaign.campaign import collect
+from rom.campaign import collect, open_store, read
 from rom.campaign.journal import journals
-from rom.campaign.store import open_store, read
 from rom.errors import RomError
 from rom.parameters import Box
 

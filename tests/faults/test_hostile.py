@@ -22,10 +22,9 @@ from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
 from rom.batch import runs as batch
 from rom.batch.profile import Profile, read_profile
-from rom.campaign.campaign import collect
+from rom.campaign import collect, read
 from rom.campaign.journal import journals
-from rom.campaign.program import _array
-from rom.campaign.store import read
+from rom.campaign.programs import _read_answer
 from rom.cli.case import parameters
 from rom.errors import RomError
 from rom.io.files import read_mesh
@@ -137,7 +136,7 @@ def readers(folder):
         "table": (folder / "t.csv", lambda: parameters((), folder / "t.csv", box)),
         "mesh.vtu": (folder / "mesh.vtu", lambda: read_mesh(folder / "mesh.vtu")),
         "mesh.msh": (folder / "mesh.msh", lambda: read_mesh(folder / "mesh.msh")),
-        "answer.npy": (folder / "answer.npy", lambda: _array(folder / "answer.npy", "")),
+        "answer.npy": (folder / "answer.npy", lambda: _read_answer(folder / "answer.npy", "")),
     }
 
 
@@ -267,7 +266,7 @@ def test_claims_of_size_are_not_believed(kind, size, tmp_path):
         path.write_bytes(
             b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(80)
         )
-        reading = lambda: _array(path, "")  # noqa: E731
+        reading = lambda: _read_answer(path, "")  # noqa: E731
     else:
 
         def fill(file):

@@ -21,11 +21,9 @@ from rom.archive.nouns import load, save
 from rom.basis import Basis
 from rom.batch import runs as batch
 from rom.batch.profile import Profile
-from rom.campaign import attempt, lease
-from rom.campaign.campaign import collect
-from rom.campaign.journal import Manifest, append, journals, refresh
-from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import open_store, read
+from rom.campaign import attempt, collect, lease, open_store, read, rebuild, verify
+from rom.campaign.journal import append, journals
+from rom.campaign.manifest import Manifest, refresh
 from rom.certified.stationary import galerkin
 from rom.errors import RomError
 from rom.space import euclidean

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.campaign.campaign import collect
-from rom.campaign.repair import verify
-from rom.campaign.store import read
+from rom.campaign import collect, read, verify
 from rom.cli.launch import run, world
 from rom.compress.decomposition import pod
 from rom.io.files import write_vtkhdf
@@ -59,7 +57,7 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
         u = solution(mu)[space.numbers]
         return spoiled(fault, u) if stage == "collect" and here and mu[0] == 3.0 else u
 
-    seen = collect(solve, MUS, Path(path) / "store", comm, space=space, distributed=True)
+    seen = collect(solve, MUS, Path(path) / "store", comm=comm, space=space, distributed=True)
     if seen.failed:
         raise RuntimeError(f"mu = {seen.failed[0][0]}: {seen.failed[0][1]}")
     snapshots = read(Path(path) / "store", space)

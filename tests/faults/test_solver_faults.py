@@ -12,10 +12,7 @@ import numpy as np
 import pytest
 
 from rom.batch.submissions import failure_kind
-from rom.campaign.campaign import collect
-from rom.campaign.program import program
-from rom.campaign.repair import verify
-from rom.campaign.store import open_store, read
+from rom.campaign import collect, open_store, program, read, verify
 from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.space import euclidean
@@ -156,7 +153,7 @@ def test_a_program_that_cannot_start_is_named(tmp_path):
 
 def test_a_claimant_that_stands_still_loses_its_task_and_spoils_nothing(tmp_path):
     code = (
-        "import sys, time, numpy as np\nfrom rom.campaign.campaign import collect\n"
+        "import sys, time, numpy as np\nfrom rom.campaign import collect\n"
         "def solve(mu):\n    open(sys.argv[1] + '.begun', 'a').write('x')\n    time.sleep(1.0)\n    return -np.ones(12)\n"
         "print(collect(solve, np.array([[1.0]]), sys.argv[1], expiry=1.0).solved)\n"
     )
