@@ -17,8 +17,7 @@ import pytest
 
 from rom.campaign import collect, open_store, read, rebuild, verify
 from rom.campaign import lease as leases
-from rom.campaign.journal import append, journals, read_lines
-from rom.campaign.manifest import Manifest, refresh
+from rom.campaign.journal import Manifest, append, journals, read_lines, refresh
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, OutsideBox

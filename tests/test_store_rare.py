@@ -16,7 +16,8 @@ from rom.archive.nouns import load, save
 from rom.campaign import Store, collect, journal, lease, open_store, read, rebuild, verify
 from rom.campaign.disk_columns import Part
 from rom.campaign.journal import append, journals
-from rom.campaign.samples import commit, sample_record
+from rom.campaign.records import sample_record
+from rom.campaign.samples import commit
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 
 MUS = np.arange(1.0, 5.0)[:, None]

@@ -13,15 +13,6 @@ from rom.space import Space
 MAX_ITEM = 16  # bytes of a complex number; long double is refused
 
 
-def to_array(answer: Any) -> tuple[np.ndarray, str]:
-    """(the answer as an array, ""), or (nothing, why it is none)."""
-    try:
-        return np.asarray(answer), ""
-    except ValueError as error:
-        reason = f"the solution is no array ({error}); return float or complex numbers"
-        return np.zeros((0, 0)), reason
-
-
 def check_answer(
     u: np.ndarray, store: Store, space: Space | None, *, collective: bool
 ) -> tuple[np.ndarray, str]:

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from rom.campaign.answers import check_answer, to_array
-from rom.campaign.journal import Record, append
+from rom.campaign.answers import check_answer
+from rom.campaign.journal import Manifest, append, refresh
 from rom.campaign.lease import lease, valid
-from rom.campaign.manifest import Manifest, refresh
 from rom.campaign.ranks import act_together, talk
-from rom.campaign.samples import ALL_ROWS, commit, failure_record, sample_record
+from rom.campaign.records import Record, failure_record, sample_record
+from rom.campaign.samples import ALL_ROWS, commit
 from rom.campaign.store import Store
 from rom.campaign.witness import ABORTED, note
 from rom.space import Space
@@ -90,6 +90,10 @@ class Tasks:
         failures = self.manifest.failed.get(key, ())
         return key in self.manifest.done or len(failures) >= self.tries[key]
 
+    def left(self) -> list[str]:
+        """The keys of the tasks that are not over."""
+        return [key for key in self.mus if not self.is_over(key)]
+
 
 def farm(work: Work, tasks: Tasks) -> None:
     """Claims and attempts tasks, one after the other, until every one is over."""
@@ -151,7 +155,7 @@ def attempt(work: Work, claim: Path, key: str, mu: np.ndarray) -> bool:
     start = time.perf_counter()
     note(f"mu = {mu}")
     u, reason = _solve(work, mu)
-    _meet(work, failure_record(key, mu, reason))
+    _meet(work, key, mu, reason)
     votes = work.share([not work.leads or valid(claim), reason, work.token])
     is_valid, _, token = votes[0]
     if not is_valid:
@@ -174,7 +178,7 @@ def attempt(work: Work, claim: Path, key: str, mu: np.ndarray) -> bool:
 def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
     """(rows to commit, "") of the solver's answer, or (anything, why there are none)."""
     try:
-        u, reason = to_array(work.solve(mu.copy()))
+        u, reason = _to_array(work.solve(mu.copy()))
     except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
         return np.zeros((0, 0)), reason[:MAX_REASON]
@@ -183,7 +187,16 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
     return check_answer(u, work.store, work.space, collective=work.group is not None)
 
 
-def _meet(work: Work, failure: Record) -> None:
+def _to_array(answer: Any) -> tuple[np.ndarray, str]:
+    """(the answer as an array, ""), or (nothing, why it is none)."""
+    try:
+        return np.asarray(answer), ""
+    except ValueError as error:
+        reason = f"the solution is no array ({error}); return float or complex numbers"
+        return np.zeros((0, 0)), reason
+
+
+def _meet(work: Work, key: str, mu: np.ndarray, reason: str) -> None:
     """Meets the other ranks; gives up for all where they do not come.
 
     A rank that failed while the others hang in the solver's own collectives aborts the job
@@ -193,10 +206,10 @@ def _meet(work: Work, failure: Record) -> None:
         return
     request = work.group.Ibarrier()
     deadline = time.monotonic() + work.patience
-    reason, rank = failure["reason"], work.group.Get_rank()
+    rank = work.group.Get_rank()
     while not request.Test():
         if reason and time.monotonic() > deadline:
-            append(work.journal, {**failure, "reason": f"rank {rank} alone: {reason}"})
+            append(work.journal, failure_record(key, mu, f"rank {rank} alone: {reason}"))
             note(ABORTED)
             log.error("rank %d failed alone and the others do not answer: %s", rank, reason)
             work.group.Abort(1)

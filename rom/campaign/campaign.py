@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from rom.campaign.attempt import Tasks, Work, farm
-from rom.campaign.journal import append, new_journal
-from rom.campaign.manifest import refresh
+from rom.campaign.journal import append, new_journal, refresh
 from rom.campaign.ranks import act_together, talk
+from rom.campaign.records import plan_record
 from rom.campaign.samples import ALL_ROWS, commit_rows, owned_rows
 from rom.campaign.settings import check_crew, check_only, check_retries, check_tasks, check_times
 from rom.campaign.store import Store, campaign_identity, create_store, open_store
@@ -144,8 +144,7 @@ def _plan(
     tasks = dict(zip(store.keys(mus), mus.tolist(), strict=True))
     if set(tasks) <= set(store.manifest.plan):
         return
-    keys, rows = list(tasks), list(tasks.values())
-    append(journal, {"state": "plan", "keys": keys, "mus": rows, "time": time.time()})
+    append(journal, plan_record(list(tasks), list(tasks.values())))
 
 
 def _allowed_failures(store: Store, key: str, retries: int) -> int:
@@ -162,15 +161,13 @@ def _commit_rows(store: Store, space: Space, comm: Any) -> str:
 
 
 def _sum_up(tasks: Tasks, path: str, skipped: int, seconds: float) -> Campaign:
-    failed, left = [], 0
+    left, failed = set(tasks.left()), []
     for key, mu in tasks.mus.items():
-        if not tasks.is_over(key):
-            left += 1
-        elif key not in tasks.manifest.done:
+        if key not in left and key not in tasks.manifest.done:
             reason = tasks.manifest.failed[key][-1]["reason"]
             failed.append((tuple(mu.tolist()), reason))
-    solved = len(tasks.mus) - skipped - len(failed) - left
-    return Campaign(path, solved, skipped, tuple(failed), seconds, left)
+    solved = len(tasks.mus) - skipped - len(failed) - len(left)
+    return Campaign(path, solved, skipped, tuple(failed), seconds, len(left))
 
 
 def _report(campaign: Campaign, leads: bool) -> None:

@@ -19,10 +19,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from rom.campaign.attempt import FIRST_PAUSE, MAX_PAUSE, PAUSE_GROWTH, Tasks, Work
-from rom.campaign.journal import append
-from rom.campaign.manifest import refresh
+from rom.campaign.journal import append, refresh
 from rom.campaign.ranks import error_of
-from rom.campaign.samples import failure_record
+from rom.campaign.records import failure_record
 from rom.campaign.worker import Begin, run_worker
 from rom.errors import BadInput, SolveFailed
 

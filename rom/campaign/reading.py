@@ -12,8 +12,8 @@ from rom.archive.files import open_archive
 from rom.archive.layout import extents
 from rom.archive.nouns import load
 from rom.campaign.disk_columns import Columns, Part, Picks, nbytes
-from rom.campaign.journal import Record
 from rom.campaign.ranks import talk
+from rom.campaign.records import Record
 from rom.campaign.samples import ALL_ROWS
 from rom.campaign.store import Store, open_store
 from rom.errors import BadInput, DamagedFile, RomError, real

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rom.archive.files import open_archive, seal
 from rom.archive.nouns import load
-from rom.campaign.journal import Record, append, has_torn_end, journals, new_journal, read_lines
-from rom.campaign.manifest import Manifest
-from rom.campaign.samples import ALL_ROWS, sample_record
+from rom.campaign.journal import Manifest, append, journals, new_journal, read_lines
+from rom.campaign.records import Record, sample_record
+from rom.campaign.samples import ALL_ROWS
 from rom.campaign.store import Store, open_store
 from rom.errors import DamagedFile, ForeignFile, RomError
 
@@ -18,7 +19,7 @@ def verify(path: str | Path) -> tuple[str, ...]:
     path = Path(path)
     problems = []
     for journal in journals(path):
-        if has_torn_end(journal):
+        if _has_torn_end(journal):
             problems.append(
                 f"{journal}: its last line is torn and ignored; "
                 "collect again to finish what it meant"
@@ -105,3 +106,11 @@ def _sample_record(sample: Record, files: list[Record]) -> Record:
     return sample_record(
         sample["key"], sample["mu"], files, size=sample["size"], columns=columns, seconds=0.0
     )
+
+
+def _has_torn_end(path: Path) -> bool:
+    """Whether the last line was cut short, as a kill or a full disk does."""
+    with open(path, "rb") as raw:
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(max(size - 1, 0))
+        return size > 0 and raw.read(1) != b"\n"

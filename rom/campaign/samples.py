@@ -1,14 +1,11 @@
-"""Samples of a store: one sealed file per task and rank, and records of them."""
+"""Samples of a store: one sealed file per task and rank."""
 
 from __future__ import annotations
-
-import time
-from typing import Any
 
 import numpy as np
 
 from rom.archive.nouns import save
-from rom.campaign.journal import Record
+from rom.campaign.records import Record
 from rom.campaign.store import Store, numbers_digest
 from rom.space import Space
 
@@ -53,36 +50,6 @@ def commit_rows(store: Store, numbers: np.ndarray) -> str:
     name = f"rows_{numbers_digest(numbers)}.h5"
     save(store.path / "samples" / name, np.ascontiguousarray(numbers))
     return name
-
-
-def sample_record(
-    key: str, mu: Any, files: list[Record], *, size: int, columns: int, seconds: float
-) -> Record:
-    """The journal's record of a sample that is wholly on disk.
-
-    files : entries of `commit`, by rank; size : N dofs; columns : steps; seconds : of the solve
-    """
-    return {
-        "state": "done",
-        "key": key,
-        "mu": [float(x) for x in mu],
-        "files": files,
-        "size": size,
-        "columns": columns,
-        "seconds": seconds,
-        "time": time.time(),
-    }
-
-
-def failure_record(key: str, mu: np.ndarray, reason: str) -> Record:
-    """The journal's record of an attempt that failed."""
-    return {
-        "state": "failed",
-        "key": key,
-        "mu": mu.tolist(),
-        "reason": reason,
-        "time": time.time(),
-    }
 
 
 def owned_rows(space: Space) -> tuple[np.ndarray, np.ndarray]:

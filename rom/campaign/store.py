@@ -17,7 +17,7 @@ import numpy as np
 
 from rom.archive.files import durably, folders, plain_file
 from rom.archive.nouns import load, save
-from rom.campaign.manifest import Manifest, refresh
+from rom.campaign.journal import Manifest, refresh
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.mesh import Mesh
 from rom.parameters import Box

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from rom.campaign.attempt import Work, attempt
-from rom.campaign.journal import new_journal
+from rom.campaign.journal import new_journal, refresh
 from rom.campaign.lease import lease
-from rom.campaign.manifest import refresh
 from rom.campaign.store import open_store
 from rom.errors import RomError
 from rom.space import Space

@@ -24,8 +24,7 @@ from rom.batch.plan import parse_rows
 from rom.batch.profile import Profile, read_profile
 from rom.batch.run_folder import MAGIC, Run, create_run, open_run
 from rom.campaign import collect, open_store
-from rom.campaign.journal import journals
-from rom.campaign.manifest import Manifest, refresh
+from rom.campaign.journal import Manifest, journals, refresh
 from rom.cli.case import parameters
 from rom.errors import RomError
 from rom.parameters import Box

@@ -22,8 +22,7 @@ from rom.basis import Basis
 from rom.batch import runs as batch
 from rom.batch.profile import Profile
 from rom.campaign import attempt, collect, lease, open_store, read, rebuild, verify
-from rom.campaign.journal import append, journals
-from rom.campaign.manifest import Manifest, refresh
+from rom.campaign.journal import Manifest, append, journals, refresh
 from rom.certified.stationary import galerkin
 from rom.errors import RomError
 from rom.space import euclidean
