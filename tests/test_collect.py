@@ -771,7 +771,7 @@ def test_a_campaign_file_that_was_changed_is_refused(spoil, kind, tmp_path):
 
 
 def test_a_newer_store_is_refused_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("rom.campaign.store.FORMAT", 2)
+    monkeypatch.setattr("rom.campaign.identity.FORMAT", 2)
     collect(solution, MUS[:2], tmp_path)
     monkeypatch.undo()
     with pytest.raises(ForeignFile, match=r"format 2, this package reads up to 1; upgrade"):

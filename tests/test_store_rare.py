@@ -219,7 +219,7 @@ def test_a_sample_that_is_gone_is_verified_to_be(tmp_path):
     ],
 )  # fmt: skip
 def test_an_identity_that_describes_no_campaign_is_refused(identity, tmp_path):
-    from rom.campaign.store import _identity_digest
+    from rom.campaign.identity import _identity_digest
 
     collect(solution, MUS, tmp_path)
     held = {**json.loads((tmp_path / "campaign.json").read_text()), **identity}

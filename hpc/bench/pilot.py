@@ -22,10 +22,11 @@ import psutil
 
 from hpc.bench._rows import show
 from rom.campaign import open_store
+from rom.campaign.identity import campaign_identity
 from rom.campaign.journal import append, new_journal
 from rom.campaign.records import sample_record
 from rom.campaign.samples import commit
-from rom.campaign.store import campaign_identity, create_store
+from rom.campaign.store import create_store
 
 HELD: dict[str, tuple[Any, Path, str]] = {}
 CASE = """

@@ -217,7 +217,7 @@ def _meet(work: Work, key: str, mu: np.ndarray, reason: str) -> None:
 
 
 def _first_reason(reasons: list[str]) -> str:
-    """Why the first rank failed, with its number if there are more; or ""."""
+    """Why the first rank failed, with its number where there are more."""
     for rank, reason in enumerate(reasons):
         if reason:
             return reason if len(reasons) == 1 else f"rank {rank}: {reason}"

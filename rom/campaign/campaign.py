@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from rom.campaign.attempt import Tasks, Work, farm
+from rom.campaign.identity import campaign_identity
 from rom.campaign.journal import append, new_journal, refresh
 from rom.campaign.ranks import act_together, talk
 from rom.campaign.records import plan_record
 from rom.campaign.samples import ALL_ROWS, commit_rows, owned_rows
 from rom.campaign.settings import check_crew, check_only, check_retries, check_tasks, check_times
-from rom.campaign.store import Store, campaign_identity, create_store, open_store
+from rom.campaign.store import Store, create_store, open_store
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.space import Field, Space
@@ -92,10 +93,11 @@ def collect(
     check_times(times)
     check_crew(crew, space, distributed)
     check_retries(retries)
-    if comm is None and space is not None:
-        comm = space.comm
-    fields = () if space is None else _global_fields(space)
-    size = None if space is None else space.size
+    size: int | None = None
+    fields: tuple[Field, ...] = ()
+    if space is not None:
+        comm = space.comm if comm is None else comm
+        size, fields = space.size, _global_fields(space)
     identity = campaign_identity(version, size=size, box=box, fields=fields, mesh=mesh, times=times)
     leads = comm is None or comm.Get_rank() == 0
     journal = new_journal(Path(path))

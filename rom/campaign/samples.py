@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rom.archive.nouns import save
+from rom.campaign.identity import numbers_digest
 from rom.campaign.records import Record
-from rom.campaign.store import Store, numbers_digest
+from rom.campaign.store import Store
 from rom.space import Space
 
 ALL_ROWS = "all"  # of a file that holds dofs 0..N-1 in order
