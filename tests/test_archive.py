@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 import rom
 from rom.affine import Affine, Monomials
+from rom.archive import registry
 from rom.archive.files import write_h5
 from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, nouns, put, save
@@ -540,6 +541,21 @@ def test_module_functions_come_back_only_from_the_caller(tmp_path):
     ):
         load(tmp_path / "n.h5")
     assert load(tmp_path / "n.h5", {name: theta}).theta is theta
+
+
+def test_fields_of_an_earlier_version_come_back_under_their_names_now(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.RENAMED_FIELDS, "Field", {"label": "name"})
+    text = (
+        '{"nouns": [{"noun": "Field", "fields": {"label": "T", "unit": "K", '
+        '"rows": {"array": "x"}}}], "root": {"noun": 0}}'
+    )
+
+    def fill(file):
+        group = file.create_group("rom")
+        group["schema"] = schema(text)
+        group["x"] = np.arange(3)
+
+    same(load(sealed(tmp_path / "n.h5", fill)), Field("T", "K", np.arange(3)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pytest
 
 from rom.campaign import collect, open_store, read, rebuild, verify
 from rom.campaign import lease as leases
-from rom.campaign.journal import Manifest, append, journals, read_lines, refresh
+from rom.campaign.journal import Manifest, append_record, journals, read_lines, refresh
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, OutsideBox
@@ -796,7 +796,7 @@ RECORDS = {
 
 def test_a_record_of_a_file_that_is_not_there_is_lost_not_foreign(tmp_path):
     collect(solution, MUS, tmp_path)
-    append(tmp_path / "journal" / "x.jsonl", RECORD)
+    append_record(tmp_path / "journal" / "x.jsonl", RECORD)
     with pytest.raises(DamagedFile, match=r"a\.h5 is missing or cut short; collect again"):
         read(tmp_path)
 
@@ -804,7 +804,7 @@ def test_a_record_of_a_file_that_is_not_there_is_lost_not_foreign(tmp_path):
 @pytest.mark.parametrize("name", RECORDS)
 def test_records_that_no_campaign_writes_are_refused(name, tmp_path):
     collect(solution, MUS, tmp_path)
-    append(tmp_path / "journal" / "x.jsonl", RECORDS[name])
+    append_record(tmp_path / "journal" / "x.jsonl", RECORDS[name])
     with pytest.raises(ForeignFile, match=r"x\.jsonl: the line before byte \d+ is no record"):
         read(tmp_path)
 

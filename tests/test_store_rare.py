@@ -15,7 +15,7 @@ from rom.archive.layout import Extent
 from rom.archive.nouns import load, save
 from rom.campaign import Store, collect, journal, lease, open_store, read, rebuild, verify
 from rom.campaign.disk_columns import Part
-from rom.campaign.journal import append, journals
+from rom.campaign.journal import append_record, journals
 from rom.campaign.records import sample_record
 from rom.campaign.samples import commit
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
@@ -174,7 +174,7 @@ def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
     store = open_store(tmp_path)
     mu = np.array([9.0])
     entry = commit(store, store.key(mu), mu, solution(mu)[:, None], token="t", size=5)
-    append(
+    append_record(
         tmp_path / "journal" / "x.jsonl",
         {**sample_record(store.key(mu), mu, [entry], size=5, columns=1, seconds=0.0), **change},
     )
@@ -248,7 +248,7 @@ def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
     store = open_store(tmp_path)
     key, mu = store.key(MUS[0]), MUS[0]
     for token in ("zz", "00"):
-        append(
+        append_record(
             tmp_path / "journal" / "x.jsonl",
             sample_record(
                 key,

@@ -23,7 +23,7 @@ import psutil
 from hpc.bench._rows import show
 from rom.campaign import open_store
 from rom.campaign.identity import campaign_identity
-from rom.campaign.journal import append, new_journal
+from rom.campaign.journal import append_record, new_journal
 from rom.campaign.records import sample_record
 from rom.campaign.samples import commit
 from rom.campaign.store import create_store
@@ -49,7 +49,7 @@ def solved(folder: str, pause: float, k: int) -> int:
     time.sleep(pause)
     key, u = store.key(mu), mu[0] * np.arange(1.0, 9.0)
     files = [commit(store, key, mu, u[:, None], token=token, size=u.size)]
-    append(log, sample_record(key, mu, files, size=u.size, columns=1, seconds=pause))
+    append_record(log, sample_record(key, mu, files, size=u.size, columns=1, seconds=pause))
     return k
 
 

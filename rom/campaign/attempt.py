@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from rom.campaign.answers import check_answer
-from rom.campaign.journal import Manifest, append, refresh
+from rom.campaign.journal import Manifest, append_record, refresh
 from rom.campaign.lease import lease, valid
 from rom.campaign.ranks import act_together, talk
 from rom.campaign.records import Record, failure_record, sample_record
@@ -209,7 +209,7 @@ def _meet(work: Work, key: str, mu: np.ndarray, reason: str) -> None:
     rank = work.group.Get_rank()
     while not request.Test():
         if reason and time.monotonic() > deadline:
-            append(work.journal, failure_record(key, mu, f"rank {rank} alone: {reason}"))
+            append_record(work.journal, failure_record(key, mu, f"rank {rank} alone: {reason}"))
             note(ABORTED)
             log.error("rank %d failed alone and the others do not answer: %s", rank, reason)
             work.group.Abort(1)
@@ -241,5 +241,5 @@ def _commit(
 
 def _acknowledge(work: Work, record: Record) -> None:
     """Writes a record to the leader's journal; what it says is then so for everybody."""
-    work.act(lambda: append(work.journal, record) if work.leads else None)
+    work.act(lambda: append_record(work.journal, record) if work.leads else None)
     note("")

@@ -17,7 +17,7 @@ import numpy as np
 
 from rom.campaign.attempt import Tasks, Work, farm
 from rom.campaign.identity import campaign_identity
-from rom.campaign.journal import append, new_journal, refresh
+from rom.campaign.journal import append_record, new_journal, refresh
 from rom.campaign.ranks import act_together, talk
 from rom.campaign.records import plan_record
 from rom.campaign.samples import ALL_ROWS, commit_rows, owned_rows
@@ -146,7 +146,7 @@ def _plan(
     tasks = dict(zip(store.keys(mus), mus.tolist(), strict=True))
     if set(tasks) <= set(store.manifest.plan):
         return
-    append(journal, plan_record(list(tasks), list(tasks.values())))
+    append_record(journal, plan_record(list(tasks), list(tasks.values())))
 
 
 def _allowed_failures(store: Store, key: str, retries: int) -> int:

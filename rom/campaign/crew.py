@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from rom.campaign.attempt import FIRST_PAUSE, MAX_PAUSE, PAUSE_GROWTH, Tasks, Work
-from rom.campaign.journal import append, refresh
+from rom.campaign.journal import append_record, refresh
 from rom.campaign.ranks import error_of
 from rom.campaign.records import failure_record
 from rom.campaign.worker import Begin, run_worker
@@ -273,7 +273,7 @@ def _record_failure(crew: _Crew, key: str, reason: str) -> None:
         return
     mu = crew.tasks.mus[key]
     log.warning("mu = %s failed: %s", mu, reason)
-    append(crew.work.journal, failure_record(key, mu, reason))
+    append_record(crew.work.journal, failure_record(key, mu, reason))
 
 
 def _dismiss(crew: _Crew) -> None:

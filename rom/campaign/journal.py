@@ -34,7 +34,7 @@ def journals(path: Path) -> list[Path]:
     return sorted((path / "journal").glob("*.jsonl"))
 
 
-def append(path: Path, record: Record) -> None:
+def append_record(path: Path, record: Record) -> None:
     """Adds one line, durably.
 
     Raises NotWritten where the disk refuses; a torn line is then ignored by every reader.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rom.archive.files import open_archive, seal
 from rom.archive.nouns import load
-from rom.campaign.journal import Manifest, append, journals, new_journal, read_lines
+from rom.campaign.journal import Manifest, append_record, journals, new_journal, read_lines
 from rom.campaign.records import Record, sample_record
 from rom.campaign.samples import ALL_ROWS
 from rom.campaign.store import Store, open_store
@@ -77,11 +77,11 @@ def rebuild(path: str | Path) -> Store:
     for parts in _samples(path).values():
         sample = parts[0][0]
         if len(parts) == sample["ranks"]:
-            append(journal, _sample_record(sample, [entry for _, entry in parts]))
+            append_record(journal, _sample_record(sample, [entry for _, entry in parts]))
     for file in old:
         for _, record in read_lines(file):
             if record is not None and record["state"] != "done":
-                append(journal, record)
+                append_record(journal, record)
     for file in old:
         file.rename(file.with_suffix(".jsonl.old"))
     return open_store(path)

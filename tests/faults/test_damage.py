@@ -162,12 +162,12 @@ def campaign(path, acks, number):
         return child
     from rom.campaign import attempt as module
 
-    def told(journal, record, append=module.append):
+    def told(journal, record, append=module.append_record):
         append(journal, record)
         if record["state"] == "done":
             os.write(acks, b"%d\n" % record["mu"][0])
 
-    module.append = told
+    module.append_record = told
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         collect(solution, number, path)

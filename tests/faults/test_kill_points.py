@@ -22,7 +22,7 @@ from rom.basis import Basis
 from rom.batch import runs as batch
 from rom.batch.profile import Profile
 from rom.campaign import attempt, collect, lease, open_store, read, rebuild, verify
-from rom.campaign.journal import Manifest, append, journals, refresh
+from rom.campaign.journal import Manifest, append_record, journals, refresh
 from rom.certified.stationary import galerkin
 from rom.errors import RomError
 from rom.space import euclidean
@@ -44,15 +44,15 @@ def gathered(folder, ack, mus=MUS[:2]):
     """collect, which acknowledges a sample once its record is written."""
 
     def told(path, record):
-        append(path, record)
+        append_record(path, record)
         if record["state"] == "done":
             ack(repr(record["mu"][0]))
 
-    attempt.append = told
+    attempt.append_record = told
     try:
         collect(solution, mus, folder)
     finally:
-        attempt.append = append
+        attempt.append_record = append_record
 
 
 def stored(folder, acks):
@@ -122,14 +122,14 @@ def mended(folder, acks):
 
 def noted(folder, ack):
     for k in range(3):
-        append(
+        append_record(
             folder / "journal" / "a.jsonl", {"state": "failed", "key": f"{k}", "reason": "x" * 5000}
         )
         ack(f"{k}")
 
 
 def kept(folder, acks):
-    append(folder / "journal" / "b.jsonl", {"state": "failed", "key": "last", "reason": ""})
+    append_record(folder / "journal" / "b.jsonl", {"state": "failed", "key": "last", "reason": ""})
     held = refresh(Manifest(folder)).failed
     return [f"record {k} is lost" for k in acks if k not in held] + [
         k for k, r in held.items() if len(r) != 1
