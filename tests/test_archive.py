@@ -1,4 +1,6 @@
-"""Archives: save then load is the identity; damage and hostile files are refused without running anything."""
+"""Archives: save then load is the identity; damage and hostile files are refused without running
+anything.
+"""
 
 import dataclasses
 import importlib
@@ -721,7 +723,9 @@ FILLS = {
 
 
 class Watched(list):
-    """Audit events of code being run, modules imported, programs started, and files opened in the folder."""
+    """Audit events of code being run, modules imported, programs started, and files opened in
+    the folder.
+    """
 
     on = False
     folder = "?"
@@ -795,13 +799,28 @@ def test_arrays_that_are_not_plain_are_refused(name, tmp_path):
 
 SCHEMAS = {
     "module of the system": '{"nouns": [{"noun": "os", "fields": {}}], "root": {"noun": 0}}',
-    "function as a noun": '{"nouns": [{"noun": "os.system", "fields": {"command": "touch pwned"}}], "root": {"noun": 0}}',
+    "function as a noun": (
+        '{"nouns": [{"noun": "os.system", "fields": {"command": "touch pwned"}}], "root": '
+        '{"noun": 0}}'
+    ),
     "class of the package": '{"nouns": [{"noun": "Problem", "fields": {}}], "root": {"noun": 0}}',
-    "unknown field": '{"nouns": [{"noun": "Field", "fields": {"name": "a", "unit": "b", "rows": {"array": "x"}, "z": 1}}], "root": {"noun": 0}}',
-    "left-out field": '{"nouns": [{"noun": "Space", "fields": {"product": {"array": "x"}, "numbers": {"array": "x"}, "comm": 1}}], "root": {"noun": 0}}',
+    "unknown field": (
+        '{"nouns": [{"noun": "Field", "fields": {"name": "a", "unit": "b", "rows": {"array": '
+        '"x"}, "z": 1}}], "root": {"noun": 0}}'
+    ),
+    "left-out field": (
+        '{"nouns": [{"noun": "Space", "fields": {"product": {"array": "x"}, "numbers": '
+        '{"array": "x"}, "comm": 1}}], "root": {"noun": 0}}'
+    ),
     "missing field": '{"nouns": [{"noun": "Field", "fields": {"name": "a"}}], "root": {"noun": 0}}',
-    "invalid noun": '{"nouns": [{"noun": "Box", "fields": {"names": {"tuple": ["a"]}, "lower": 1.0, "upper": 0.0}}], "root": {"noun": 0}}',
-    "forward reference": '{"nouns": [{"noun": "Basis", "fields": {"space": {"noun": 1}, "modes": 0}}], "root": {"noun": 0}}',
+    "invalid noun": (
+        '{"nouns": [{"noun": "Box", "fields": {"names": {"tuple": ["a"]}, "lower": 1.0, '
+        '"upper": 0.0}}], "root": {"noun": 0}}'
+    ),
+    "forward reference": (
+        '{"nouns": [{"noun": "Basis", "fields": {"space": {"noun": 1}, "modes": 0}}], "root": '
+        '{"noun": 0}}'
+    ),
     "unknown kind": '{"nouns": [], "root": {"python": "os"}}',
     "unknown array": '{"nouns": [], "root": {"array": "y"}}',
     "array by path": '{"nouns": [], "root": {"array": "/elsewhere"}}',
@@ -811,8 +830,12 @@ SCHEMAS = {
     "deep but whole": '{"nouns": [], "root": ' + '{"list": [' * 20_000 + "]}" * 20_000 + "}",
     "huge number": '{"nouns": [], "root": ' + "9" * 10_000 + "}",
     "unhashable key": '{"nouns": [], "root": {"dict": [[{"list": []}, 1]]}}',
-    "sparse of another module": '{"nouns": [], "root": {"sparse": "linalg_array", "shape": [1, 1], "parts": {}}}',
-    "sparse by attribute": '{"nouns": [], "root": {"sparse": "csr_array.__init__", "shape": [1, 1], "parts": {}}}',
+    "sparse of another module": (
+        '{"nouns": [], "root": {"sparse": "linalg_array", "shape": [1, 1], "parts": {}}}'
+    ),
+    "sparse by attribute": (
+        '{"nouns": [], "root": {"sparse": "csr_array.__init__", "shape": [1, 1], "parts": {}}}'
+    ),
     "bytes that are not text": None,
 }
 

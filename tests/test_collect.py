@@ -1,4 +1,6 @@
-"""Campaigns and their store: nothing acknowledged is lost, nothing is solved twice, any ranks and any partition."""
+"""Campaigns and their store: nothing acknowledged is lost, nothing is solved twice, any ranks and
+any partition.
+"""
 
 import itertools
 import json
@@ -66,7 +68,9 @@ def starts(path):
 
 
 def numbers(kind, rank, size):
-    """Row numbers of a rank: blocks that share their interface dofs, dealt out at random, or with ranks that hold nothing."""
+    """Row numbers of a rank: blocks that share their interface dofs, dealt out at random, or
+    with ranks that hold nothing.
+    """
     if kind == "shared":
         ends = np.linspace(0, N, size + 1).astype(int)
         return np.arange(max(ends[rank] - 3, 0), ends[rank + 1])
@@ -281,7 +285,9 @@ def forked(act):
 
 
 def killed(path, log, count, ranks, rng):
-    """Starts the campaign, and kills it without warning some time after `count` more solves have begun."""
+    """Starts the campaign, and kills it without warning some time after `count` more solves
+    have begun.
+    """
     before, job = len(starts(log)), None
     if ranks is None:
         child = forked(lambda: farmed(None, path, log, 0.003))
@@ -355,7 +361,9 @@ CALLS = [
 
 @contextmanager
 def interrupted(at, act):
-    """`act()` at the `at`-th call of the system that a campaign makes; gives the count of calls so far."""
+    """`act()` at the `at`-th call of the system that a campaign makes; gives the count of
+    calls so far.
+    """
     count = itertools.count()
     last = [-1]
     real = [(module, name, getattr(module, name)) for module, name in CALLS]

@@ -1,4 +1,6 @@
-"""A pilot: worker processes of one allocation. Whoever dies, hangs or is late, every row is solved once and the others go on."""
+"""A pilot: worker processes of one allocation. Whoever dies, hangs or is late, every row is solved
+once and the others go on.
+"""
 
 import json
 import os
@@ -85,7 +87,9 @@ def once(store, count):
 
 def test_a_run_with_a_pilot_gives_what_a_plain_campaign_gives(place):
     (place / "site.toml").write_text(
-        f'scheduler = "local"\nchunk = 30\nrom = "{sys.executable} -c \'from rom.cli.app import app; app()\'"\n[pilot]\nworkers = 2\nlimit = 60\n'
+        'scheduler = "local"\nchunk = 30\n'
+        f"rom = \"{sys.executable} -c 'from rom.cli.app import app; app()'\"\n"
+        "[pilot]\nworkers = 2\nlimit = 60\n"
     )
     asked = ["submit", "all", "case.py", "--profile", "site.toml", "--n", 60, "--out", "run"]
     scripts = rom(place, *asked, "--dry-run")

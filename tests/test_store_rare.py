@@ -1,4 +1,6 @@
-"""Rare moments of a store: claims that meet, machines without /proc, files that are no files, records that contradict their samples."""
+"""Rare moments of a store: claims that meet, machines without /proc, files that are no files,
+records that contradict their samples.
+"""
 
 import json
 import os
@@ -214,10 +216,22 @@ def test_a_sample_that_is_gone_is_verified_to_be(tmp_path):
 @pytest.mark.parametrize(
     "identity",
     [
-        {"times": ["a"]}, {"times": [[1.0], [1.0, 2.0]]}, {"box": {"names": ["a"], "lower": [2.0], "upper": [1.0], "units": ["m"], "scales": ["linear"]}},
-        {"box": {"names": ["a"]}}, {"version": 3}, {"format": "1"},
+        {"times": ["a"]},
+        {"times": [[1.0], [1.0, 2.0]]},
+        {
+            "box": {
+                "names": ["a"],
+                "lower": [2.0],
+                "upper": [1.0],
+                "units": ["m"],
+                "scales": ["linear"],
+            }
+        },
+        {"box": {"names": ["a"]}},
+        {"version": 3},
+        {"format": "1"},
     ],
-)  # fmt: skip
+)
 def test_an_identity_that_describes_no_campaign_is_refused(identity, tmp_path):
     from rom.campaign.identity import _identity_digest
 

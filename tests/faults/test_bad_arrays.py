@@ -1,4 +1,6 @@
-"""Sixty kinds of bad arrays at every public door that takes one: a named error with culprit and remedy, or a finite answer; never NaN."""
+"""Sixty kinds of bad arrays at every public door that takes one: a named error with culprit and
+remedy, or a finite answer; never NaN.
+"""
 
 import dataclasses
 import re
@@ -136,7 +138,9 @@ def outcome(door, kind, folder):
 
 
 def lacking(door, kind, text):
-    """ "" where a message names the culprit, its place where one number is bad, and a remedy; else what it lacks."""
+    """"" where a message names the culprit, its place where one number is bad, and a remedy;
+    else what it lacks.
+    """
     lacks = []
     if not re.search(CULPRIT.get(door, rf"\b{door.rpartition('.')[2]}\b"), text):
         lacks.append("the culprit")

@@ -1,4 +1,6 @@
-"""Every truncation and every flipped bit of every kind of file is told, or changes nothing that is read."""
+"""Every truncation and every flipped bit of every kind of file is told, or changes nothing that is
+read.
+"""
 
 import os
 import shutil
@@ -90,7 +92,9 @@ def silent(path, whole, changed, reading, exact, allowed=()):
 
 
 def shorter(kind, path, reading):
-    """Values that a journal may give which lost its last lines to a truncation: those of each of its prefixes."""
+    """Values that a journal may give which lost its last lines to a truncation: those of each
+    of its prefixes.
+    """
     if kind != "journal":
         return []
     whole, values = path.read_bytes(), []
@@ -176,7 +180,9 @@ def campaign(path, acks, number):
 
 
 def killed_at_random(tmp_path, kills):
-    """(acknowledged, lost, kills that struck): campaigns killed after random times, checked and gone on with."""
+    """(acknowledged, lost, kills that struck): campaigns killed after random times, checked
+    and gone on with.
+    """
     rng, lost, struck, total = np.random.default_rng(11), [], 0, 0
     store, count = tmp_path / "s", 0
     for k in range(kills):

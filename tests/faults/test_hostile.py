@@ -1,4 +1,6 @@
-"""More than a hundred hostile files under an audit hook: no code runs, nothing outside the folder is opened, nothing large is allocated."""
+"""More than a hundred hostile files under an audit hook: no code runs, nothing outside the folder
+is opened, nothing large is allocated.
+"""
 
 import hashlib
 import io
@@ -31,8 +33,22 @@ from rom.io.files import read_mesh
 from rom.parameters import Box
 
 MUS = np.arange(1.0, 3.0)[:, None]
-EVENTS = ("import", "exec", "compile", "pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect",
-          "ctypes.dlopen", "shutil.unpack_archive", "os.symlink", "os.chmod")  # fmt: skip
+EVENTS = (
+    "import",
+    "exec",
+    "compile",
+    "pickle.find_class",
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "socket.connect",
+    "ctypes.dlopen",
+    "shutil.unpack_archive",
+    "os.symlink",
+    "os.chmod",
+)
 ALLOWED = ("/proc/", "/usr/share/zoneinfo")
 
 
@@ -152,7 +168,9 @@ def imported(tmp_path_factory):
 
 
 def quiet(folder, act, limit=2**28):
-    """The named error of `act`, with no code run, nothing opened outside the folder and no peak of memory beyond the limit."""
+    """The named error of `act`, with no code run, nothing opened outside the folder and no
+    peak of memory beyond the limit.
+    """
     import tracemalloc
 
     WATCH.clear()
@@ -308,7 +326,8 @@ def test_the_watch_sees_a_pickle_run(tmp_path):
     (tmp_path / "p").write_bytes(PAYLOADS["pickle"])
     code = (
         "import os, pickle, sys\nseen = []\nsys.addaudithook(lambda event, a: seen.append(event))\n"
-        f"pickle.load(open({str(tmp_path / 'p')!r}, 'rb'))\nassert {{'pickle.find_class', 'os.system'}} <= set(seen)\n"
+        f"pickle.load(open({str(tmp_path / 'p')!r}, 'rb'))\n"
+        "assert {'pickle.find_class', 'os.system'} <= set(seen)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=30)
     assert (tmp_path / "pwned").exists() and Path(__file__).exists()

@@ -1,6 +1,8 @@
-"""SIGKILL and refusing disks at every system call of every protocol: nothing acknowledged is lost, nothing partial is seen.
+"""SIGKILL and refusing disks at every system call of every protocol: nothing acknowledged is lost,
+nothing partial is seen.
 
-A control arm, the common idiom of appending to one HDF5 file, goes through the same harness and fails it.
+A control arm, the common idiom of appending to one HDF5 file, goes through the same harness and
+fails it.
 """
 
 import errno
@@ -56,7 +58,9 @@ def gathered(folder, ack, mus=MUS[:2]):
 
 
 def stored(folder, acks):
-    """Violations of a store's promise: what was acknowledged is there, what is there is exact, what is left can be finished."""
+    """Violations of a store's promise: what was acknowledged is there, what is there is exact,
+    what is left can be finished.
+    """
     wrong = []
     for claim in folder.glob("leases/*"):
         os.utime(claim, (1, 1))  # a claim that was cut short counts for two seconds; these are over
@@ -179,10 +183,14 @@ PROTOCOLS = {  # name -> (what was there before, the act, what must hold after a
     "resume": (half, gathered, resumed),
     "manifest": (lambda folder: (folder / "journal").mkdir(parents=True), noted, kept),
     "basis": (earlier(OLD), saving(NEW), either(lambda basis: basis.r)),
-    "model": (earlier(galerkin(A, F, OLD)), saving(galerkin(A, F, NEW)), either(lambda model: model.basis.r)),
+    "model": (
+        earlier(galerkin(A, F, OLD)),
+        saving(galerkin(A, F, NEW)),
+        either(lambda model: model.basis.r),
+    ),
     "rebuild": (spoiled, lambda folder, ack: rebuild(folder) and ack("x"), mended),
     "run": (nothing, launched, relaunched),
-}  # fmt: skip
+}
 
 
 def appended(folder, ack):
@@ -272,7 +280,9 @@ def test_the_harness_fails_plain_appending(tmp_path):
 
 
 class Disk(FileIO):
-    """A file whose writes take half of what they are given, like those of the disk that is played here."""
+    """A file whose writes take half of what they are given, like those of the disk that is
+    played here.
+    """
 
     took = staticmethod(os.write)
 

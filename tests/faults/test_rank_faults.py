@@ -1,4 +1,6 @@
-"""A rank that raises, dies, stops or gives nonsense ends the job at once, named, with the store clean and no process left."""
+"""A rank that raises, dies, stops or gives nonsense ends the job at once, named, with the store
+clean and no process left.
+"""
 
 import os
 import re
@@ -48,7 +50,9 @@ def spoiled(fault, u):
 
 
 def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> dict[str, float]:
-    """A campaign, POD, interpolation points and files on three ranks; one has a fault in one stage."""
+    """A campaign, POD, interpolation points and files on three ranks; one has a fault in one
+    stage.
+    """
     comm = world()
     here = comm.Get_rank() == where
     space = euclidean(np.arange(N)[comm.Get_rank() :: 3], comm)
@@ -78,7 +82,9 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
 
 
 def job(tmp_path, stage, fault, rank):
-    """(exit code, what it says, seconds from the fault to the end, whether a process was left) of a job on three ranks."""
+    """(exit code, what it says, seconds from the fault to the end, whether a process was left)
+    of a job on three ranks.
+    """
     mpiexec = Path(sys.executable).with_name("mpiexec")
     words = [
         mpiexec,
@@ -119,13 +125,20 @@ def job(tmp_path, stage, fault, rank):
 
 
 NAMES = {
-    ("collect", "raise"): r"mu = (3.0,): rank {}: ArithmeticError: diverged", ("collect", "MemoryError"): r"mu = (3.0,): rank {}: MemoryError: no room",
-    ("collect", "NaN"): r"mu = (3.0,): rank {}: the solution is NaN or Inf at dof", ("collect", "wrong shape"): r"mu = (3.0,): rank {}: the solution has shape (9,)",
-    ("gram", "NaN"): r"rank {}: snapshot 0 (mu = [1.]) holds NaN or Inf at dof", ("gram", "wrong shape"): r"rank {}: u has 9 rows, the space 10",
-    ("hyper-reduction", "wrong shape"): r"rank {}: modes have shape (9, 2); the space needs (10, r)",
+    ("collect", "raise"): r"mu = (3.0,): rank {}: ArithmeticError: diverged",
+    ("collect", "MemoryError"): r"mu = (3.0,): rank {}: MemoryError: no room",
+    ("collect", "NaN"): r"mu = (3.0,): rank {}: the solution is NaN or Inf at dof",
+    ("collect", "wrong shape"): r"mu = (3.0,): rank {}: the solution has shape (9,)",
+    ("gram", "NaN"): r"rank {}: snapshot 0 (mu = [1.]) holds NaN or Inf at dof",
+    ("gram", "wrong shape"): r"rank {}: u has 9 rows, the space 10",
+    (
+        "hyper-reduction",
+        "wrong shape",
+    ): r"rank {}: modes have shape (9, 2); the space needs (10, r)",
     ("hyper-reduction", "NaN"): r"rank {}: modes hold NaN, Inf or numbers beyond",
-    ("write", "NaN"): r"rank {}: field 'mode' holds NaN or Inf at point 3", ("write", "wrong shape"): r"rank {}: field 'mode'",
-}  # fmt: skip
+    ("write", "NaN"): r"rank {}: field 'mode' holds NaN or Inf at point 3",
+    ("write", "wrong shape"): r"rank {}: field 'mode'",
+}
 
 
 def check(tmp_path, stage, fault, rank):
