@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 
 from rom.archive.nouns import save
-from rom.campaign.campaign import collect
-from rom.campaign.store import read, talk
+from rom.campaign import collect, read, talk
 from rom.certified.models import galerkin_model
 from rom.certified.stationary import GalerkinModel, truncate_model
 from rom.cli.launch import run
@@ -111,8 +110,8 @@ def main(
     blade = problem(size, cells)
     with _folder(out, comm) as folder:
         campaign = collect(
-            blade.solve, sobol(blade.box, train), folder / "snapshots", comm, blade.box, blade.space, blade.mesh,
-            version=blade.version,
+            blade.solve, sobol(blade.box, train), folder / "snapshots", comm=comm, box=blade.box, space=blade.space,
+            mesh=blade.mesh, version=blade.version,
         )  # fmt: skip
         if campaign.failed:
             raise SolveFailed(

@@ -22,8 +22,7 @@ import numpy as np
 
 from rom.archive.nouns import load, save
 from rom.bands import Indicator, trust
-from rom.campaign.campaign import ticker
-from rom.campaign.store import talk
+from rom.campaign import talk, ticker
 from rom.cli.launch import run
 from rom.history import History
 from rom.loading import Loading

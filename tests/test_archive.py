@@ -1,4 +1,6 @@
-"""Archives: save then load is the identity; damage and hostile files are refused without running anything."""
+"""Archives: save then load is the identity; damage and hostile files are refused without running
+anything.
+"""
 
 import dataclasses
 import importlib
@@ -17,7 +19,9 @@ import scipy.sparse as sp
 
 import rom
 from rom.affine import Affine, Monomials
-from rom.archive.files import BLOCK, write_h5
+from rom.archive import registry
+from rom.archive.files import write_h5
+from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, nouns, put, save
 from rom.bands import Indicator
 from rom.basis import Basis, LocalBases
@@ -338,6 +342,7 @@ NOT_STORED = {  # by their own nature
     "GPyTorchKernel": "its format would be torch's",
     "GPyTorchModel": "its format would be torch's",
     "Worker": "is a process",
+    "Tasks": "holds the state of a campaign",
     "Campaign": "its folder is its file",
     "Store": "is a folder",
     "Manifest": "is a folder",
@@ -549,6 +554,21 @@ def test_module_functions_come_back_only_from_the_caller(tmp_path):
     assert load(tmp_path / "n.h5", {name: theta}).theta is theta
 
 
+def test_fields_of_an_earlier_version_come_back_under_their_names_now(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.RENAMED_FIELDS, "Field", {"label": "name"})
+    text = (
+        '{"nouns": [{"noun": "Field", "fields": {"label": "T", "unit": "K", '
+        '"rows": {"array": "x"}}}], "root": {"noun": 0}}'
+    )
+
+    def fill(file):
+        group = file.create_group("rom")
+        group["schema"] = schema(text)
+        group["x"] = np.arange(3)
+
+    same(load(sealed(tmp_path / "n.h5", fill)), Field("T", "K", np.arange(3)))
+
+
 @dataclasses.dataclass(frozen=True)
 class Stiffness:
     """A noun of somebody else's solver."""
@@ -712,7 +732,9 @@ FILLS = {
 
 
 class Watched(list):
-    """Audit events of code being run, modules imported, programs started, and files opened in the folder."""
+    """Audit events of code being run, modules imported, programs started, and files opened in
+    the folder.
+    """
 
     on = False
     folder = "?"
@@ -786,13 +808,28 @@ def test_arrays_that_are_not_plain_are_refused(name, tmp_path):
 
 SCHEMAS = {
     "module of the system": '{"nouns": [{"noun": "os", "fields": {}}], "root": {"noun": 0}}',
-    "function as a noun": '{"nouns": [{"noun": "os.system", "fields": {"command": "touch pwned"}}], "root": {"noun": 0}}',
+    "function as a noun": (
+        '{"nouns": [{"noun": "os.system", "fields": {"command": "touch pwned"}}], "root": '
+        '{"noun": 0}}'
+    ),
     "class of the package": '{"nouns": [{"noun": "Problem", "fields": {}}], "root": {"noun": 0}}',
-    "unknown field": '{"nouns": [{"noun": "Field", "fields": {"name": "a", "unit": "b", "rows": {"array": "x"}, "z": 1}}], "root": {"noun": 0}}',
-    "left-out field": '{"nouns": [{"noun": "Space", "fields": {"product": {"array": "x"}, "numbers": {"array": "x"}, "comm": 1}}], "root": {"noun": 0}}',
+    "unknown field": (
+        '{"nouns": [{"noun": "Field", "fields": {"name": "a", "unit": "b", "rows": {"array": '
+        '"x"}, "z": 1}}], "root": {"noun": 0}}'
+    ),
+    "left-out field": (
+        '{"nouns": [{"noun": "Space", "fields": {"product": {"array": "x"}, "numbers": '
+        '{"array": "x"}, "comm": 1}}], "root": {"noun": 0}}'
+    ),
     "missing field": '{"nouns": [{"noun": "Field", "fields": {"name": "a"}}], "root": {"noun": 0}}',
-    "invalid noun": '{"nouns": [{"noun": "Box", "fields": {"names": {"tuple": ["a"]}, "lower": 1.0, "upper": 0.0}}], "root": {"noun": 0}}',
-    "forward reference": '{"nouns": [{"noun": "Basis", "fields": {"space": {"noun": 1}, "modes": 0}}], "root": {"noun": 0}}',
+    "invalid noun": (
+        '{"nouns": [{"noun": "Box", "fields": {"names": {"tuple": ["a"]}, "lower": 1.0, '
+        '"upper": 0.0}}], "root": {"noun": 0}}'
+    ),
+    "forward reference": (
+        '{"nouns": [{"noun": "Basis", "fields": {"space": {"noun": 1}, "modes": 0}}], "root": '
+        '{"noun": 0}}'
+    ),
     "unknown kind": '{"nouns": [], "root": {"python": "os"}}',
     "unknown array": '{"nouns": [], "root": {"array": "y"}}',
     "array by path": '{"nouns": [], "root": {"array": "/elsewhere"}}',
@@ -802,8 +839,12 @@ SCHEMAS = {
     "deep but whole": '{"nouns": [], "root": ' + '{"list": [' * 20_000 + "]}" * 20_000 + "}",
     "huge number": '{"nouns": [], "root": ' + "9" * 10_000 + "}",
     "unhashable key": '{"nouns": [], "root": {"dict": [[{"list": []}, 1]]}}',
-    "sparse of another module": '{"nouns": [], "root": {"sparse": "linalg_array", "shape": [1, 1], "parts": {}}}',
-    "sparse by attribute": '{"nouns": [], "root": {"sparse": "csr_array.__init__", "shape": [1, 1], "parts": {}}}',
+    "sparse of another module": (
+        '{"nouns": [], "root": {"sparse": "linalg_array", "shape": [1, 1], "parts": {}}}'
+    ),
+    "sparse by attribute": (
+        '{"nouns": [], "root": {"sparse": "csr_array.__init__", "shape": [1, 1], "parts": {}}}'
+    ),
     "bytes that are not text": None,
 }
 

@@ -12,9 +12,7 @@ import scipy.sparse as sp
 from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.campaign.campaign import collect
-from rom.campaign.repair import verify
-from rom.campaign.store import read
+from rom.campaign import collect, read, verify
 from rom.certified.enrichment import greedy
 from rom.certified.residual import residual_bound
 from rom.certified.stability import MinTheta, scm

@@ -1,4 +1,6 @@
-"""Campaigns and their store: nothing acknowledged is lost, nothing is solved twice, any ranks and any partition."""
+"""Campaigns and their store: nothing acknowledged is lost, nothing is solved twice, any ranks and
+any partition.
+"""
 
 import itertools
 import json
@@ -15,11 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rom.campaign import collect, open_store, read, rebuild, verify
 from rom.campaign import lease as leases
-from rom.campaign.campaign import collect
-from rom.campaign.journal import Manifest, append, journals, read_lines, refresh
-from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import open_store, read
+from rom.campaign.journal import Manifest, append_record, journals, read_lines, refresh
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, OutsideBox
@@ -68,7 +68,9 @@ def starts(path):
 
 
 def numbers(kind, rank, size):
-    """Row numbers of a rank: blocks that share their interface dofs, dealt out at random, or with ranks that hold nothing."""
+    """Row numbers of a rank: blocks that share their interface dofs, dealt out at random, or
+    with ranks that hold nothing.
+    """
     if kind == "shared":
         ends = np.linspace(0, N, size + 1).astype(int)
         return np.arange(max(ends[rank] - 3, 0), ends[rank + 1])
@@ -117,7 +119,7 @@ def script(mode, *arguments, ranks=None, wait=True):
 
 def ranks_collect(comm, path):
     """Farms, then solves together, on every partition; the log counts what each of them solved."""
-    seen = collect(logged(Path(path) / "log"), MUS, Path(path) / "farm", comm, BOX)
+    seen = collect(logged(Path(path) / "log"), MUS, Path(path) / "farm", comm=comm, box=BOX)
     assert (seen.solved, seen.skipped, seen.failed) == (len(MUS), 0, ()), seen
     for kind in KINDS:
         part = space(kind, comm)
@@ -127,9 +129,9 @@ def ranks_collect(comm, path):
                 lambda mu, solve=solve, part=part: solve(mu)[part.numbers],
                 MUS,
                 folder,
-                comm,
-                BOX,
-                part,
+                comm=comm,
+                box=BOX,
+                space=part,
                 distributed=True,
                 times=times,
             )
@@ -166,7 +168,7 @@ def ranks_fail(comm, path):
             u[2] = np.nan
         return u[:-1] if task == 7 else u
 
-    seen = collect(solve, MUS, path, comm, BOX, part, distributed=True)
+    seen = collect(solve, MUS, path, comm=comm, box=BOX, space=part, distributed=True)
     assert (seen.solved, seen.skipped) == (len(MUS) - 3, 0)
     reasons = [reason for _, reason in seen.failed]
     dof, name = part.numbers[np.argsort(part.numbers)], ""
@@ -186,7 +188,7 @@ def ranks_hang(comm, path):
         return solution(mu)[part.numbers]
 
     part = space("shared", comm)
-    collect(solve, MUS[:2], path, comm, BOX, part, distributed=True, patience=0.5)
+    collect(solve, MUS[:2], path, comm=comm, box=BOX, space=part, distributed=True, patience=0.5)
 
 
 def ranks_full(comm, path):
@@ -195,13 +197,21 @@ def ranks_full(comm, path):
     if comm.Get_rank() == 1:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
     try:
-        collect(lambda mu: solution(mu)[part.numbers], MUS, path, comm, BOX, part, distributed=True)
+        collect(
+            lambda mu: solution(mu)[part.numbers],
+            MUS,
+            path,
+            comm=comm,
+            box=BOX,
+            space=part,
+            distributed=True,
+        )
     except NotWritten as error:
         (Path(path) / f"told-{comm.Get_rank()}").write_text(str(error)[:900])
 
 
 def farmed(comm, path, log, pause):
-    collect(logged(Path(log), pause=float(pause)), campaign_mus(), path, comm)
+    collect(logged(Path(log), pause=float(pause)), campaign_mus(), path, comm=comm)
 
 
 def campaign_mus():
@@ -229,7 +239,7 @@ def test_ranks_write_and_read_any_partition(ranks, tmp_path):
 def test_a_distributed_campaign_goes_on_in_serial(tmp_path):
     script("ranks_fail", tmp_path / "s", ranks=2)
     whole = euclidean(np.arange(N), None, fields(np.arange(N)))
-    seen = collect(solution, MUS, tmp_path / "s", None, BOX, whole, retries=1)
+    seen = collect(solution, MUS, tmp_path / "s", box=BOX, space=whole, retries=1)
     assert (seen.solved, seen.skipped, seen.failed) == (3, len(MUS) - 3, ())
     np.testing.assert_array_equal(read(tmp_path / "s").u, columns(MUS))
 
@@ -249,9 +259,8 @@ def test_a_rank_that_fails_alone_ends_the_job_and_leaves_its_reason(tmp_path):
         solution,
         MUS[:2],
         tmp_path / "s",
-        None,
-        BOX,
-        euclidean(np.arange(N), None, fields(np.arange(N))),
+        box=BOX,
+        space=euclidean(np.arange(N), None, fields(np.arange(N))),
     )
     assert (seen.solved, len(seen.failed)) == (1, 1)
 
@@ -276,7 +285,9 @@ def forked(act):
 
 
 def killed(path, log, count, ranks, rng):
-    """Starts the campaign, and kills it without warning some time after `count` more solves have begun."""
+    """Starts the campaign, and kills it without warning some time after `count` more solves
+    have begun.
+    """
     before, job = len(starts(log)), None
     if ranks is None:
         child = forked(lambda: farmed(None, path, log, 0.003))
@@ -350,7 +361,9 @@ CALLS = [
 
 @contextmanager
 def interrupted(at, act):
-    """`act()` at the `at`-th call of the system that a campaign makes; gives the count of calls so far."""
+    """`act()` at the `at`-th call of the system that a campaign makes; gives the count of
+    calls so far.
+    """
     count = itertools.count()
     last = [-1]
     real = [(module, name, getattr(module, name)) for module, name in CALLS]
@@ -715,7 +728,7 @@ def test_a_flipped_bit_in_a_journal_is_detected_and_rebuilt(tmp_path):
         path.write_bytes(flipped)
         with pytest.raises(
             DamagedFile,
-            match=r"line before byte \d+ is damaged; call rom\.collect\.repair\.rebuild",
+            match=r"line before byte \d+ is damaged; call rom\.campaign\.rebuild",
         ):
             read(tmp_path)
     done_line = whole.index(b"done")
@@ -766,7 +779,7 @@ def test_a_campaign_file_that_was_changed_is_refused(spoil, kind, tmp_path):
 
 
 def test_a_newer_store_is_refused_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("rom.campaign.store.FORMAT", 2)
+    monkeypatch.setattr("rom.campaign.identity.FORMAT", 2)
     collect(solution, MUS[:2], tmp_path)
     monkeypatch.undo()
     with pytest.raises(ForeignFile, match=r"format 2, this package reads up to 1; upgrade"):
@@ -791,7 +804,7 @@ RECORDS = {
 
 def test_a_record_of_a_file_that_is_not_there_is_lost_not_foreign(tmp_path):
     collect(solution, MUS, tmp_path)
-    append(tmp_path / "journal" / "x.jsonl", RECORD)
+    append_record(tmp_path / "journal" / "x.jsonl", RECORD)
     with pytest.raises(DamagedFile, match=r"a\.h5 is missing or cut short; collect again"):
         read(tmp_path)
 
@@ -799,7 +812,7 @@ def test_a_record_of_a_file_that_is_not_there_is_lost_not_foreign(tmp_path):
 @pytest.mark.parametrize("name", RECORDS)
 def test_records_that_no_campaign_writes_are_refused(name, tmp_path):
     collect(solution, MUS, tmp_path)
-    append(tmp_path / "journal" / "x.jsonl", RECORDS[name])
+    append_record(tmp_path / "journal" / "x.jsonl", RECORDS[name])
     with pytest.raises(ForeignFile, match=r"x\.jsonl: the line before byte \d+ is no record"):
         read(tmp_path)
 

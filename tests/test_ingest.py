@@ -363,7 +363,7 @@ def commanded(*arguments, code=0):
 
 
 def test_ingested_results_become_a_campaign_that_is_reduced(run, tmp_path):
-    from rom.campaign.store import open_store, read
+    from rom.campaign import open_store, read
 
     _, _, h, _, sigma = run
     paths = written(tmp_path, run, ".vtu", steps=4)

@@ -1,4 +1,6 @@
-"""A pilot: worker processes of one allocation. Whoever dies, hangs or is late, every row is solved once and the others go on."""
+"""A pilot: worker processes of one allocation. Whoever dies, hangs or is late, every row is solved
+once and the others go on.
+"""
 
 import json
 import os
@@ -13,11 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.campaign.campaign import collect
+from rom.campaign import collect, open_store, pilot, read, verify
 from rom.campaign.journal import journals, read_lines
-from rom.campaign.pilot import pilot
-from rom.campaign.repair import verify
-from rom.campaign.store import open_store, read
 from rom.errors import BadInput, SolveFailed
 from rom.space import euclidean
 
@@ -88,7 +87,9 @@ def once(store, count):
 
 def test_a_run_with_a_pilot_gives_what_a_plain_campaign_gives(place):
     (place / "site.toml").write_text(
-        f'scheduler = "local"\nchunk = 30\nrom = "{sys.executable} -c \'from rom.cli.app import app; app()\'"\n[pilot]\nworkers = 2\nlimit = 60\n'
+        'scheduler = "local"\nchunk = 30\n'
+        f"rom = \"{sys.executable} -c 'from rom.cli.app import app; app()'\"\n"
+        "[pilot]\nworkers = 2\nlimit = 60\n"
     )
     asked = ["submit", "all", "case.py", "--profile", "site.toml", "--n", 60, "--out", "run"]
     scripts = rom(place, *asked, "--dry-run")
@@ -217,14 +218,14 @@ def test_workers_whose_solver_never_stands_end_the_campaign(tmp_path):
             lambda mu: mu,
             np.ones((1, 1)),
             tmp_path / "s",
-            crew=partial(pilot, broken, 1, None, 0.0),
+            crew=partial(pilot, broken, 1),
         )
     with pytest.raises(SolveFailed, match=r"3 workers in a row ended before their solver stood"):
         collect(
             lambda mu: mu,
             np.ones((1, 1)),
             tmp_path / "t",
-            crew=partial(pilot, stillborn, 1, None, 0.0),
+            crew=partial(pilot, stillborn, 1),
         )
 
 
@@ -279,11 +280,11 @@ def test_what_a_pilot_cannot_do_is_named(place, tmp_path, monkeypatch):
     assert "--limit ends the solves of a pilot; give --workers too" in rom(
         place, "collect", "case.py", "--limit", 1, code=2
     )
-    crew = partial(pilot, lambda: None, 0, None, 0.0)
+    crew = partial(pilot, lambda: None, 0)
     with pytest.raises(BadInput, match=r"workers = 0, limit = None: give 1 to 4096 workers"):
         collect(lambda mu: mu, np.ones((1, 1)), tmp_path / "s", crew=crew)
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, 100))
-    crew = partial(pilot, lambda: None, 20, None, 0.0)
+    crew = partial(pilot, lambda: None, 20)
     with pytest.raises(
         BadInput, match=r"20 workers need 104 open files, 100 are allowed; raise ulimit -n"
     ):

@@ -1,4 +1,6 @@
-"""The same answers on 1, 2, 3 and 4 ranks as in serial: shared interface dofs, an empty rank, any partition."""
+"""The same answers on 1, 2, 3 and 4 ranks as in serial: shared interface dofs, an empty rank, any
+partition.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Rare moments of a store: claims that meet, machines without /proc, files that are no files, records that contradict their samples."""
+"""Rare moments of a store: claims that meet, machines without /proc, files that are no files,
+records that contradict their samples.
+"""
 
 import json
 import os
@@ -10,13 +12,14 @@ import numpy as np
 import pytest
 
 from rom.archive import files
-from rom.archive.nouns import _sparse, load, save
-from rom.campaign import journal, lease
-from rom.campaign.campaign import collect
-from rom.campaign.columns import Part
-from rom.campaign.journal import append, journals
-from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import Store, commit, done, open_store, read
+from rom.archive.decoding import _sparse
+from rom.archive.layout import Extent
+from rom.archive.nouns import load, save
+from rom.campaign import Store, collect, journal, lease, open_store, read, rebuild, verify
+from rom.campaign.disk_columns import Part
+from rom.campaign.journal import append_record, journals
+from rom.campaign.records import sample_record
+from rom.campaign.samples import commit
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 
 MUS = np.arange(1.0, 5.0)[:, None]
@@ -33,7 +36,7 @@ def line(text):
 def test_of_two_claims_at_one_moment_one_is_made(tmp_path, monkeypatch):
     with lease.lease(tmp_path, "k", 60.0) as first:
         monkeypatch.setattr(lease, "_generations", lambda folder, key: [])
-        assert first is not None and lease._claimed(tmp_path, "k", 60.0) is None
+        assert first is not None and lease._claim(tmp_path, "k", 60.0) is None
 
 
 def test_a_claim_that_cannot_be_written_is_told(tmp_path):
@@ -64,7 +67,7 @@ def test_without_proc_a_process_lives_as_far_as_signals_tell(monkeypatch):
     assert (
         lease.start_time(os.getpid()) == ""
         and lease.start_time(2**22 + 1) is None
-        and not lease.is_stopped(os.getpid())
+        and not lease.stands_still(os.getpid())
     )
 
     def foreign(pid, number):
@@ -113,7 +116,7 @@ def test_rows_that_are_none_are_refused(only, tmp_path):
 def test_only_some_rows_are_solved_and_all_are_planned(tmp_path):
     collect(solution, MUS, tmp_path, only=np.array([2]))
     manifest = open_store(tmp_path).manifest
-    assert len(manifest.planned) == 4 and [r["mu"] for r in manifest.done.values()] == [[3.0]]
+    assert len(manifest.plan) == 4 and [r["mu"] for r in manifest.done.values()] == [[3.0]]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_lines_that_no_campaign_writes_are_refused(text, message, tmp_path, monk
     if len(text) > 200:
         for path in journals(tmp_path):
             path.unlink() if path.name != "x.jsonl" else None
-        monkeypatch.setattr(journal, "LONGEST", 100)
+        monkeypatch.setattr(journal, "MAX_LINE", 100)
     with pytest.raises(ForeignFile, match=message):
         open_store(tmp_path)
 
@@ -172,9 +175,10 @@ def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
     collect(solution, MUS[:1], tmp_path)
     store = open_store(tmp_path)
     mu = np.array([9.0])
-    entry = commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 5)
-    append(
-        tmp_path / "journal" / "x.jsonl", {**done(store.key(mu), mu, [entry], 5, 1, 0.0), **change}
+    entry = commit(store, store.key(mu), mu, solution(mu)[:, None], token="t", size=5)
+    append_record(
+        tmp_path / "journal" / "x.jsonl",
+        {**sample_record(store.key(mu), mu, [entry], size=5, columns=1, seconds=0.0), **change},
     )
     with pytest.raises(DamagedFile, match=r"does not hold the dofs and times"):
         read(tmp_path, mus=mu[None])
@@ -183,7 +187,7 @@ def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
 def test_a_sample_cut_short_while_it_is_read_is_told(tmp_path):
     path = tmp_path / "numbers"
     path.write_bytes(np.arange(4.0).tobytes())
-    part = Part(path, files.Extent(np.dtype(float), (1, 5), 0), "all")
+    part = Part(path, Extent(np.dtype(float), (1, 5), 0), "all")
     with (
         open(path, "rb") as raw,
         pytest.raises(DamagedFile, match=r"numbers was cut short while it was read"),
@@ -212,17 +216,29 @@ def test_a_sample_that_is_gone_is_verified_to_be(tmp_path):
 @pytest.mark.parametrize(
     "identity",
     [
-        {"times": ["a"]}, {"times": [[1.0], [1.0, 2.0]]}, {"box": {"names": ["a"], "lower": [2.0], "upper": [1.0], "units": ["m"], "scales": ["linear"]}},
-        {"box": {"names": ["a"]}}, {"version": 3}, {"format": "1"},
+        {"times": ["a"]},
+        {"times": [[1.0], [1.0, 2.0]]},
+        {
+            "box": {
+                "names": ["a"],
+                "lower": [2.0],
+                "upper": [1.0],
+                "units": ["m"],
+                "scales": ["linear"],
+            }
+        },
+        {"box": {"names": ["a"]}},
+        {"version": 3},
+        {"format": "1"},
     ],
-)  # fmt: skip
+)
 def test_an_identity_that_describes_no_campaign_is_refused(identity, tmp_path):
-    from rom.campaign.store import _sealed
+    from rom.campaign.identity import _identity_digest
 
     collect(solution, MUS, tmp_path)
     held = {**json.loads((tmp_path / "campaign.json").read_text()), **identity}
     held.pop("sha256")
-    (tmp_path / "campaign.json").write_text(json.dumps({**held, "sha256": _sealed(held)}))
+    (tmp_path / "campaign.json").write_text(json.dumps({**held, "sha256": _identity_digest(held)}))
     with pytest.raises(ForeignFile, match=r"describes no campaign"):
         open_store(tmp_path)
 
@@ -246,9 +262,16 @@ def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
     store = open_store(tmp_path)
     key, mu = store.key(MUS[0]), MUS[0]
     for token in ("zz", "00"):
-        append(
+        append_record(
             tmp_path / "journal" / "x.jsonl",
-            done(key, mu, [commit(store, key, mu, solution(mu)[:, None], token, 5)], 5, 1, 0.0),
+            sample_record(
+                key,
+                mu,
+                [commit(store, key, mu, solution(mu)[:, None], token=token, size=5)],
+                size=5,
+                columns=1,
+                seconds=0.0,
+            ),
         )
     names = sorted(path.name for path in (tmp_path / "samples").glob("*.h5"))
     assert (
@@ -259,7 +282,7 @@ def test_of_two_records_of_one_task_every_reader_takes_the_same(tmp_path):
 def test_a_sample_of_which_a_rank_is_missing_is_not_made_whole_by_repair(tmp_path):
     collect(solution, MUS[:1], tmp_path)
     store, mu = open_store(tmp_path), np.array([9.0])
-    commit(store, store.key(mu), mu, solution(mu)[:, None], "t", 10, rank=0, ranks=2)
+    commit(store, store.key(mu), mu, solution(mu)[:, None], token="t", size=10, rank=0, ranks=2)
     assert [r["mu"] for r in rebuild(tmp_path).manifest.done.values()] == [[1.0]]
 
 

@@ -18,8 +18,7 @@ from rom.batch.plan import arrays, format_rows, parse_rows, parts
 from rom.batch.profile import Pilot, Profile, read_profile
 from rom.batch.script import Job, script
 from rom.batch.submissions import records
-from rom.campaign.campaign import collect
-from rom.campaign.store import open_store
+from rom.campaign import collect, open_store
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
 
 ROOT = Path(__file__).parents[1]

@@ -15,9 +15,7 @@ from rom.batch import queue
 from rom.batch import runs as batch
 from rom.batch.plan import parse_rows
 from rom.batch.profile import Profile
-from rom.campaign.campaign import collect
-from rom.campaign.repair import verify
-from rom.campaign.store import open_store, read
+from rom.campaign import collect, open_store, read, verify
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
 

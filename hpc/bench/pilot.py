@@ -21,8 +21,12 @@ import numpy as np
 import psutil
 
 from hpc.bench._rows import show
-from rom.campaign.journal import append, journal
-from rom.campaign.store import commit, create_store, done, identity, open_store
+from rom.campaign import open_store
+from rom.campaign.identity import campaign_identity
+from rom.campaign.journal import append_record, new_journal
+from rom.campaign.records import sample_record
+from rom.campaign.samples import commit
+from rom.campaign.store import create_store
 
 HELD: dict[str, tuple[Any, Path, str]] = {}
 CASE = """
@@ -39,13 +43,13 @@ def solve(mu):
 def solved(folder: str, pause: float, k: int) -> int:
     """Task k of an engine that is not ours."""
     if folder not in HELD:
-        HELD[folder] = open_store(folder), journal(Path(folder)), secrets.token_hex(4)
+        HELD[folder] = open_store(folder), new_journal(Path(folder)), secrets.token_hex(4)
     store, log, token = HELD[folder]
     mu = np.array([1.0 + k * 1e-5])
     time.sleep(pause)
     key, u = store.key(mu), mu[0] * np.arange(1.0, 9.0)
-    files = [commit(store, key, mu, u[:, None], token, u.size)]
-    append(log, done(key, mu, files, u.size, 1, pause))
+    files = [commit(store, key, mu, u[:, None], token=token, size=u.size)]
+    append_record(log, sample_record(key, mu, files, size=u.size, columns=1, seconds=pause))
     return k
 
 
@@ -160,7 +164,7 @@ def measured(
     with tempfile.TemporaryDirectory() as room:
         folder, over, peak, first, last = f"{room}/store", threading.Event(), [0.0], [0.0], [0.0]
         if not engine.startswith("rom collect"):
-            create_store(folder, identity(None, None, (), None, None, "1"))
+            create_store(folder, campaign_identity("1"))
         begin = time.perf_counter()
 
         def look() -> None:

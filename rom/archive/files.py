@@ -1,4 +1,8 @@
-"""Sealed HDF5 files: a digest in the user block, an atomic write, and no parsing before the digest agrees."""
+"""Sealed HDF5 files: a digest before the content, written whole or not at all.
+
+A file begins with BLOCK bytes (magic, format, sha256 of the rest). No content is parsed before
+its digest agrees.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
@@ -17,37 +21,23 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.layout import BLOCK
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError
 
-MAGIC, FORMAT, BLOCK = b"rom archive\n", 1, 512
-DTYPES = {np.dtype(c) for c in "?bhilqBHILQefdFD"}
-
-
-@dataclass(frozen=True, eq=False)
-class Extent:
-    """Where an array lies in a file: dtype, shape and byte offset."""
-
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    offset: int
-
-    def read(self, raw: BufferedReader) -> np.ndarray:
-        """The array, from a file opened for bytes."""
-        raw.seek(self.offset)
-        return np.fromfile(raw, self.dtype, int(np.prod(self.shape, dtype=np.int64))).reshape(
-            self.shape
-        )
+MAGIC, FORMAT = b"rom archive\n", 1
 
 
 def write_h5(path: str | Path, fill: Callable[[Any], None]) -> str:
-    """Writes an HDF5 file that appears complete and durable, or not at all; `fill(h5file)` adds the groups. Returns its sha256.
+    """Writes an HDF5 file, complete and durable or not at all; returns its sha256.
 
-    Temp file in the same folder, fsync, rename, fsync of the folder. Raises NotWritten where the disk refuses.
-    Reference: Pillai et al. (2014).
+    fill : adds the groups to the open h5py file
+    Temp file in the same folder, fsync, rename, fsync of the folder. Raises NotWritten where
+    the disk refuses. Reference: Pillai et al. (2014).
     """
     import h5py
 
-    def sealed(temp: Path) -> str:
+    def write_sealed_file(temp: Path) -> str:
+        """The digest of the content that was written."""
         with open(temp, "w+b", buffering=0) as raw:
             disk = _Disk(raw)
             with h5py.File(disk, "w", userblock_size=BLOCK) as file:
@@ -55,19 +45,30 @@ def write_h5(path: str | Path, fill: Callable[[Any], None]) -> str:
             digest = _digest(raw)
             raw.seek(0)
             disk.write(_header(digest))
-            if disk.refused:
-                raise disk.refused
+            if disk.refusal:
+                raise disk.refusal
         return digest
 
-    return durably(Path(path), sealed)
+    digest: str = durably(Path(path), write_sealed_file)
+    return digest
+
+
+def add_arrays(file: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Adds the group `/rom` with arrays by name to an open HDF5 file."""
+    group = file.create_group("rom")
+    for name, array in arrays.items():
+        group.create_dataset(name, data=array)
 
 
 @dataclass(eq=False)
 class _Disk:
-    """A raw file whose refusals wait until HDF5 has closed: HDF5 neither closes nor lets go of a file that it cannot write."""
+    """A raw file whose refusals wait until HDF5 has closed.
+
+    HDF5 neither closes nor lets go of a file that it cannot write.
+    """
 
     raw: FileIO
-    refused: OSError | None = None
+    refusal: OSError | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
@@ -75,28 +76,31 @@ class _Disk:
     def write(self, data: Any) -> int:
         """All of `data`, or nothing more once the disk has refused."""
         left = memoryview(data).cast("B")
-        while left and self.refused is None:
-            left = left[self._tried(self.raw.write, left) :]
+        while left and self.refusal is None:
+            count = self._try(self.raw.write, left)
+            left = left[count:]
         return len(data)
 
     def truncate(self, size: int) -> int:
         """The file cut or extended to `size`, unless the disk has refused."""
-        self._tried(self.raw.truncate, size)
+        self._try(self.raw.truncate, size)
         return size
 
-    def _tried(self, act: Callable[[Any], int], argument: Any) -> int:
+    def _try(self, act: Callable[[Any], int], argument: Any) -> int:
         try:
-            return act(argument) if self.refused is None else 0
+            return act(argument) if self.refusal is None else 0
         except OSError as error:
-            self.refused = error
+            self.refusal = error
             return 0
 
 
 def durably(path: Path, write: Callable[[Path], Any]) -> Any:
-    """`write(temp)`, then fsync, rename to `path`, fsync of the folder: all or nothing."""
-    temp = path.with_name(
-        f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_native_id()}.tmp"
-    )
+    """`write(temp)`, fsync, rename to `path`, fsync of the folder: all or nothing.
+
+    Returns what `write` returns. Raises NotWritten where the disk refuses.
+    """
+    process = f"{socket.gethostname()}-{os.getpid()}-{threading.get_native_id()}"
+    temp = path.with_name(f".{path.name}.{process}.tmp")
     try:
         answer = write(temp)
         sync(temp)
@@ -114,15 +118,15 @@ def durably(path: Path, write: Callable[[Path], Any]) -> Any:
 
 
 def folders(path: Path, names: Sequence[str]) -> None:
-    """Folder `path` with folders `names` inside, their names durable in the folders that hold them."""
-    missing = [p for p in (path, *path.parents) if not p.exists()]
+    """Folder `path` with folders `names` inside, their names durable as well."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for name in names:
         (path / name).mkdir(parents=True, exist_ok=True)
-    for held in dict.fromkeys([path, path.parent, *(p.parent for p in missing)]):
-        with suppress(
-            PermissionError
-        ):  # a folder that may be passed but not listed cannot be opened for it
-            sync(held)
+    holders = [path, path.parent, *(folder.parent for folder in missing)]
+    for folder in dict.fromkeys(holders):
+        # a folder that may be passed but not listed cannot be opened for fsync
+        with suppress(PermissionError):
+            sync(folder)
 
 
 def sync(path: Path) -> None:
@@ -135,30 +139,37 @@ def sync(path: Path) -> None:
 
 
 def plain_file(path: str | Path) -> BufferedReader:
-    """A file of its folder, opened for bytes. Raises ForeignFile for a link, a pipe or a device: they are never followed or read."""
+    """A file of its folder, opened for bytes.
+
+    Raises ForeignFile for a link, a pipe or a device: they are never followed or read.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise ForeignFile(
-                f"{path} is a link, which is never followed; put the file itself in its place"
-            ) from error
-        raise
+        if error.errno != errno.ELOOP:
+            raise
+        raise ForeignFile(
+            f"{path} is a link, which is never followed; put the file itself in its place"
+        ) from error
     kind = os.fstat(handle).st_mode
-    if not stat.S_ISREG(kind):
-        os.close(handle)
-        if stat.S_ISDIR(kind):
-            raise IsADirectoryError(errno.EISDIR, "Is a directory")
-        raise ForeignFile(f"{path} is no plain file; it was not written by this package")
-    return open(handle, "rb")
+    if stat.S_ISREG(kind):
+        return open(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")
+    raise ForeignFile(f"{path} is no plain file; it was not written by this package")
 
 
-def open_sealed(path: str | Path, digest: str | None = None, follow: bool = True) -> BufferedReader:
-    """The file, opened for bytes, its digest verified; `digest` is what a journal says it must be.
+def open_archive(
+    path: str | Path, digest: str | None = None, *, follow: bool = True
+) -> BufferedReader:
+    """The file, opened for bytes, its digest verified.
 
-    follow : whether `path` itself may be a link, as a path that the user gave may; what lies in a store never is
-
-    Raises BadInput where there is no such file, ForeignFile where it is not ours or newer, DamagedFile where its bytes changed.
+    digest : what a journal says it must be
+    follow : whether `path` itself may be a link, as a path that the user gave may; what lies
+        in a store never is
+    Raises BadInput where there is no such file, ForeignFile where it is not ours or newer,
+    DamagedFile where its bytes changed.
     """
     try:
         raw = plain_file(os.path.realpath(path) if follow else path)
@@ -167,108 +178,40 @@ def open_sealed(path: str | Path, digest: str | None = None, follow: bool = True
             f"{path}: {error.strerror}; give the path of a file that was saved"
         ) from error
     try:
-        block = raw.read(BLOCK)
-        if not block.startswith(MAGIC):
-            raise ForeignFile(
-                f"{path} was not written by this package; export the data again, or ingest it with its own reader"
-            )
-        version = block[len(MAGIC) :].split(b"\n")[0].removeprefix(b"format ")
-        if version.isdigit() and int(version) > FORMAT:
-            raise ForeignFile(
-                f"{path} has format {int(version)}, this package reads up to {FORMAT}; upgrade rom-platform"
-            )
-        found = _digest(raw)
-        if block != _header(found) or digest not in (None, found):
-            raise DamagedFile(
-                f"{path}: its bytes do not match its sha256; delete it and write it again, or restore a copy"
-            )
+        _check_seal(raw, digest, path)
     except BaseException:
         raw.close()
         raise
     return raw
 
 
-def extents(raw: BufferedReader, path: str | Path) -> dict[str, Extent]:
-    """name -> Extent of the arrays in the group `/rom`. Raises ForeignFile for anything but plain contiguous numbers held by the file itself."""
-    import h5py
-
-    try:
-        with h5py.File(raw, "r") as file:
-            group = _member(file, "rom", path)
-            names = list(group)
-            found = {name: _extent(group, name, path) for name in names}
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, ForeignFile):
-            raise
-        raise ForeignFile(
-            f"{path} cannot be read as an archive ({error}); write it again with save"
-        ) from error
-    size = os.fstat(raw.fileno()).st_size
-    claims = [
-        (e.offset, int(np.prod(e.shape, dtype=object)) * e.dtype.itemsize) for e in found.values()
-    ]
-    if (
-        any(offset < BLOCK or offset + length > size for offset, length in claims if length)
-        or sum(n for _, n in claims) > size
-    ):
-        raise ForeignFile(
-            f"{path} claims arrays larger than the file; it was not written by this package"
-        )
-    return found
-
-
-def _member(file: Any, name: str, path: str | Path) -> Any:
-    import h5py
-
-    if (
-        not isinstance(file.get(name, getlink=True), h5py.HardLink)
-        or file.get(name, getclass=True) is not h5py.Group
-    ):
-        raise ForeignFile(f"{path} has no group /{name}; it holds nothing that this package saved")
-    return file[name]
-
-
-def _extent(group: Any, name: str, path: str | Path) -> Extent:
-    import h5py
-
-    def refuse(what: str) -> ForeignFile:
-        return ForeignFile(
-            f"{path}: /rom/{name} is {what}; an archive holds plain arrays of its own only"
-        )
-
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise refuse("a link out of its place")
-    if h5py.h5o.get_info(group.id, name.encode()).type != h5py.h5o.TYPE_DATASET:
-        raise refuse("not an array")
-    data = h5py.h5d.open(group.id, name.encode())
-    plan = data.get_create_plist()
-    if plan.get_external_count():
-        raise refuse("stored in another file")
-    if plan.get_layout() != h5py.h5d.CONTIGUOUS or plan.get_nfilters():
-        raise refuse("virtual, chunked or filtered")
-    kind = data.get_type()
-    dtype = kind.dtype
-    if (
-        dtype.newbyteorder("=") not in DTYPES
-        or dtype.metadata
-        or kind != h5py.h5t.py_create(dtype, logical=True)
-    ):
-        raise refuse(f"of type {dtype}")
-    shape = data.shape
-    length = None if shape is None else int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if (
-        length is None
-        or data.get_storage_size() != length
-        or (length and data.get_offset() is None)
-    ):
-        raise refuse("without the bytes that its shape needs")
-    return Extent(dtype, shape, data.get_offset() if length else BLOCK)
-
-
 def seal(raw: Any) -> str:
     """The sha256 that a file carries."""
     raw.seek(0)
-    return raw.read(BLOCK).partition(b"sha256 ")[2][:64].decode()
+    block: bytes = raw.read(BLOCK)
+    return block.partition(b"sha256 ")[2][:64].decode()
+
+
+def _check_seal(raw: BufferedReader, expected: str | None, path: str | Path) -> None:
+    block = raw.read(BLOCK)
+    if not block.startswith(MAGIC):
+        raise ForeignFile(
+            f"{path} was not written by this package; export the data again, "
+            "or ingest it with its own reader"
+        )
+    line = block[len(MAGIC) :].split(b"\n")[0]
+    version = line.removeprefix(b"format ")
+    if version.isdigit() and int(version) > FORMAT:
+        raise ForeignFile(
+            f"{path} has format {int(version)}, this package reads up to {FORMAT}; "
+            "upgrade rom-platform"
+        )
+    digest = _digest(raw)
+    if block != _header(digest) or expected not in (None, digest):
+        raise DamagedFile(
+            f"{path}: its bytes do not match its sha256; delete it and write it again, "
+            "or restore a copy"
+        )
 
 
 def _digest(raw: Any) -> str:
@@ -277,4 +220,5 @@ def _digest(raw: Any) -> str:
 
 
 def _header(digest: str) -> bytes:
-    return (MAGIC + f"format {FORMAT}\nsha256 {digest}\n".encode()).ljust(BLOCK, b"\0")
+    text = f"format {FORMAT}\nsha256 {digest}\n"
+    return (MAGIC + text.encode()).ljust(BLOCK, b"\0")

@@ -1,4 +1,4 @@
-"""Models as they are shipped: one file with the model, its mesh and how it was made."""
+"""Model files: one file with a model, its mesh and how it was trained."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from rom.archive.nouns import load, save
 from rom.errors import BadInput
 from rom.mesh import Mesh
 
-Functions = Mapping[str, Callable[..., Any]]
-
 
 def save_model(
     path: str | Path, model: Any, mesh: Mesh | None = None, made: dict[str, Any] | None = None
 ) -> str:
-    """model, mesh and provenance -> one file that `predict` needs alone; returns its sha256."""
+    """model, mesh and provenance `made` -> one file; returns its sha256.
+
+    `predict` needs this file alone. Raises BadInput, NotWritten as `save` does.
+    """
     return save(path, {"model": model, "mesh": mesh, "made": made or {}})
 
 
 def load_model(
-    path: str | Path, functions: Functions | None = None
+    path: str | Path, functions: Mapping[str, Callable[..., Any]] | None = None
 ) -> tuple[Any, Mesh | None, dict[str, Any]]:
-    """(model, mesh, provenance) of a file written by `ship`, or by `save` with a model alone. Raises BadInput where it holds no model."""
+    """(model, mesh, provenance) of a file of `save_model`, or of `save` with a model.
+
+    functions : as for `load`
+    Raises BadInput where the file holds no model; ForeignFile, DamagedFile as `load` does.
+    """
     noun = load(path, functions)
-    held = noun if isinstance(noun, dict) and "model" in noun else {"model": noun}
-    if not hasattr(held["model"], "predict"):
+    parts = noun if isinstance(noun, dict) and "model" in noun else {"model": noun}
+    model = parts["model"]
+    if not hasattr(model, "predict"):
         raise BadInput(
-            f"{path} holds a {type(held['model']).__name__}, which predicts nothing; give a model: rom reduce makes one"
+            f"{path} holds a {type(model).__name__}, which predicts nothing; "
+            "give a model: rom reduce makes one"
         )
-    return held["model"], held.get("mesh"), held.get("made") or {}
+    return model, parts.get("mesh"), parts.get("made") or {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from rom.archive.files import durably, folders
 from rom.batch.profile import Profile, check_profile
-from rom.campaign.store import Store, open_store
+from rom.campaign import Store, open_store
 from rom.errors import BadInput, DamagedFile, ForeignFile
 
 MAGIC, LARGEST = b"rom run 1\n", 2**30

@@ -11,7 +11,7 @@ from typing import Any
 from rom.batch.plan import format_rows, parse_rows
 from rom.batch.queue import find_job, job_states
 from rom.batch.run_folder import Run
-from rom.campaign.journal import append, read_lines
+from rom.campaign.journal import append_record, read_lines
 from rom.errors import DamagedFile, ForeignFile
 
 Record = dict[str, Any]
@@ -67,7 +67,7 @@ def read_entries(run: Run) -> list[Record]:
 
 def write_note(run: Run, state: str, name: str, number: int, **more: Any) -> None:
     """Adds a line to the journal of submissions, durably: a submission begun, its number, or the ends of its parts."""
-    append(
+    append_record(
         run.folder / "submissions.jsonl",
         {"state": state, "round": number, "name": name, "time": time.time(), **more},
     )

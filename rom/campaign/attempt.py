@@ -1,31 +1,47 @@
-"""One task: solved, checked, committed by every rank, then acknowledged; or recorded as failed with its reason."""
+"""Tasks: claimed, solved, checked, committed by every rank, then acknowledged.
+
+A task that gives no solution is recorded as failed with its reason.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom import errors
-from rom.campaign.journal import append
-from rom.campaign.lease import valid
-from rom.campaign.store import Store, commit, done, talk
+from rom.campaign.answers import check_answer
+from rom.campaign.journal import Manifest, append_record, refresh
+from rom.campaign.lease import lease, valid
+from rom.campaign.ranks import act_together, talk
+from rom.campaign.records import Record, failure_record, sample_record
+from rom.campaign.samples import ALL_ROWS, commit
+from rom.campaign.store import Store
 from rom.campaign.witness import ABORTED, note
-from rom.errors import RomError
 from rom.space import Space
 
 log = logging.getLogger("rom")
-LONGEST = 1500
+MAX_REASON = 1500  # characters
+FIRST_PAUSE, MAX_PAUSE, PAUSE_GROWTH = 0.02, 2.0, 1.5  # [s] between looks at what others hold
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What every attempt needs: how to solve, where rows belong, who takes part."""
+    """How tasks are solved, where their rows belong, and who takes part.
+
+    group : the communicator of a collective solve, or None for a process that solves alone
+    token : of this campaign, in the names of its files; journal : this process writes there
+    patience [s] : a rank alone in failing aborts the job after it
+    ends [s] : no solve may last longer, by the monotonic clock
+    rows : "all", or the name of this rank's rows, of `commit_rows`
+    """
 
     store: Store
     solve: Callable[[np.ndarray], Any]
@@ -35,6 +51,7 @@ class Work:
     journal: Path
     patience: float
     ends: float
+    rows: str = ALL_ROWS
 
     @property
     def leads(self) -> bool:
@@ -43,135 +60,186 @@ class Work:
 
     def late(self) -> bool:
         """Whether a solve as long as the longest so far would outlast the time at hand."""
-        return time.monotonic() + max(self.store.manifest.longest.values(), default=0.0) > self.ends
+        longest = max(self.store.manifest.longest.values(), default=0.0)
+        return time.monotonic() + longest > self.ends
+
+    def act(self, act: Callable[[], Any]) -> list[Any]:
+        """What `act()` gave on every rank of the group, errors shared."""
+        return [act()] if self.group is None else act_together(self.group, act)
+
+    def share(self, value: Any) -> list[Any]:
+        """Everyone's value in the group, plain JSON."""
+        return [value] if self.group is None else talk(self.group, value)
 
 
-def attempt(work: Work, claim: Path, key: str, mu: np.ndarray, rows: str) -> None:
-    """Solves one task; commits every rank's part, then the record that makes it exist, or records why not."""
+@dataclass(frozen=True, eq=False)
+class Tasks:
+    """What is to be solved: key -> mu (p,), and key -> attempts that may fail.
+
+    expiry [s] : of leases; tick : told how many tasks are over
+    """
+
+    mus: dict[str, np.ndarray]
+    tries: dict[str, int]
+    manifest: Manifest
+    expiry: float
+    tick: Callable[[int], None]
+
+    def is_over(self, key: str) -> bool:
+        """Whether a task is solved, or failed as often as it may."""
+        failures = self.manifest.failed.get(key, ())
+        return key in self.manifest.done or len(failures) >= self.tries[key]
+
+    def left(self) -> list[str]:
+        """The keys of the tasks that are not over."""
+        return [key for key in self.mus if not self.is_over(key)]
+
+
+def farm(work: Work, tasks: Tasks) -> None:
+    """Claims and attempts tasks, one after the other, until every one is over."""
+    left = deque(tasks.mus)
+    while True:
+        with ExitStack() as leases:
+            claim = work.act(partial(_claim_next, work, tasks, left, leases))[0]
+            tasks.tick(len(tasks.mus) - len(left) - (claim is not None))
+            if claim is None:
+                return
+            key = Path(claim).stem
+            is_solved = attempt(work, Path(claim), key, tasks.mus[key])
+        if work.leads and not is_solved:
+            refresh(work.store.manifest)
+            left.appendleft(key)
+
+
+def _claim_next(work: Work, tasks: Tasks, left: deque[str], leases: ExitStack) -> str | None:
+    """The path of a claim that this process now holds; only leaders claim.
+
+    None once all tasks are over or the time is; waits for those that others hold.
+    left : keys in the order to try; what is claimed or over is taken out, what others hold is
+        put last
+    The journals are read after the claim, since another may have solved the task before it.
+    """
+    if not work.leads:
+        return None
+    pause = FIRST_PAUSE
+    folder, manifest = work.store.path / "leases", work.store.manifest
+    while left and not work.late():
+        for _ in range(len(left)):
+            key = left.popleft()
+            if tasks.is_over(key):
+                continue
+            claim = leases.enter_context(lease(folder, key, tasks.expiry))
+            if claim is None:
+                left.append(key)
+                continue
+            refresh(manifest)
+            if work.late():
+                left.appendleft(key)
+                return None
+            if not tasks.is_over(key):
+                return str(claim)
+            leases.close()
+        if left:
+            time.sleep(pause)
+            pause = min(PAUSE_GROWTH * pause, MAX_PAUSE)
+            refresh(manifest)
+    return None
+
+
+def attempt(work: Work, claim: Path, key: str, mu: np.ndarray) -> bool:
+    """Whether one task was solved here: all parts committed, then acknowledged.
+
+    claim : the lease of the task. If it was succeeded meanwhile nothing is written; a solve
+    that gives no solution is recorded with its reason.
+    """
     start = time.perf_counter()
-    reason, u = "", np.zeros((0, 0))
     note(f"mu = {mu}")
-    try:
-        answer = work.solve(mu.copy())
-        try:
-            u = np.asarray(answer)
-        except ValueError as error:
-            reason = f"the solution is no array ({error}); return float or complex numbers"
-    except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"[:LONGEST]
-    if not reason:
-        reason, u = _usable(work, u)
-    failure = {
-        "state": "failed",
-        "key": key,
-        "mu": mu.tolist(),
-        "reason": reason,
-        "time": time.time(),
-    }
-    _wait(work, failure)
-    if not talk(work.group, not work.leads or valid(claim))[0]:
+    u, reason = _solve(work, mu)
+    _meet(work, key, mu, reason)
+    votes = work.share([not work.leads or valid(claim), reason, work.token])
+    is_valid, _, token = votes[0]
+    if not is_valid:
         log.warning(
             "mu = %s: the claim expired while this process stood still; another has the task", mu
         )
-        return
-    reasons = talk(work.group, reason)
-    if any(reasons):
-        where = next(rank for rank, text in enumerate(reasons) if text)
-        failure["reason"] = (
-            reasons[where] if len(reasons) == 1 else f"rank {where}: {reasons[where]}"
-        )
-        log.warning("mu = %s failed: %s", mu, failure["reason"])
-        together(work.group, lambda: append(work.journal, failure) if work.leads else None)
-        note("")
-        return
-    rank, ranks = (0, 1) if work.group is None else (work.group.Get_rank(), work.group.Get_size())
-    size = u.shape[0] if rows == "all" or work.space is None else work.space.size
-    token = talk(work.group, work.token)[0]
-    files = together(
-        work.group, lambda: commit(work.store, key, mu, u, token, size, rank, ranks, rows)
-    )
-    record = done(key, mu, files, size, u.shape[1], time.perf_counter() - start)
-    together(work.group, lambda: append(work.journal, record) if work.leads else None)
-    note("")
+        return False
+    reason = _first_reason([vote[1] for vote in votes])
+    if reason:
+        log.warning("mu = %s failed: %s", mu, reason)
+        _acknowledge(work, failure_record(key, mu, reason))
+        return False
+    files, size = _commit(work, key, mu, u, token)
+    seconds = time.perf_counter() - start
+    columns = u.shape[1]
+    _acknowledge(work, sample_record(key, mu, files, size=size, columns=columns, seconds=seconds))
+    return True
 
 
-def _usable(work: Work, u: np.ndarray) -> tuple[str, np.ndarray]:
-    """("", rows to commit in the order of their numbers), or why this is no solution."""
-    times = work.store.times
-    space, whole = work.space, work.group is None
-    alone = space is None or space.comm is None or space.comm.Get_size() == 1
-    first = next(iter(work.store.manifest.done.values()), None)
-    n = (
-        (space.n if alone or not whole else space.size)
-        if space is not None
-        else first["size"]
-        if first
-        else None
-    )
-    if u.dtype.kind not in "fc" or u.dtype.itemsize > 16 or u.dtype.char == "g":
-        return f"the solution has dtype {u.dtype}; return float or complex numbers", u
-    if (
-        u.ndim != (1 if times is None else 2)
-        or (n is not None and u.shape[0] != n)
-        or (times is not None and u.shape[1] != len(times))
-    ):
-        wanted = (
-            f"({'n' if n is None else n},)"
-            if times is None
-            else f"({'n' if n is None else n}, {len(times)})"
-        )
-        return f"the solution has shape {u.shape}; this campaign needs {wanted}", u
-    if u.shape[0] == 0 and whole:
-        return "the solution is empty", u
-    order, numbers = (
-        owned_rows(space)
-        if space is not None and (alone or not whole)
-        else (slice(None), np.arange(len(u)))
-    )
-    u = (u[:, None] if u.ndim == 1 else u)[order]
-    if not np.isfinite(u).all():
-        row = int(np.argwhere(~np.isfinite(u))[0, 0])
-        named = [f.name for f in work.store.fields if numbers[row] in f.rows]
-        return (
-            f"the solution is NaN or Inf at dof {numbers[row]}{f' (field {named[0]})' if named else ''}",
-            u,
-        )
-    return "", u
+def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
+    """(rows to commit, "") of the solver's answer, or (anything, why there are none)."""
+    try:
+        u, reason = _to_array(work.solve(mu.copy()))
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}"
+        return np.zeros((0, 0)), reason[:MAX_REASON]
+    if reason:
+        return u, reason
+    return check_answer(u, work.store, work.space, collective=work.group is not None)
 
 
-def _wait(work: Work, failure: dict[str, Any]) -> None:
-    """Meets the other ranks; one that failed while they hang in the solver's own collectives gives up for all after its patience."""
+def _to_array(answer: Any) -> tuple[np.ndarray, str]:
+    """(the answer as an array, ""), or (nothing, why it is none)."""
+    try:
+        return np.asarray(answer), ""
+    except ValueError as error:
+        reason = f"the solution is no array ({error}); return float or complex numbers"
+        return np.zeros((0, 0)), reason
+
+
+def _meet(work: Work, key: str, mu: np.ndarray, reason: str) -> None:
+    """Meets the other ranks; gives up for all where they do not come.
+
+    A rank that failed while the others hang in the solver's own collectives aborts the job
+    after its patience.
+    """
     if work.group is None or work.group.Get_size() == 1:
         return
-    request, deadline = work.group.Ibarrier(), time.monotonic() + work.patience
+    request = work.group.Ibarrier()
+    deadline = time.monotonic() + work.patience
+    rank = work.group.Get_rank()
     while not request.Test():
-        if failure["reason"] and time.monotonic() > deadline:
-            rank = work.group.Get_rank()
-            append(work.journal, {**failure, "reason": f"rank {rank} alone: {failure['reason']}"})
+        if reason and time.monotonic() > deadline:
+            append_record(work.journal, failure_record(key, mu, f"rank {rank} alone: {reason}"))
             note(ABORTED)
-            log.error(
-                "rank %d failed alone and the others do not answer: %s", rank, failure["reason"]
-            )
+            log.error("rank %d failed alone and the others do not answer: %s", rank, reason)
             work.group.Abort(1)
         time.sleep(1e-3)
 
 
-def together(group: Any, act: Callable[[], Any]) -> list[Any]:
-    """What `act` gave on every rank; if it raised on any, all raise the same."""
-    problem, value = None, None
-    try:
-        value = act()
-    except RomError as error:
-        problem = [type(error).__name__, str(error)]
-    answers = talk(group, [problem, value])
-    for failed, _ in answers:
-        if failed:
-            raise getattr(errors, failed[0])(failed[1])
-    return [value for _, value in answers]
+def _first_reason(reasons: list[str]) -> str:
+    """Why the first rank failed, with its number where there are more."""
+    for rank, reason in enumerate(reasons):
+        if reason:
+            return reason if len(reasons) == 1 else f"rank {rank}: {reason}"
+    return ""
 
 
-def owned_rows(space: Space) -> tuple[np.ndarray, np.ndarray]:
-    """(local rows, their numbers) of the dofs that this rank writes, numbers increasing."""
-    mine = np.flatnonzero(space.owned)
-    order = mine[np.argsort(space.numbers[mine])]
-    return order, space.numbers[order]
+def _commit(
+    work: Work, key: str, mu: np.ndarray, u: np.ndarray, token: str
+) -> tuple[list[Record], int]:
+    """(entries of all ranks' files, number of dofs), once every rank's part is on disk."""
+    rank, ranks = 0, 1
+    if work.group is not None:
+        rank, ranks = work.group.Get_rank(), work.group.Get_size()
+    size = u.shape[0]
+    if work.rows != ALL_ROWS and work.space is not None:
+        size = work.space.size
+
+    write = partial(commit, work.store, key, mu, u, token=token, size=size, rows=work.rows)
+    return work.act(partial(write, rank=rank, ranks=ranks)), size
+
+
+def _acknowledge(work: Work, record: Record) -> None:
+    """Writes a record to the leader's journal; what it says is then so for everybody."""
+    work.act(lambda: append_record(work.journal, record) if work.leads else None)
+    note("")

@@ -1,32 +1,119 @@
-"""What a campaign has acknowledged: append-only JSON lines, each with its CRC, one file per writing process."""
+"""What a campaign has acknowledged: journals, and their union, the manifest.
+
+A journal is a file of append-only JSON lines, each with its CRC; every writing process has its
+own.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import secrets
 import socket
 import stat
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rom.archive.files import plain_file, sync
+from rom.campaign.records import Record, check_plan, check_sample
 from rom.errors import DamagedFile, ForeignFile, NotWritten
 
-log = logging.getLogger("rom")
-Record = dict[str, Any]
-LONGEST = 2**28
+MAX_LINE = 2**28  # bytes
+NOT_A_RECORD = (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError)
+
+
+def new_journal(path: Path) -> Path:
+    """A journal of this process's own in the store at `path`, not written yet."""
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+    return path / "journal" / name
+
+
+def journals(path: Path) -> list[Path]:
+    """The journals of the store at `path`."""
+    return sorted((path / "journal").glob("*.jsonl"))
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Adds one line, durably.
+
+    Raises NotWritten where the disk refuses; a torn line is then ignored by every reader.
+    """
+    text = json.dumps(record, allow_nan=False).encode()
+    line = memoryview(_checksum(text) + b" " + text + b"\n")
+    is_new = not path.exists()
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            while line:
+                count = os.write(handle, line)
+                line = line[count:]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if is_new:
+            sync(path.parent)
+    except OSError as error:
+        raise NotWritten(
+            f"cannot write {path}: {error.strerror}; free space and run again, "
+            "what was committed is safe"
+        ) from error
+
+
+def read_lines(path: Path, start: int = 0) -> list[tuple[int, Record | None]]:
+    """(byte after the line, record) of every complete line from byte `start`.
+
+    The record is None where its CRC does not agree. Raises ForeignFile for a line longer than
+    any record, and for one that is no JSON although its CRC agrees.
+    """
+    records: list[tuple[int, Record | None]] = []
+    with plain_file(path) as raw:
+        raw.seek(start)
+        end = start
+        while line := raw.readline(MAX_LINE):
+            if not line.endswith(b"\n"):
+                if len(line) == MAX_LINE:
+                    raise ForeignFile(
+                        f"{path}: the line at byte {end} is longer than any record; remove the file"
+                    )
+                break
+            end += len(line)
+            try:
+                records.append((end, _parse(line)))
+            except (ValueError, RecursionError) as error:
+                raise ForeignFile(
+                    f"{path}: the line before byte {end} is no record of this package; "
+                    "remove the file"
+                ) from error
+    return records
+
+
+def _parse(line: bytes) -> Record | None:
+    """The record of a line, None where its CRC does not agree.
+
+    Raises ValueError for no JSON.
+    """
+    crc, _, text = line[:-1].partition(b" ")
+    if crc != _checksum(text):
+        return None
+    record: Record = json.loads(text.decode())
+    return record
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """The union of the journals of a store: done (key -> record), failed (key -> records), planned (key -> parameters, in order).
+    """The records of a store; `refresh` reads what was appended since the last time.
 
-    Filled by `refresh`, which reads only what was appended since; lost : files that a record names and the folder lacks; longest : journal -> seconds of its longest solve.
+    done : key -> record of the sample
+    failed : key -> records of the attempts that failed
+    plans : journal:byte -> {"time", "keys", "mus"}
+    lost : key -> files that a record names and the folder lacks
+    seen : journal -> bytes that are read
+    longest : journal -> seconds of its longest solve
     """
 
     path: Path
@@ -38,91 +125,27 @@ class Manifest:
     longest: dict[str, float] = field(default_factory=dict)
 
     @property
-    def planned(self) -> dict[str, list[float]]:
-        """key -> parameters, the earliest plan first."""
-        plans = sorted(self.plans.values(), key=lambda plan: (plan["time"], plan["keys"]))
-        return {
-            key: mu for plan in plans for key, mu in zip(plan["keys"], plan["mus"], strict=True)
-        }
+    def plan(self) -> dict[str, list[float]]:
+        """key -> parameters of all tasks, the earliest plan first."""
+        tasks: dict[str, list[float]] = {}
+        for plan in sorted(self.plans.values(), key=lambda plan: (plan["time"], plan["keys"])):
+            tasks.update(zip(plan["keys"], plan["mus"], strict=True))
+        return tasks
 
     @property
     def order(self) -> list[str]:
         """Keys of what is done, as planned; then what nobody planned, by parameters."""
-        planned = self.planned
-        rest = sorted(
-            (key for key in self.done if key not in planned), key=lambda key: self.done[key]["mu"]
-        )
-        return [key for key in planned if key in self.done] + rest
-
-
-def journal(path: Path) -> Path:
-    """A journal of this process's own, not written yet."""
-    return path / "journal" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
-
-
-def append(path: Path, record: Record) -> None:
-    """Adds one line, durably. Raises NotWritten where the disk refuses; a torn line is then ignored by every reader."""
-    text = json.dumps(record, allow_nan=False).encode()
-    line = memoryview(b"%08x %s\n" % (zlib.crc32(text), text))
-    new = not path.exists()
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            while line:
-                line = line[os.write(handle, line) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if new:
-            sync(path.parent)
-    except OSError as error:
-        raise NotWritten(
-            f"cannot write {path}: {error.strerror}; free space and run again, what was committed is safe"
-        ) from error
-
-
-def read_lines(path: Path, start: int = 0) -> Iterator[tuple[int, Record | None]]:
-    """(byte after the line, record) of every complete line from `start`; the record is None where its CRC does not agree.
-
-    Raises ForeignFile for a line longer than any record, and for one that is no JSON although its CRC agrees.
-    """
-    with plain_file(path) as raw:
-        raw.seek(start)
-        while line := raw.readline(LONGEST):
-            if not line.endswith(b"\n"):
-                if len(line) == LONGEST:
-                    raise ForeignFile(
-                        f"{path}: the line at byte {start} is longer than any record; remove the file"
-                    )
-                return
-            start += len(line)
-            crc, _, text = line[:-1].partition(b" ")
-            try:
-                yield (
-                    start,
-                    json.loads(text.decode()) if crc == b"%08x" % zlib.crc32(text) else None,
-                )
-            except (ValueError, RecursionError) as error:
-                raise ForeignFile(
-                    f"{path}: the line before byte {start} is no record of this package; remove the file"
-                ) from error
-
-
-def torn(path: Path) -> bool:
-    """Whether the last line was cut short, as a kill or a full disk does."""
-    with open(path, "rb") as raw:
-        size = raw.seek(0, os.SEEK_END)
-        raw.seek(max(size - 1, 0))
-        return size > 0 and raw.read(1) != b"\n"
-
-
-def journals(path: Path) -> list[Path]:
-    """The journals of a store."""
-    return sorted((path / "journal").glob("*.jsonl"))
+        plan = self.plan
+        rest = [key for key in self.done if key not in plan]
+        rest.sort(key=lambda key: self.done[key]["mu"])
+        return [key for key in plan if key in self.done] + rest
 
 
 def refresh(manifest: Manifest) -> Manifest:
-    """Reads what was appended since the last time. Raises DamagedFile for a line whose CRC does not agree."""
+    """Reads what was appended since the last time, into the manifest itself.
+
+    Raises DamagedFile for a line whose CRC does not agree, ForeignFile for no record.
+    """
     for path in journals(manifest.path):
         start = manifest.seen.get(path.name, 0)
         if path.stat().st_size == start:
@@ -130,67 +153,60 @@ def refresh(manifest: Manifest) -> Manifest:
         for end, record in read_lines(path, start):
             if record is None:
                 raise DamagedFile(
-                    f"{path}: the line before byte {end} is damaged; call rom.campaign.repair.rebuild({str(manifest.path)!r})"
+                    f"{path}: the line before byte {end} is damaged; "
+                    f"call rom.campaign.rebuild({str(manifest.path)!r})"
                 )
             try:
-                _enter(manifest, record, f"{path.name}:{end}")
-            except (
-                AttributeError,
-                KeyError,
-                TypeError,
-                ValueError,
-                OverflowError,
-                OSError,
-            ) as error:
+                _enter(manifest, record, path.name, end)
+            except NOT_A_RECORD as error:
                 raise ForeignFile(
-                    f"{path}: the line before byte {end} is no record of this package ({error!r}); remove the file"
+                    f"{path}: the line before byte {end} is no record of this package "
+                    f"({error!r}); remove the file"
                 ) from error
             manifest.seen[path.name] = end
     return manifest
 
 
-def _enter(manifest: Manifest, record: Record, place: str) -> None:
-    if record["state"] == "plan":
-        mus = [[float(x) for x in mu] for mu in record["mus"]]
-        keys = [key for key in record["keys"] if isinstance(key, str)]
-        if not len(keys) == len(record["keys"]) == len(mus):
-            raise ValueError(f"{len(record['keys'])} keys, {len(mus)} parameters")
-        manifest.plans[place] = {"time": float(record["time"]), "keys": keys, "mus": mus}
-    elif record["state"] == "failed":
-        manifest.failed.setdefault(record["key"], []).append(
-            {"reason": str(record["reason"]), **record}
-        )
+def _enter(manifest: Manifest, record: Record, journal: str, end: int) -> None:
+    """Enters one record. Raises one of NOT_A_RECORD for what no campaign writes."""
+    state = record["state"]
+    if state == "plan":
+        manifest.plans[f"{journal}:{end}"] = check_plan(record)
+    elif state == "failed":
+        attempts = manifest.failed.setdefault(record["key"], [])
+        attempts.append({"reason": str(record["reason"]), **record})
     else:
-        names = [name for f in record["files"] for name in (f["name"], f["rows"], f["sha256"])]
-        if (
-            not names
-            or not [float(x) for x in record["mu"]]
-            or not all(isinstance(record[name], int) for name in ("size", "columns"))
-            or not isinstance(float(record.get("seconds", 0.0)), float)
-            or any(name != Path(name).name for name in names)
-            or not record["size"] > 0 < record["columns"]
-        ):
-            raise ValueError(f"files {names}")
-        absent = [
-            f["name"]
-            for f in record["files"]
-            if not _there(manifest.path / "samples" / f["name"], f["bytes"])
-        ]
-        if absent:
-            manifest.lost.setdefault(record["key"], []).extend(absent)
-            return
-        name, seconds = place.rpartition(":")[0], float(record.get("seconds", 0.0))
-        manifest.longest[name] = max(manifest.longest.get(name, 0.0), seconds)
-        known = manifest.done.get(record["key"])
-        if known is None or record["files"][0]["name"] < known["files"][0]["name"]:
-            manifest.done[record["key"]] = record
+        _enter_sample(manifest, record, journal)
 
 
-def _there(path: Path, size: int) -> bool:
+def _enter_sample(manifest: Manifest, record: Record, journal: str) -> None:
+    """Enters a sample as done, or as lost where the folder lacks a file of it."""
+    check_sample(record)
+    key, samples = record["key"], manifest.path / "samples"
+    absent = []
+    for entry in record["files"]:
+        if not _is_whole(samples / entry["name"], entry["bytes"]):
+            absent.append(entry["name"])
+    if absent:
+        manifest.lost.setdefault(key, []).extend(absent)
+        return
+    seconds = float(record.get("seconds", 0.0))
+    manifest.longest[journal] = max(manifest.longest.get(journal, 0.0), seconds)
+    earlier = manifest.done.get(key)
+    if earlier is None or _first_name(record) < _first_name(earlier):
+        manifest.done[key] = record
+
+
+def _first_name(record: Record) -> str:
+    name: str = record["files"][0]["name"]
+    return name
+
+
+def _is_whole(path: Path, size: int) -> bool:
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return False
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is a link or no file")
-    return found.st_size == size
+    return status.st_size == size

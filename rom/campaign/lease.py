@@ -1,4 +1,10 @@
-"""Claims on tasks: files that only one process can create and that die with it."""
+"""Claims on tasks: files that only one process can create and that die with it.
+
+A lease is the file KEY.g of the highest generation g, made with O_EXCL. A dead one is succeeded
+by g + 1, never removed under another's feet. On one host it dies with its process, or `expiry`
+seconds after the last heartbeat of one that was stopped; across hosts, `expiry` seconds after
+the last heartbeat by the file system's own clock. Reference: Gray and Cheriton (1989).
+"""
 
 from __future__ import annotations
 
@@ -12,77 +18,98 @@ from pathlib import Path
 
 from rom.errors import NotWritten
 
+BEATS = 8  # heartbeats in the time after which a lease expires
+NEWBORN = 2.0  # [s] that a lease without readable content counts as alive
+
 
 @contextmanager
 def lease(folder: Path, key: str, expiry: float) -> Iterator[Path | None]:
-    """The claim of this process on task `key` for the length of the block, or None where another holds it.
+    """The claim of this process on task `key` during the block, or None.
 
-    A lease is the file `key.g` of the highest generation g, made with O_EXCL; a dead one is succeeded by g + 1, never removed under
-    another's feet. On one host it dies with its process, or `expiry` seconds after the last heartbeat of one that was stopped; across
-    hosts, `expiry` seconds after the last heartbeat by the file system's own clock. Reference: Gray, Cheriton (1989).
+    None where another holds the task. expiry [s] : see the module.
+    Raises NotWritten where the claim cannot be written.
     """
-    mine = _claimed(folder, key, expiry)
+    mine = _claim(folder, key, expiry)
     if mine is None:
         yield None
         return
     stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(mine, stop, expiry / 8), daemon=True)
+    beat = threading.Thread(target=_beat, args=(mine, stop, expiry / BEATS), daemon=True)
     beat.start()
     try:
         yield mine
     finally:
         stop.set()
         beat.join()
-        for old in _generations(folder, key):
-            if old <= int(mine.suffix[1:]):
-                (folder / f"{key}.{old}").unlink(missing_ok=True)
+        _release(folder, key, _generation(mine))
 
 
 def valid(mine: Path) -> bool:
     """Whether a claim was not succeeded while its holder was stopped or cut off."""
-    taken = _generations(mine.parent, mine.stem)
-    return bool(taken) and taken[-1] == int(mine.suffix[1:])
+    generations = _generations(mine.parent, mine.stem)
+    return bool(generations) and generations[-1] == _generation(mine)
 
 
 def alive(path: Path, expiry: float) -> bool:
     """Whether the holder of a lease still works on it."""
     try:
-        where, pid, start = json.loads(path.read_text())
-        age = _now(path.parent) - path.stat().st_mtime
+        holder, pid, start = json.loads(path.read_text())
+        age = _age(path)
     except FileNotFoundError:
         return False
     except ValueError:  # created this moment, or cut short by a kill
-        return _now(path.parent) - path.stat().st_mtime < 2.0
-    if where != host():
+        return _age(path) < NEWBORN
+    if holder != host():
         return age < expiry
-    return start_time(pid) == start and (age < expiry or not is_stopped(pid))
+    if start_time(pid) != start:
+        return False
+    return age < expiry or not stands_still(pid)
 
 
-def _claimed(folder: Path, key: str, expiry: float) -> Path | None:
-    taken = _generations(folder, key)
-    if taken and alive(folder / f"{key}.{taken[-1]}", expiry):
+def _claim(folder: Path, key: str, expiry: float) -> Path | None:
+    """A new lease of this process, or None where another holds the task."""
+    generations = _generations(folder, key)
+    if generations and alive(folder / f"{key}.{generations[-1]}", expiry):
         return None
-    path = folder / f"{key}.{taken[-1] + 1 if taken else 0}"
+    path = folder / f"{key}.{generations[-1] + 1 if generations else 0}"
+    pid = os.getpid()
     try:
         with open(path, "x") as file:
-            file.write(json.dumps([host(), os.getpid(), start_time(os.getpid())]))
+            file.write(json.dumps([host(), pid, start_time(pid)]))
     except FileExistsError:
         return None
     except OSError as error:
         raise NotWritten(
-            f"cannot write {path}: {error.strerror}; free space and run again, what was committed is safe"
+            f"cannot write {path}: {error.strerror}; free space and run again, "
+            "what was committed is safe"
         ) from error
     return path
 
 
+def _release(folder: Path, key: str, generation: int) -> None:
+    """Removes the lease of that generation and those before it."""
+    for old in _generations(folder, key):
+        if old <= generation:
+            (folder / f"{key}.{old}").unlink(missing_ok=True)
+
+
 def _generations(folder: Path, key: str) -> list[int]:
-    return sorted(int(path.suffix[1:]) for path in folder.glob(f"{key}.*"))
+    return sorted(_generation(path) for path in folder.glob(f"{key}.*"))
+
+
+def _generation(path: Path) -> int:
+    return int(path.suffix[1:])
 
 
 def _beat(path: Path, stop: threading.Event, every: float) -> None:
     while not stop.wait(every):
         with suppress(OSError):
             os.utime(path)
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last heartbeat, by the clock of the file system."""
+    return _now(path.parent) - path.stat().st_mtime
 
 
 def _now(folder: Path) -> float:
@@ -101,21 +128,19 @@ def host() -> str:
     return socket.gethostname()
 
 
-def is_stopped(pid: int, how: str = "Tt") -> bool:
+def stands_still(pid: int, states: str = "Tt") -> bool:
     """Whether a process stands still under SIGSTOP (T) or a tracer (t)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in how
+        return _status(pid)[0] in states
     except OSError:
         return False
 
 
 def start_time(pid: int) -> str | None:
-    """When a living process began, so that a re-used id is not taken for it; None for a dead one."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """When a living process began, so that a re-used id is told apart; else None."""
+    with suppress(OSError):
+        state, *rest = _status(pid)
         return None if state in "ZX" else rest[18]
-    except OSError:
-        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -123,3 +148,9 @@ def start_time(pid: int) -> str | None:
     except PermissionError:
         pass
     return "" if not Path("/proc/self/stat").exists() else None
+
+
+def _status(pid: int) -> list[str]:
+    """The state of a process and the numbers after it, from /proc."""
+    text = Path(f"/proc/{pid}/stat").read_text()
+    return text.rpartition(")")[2].split()

@@ -130,7 +130,7 @@ def _numbers(text: str | None) -> list[float] | None:
 
 def _add(path: Path, mus: np.ndarray, result: Result) -> None:
     """One more trajectory of a campaign, or, of a result of one state, one more snapshot."""
-    from rom.campaign.campaign import collect
+    from rom.campaign import collect
 
     counts = {name: values[..., 0].size for name, values in result.fields.items()}
     ends = np.cumsum([0, *counts.values()])

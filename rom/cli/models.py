@@ -76,8 +76,8 @@ def collect_command(
     """Solve the case at designed parameters into a store, on all ranks; what is solved stays solved."""
     from rom.batch.plan import parse_rows
     from rom.batch.script import STOPPED
-    from rom.campaign.campaign import collect as gather
-    from rom.campaign.pilot import pilot
+    from rom.campaign import collect as gather
+    from rom.campaign import pilot
     from rom.cli.case import load_problem, parameters
 
     if limit is not None and not workers:
@@ -85,7 +85,13 @@ def collect_command(
     comm = None if workers else world()
     made = load_problem(case, settings or ())
     crew = (
-        partial(pilot, partial(_solver, case, tuple(settings or ())), workers, limit, place())
+        partial(
+            pilot,
+            partial(_solver, case, tuple(settings or ())),
+            workers,
+            limit=limit,
+            first=place(),
+        )
         if workers
         else None
     )
@@ -156,8 +162,7 @@ def reduce_command(
 ) -> None:
     """POD of a store, then a certified Galerkin model where the case has A and f, else a Gaussian-process regression; one file."""
     from rom.archive.models import save_model
-    from rom.campaign.columns import nbytes
-    from rom.campaign.store import open_store, read
+    from rom.campaign import nbytes, open_store, read
     from rom.cli.case import load_problem
     from rom.compress.decomposition import pod
 

@@ -58,7 +58,7 @@ def states_of(
 ) -> tuple[Any, np.ndarray, dict[str, np.ndarray], Any] | None:
     """(space, states, what they answer, mesh) of a store or a model; None for another file."""
     from rom.archive.models import load_model
-    from rom.campaign.store import open_store, read
+    from rom.campaign import open_store, read
     from rom.cli.case import load_functions
 
     if path.is_dir():

@@ -34,10 +34,11 @@ def summary(
 
 
 def _only_fields(path: Path) -> bool:
-    from rom.archive.files import extents, open_sealed
+    from rom.archive.files import open_archive
+    from rom.archive.layout import extents
     from rom.errors import ForeignFile
 
-    with open_sealed(path) as raw:
+    with open_archive(path) as raw:
         try:
             return "schema" not in extents(raw, path)
         except ForeignFile:
@@ -45,8 +46,7 @@ def _only_fields(path: Path) -> bool:
 
 
 def _store(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    from rom.campaign.repair import verify
-    from rom.campaign.store import open_store
+    from rom.campaign import open_store, verify
 
     problems = verify(path)
     try:
@@ -59,7 +59,7 @@ def _store(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     )
     facts: dict[str, Any] = {
         "kind": "store of snapshots",
-        "planned": len(store.manifest.planned),
+        "planned": len(store.manifest.plan),
         "solved": len(done),
         "failed": len(failed),
     }
@@ -76,7 +76,7 @@ def _store(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     facts |= {} if store.mesh is None else _mesh(store.mesh)
     facts["version"] = store.identity["version"]
     for key in failed[:10]:
-        facts[f"failed at {store.manifest.planned.get(key, key)}"] = store.manifest.failed[key][-1][
+        facts[f"failed at {store.manifest.plan.get(key, key)}"] = store.manifest.failed[key][-1][
             "reason"
         ]
     facts["digests"] = "all match" if not problems else f"{len(problems)} problem(s)"

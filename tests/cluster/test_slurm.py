@@ -13,9 +13,8 @@ import pytest
 from slurm import lacking, slurm
 
 from rom.archive.nouns import load
+from rom.campaign import read, verify
 from rom.campaign.journal import journals, read_lines
-from rom.campaign.repair import verify
-from rom.campaign.store import read
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 ROOT = Path(__file__).parents[2]

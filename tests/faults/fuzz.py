@@ -1,5 +1,7 @@
-"""Readers on mutated files: python -m tests.faults.fuzz [EXECUTIONS] [SEED]. A named error is right; a crash, a hang, another
-exception or an allocation beyond the cap is a finding, and its input is kept."""
+"""Readers on mutated files: python -m tests.faults.fuzz [EXECUTIONS] [SEED]. A named error is
+right; a crash, a hang, another exception or an allocation beyond the cap is a finding, and its
+input is kept.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +19,48 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.archive.files import BLOCK, _header
+from rom.archive.files import _header
+from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
 from rom.batch.plan import parse_rows
 from rom.batch.profile import Profile, read_profile
 from rom.batch.run_folder import MAGIC, Run, create_run, open_run
-from rom.campaign.campaign import collect
+from rom.campaign import collect, open_store
 from rom.campaign.journal import Manifest, journals, refresh
-from rom.campaign.store import open_store
 from rom.cli.case import parameters
 from rom.errors import RomError
 from rom.parameters import Box
 
 Reader = Callable[[bytes], None]
 CAP, LIMIT = 2**30, 5
-TOKENS = [b"null", b"-1", b"1e999", b"NaN", b"[]", b"{}", b'""', b"true", b"9" * 30, b"../", b"/etc/passwd", b"\\u0000", b"\x00", b"\xff",
-          b"[" * 2000, b'{"a":' * 500, b"\n", b",", b'"noun"', b'"array"', b'"sparse"', b"1e308", b"0x7f", b"[[a]]\n", b"'''", b"=\n"]  # fmt: skip
+TOKENS = [
+    b"null",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"[]",
+    b"{}",
+    b'""',
+    b"true",
+    b"9" * 30,
+    b"../",
+    b"/etc/passwd",
+    b"\\u0000",
+    b"\x00",
+    b"\xff",
+    b"[" * 2000,
+    b'{"a":' * 500,
+    b"\n",
+    b",",
+    b'"noun"',
+    b'"array"',
+    b'"sparse"',
+    b"1e308",
+    b"0x7f",
+    b"[[a]]\n",
+    b"'''",
+    b"=\n",
+]
 
 
 def mutated(seed: bytes, rng: np.random.Generator) -> bytes:
@@ -58,7 +86,9 @@ def mutated(seed: bytes, rng: np.random.Generator) -> bytes:
 
 
 def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
-    """Reader -> (seeds, reading, share of the executions); digests are made true again, so that what lies behind them is reached."""
+    """Reader -> (seeds, reading, share of the executions); digests are made true again, so
+    that what lies behind them is reached.
+    """
     box = Box(("a", "b"), np.zeros(2), np.ones(2))
     collect(
         lambda mu: mu[0] * np.ones(3), np.array([[0.5, 0.5], [0.1, 0.2]]), folder / "store", box=box
@@ -179,7 +209,9 @@ def hunted(
 
 
 def fuzz(executions: int, seed: int, grain: int = 20_000) -> dict[str, list[str]]:
-    """Findings by reader, each reader in children of its own with a cap on memory, so that a crash is a finding too."""
+    """Findings by reader, each reader in children of its own with a cap on memory, so that a
+    crash is a finding too.
+    """
     findings: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory(
         dir="/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -220,6 +252,7 @@ if __name__ == "__main__":
     for reader, lines in result.items():
         print(f"{reader:12s} {len(lines)} findings", *lines[:5], sep="\n    " if lines else " ")
     print(
-        f"{total} executions in {time.perf_counter() - begin:.0f} s: {sum(map(len, result.values()))} findings"
+        f"{total} executions in {time.perf_counter() - begin:.0f} s: "
+        f"{sum(map(len, result.values()))} findings"
     )
     sys.exit(any(result.values()))

@@ -1,5 +1,7 @@
-"""Faults at a chosen system call: a child that has imported everything waits, strace takes hold of it, then it acts and the k-th
-call of a name is killed or refused. Counts begin with the act: it waits in a call that nothing counts, until strace shows one."""
+"""Faults at a chosen system call: a child that has imported everything waits, strace takes hold of
+it, then it acts and the k-th call of a name is killed or refused. Counts begin with the act: it
+waits in a call that nothing counts, until strace shows one.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-FILES = ("openat", "write", "pwrite64", "fsync", "rename", "mkdir", "unlink", "ftruncate", "close", "newfstatat", "utimensat",
-         "getdents64", "lseek", "read", "readlink", "fstat", "pread64")  # fmt: skip
+FILES = (
+    "openat",
+    "write",
+    "pwrite64",
+    "fsync",
+    "rename",
+    "mkdir",
+    "unlink",
+    "ftruncate",
+    "close",
+    "newfstatat",
+    "utimensat",
+    "getdents64",
+    "lseek",
+    "read",
+    "readlink",
+    "fstat",
+    "pread64",
+)
 WAITING, READY, GO = "getppid", 1, 2
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")
 OUT_OF_REACH = {"exit_group", "exit", "rt_sigreturn", "execve", "futex", "restart_syscall"}
@@ -40,7 +59,9 @@ def points(act: Callable[[Path, Callable[[str], None]], None], folder: Path) -> 
 def faulted(
     act: Callable[[Path, Callable[[str], None]], None], folder: Path, call: str, k: int, fault: str
 ) -> tuple[int, list[str]]:
-    """Runs `act` with a fault at the k-th `call`: (exit status, what was acknowledged). fault : KILL or the name of an error."""
+    """Runs `act` with a fault at the k-th `call`: (exit status, what was acknowledged). fault
+    : KILL or the name of an error.
+    """
     how = "signal=KILL" if fault == "KILL" else f"error={fault}"
     status, told, _ = _traced(act, folder, ("-e", f"inject={call}:{how}:when={k}"))
     return status, told

@@ -1,5 +1,7 @@
-"""Thousands of tasks, one in a hundred of which fails: python -m tests.faults.soak [TASKS] [MINUTES]. Nothing is lost, and what a
-process holds does not grow: files, threads and memory after each campaign of a thousand tasks against those after the second."""
+"""Thousands of tasks, one in a hundred of which fails: python -m tests.faults.soak [TASKS]
+[MINUTES]. Nothing is lost, and what a process holds does not grow: files, threads and memory
+after each campaign of a thousand tasks against those after the second.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.campaign.campaign import collect
-from rom.campaign.pilot import pilot
-from rom.campaign.repair import verify
-from rom.campaign.store import open_store, read
+from rom.campaign import collect, open_store, pilot, read, verify
 
 N, ROUND, GROWTH = 50, 1000, 0.05
 
@@ -65,7 +64,9 @@ def held():
 
 
 def campaign(folder, first, count, crew):
-    """Number of failures of a campaign of which one in a hundred fails; then it is finished, and every number compared."""
+    """Number of failures of a campaign of which one in a hundred fails; then it is finished,
+    and every number compared.
+    """
     mus = np.arange(first, first + count, dtype=float)[:, None]
     seen = collect(faulty, mus, folder, crew=crew, progress=False)
     expected = int(np.sum(np.isin(mus[:, 0] % 400, (7, 107, 207, 307))))
@@ -80,20 +81,23 @@ def campaign(folder, first, count, crew):
 
 
 def soak(tasks=10_000, minutes=10.0, say=print):
-    """(tasks, failures, growth of open files, threads and memory as shares), plain campaigns and pilots in turn, `minutes` at most."""
+    """(tasks, failures, growth of open files, threads and memory as shares), plain campaigns
+    and pilots in turn, `minutes` at most.
+    """
     os.environ["SOAK"] = str(os.getpid())
     logging.getLogger("rom").setLevel(logging.ERROR)  # every injected failure would be told
     end, seen, failures, done = time.monotonic() + 60 * minutes, [], 0, 0
     while done < tasks and time.monotonic() < end:
         count = min(ROUND, tasks - done)
-        crew = partial(pilot, begin, 2, 60.0, 0.0) if len(seen) % 2 else None
+        crew = partial(pilot, begin, 2, limit=60.0) if len(seen) % 2 else None
         folder = Path(tempfile.mkdtemp(prefix="soak-"))
         failures += campaign(folder / "s", done, count, crew)
         shutil.rmtree(folder)
         done += count
         seen.append(held())
         say(
-            f"{done:6d} tasks, {failures} injected failures, open files {seen[-1][0]}, threads {seen[-1][1]}, {seen[-1][2]:.1f} MB"
+            f"{done:6d} tasks, {failures} injected failures, open files {seen[-1][0]}, "
+            f"threads {seen[-1][1]}, {seen[-1][2]:.1f} MB"
         )
     base = seen[min(1, len(seen) - 1)]
     return done, failures, tuple(now / then - 1 for now, then in zip(seen[-1], base, strict=True))
@@ -105,6 +109,7 @@ if __name__ == "__main__":
         int(numbers[0]) if numbers else 10_000, numbers[1] if len(numbers) > 1 else 10.0
     )
     print(
-        f"{count} tasks, {wrong} failures, none lost; growth of files {growth[0]:+.1%}, threads {growth[1]:+.1%}, memory {growth[2]:+.1%}"
+        f"{count} tasks, {wrong} failures, none lost; growth of files {growth[0]:+.1%}, "
+        f"threads {growth[1]:+.1%}, memory {growth[2]:+.1%}"
     )
     sys.exit(max(growth) > GROWTH)

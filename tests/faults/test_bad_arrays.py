@@ -1,4 +1,6 @@
-"""Sixty kinds of bad arrays at every public door that takes one: a named error with culprit and remedy, or a finite answer; never NaN."""
+"""Sixty kinds of bad arrays at every public door that takes one: a named error with culprit and
+remedy, or a finite answer; never NaN.
+"""
 
 import dataclasses
 import re
@@ -10,8 +12,7 @@ import scipy.sparse as sp
 from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.campaign.campaign import collect
-from rom.campaign.store import read
+from rom.campaign import collect, read
 from rom.certified.stability import MinTheta
 from rom.certified.stationary import galerkin
 from rom.certified.transient import unsteady
@@ -137,7 +138,9 @@ def outcome(door, kind, folder):
 
 
 def lacking(door, kind, text):
-    """ "" where a message names the culprit, its place where one number is bad, and a remedy; else what it lacks."""
+    """"" where a message names the culprit, its place where one number is bad, and a remedy;
+    else what it lacks.
+    """
     lacks = []
     if not re.search(CULPRIT.get(door, rf"\b{door.rpartition('.')[2]}\b"), text):
         lacks.append("the culprit")

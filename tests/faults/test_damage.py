@@ -1,4 +1,6 @@
-"""Every truncation and every flipped bit of every kind of file is told, or changes nothing that is read."""
+"""Every truncation and every flipped bit of every kind of file is told, or changes nothing that is
+read.
+"""
 
 import os
 import shutil
@@ -12,9 +14,8 @@ import pytest
 from rom.archive.nouns import load, save
 from rom.batch import runs as batch
 from rom.batch.profile import Profile
-from rom.campaign.campaign import collect
+from rom.campaign import collect, open_store, read
 from rom.campaign.journal import journals
-from rom.campaign.store import open_store, read
 from rom.errors import RomError
 from rom.parameters import Box
 
@@ -91,7 +92,9 @@ def silent(path, whole, changed, reading, exact, allowed=()):
 
 
 def shorter(kind, path, reading):
-    """Values that a journal may give which lost its last lines to a truncation: those of each of its prefixes."""
+    """Values that a journal may give which lost its last lines to a truncation: those of each
+    of its prefixes.
+    """
     if kind != "journal":
         return []
     whole, values = path.read_bytes(), []
@@ -163,12 +166,12 @@ def campaign(path, acks, number):
         return child
     from rom.campaign import attempt as module
 
-    def told(journal, record, append=module.append):
+    def told(journal, record, append=module.append_record):
         append(journal, record)
         if record["state"] == "done":
             os.write(acks, b"%d\n" % record["mu"][0])
 
-    module.append = told
+    module.append_record = told
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         collect(solution, number, path)
@@ -177,7 +180,9 @@ def campaign(path, acks, number):
 
 
 def killed_at_random(tmp_path, kills):
-    """(acknowledged, lost, kills that struck): campaigns killed after random times, checked and gone on with."""
+    """(acknowledged, lost, kills that struck): campaigns killed after random times, checked
+    and gone on with.
+    """
     rng, lost, struck, total = np.random.default_rng(11), [], 0, 0
     store, count = tmp_path / "s", 0
     for k in range(kills):

@@ -1,4 +1,6 @@
-"""More than a hundred hostile files under an audit hook: no code runs, nothing outside the folder is opened, nothing large is allocated."""
+"""More than a hundred hostile files under an audit hook: no code runs, nothing outside the folder
+is opened, nothing large is allocated.
+"""
 
 import hashlib
 import io
@@ -17,22 +19,36 @@ import h5py
 import numpy as np
 import pytest
 
-from rom.archive.files import BLOCK, _header, write_h5
+from rom.archive.files import _header, write_h5
+from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
 from rom.batch import runs as batch
 from rom.batch.profile import Profile, read_profile
-from rom.campaign.campaign import collect
+from rom.campaign import collect, read
 from rom.campaign.journal import journals
-from rom.campaign.program import _array
-from rom.campaign.store import read
+from rom.campaign.programs import _read_answer
 from rom.cli.case import parameters
 from rom.errors import RomError
 from rom.io.files import read_mesh
 from rom.parameters import Box
 
 MUS = np.arange(1.0, 3.0)[:, None]
-EVENTS = ("import", "exec", "compile", "pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect",
-          "ctypes.dlopen", "shutil.unpack_archive", "os.symlink", "os.chmod")  # fmt: skip
+EVENTS = (
+    "import",
+    "exec",
+    "compile",
+    "pickle.find_class",
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "socket.connect",
+    "ctypes.dlopen",
+    "shutil.unpack_archive",
+    "os.symlink",
+    "os.chmod",
+)
 ALLOWED = ("/proc/", "/usr/share/zoneinfo")
 
 
@@ -136,7 +152,7 @@ def readers(folder):
         "table": (folder / "t.csv", lambda: parameters((), folder / "t.csv", box)),
         "mesh.vtu": (folder / "mesh.vtu", lambda: read_mesh(folder / "mesh.vtu")),
         "mesh.msh": (folder / "mesh.msh", lambda: read_mesh(folder / "mesh.msh")),
-        "answer.npy": (folder / "answer.npy", lambda: _array(folder / "answer.npy", "")),
+        "answer.npy": (folder / "answer.npy", lambda: _read_answer(folder / "answer.npy", "")),
     }
 
 
@@ -152,7 +168,9 @@ def imported(tmp_path_factory):
 
 
 def quiet(folder, act, limit=2**28):
-    """The named error of `act`, with no code run, nothing opened outside the folder and no peak of memory beyond the limit."""
+    """The named error of `act`, with no code run, nothing opened outside the folder and no
+    peak of memory beyond the limit.
+    """
     import tracemalloc
 
     WATCH.clear()
@@ -266,7 +284,7 @@ def test_claims_of_size_are_not_believed(kind, size, tmp_path):
         path.write_bytes(
             b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(80)
         )
-        reading = lambda: _array(path, "")  # noqa: E731
+        reading = lambda: _read_answer(path, "")  # noqa: E731
     else:
 
         def fill(file):
@@ -308,7 +326,8 @@ def test_the_watch_sees_a_pickle_run(tmp_path):
     (tmp_path / "p").write_bytes(PAYLOADS["pickle"])
     code = (
         "import os, pickle, sys\nseen = []\nsys.addaudithook(lambda event, a: seen.append(event))\n"
-        f"pickle.load(open({str(tmp_path / 'p')!r}, 'rb'))\nassert {{'pickle.find_class', 'os.system'}} <= set(seen)\n"
+        f"pickle.load(open({str(tmp_path / 'p')!r}, 'rb'))\n"
+        "assert {'pickle.find_class', 'os.system'} <= set(seen)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=30)
     assert (tmp_path / "pwned").exists() and Path(__file__).exists()

@@ -1,6 +1,8 @@
-"""SIGKILL and refusing disks at every system call of every protocol: nothing acknowledged is lost, nothing partial is seen.
+"""SIGKILL and refusing disks at every system call of every protocol: nothing acknowledged is lost,
+nothing partial is seen.
 
-A control arm, the common idiom of appending to one HDF5 file, goes through the same harness and fails it.
+A control arm, the common idiom of appending to one HDF5 file, goes through the same harness and
+fails it.
 """
 
 import errno
@@ -21,11 +23,8 @@ from rom.archive.nouns import load, save
 from rom.basis import Basis
 from rom.batch import runs as batch
 from rom.batch.profile import Profile
-from rom.campaign import attempt, lease
-from rom.campaign.campaign import collect
-from rom.campaign.journal import Manifest, append, journals, refresh
-from rom.campaign.repair import rebuild, verify
-from rom.campaign.store import open_store, read
+from rom.campaign import attempt, collect, lease, open_store, read, rebuild, verify
+from rom.campaign.journal import Manifest, append_record, journals, refresh
 from rom.certified.stationary import galerkin
 from rom.errors import RomError
 from rom.space import euclidean
@@ -47,19 +46,21 @@ def gathered(folder, ack, mus=MUS[:2]):
     """collect, which acknowledges a sample once its record is written."""
 
     def told(path, record):
-        append(path, record)
+        append_record(path, record)
         if record["state"] == "done":
             ack(repr(record["mu"][0]))
 
-    attempt.append = told
+    attempt.append_record = told
     try:
         collect(solution, mus, folder)
     finally:
-        attempt.append = append
+        attempt.append_record = append_record
 
 
 def stored(folder, acks):
-    """Violations of a store's promise: what was acknowledged is there, what is there is exact, what is left can be finished."""
+    """Violations of a store's promise: what was acknowledged is there, what is there is exact,
+    what is left can be finished.
+    """
     wrong = []
     for claim in folder.glob("leases/*"):
         os.utime(claim, (1, 1))  # a claim that was cut short counts for two seconds; these are over
@@ -125,14 +126,14 @@ def mended(folder, acks):
 
 def noted(folder, ack):
     for k in range(3):
-        append(
+        append_record(
             folder / "journal" / "a.jsonl", {"state": "failed", "key": f"{k}", "reason": "x" * 5000}
         )
         ack(f"{k}")
 
 
 def kept(folder, acks):
-    append(folder / "journal" / "b.jsonl", {"state": "failed", "key": "last", "reason": ""})
+    append_record(folder / "journal" / "b.jsonl", {"state": "failed", "key": "last", "reason": ""})
     held = refresh(Manifest(folder)).failed
     return [f"record {k} is lost" for k in acks if k not in held] + [
         k for k, r in held.items() if len(r) != 1
@@ -182,10 +183,14 @@ PROTOCOLS = {  # name -> (what was there before, the act, what must hold after a
     "resume": (half, gathered, resumed),
     "manifest": (lambda folder: (folder / "journal").mkdir(parents=True), noted, kept),
     "basis": (earlier(OLD), saving(NEW), either(lambda basis: basis.r)),
-    "model": (earlier(galerkin(A, F, OLD)), saving(galerkin(A, F, NEW)), either(lambda model: model.basis.r)),
+    "model": (
+        earlier(galerkin(A, F, OLD)),
+        saving(galerkin(A, F, NEW)),
+        either(lambda model: model.basis.r),
+    ),
     "rebuild": (spoiled, lambda folder, ack: rebuild(folder) and ack("x"), mended),
     "run": (nothing, launched, relaunched),
-}  # fmt: skip
+}
 
 
 def appended(folder, ack):
@@ -275,7 +280,9 @@ def test_the_harness_fails_plain_appending(tmp_path):
 
 
 class Disk(FileIO):
-    """A file whose writes take half of what they are given, like those of the disk that is played here."""
+    """A file whose writes take half of what they are given, like those of the disk that is
+    played here.
+    """
 
     took = staticmethod(os.write)
 

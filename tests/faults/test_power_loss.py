@@ -1,8 +1,10 @@
-"""Power loss at every moment: what was written and not synced is dropped, kept or torn, and nothing acknowledged is lost.
+"""Power loss at every moment: what was written and not synced is dropped, kept or torn, and
+nothing acknowledged is lost.
 
-The system calls of a protocol are recorded once; a crash after the k-th leaves, of every file, what was written before its last fsync
-and any part of the later writes, and of every folder the names before its last fsync and any of the later ones.
-Reference: Pillai et al., All file systems are not created equal (2014).
+The system calls of a protocol are recorded once; a crash after the k-th leaves, of every file,
+what was written before its last fsync and any part of the later writes, and of every folder the
+names before its last fsync and any of the later ones. Reference: Pillai et al., All file
+systems are not created equal (2014).
 """
 
 import ast
@@ -28,7 +30,9 @@ TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"(\.\.\.)?')
 
 @dataclass
 class Disk:
-    """What a disk was told: writes per file, names per folder, each with its moment; and when each was synced."""
+    """What a disk was told: writes per file, names per folder, each with its moment; and when
+    each was synced.
+    """
 
     writes: dict[int, list[tuple[int, int, bytes | None]]] = field(default_factory=dict)
     names: dict[str, list[tuple[int, str, int | None]]] = field(default_factory=dict)
@@ -38,7 +42,9 @@ class Disk:
 
 
 def recorded(act, folder):
-    """The Disk of an act below `folder`; what it acknowledges goes through a pipe, which is seen too."""
+    """The Disk of an act below `folder`; what it acknowledges goes through a pipe, which is
+    seen too.
+    """
     root = str(folder.parent)
     status, _, log = inject._traced(
         act, folder, ("-xx", "-s", "4000000", "-e", f"trace={CALLS},{inject.WAITING}")
@@ -111,7 +117,9 @@ def recorded(act, folder):
 
 
 def crashed(disk, moment, root, keep):
-    """Writes below `root` what a crash after `moment` leaves; keep(unsynced operations) -> those that reached the disk."""
+    """Writes below `root` what a crash after `moment` leaves; keep(unsynced operations) ->
+    those that reached the disk.
+    """
     last = {}
     for now, what in disk.synced:
         if now <= moment:

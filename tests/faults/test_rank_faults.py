@@ -1,4 +1,6 @@
-"""A rank that raises, dies, stops or gives nonsense ends the job at once, named, with the store clean and no process left."""
+"""A rank that raises, dies, stops or gives nonsense ends the job at once, named, with the store
+clean and no process left.
+"""
 
 import os
 import re
@@ -11,9 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.campaign.campaign import collect
-from rom.campaign.repair import verify
-from rom.campaign.store import read
+from rom.campaign import collect, read, verify
 from rom.cli.launch import run, world
 from rom.compress.decomposition import pod
 from rom.io.writers.vtkhdf import write_vtkhdf
@@ -50,7 +50,9 @@ def spoiled(fault, u):
 
 
 def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> dict[str, float]:
-    """A campaign, POD, interpolation points and files on three ranks; one has a fault in one stage."""
+    """A campaign, POD, interpolation points and files on three ranks; one has a fault in one
+    stage.
+    """
     comm = world()
     here = comm.Get_rank() == where
     space = euclidean(np.arange(N)[comm.Get_rank() :: 3], comm)
@@ -59,7 +61,7 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
         u = solution(mu)[space.numbers]
         return spoiled(fault, u) if stage == "collect" and here and mu[0] == 3.0 else u
 
-    seen = collect(solve, MUS, Path(path) / "store", comm, space=space, distributed=True)
+    seen = collect(solve, MUS, Path(path) / "store", comm=comm, space=space, distributed=True)
     if seen.failed:
         raise RuntimeError(f"mu = {seen.failed[0][0]}: {seen.failed[0][1]}")
     snapshots = read(Path(path) / "store", space)
@@ -80,7 +82,9 @@ def main(stage: str = "", fault: str = "", where: int = 0, path: str = ".") -> d
 
 
 def job(tmp_path, stage, fault, rank):
-    """(exit code, what it says, seconds from the fault to the end, whether a process was left) of a job on three ranks."""
+    """(exit code, what it says, seconds from the fault to the end, whether a process was left)
+    of a job on three ranks.
+    """
     mpiexec = Path(sys.executable).with_name("mpiexec")
     words = [
         mpiexec,
@@ -121,13 +125,20 @@ def job(tmp_path, stage, fault, rank):
 
 
 NAMES = {
-    ("collect", "raise"): r"mu = (3.0,): rank {}: ArithmeticError: diverged", ("collect", "MemoryError"): r"mu = (3.0,): rank {}: MemoryError: no room",
-    ("collect", "NaN"): r"mu = (3.0,): rank {}: the solution is NaN or Inf at dof", ("collect", "wrong shape"): r"mu = (3.0,): rank {}: the solution has shape (9,)",
-    ("gram", "NaN"): r"rank {}: snapshot 0 (mu = [1.]) holds NaN or Inf at dof", ("gram", "wrong shape"): r"rank {}: u has 9 rows, the space 10",
-    ("hyper-reduction", "wrong shape"): r"rank {}: modes have shape (9, 2); the space needs (10, r)",
+    ("collect", "raise"): r"mu = (3.0,): rank {}: ArithmeticError: diverged",
+    ("collect", "MemoryError"): r"mu = (3.0,): rank {}: MemoryError: no room",
+    ("collect", "NaN"): r"mu = (3.0,): rank {}: the solution is NaN or Inf at dof",
+    ("collect", "wrong shape"): r"mu = (3.0,): rank {}: the solution has shape (9,)",
+    ("gram", "NaN"): r"rank {}: snapshot 0 (mu = [1.]) holds NaN or Inf at dof",
+    ("gram", "wrong shape"): r"rank {}: u has 9 rows, the space 10",
+    (
+        "hyper-reduction",
+        "wrong shape",
+    ): r"rank {}: modes have shape (9, 2); the space needs (10, r)",
     ("hyper-reduction", "NaN"): r"rank {}: modes hold NaN, Inf or numbers beyond",
-    ("write", "NaN"): r"rank {}: field 'mode' holds NaN or Inf at point 3", ("write", "wrong shape"): r"rank {}: field 'mode'",
-}  # fmt: skip
+    ("write", "NaN"): r"rank {}: field 'mode' holds NaN or Inf at point 3",
+    ("write", "wrong shape"): r"rank {}: field 'mode'",
+}
 
 
 def check(tmp_path, stage, fault, rank):

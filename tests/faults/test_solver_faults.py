@@ -1,4 +1,6 @@
-"""Twenty ways in which a solver fails: recorded with the reason, the campaign goes on, and only what can succeed is tried again."""
+"""Twenty ways in which a solver fails: recorded with the reason, the campaign goes on, and only
+what can succeed is tried again.
+"""
 
 import os
 import re
@@ -12,10 +14,7 @@ import numpy as np
 import pytest
 
 from rom.batch.submissions import failure_kind
-from rom.campaign.campaign import collect
-from rom.campaign.program import program
-from rom.campaign.repair import verify
-from rom.campaign.store import open_store, read
+from rom.campaign import collect, open_store, program, read, verify
 from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.space import euclidean
@@ -33,7 +32,11 @@ def exact(mu):
 
 
 OUTSIDE = {  # what a program of its own does -> the reason that is recorded, its kind
-    "exit code": ("sys.stderr.write('mesh is bad'); sys.exit(3)\n", r"exit code 3.*mesh is bad", "solver"),
+    "exit code": (
+        "sys.stderr.write('mesh is bad'); sys.exit(3)\n",
+        r"exit code 3.*mesh is bad",
+        "solver",
+    ),
     "killed": ("os.kill(os.getpid(), 9)\n", r"killed by SIGKILL", "solver"),
     "crash": ("os.kill(os.getpid(), 11)\n", r"killed by SIGSEGV", "solver"),
     "hang": ("time.sleep(60)\n" + SAVE, r"TimeoutError.*no answer within 3 s", "transient"),
@@ -41,17 +44,42 @@ OUTSIDE = {  # what a program of its own does -> the reason that is recorded, it
     "half a file": (SAVE + "os.truncate('answer.npy', 150)\n", r"answer\.npy", "solver"),
     "empty file": ("open('answer.npy', 'w').close()\n", r"answer\.npy", "solver"),
     "text for numbers": ("open('answer.npy', 'w').write('done')\n", r"answer\.npy", "solver"),
-    "pickle for numbers": ("import pickle; pickle.dump(print, open('answer.npy', 'wb'))\n", r"answer\.npy", "solver"),
-    "an old file": ("os.path.exists('answer.npy') or sys.exit(0)\n", r"no file answer\.npy", "solver"),
-    "stderr flood": ("sys.stderr.write('residual 1e3 diverges\\n' * 2000000); sys.exit(1)\n", r"exit code 1.*residual 1e3 diverges", "solver"),
+    "pickle for numbers": (
+        "import pickle; pickle.dump(print, open('answer.npy', 'wb'))\n",
+        r"answer\.npy",
+        "solver",
+    ),
+    "an old file": (
+        "os.path.exists('answer.npy') or sys.exit(0)\n",
+        r"no file answer\.npy",
+        "solver",
+    ),
+    "stderr flood": (
+        "sys.stderr.write('residual 1e3 diverges\\n' * 2000000); sys.exit(1)\n",
+        r"exit code 1.*residual 1e3 diverges",
+        "solver",
+    ),
     "NaN": ("u[4] = np.nan\n" + SAVE, r"NaN or Inf at dof 4", "solver"),
     "Inf": ("u[5] = np.inf\n" + SAVE, r"NaN or Inf at dof 5", "solver"),
     "wrong size": ("u = u[:7]\n" + SAVE, r"shape \(7,\); this campaign needs \(12,\)", "solver"),
-    "wrong mesh": ("u = np.append(u, 0.0)\n" + SAVE, r"shape \(13,\); this campaign needs \(12,\)", "solver"),
+    "wrong mesh": (
+        "u = np.append(u, 0.0)\n" + SAVE,
+        r"shape \(13,\); this campaign needs \(12,\)",
+        "solver",
+    ),
     "integers": ("u = u.astype(int)\n" + SAVE, r"dtype int64", "solver"),
-    "objects": ("np.save('answer.npy', np.array([None] * 12), allow_pickle=True)\n", r"answer\.npy", "solver"),
-    "endless children": ("import subprocess; subprocess.Popen(['sleep', '61', f'0.{os.getppid()}']); time.sleep(60)\n", r"TimeoutError", "transient"),
-}  # fmt: skip
+    "objects": (
+        "np.save('answer.npy', np.array([None] * 12), allow_pickle=True)\n",
+        r"answer\.npy",
+        "solver",
+    ),
+    "endless children": (
+        "import subprocess; subprocess.Popen(['sleep', '61', f'0.{os.getppid()}']); "
+        "time.sleep(60)\n",
+        r"TimeoutError",
+        "transient",
+    ),
+}
 INSIDE = {
     "diverged": (lambda: 1 / 0, r"ZeroDivisionError", "solver"),
     "residual": (
@@ -156,8 +184,9 @@ def test_a_program_that_cannot_start_is_named(tmp_path):
 
 def test_a_claimant_that_stands_still_loses_its_task_and_spoils_nothing(tmp_path):
     code = (
-        "import sys, time, numpy as np\nfrom rom.campaign.campaign import collect\n"
-        "def solve(mu):\n    open(sys.argv[1] + '.begun', 'a').write('x')\n    time.sleep(1.0)\n    return -np.ones(12)\n"
+        "import sys, time, numpy as np\nfrom rom.campaign import collect\n"
+        "def solve(mu):\n    open(sys.argv[1] + '.begun', 'a').write('x')\n"
+        "    time.sleep(1.0)\n    return -np.ones(12)\n"
         "print(collect(solve, np.array([[1.0]]), sys.argv[1], expiry=1.0).solved)\n"
     )
     path = tmp_path / "s"

@@ -1,0 +1,188 @@
+"""Nouns -> a JSON schema and raw arrays by name.
+
+Frozen dataclasses of a solver, such as laws of materials, and functions are stored by name.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from rom.archive.layout import DTYPES
+from rom.archive.registry import LEFT_OUT, find_noun, nouns
+from rom.errors import BadInput
+
+Node = Any
+SPARSE_PARTS = {
+    "csr": ("data", "indices", "indptr"),
+    "csc": ("data", "indices", "indptr"),
+    "bsr": ("data", "indices", "indptr"),
+    "coo": ("data", "row", "col"),
+    "dia": ("data", "offsets"),
+}
+SCHEMA = "schema"  # the array of this name holds the JSON text
+
+
+@dataclass(eq=False)
+class _Schema:
+    """What is encoded: arrays by name, nouns in order, id -> (object, its node)."""
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    nouns: list[dict[str, Any]] = field(default_factory=list)
+    nodes: dict[int, tuple[Any, Node]] = field(default_factory=dict)
+
+
+def encode(noun: Any) -> dict[str, np.ndarray]:
+    """noun -> its arrays by name, with the JSON schema as the array `schema`.
+
+    Nouns are listed after those they hold, so that no schema can refer in circles.
+    An object that is met twice is stored once. Raises BadInput for what no file can hold.
+    """
+    schema = _Schema()
+    root = _encode(schema, noun, "")
+    text = json.dumps({"nouns": schema.nouns, "root": root}, allow_nan=False)
+    return {SCHEMA: np.frombuffer(text.encode(), np.uint8), **schema.arrays}
+
+
+def _encode(schema: _Schema, value: Any, path: str) -> Node:
+    """The node of a value; `path` names it in messages and its arrays in the file."""
+    plain = _plain(value)
+    if plain is not None:
+        return plain[0]
+    if isinstance(value, (tuple, list)):
+        return {type(value).__name__: _items(schema, value, path)}
+    if isinstance(value, dict):
+        return {"dict": _pairs(schema, value, path)}
+    if isinstance(value, np.generic):
+        return {"scalar": _array(schema, np.asarray(value), path)["array"]}
+    if id(value) not in schema.nodes:
+        node = _encoder(value)(schema, value, path)
+        schema.nodes[id(value)] = (value, node)
+    return schema.nodes[id(value)][1]
+
+
+def _encoder(value: Any) -> Callable[[_Schema, Any, str], Node]:
+    if isinstance(value, np.ndarray):
+        return _array
+    if sp.issparse(value):
+        return _sparse_matrix
+    if is_dataclass(value):
+        return _dataclass
+    return _function
+
+
+def _items(schema: _Schema, values: tuple[Any, ...] | list[Any], path: str) -> list[Node]:
+    return [_encode(schema, value, _below(path, k)) for k, value in enumerate(values)]
+
+
+def _pairs(schema: _Schema, value: dict[Any, Any], path: str) -> list[list[Node]]:
+    pairs = []
+    for key, item in value.items():
+        key_node = _encode(schema, key, path)
+        pairs.append([key_node, _encode(schema, item, _below(path, key))])
+    return pairs
+
+
+def _below(path: str, name: Any) -> str:
+    return f"{path}.{name}".lstrip(".")
+
+
+def _plain(value: Any) -> tuple[Node] | None:
+    """(node,) of what JSON holds by itself: None, text, numbers; else None."""
+    if value is None or type(value) in (bool, str, int):
+        return (value,)
+    if isinstance(value, np.str_):
+        return (str(value),)
+    if type(value) is float:
+        return (_float(value),)
+    if type(value) is complex:
+        return ({"complex": [_float(value.real), _float(value.imag)]},)
+    return None
+
+
+def _float(value: float) -> Node:
+    return value if math.isfinite(value) else {"float": repr(value)}
+
+
+def _array(schema: _Schema, value: np.ndarray, path: str) -> dict[str, Any]:
+    kind = type(value)
+    if kind not in (np.ndarray, np.memmap) or value.dtype.newbyteorder("=") not in DTYPES:
+        raise BadInput(
+            f"{path or 'the array'} is a {kind.__name__} of {value.dtype}; "
+            "convert it to an array of numbers"
+        )
+    name = (path or "value").replace("/", "_")
+    while name in schema.arrays or name == SCHEMA:
+        name += "_"
+    schema.arrays[name] = np.asarray(value)
+    by_columns = value.flags.f_contiguous and not value.flags.c_contiguous
+    return {"array": name, "order": "F"} if by_columns else {"array": name}
+
+
+def _sparse_matrix(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
+    if value.format not in SPARSE_PARTS or value.ndim != 2:
+        raise BadInput(f"{path or 'the matrix'} is sparse of format {value.format}; call .tocsr()")
+    parts = {}
+    for part in SPARSE_PARTS[value.format]:
+        parts[part] = _encode(schema, getattr(value, part), f"{path}.{part}")
+    shape = [int(size) for size in value.shape]
+    return {"sparse": type(value).__name__, "shape": shape, "parts": parts}
+
+
+def _dataclass(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
+    kind = type(value).__name__
+    if find_noun(kind) is not type(value):
+        kind = _solver_class(value, path)
+    comm = getattr(value, "comm", None)
+    if comm is not None and comm.Get_size() > 1:
+        raise BadInput(
+            f"{path or kind} lies on {comm.Get_size()} ranks; "
+            "call .to_serial() on it first, then save on one rank"
+        )
+    members = {}
+    for entry in fields(value):
+        if entry.init and entry.name not in LEFT_OUT.get(kind, ()):
+            member = getattr(value, entry.name)
+            members[entry.name] = _encode(schema, member, _below(path, entry.name))
+    schema.nouns.append({"noun": kind, "fields": members})
+    return {"noun": len(schema.nouns) - 1}
+
+
+def _solver_class(value: Any, path: str) -> str:
+    """module:name of the class of a solver's noun.
+
+    Raises BadInput for any other class.
+    """
+    kind, module = type(value), type(value).__module__
+    settings = getattr(kind, "__dataclass_params__", None)
+    frozen = bool(settings and settings.frozen)
+    at_module_level = getattr(sys.modules[module], kind.__name__, None) is kind
+    if module.split(".")[0] == "rom" or not frozen or not at_module_level:
+        raise BadInput(
+            f"{path or 'the noun'} is a {kind.__name__}, which no archive holds; it holds "
+            f"{', '.join(nouns())} and frozen dataclasses at the level of a solver's module"
+        )
+    return f"{module}:{kind.__name__}"
+
+
+def _function(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
+    """module:name of a function at module level. Raises BadInput for anything else."""
+    module = str(getattr(value, "__module__", None))
+    name = getattr(value, "__qualname__", None)
+    is_named = callable(value) and isinstance(name, str)
+    if is_named and getattr(sys.modules.get(module), str(name), None) is value:
+        return {"function": f"{module}:{name}"}
+    kind = f"a {type(value).__name__}"
+    if callable(value) and name:
+        kind = f"the closure or lambda {name}"
+    raise BadInput(
+        f"{path or 'the noun'} is {kind}, which no file can hold; "
+        "use Monomials, or a function at module level"
+    )

@@ -1,0 +1,74 @@
+"""The nouns that files may hold, by name, and their names in version 0.1.0."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+import rom
+
+ROOT_NOUNS = {
+    "rom.space": ("Field", "Space"),
+    "rom.mesh": ("Mesh",),
+    "rom.parameters": ("Box",),
+    "rom.snapshots": ("Snapshots",),
+    "rom.basis": ("Basis", "LocalBases"),
+    "rom.affine": ("Monomials", "Affine"),
+    "rom.rule": ("Interpolation", "Weights", "Barycentric", "Tensor", "Cubature"),
+    "rom.model": ("Prediction",),
+    "rom.loading": ("Loading",),
+    "rom.history": ("State", "History"),
+    "rom.bands": ("Indicator",),
+}
+# class of version 0.1.0 -> class now
+RENAMED = {
+    "Step": "GreedyStep",
+    "Visit": "RunStep",
+    "Trained": "SolidModel",
+    "Course": "RunState",
+    "SparseBelief": "SparsePosterior",
+}
+# class now -> {field of version 0.1.0: field now}
+RENAMED_FIELDS: dict[str, dict[str, str]] = {}
+# class -> fields that are not stored
+LEFT_OUT = {"Space": ("comm", "riesz"), "RunningPod": ("room",)}
+
+
+def nouns() -> dict[str, type]:
+    """Name -> class of everything that a file may hold."""
+    classes: dict[str, type] = {}
+    for place in _places():
+        classes.update(_declared_in(place))
+    return classes
+
+
+def find_noun(name: str) -> type | None:
+    """The class of a declared name, also of version 0.1.0; None for any other."""
+    name = RENAMED.get(name, name)
+    for place in _places():
+        classes = _declared_in(place)
+        if name in classes:
+            return classes[name]
+    return None
+
+
+def rename_fields(noun: str, members: dict[str, Any]) -> dict[str, Any]:
+    """Fields as version 0.1.0 stored them -> fields of the class of that name now."""
+    table = RENAMED_FIELDS.get(noun, {})
+    return {table.get(name, name): value for name, value in members.items()}
+
+
+@cache
+def _declared_in(place: str) -> dict[str, type]:
+    """Name -> class of the nouns that a root module or the face of a chapter declares."""
+    module = importlib.import_module(place)
+    names: tuple[str, ...] = getattr(module, "NOUNS", ())
+    names = ROOT_NOUNS.get(place, names)
+    return {name: getattr(module, name) for name in names}
+
+
+def _places() -> list[str]:
+    """Where nouns are declared: root modules, then the faces of chapters."""
+    chapters = [f"rom.{chapter}" for chapter in rom.CHAPTERS]
+    return [*ROOT_NOUNS, *chapters]
