@@ -320,6 +320,12 @@ EXAMPLES |= {
 }
 NOT_STORED = {  # by their own nature
     "Frame": "a moment of a file",
+    "FrameSources": "a moment of a file",
+    "Source": "a moment of a file",
+    "FieldState": "a moment of a file",
+    "Blocks": "a moment of a file",
+    "Parts": "a moment of a file",
+    "Request": "what is asked of files",
     "Room": "spare columns",
     "RowBlocks": "reads snapshots",
     "Accuracy": "settings of a call",

@@ -28,7 +28,7 @@ Limits = tuple[float, float] | Mapping[str, tuple[float, float]] | None
 
 
 @dataclass(frozen=True)
-class Look:
+class _Look:
     """How a picture is drawn; the words of `picture`."""
 
     title: str = ""
@@ -82,7 +82,7 @@ def picture(
     lengths.
     """
     check_rendering()
-    look = Look(title, view, limits, cmap, edges, zoom, width)
+    look = _Look(title, view, limits, cmap, edges, zoom, width)
     scene = _scene(mesh, fields, cell_fields or {}, warp, scale)
     plotter = _plotter(scene, look, off_screen=True)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def show_window(
     """A window with the fields side by side; BadInput where there is no display."""
     check_display()
     scene = _scene(mesh, fields, cell_fields or {}, None, 1.0)
-    _plotter(scene, Look(title), off_screen=False).show()
+    _plotter(scene, _Look(title), off_screen=False).show()
 
 
 def _scene(
@@ -139,7 +139,7 @@ def _scalar(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(values, axis=1))
 
 
-def _plotter(scene: _Scene, look: Look, *, off_screen: bool) -> Any:
+def _plotter(scene: _Scene, look: _Look, *, off_screen: bool) -> Any:
     import pyvista
 
     n = len(scene.units)
@@ -155,7 +155,7 @@ def _plotter(scene: _Scene, look: Look, *, off_screen: bool) -> Any:
     return plotter
 
 
-def _draw_panel(plotter: Any, scene: _Scene, look: Look, k: int, name: str) -> None:
+def _draw_panel(plotter: Any, scene: _Scene, look: _Look, k: int, name: str) -> None:
     body = scene.body
     counts = _counts(body, name)
     plotter.add_mesh(
@@ -198,7 +198,7 @@ def _bar(k: int, width: int, counts: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _place_camera(plotter: Any, body: Any, look: Look) -> None:
+def _place_camera(plotter: Any, body: Any, look: _Look) -> None:
     x0, x1, y0, y1, z0, z1 = body.bounds
     flat = z1 - z0 < FLAT * max(x1 - x0, y1 - y0, 1e-300)
     view = look.view

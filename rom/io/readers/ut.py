@@ -27,7 +27,7 @@ TIME_COLUMN = 4  # of a line of the .ut
 
 
 @dataclass(frozen=True, eq=False)
-class CellRule:
+class _CellRule:
     """Integration on one cell type: rows of its cells in the file, N (q, nodes)."""
 
     kind: str
@@ -79,7 +79,7 @@ def _check_size(path: Path, data: Path, size: int, n_times: int) -> None:
         )
 
 
-def _positions(mesh: Mesh, rule: CellRule) -> np.ndarray:
+def _positions(mesh: Mesh, rule: _CellRule) -> np.ndarray:
     """x = sum_k N_k x_k at the points of integration of one cell type, (g, d)."""
     corners = mesh.points[mesh.cells[rule.kind]]
     x: np.ndarray = np.einsum("qk,ekd->eqd", rule.N, corners)
@@ -115,7 +115,7 @@ def _read_block(path: Path, k: int, size: int) -> np.ndarray:
     return np.fromfile(path, FLOAT, size, offset=offset).astype(float)
 
 
-def _rules(mesh: Mesh, source: Any) -> list[CellRule]:
+def _rules(mesh: Mesh, source: Any) -> list[_CellRule]:
     """The rules of the cell types that fill the space, in the order of the mesh.
 
     Raises BadInput where elements of several types are out of order, or a rule is not known.
@@ -133,7 +133,7 @@ def _rules(mesh: Mesh, source: Any) -> list[CellRule]:
     rules = []
     for (kind, (_, elements)), (a, b) in zip(own.items(), pairwise(ends), strict=True):
         N = _shape_functions(kind, elements)
-        rules.append(CellRule(kind, order[a:b], N))
+        rules.append(_CellRule(kind, order[a:b], N))
     return rules
 
 
@@ -173,7 +173,7 @@ def _shape_functions(kind: str, elements: np.ndarray) -> np.ndarray:
     return N[:, PermutationZSetToMuscat.get(element, theirs)]
 
 
-def _by_cell(flat: np.ndarray, rules: list[CellRule], c: int) -> np.ndarray:
+def _by_cell(flat: np.ndarray, rules: list[_CellRule], c: int) -> np.ndarray:
     """Values (g, c), type after type, of one time of a .integ: element after element."""
     lengths = np.zeros(sum(len(rule.rows) for rule in rules), dtype=np.int64)
     for rule in rules:
