@@ -53,11 +53,7 @@ from rom.model import Prediction
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
-from rom.shapes.charts import ArcLength, Chart, Same
-from rom.shapes.elastic import Elastic
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.training import shape_model
+from rom.shapes import ArcLength, Chart, Elastic, Radial, Same, Sample, shape_model
 from rom.snapshots import Snapshots
 from rom.solids.adaptive import RunStep
 from rom.solids.switching import LocalWeighted
