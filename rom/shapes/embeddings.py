@@ -7,7 +7,7 @@ import numpy as np
 from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.mesh import Mesh
-from rom.shapes.morphing import Embedding
+from rom.shapes.morphing import Embedding, coordinates
 from rom.shapes.simplex import lumped_mass, simplices
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -33,9 +33,7 @@ def embedding(
     m, n, d = points.shape
     area = lumped_mass(reference.points, simplices(reference))
     space = Space(np.repeat(area, d), np.arange(n * d))
-    blank = Basis(space, np.zeros((n * d, 0)))
-    start = Embedding(reference, blank, np.zeros((m, 0)), 1.0, 1.0, rigid)
-    x = np.array([start.coordinates(shape) for shape in points]).T
+    x = coordinates(points, reference.points, rigid).T
     basis = modes(space, x, rank, tol)
     cloud = np.atleast_2d(basis.coefficients(x).T)
     size = float(space.norm(np.ones(n * d))) * float(np.ptp(reference.points))

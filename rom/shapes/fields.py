@@ -110,10 +110,11 @@ def _field_data(
     back: Sequence[BackTransfer],
 ) -> FieldData:
     """A field of all samples in the form that modes are made of."""
+    has_baseline = name in training.blank.given
     u, pulled, lost = [], [], []
     for s, own, morphing in zip(training.samples, training.morphings, morphings, strict=True):
         difference = s.fields[name] - s.baseline.get(name, 0.0)
-        size = training.blank.size(s, own, name)
+        size = training.blank.size(s, own, name) if has_baseline else 1.0
         values = (difference / size).reshape(len(own.place), -1)
         on_reference = morphing.to @ values
         round_trip = morphing.back @ on_reference

@@ -74,8 +74,11 @@ def _gaps_to(
     points: np.ndarray, onto: np.ndarray, x: np.ndarray, nodes: np.ndarray, normal: np.ndarray
 ) -> Gaps:
     """Gaps of nodes with their normals to the facets `onto` of a shape's points."""
+    from scipy.spatial import cKDTree
+
     here = x[nodes]
-    face, w = nearest_cells(points, onto, here)
+    tree = cKDTree(points[onto].mean(axis=1))
+    face, w = nearest_cells(points, onto, here, tree=tree)
     corners = points[onto[face]]
     reach = np.einsum("jk,jkd->jd", w, corners) - here
     side = np.sign(np.sum(reach * normal, axis=1))

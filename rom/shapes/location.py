@@ -10,12 +10,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.shapes.facets import BEYOND, neighbours
-from rom.shapes.nearest import centre_tree, nearest_cells
+from rom.shapes.nearest import nearest_cells
 from rom.shapes.simplex import geometry
 
 MAX_WALK = 200  # cells on the way to a point
 RESCUE = 16  # cells around a point that are tried where a walk ends early
-CANDIDATES = 12  # nearest centres among which the nearest cell is sought
 SLACK = 1e-10  # barycentric coordinates below zero that still count as inside
 
 Places = tuple[np.ndarray, np.ndarray]  # cells (j,), barycentric coordinates (j, q + 1)
@@ -47,7 +46,7 @@ class Locator:
         if dimension == 1:
             return self._on_line(x[:, 0])
         if self.cells.shape[1] <= dimension:
-            return nearest_cells(self.points, self.cells, x, tree=self.tree, k=CANDIDATES)
+            return nearest_cells(self.points, self.cells, x, tree=self.tree)
         cell, w = self._walk(x, near)
         lost = np.flatnonzero(cell == BEYOND)
         if lost.size:
@@ -64,7 +63,7 @@ class Locator:
     def with_points(self, points: np.ndarray) -> Locator:
         """The same cells with their nodes elsewhere; neighbours are not sought again."""
         _, gradients = geometry(points, self.cells)
-        tree = centre_tree(points, self.cells)
+        tree = _centre_tree(points, self.cells)
         return Locator(points, self.cells, gradients, self.beyond, tree)
 
     def nodal_gradient(self, v: np.ndarray) -> np.ndarray:
@@ -88,7 +87,7 @@ class Locator:
         corners = np.arange(self.cells.shape[1])
         others = corners != corner[:, None]
         facet = self.cells[owner][others].reshape(len(owner), -1)
-        return facet, owner, centre_tree(self.points, facet)
+        return facet, owner, _centre_tree(self.points, facet)
 
     def _barycentric(self, cell: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Barycentric coordinates (j, q + 1) of points x (j, d) in cells (j,)."""
@@ -120,7 +119,7 @@ class Locator:
     ) -> None:
         """Lost points go to the nearest boundary point; changes cell and w."""
         facet, owner, tree = self._rim
-        rim, weight = nearest_cells(self.points, facet, x[lost], tree=tree, k=CANDIDATES)
+        rim, weight = nearest_cells(self.points, facet, x[lost], tree=tree)
         corners = self.points[facet[rim]]
         onto = np.einsum("jk,jkd->jd", weight, corners)
         cell[lost] = owner[rim]
@@ -155,7 +154,15 @@ def locator(points: np.ndarray, cells: np.ndarray) -> Locator:
     solid = cells.shape[1] == points.shape[1] + 1 > 2
     beyond = neighbours(cells) if solid else np.zeros((0, 0), np.int64)
     _, gradients = geometry(points, cells)
-    return Locator(points, cells, gradients, beyond, centre_tree(points, cells))
+    return Locator(points, cells, gradients, beyond, _centre_tree(points, cells))
+
+
+def _centre_tree(points: np.ndarray, cells: np.ndarray) -> Any:
+    """A k-d tree of the centres of cells."""
+    from scipy.spatial import cKDTree
+
+    centres = points[cells].mean(axis=1)
+    return cKDTree(centres)
 
 
 def weight_matrix(nodes: np.ndarray, w: np.ndarray, n: int) -> sp.csr_array:

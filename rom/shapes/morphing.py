@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,7 +118,13 @@ class Embedding:
 
     def coordinates(self, points: np.ndarray) -> np.ndarray:
         """Node-major coordinates (N d,) of the reference's nodes on a sample (N, d)."""
-        return align(points, self.reference.points).ravel() if self.rigid else points.ravel()
+        return coordinates([points], self.reference.points, self.rigid)[0]
+
+
+def coordinates(shapes: Iterable[np.ndarray], onto: np.ndarray, rigid: bool) -> np.ndarray:
+    """Node-major coordinates (m, N d) of shapes (N, d), rigid motions taken out or not."""
+    rows = [align(points, onto) if rigid else points for points in shapes]
+    return np.array([row.ravel() for row in rows])
 
 
 def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:

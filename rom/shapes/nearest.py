@@ -6,24 +6,17 @@ from typing import Any
 
 import numpy as np
 
-
-def centre_tree(points: np.ndarray, cells: np.ndarray) -> Any:
-    """A k-d tree of the centres of cells."""
-    from scipy.spatial import cKDTree
-
-    centres = points[cells].mean(axis=1)
-    return cKDTree(centres)
+CANDIDATES = 12  # nearest centres among which the nearest cell is sought
 
 
 def nearest_cells(
-    points: np.ndarray, cells: np.ndarray, x: np.ndarray, *, tree: Any = None, k: int = 12
+    points: np.ndarray, cells: np.ndarray, x: np.ndarray, *, tree: Any, k: int = CANDIDATES
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest point of curve or surface cells (b, 2) or (b, 3) to each of x (j, d).
+    """The nearest point of curves or surfaces to each of x (j, d).
 
-    Among the cells with the k nearest centres (`tree` : of the centres).
+    cells : (b, 2) or (b, 3), those with the k nearest centres are tried; tree : of the centres
     Returns cells (j,) and barycentric coordinates (j, q + 1).
     """
-    tree = centre_tree(points, cells) if tree is None else tree
     count = min(k, len(cells))
     near = tree.query(x, k=count)[1].reshape(-1, count)
     best = np.full(len(x), np.inf)

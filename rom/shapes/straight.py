@@ -30,13 +30,14 @@ def linear(mesh: Mesh) -> Mesh:
     Cells with nodes inside edges become several; regions of lines stay.
     Raises BadInput for cells that cannot be split so.
     """
-    curved = _curved_kind(mesh)
+    if WHOLE & set(mesh.cells):
+        raise _unfit(mesh)
+    cells = simplices(mesh)
+    curved = _curved_kind(mesh, cells.shape[1])
     if curved is not None:
         cells = _split(mesh.cells[curved], PARTS[curved])
     elif len(_lines(mesh, "line3")) and not set(mesh.cells) - ON_CURVES:
         return _linear_curve(mesh)
-    else:
-        cells = simplices(mesh)
     kind = KINDS[cells.shape[1]]
     has_lines = len(_lines(mesh, "line")) or len(_lines(mesh, "line3"))
     if kind == "line" or not has_lines:
@@ -46,14 +47,12 @@ def linear(mesh: Mesh) -> Mesh:
     return Mesh(mesh.points, {"line": lines, kind: cells}, regions, mesh.nodes, mesh.unit)
 
 
-def _curved_kind(mesh: Mesh) -> str | None:
+def _curved_kind(mesh: Mesh, corners: int) -> str | None:
     """The cell type with nodes inside edges, None where there is none.
 
-    Raises BadInput where it is not alone, or cannot be split.
+    corners : of the simplices of highest dimension
+    Raises BadInput where it is not alone.
     """
-    if WHOLE & set(mesh.cells):
-        raise _unfit(mesh)
-    corners = simplices(mesh).shape[1]
     highest = [kind for kind in mesh.cells if _corners(SPLIT, kind) == corners]
     curved = [kind for kind in PARTS if kind in mesh.cells and _corners(PARTS, kind) == corners]
     if not curved:
@@ -71,22 +70,26 @@ def _corners(table: dict[str, list[list[int]]], kind: str) -> int:
 
 
 def _unfit(mesh: Mesh) -> BadInput:
+    """What is said of cells that cannot be split."""
     kinds = list(mesh.cells)
-    known = ", ".join(PARTS)
+    curved = ", ".join(PARTS)
     return BadInput(
-        f"cells {kinds} have nodes inside edges; give one of {known} alone, or linear cells"
+        f"cells {kinds} have nodes inside edges; give one of {curved} alone, or linear cells"
     )
 
 
 def _split(cells: np.ndarray, parts: list[list[int]]) -> np.ndarray:
+    """The simplices of all nodes of cells."""
     return np.vstack([cells[:, part] for part in parts])
 
 
 def _lines(mesh: Mesh, kind: str) -> np.ndarray:
+    """Line cells of one type, none where the mesh has none."""
     return mesh.cells.get(kind, np.zeros((0, 1), np.int64))
 
 
 def _linear_curve(mesh: Mesh) -> Mesh:
+    """A mesh of line3 cells with the first halves, then the second."""
     three = mesh.cells["line3"]
     lines = np.vstack([three[:, [0, 2]], three[:, [2, 1]]])
     return Mesh(mesh.points, {"line": lines}, {}, mesh.nodes, mesh.unit)
@@ -111,4 +114,5 @@ def _linear_lines(mesh: Mesh) -> tuple[np.ndarray, dict[str, dict[str, np.ndarra
 
 
 def _numbers(parts: dict[str, np.ndarray], kind: str) -> np.ndarray:
+    """Cell numbers of one type in a region."""
     return np.asarray(parts.get(kind, ()), dtype=np.int64)
