@@ -1,4 +1,4 @@
-"""Preconditioned quasi-Newton descent of values that are infinite where a mapping folds."""
+"""Preconditioned quasi-Newton descent; values are infinite where a mapping folds."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ class Same:
     """
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
+        """The reference's nodes (n, d) in the order of the mesh's."""
         fine = reference.points
         coarse = fine[reference.nodes["coarse"]] if "coarse" in reference.nodes else fine
         shape = mesh.points.shape
@@ -52,6 +53,7 @@ class ArcLength:
     leading: bool = False
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
+        """s (n, 1) at the nodes of the mesh."""
         lines = mesh.cells.get("line", np.zeros((0, 2), np.int64))
         order = chain(lines)
         x = mesh.points[order]
@@ -72,6 +74,7 @@ class ArcLength:
         return s[:, None]
 
     def _node(self, mesh: Mesh, name: str) -> int:
+        """The node of a landmark. Raises BadInput where it is not one."""
         node = one_node(mesh, name)
         if node is None:
             names = ", ".join(mesh.nodes) or "none"
@@ -83,7 +86,7 @@ class ArcLength:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """x -> the unit disk or square: an interior node is a weighted mean of its neighbours.
+    """x -> the unit disk or square: interior nodes are means of their neighbours.
 
     shape : "disk" or "square"; the boundary goes there by arc length
     weights : "tutte" (equal), "floater" (mean value) or "harmonic" (cotangent)
@@ -98,6 +101,7 @@ class Chart:
     landmarks: tuple[str, ...] = ()
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
+        """The nodes of the mesh on the disk or square (n, 2)."""
         self._check_options()
         cells = simplices(mesh)
         if cells.shape[1] != 3:
@@ -117,6 +121,7 @@ class Chart:
         return y
 
     def _check_options(self) -> None:
+        """Raises BadInput for another shape or other weights."""
         if self.shape in SHAPES and self.weights in WEIGHTS:
             return
         shapes, weights = ", ".join(SHAPES), ", ".join(WEIGHTS)
@@ -133,7 +138,7 @@ def _loop_length(x: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _from_lowest(x: np.ndarray) -> np.ndarray:
-    """Position in [0, 1) of boundary nodes along the loop, from the lowest in x, then y."""
+    """Position in [0, 1) of boundary nodes along the loop, from the lowest node."""
     arc, total = _loop_length(x)
     order = np.lexsort((x[:, 1], np.round(x[:, 0], 12)))
     start = arc[order[0]]
@@ -142,7 +147,7 @@ def _from_lowest(x: np.ndarray) -> np.ndarray:
 
 
 def _equal_pieces(x: np.ndarray, loop: np.ndarray, mesh: Mesh, landmarks: Names) -> np.ndarray:
-    """Position in [0, 1) of boundary nodes along the loop, landmarks at equal distances."""
+    """Position in [0, 1) along the loop, with landmarks at equal distances."""
     arc, total = _loop_length(x)
     places = np.array([arc[_place(loop, mesh, name)] for name in landmarks])
     along = (arc - places[0]) % total
@@ -152,7 +157,7 @@ def _equal_pieces(x: np.ndarray, loop: np.ndarray, mesh: Mesh, landmarks: Names)
             f"landmarks {landmarks} are not in counter-clockwise order along the boundary"
         )
     shares = np.linspace(0.0, 1.0, len(knots))
-    return np.interp(along, knots, shares)
+    return np.asarray(np.interp(along, knots, shares))
 
 
 def _place(loop: np.ndarray, mesh: Mesh, name: str) -> int:

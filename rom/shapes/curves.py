@@ -32,15 +32,16 @@ def chain(edges: np.ndarray) -> np.ndarray:
     if not len(ends):
         edges = _open_loop(edges, start)
     n = len(count)
-    places = (edges[:, 0], edges[:, 1])
-    graph = sp.csr_array((np.ones(len(edges)), places), shape=(n, n))
+    ones = np.ones(len(edges))
+    graph = sp.csr_array((ones, tuple(edges.T)), shape=(n, n))
     walk = depth_first_order(graph, start, directed=False, return_predecessors=False)
     return np.asarray(walk, dtype=np.int64)
 
 
 def _start(edges: np.ndarray, ends: np.ndarray) -> int:
     """The node from which a curve is walked."""
-    away = ends[np.isin(ends, edges[:, 0])]
+    points_away = np.isin(ends, edges[:, 0])
+    away = ends[points_away]
     if len(away):
         return int(away[0])
     if len(ends):
@@ -58,7 +59,8 @@ def arc_length(x: np.ndarray) -> np.ndarray:
     """0, |x_1 - x_0|, |x_1 - x_0| + |x_2 - x_1|, ... (n,) of points x (n, d)."""
     steps = np.diff(x, axis=0)
     lengths = np.linalg.norm(steps, axis=1)
-    return np.concatenate([[0.0], np.cumsum(lengths)])
+    sums = np.cumsum(lengths)
+    return np.concatenate([[0.0], sums])
 
 
 def boundary_loop(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -69,8 +71,8 @@ def boundary_loop(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     sides = [cells[:, [0, 1]], cells[:, [1, 2]], cells[:, [2, 0]]]
     directed = np.concatenate(sides)
     edge, _ = facets(cells)
-    boundary = {tuple(pair) for pair in np.sort(edge, axis=1).tolist()}
-    rows = [tuple(sorted(pair)) in boundary for pair in directed.tolist()]
+    boundary = {frozenset(pair) for pair in edge.tolist()}
+    rows = [frozenset(pair) in boundary for pair in directed.tolist()]
     loop = directed[rows]
     order = chain(loop)
     if len(order) != len(loop):
@@ -86,9 +88,10 @@ def boundary_loop(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
 def _counter_clockwise(loop: np.ndarray) -> bool:
     """Whether the area inside a plane loop (n, 2) is positive."""
     x, y = loop.T
-    forward = x * np.roll(y, -1)
-    backward = np.roll(x, -1) * y
-    return bool(np.sum(forward - backward) > 0)
+    next_x = np.roll(x, -1)
+    next_y = np.roll(y, -1)
+    area = np.sum(x * next_y - next_x * y)
+    return bool(area > 0)
 
 
 def farthest(x: np.ndarray, arc: np.ndarray) -> float:
@@ -98,19 +101,22 @@ def farthest(x: np.ndarray, arc: np.ndarray) -> float:
     """
     middle = (x[0] + x[-1]) / 2
     distance = np.linalg.norm(x - middle, axis=1)
-    i = int(np.clip(np.argmax(distance), 1, len(distance) - 2))
+    last = len(x) - 1
+    i = int(np.clip(np.argmax(distance), 1, last - 1))
     around = slice(i - 1, i + 2)
-    bend, slope, _ = np.polyfit(arc[around] - arc[i], distance[around], 2)
+    s = arc[around]
+    here = arc[i]
+    bend, slope, _ = np.polyfit(s - here, distance[around], 2)
     if bend >= 0:
-        return float(arc[i])
-    top = arc[i] - slope / (2 * bend)
-    return float(np.clip(top, arc[i - 1], arc[i + 1]))
+        return float(here)
+    top = here - slope / (2 * bend)
+    return float(np.clip(top, s[0], s[-1]))
 
 
 def one_node(mesh: Mesh, name: str) -> int | None:
     """The node of a node set of one node; None where there is no such set."""
     nodes = mesh.nodes.get(name, ())
-    return int(nodes[0]) if len(nodes) == 1 else None
+    return int(np.asarray(nodes)[0]) if len(nodes) == 1 else None
 
 
 def match_curves(
@@ -163,7 +169,8 @@ def _close(mesh: Mesh, order: np.ndarray, name: str) -> np.ndarray:
     """A closed curve from its first node, with that node again at the end."""
     size = max(float(np.ptp(mesh.points)), 1e-300)
     x = np.round(mesh.points[order] / size, 9)
-    named = np.flatnonzero(np.isin(order, mesh.nodes.get(name, ())))
+    nodes = mesh.nodes.get(name, ())
+    named = np.flatnonzero(np.isin(order, nodes))
     first = named if named.size else np.lexsort(x.T[::-1])
     order = np.roll(order, -int(first[0]))
     return np.append(order, order[0])

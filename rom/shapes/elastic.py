@@ -16,6 +16,7 @@ from rom.shapes.simplex import (
     POISSON,
     determinants,
     elasticity,
+    scatter,
     simplex_mesh,
     simplices,
     volumes,
@@ -97,7 +98,7 @@ class Elastic:
             d = x.shape[1]
             dofs = here * d + np.arange(d)
             spring = LANDMARK * a
-            ones = sp.csr_array(sp.coo_array((np.ones(d), (dofs, dofs)), shape=(n, n)))
+            ones = scatter(np.ones(d), dofs, dofs, (n, n))
             A = A + spring * ones
             b[dofs] += spring * (mesh.points[there] - x[here])
         return sp.csr_array(A), b

@@ -1,4 +1,4 @@
-"""Shapes as points: POD of morphed coordinates, and the reach of the training cloud."""
+"""Shapes as points: POD of morphed coordinates, and the reach of the cloud."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ def embedding(
     rank : modes at most; tol : relative error, or fewer
     """
     m, n, d = points.shape
-    area = lumped_mass(reference.points, simplices(reference))
+    cells = simplices(reference)
+    area = lumped_mass(reference.points, cells)
     space = Space(np.repeat(area, d), np.arange(n * d))
     x = coordinates(points, reference.points, rigid).T
     basis = modes(space, x, rank, tol)
     cloud = np.atleast_2d(basis.coefficients(x).T)
-    size = float(space.norm(np.ones(n * d))) * float(np.ptp(reference.points))
-    least = LEAST_REACH * size
+    unit = float(space.norm(np.ones(n * d)))
+    size = float(np.ptp(reference.points))
+    least = LEAST_REACH * (unit * size)
     reach = max(_reach(cloud), least) if m > 1 else least
     rest = max(_distance_to_others(space, x, basis.r), least)
     return Embedding(reference, basis, cloud, reach, rest, rigid)
@@ -45,10 +47,11 @@ def embedding(
 
 def _reach(cloud: np.ndarray) -> float:
     """The largest distance of a point (m, r) to the nearest other."""
-    distance = np.linalg.norm(cloud[:, None] - cloud, axis=2)
-    self_distance = np.full(len(cloud), np.inf)
-    apart = distance + np.diag(self_distance)
-    return float(apart.min(axis=1).max())
+    steps = cloud[:, None] - cloud
+    distance = np.linalg.norm(steps, axis=2)
+    np.fill_diagonal(distance, np.inf)
+    nearest = distance.min(axis=1)
+    return float(nearest.max())
 
 
 def _distance_to_others(space: Space, x: np.ndarray, rank: int) -> float:
@@ -58,8 +61,8 @@ def _distance_to_others(space: Space, x: np.ndarray, rank: int) -> float:
     """
     centred = x - x.mean(axis=1, keepdims=True)
     G = space.gram(centred)
-    distances = [_leave_out(G, i, rank) for i in range(len(G))]
-    return max([0.0, *distances])
+    m = len(G)
+    return max(_leave_out(G, i, rank) for i in range(m))
 
 
 def _leave_out(G: np.ndarray, i: int, rank: int) -> float:
@@ -78,16 +81,20 @@ def _leave_out(G: np.ndarray, i: int, rank: int) -> float:
         return float(np.sqrt(max(own, 0.0)))
     lam, Q = np.linalg.eigh(C)
     leading = lam[-rank:]
-    large = leading > LEAST_EIGENVALUE * max(lam[-1], TINY)
+    least = LEAST_EIGENVALUE * max(lam[-1], TINY)
+    large = leading > least
     along = Q[:, -rank:].T @ cross
-    a = along[large] / np.sqrt(leading[large])
-    return float(np.sqrt(max(own - a @ a, 0.0)))
+    root = np.sqrt(leading[large])
+    a = along[large] / root
+    square_left = max(own - a @ a, 0.0)
+    return float(np.sqrt(square_left))
 
 
 def modes(space: Space, u: np.ndarray, rank: int | None, tol: float | None) -> Basis:
     """POD about the mean of columns u (n, m); no mode where all agree to round-off."""
     mean = u.mean(axis=1)
-    spread = np.max(space.norm(u - mean[:, None]))
+    centred = u - mean[:, None]
+    spread = np.max(space.norm(centred))
     m = u.shape[1]
     if spread <= ROUND_OFF * max(space.norm(mean), TINY):
         return Basis(space, np.zeros((space.n, 0)), mean, reason="all samples agree")

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import splu
 
 from rom.errors import BadInput
 from rom.shapes.location import Locator, locator
-from rom.shapes.simplex import geometry, lumped_mass, stiffness
+from rom.shapes.simplex import geometry, lumped_mass, scatter, stiffness
 
 LEAST = 1e-14  # energy missing, at least, so that its logarithm is finite
 NO_CELLS = np.zeros(0, np.int64)
@@ -85,15 +85,17 @@ class Energy:
         lam, Q = np.linalg.eigh(scaled @ scaled.T)
         return lam[::-1], Q[:, ::-1]
 
-    def captured(self, w: np.ndarray, r: int) -> float:
+    def share_of_modes(self, w: np.ndarray, r: int) -> float:
         """J_r of psi = id + w."""
         v, _ = self.carry(w)
         lam, _ = self.spectrum(v)
-        return float(lam[:r].sum() / lam.sum())
+        leading = lam[:r].sum()
+        return float(leading / lam.sum())
 
     def determinants(self, w: np.ndarray) -> np.ndarray:
         """det grad psi_i per cell (m, k)."""
-        det, _ = _cofactors(self._jacobians(w))
+        F = self._jacobians(w)
+        det, _ = _cofactors(F)
         return det.T
 
     def _missing(self, w: np.ndarray, r: int) -> tuple[float, np.ndarray, float]:
@@ -103,8 +105,10 @@ class Energy:
         total = lam.sum()
         leading = Q[:, :r]
         J = float(lam[:r].sum() / total)
-        rest = np.tensordot(leading @ leading.T, v, 1) - J * v
-        along = np.einsum("mnc,mncd->mnd", rest * self.weights**2, slope)
+        projector = leading @ leading.T
+        rest = np.tensordot(projector, v, 1) - J * v
+        weighted = rest * self.weights**2
+        along = np.einsum("mnc,mncd->mnd", weighted, slope)
         gain = (2 / total) * along * self.area[:, None]
         return max(1.0 - J, LEAST), gain, J
 
@@ -123,15 +127,16 @@ class Energy:
 
     def _barrier(self, w: np.ndarray) -> tuple[float, np.ndarray]:
         """The barrier and its derivative (m, N, d); inf where a cell folds."""
-        det, cofactor = _cofactors(self._jacobians(w))
+        F = self._jacobians(w)
+        det, cofactor = _cofactors(F)
         if det.min() <= 0:
             return np.inf, np.zeros_like(w)
         eta = self.barrier * self.share[:, None]
         density = det - 1 - np.log(det)
         value = float(np.sum(eta * density))
         stress = eta * (1 - 1 / det) * cofactor
-        force = [self._divergence(row) for row in stress]
-        return value, np.array(force).transpose(2, 1, 0)
+        force = np.array([self._divergence(row) for row in stress])
+        return value, force.transpose(2, 1, 0)
 
     def _divergence(self, stress: np.ndarray) -> np.ndarray:
         """sum_j D_j^T s_j (N, m) of one row of a stress (d, k, m)."""
@@ -147,18 +152,15 @@ def energy(
     options : barrier, rho, stiff, precision
     """
     signed, B = geometry(x, cells)
-    k, corners, d = B.shape
+    k, corners, _ = B.shape
     rows = np.repeat(np.arange(k), corners)
-    places = (rows, cells.ravel())
-    grad = []
-    for direction in range(d):
-        entries = (B[:, :, direction].ravel(), places)
-        matrix = sp.coo_array(entries, shape=(k, len(x)))
-        grad.append(sp.csr_array(matrix))
+    shape = (k, len(x))
+    grad = [scatter(part, rows, cells, shape) for part in B.transpose(2, 0, 1)]
     volume = np.abs(signed)
     share = volume / volume.sum()
     area = lumped_mass(x, cells)
-    return Energy(x, locator(x, cells), u, weights, area, tuple(grad), share, **options)
+    at = locator(x, cells)
+    return Energy(x, at, u, weights, area, tuple(grad), share, **options)
 
 
 def _cofactors(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +169,8 @@ def _cofactors(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return F[0, 0], np.ones_like(F)
     if len(F) == 2:
         (a, b), (c, e) = F
-        return a * e - b * c, np.array([[e, -c], [-b, a]])
+        det = a * e - b * c
+        return det, np.array([[e, -c], [-b, a]])
     rows = [np.cross(F[(i + 1) % 3], F[(i + 2) % 3], axis=0) for i in range(3)]
     cofactor = np.array(rows)
     det = np.einsum("j...,j...->...", F[0], cofactor[0])
@@ -184,10 +187,13 @@ def smooth_fields(x: np.ndarray, cells: np.ndarray, u: np.ndarray, width: float)
     if width == 0.0:
         return u
     m, n, c = u.shape
-    M = sp.csc_array(sp.diags_array(lumped_mass(x, cells)))
-    matrix = sp.csc_array(M + width**2 * stiffness(x, cells))
+    area = lumped_mass(x, cells)
+    K = stiffness(x, cells)
+    M = sp.csc_array(sp.diags_array(area))
+    matrix = sp.csc_array(M + width**2 * K)
     lu = splu(matrix)
     flat = u.transpose(1, 0, 2).reshape(n, -1)
     once = lu.solve(M @ flat)
-    smooth = lu.solve(M @ once).reshape(n, m, c)
+    twice = lu.solve(M @ once)
+    smooth = twice.reshape(n, m, c)
     return np.asarray(smooth.transpose(1, 0, 2))

@@ -52,7 +52,7 @@ def facet_normals(
 
 
 def _all_facets(cells: np.ndarray) -> np.ndarray:
-    """The facet opposite to corner 0 of every cell, then to corner 1, ... (k (q + 1), q)."""
+    """Facets (k (q + 1), q) opposite to corner 0 of every cell, then corner 1, ..."""
     corners = range(cells.shape[1])
     opposite = [np.delete(cells, corner, axis=1) for corner in corners]
     return np.concatenate(opposite)

@@ -108,9 +108,9 @@ def open_sample(path: str | Path) -> tuple[Mesh, Fields]:
 
 
 def _with_curves(mesh: Mesh) -> Mesh:
-    """A plane mesh without lines, with a curve for each set of two boundary nodes or more.
+    """A plane mesh without lines, with a curve for each set of boundary nodes.
 
-    It has the boundary lines between the nodes of the set, and its name.
+    It has the boundary lines between two or more nodes of the set, and its name.
     """
     if mesh.points.shape[1] != 2 or set(mesh.cells) & CURVES:
         return mesh
@@ -147,7 +147,7 @@ def write_answer(path: str | Path, answer: ShapePrediction, true: Sample | None 
 
 
 def answer_fields(answer: ShapePrediction, true: Sample | None = None) -> Fields:
-    """name -> (array, unit) of prediction, standard deviation and, with the truth, error."""
+    """name -> (array, unit) of prediction, deviation and, with the truth, error."""
     fields: Fields = {}
     for name, values in answer.fields.items():
         fields[name] = (values, "")

@@ -55,7 +55,7 @@ def space_of(reference: Mesh, components: int) -> Space:
 def back_transfers(
     model: ShapeModel, morphings: Sequence[Morphing], w: np.ndarray | None
 ) -> list[BackTransfer]:
-    """Back to each training mesh through the mapping that the other samples predict.
+    """Back to each training mesh through the mapping that the others predict.
 
     w : (m, N, d) their own mappings, None without
     """
@@ -79,7 +79,7 @@ def field_models(
     *,
     extra: int = 0,
 ) -> tuple[FieldModel, ...]:
-    """The models of all fields, with `extra` modes at most beyond those of the reduction."""
+    """The models of all fields, with at most `extra` modes beyond the reduction's."""
     parts = []
     for name in training.samples[0].fields:
         data = _field_data(training, name, morphings, back)
@@ -143,7 +143,7 @@ def _fit(
     square = np.mean((v - basis.lift(a)) ** 2, axis=1)
     truncation = square * count / max(count - 1 - basis.r, 1)
     z = training.z[rows]
-    gp = condition_on(like.gp, z, a.T) if like else regression(z, a.T, rng=training.rng)
+    gp = condition_on(like.gp, z, a.T) if like is not None else regression(z, a.T, rng=training.rng)
     floor = truncation + np.mean(data.lost[:, rows], axis=1)
     factor = np.ones(data.components)
     return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0)

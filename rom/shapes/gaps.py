@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from rom.mesh import Mesh
 from rom.shapes.facets import facet_normals, facets
 from rom.shapes.nearest import nearest_cells
-from rom.shapes.simplex import simplices
+from rom.shapes.simplex import scatter, simplices
 
 NEAR = 1e-3  # share of the largest gap, up to which a normal is that of the boundary itself
 TINY = 1e-300
@@ -29,8 +29,7 @@ class Gaps:
         count, d = self.normal.shape
         rows = np.repeat(np.arange(count), d)
         dofs = self.nodes[:, None] * d + np.arange(d)
-        entries = (self.normal.ravel(), (rows, dofs.ravel()))
-        return sp.csr_array(sp.coo_array(entries, shape=(count, n)))
+        return scatter(self.normal, rows, dofs, (count, n))
 
 
 def gaps(
@@ -53,6 +52,7 @@ def gaps(
 
 
 def _sort(facet: np.ndarray) -> list[list[int]]:
+    """The nodes of each facet in order."""
     nodes: list[list[int]] = np.sort(facet, axis=1).tolist()
     return nodes
 
@@ -60,7 +60,7 @@ def _sort(facet: np.ndarray) -> list[list[int]]:
 def _nodal_normals(
     x: np.ndarray, edges: np.ndarray, normals: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes of facets (b,), and the mean of the normals around them (b, d), of length one."""
+    """Nodes of facets (b,), and mean unit normals around them (b, d)."""
     total = np.zeros_like(x)
     repeated = np.repeat(normals, edges.shape[1], axis=0)
     np.add.at(total, edges.ravel(), repeated)
@@ -81,11 +81,13 @@ def _gaps_to(
     face, w = nearest_cells(points, onto, here, tree=tree)
     corners = points[onto[face]]
     reach = np.einsum("jk,jkd->jd", w, corners) - here
-    side = np.sign(np.sum(reach * normal, axis=1))
-    gap = np.linalg.norm(reach, axis=1) * side
-    size = np.linalg.norm(reach, axis=1, keepdims=True)
-    far = size > NEAR * np.abs(gap).max() + TINY
-    towards = reach * np.sign(gap)[:, None] / np.maximum(size, TINY)
+    outward = np.sum(reach * normal, axis=1)
+    distance = np.linalg.norm(reach, axis=1)
+    gap = distance * np.sign(outward)
+    size = distance[:, None]
+    far = size > NEAR * distance.max() + TINY
+    side = np.sign(gap)[:, None]
+    towards = reach * side / np.maximum(size, TINY)
     return Gaps(nodes, gap, np.where(far, towards, normal))
 
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from rom.shapes.facets import BEYOND, neighbours
 from rom.shapes.nearest import nearest_cells
-from rom.shapes.simplex import geometry
+from rom.shapes.simplex import geometry, scatter
 
 MAX_WALK = 200  # cells on the way to a point
 RESCUE = 16  # cells around a point that are tried where a walk ends early
@@ -67,18 +67,19 @@ class Locator:
         return Locator(points, self.cells, gradients, self.beyond, tree)
 
     def nodal_gradient(self, v: np.ndarray) -> np.ndarray:
-        """grad v (N, c, d) of a piecewise linear v (N, c), averaged around each node by volume."""
+        """grad v (N, c, d) of piecewise linear v (N, c): means around each node by volume."""
         signed, _ = geometry(self.points, self.cells)
         volume = np.abs(signed)
         slope = np.einsum("kac,kad->kcd", v[self.cells], self.gradients)
         weighted = slope * volume[:, None, None]
         cells, corners = self.cells.shape
-        places = (self.cells.ravel(), np.repeat(np.arange(cells), corners))
-        around = sp.csr_array((np.ones(cells * corners), places), shape=(len(v), cells))
+        owner = np.repeat(np.arange(cells), corners)
+        around = scatter(np.ones(cells * corners), self.cells, owner, (len(v), cells))
+        total = around @ weighted.reshape(cells, -1)
         weight = around @ volume
-        total = (around @ weighted.reshape(cells, -1)).reshape(len(v), *slope.shape[1:])
-        gradient: np.ndarray = total / np.where(weight > 0, weight, 1.0)[:, None, None]
-        return gradient
+        divisor = np.where(weight > 0, weight, 1.0)
+        nodal = total.reshape(len(v), *slope.shape[1:])
+        return np.asarray(nodal / divisor[:, None, None])
 
     @cached_property
     def _rim(self) -> tuple[np.ndarray, np.ndarray, Any]:
@@ -91,8 +92,9 @@ class Locator:
 
     def _barycentric(self, cell: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Barycentric coordinates (j, q + 1) of points x (j, d) in cells (j,)."""
-        corner = self.points[self.cells[cell, 0]]
-        w: np.ndarray = np.einsum("jkd,jd->jk", self.gradients[cell], x - corner)
+        node = self.cells[cell, 0]
+        offset = x - self.points[node]
+        w: np.ndarray = np.einsum("jkd,jd->jk", self.gradients[cell], offset)
         w[:, 0] += 1.0
         return w
 
@@ -139,13 +141,15 @@ class Locator:
             w[rows] = trial[inside]
 
     def _on_line(self, x: np.ndarray) -> Places:
+        """The same on a mesh of the real line, x (j,)."""
         ends = self.points[self.cells, 0]
         left = ends.min(axis=1)
         order = np.argsort(left)
         place = np.searchsorted(left[order], x, side="right") - 1
         cell = order[np.clip(place, 0, len(order) - 1)]
         a, b = ends[cell].T
-        s = np.clip((x - a) / (b - a), 0.0, 1.0)
+        share = (x - a) / (b - a)
+        s = np.clip(share, 0.0, 1.0)
         return cell, np.column_stack([1.0 - s, s])
 
 

@@ -1,4 +1,4 @@
-"""Models over shapes: fields, outputs and standard deviations on the user's own mesh."""
+"""Models over shapes: fields, outputs and deviations on the user's own mesh."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class ShapeModel:
         if self.mapping is None:
             return np.zeros((*self.chart.shape, 0))
         scaled = self.mapping.modes * std
-        return scaled.reshape(*self.chart.shape, -1)
+        return np.asarray(scaled.reshape(*self.chart.shape, -1))
 
     def back_transfer(self, morphing: Morphing, w: np.ndarray, spread: np.ndarray) -> BackTransfer:
         """Back to a mesh through psi = id + w, which is shrunk where it would fold."""

@@ -118,17 +118,18 @@ class Embedding:
 
     def coordinates(self, points: np.ndarray) -> np.ndarray:
         """Node-major coordinates (N d,) of the reference's nodes on a sample (N, d)."""
-        return coordinates([points], self.reference.points, self.rigid)[0]
+        x: np.ndarray = coordinates([points], self.reference.points, self.rigid)[0]
+        return x
 
 
 def coordinates(shapes: Iterable[np.ndarray], onto: np.ndarray, rigid: bool) -> np.ndarray:
-    """Node-major coordinates (m, N d) of shapes (N, d), rigid motions taken out or not."""
+    """Node-major coordinates (m, N d) of shapes (N, d), aligned where `rigid`."""
     rows = [align(points, onto) if rigid else points for points in shapes]
     return np.array([row.ravel() for row in rows])
 
 
 def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """Points (n, d) under argmin over rotations R, shifts t of sum_a |R x_a + t - y_a|^2.
+    """R x_a + t with rotation R, shift t of least sum_a |R x_a + t - y_a|^2, (n, d).
 
     Reference: Kabsch (1976).
     """

@@ -40,7 +40,7 @@ def _distance(corners: np.ndarray, w: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _project(corners: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Barycentric coordinates (j, q + 1) of the nearest point of each simplex to x (j, d).
+    """Barycentric coordinates (j, q + 1) of each simplex's nearest point to x (j, d).
 
     corners : (j, q + 1, d) with q <= 2
     """
@@ -71,5 +71,6 @@ def _project_on_sides(corners: np.ndarray, x: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(distance < best)
         best[rows] = distance[rows]
         w[rows] = 0.0
-        w[np.ix_(rows, side)] = part[rows]
+        for corner, weight in zip(side, part.T, strict=True):
+            w[rows, corner] = weight[rows]
     return w

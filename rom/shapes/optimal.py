@@ -1,4 +1,4 @@
-"""Optimal mappings: bijections of the reference under which all fields need few modes."""
+"""Optimal mappings: bijections under which all fields need few modes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def optimal_mappings(
     rank: int | None = None,
     restarts: int = 0,
 ) -> Mappings:
-    """argmax over bijections psi_i of J_r, all samples at once, with continuation in r.
+    """argmax over bijections psi_i of J_r, all samples at once, continued in r.
 
     fields : (m, N) or (m, N, c) at the nodes of the reference
     stages : (r, width of the smoothing in diameters) one after the other
@@ -189,7 +189,7 @@ def low_rank(
 def _leading_modes(
     e: Energy, w: np.ndarray, rank: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Mean (N, d), modes (rank, N d), coefficients (m, rank), and the largest eigenvalue."""
+    """Mean (N, d), modes (rank, N d), coefficients (m, rank), largest eigenvalue."""
     m = len(w)
     mean = w.mean(axis=0)
     flat = (w - mean).reshape(m, -1)
@@ -220,11 +220,11 @@ def _restart(
     reach = REACH * float(np.ptp(e.points))
     still = np.zeros_like(w)
     s, _ = ascend(objective, still, metric.precondition, max_steps=max_steps, reach=reach)
-    before = e.captured(w, r)
+    before = e.share_of_modes(w, r)
     for _ in range(MAX_HALVINGS):
         trial = compose(e, w, s)
-        if e.determinants(trial).min() > 0 and e.captured(trial, r) >= before:
-            return trial, [e.captured(trial, r)]
+        if e.determinants(trial).min() > 0 and e.share_of_modes(trial, r) >= before:
+            return trial, [e.share_of_modes(trial, r)]
         s = 0.5 * s
     return w, [before]
 

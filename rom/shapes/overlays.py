@@ -68,7 +68,7 @@ def orientation(points: np.ndarray, place: np.ndarray, cells: np.ndarray) -> np.
 
 
 def shift_transfers(mesh: Mesh, morphing: Morphing, at: Locator, shift: np.ndarray) -> Morphing:
-    """Transfers to and from the reference's nodes moved by `shift` (N, q) in the domain."""
+    """Transfers to and from the nodes of the reference moved by `shift` (N, q)."""
     cells = simplices(linear(mesh))
     moved = at.with_points(at.points + shift)
     to = locator(morphing.place, cells).matrix(moved.points)

@@ -9,7 +9,7 @@ from scipy.sparse.linalg import splu
 from rom.errors import BadInput
 from rom.shapes.ascent import Linear
 from rom.shapes.facets import facet_normals, facets
-from rom.shapes.simplex import elasticity, mass, stiffness, volumes
+from rom.shapes.simplex import elasticity, mass, scatter, stiffness, volumes
 
 HELMHOLTZ, ELASTICITY = KINDS = ("helmholtz", "elasticity")
 SLIP, FIXED = BOUNDARIES = ("slip", "fixed")
@@ -69,9 +69,8 @@ def _admissible(x: np.ndarray, cells: np.ndarray, boundary: str) -> sp.csr_array
                 cols.append(np.full(d, columns))
                 data.append(tangent)
                 columns += 1
-    places = (np.concatenate(rows), np.concatenate(cols))
-    entries = (np.concatenate(data), places)
-    return sp.csr_array(sp.coo_array(entries, shape=(n * d, columns)))
+    values, i, j = (np.concatenate(part) for part in (data, rows, cols))
+    return scatter(values, i, j, (n * d, columns))
 
 
 def _tangents(normals: np.ndarray) -> np.ndarray:

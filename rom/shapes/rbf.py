@@ -13,7 +13,7 @@ from scipy.sparse.linalg import splu
 from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
 from rom.shapes.curves import Names, match_curves
-from rom.shapes.simplex import determinants, simplices
+from rom.shapes.simplex import determinants, scatter, simplices
 
 BLOCK = 2**17  # kernel values at a time: what stays in a core's cache
 WIDE = 0.05  # share of the control points in a support, above which matrices are dense
@@ -44,6 +44,7 @@ class Radial:
     most: int = 150
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
+        """Where the nodes of `mesh` lie in the reference (n, d)."""
         x, y = self.match(mesh, reference)
         cells = simplices(mesh)
         diagonal = float(np.linalg.norm(np.ptp(mesh.points, axis=0)))
@@ -162,5 +163,4 @@ def _sparse(a: Any, b: Any, radius: float) -> sp.csr_array:
     """f(|a_i - b_c| / R) of the pairs of two trees that are nearer than R."""
     near = a.sparse_distance_matrix(b, radius, output_type="coo_matrix")
     values = _wendland(near.data / radius)
-    places = (near.row, near.col)
-    return sp.csr_array(sp.coo_array((values, places), shape=(a.n, b.n)))
+    return scatter(values, near.row, near.col, (a.n, b.n))

@@ -43,7 +43,7 @@ def _distances(x: np.ndarray) -> np.ndarray:
     """|x_i - x_j| (m, m) of rows x (m, n)."""
     square = np.sum(x**2, axis=1)
     squares = square[:, None] + square - 2 * x @ x.T
-    return np.sqrt(np.maximum(squares, 0.0))
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
 
 
 def refine(
@@ -53,7 +53,7 @@ def refine(
     max_nodes: int,
     share: float = SHARE,
 ) -> Mesh:
-    """The reference with cells halved where its linear fields miss most of the samples'.
+    """The reference with cells halved where linear fields miss most of the samples'.
 
     The indicator is `bent`; each field is scaled by its mean square.
     share : of the cells, marked at once
@@ -107,4 +107,4 @@ def _longest_edges(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     steps = np.diff(points[edges], axis=2)[:, :, 0]
     length = np.linalg.norm(steps, axis=2)
     longest = np.argmax(length, axis=1)
-    return edges[np.arange(len(cells)), longest]
+    return np.asarray(edges[np.arange(len(cells)), longest])

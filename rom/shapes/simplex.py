@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -31,20 +33,28 @@ def simplices(mesh: Mesh) -> np.ndarray:
 
     Raises BadInput where the mesh has none, or cells that cannot be split.
     """
-    pieces: list[np.ndarray] = []
-    unknown: list[str] = []
-    for kind, cells in mesh.cells.items():
-        if kind in SPLIT and len(cells):
-            pieces += [cells[:, corners] for corners in SPLIT[kind]]
-        if kind not in SPLIT and kind != "vertex":
-            unknown.append(kind)
+    unknown = set(mesh.cells) - set(SPLIT) - {"vertex"}
+    pieces = _pieces(mesh)
     if unknown or not pieces:
-        kinds = unknown or list(mesh.cells)
-        known = ", ".join(SPLIT)
-        raise BadInput(f"cells {kinds} cannot be morphed; convert them to one of: {known}")
-    corners_most = max(piece.shape[1] for piece in pieces)
-    highest = [piece for piece in pieces if piece.shape[1] == corners_most]
-    return np.vstack(highest).astype(np.int64)
+        kinds = [kind for kind in mesh.cells if kind in unknown or not unknown]
+        options = ", ".join(SPLIT)
+        raise BadInput(f"cells {kinds} cannot be morphed; convert them to one of: {options}")
+    corners = [piece.shape[1] for piece in pieces]
+    most = max(corners)
+    highest = [piece for piece in pieces if piece.shape[1] == most]
+    cells = np.vstack(highest)
+    return cells.astype(np.int64)
+
+
+def _pieces(mesh: Mesh) -> list[np.ndarray]:
+    """The simplices of all cells, one array (k, q + 1) for each row of SPLIT."""
+    pieces = []
+    for kind, cells in mesh.cells.items():
+        if not len(cells):
+            continue
+        for corners in SPLIT.get(kind, ()):
+            pieces.append(cells[:, corners])
+    return pieces
 
 
 def simplex_mesh(points: np.ndarray, cells: np.ndarray) -> Mesh:
@@ -60,24 +70,21 @@ def geometry(points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndar
     Raises BadInput naming a cell of no volume.
     """
     edges = _edges(points, cells)
-    q, d = edges.shape[1:]
-    metric = edges @ edges.transpose(0, 2, 1)
-    if q == d:
-        parallelepipeds = _det(edges)
-    else:
-        parallelepipeds = np.sqrt(np.maximum(np.linalg.det(metric), 0.0))
-    _check_volumes(edges, parallelepipeds, cells)
-    inner = np.linalg.solve(metric, edges)
-    first = -inner.sum(axis=1, keepdims=True)
-    gradients = np.concatenate([first, inner], axis=1)
-    factorial = float(np.prod(np.arange(1, q + 1)))
-    return parallelepipeds / factorial, gradients
+    metric = _metric(edges)
+    boxes = _parallelepipeds(edges, metric)
+    _check_volumes(edges, boxes, cells)
+    others = np.linalg.solve(metric, edges)
+    first = -others.sum(axis=1, keepdims=True)
+    gradients = np.concatenate([first, others], axis=1)
+    corners = cells.shape[1]
+    factorial = math.factorial(corners - 1)
+    return boxes / factorial, gradients
 
 
 def volumes(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Volumes (k,) >= 0 of simplices. Raises BadInput naming a cell of no volume."""
     signed, _ = geometry(points, cells)
-    return np.abs(signed)
+    return np.asarray(np.abs(signed))
 
 
 def _edges(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -88,12 +95,32 @@ def _edges(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return edges
 
 
+def _metric(edges: np.ndarray) -> np.ndarray:
+    """Products (..., q, q) of the edges (..., q, d) of a cell."""
+    transposed = np.swapaxes(edges, -1, -2)
+    metric: np.ndarray = edges @ transposed
+    return metric
+
+
+def _parallelepipeds(edges: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """Volumes (k,) that edges (k, q, d) span, signed where q = d."""
+    q, d = edges.shape[1:]
+    if q == d:
+        return _det(edges)
+    square = np.linalg.det(metric)
+    positive = np.maximum(square, 0.0)
+    return np.asarray(np.sqrt(positive))
+
+
 def _check_volumes(edges: np.ndarray, signed: np.ndarray, cells: np.ndarray) -> None:
-    box = np.prod(np.linalg.norm(edges, axis=2), axis=1)
+    """Raises BadInput naming the flattest cell where it has no volume."""
+    lengths = np.linalg.norm(edges, axis=2)
+    box = np.prod(lengths, axis=1)
     size = np.abs(signed)
     if not (size <= FLAT * box).any():
         return
-    bad = int(np.argmin(size / np.where(box > 0, box, 1.0)))
+    divisor = np.where(box > 0, box, 1.0)
+    bad = int(np.argmin(size / divisor))
     nodes = cells[bad].tolist()
     raise BadInput(f"cell {bad} with nodes {nodes} has no volume; repair the mesh")
 
@@ -102,9 +129,9 @@ def _det(A: np.ndarray) -> np.ndarray:
     """Determinants (...,) of (..., d, d); in the plane ad - bc, ten times faster."""
     if A.shape[-1] != 2:
         return np.asarray(np.linalg.det(A))
-    main = A[..., 0, 0] * A[..., 1, 1]
-    cross = A[..., 0, 1] * A[..., 1, 0]
-    return np.asarray(main - cross)
+    a, b = A[..., 0, 0], A[..., 0, 1]
+    c, d = A[..., 1, 0], A[..., 1, 1]
+    return np.asarray(a * d - b * c)
 
 
 def determinants(reference: np.ndarray, moved: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -117,18 +144,29 @@ def determinants(reference: np.ndarray, moved: np.ndarray, cells: np.ndarray) ->
     images = _edges(moved, cells)
     q, d = edges.shape[1:]
     if q == d == images.shape[-1]:
-        return np.asarray(_det(images) / _det(edges))
-    image_metric = images @ np.swapaxes(images, -1, -2)
-    metric = edges @ np.swapaxes(edges, -1, -2)
-    square = np.linalg.det(image_metric) / np.linalg.det(metric)
-    return np.sqrt(np.maximum(square, 0.0))
+        after, before = _det(images), _det(edges)
+        return np.asarray(after / before)
+    after = np.linalg.det(_metric(images))
+    before = np.linalg.det(_metric(edges))
+    square = np.maximum(after / before, 0.0)
+    return np.asarray(np.sqrt(square))
 
 
 def assemble(cells: np.ndarray, local: np.ndarray, n: int) -> sp.csr_array:
     """sum_e of local matrices (k, q + 1, q + 1) as a sparse (n, n)."""
-    rows, cols = np.broadcast_arrays(cells[:, :, None], cells[:, None, :])
+    rows = np.broadcast_to(cells[:, :, None], local.shape)
+    cols = np.broadcast_to(cells[:, None, :], local.shape)
+    return scatter(local, rows, cols, (n, n))
+
+
+def scatter(
+    values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]
+) -> sp.csr_array:
+    """A sparse matrix with values at (rows, cols), summed where they meet."""
     places = (rows.ravel(), cols.ravel())
-    return sp.csr_array(sp.coo_array((local.ravel(), places), shape=(n, n)))
+    entries = (values.ravel(), places)
+    matrix = sp.coo_array(entries, shape=shape)
+    return sp.csr_array(matrix)
 
 
 def mass(points: np.ndarray, cells: np.ndarray) -> sp.csr_array:
@@ -136,22 +174,25 @@ def mass(points: np.ndarray, cells: np.ndarray) -> sp.csr_array:
     corners = cells.shape[1]
     pairs = np.ones((corners, corners)) + np.eye(corners)
     unit = pairs / (corners * (corners + 1))
-    local = volumes(points, cells)[:, None, None] * unit
+    volume = volumes(points, cells)
+    local = volume[:, None, None] * unit
     return assemble(cells, local, len(points))
 
 
 def lumped_mass(points: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """int phi_a, (n,)."""
     corners = cells.shape[1]
-    share = volumes(points, cells) / corners
-    return np.bincount(cells.ravel(), np.repeat(share, corners), len(points))
+    volume = volumes(points, cells)
+    shares = np.repeat(volume / corners, corners)
+    nodes = cells.ravel()
+    return np.bincount(nodes, shares, len(points))
 
 
 def stiffness(points: np.ndarray, cells: np.ndarray) -> sp.csr_array:
     """K_ab = int grad phi_a . grad phi_b, P1."""
     signed, gradients = geometry(points, cells)
-    products = gradients @ gradients.transpose(0, 2, 1)
-    local = np.abs(signed)[:, None, None] * products
+    volume = np.abs(signed)
+    local = volume[:, None, None] * _metric(gradients)
     return assemble(cells, local, len(points))
 
 
@@ -167,19 +208,24 @@ def elasticity(
     """
     signed, B = geometry(points, cells)
     k, corners, d = B.shape
-    shear = np.broadcast_to(young, k) / (2 * (1 + nu))
+    modulus = np.broadcast_to(young, k)
+    shear = modulus / (2 * (1 + nu))
     lame = 2 * shear * nu / (1 - 2 * nu)
     outer = np.einsum("kai,kbj->kaibj", B, B)
     dots = np.einsum("kai,kbi->kab", B, B)
-    laplace = dots[:, :, None, :, None] * np.eye(d)[None, None, :, None, :]
+    identity = np.eye(d)[None, None, :, None, :]
+    laplace = dots[:, :, None, :, None] * identity
     symmetric = outer.transpose(0, 1, 4, 3, 2) + laplace
     density = _per_cell(lame, outer) + _per_cell(shear, symmetric)
     flat = density.reshape(k, d * corners, -1)
-    local = np.abs(signed)[:, None, None] * flat
+    volume = np.abs(signed)
+    local = volume[:, None, None] * flat
     dofs = cells[:, :, None] * d + np.arange(d)
-    return assemble(dofs.reshape(k, -1), local, len(points) * d)
+    rows = dofs.reshape(k, -1)
+    return assemble(rows, local, len(points) * d)
 
 
 def _per_cell(factor: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """A factor (k,) times local matrices (k, q + 1, d, q + 1, d)."""
     column = factor.reshape(-1, 1, 1, 1, 1)
-    return column * local
+    return np.asarray(column * local)

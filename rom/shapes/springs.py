@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from rom.shapes.simplex import scatter
+
 WEIGHTS = ("tutte", "floater", "harmonic")
 CORNERS = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
 
@@ -22,14 +24,14 @@ def spring_weights(points: np.ndarray, cells: np.ndarray, kind: str) -> sp.csr_a
         entries += _corner_weights(points, nodes, kind)
     rows, cols, data = (np.concatenate(part) for part in zip(*entries, strict=True))
     n = len(points)
-    W = sp.csr_array(sp.coo_array((data, (rows, cols)), shape=(n, n)))
+    W = scatter(data, rows, cols, (n, n))
     if kind == "tutte":
         W.data[:] = 1.0
     return W
 
 
 def _corner_weights(points: np.ndarray, nodes: list[np.ndarray], kind: str) -> Entries:
-    """(rows, columns, values) by the angles at the nodes i between edges to j and to k."""
+    """(rows, columns, values) by the angles at i between the edges to j and to k."""
     i, j, k = nodes
     if kind == "tutte":
         one = np.ones(len(i))
@@ -39,9 +41,11 @@ def _corner_weights(points: np.ndarray, nodes: list[np.ndarray], kind: str) -> E
     e_length = np.linalg.norm(e, axis=1)
     f_length = np.linalg.norm(f, axis=1)
     product = np.sum(e * f, axis=1)
-    cosine = np.clip(product / (e_length * f_length), -1.0, 1.0)
+    ratio = product / (e_length * f_length)
+    cosine = np.clip(ratio, -1.0, 1.0)
     if kind == "harmonic":
-        sine = np.sqrt(np.maximum(1 - cosine**2, 1e-24))
+        square = 1 - cosine**2
+        sine = np.sqrt(np.maximum(square, 1e-24))
         cotangent = 0.5 * cosine / sine
         return [(j, k, cotangent), (k, j, cotangent)]
     half = np.tan(0.5 * np.arccos(cosine))

@@ -13,12 +13,12 @@ UNCUT = -1  # "middle node" of an edge that stays whole
 
 
 def subdivide(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
-    """Linear simplices with the longest edge of every marked cell halved, conformingly.
+    """Linear simplices with the longest edge of every marked cell halved.
 
     marked : cell numbers, by default all
-    All cells around a halved edge are cut. Edges are taken longest first, and no cell is cut twice
-    in one call. The node set "coarse" names the nodes that were there first; regions of lines
-    stay.
+    All cells around a halved edge are cut: no node hangs. Edges are taken longest first, and no
+    cell is cut twice in one call. The node set "coarse" names the nodes that were there first;
+    regions of lines stay.
     Reference: Rivara (1984).
     """
     cells = simplices(mesh)
@@ -49,7 +49,7 @@ def subdivide(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
 
 
 def _edges(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All edges once, sorted (e, 2), and the edges of each cell (k, pairs of its corners)."""
+    """All edges once, sorted (e, 2), and the edges of each cell (k, pairs)."""
     pairs = list(combinations(range(cells.shape[1]), 2))
     of_cell = np.stack([np.sort(cells[:, pair], axis=1) for pair in pairs], axis=1)
     edges, where = np.unique(of_cell.reshape(-1, 2), axis=0, return_inverse=True)
@@ -57,6 +57,7 @@ def _edges(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cells_around(edges_of_cell: np.ndarray) -> dict[int, list[int]]:
+    """Edge -> the cells around it."""
     around: dict[int, list[int]] = {}
     for cell, row in enumerate(edges_of_cell.tolist()):
         for edge in row:
@@ -85,6 +86,7 @@ def _bisect(cells: np.ndarray, edge: np.ndarray, middle: int) -> list[np.ndarray
 
 
 def _line_regions(mesh: Mesh, owner: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """The regions of lines, each with the parts of its lines."""
     regions = {}
     for name, parts in mesh.regions.items():
         if "line" in parts:
@@ -96,7 +98,7 @@ def _line_regions(mesh: Mesh, owner: np.ndarray) -> dict[str, dict[str, np.ndarr
 def _cut_lines(
     lines: np.ndarray, edges: np.ndarray, middle: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lines cut at the nodes `middle` of sorted `edges`, and the line that each came from."""
+    """Lines cut at the nodes `middle` of `edges`, and the line each came from."""
     n = int(max(edges.max(), lines.max())) + 1
     line_key = np.sort(lines, axis=1) @ [n, 1]
     edge_key = edges @ [n, 1]

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.location import Locator, locator, weight_matrix
-from rom.shapes.simplex import lumped_mass, simplices, volumes
+from rom.shapes.simplex import lumped_mass, scatter, simplices, volumes
 
 CORNERS = {"line3": 2, "triangle6": 3, "tetra10": 4}  # of the types with quadratic fields
 # corners -> edges of a simplex in the order of VTK
@@ -78,10 +78,10 @@ def conservative(mesh: Mesh, onto: Mesh, points: int = 4) -> sp.csr_array:
     rows = np.repeat(np.arange(len(x)), corners)
     nodes = np.repeat(cells[:, None, :], len(w), axis=1)
     values = np.broadcast_to(w, nodes.shape)
-    entries = (values.ravel(), (rows, nodes.ravel()))
-    here = sp.csr_array(sp.coo_array(entries, shape=(len(x), n)))
+    here = scatter(values, rows, nodes, (len(x), n))
     volume = volumes(mesh.points, cells)
-    weight = sp.diags_array(np.repeat(volume / len(w), len(w)))
+    share = volume / len(w)
+    weight = sp.diags_array(np.repeat(share, len(w)))
     there = interpolation(onto, x)
     D = lumped_mass(onto.points, simplices(onto))
     inverse = sp.diags_array(1.0 / np.where(D > 0, D, 1.0))
