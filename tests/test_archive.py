@@ -314,7 +314,7 @@ EXAMPLES |= {
 NOT_STORED = {  # by their own nature
     "Frame": "a moment of a file",
     "Room": "spare columns",
-    "Way": "follows from the model and a mesh",
+    "BackTransfer": "follows from the model and a mesh",
     "Found": "a moment of Newton's method",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
@@ -345,6 +345,12 @@ NOT_STORED = {  # by their own nature
     "Energy": "an objective",
     "Mappings": "a step on the way to a model",
     "Reduction": "settings of a call",
+    "TrainingSet": "samples on the way to a model",
+    "FieldData": "samples on the way to a model",
+    "Gaps": "made anew from two meshes",
+    "Iterate": "a moment of a search",
+    "Metric": "holds a solver",
+    "DesignFile": "is a file",
 }
 
 

@@ -19,7 +19,7 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class Iterate:
     """A value to lower at w, its derivative there, and the energy J that is reported."""
 
     w: np.ndarray
@@ -40,7 +40,7 @@ def ascend(
     precondition : H_0; reach : largest entry of the first step; Armijo back-tracking
     Reference: Nocedal, Wright (2006).
     """
-    here = Point(w, *objective(w))
+    here = Iterate(w, *objective(w))
     history = [here.J]
     pairs: Pairs = []
     for _ in range(max_steps):
@@ -71,14 +71,14 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _line_search(
-    objective: Objective, here: Point, direction: np.ndarray, slope: float, first: float
-) -> tuple[np.ndarray, Point] | None:
+    objective: Objective, here: Iterate, direction: np.ndarray, slope: float, first: float
+) -> tuple[np.ndarray, Iterate] | None:
     """The first of the halved steps that lowers the value enough, and where it leads."""
     for halving in range(MAX_HALVINGS):
         length = first * 0.5**halving
         step = length * direction
         w = here.w + step
-        there = Point(w, *objective(w))
+        there = Iterate(w, *objective(w))
         if there.value <= here.value + ARMIJO * first * 0.5**halving * slope:
             return step, there
     return None
