@@ -58,11 +58,7 @@ from rom.model import Prediction
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
-from rom.shapes.charts import ArcLength, Chart, Same
-from rom.shapes.elastic import Elastic
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.training import shape_model
+from rom.shapes import ArcLength, Chart, Elastic, Radial, Same, Sample, shape_model
 from rom.snapshots import Snapshots
 from rom.solids.model import RunState, SolidModel, Tolerances
 from rom.solids.runs import RunStep
@@ -332,8 +328,8 @@ NOT_STORED = {  # by their own nature
     "Stop": "is told by the reason of a basis",
     "SingleBlocks": "a moment of a search",
     "Cluster": "a moment of a search",
-    "Way": "follows from the model and a mesh",
     "NewtonSolution": "a moment of Newton's method",
+    "BackTransfer": "follows from the model and a mesh",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
     "Preconditioner": "follows from its kernels",
@@ -369,6 +365,12 @@ NOT_STORED = {  # by their own nature
     "Energy": "an objective",
     "Mappings": "a step on the way to a model",
     "Reduction": "settings of a call",
+    "TrainingSet": "samples on the way to a model",
+    "FieldData": "samples on the way to a model",
+    "Gaps": "made anew from two meshes",
+    "Iterate": "a moment of a search",
+    "Metric": "holds a solver",
+    "DesignFile": "is a file",
 }
 
 

@@ -138,7 +138,7 @@ def outcome(door, kind, folder):
 
 
 def lacking(door, kind, text):
-    """"" where a message names the culprit, its place where one number is bad, and a remedy;
+    """ "" where a message names the culprit, its place where one number is bad, and a remedy;
     else what it lacks.
     """
     lacks = []
