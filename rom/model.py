@@ -1,35 +1,211 @@
-"""What every online model answers."""
+"""Models: what each asks, and the one way to ask it.
+
+    model.asks                         # parameters, times, mesh, fields, loading
+    answer = model.predict(mu)         # a rom.Prediction
+
+A trained thing is a Model: it states what it asks (Asks) and tells, and answers a checked
+Question with a Prediction. Commands, reports, pictures and exports know nothing else.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from rom.basis import Basis
+from rom.errors import BadInput, OutsideBox, first_bad, real
+from rom.loading import Loading
+from rom.mesh import Mesh
+from rom.parameters import Box
+from rom.prediction import Prediction, Quantity
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
-    """Coefficients and what is known of their error.
+class Question:
+    """What a model is asked, checked against its Asks.
 
-    mu : (p,) or (m, p); coefficients : (r,), (r, m), or (r, n_t) for a trajectory
-    bound : certified bound of the error in the space's norm, scalar or one per column, or None
-    std : statistical standard deviation of each coefficient, shaped like `coefficients`, or None
+    mu : (m, p); t : (n_t,) [s] or None; fields : name -> (n, components, m); signals : name ->
+    (n_t,); single : whether mu was given as one point (p,)
     """
 
     mu: np.ndarray
-    coefficients: np.ndarray
-    bound: Any = None
-    std: np.ndarray | None = None
     t: np.ndarray | None = None
-
-
-class ReducedModel(Protocol):
-    """Anything that answers parameters online."""
+    mesh: Mesh | None = None
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+    signals: Mapping[str, np.ndarray] = field(default_factory=dict)
+    loading: Loading | None = None
+    single: bool = False
 
     @property
-    def basis(self) -> Basis: ...
+    def m(self) -> int:
+        """Number of samples."""
+        return len(self.mu)
 
-    def predict(self, mu: np.ndarray) -> Prediction: ...
+    def take(self, sample: int) -> Question:
+        """The question of one sample."""
+        one = slice(sample, sample + 1)
+        fields = {name: values[..., one] for name, values in self.fields.items()}
+        return replace(self, mu=self.mu[one], fields=fields)
+
+
+@dataclass(frozen=True, eq=False)
+class Asks:
+    """What a model asks.
+
+    p : number of parameters; box : where it was trained, with names and units, or None
+    times : (n_t,) trained times [s], or None where it knows no time
+    between : whether t may lie between trained times; beyond : whether after the last
+    mesh, loading : whether one is asked for; fields, signals : those asked for
+    """
+
+    p: int = 0
+    box: Box | None = None
+    times: np.ndarray | None = None
+    between: bool = False
+    beyond: bool = False
+    mesh: bool = False
+    fields: tuple[Quantity, ...] = ()
+    signals: tuple[Quantity, ...] = ()
+    loading: bool = False
+
+    def question(
+        self,
+        mu: Any = (),
+        *,
+        t: Any = None,
+        mesh: Mesh | None = None,
+        fields: Mapping[str, Any] | None = None,
+        signals: Mapping[str, Any] | None = None,
+        loading: Loading | None = None,
+    ) -> Question:
+        """A checked question. Raises BadInput for what is missing, not asked for, or wrong;
+        OutsideBox for parameters that the model was not trained for."""
+        points, single = self._parameters(mu)
+        self._check_presence("a mesh", self.mesh, mesh is not None)
+        self._check_presence("a loading", self.loading, loading is not None)
+        return Question(
+            points,
+            self._times(t),
+            mesh,
+            _select(self.fields, fields, "field"),
+            _select(self.signals, signals, "signal"),
+            loading,
+            single,
+        )
+
+    def _parameters(self, mu: Any) -> tuple[np.ndarray, bool]:
+        points = real(mu, "mu")
+        single = points.ndim < 2
+        points = points.reshape(1, -1) if single else points
+        if self.box is not None:
+            return np.atleast_2d(self.box.check(points)), single
+        if points.ndim != 2 or points.shape[1] != self.p:
+            raise BadInput(
+                f"mu has shape {np.shape(mu)}; the model asks for {self.p} parameters: "
+                f"({self.p},) or (m, {self.p})"
+            )
+        if not np.isfinite(points).all():
+            raise BadInput(f"mu holds NaN or Inf at {first_bad(points)}; give finite parameters")
+        return points, single
+
+    def _times(self, t: Any) -> np.ndarray | None:
+        if self.times is None:
+            if t is not None:
+                raise BadInput("the model knows no time; leave t out")
+            return None
+        if t is None:
+            return self.times
+        times = np.atleast_1d(real(t, "t"))
+        if times.ndim != 1 or not np.isfinite(times).all():
+            raise BadInput(f"t has shape {times.shape}; give finite times (n_t,) in seconds")
+        first, last = float(self.times[0]), float(self.times[-1])
+        slack = 1e-9 * (last - first)
+        late = times.max() > last + slack and not self.beyond
+        if times.min() < first - slack or late:
+            raise OutsideBox(
+                f"t = {times.min():g}..{times.max():g} s leaves the trained times "
+                f"[{first:g}, {last:g}] s; the model knows nothing there"
+            )
+        if not self.between and not self._are_trained(times):
+            raise BadInput(
+                f"the model answers at its {len(self.times)} trained times only, from {first:g} "
+                f"to {last:g} s; leave t out for all of them"
+            )
+        return times
+
+    def _are_trained(self, times: np.ndarray) -> bool:
+        gaps = np.abs(times[:, None] - np.asarray(self.times)[None])
+        span = float(self.times[-1] - self.times[0]) if len(self.times) > 1 else 1.0
+        return bool((gaps.min(axis=1) <= 1e-9 * span).all())
+
+    def _check_presence(self, what: str, asked: bool, given: bool) -> None:
+        if asked and not given:
+            raise BadInput(f"the model asks for {what}; none was given")
+        if given and not asked:
+            raise BadInput(f"the model does not ask for {what}; leave it out")
+
+
+def _select(
+    asked: tuple[Quantity, ...], values: Mapping[str, Any] | None, what: str
+) -> dict[str, np.ndarray]:
+    """The asked fields or signals out of those given. Raises BadInput naming the difference."""
+    values = dict(values or {})
+    names = [quantity.name for quantity in asked]
+    foreign = sorted(set(values) - set(names))
+    if foreign:
+        raise BadInput(f"the model asks for no {what} {foreign[0]!r}; it asks for: {names}")
+    missing = [q.name for q in asked if q.name not in values and not q.optional]
+    if missing:
+        raise BadInput(f"the model asks for the {what} {missing[0]!r}; none was given")
+    return {name: real(array, name) for name, array in values.items()}
+
+
+class Model:
+    """A trained model: states what it asks and tells, and answers questions.
+
+    asks : Asks; tells, tells_outputs : fields and scalars that an answer holds
+    mesh : of the fields, where the model holds one
+    """
+
+    mesh: Mesh | None = None
+
+    @property
+    def asks(self) -> Asks:
+        """What the model asks."""
+        raise NotImplementedError
+
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """Fields that an answer holds."""
+        return ()
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """Scalars that an answer holds."""
+        return ()
+
+    def answer(self, question: Question) -> Prediction:
+        """The answer to a checked question."""
+        raise NotImplementedError
+
+    def predict(
+        self,
+        mu: Any = (),
+        *,
+        t: Any = None,
+        mesh: Mesh | None = None,
+        fields: Mapping[str, Any] | None = None,
+        signals: Mapping[str, Any] | None = None,
+        loading: Loading | None = None,
+    ) -> Prediction:
+        """The answer at mu (p,) or (m, p), and whatever else `asks` names.
+
+        Raises BadInput or OutsideBox as `Asks.question` says.
+        """
+        question = self.asks.question(
+            mu, t=t, mesh=mesh, fields=fields, signals=signals, loading=loading
+        )
+        answer = self.answer(question)
+        return answer if answer.mesh is not None else replace(answer, mesh=mesh or self.mesh)

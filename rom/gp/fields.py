@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.gp.sharing import coefficient_gp
-from rom.model import Prediction
+from rom.mesh import Mesh
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
+from rom.prediction import (
+    Error,
+    Known,
+    Prediction,
+    Quantity,
+    state_parts,
+    state_quantities,
+)
 from rom.snapshots import Snapshots
 
 ROWS = 4096  # of the fields that are lifted at once
 
 
 @dataclass(frozen=True, eq=False)
-class FieldGP:
+class FieldGP(Model):
     """u(mu) ~ offset + V a(mu) + e, a ~ GP, e the truncated modes.
 
     e is independent of a, with pointwise standard deviation `tail` (n,).
@@ -30,24 +41,48 @@ class FieldGP:
     basis: Basis
     gp: CoefficientGP | GPyTorchModel
     tail: np.ndarray
+    mesh: Mesh | None = None
 
     @property
     def box(self) -> Box:
         """Where the model may be asked; beyond, it refuses."""
         return self.gp.box
 
-    def predict(self, mu: np.ndarray) -> Prediction:
-        """Posterior mean and standard deviation of a new run's coefficients.
+    @property
+    def asks(self) -> Asks:
+        """Parameters in the box."""
+        return Asks(self.box.p, self.box)
 
-        They are (r,) for mu (p,) and (r, m) for mu (m, p). Raises OutsideBox.
-        """
-        answer, spread = self.gp.predict(self.box.check(mu), noise=True)
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The fields of the space."""
+        return state_quantities(self.basis.space)
+
+    def answer(self, question: Question) -> Prediction:
+        """Posterior mean and standard deviation of a new run's fields."""
+        mean, std = self._posterior(question.mu)
+        a, spread = mean[:, :, None], std[:, :, None]
+        parts = state_parts(self.basis, a, std=spread, tail=self.tail)
+        total = np.sum(std**2, axis=0) + self._tail_energy
+        error = Error(np.sqrt(total), Known.STATISTICAL, "the norm of the space")
+        return Prediction(question, parts, errors=(error,), space=self.basis.space)
+
+    def _posterior(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation (r, m) of coefficients at mu (m, p)."""
+        answer, spread = self.gp.predict(mu, noise=True)
         mean, std = answer.T, np.asarray(spread).T
         if self._complex:
             mean = self._join(mean)
             r = self.basis.r
             std = np.sqrt(std[:r] ** 2 + std[r:] ** 2)
-        return Prediction(np.asarray(mu, dtype=float), mean, std=std)
+        return mean, std
+
+    @cached_property
+    def _tail_energy(self) -> float:
+        """E |e|_X^2 of the truncated modes, taken as independent from row to row."""
+        space = self.basis.space
+        diagonal = space.product.diagonal() if sp.issparse(space.product) else space.product
+        return float(space.sum(np.array([np.sum(diagonal * self.tail**2)]))[0])
 
     @property
     def _complex(self) -> bool:
@@ -64,10 +99,11 @@ class FieldGP:
 
         Truncated modes are included.
         """
-        answer = self.predict(mu)
-        tail = self.tail if np.ndim(mu) == 1 else self.tail[:, None]
-        spread = self.basis.spread(np.asarray(answer.std))
-        return self.basis.lift(answer.coefficients), np.hypot(spread, tail)
+        points = self.box.check(mu)
+        mean, std = self._posterior(np.atleast_2d(points))
+        values = self.basis.lift(mean)
+        spread = np.hypot(self.basis.spread(std), self.tail[:, None])
+        return (values, spread) if points.ndim == 2 else (values[:, 0], spread[:, 0])
 
     def samples(
         self, mu: np.ndarray, count: int, *, rng: int | np.random.Generator = 0

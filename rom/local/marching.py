@@ -13,7 +13,6 @@ import numpy as np
 
 from rom.basis import LocalBases
 from rom.errors import BadInput
-from rom.model import Prediction
 from rom.points.nonlinear import newton
 
 Equation = Callable[
@@ -30,7 +29,7 @@ def switch_bases(
     start: np.ndarray,
     *,
     tol: float = 1e-10,
-) -> tuple[Prediction, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """W_k^H R(W_k a; W_j a_old) = 0 at every step; at a change a <- W_k^H W_j a.
 
     k is the cluster that the classifier gives (mu, t), or, without one, the nearest centre.
@@ -55,7 +54,7 @@ def switch_bases(
         c = _step(bases.rotations[k], equation, c, mu=mu, span=span, tol=tol)
         path.append(c)
         clusters.append(k)
-    return Prediction(mu, np.stack(path, axis=1), t=times), np.array(clusters)
+    return np.stack(path, axis=1), np.array(clusters)
 
 
 def _check_times(bases: LocalBases, times: np.ndarray, start: np.ndarray) -> None:

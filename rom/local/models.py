@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rom.basis import Basis, LocalBases
 from rom.errors import BadInput
-from rom.model import Prediction
+from rom.mesh import Mesh
+from rom.model import Asks, Model, Question
+from rom.prediction import (
+    Error,
+    Prediction,
+    Quantity,
+    state_parts,
+    state_quantities,
+)
 
 LIKELY = 0.1  # of the largest probability: clusters above it are asked in doubt
 
 
 @dataclass(frozen=True, eq=False)
-class LocalModel:
+class LocalModel(Model):
     """a_k(mu) of the model of the chosen cluster, as coordinates W_k a_k of the hull.
 
     models : one per cluster, with predict(question) -> Prediction on its own modes
@@ -31,6 +39,7 @@ class LocalModel:
     models: tuple[Any, ...]
     sure: float = 0.8
     indicator: Callable[[int, Any, Prediction], float] | None = None
+    mesh: Mesh | None = None
 
     def __post_init__(self) -> None:
         check_dictionary(self.bases, self.models)
@@ -40,31 +49,46 @@ class LocalModel:
         """The hull, in whose coordinates all answers are."""
         return self.bases.hull
 
-    def predict(self, mu: np.ndarray) -> Prediction:
-        """Hull coordinates (R,) for mu (p,), (R, m) for mu (m, p), and their bounds."""
-        mu = np.asarray(mu, dtype=float)
-        answers = [self.answer(one, one)[1] for one in np.atleast_2d(mu)]
-        if mu.ndim == 1:
-            return answers[0]
-        bounds = None
-        if all(answer.bound is not None for answer in answers):
-            bounds = np.array([answer.bound for answer in answers])
-        coefficients = [answer.coefficients for answer in answers]
-        return Prediction(mu, np.stack(coefficients, axis=1), bound=bounds)
+    @property
+    def asks(self) -> Asks:
+        """What the models of the clusters ask."""
+        asks: Asks = self.models[0].asks
+        return asks
 
-    def answer(self, x: np.ndarray, question: Any) -> tuple[int, Prediction]:
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The fields of the space."""
+        return state_quantities(self.bases.hull.space)
+
+    def answer(self, question: Question) -> Prediction:
+        """Hull coordinates of the model of each sample's cluster, and its bound."""
+        answers = [self.answer_of_cluster(mu, mu)[1] for mu in question.mu]
+        a = np.concatenate([next(iter(one.parts.values())).a for one in answers], axis=1)
+        errors: tuple[Error, ...] = ()
+        if all(one.errors for one in answers):
+            values = np.concatenate([one.errors[0].value for one in answers])
+            errors = (replace(answers[0].errors[0], value=values),)
+        space = self.bases.hull.space
+        return Prediction(
+            question,
+            state_parts(self.bases.hull, a),
+            errors=errors,
+            t=answers[0].t,
+            space=space,
+        )
+
+    def answer_of_cluster(self, x: np.ndarray, mu: Any) -> tuple[int, Prediction]:
         """(cluster, Prediction in hull coordinates) for features x (p,) of a question."""
         numbers = self._clusters(x)
-        answers = [self.models[k].predict(question) for k in numbers]
+        answers = [self.models[k].predict(mu) for k in numbers]
         best = 0
         if len(answers) > 1:
-            errors = [
-                self._error(k, question, answer) for k, answer in zip(numbers, answers, strict=True)
-            ]
+            errors = [self._error(k, mu, one) for k, one in zip(numbers, answers, strict=True)]
             best = _least(errors)
         k, answer = numbers[best], answers[best]
-        coordinates = self.bases.rotations[k] @ answer.coefficients
-        return k, Prediction(answer.mu, coordinates, answer.bound, t=answer.t)
+        a = next(iter(answer.parts.values())).a
+        coordinates = np.tensordot(self.bases.rotations[k], a, axes=1)
+        return k, replace(answer, parts=state_parts(self.bases.hull, coordinates))
 
     def _clusters(self, x: np.ndarray) -> list[int]:
         """Clusters that answer, the one of the classifier first."""

@@ -21,14 +21,21 @@ from rom.errors import BadInput, NotConverged
 from rom.history import State
 from rom.loading import Loading
 from rom.local.models import LIKELY, check_dictionary
-from rom.model import Prediction
+from rom.model import Asks, Model, Question
+from rom.prediction import Prediction, Quantity, state_parts, state_quantities
 from rom.solids.body import Solid
-from rom.solids.weighted import WeightedModel, advance, positions, prescribed_strain
+from rom.solids.weighted import (
+    WeightedModel,
+    advance,
+    check_loading,
+    positions,
+    prescribed_strain,
+)
 from rom.space import Space
 
 
 @dataclass(frozen=True, eq=False)
-class LocalWeighted:
+class LocalWeighted(Model):
     """Models of clusters that take over from each other; answers in hull coordinates.
 
     Each has its own basis, cubature and dual bases.
@@ -70,12 +77,23 @@ class LocalWeighted:
         """
         return loading.reduce(self.basis, self.points, among, strain)
 
-    def predict(self, question: tuple[np.ndarray, Loading]) -> Prediction:
-        """c (R, m) at the times after the first, for (features, reduced loading)."""
-        x, loading = question
-        steps = follow_switching(self, x, loading)
-        times = loading.t[1:]
-        return Prediction(times, np.stack([step.c for step in steps], axis=1), t=times)
+    @property
+    def asks(self) -> Asks:
+        """Features of the classifier, and a loading as `reduce` makes it."""
+        return Asks(len(self.bases.classifier.centre), loading=True)
+
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The displacement."""
+        return state_quantities(self.bases.hull.space)
+
+    def answer(self, question: Question) -> Prediction:
+        """Displacements at the times of the loading after its first."""
+        loading = check_loading(question)
+        steps = follow_switching(self, question.mu[0], loading)
+        c = np.stack([step.c for step in steps], axis=1)
+        parts = state_parts(self.basis, c[:, None, :])
+        return Prediction(question, parts, t=loading.t[1:], space=self.basis.space)
 
 
 @dataclass(frozen=True, eq=False)

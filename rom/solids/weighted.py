@@ -18,8 +18,9 @@ from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
 from rom.history import History, State, history
 from rom.loading import Loading
-from rom.model import Prediction
+from rom.model import Asks, Model, Question
 from rom.points.nonlinear import cut
+from rom.prediction import Prediction, Quantity, state_parts, state_quantities
 from rom.rule import Interpolation
 from rom.solids.body import Law, Solid
 
@@ -29,7 +30,7 @@ TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedModel:
+class WeightedModel(Model):
     """A basis, and the strains of its modes at few points with weights.
 
     points : (k,) global numbers; strain : (k, 6, r) of the modes there
@@ -60,13 +61,25 @@ class WeightedModel:
             )
         return self.law
 
-    def predict(self, loading: Loading) -> Prediction:
-        """a (r, m) at the times of a loading after its first.
+    @property
+    def asks(self) -> Asks:
+        """A loading as `Loading.reduce` makes it."""
+        return Asks(loading=True)
 
-        loading : as `Loading.reduce` makes it. There is no bound; indicators estimate errors.
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The displacement."""
+        return state_quantities(self.basis.space)
+
+    def answer(self, question: Question) -> Prediction:
+        """Displacements at the times of the loading after its first.
+
+        There is no bound; indicators estimate errors.
         """
-        answer = reduced_march(self, loading, loading.t)
-        return Prediction(loading.t[1:], answer.u, t=loading.t[1:])
+        loading = check_loading(question)
+        history = reduced_march(self, loading, loading.t)
+        parts = state_parts(self.basis, history.u[:, None, :])
+        return Prediction(question, parts, t=loading.t[1:], space=self.basis.space)
 
     def dual(self, name: str, values: np.ndarray) -> np.ndarray:
         """A field on all points of integration from its values (k, m) at the chosen ones.
@@ -76,6 +89,13 @@ class WeightedModel:
         if name not in self.duals:
             raise BadInput(f"no dual field {name!r}; there are: {', '.join(self.duals) or 'none'}")
         return self.duals[name](values)
+
+
+def check_loading(question: Question) -> Loading:
+    """The loading of a question. Raises BadInput where there is none."""
+    if question.loading is None:
+        raise BadInput("the model asks for a loading; none was given")
+    return question.loading
 
 
 def weighted_model(
