@@ -160,7 +160,7 @@ class LocalBases:
         """T_jk = V_j^H X V_k (r_j, r_k): coefficients on basis k -> on basis j."""
         return np.asarray(self.rotations[j].conj().T @ self.rotations[k])
 
-    def misses(self, u: np.ndarray) -> np.ndarray:
+    def projection_errors(self, u: np.ndarray) -> np.ndarray:
         """|u - V_k V_k^H X u|_X / |u|_X on every cluster, (m, K) for u (n, m)."""
         space = self.hull.space
         c = self.hull.coefficients(u)

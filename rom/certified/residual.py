@@ -63,7 +63,7 @@ class ResidualBound:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,) for mu (m, p) and coefficients a (m, r)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return np.asarray(self.residual(mu, a) / self.stability(mu))
 
 
 def residual_coordinates(

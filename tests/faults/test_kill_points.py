@@ -26,7 +26,7 @@ from rom.campaign.campaign import collect
 from rom.campaign.journal import Manifest, append, journals, refresh
 from rom.campaign.repair import rebuild, verify
 from rom.campaign.store import open_store, read
-from rom.certified.stationary import galerkin
+from rom.certified import galerkin
 from rom.errors import RomError
 from rom.space import euclidean
 
