@@ -54,13 +54,13 @@ class Question:
 class Asks:
     """What a model asks.
 
-    p : number of parameters; box : where it was trained, with names and units, or None
+    p : number of parameters, None for any; box : where it was trained, with names and units, or None
     times : (n_t,) trained times [s], or None where it knows no time
     between : whether t may lie between trained times; beyond : whether after the last
     mesh, loading : whether one is asked for; fields, signals : those asked for
     """
 
-    p: int = 0
+    p: int | None = 0
     box: Box | None = None
     times: np.ndarray | None = None
     between: bool = False
@@ -101,7 +101,7 @@ class Asks:
         points = points.reshape(1, -1) if single else points
         if self.box is not None:
             return np.atleast_2d(self.box.check(points)), single
-        if points.ndim != 2 or points.shape[1] != self.p:
+        if points.ndim != 2 or (self.p is not None and points.shape[1] != self.p):
             raise BadInput(
                 f"mu has shape {np.shape(mu)}; the model asks for {self.p} parameters: "
                 f"({self.p},) or (m, {self.p})"
@@ -128,23 +128,25 @@ class Asks:
                 f"t = {times.min():g}..{times.max():g} s leaves the trained times "
                 f"[{first:g}, {last:g}] s; the model knows nothing there"
             )
-        if not self.between and not self._are_trained(times):
+        if not self.between and not _are_among(times, self.times):
             raise BadInput(
                 f"the model answers at its {len(self.times)} trained times only, from {first:g} "
                 f"to {last:g} s; leave t out for all of them"
             )
         return times
 
-    def _are_trained(self, times: np.ndarray) -> bool:
-        gaps = np.abs(times[:, None] - np.asarray(self.times)[None])
-        span = float(self.times[-1] - self.times[0]) if len(self.times) > 1 else 1.0
-        return bool((gaps.min(axis=1) <= 1e-9 * span).all())
-
     def _check_presence(self, what: str, asked: bool, given: bool) -> None:
         if asked and not given:
             raise BadInput(f"the model asks for {what}; none was given")
         if given and not asked:
             raise BadInput(f"the model does not ask for {what}; leave it out")
+
+
+def _are_among(times: np.ndarray, trained: np.ndarray) -> bool:
+    """Whether all times are trained ones, up to round-off."""
+    gaps = np.abs(times[:, None] - trained)
+    span = float(trained[-1] - trained[0]) if len(trained) > 1 else 1.0
+    return bool((gaps.min(axis=1) <= 1e-9 * span).all())
 
 
 def _select(

@@ -166,11 +166,13 @@ class Part:
             return None
         std = self.std[:, sample] if time is None else self.std[:, sample, time]
         if self.basis is not None:
-            modes = self._modes(rows)
+            modes = self._modes(self.basis, rows)
             variance = np.abs(modes) ** 2 @ np.square(std)
             if self.tail is not None:
                 tail = self.tail if rows is None else self.tail[rows]
-                variance = variance + (np.square(tail) if std.ndim == 1 else np.square(tail)[:, None])
+                variance = variance + (
+                    np.square(tail) if std.ndim == 1 else np.square(tail)[:, None]
+                )
             std = np.sqrt(variance)
         elif rows is not None:
             std = std[rows]
@@ -189,14 +191,14 @@ class Part:
             errors=tuple(error.take(sample) for error in self.errors),
         )
 
-    def _modes(self, rows: Any) -> np.ndarray:
-        modes = self.basis.modes if self.rows is None else self.basis.modes[self.rows]
+    def _modes(self, basis: Basis, rows: Any) -> np.ndarray:
+        modes = basis.modes if self.rows is None else basis.modes[self.rows]
         return modes if rows is None else modes[rows]
 
     def _lifted(self, a: np.ndarray, rows: Any) -> np.ndarray:
         if self.basis is None:
             return a if rows is None else a[rows]
-        values = self._modes(rows) @ a
+        values = self._modes(self.basis, rows) @ a
         offset = self.basis.offset
         if np.ndim(offset) == 0:
             return np.asarray(values + offset)
@@ -302,6 +304,13 @@ class Prediction:
         return self._squeezed(next(iter(arrays.values())))
 
     @property
+    def coefficient_std(self) -> np.ndarray | None:
+        """Standard deviations shaped as `coefficients`, or None where the model knows none."""
+        stds = {id(part.std): part.std for part in self.parts.values() if part.basis is not None}
+        std = next(iter(stds.values()), None)
+        return None if std is None else self._squeezed(std)
+
+    @property
     def bound(self) -> Any:
         """The certified bound of the whole state, () or (m,), with times (n_t,) or (m, n_t)."""
         proved = [error for error in self.errors if error.known is Known.CERTIFIED]
@@ -366,6 +375,35 @@ def state_parts(
             errors=known.get(part.name, ()),
         )
     return parts
+
+
+def prediction_of_010(
+    mu: np.ndarray,
+    coefficients: np.ndarray,
+    bound: Any = None,
+    std: np.ndarray | None = None,
+    t: np.ndarray | None = None,
+) -> Prediction:
+    """A Prediction as version 0.1.0 stored it: coefficients without their basis."""
+    from rom.model import Question
+
+    points = np.atleast_2d(mu)
+    single = np.ndim(mu) == 1
+    times = 1 if t is None else len(t)
+
+    def spread(array: np.ndarray) -> np.ndarray:
+        return np.asarray(array).reshape(len(array), -1, times)
+
+    part = Part(Quantity("coefficients"), spread(coefficients))
+    if std is not None:
+        part = replace(part, std=spread(std))
+    errors: tuple[Error, ...] = ()
+    if bound is not None:
+        values = np.asarray(bound, dtype=float)
+        values = values[None] if single else values
+        errors = (Error(values, Known.CERTIFIED, "the norm of the space"),)
+    question = Question(points, t, single=single)
+    return Prediction(question, {"coefficients": part}, errors=errors, t=t)
 
 
 def state_quantities(space: Space) -> tuple[Quantity, ...]:

@@ -62,8 +62,9 @@ from rom.local.forest import Forest
 from rom.local.gain import Gain
 from rom.local.models import LocalModel
 from rom.mesh import Mesh
-from rom.model import Prediction
+from rom.model import Asks, Question
 from rom.parameters import Box
+from rom.prediction import Error, Known, Output, Part, Place, Quantity, Warned
 from rom.problem import Problem
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
 from rom.shapes import ArcLength, Chart, Elastic, Radial, Same, Sample, shape_model
@@ -201,9 +202,14 @@ EXAMPLES = {
     ),
     "Barycentric": Barycentric(MUS[:2, :1], np.array([1.0, -1j]), np.ones(3), "rank"),
     "Certificate": Certificate(MUS, np.ones(6), np.ones(6)),
-    "Prediction": Prediction(
-        MUS[0], np.array([1 + 2j, np.inf]), bound=0.25, std=np.array([0.0, 1.0])
-    ),
+    "Prediction": GALERKIN.predict(MUS[0]),
+    "Question": Question(MUS, single=True),
+    "Asks": Asks(2, BOX),
+    "Part": Part(Quantity("u", "K"), np.ones((2, 1, 1)), std=np.zeros((2, 1, 1))),
+    "Error": Error(np.ones(2), Known.CONFORMAL, "X", "K", 0.9, True),
+    "Output": Output(np.ones(2), "N"),
+    "Quantity": Quantity("u", "K", 3, Place.CELLS),
+    "Warned": Warned("range", "far away", (1, 2)),
     "GalerkinModel": GALERKIN,
     "UnsteadyModel": UNSTEADY,
     "ResidualBound": GALERKIN.bound,

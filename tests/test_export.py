@@ -13,6 +13,7 @@ import pyvista
 from vtkmodules.vtkIOHDF import vtkHDFReader
 
 from rom.archive.nouns import load, put, write_h5
+from rom.basis import Basis
 from rom.errors import BadInput, ForeignFile
 from rom.io import readers, writers
 from rom.io.fields import label, unlabel
@@ -20,9 +21,9 @@ from rom.io.files import read_file, read_mesh, write_mesh
 from rom.io.grid import TYPES, to_grid
 from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 from rom.mesh import NODES, Mesh
-from rom.model import Prediction
 from rom.plot import curves
 from rom.plot.pictures import picture
+from rom.space import euclidean
 
 READER = """
 import numpy as np
@@ -258,15 +259,15 @@ def test_times_share_one_mesh(tmp_path):
 
 
 def test_one_file_holds_a_field_and_a_noun(tmp_path):
-    mesh, answer = block(), Prediction(np.array([1.0, 2.0]), np.arange(3.0), bound=1e-3)
+    mesh, basis = block(), Basis(euclidean(4), np.eye(4)[:, :3])
     T = np.linspace(300, 400, len(mesh.points))
 
     def fill(file):
-        put(file, answer)
+        put(file, basis)
         vtkhdf(mesh, {"temperature": (T, "K")})(file)
 
     write_h5(tmp_path / "both.vtkhdf", fill)
-    np.testing.assert_array_equal(load(tmp_path / "both.vtkhdf").coefficients, answer.coefficients)
+    np.testing.assert_array_equal(load(tmp_path / "both.vtkhdf").modes, basis.modes)
     np.testing.assert_array_equal(
         pyvista.read(tmp_path / "both.vtkhdf").point_data["temperature [K]"], T
     )

@@ -50,7 +50,7 @@ def test_field_deviation_has_the_truncated_modes():
     assert basis.error > 1e-3 and np.all(gp.tail > 0)
     assert np.mean(std**2) == pytest.approx(np.mean(missed**2), rel=0.5)
     assert np.mean(np.abs(missed) < 2 * std) > 0.85
-    bare = basis.spread(gp.predict(fresh).std)
+    bare = basis.spread(gp.predict(fresh).coefficient_std)
     assert np.mean(np.abs(missed) < 2 * bare) < 0.5, (
         "without the tail the intervals would be too narrow here"
     )
@@ -79,14 +79,17 @@ def test_complex_fields():
     assert np.linalg.norm(gp.basis.lift(answer.coefficients) - wave(fresh)) < 1e-2 * np.linalg.norm(
         wave(fresh)
     )
-    assert answer.std.dtype == float and answer.std.shape == answer.coefficients.shape
+    assert (
+        answer.coefficient_std.dtype == float
+        and answer.coefficient_std.shape == answer.coefficients.shape
+    )
 
 
 def test_standard_deviation_is_small_at_data_and_grows_between():
     snapshots, gp = train(16)
     at, away = (
-        gp.predict(snapshots.mu).std,
-        gp.predict(BOX.from_unit(np.random.default_rng(0).random((50, 2)))).std,
+        gp.predict(snapshots.mu).coefficient_std,
+        gp.predict(BOX.from_unit(np.random.default_rng(0).random((50, 2)))).coefficient_std,
     )
     assert at.max(axis=1)[0] < 0.2 * away.max(axis=1)[0]
 

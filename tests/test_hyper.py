@@ -144,7 +144,7 @@ def test_a_restart_is_the_run_and_nothing_online_is_as_large_as_the_mesh(hot):
         second.last.state, once.last.state
     )
     assert once.last.state.shape[0] == len(model.points) == len(loading.temperatures)
-    assert np.array_equal(model.predict(loading).coefficients, once.u)
+    assert np.array_equal(model.predict(loading=loading).coefficients, once.u)
 
 
 def test_replay_of_the_exact_strains_is_the_full_history():
@@ -233,7 +233,7 @@ def test_a_saved_model_brings_its_law_and_gives_the_same_answers(hot, tmp_path):
     save(tmp_path / "model.h5", made.model)
     back = load(tmp_path / "model.h5", LAWS)
     assert np.array_equal(
-        back.predict(loading).coefficients, made.model.predict(loading).coefficients
+        back.predict(loading=loading).coefficients, made.model.predict(loading=loading).coefficients
     )
     with pytest.raises(
         BadInput, match=r"needs the class 'solvers\.laws\.viscoplastic:Visco.*'; pass load"

@@ -137,7 +137,7 @@ def test_dual_weighting_squares_the_error_of_an_output_and_bounds_it(complex_out
         basis, dual = (
             Basis(bar.space, gram_schmidt(bar.space, U[:, :r])[0]) for U in (plain, adjoint)
         )
-        s, bound = dual_weighted_output(bar, l, basis, dual).predict(fresh)
+        s, bound = dual_weighted_output(bar, l, basis, dual).evaluate(fresh)
         a = galerkin_model(bar, basis).predict(fresh).coefficients
         naive = l.project(basis)(fresh).conj()[:, None, :] @ a.T[:, :, None]
         assert (np.abs(s - exact) <= bound + 1e-15).all()

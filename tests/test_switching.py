@@ -103,7 +103,9 @@ def test_doubt_asks_the_models_and_the_better_explained_stress_wins(solved):
         model = switching(twice(local, (0,), sure), (poor, good), b)
         steps = follow_switching(model, np.zeros(3), model.reduce(loading, b.points))
         assert all(one.tried == tried and one.k == k for one in steps)
-    assert model.predict((np.zeros(3), model.reduce(loading, b.points))).coefficients.shape == (
+    assert model.predict(
+        np.zeros(3), loading=model.reduce(loading, b.points)
+    ).coefficients.shape == (
         local.hull.r,
         len(steps),
     )

@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def _plain(value: Any) -> tuple[Node] | None:
     """(node,) of what JSON holds by itself: None, text, numbers; else None."""
     if value is None or type(value) in (bool, str, int):
         return (value,)
-    if isinstance(value, np.str_):
+    if isinstance(value, np.str_ | StrEnum):
         return (str(value),)
     if type(value) is float:
         return (_float(value),)

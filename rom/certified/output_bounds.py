@@ -9,6 +9,8 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
+from rom.model import Asks, Model, Question
+from rom.prediction import Error, Known, Output, Prediction, Quantity
 from rom.space import Space
 
 
@@ -69,7 +71,7 @@ class Conjugate:
 
 
 @dataclass(frozen=True, eq=False)
-class DualWeighted:
+class DualWeighted(Model):
     """s_r = l^H u_r + z_r^H (f - A u_r) with A^H z = l.
 
     |s - s_r| <= |r|_{X'} |r_z|_{X'} / beta: the product of two residuals.
@@ -84,11 +86,26 @@ class DualWeighted:
     f: Affine
     l: Affine  # noqa: E741
 
-    def predict(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def asks(self) -> Asks:
+        """What the primal model asks."""
+        asks: Asks = self.primal.asks
+        return asks
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """The output s."""
+        return (Quantity("s"),)
+
+    def answer(self, question: Question) -> Prediction:
+        """The output and its bound."""
+        value, bound = self.evaluate(question.mu)
+        error = Error(bound, Known.CERTIFIED, "absolute value")
+        return Prediction(question, outputs={"s": Output(value, "1", error)})
+
+    def evaluate(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Outputs (m,) and bounds (m,) for mu (m, p)."""
-        mu = np.atleast_2d(mu)
-        a = self.primal.predict(mu).coefficients.T
-        z = self.dual.predict(mu).coefficients.T
+        a, z = self.primal.solve(mu)[0], self.dual.solve(mu)[0]
         rest = self.f(mu) - np.einsum("mij,mj->mi", self.A(mu), a)
         plain = np.sum(self.l(mu).conj() * a, axis=1)
         correction = np.sum(z.conj() * rest, axis=1)

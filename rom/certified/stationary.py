@@ -11,12 +11,23 @@ import numpy as np
 from rom.affine import Affine
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
-from rom.model import Prediction
+from rom.mesh import Mesh
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
+from rom.prediction import (
+    Error,
+    Known,
+    Prediction,
+    Quantity,
+    state_parts,
+    state_quantities,
+)
+
+SPACE_NORM = "the norm of the space"
 
 
 @dataclass(frozen=True, eq=False)
-class GalerkinModel:
+class GalerkinModel(Model):
     """A_r(mu) a = f_r(mu) with A_r = W^H A V and f_r = W^H (f - A offset).
 
     A, f : reduced; shift : W^H A_q offset, or None; bound : (mu, a) -> bounds, or None
@@ -29,27 +40,53 @@ class GalerkinModel:
     shift: Affine | None = None
     bound: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     box: Box | None = None
+    mesh: Mesh | None = None
 
-    def predict(self, mu: np.ndarray) -> Prediction:
-        """Coefficients (r,) and a bound for mu (p,); (r, m) and (m,) for mu (m, p).
+    @property
+    def asks(self) -> Asks:
+        """Parameters, in the box where there is one."""
+        return asks_parameters(self.A, self.box)
 
-        Raises OutsideBox, BadInput, and Singular where the reduced system is.
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The fields of the space."""
+        return state_quantities(self.basis.space)
+
+    def answer(self, question: Question) -> Prediction:
+        """Coefficients, and a bound of the error in the norm of the space.
+
+        Raises Singular where the reduced system is.
         """
-        mu = np.asarray(mu, dtype=float) if self.box is None else self.box.check(mu)
-        many = np.atleast_2d(mu)
-        rhs = self.f(many)
+        a, bound = self.solve(question.mu)
+        space = self.basis.space
+        parts = state_parts(self.basis, a.T[:, :, None])
+        return Prediction(question, parts, errors=bound_errors(bound, SPACE_NORM), space=space)
+
+    def solve(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Coefficients (m, r) and bounds (m,) or None, for mu (m, p). Raises Singular."""
+        rhs = self.f(mu)
         if self.shift is not None:
-            rhs = rhs - self.shift(many)
+            rhs = rhs - self.shift(mu)
         try:
-            a = np.linalg.solve(self.A(many), rhs[..., None])[..., 0]
+            a = np.linalg.solve(self.A(mu), rhs[..., None])[..., 0]
         except np.linalg.LinAlgError as error:
             raise Singular(
                 f"the reduced system is singular ({error}); use another test basis or fewer modes"
             ) from error
-        bound = None if self.bound is None else self.bound(many, a)
-        if mu.ndim == 1:
-            return Prediction(mu, a[0], None if bound is None else float(bound[0]))
-        return Prediction(mu, a.T, bound)
+        return a, None if self.bound is None else self.bound(mu, a)
+
+
+def asks_parameters(A: Affine, box: Box | None, times: np.ndarray | None = None) -> Asks:
+    """What a model of A(mu) asks: as many parameters as its box or its functions have."""
+    if box is not None:
+        return Asks(box.p, box, times)
+    powers = getattr(A.theta, "powers", None)
+    return Asks(None if powers is None else int(powers.shape[1]), None, times)
+
+
+def bound_errors(bound: np.ndarray | None, norm: str) -> tuple[Error, ...]:
+    """What a certified bound says of the whole state; nothing without one."""
+    return () if bound is None else (Error(bound, Known.CERTIFIED, norm),)
 
 
 def galerkin(

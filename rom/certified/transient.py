@@ -9,13 +9,18 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
+from rom.certified.stationary import asks_parameters, bound_errors
 from rom.errors import BadInput, Singular, real
-from rom.model import Prediction
+from rom.mesh import Mesh
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
+from rom.prediction import Prediction, Quantity, state_parts, state_quantities
+
+MASS_NORM = "the norm of the mass matrix"
 
 
 @dataclass(frozen=True, eq=False)
-class UnsteadyModel:
+class UnsteadyModel(Model):
     """M_r (a^{k+1} - a^k)/dt + A_r(mu) a^{k+theta} = signal(t^{k+theta}) f_r(mu).
 
     a^{k+theta} = theta a^{k+1} + (1-theta) a^k. For theta >= 1/2 and coercive A the error obeys
@@ -25,6 +30,7 @@ class UnsteadyModel:
     M : (r, r); times : (n_t,) [s]; initial : (r,) coefficients
     signal : factor of the load at `times`, or None; bound : a ResidualBound built with M
     initial_error : |u^0 - V a^0|_M, and what rounding may hide of it
+    mass : M, this rank's share, to measure errors in its norm; None in files of version 0.1.0
     """
 
     M: np.ndarray
@@ -38,19 +44,48 @@ class UnsteadyModel:
     signal: np.ndarray | None = None
     bound: Any = None
     box: Box | None = None
+    mass: Any = None
+    mesh: Mesh | None = None
 
-    def predict(self, mu: np.ndarray) -> Prediction:
-        """Coefficients (r, n_t) and bounds (n_t,) for mu (p,).
+    @property
+    def asks(self) -> Asks:
+        """Parameters, in the box where there is one, and any of the times."""
+        return asks_parameters(self.A, self.box, self.times)
 
-        (r, m, n_t) and (m, n_t) for mu (m, p). Raises OutsideBox, BadInput, and Singular where
-        a reduced step is.
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The fields of the space."""
+        return state_quantities(self.basis.space)
+
+    def answer(self, question: Question) -> Prediction:
+        """Coefficients at the times asked for, and bounds of the error in the norm of M.
+
+        Raises Singular where a reduced step is.
         """
-        mu = np.asarray(mu, dtype=float) if self.box is None else self.box.check(mu)
-        a, square = self._march(np.atleast_2d(mu))
-        bound = None if self.bound is None else np.sqrt(square).T
-        if mu.ndim == 1:
-            return Prediction(mu, a[:, 0].T, None if bound is None else bound[0], t=self.times)
-        return Prediction(mu, np.moveaxis(a, 2, 0).swapaxes(1, 2), bound, t=self.times)
+        a, square = self._march(question.mu)
+        t = self.times if question.t is None else question.t
+        steps = np.abs(self.times[:, None] - t).argmin(axis=0)
+        bound = None if self.bound is None else np.sqrt(square[steps]).T
+        parts = state_parts(self.basis, np.moveaxis(a[steps], 2, 0).swapaxes(1, 2))
+        errors = bound_errors(bound, MASS_NORM)
+        return Prediction(
+            question, parts, errors=errors, t=self.times[steps], space=self.basis.space
+        )
+
+    def norm(self, u: np.ndarray) -> Any:
+        """|u|_M of a state (n,) or of columns: the norm of the bound.
+
+        Raises BadInput where the model was stored without its mass matrix.
+        """
+        if self.mass is None:
+            raise BadInput("this model does not hold its mass matrix; build it again")
+        dual = self.mass @ u
+        square = (
+            self.basis.space.pair(dual, u)
+            if u.ndim == 1
+            else self.basis.space.sum(np.sum(u.conj() * dual, axis=0))
+        )
+        return np.sqrt(np.maximum(np.real(square), 0.0))
 
     def _march(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (n_t, m, r) and squares of the bounds (n_t, m)."""
@@ -135,6 +170,7 @@ def unsteady(
         signal=signal,
         bound=bound,
         box=box,
+        mass=M,
     )
 
 

@@ -80,7 +80,7 @@ class LocalWeighted(Model):
     @property
     def asks(self) -> Asks:
         """Features of the classifier, and a loading as `reduce` makes it."""
-        return Asks(len(self.bases.classifier.centre), loading=True)
+        return Asks(None, loading=True)
 
     @property
     def tells(self) -> tuple[Quantity, ...]:
