@@ -74,7 +74,7 @@ def submit_command(
             **later,
         )
     )
-    _handed(run_.folder, submit_stage(run_, stage, dry_run), dry_run, json)
+    _handed(run_.folder, submit_stage(run_, stage, dry=dry_run), dry_run, json)
 
 
 @app.command("resume", epilog="Example: rom resume run")
@@ -97,7 +97,7 @@ def resume_command(
     run_ = open_run(folder)
     _handed(
         folder,
-        resume_run(run_ if profile is None else replace(run_, site=site_of(profile)), force),
+        resume_run(run_ if profile is None else replace(run_, site=site_of(profile)), force=force),
         False,
         json,
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rom.archive.nouns import load, save
-from rom.batch import runs as batch
+import rom.batch as batch
 from rom.batch.profile import Profile
 from rom.campaign import collect, open_store, read
 from rom.campaign.journal import journals

@@ -22,7 +22,7 @@ import pytest
 from rom.archive.files import _header, write_h5
 from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
-from rom.batch import runs as batch
+import rom.batch as batch
 from rom.batch.profile import Profile, read_profile
 from rom.campaign import collect, read
 from rom.campaign.journal import journals
