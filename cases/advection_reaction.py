@@ -19,10 +19,8 @@ from rom.design.designs import sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.plot.shapes import shape_pictures
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.simplex import facets
-from rom.shapes.training import Reduction, ShapeModel, shape_model
+from rom.shapes import Radial, Reduction, Sample, ShapeModel, shape_model
+from rom.shapes.facets import facets
 from rom.study.metrics import field_coverage, rel_l2
 
 WIDTH, DECAY = 0.03, 0.8
@@ -102,7 +100,13 @@ def trained(
         shape=2, fields=fields, mapping=mapping, tol=1e-12, folds=3, options=options
     )
     return shape_model(
-        train, MORPH, reference, ("theta", "start"), ("rad", "m"), reduction, rng=seed
+        train,
+        MORPH,
+        reference,
+        names=("theta", "start"),
+        units=("rad", "m"),
+        reduction=reduction,
+        rng=seed,
     )
 
 

@@ -15,10 +15,15 @@ from rom.cli.launch import run
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.plot.shapes import shape_pictures
-from rom.shapes.charts import ArcLength
-from rom.shapes.morphing import Sample
-from rom.shapes.simplex import subdivide
-from rom.shapes.training import Reduction, ShapeModel, medoid, shape_model
+from rom.shapes import (
+    ArcLength,
+    Reduction,
+    Sample,
+    ShapeModel,
+    medoid,
+    shape_model,
+    subdivide,
+)
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
@@ -92,9 +97,9 @@ def trained(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
         train,
         MORPH,
         reference,
-        NAMES,
-        UNITS,
-        Reduction(shape=7, fields=modes, baseline=6),
+        names=NAMES,
+        units=UNITS,
+        reduction=Reduction(shape=7, fields=modes, baseline=6),
         rng=seed,
     )
 

@@ -22,9 +22,8 @@ from rom.design.designs import sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.plot.shapes import shape_pictures
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.training import Morph, Reduction, ShapeModel, shape_model
+from rom.shapes import Radial, Reduction, Sample, ShapeModel, shape_model
+from rom.shapes.overlays import Morph
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 from solvers.airfoil_mesh import airfoil_mesh, curve_names
 from solvers.blade_mesh import Blade
@@ -93,9 +92,9 @@ def trained(
         train,
         morph,
         airfoil_mesh(middle, 0.9 * h, 12),
-        SCALARS.names,
-        SCALARS.units,
-        reduction,
+        names=SCALARS.names,
+        units=SCALARS.units,
+        reduction=reduction,
         rng=seed,
     )
 

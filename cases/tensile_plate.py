@@ -23,9 +23,7 @@ from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.plot.shapes import shape_pictures
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.training import Reduction, ShapeModel, shape_model
+from rom.shapes import Radial, Reduction, Sample, ShapeModel, shape_model
 from rom.study.metrics import field_coverage, q2, rrmse
 from solvers.laws.viscoplastic import Viscoplastic
 from solvers.solid import Body, body, march, push
@@ -195,7 +193,13 @@ def trained(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> Sh
     depth, spread, a, b = BOX.from_unit(np.full(BOX.p, 0.5))[:4].tolist()
     reduction = Reduction(shape=8, fields=modes, tol=1e-5)
     return shape_model(
-        train, MORPH, plate(depth, spread, a, b, 0.7 * h), NAMES, UNITS, reduction, rng=seed
+        train,
+        MORPH,
+        plate(depth, spread, a, b, 0.7 * h),
+        names=NAMES,
+        units=UNITS,
+        reduction=reduction,
+        rng=seed,
     )
 
 

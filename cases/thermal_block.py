@@ -14,13 +14,13 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certified.models import recompress, reduced_basis
-from rom.certified.stability import MinTheta
+from rom.certified import MinTheta, recompress, reduced_basis
 from rom.cli.launch import run
 from rom.design.designs import grid, sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.problem import Problem
+from rom.shapes.simplex import lumped_mass, stiffness
 from rom.space import Field, Space
 from rom.study.comparison import study
 
@@ -50,39 +50,19 @@ def crisscross(k: int) -> Mesh:
     )
 
 
-def stiffness(mesh: Mesh, cells: np.ndarray) -> sp.csr_array:
-    """int grad phi_i . grad phi_j over some triangles, P1."""
-    triangles = mesh.cells["triangle"][cells]
-    p = mesh.points[triangles]
-    edges = p[:, [2, 0, 1]] - p[:, [1, 2, 0]]
-    area2 = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
-    local = np.einsum("cid,cjd->cij", edges, edges) / (2 * area2)[:, None, None]
-    rows, cols = np.broadcast_arrays(triangles[:, :, None], triangles[:, None, :])
-    return sp.csr_array(
-        sp.coo_array((local.ravel(), (rows.ravel(), cols.ravel())), shape=(len(mesh.points),) * 2)
-    )
-
-
 def problem(blocks: int = 2, cells: int = 50) -> Problem:
     """blocks x blocks conductivities in [0.1, 1] [W/m/K] on a grid of `cells` x `cells` squares."""
     mesh = crisscross(cells)
-    centres = mesh.points[mesh.cells["triangle"]].mean(axis=1)
+    triangles = mesh.cells["triangle"]
+    centres = mesh.points[triangles].mean(axis=1)
     block = np.minimum((centres * blocks).astype(int), blocks - 1) @ [1, blocks]
     free = np.flatnonzero((np.abs(mesh.points - 0.5) < 0.5 - 1e-12).all(axis=1))
     fixed = sp.diags_array(np.where(np.isin(np.arange(len(mesh.points)), free), 0.0, 1.0))
     inside = sp.diags_array(1.0 - fixed.diagonal())
     terms = [
-        inside @ stiffness(mesh, np.flatnonzero(block == q)) @ inside for q in range(blocks**2)
+        inside @ stiffness(mesh.points, triangles[block == q]) @ inside for q in range(blocks**2)
     ]
-    p = mesh.points[mesh.cells["triangle"]]
-    area = 0.5 * np.abs(
-        np.cross(
-            np.pad(p[:, 1] - p[:, 0], ((0, 0), (0, 1))), np.pad(p[:, 2] - p[:, 0], ((0, 0), (0, 1)))
-        )[:, 2]
-    )
-    load = inside @ np.bincount(
-        mesh.cells["triangle"].ravel(), np.repeat(area / 3, 3), len(mesh.points)
-    )
+    load = inside @ lumped_mass(mesh.points, triangles)
     A = Affine(
         Monomials(np.ones(blocks**2), np.eye(blocks**2)), [sp.csr_array(term) for term in terms]
     )
@@ -113,9 +93,9 @@ def main(
         if blocks == 2
         else thermal.box.from_unit(rng.random((512, blocks**2)))
     )
-    model, history = reduced_basis(thermal, train, tol, 2 * rank)
+    model, history = reduced_basis(thermal, train, tol=tol, rank=2 * rank)
     if rank < model.basis.r:
-        model = recompress(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank)
+        model = recompress(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank=rank)
     table = study(model, thermal.solve, thermal.box.from_unit(rng.random((fresh, blocks**2))))
     queries = thermal.box.from_unit(rng.random((1000, blocks**2)))
     batch = np.inf

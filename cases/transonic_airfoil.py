@@ -12,10 +12,7 @@ from cases.airfoil_pressure import data_file
 from rom.cli.launch import run
 from rom.mesh import Mesh
 from rom.plot.shapes import shape_pictures
-from rom.shapes.charts import ArcLength
-from rom.shapes.morphing import Sample
-from rom.shapes.simplex import subdivide
-from rom.shapes.training import Reduction, ShapeModel, shape_model
+from rom.shapes import ArcLength, Reduction, Sample, ShapeModel, shape_model, subdivide
 from rom.study.metrics import rel_l2
 
 P0 = 101325.0
@@ -51,9 +48,9 @@ def trained(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> Sh
         train,
         ArcLength(leading=True),
         subdivide(train[0].mesh),
-        ("alpha",),
-        ("degree",),
-        reduction,
+        names=("alpha",),
+        units=("degree",),
+        reduction=reduction,
         rng=seed,
     )
 

@@ -16,7 +16,7 @@
 import numpy as np
 
 from cases.advection_reaction import MORPH, channel, samples
-from rom.shapes.training import Reduction, overlay, shape_model
+from rom.shapes import Reduction, overlay, shape_model
 from rom.study.metrics import field_coverage, rel_l2
 
 train, test = (
@@ -47,7 +47,12 @@ print(f"there and back: {rel_l2([laid.push(laid.pull(u))], [u]):.3f}")  # enters
 
 # %%
 model = shape_model(
-    train, MORPH, reference, ("angle", "start"), ("rad", "m"), Reduction(shape=1, fields=8)
+    train,
+    MORPH,
+    reference,
+    names=("angle", "start"),
+    units=("rad", "m"),
+    reduction=Reduction(shape=1, fields=8),
 )
 answers = [model.predict(s.mesh, s.mu) for s in test]
 found, true, std = (

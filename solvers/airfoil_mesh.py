@@ -6,8 +6,8 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.shapes.charts import chain
-from rom.shapes.simplex import facets
+from rom.shapes.curves import chain
+from rom.shapes.facets import facets
 from solvers.blade_mesh import Blade, Section, _edges, _gmsh, _solid, section
 
 # heights of the named curves are k / QUARTERS of the span

@@ -25,15 +25,23 @@ from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, nouns, put, save
 from rom.bands import Indicator
 from rom.basis import Basis, LocalBases
-from rom.certified.enrichment import GreedyStep
-from rom.certified.forms import FullResidual, GramResidual, SampledResidual
-from rom.certified.infsup import Consistent, InterpolatedInfSup
-from rom.certified.output_bounds import Conjugate, DualWeighted, Outputs
-from rom.certified.residual import residual_bound
-from rom.certified.separation import Certificate
-from rom.certified.stability import MinTheta, SuccessiveConstraints
-from rom.certified.stationary import galerkin
-from rom.certified.transient import unsteady
+from rom.certified import (
+    Certificate,
+    Conjugate,
+    Consistent,
+    DualWeighted,
+    FullResidual,
+    GramResidual,
+    GreedyStep,
+    InterpolatedInfSup,
+    MinTheta,
+    Outputs,
+    SampledResidual,
+    SuccessiveConstraints,
+    galerkin,
+    residual_bound,
+    unsteady,
+)
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import Product, Selected, Stationary, Sum
@@ -58,11 +66,7 @@ from rom.model import Prediction
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.rule import Barycentric, Cubature, Interpolation, Tensor, Weights
-from rom.shapes.charts import ArcLength, Chart, Same
-from rom.shapes.elastic import Elastic
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.training import shape_model
+from rom.shapes import ArcLength, Chart, Elastic, Radial, Same, Sample, shape_model
 from rom.snapshots import Snapshots
 from rom.solids.model import RunState, SolidModel, Tolerances
 from rom.solids.runs import RunStep
@@ -108,7 +112,7 @@ def model(functions=Monomials(np.ones(2), np.array([[1.0, 0.0], [0.0, 1.0]]))): 
         reason="rank",
     )
     bound = residual_bound(A, f, basis, MinTheta(A.theta, np.ones(2)))
-    return galerkin(A, f, basis, bound, BOX), A, f
+    return galerkin(A, f, basis, bound=bound, box=BOX), A, f
 
 
 GALERKIN, A, F = model()
@@ -130,7 +134,7 @@ UNSTEADY = unsteady(
     F,
     BASIS,
     np.linspace(0, 1, 5),
-    0.5,
+    theta=0.5,
     bound=residual_bound(A, F, BASIS, GALERKIN.bound.stability, MASS),
     box=BOX,
 )
@@ -319,6 +323,12 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Budget": "settings of a call",
+    "Candidate": "a moment of a search",
+    "FollowedRun": "its states are stored one by one",
+    "LocalOption": "a moment of a search",
+    "SolidGain": "a report of a search",
+    "Watch": "is built from stored indicators",
     "Frame": "a moment of a file",
     "FrameSources": "a moment of a file",
     "Source": "a moment of a file",
@@ -332,8 +342,8 @@ NOT_STORED = {  # by their own nature
     "Stop": "is told by the reason of a basis",
     "SingleBlocks": "a moment of a search",
     "Cluster": "a moment of a search",
-    "Way": "follows from the model and a mesh",
     "NewtonSolution": "a moment of Newton's method",
+    "BackTransfer": "follows from the model and a mesh",
     "Problem": "holds solvers",
     "Factors": "follows from its kernel",
     "Preconditioner": "follows from its kernels",
@@ -369,6 +379,12 @@ NOT_STORED = {  # by their own nature
     "Energy": "an objective",
     "Mappings": "a step on the way to a model",
     "Reduction": "settings of a call",
+    "TrainingSet": "samples on the way to a model",
+    "FieldData": "samples on the way to a model",
+    "Gaps": "made anew from two meshes",
+    "Iterate": "a moment of a search",
+    "Metric": "holds a solver",
+    "DesignFile": "is a file",
 }
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput
-from rom.shapes.simplex import determinants, facets, geometry, linear, simplices
-from rom.shapes.training import overlay
+from rom.shapes import linear, overlay
+from rom.shapes.facets import facets
+from rom.shapes.simplex import determinants, geometry, simplices
 from solvers.blade_mesh import Blade
 
 pytest.importorskip("gmsh")

@@ -8,25 +8,33 @@ from scipy.spatial import Delaunay
 
 from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
-from rom.shapes.charts import ArcLength, Chart, Same
-from rom.shapes.elastic import Elastic
+from rom.shapes import (
+    ArcLength,
+    Chart,
+    Elastic,
+    Radial,
+    Same,
+    conservative,
+    interpolation,
+    linear,
+    optimal_mappings,
+    subdivide,
+)
 from rom.shapes.energy import energy as energy_of
+from rom.shapes.facets import facets
+from rom.shapes.location import locator
 from rom.shapes.morphing import align
-from rom.shapes.optimal import compose, optimal_mappings
-from rom.shapes.rbf import Radial
+from rom.shapes.optimal import compose
 from rom.shapes.simplex import (
     determinants,
     elasticity,
-    facets,
     geometry,
-    linear,
     lumped_mass,
     mass,
     simplices,
     stiffness,
-    subdivide,
 )
-from rom.shapes.transfer import conservative, interpolation, locator, quadratic
+from rom.shapes.transfer import quadratic
 
 CORNERS = {"a": (0, 0), "b": (1, 0), "c": (1, 1), "d": (0, 1)}
 

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from rom.errors import BadInput
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.references import bent, refine
-from rom.shapes.simplex import geometry, simplices, subdivide
-from rom.shapes.training import overlay
+from rom.shapes import Radial, Sample, overlay, refine, subdivide
+from rom.shapes.references import bent
+from rom.shapes.simplex import geometry, simplices
 from tests.test_morph import square
 
 SIDES = Radial(curves=("side0", "side1", "side2", "side3"))

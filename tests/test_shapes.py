@@ -8,11 +8,20 @@ import pytest
 from rom.archive.nouns import load, save
 from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
-from rom.shapes.charts import ArcLength, Chart, Same
-from rom.shapes.morphing import Sample
-from rom.shapes.rbf import Radial
-from rom.shapes.simplex import determinants, simplices, subdivide
-from rom.shapes.training import Reduction, embedding, medoid, overlay, shape_model
+from rom.shapes import (
+    ArcLength,
+    Chart,
+    Radial,
+    Reduction,
+    Same,
+    Sample,
+    embedding,
+    medoid,
+    overlay,
+    shape_model,
+    subdivide,
+)
+from rom.shapes.simplex import determinants, simplices
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 from tests.test_morph import square
 
@@ -48,7 +57,12 @@ def trained():
     train = plates(30, 0)
     reference = square(14)
     return train, shape_model(
-        train, SIDES, reference, ("load",), ("N",), Reduction(shape=3, fields=6)
+        train,
+        SIDES,
+        reference,
+        names=("load",),
+        units=("N",),
+        reduction=Reduction(shape=3, fields=6),
     )
 
 
@@ -88,7 +102,12 @@ def test_the_round_trip_over_a_coarse_reference_is_in_the_error_bar():
     train = plates(12, 4)
     for n in (4, 9):
         model = shape_model(
-            train, SIDES, square(n), ("load",), ("N",), Reduction(shape=3, fields=4)
+            train,
+            SIDES,
+            square(n),
+            names=("load",),
+            units=("N",),
+            reduction=Reduction(shape=3, fields=4),
         )
         lost = []
         for s in train:
@@ -369,7 +388,7 @@ def test_files_in_and_fields_out(tmp_path):
 
     from rom.cli.app import app
     from rom.io.files import read_file
-    from rom.shapes.families import family
+    from rom.shapes import family
 
     train, test = (
         written(tmp_path / "train", plates(12, 0)),

@@ -10,10 +10,11 @@ import numpy as np
 from cases.advection_reaction import MORPH, channel
 from hpc.bench._rows import seconds, show
 from rom.mesh import Mesh
+from rom.shapes import Reduction, shape_model
+from rom.shapes.curves import match_curves
 from rom.shapes.morphing import Sample
-from rom.shapes.rbf import curve_match
-from rom.shapes.simplex import linear, lumped_mass, simplices
-from rom.shapes.training import Reduction, shape_model
+from rom.shapes.simplex import lumped_mass, simplices
+from rom.shapes.straight import linear
 from rom.shapes.transfer import interpolation
 from rom.study.metrics import rel_l2
 
@@ -79,10 +80,7 @@ class Plain:
     def morphed(self, mesh: Mesh) -> np.ndarray:
         """Dense A alpha = d, and the kernel between every node and every control point."""
         x, y = (
-            np.vstack(part)
-            for part in zip(
-                *(curve_match(mesh, self.reference, name) for name in SIDES), strict=True
-            )
+            np.vstack(part) for part in zip(*match_curves(mesh, self.reference, SIDES), strict=True)
         )
         x, first = np.unique(x, axis=0, return_index=True)
         radius = 0.5 * np.linalg.norm(np.ptp(mesh.points, axis=0))

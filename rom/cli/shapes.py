@@ -58,15 +58,17 @@ def train_shapes_command(
 ) -> None:
     """A model of the fields and outputs over shapes and scalars, in one file."""
     from rom.archive.models import save_model
+    from rom.shapes import Reduction, medoid, shape_model
     from rom.shapes.families import family
     from rom.shapes.references import refine
-    from rom.shapes.training import Reduction, medoid, shape_model
 
     samples, names, units, files = family(folder, _words(outputs), _words(fields))
     reduction = Reduction(fields=modes, mapping=mapping)
     chosen = _morphing(morph, _words(curves), _words(landmarks))
     reference = refine(medoid(samples, chosen), samples, chosen, nodes) if nodes else None
-    model = shape_model(samples, chosen, reference, names, units, reduction, rng=seed)
+    model = shape_model(
+        samples, chosen, reference, names=names, units=units, reduction=reduction, rng=seed
+    )
     digest = save_model(
         out,
         model,
@@ -213,7 +215,7 @@ def _morphing(kind: str, curves: tuple[str, ...], landmarks: tuple[str, ...]) ->
 
 def _loaded(path: Path) -> Any:
     from rom.archive.models import load_model
-    from rom.shapes.training import ShapeModel
+    from rom.shapes import ShapeModel
 
     machine = load_model(path)[0]
     if not isinstance(machine, ShapeModel):

@@ -12,9 +12,10 @@ from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.plot.curves import band_plot, line_plot
 from rom.plot.pictures import picture
-from rom.shapes.models import FieldModel, ShapeModel
+from rom.shapes import FieldModel, ShapeModel
 from rom.shapes.morphing import Sample
-from rom.shapes.simplex import linear, simplices
+from rom.shapes.simplex import simplices
+from rom.shapes.straight import linear
 
 NAMES = {2: "line", 3: "triangle", 4: "tetra"}  # cell type of so many nodes
 BAND_95 = 1.96  # standard deviations of a 95 % band

@@ -1,71 +1,109 @@
-"""Limited-memory quasi-Newton steps with a preconditioner, for objectives that are infinite where a mapping folds."""
+"""Preconditioned quasi-Newton descent; values are infinite where a mapping folds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-Objective = Callable[[np.ndarray], tuple[float, np.ndarray, float]]
+MEMORY = 12  # pairs of steps and changes of the derivative
+MAX_HALVINGS = 30
+ARMIJO = 1e-4  # share of the foreseen decrease that a step must reach
+FLAT = 1e-12  # slope over the value, at which the descent ends
+LEAST_GAIN = 1e-6
+CURVED = 1e-12  # cosine between step and change, above which a pair is remembered
+
 Linear = Callable[[np.ndarray], np.ndarray]
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
-def ascend(
-    objective: Objective, w: np.ndarray, precondition: Linear, steps: int, reach: float
-) -> tuple[np.ndarray, list[float]]:
-    """(w, J after every accepted step): H_0 the preconditioner, Armijo back-tracking; every step lowers the value.
+@dataclass(frozen=True, eq=False)
+class Iterate:
+    """A value to lower at w, its derivative there, and the energy J that is reported."""
 
-    objective : w -> (value, derivative, J), value inf where w is not admissible; reach : largest entry of the first step
+    w: np.ndarray
+    value: float
+    derivative: np.ndarray
+    J: float
+
+
+Objective = Callable[[np.ndarray], tuple[float, np.ndarray, float]]
+
+
+def ascend(
+    objective: Objective, w: np.ndarray, precondition: Linear, *, max_steps: int, reach: float
+) -> tuple[np.ndarray, list[float]]:
+    """(w, J after every accepted step); every step lowers the value.
+
+    objective : w -> (value, derivative, J), value inf where w is not admissible
+    precondition : H_0; reach : largest entry of the first step; Armijo back-tracking
     Reference: Nocedal, Wright (2006).
     """
-    value, g, J = objective(w)
-    history, pairs = [J], Pairs()
-    for _ in range(steps):
-        p = -_two_loop(g, pairs, precondition)
-        slope = float(np.sum(g * p))
-        if slope > -1e-12 * max(1.0, abs(value)):
+    here = Iterate(w, *objective(w))
+    history = [here.J]
+    pairs: Pairs = []
+    for _ in range(max_steps):
+        direction = -_two_loop(here.derivative, pairs, precondition)
+        slope = _dot(here.derivative, direction)
+        if slope > -FLAT * max(1.0, abs(here.value)):
             break
-        t = 1.0 if pairs else min(1.0, reach / max(np.abs(p).max(), 1e-300))
-        found = _stepped(objective, w, p, t, value, slope)
-        if found is None:
-            if not pairs:
-                break
+        first = 1.0 if pairs else min(1.0, reach / max(np.abs(direction).max(), 1e-300))
+        line = _line_search(objective, here, direction, slope, first)
+        if line is None and not pairs:
+            break
+        if line is None:
             pairs = []
             continue
-        s, (trial, g1, J) = found
-        y = g1 - g
-        if float(np.sum(s * y)) > 1e-12 * float(np.sum(s * s)) ** 0.5 * float(np.sum(y * y)) ** 0.5:
-            pairs = [*pairs[-11:], (s, y)]
-        done = value - trial < 1e-6
-        w, value, g = w + s, trial, g1
-        history.append(J)
-        if done:
+        step, there = line
+        pairs = _remember(pairs, step, there.derivative - here.derivative)
+        gain = here.value - there.value
+        here = there
+        history.append(here.J)
+        if gain < LEAST_GAIN:
             break
-    return w, history
+    return here.w, history
 
 
-def _stepped(
-    objective: Objective, w: np.ndarray, p: np.ndarray, t: float, value: float, slope: float
-) -> tuple[np.ndarray, tuple[float, np.ndarray, float]] | None:
-    for halving in range(30):
-        step = t * 0.5**halving * p
-        found = objective(w + step)
-        if found[0] <= value + 1e-4 * t * 0.5**halving * slope:
-            return step, found
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """Sum of the products of all entries."""
+    return float(np.sum(a * b))
+
+
+def _line_search(
+    objective: Objective, here: Iterate, direction: np.ndarray, slope: float, first: float
+) -> tuple[np.ndarray, Iterate] | None:
+    """The first of the halved steps that lowers the value enough, and where it leads."""
+    for halving in range(MAX_HALVINGS):
+        length = first * 0.5**halving
+        step = length * direction
+        w = here.w + step
+        there = Iterate(w, *objective(w))
+        if there.value <= here.value + ARMIJO * first * 0.5**halving * slope:
+            return step, there
     return None
 
 
+def _remember(pairs: Pairs, step: np.ndarray, change: np.ndarray) -> Pairs:
+    """The last pairs and this one, where the value is curved along it."""
+    sizes = _dot(step, step) ** 0.5, _dot(change, change) ** 0.5
+    if _dot(step, change) <= CURVED * sizes[0] * sizes[1]:
+        return pairs
+    return [*pairs[1 - MEMORY :], (step, change)]
+
+
 def _two_loop(g: np.ndarray, pairs: Pairs, precondition: Linear) -> np.ndarray:
-    q, kept = g.copy(), []
+    """H g, H the inverse Hessian that the pairs make of H_0 = s.y / (y.P y) P."""
+    q = g.copy()
+    weights: list[float] = []
     for s, y in reversed(pairs):
-        a = float(np.sum(s * q)) / float(np.sum(s * y))
-        q -= a * y
-        kept.append(a)
+        weight = _dot(s, q) / _dot(s, y)
+        q -= weight * y
+        weights.append(weight)
     z = precondition(q)
     if pairs:
         s, y = pairs[-1]
-        z *= float(np.sum(s * y)) / float(np.sum(y * precondition(y)))
-    for (s, y), a in zip(pairs, reversed(kept), strict=True):
-        z += s * (a - float(np.sum(y * z)) / float(np.sum(s * y)))
+        z *= _dot(s, y) / _dot(y, precondition(y))
+    for (s, y), weight in zip(pairs, reversed(weights), strict=True):
+        z += s * (weight - _dot(y, z) / _dot(s, y))
     return z

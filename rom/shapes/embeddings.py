@@ -1,4 +1,4 @@
-"""Shapes as points: POD of morphed coordinates, and how far the training cloud reaches."""
+"""Shapes as points: POD of morphed coordinates, and the reach of the cloud."""
 
 from __future__ import annotations
 
@@ -7,65 +7,98 @@ import numpy as np
 from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.mesh import Mesh
-from rom.shapes.morphing import Embedding
+from rom.shapes.morphing import Embedding, coordinates
 from rom.shapes.simplex import lumped_mass, simplices
 from rom.snapshots import Snapshots
 from rom.space import Space
+
+SHAPE_TOL = 1e-2
+ROUND_OFF = 1e-10  # relative difference up to which columns agree
+LEAST_REACH = 1e-9  # of the size of the reference
+LEAST_EIGENVALUE = 1e-12  # relative
+TINY = 1e-300
 
 
 def embedding(
     points: np.ndarray,
     reference: Mesh,
     rank: int | None = None,
-    tol: float = 1e-2,
+    tol: float = SHAPE_TOL,
     rigid: bool = True,
 ) -> Embedding:
-    """POD of morphed coordinates (m, N, d): at most `rank` modes, relative error `tol`; with the spread of the training cloud."""
-    space = Space(
-        np.repeat(lumped_mass(reference.points, simplices(reference)), points.shape[2]),
-        np.arange(points[0].size),
-    )
-    start = Embedding(
-        reference, Basis(space, np.zeros((space.n, 0))), np.zeros((len(points), 0)), 1.0, 1.0, rigid
-    )
-    x = np.array([start._aligned(p).ravel() for p in points]).T
+    """POD of morphed coordinates (m, N, d), with the spread of the training cloud.
+
+    rank : modes at most; tol : relative error, or fewer
+    """
+    m, n, d = points.shape
+    cells = simplices(reference)
+    area = lumped_mass(reference.points, cells)
+    space = Space(np.repeat(area, d), np.arange(n * d))
+    x = coordinates(points, reference.points, rigid).T
     basis = modes(space, x, rank, tol)
     cloud = np.atleast_2d(basis.coefficients(x).T)
-    apart = np.linalg.norm(cloud[:, None] - cloud, axis=2) + np.diag(np.full(len(cloud), np.inf))
-    least = 1e-9 * float(space.norm(np.ones(space.n))) * float(np.ptp(reference.points))
-    reach = max(float(apart.min(axis=1).max()), least) if len(cloud) > 1 else least
-    return Embedding(
-        reference, basis, cloud, reach, max(_left_over(space, x, basis.r), least), rigid
-    )
+    unit = float(space.norm(np.ones(n * d)))
+    size = float(np.ptp(reference.points))
+    least = LEAST_REACH * (unit * size)
+    reach = max(_reach(cloud), least) if m > 1 else least
+    rest = max(_distance_to_others(space, x, basis.r), least)
+    return Embedding(reference, basis, cloud, reach, rest, rigid)
 
 
-def _left_over(space: Space, x: np.ndarray, r: int) -> float:
-    """max_i |x_i - P_i x_i|, P_i the r leading modes of all the others about their mean, through Gram matrices."""
-    G = space.gram(x - x.mean(axis=1, keepdims=True))
-    m, worst = len(G), 0.0
-    for i in range(m):
-        others = np.delete(np.arange(m), i)
-        mean = np.full(m - 1, 1 / (m - 1))
-        S = G[np.ix_(others, others)]
-        row = S @ mean
-        C = S - row[:, None] - row + mean @ row
-        cross = G[others, i] - row - (G[i, others] @ mean - mean @ row)
-        own = G[i, i] - 2 * G[i, others] @ mean + mean @ row
-        lam, Q = np.linalg.eigh(C)
-        keep = lam[-r:] > 1e-12 * max(lam[-1], 1e-300) if r else np.zeros(0, bool)
-        a = (Q[:, -r:].T @ cross)[keep] / np.sqrt(lam[-r:][keep]) if r else np.zeros(0)
-        worst = max(worst, float(np.sqrt(max(own - a @ a, 0.0))))
-    return worst
+def _reach(cloud: np.ndarray) -> float:
+    """The largest distance of a point (m, r) to the nearest other."""
+    steps = cloud[:, None] - cloud
+    distance = np.linalg.norm(steps, axis=2)
+    np.fill_diagonal(distance, np.inf)
+    nearest = distance.min(axis=1)
+    return float(nearest.max())
+
+
+def _distance_to_others(space: Space, x: np.ndarray, rank: int) -> float:
+    """max_i |x_i - P_i x_i|, through Gram matrices.
+
+    P_i : the leading modes of all the others about their mean
+    """
+    centred = x - x.mean(axis=1, keepdims=True)
+    G = space.gram(centred)
+    m = len(G)
+    return max(_leave_out(G, i, rank) for i in range(m))
+
+
+def _leave_out(G: np.ndarray, i: int, rank: int) -> float:
+    """|x_i - P_i x_i| from the Gram matrix (m, m) of all columns."""
+    m = len(G)
+    others = np.delete(np.arange(m), i)
+    mean = np.full(m - 1, 1 / (m - 1))
+    S = G[np.ix_(others, others)]
+    row = S @ mean
+    square = mean @ row
+    between = G[i, others] @ mean
+    C = S - row[:, None] - row + square
+    cross = G[others, i] - row - (between - square)
+    own = G[i, i] - 2 * G[i, others] @ mean + square
+    if not rank:
+        return float(np.sqrt(max(own, 0.0)))
+    lam, Q = np.linalg.eigh(C)
+    leading = lam[-rank:]
+    least = LEAST_EIGENVALUE * max(lam[-1], TINY)
+    large = leading > least
+    along = Q[:, -rank:].T @ cross
+    root = np.sqrt(leading[large])
+    a = along[large] / root
+    square_left = max(own - a @ a, 0.0)
+    return float(np.sqrt(square_left))
 
 
 def modes(space: Space, u: np.ndarray, rank: int | None, tol: float | None) -> Basis:
-    """POD about the mean; no mode at all where all columns agree to round-off."""
+    """POD about the mean of columns u (n, m); no mode where all agree to round-off."""
     mean = u.mean(axis=1)
-    if np.max(space.norm(u - mean[:, None])) <= 1e-10 * max(space.norm(mean), 1e-300):
+    centred = u - mean[:, None]
+    spread = np.max(space.norm(centred))
+    m = u.shape[1]
+    if spread <= ROUND_OFF * max(space.norm(mean), TINY):
         return Basis(space, np.zeros((space.n, 0)), mean, reason="all samples agree")
-    return pod(
-        Snapshots(space, np.arange(u.shape[1])[:, None], u),
-        tol=tol,
-        rank=None if rank is None else min(rank, u.shape[1] - 1),
-        center=True,
-    )[0]
+    most = None if rank is None else min(rank, m - 1)
+    snapshots = Snapshots(space, np.arange(m)[:, None], u)
+    basis, _ = pod(snapshots, tol=tol, rank=most, center=True)
+    return basis

@@ -1,124 +1,199 @@
-"""One field over shapes: its modes, their process, and bands that hold for samples left out."""
+"""One field over shapes: its modes, their process, and bands for samples left out."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rom.gp.modal import condition_on, regression, useful_modes
 from rom.mesh import Mesh
 from rom.shapes.embeddings import modes
-from rom.shapes.models import FieldModel, ShapeModel, Way, lift_to_mesh, predict_coefficients
-from rom.shapes.morphing import Morphing, Sample
-from rom.shapes.reduction import Reduction
+from rom.shapes.lifting import BackTransfer, FieldModel, predict_coefficients
+from rom.shapes.models import ShapeModel
+from rom.shapes.morphing import Morphing
+from rom.shapes.reduction import TrainingSet
 from rom.shapes.simplex import lumped_mass, simplices
 from rom.space import Space
 
+LEVEL = 0.9  # share of the errors that bands hold
+NORMAL_90 = 1.6448536  # half width of 90 % of the normal distribution
+LEAST_FACTOR = 1e-3
+LEAST_STD = 1e-150
+TINY = 1e-300
 log = logging.getLogger("rom")
-NORMAL_90 = 1.6448536
+
+
+@dataclass(frozen=True, eq=False)
+class FieldData:
+    """One field of all samples, less its baseline and scaled.
+
+    u : per sample (n_i, c); pulled : on the reference (N c, m)
+    lost : (N c, m) the square of what the way there and back loses
+    back : to each sample's mesh
+    """
+
+    name: str
+    components: int
+    space: Space
+    u: list[np.ndarray]
+    pulled: np.ndarray
+    lost: np.ndarray
+    back: Sequence[BackTransfer]
 
 
 def space_of(reference: Mesh, components: int) -> Space:
-    """L2 of fields on the reference by its lumped mass, of total weight one per component."""
+    """L2 of fields on the reference by its lumped mass, of weight one per component."""
     area = lumped_mass(reference.points, simplices(reference))
-    return Space(np.repeat(area / area.sum(), components), np.arange(components * len(area)))
+    share = area / area.sum()
+    unknowns = np.arange(components * len(area))
+    return Space(np.repeat(share, components), unknowns)
 
 
-def ways(model: ShapeModel, laid: Sequence[Morphing], w: np.ndarray | None) -> list[Way]:
-    """The way back to each training mesh through the mapping that the other samples predict; w (m, N, d) their own mappings."""
+def back_transfers(
+    model: ShapeModel, morphings: Sequence[Morphing], w: np.ndarray | None
+) -> list[BackTransfer]:
+    """Back to each training mesh through the mapping that the others predict.
+
+    w : (m, N, d) their own mappings, None without
+    """
     if w is None or model.warp is None or model.mapping is None:
-        return [model.way(x, *model.warp_modes(np.zeros((1, 0)))) for x in laid]
-    drift, t = model.warp.leave_one_out()
-    modes = model.mapping_sway(np.ones(model.mapping.r))
-    return [
-        model.way(x, shift - modes @ off, model.mapping_sway(std))
-        for x, shift, off, std in zip(laid, w, drift, t, strict=True)
-    ]
+        still, spread = model.warp_modes(np.zeros((1, 0)))
+        return [model.back_transfer(morphing, still, spread) for morphing in morphings]
+    residuals, stds = model.warp.leave_one_out()
+    mapping_modes = model.mapping_spread(np.ones(model.mapping.r))
+    transfers = []
+    for morphing, own, residual, std in zip(morphings, w, residuals, stds, strict=True):
+        predicted = own - mapping_modes @ residual
+        spread = model.mapping_spread(std)
+        transfers.append(model.back_transfer(morphing, predicted, spread))
+    return transfers
 
 
-def field_model(
-    name: str,
-    samples: Sequence[Sample],
-    laid: Sequence[Morphing],
-    sizes: np.ndarray,
-    model: ShapeModel,
-    z: np.ndarray,
-    back: Sequence[Way],
-    rank: int,
-    how: Reduction,
-    rng: int,
-) -> FieldModel:
-    """POD and regression of one field, with what truncation and transfer leave out, calibrated by cross-validation."""
-    u = [
-        ((s.fields[name] - s.baseline.get(name, 0.0)) / size).reshape(len(x.place), -1)
-        for s, x, size in zip(samples, laid, sizes, strict=True)
-    ]
-    pulled = [x.pull(values) for x, values in zip(laid, u, strict=True)]
-    missed = [
-        x.pull((x.push(pull) - values) ** 2)
-        for x, pull, values in zip(laid, pulled, u, strict=True)
-    ]
-    v, lost = (np.array(part).reshape(len(u), -1).T for part in (pulled, missed))
-    c = u[0].shape[1]
-    space = space_of(model.embedding.reference, c)
+def field_models(
+    training: TrainingSet,
+    morphings: Sequence[Morphing],
+    back: Sequence[BackTransfer],
+    *,
+    extra: int = 0,
+) -> tuple[FieldModel, ...]:
+    """The models of all fields, with at most `extra` modes beyond the reduction's."""
+    parts = []
+    for name in training.samples[0].fields:
+        data = _field_data(training, name, morphings, back)
+        rank = training.reduction.rank(name) + extra
+        parts.append(field_model(training, data, rank))
+    return tuple(parts)
 
-    def fitted(rows: np.ndarray, r: int, like: FieldModel | None = None) -> FieldModel:
-        basis = modes(space, v[:, rows], min(r, len(rows) - 1), None if like else how.tol)
-        a = basis.coefficients(v[:, rows])
-        rest = (
-            np.mean((v[:, rows] - basis.lift(a)) ** 2, axis=1)
-            * len(rows)
-            / max(len(rows) - 1 - basis.r, 1)
-        )
-        gp = condition_on(like.gp, z[rows], a.T) if like else regression(z[rows], a.T, rng)
-        return FieldModel(
-            name, c, basis, gp, rest + np.mean(lost[:, rows], axis=1), np.ones(c), 0.0
-        )
 
-    every = np.arange(len(samples))
-    whole = fitted(every, rank)
-    if (r := useful_modes(whole.gp)) < whole.basis.r:
-        log.info("%s: leave-one-out keeps %d of %d modes", name, r, whole.basis.r)
-        whole = fitted(every, r)
-    factor, error = _calibrated(fitted, whole, z, u, back, how.folds)
+def field_model(training: TrainingSet, data: FieldData, rank: int) -> FieldModel:
+    """POD and regression of one field, calibrated by cross-validation.
+
+    Its variance includes what truncation and transfer leave out.
+    """
+    every = np.arange(len(training.samples))
+    whole = _fit(training, data, every, rank)
+    useful = useful_modes(whole.gp)
+    if useful < whole.basis.r:
+        log.info("%s: leave-one-out keeps %d of %d modes", data.name, useful, whole.basis.r)
+        whole = _fit(training, data, every, useful)
+    factor, error = _calibrate(training, data, whole)
     return replace(whole, factor=factor, error=error)
 
 
-def _calibrated(
-    fitted: Callable[..., FieldModel],
-    whole: FieldModel,
-    z: np.ndarray,
-    u: Sequence[np.ndarray],
-    back: Sequence[Way],
-    folds: int,
-) -> tuple[np.ndarray, float]:
-    """The factors (c,) with which 90 % bands hold 90 % of the errors of samples left out of modes and fit, at the nodes of their own meshes,
-    every sample counting the same; and these errors over the fields, root mean square.
+def _field_data(
+    training: TrainingSet,
+    name: str,
+    morphings: Sequence[Morphing],
+    back: Sequence[BackTransfer],
+) -> FieldData:
+    """A field of all samples in the form that modes are made of."""
+    has_baseline = name in training.blank.given
+    u, pulled, lost = [], [], []
+    for s, own, morphing in zip(training.samples, training.morphings, morphings, strict=True):
+        difference = s.fields[name] - s.baseline.get(name, 0.0)
+        size = training.blank.size(s, own, name) if has_baseline else 1.0
+        values = (difference / size).reshape(len(own.place), -1)
+        on_reference = morphing.to @ values
+        round_trip = morphing.back @ on_reference
+        u.append(values)
+        pulled.append(on_reference.ravel())
+        lost.append((morphing.to @ (round_trip - values) ** 2).ravel())
+    components = u[0].shape[1]
+    space = space_of(training.blank.embedding.reference, components)
+    columns = np.array(pulled).T
+    return FieldData(name, components, space, u, columns, np.array(lost).T, back)
 
-    Kernels are those of all samples: their few logarithms hardly know the ones left out. Folds follow the rank of the first input, so that the order of the samples does not matter.
+
+def _fit(
+    training: TrainingSet,
+    data: FieldData,
+    rows: np.ndarray,
+    rank: int,
+    like: FieldModel | None = None,
+) -> FieldModel:
+    """The model of some samples; like : the one of all, whose kernels it takes."""
+    v = data.pulled[:, rows]
+    count = len(rows)
+    tol = training.reduction.tol if like is None else None
+    basis = modes(data.space, v, min(rank, count - 1), tol)
+    a = basis.coefficients(v)
+    square = np.mean((v - basis.lift(a)) ** 2, axis=1)
+    truncation = square * count / max(count - 1 - basis.r, 1)
+    z = training.z[rows]
+    gp = condition_on(like.gp, z, a.T) if like is not None else regression(z, a.T, rng=training.rng)
+    floor = truncation + np.mean(data.lost[:, rows], axis=1)
+    factor = np.ones(data.components)
+    return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0)
+
+
+def _calibrate(
+    training: TrainingSet, data: FieldData, whole: FieldModel
+) -> tuple[np.ndarray, float]:
+    """Factors (c,) with which 90 % bands hold 90 % of the errors of samples left out.
+
+    Left out of modes and fit, at the nodes of their own meshes, every sample counting the same;
+    and these errors over the fields, root mean square. Kernels are those of all samples: their few
+    logarithms hardly know the ones left out. Folds follow the rank of the first input, so that the
+    order of the samples does not matter.
     """
-    ratio: list[np.ndarray] = [np.zeros(0)] * len(u)
-    error = size = 0.0
-    fold = np.argsort(np.argsort(z[:, 0], kind="stable"), kind="stable") % min(folds, len(z) // 2)
+    ratios: list[np.ndarray] = [np.zeros(0)] * len(data.u)
+    error = 0.0
+    size = 0.0
+    fold = _folds(training)
     for k in range(fold.max() + 1):
-        part, out = (
-            fitted(np.flatnonzero(fold != k), whole.basis.r, whole),
-            np.flatnonzero(fold == k),
-        )
-        for i, a, s in zip(out.tolist(), *predict_coefficients(part.gp, z[out]), strict=True):
-            mean, std = lift_to_mesh(part, a, s, back[i])
-            ratio[i] = np.abs(u[i] - mean) / np.maximum(std, 1e-150)
-            error, size = error + np.sum((u[i] - mean) ** 2), size + np.sum(u[i] ** 2)
-    weight = np.concatenate([np.full(len(r), 1 / len(r)) for r in ratio])
-    factor = [
-        max(_quantile(column, weight, 0.9) / NORMAL_90, 1e-3) for column in np.concatenate(ratio).T
-    ]
-    return np.array(factor), float(np.sqrt(error / max(size, 1e-300)))
+        rows = np.flatnonzero(fold != k)
+        out = np.flatnonzero(fold == k)
+        part = _fit(training, data, rows, whole.basis.r, whole)
+        a, s = predict_coefficients(part.gp, training.z[out])
+        for sample, mean_a, std_a in zip(out.tolist(), a, s, strict=True):
+            mean, std = data.back[sample].lift(part, mean_a, std_a)
+            u = data.u[sample]
+            difference = u - mean
+            ratios[sample] = np.abs(difference) / np.maximum(std, LEAST_STD)
+            error += np.sum(difference**2)
+            size += np.sum(u**2)
+    weights = [np.full(len(ratio), 1 / len(ratio)) for ratio in ratios]
+    weight = np.concatenate(weights)
+    factors = []
+    for column in np.concatenate(ratios).T:
+        width = _quantile(column, weight, LEVEL) / NORMAL_90
+        factors.append(max(width, LEAST_FACTOR))
+    return np.array(factors), float(np.sqrt(error / max(size, TINY)))
+
+
+def _folds(training: TrainingSet) -> np.ndarray:
+    """The fold of each sample (m,), by the rank of its first input."""
+    first_input = training.z[:, 0]
+    order = np.argsort(first_input, kind="stable")
+    rank = np.argsort(order, kind="stable")
+    return rank % min(training.reduction.folds, len(rank) // 2)
 
 
 def _quantile(values: np.ndarray, weight: np.ndarray, share: float) -> float:
+    """The value below which a share of the weight lies."""
     order = np.argsort(values)
-    return float(values[order][np.searchsorted(np.cumsum(weight[order]) / weight.sum(), share)])
+    total = np.cumsum(weight[order]) / weight.sum()
+    return float(values[order][np.searchsorted(total, share)])

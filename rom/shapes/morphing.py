@@ -1,7 +1,8 @@
-"""Shapes: samples on meshes of their own, one shape carried onto another, a shape as a point of parameter space."""
+"""Samples on meshes of their own, one mesh over another, a shape as a point."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,11 @@ from rom.mesh import Mesh
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One design: its mesh, its scalars mu (p,), nodal fields name -> (n,) or (n, c), scalar outputs name -> number.
+    """One design: its mesh, scalars mu (p,), nodal fields and scalar outputs by name.
 
-    baseline : fields of a cheaper physics on the same nodes, known at prediction too; a model then learns the difference
+    fields : name -> (n,) or (n, c); outputs : name -> number
+    baseline : fields of a cheaper physics on the same nodes, known at prediction too; a model then
+        learns the difference
     Raises BadInput for fields of another length and for NaN, naming field and node.
     """
 
@@ -27,34 +30,41 @@ class Sample:
     baseline: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mu", np.atleast_1d(np.asarray(self.mu, dtype=float)))
-        for part in ("fields", "baseline"):
-            arrays = {
-                name: np.asarray(values, dtype=float)
-                for name, values in getattr(self, part).items()
-            }
-            for name, values in arrays.items():
-                if values.ndim not in (1, 2) or len(values) != len(self.mesh.points):
-                    raise BadInput(
-                        f"{part[:-1] if part == 'fields' else part} {name!r} has shape {values.shape}; the mesh has {len(self.mesh.points)} nodes"
-                    )
-                if not np.isfinite(values).all():
-                    raise BadInput(
-                        f"{name!r} holds NaN or Inf at node {int(np.argwhere(~np.isfinite(values))[0, 0])}; drop the sample"
-                    )
-            object.__setattr__(self, part, arrays)
-        if not np.isfinite(self.mu).all() or not np.isfinite(list(self.outputs.values())).all():
+        mu = np.atleast_1d(np.asarray(self.mu, dtype=float))
+        nodes = len(self.mesh.points)
+        fields = _check_fields(self.fields, "field", nodes)
+        baseline = _check_fields(self.baseline, "baseline", nodes)
+        outputs = list(self.outputs.values())
+        if not np.isfinite(mu).all() or not np.isfinite(outputs).all():
             raise BadInput(
-                f"scalars {self.mu} or outputs {self.outputs} hold NaN or Inf; drop the sample"
+                f"scalars {mu} or outputs {self.outputs} hold NaN or Inf; drop the sample"
             )
+        object.__setattr__(self, "mu", mu)
+        object.__setattr__(self, "fields", fields)
+        object.__setattr__(self, "baseline", baseline)
+
+
+def _check_fields(fields: dict[str, np.ndarray], what: str, nodes: int) -> dict[str, np.ndarray]:
+    """Fields as arrays of floats. Raises BadInput naming field and node."""
+    arrays = {name: np.asarray(values, dtype=float) for name, values in fields.items()}
+    for name, values in arrays.items():
+        if values.ndim not in (1, 2) or len(values) != nodes:
+            raise BadInput(f"{what} {name!r} has shape {values.shape}; the mesh has {nodes} nodes")
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            node = int(bad[0, 0])
+            raise BadInput(f"{name!r} holds NaN or Inf at node {node}; drop the sample")
+    return arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Morphing:
-    """A sample's mesh laid over the reference: fields go there by `pull` and return by `push`.
+    """A sample's mesh laid over the reference: fields go by `pull`, return by `push`.
 
-    to : (N, n) and back : (n, N), sparse interpolations; points : (N, d) where the nodes of the reference lie on the sample
-    place : (n, q) where the sample's nodes lie in the reference's domain; jacobian : smallest determinant over the cells, positive
+    to : (N, n) and back : (n, N), sparse interpolations
+    points : (N, d) where the nodes of the reference lie on the sample
+    place : (n, q) where the sample's nodes lie in the reference's domain
+    jacobian : smallest determinant over the cells, positive
     """
 
     to: Any
@@ -65,19 +75,20 @@ class Morphing:
 
     def pull(self, u: np.ndarray) -> np.ndarray:
         """u on the sample (n, ...) -> on the reference (N, ...)."""
-        return self.to @ u
+        return np.asarray(self.to @ u)
 
     def push(self, v: np.ndarray) -> np.ndarray:
         """v on the reference (N, ...) -> on the sample (n, ...)."""
-        return self.back @ v
+        return np.asarray(self.back @ v)
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """A shape as the coefficients z of its coordinates, morphed to the reference, in a POD basis of shapes.
+    """A shape as coefficients z of its morphed coordinates in a POD basis of shapes.
 
-    reference : Mesh; basis : of node-major coordinates (N d,); cloud : z of the training shapes (m, r)
-    reach : largest distance of a training shape to the nearest other; rest : largest distance to the span of the others
+    basis : of node-major coordinates (N d,); cloud : z of the training shapes (m, r)
+    reach : largest distance of a training shape to the nearest other
+    rest : largest distance to the span of the others
     rigid : rotations and translations are taken out first
     Reference: Casenave, Staber, Roynard (2023).
     """
@@ -91,24 +102,41 @@ class Embedding:
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """z (r,) of the reference's nodes on a sample (N, d)."""
-        return self.basis.coefficients(self._aligned(points).ravel())
+        return self.basis.coefficients(self.coordinates(points))
 
     def score(self, points: np.ndarray) -> float:
-        """Distance to the training cloud over the largest one inside it, along its modes and off them; above 1: extrapolation."""
-        x = self._aligned(points).ravel()
+        """Distance to the training cloud over the largest one inside it.
+
+        Along its modes and off them; above 1 : extrapolation.
+        """
+        x = self.coordinates(points)
         z = self.basis.coefficients(x)
-        off = self.basis.space.norm(x - self.basis.lift(z))
-        near = float(np.linalg.norm(self.cloud - z, axis=1).min())
+        off = float(self.basis.space.norm(x - self.basis.lift(z)))
+        distances = np.linalg.norm(self.cloud - z, axis=1)
+        near = float(distances.min())
         return max(near / self.reach, off / self.rest)
 
-    def _aligned(self, points: np.ndarray) -> np.ndarray:
-        return align(points, self.reference.points) if self.rigid else points
+    def coordinates(self, points: np.ndarray) -> np.ndarray:
+        """Node-major coordinates (N d,) of the reference's nodes on a sample (N, d)."""
+        x: np.ndarray = coordinates([points], self.reference.points, self.rigid)[0]
+        return x
+
+
+def coordinates(shapes: Iterable[np.ndarray], onto: np.ndarray, rigid: bool) -> np.ndarray:
+    """Node-major coordinates (m, N d) of shapes (N, d), aligned where `rigid`."""
+    rows = [align(points, onto) if rigid else points for points in shapes]
+    return np.array([row.ravel() for row in rows])
 
 
 def align(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """argmin over rotations R and shifts t of sum_a |R x_a + t - y_a|^2, applied to points (n, d). Reference: Kabsch (1976)."""
-    x, y = points - points.mean(axis=0), onto - onto.mean(axis=0)
+    """R x_a + t with rotation R, shift t of least sum_a |R x_a + t - y_a|^2, (n, d).
+
+    Reference: Kabsch (1976).
+    """
+    centre = onto.mean(axis=0)
+    x = points - points.mean(axis=0)
+    y = onto - centre
     U, _, Wt = np.linalg.svd(x.T @ y)
     turn = np.ones(len(U))
     turn[-1] = np.sign(np.linalg.det(U @ Wt))
-    return x @ (U * turn) @ Wt + onto.mean(axis=0)
+    return np.asarray(x @ (U * turn) @ Wt + centre)

@@ -1,20 +1,31 @@
-"""What a model over shapes is reduced to."""
+"""What a model over shapes is trained on, and reduced to."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+
+from rom.shapes.models import ShapeModel
+from rom.shapes.morphing import Morphing, Sample
 
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """How many modes at most: `shape` for coordinates, `fields` for fields (a number, or per field; leave-one-out drops those that are
-    noise), `mapping` for optimal mappings (0: none).
+    """How many modes at most, and how they are chosen.
 
-    tol : or fewer where the training set is met to it; baseline : modes of the baseline that the regression sees; rigid : motions are taken out
-    mapped : fields that drive the mappings (none named: all); options : of `optimal_mappings`
-    prices : of rough mappings, rho of `optimal_mappings`, tried in turn until cross-validation prefers mappings to none
-    folds : of the cross-validation inside the training set that calibrates standard deviations
+    shape : of coordinates
+    fields : of fields, a number or one per field by name; leave-one-out drops those of noise
+    mapping : of optimal mappings (0: none); baseline : of the baseline that the regression sees
+    tol : relative error of the training set at which fewer field modes do
+    rigid : rotations and translations are taken out
+    mapped : fields that drive the mappings (none named: all)
+    options : of `optimal_mappings`
+    prices : of rough mappings, rho of `optimal_mappings`, tried in turn until cross-validation
+        prefers mappings to none
+    folds : of the cross-validation in the training set that calibrates standard deviations
     """
 
     shape: int = 8
@@ -27,3 +38,23 @@ class Reduction:
     options: dict[str, Any] = field(default_factory=dict)
     prices: tuple[float, ...] = (0.01, 1.0, 10.0)
     folds: int = 10
+
+    def rank(self, name: str) -> int:
+        """Modes of a field, at most."""
+        ranks = self.fields
+        return int(ranks[name]) if isinstance(ranks, Mapping) else int(ranks)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Samples laid over the reference of `blank`, a model that has no fields yet.
+
+    z (m, q) : inputs of the regressions; rng : seed of the random numbers
+    """
+
+    samples: Sequence[Sample]
+    morphings: Sequence[Morphing]
+    blank: ShapeModel
+    z: np.ndarray
+    reduction: Reduction
+    rng: int

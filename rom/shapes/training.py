@@ -1,9 +1,9 @@
-"""Fields on meshes that all differ: morph, map, reduce, regress; and back on the user's own mesh with standard deviations."""
+"""Fields on meshes that differ: morph, map, reduce, regress."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,18 +14,18 @@ from rom.gp.modal import regression
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.shapes.embeddings import embedding, modes
-from rom.shapes.fields import field_model, space_of, ways
-from rom.shapes.mappings import mappings
-from rom.shapes.models import FieldModel, ShapeModel, ShapePrediction, Way
+from rom.shapes.fields import back_transfers, field_models, space_of
+from rom.shapes.mappings import fit_mappings
+from rom.shapes.models import ShapeModel
 from rom.shapes.morphing import Morphing, Sample
-from rom.shapes.overlay import Morph, locate, overlay, shift_transfers
-from rom.shapes.reduction import Reduction
+from rom.shapes.overlays import Morph, locate, overlay, shift_transfers
+from rom.shapes.reduction import Reduction, TrainingSet
 from rom.shapes.references import medoid
-from rom.shapes.simplex import linear
+from rom.shapes.straight import linear
 
-__all__ = [
-    "FieldModel", "Morph", "Reduction", "ShapeModel", "ShapePrediction", "embedding", "medoid", "overlay", "shape_model",
-]  # fmt: skip
+LEAST_SAMPLES = 5
+COORDINATE_TOL = 1e-3  # relative error of coordinates at which fewer shape modes do
+TINY = 1e-300
 log = logging.getLogger("rom")
 
 
@@ -33,121 +33,134 @@ def shape_model(
     samples: Sequence[Sample],
     morph: Morph,
     reference: Mesh | None = None,
+    *,
     names: Sequence[str] = (),
     units: Sequence[str] = (),
     reduction: Reduction | None = None,
     rng: int = 0,
 ) -> ShapeModel:
-    """MMGP, or O-MMGP where reduction.mapping > 0, of samples that carry the same fields, scalars and outputs.
+    """MMGP of samples that carry the same fields, scalars and outputs.
 
-    reference : the medoid by default; names, units : of the scalars. The order of the samples does not matter.
-    Raises BadInput for fewer than five samples or unlike ones, Folded naming the cell of a morphing that folds.
+    O-MMGP where reduction.mapping > 0. The order of the samples does not matter.
+    reference : the medoid by default; names, units : of the scalars
+    Raises BadInput for fewer than five samples or unlike ones, Folded naming the cell of a
+    morphing that folds.
     """
-    how = reduction or Reduction()
-    _alike(samples)
+    _check_alike(samples)
     reference = medoid(samples, morph) if reference is None else linear(reference)
+    box = _range(samples, names, units)
+    reduction = reduction or Reduction()
+    training = _lay_out(samples, morph, reference, box, reduction, rng=rng)
+    chosen = _choose_mapping(training)
+    outputs = tuple(samples[0].outputs)
+    table = [[s.outputs[name] for name in outputs] for s in samples]
+    scalars = regression(training.z, np.array(table), rng=rng, calibrate=True)
+    return replace(chosen, outputs=outputs, scalars=scalars)
+
+
+def _lay_out(
+    samples: Sequence[Sample],
+    morph: Morph,
+    reference: Mesh,
+    box: Box | None,
+    reduction: Reduction,
+    *,
+    rng: int,
+) -> TrainingSet:
+    """Samples over the reference, with the inputs of the regressions."""
     at = locate(reference, morph)
-    laid = [overlay(s.mesh, reference, morph, at) for s in samples]
-    shapes = embedding(np.array([x.points for x in laid]), reference, how.shape, 1e-3, how.rigid)
-    given = _baselines(samples, laid, reference, how)
-    blank = ShapeModel(
-        morph, shapes, at.points, _range(samples, names, units), given, None, None, ()
-    )
-    z = np.array([blank.inputs(s, x) for s, x in zip(samples, laid, strict=True)])
-    sizes = {
-        name: np.array([blank.size(s, x, name) for s, x in zip(samples, laid, strict=True)])
-        for name in samples[0].fields
-    }
-    ranks = {
-        name: (how.fields[name] if isinstance(how.fields, Mapping) else how.fields)
-        for name in sizes
-    }
+    morphings = [overlay(s.mesh, reference, morph, at) for s in samples]
+    points = np.array([morphing.points for morphing in morphings])
+    shapes = embedding(points, reference, reduction.shape, COORDINATE_TOL, reduction.rigid)
+    bases = _baselines(samples, morphings, reference, reduction.baseline)
+    blank = ShapeModel(morph, shapes, at.points, box, bases, mapping=None, warp=None, fields=())
+    z = [blank.inputs(s, morphing) for s, morphing in zip(samples, morphings, strict=True)]
+    return TrainingSet(samples, morphings, blank, np.array(z), reduction, rng)
 
-    def learnt(
-        model: ShapeModel, on: Sequence[Morphing], back: Sequence[Way], more: int = 0
-    ) -> tuple[FieldModel, ...]:
-        return tuple(
-            field_model(n, samples, on, sizes[n], model, z, back, ranks[n] + more, how, rng)
-            for n in sizes
-        )
 
-    still = replace(blank, fields=learnt(blank, laid, ways(blank, laid, None), how.mapping))
-    found = (
-        _mapped(samples, laid, blank, z, how, price, learnt, rng)
-        for price in how.prices
-        if how.mapping
-    )
-    chosen = next(
-        (model for model in found if model is not None and model.error < still.error), still
-    )
+def _choose_mapping(training: TrainingSet) -> ShapeModel:
+    """The first mapped model that cross-validation prefers, or the unmapped one."""
+    blank = training.blank
+    morphings = training.morphings
+    back = back_transfers(blank, morphings, None)
+    extra = training.reduction.mapping
+    still = replace(blank, fields=field_models(training, morphings, back, extra=extra))
+    chosen = still
+    prices = training.reduction.prices if training.reduction.mapping else ()
+    for price in prices:
+        mapped = _map(training, price)
+        if mapped is not None and mapped.error < still.error:
+            chosen = mapped
+            break
     log.info(
         "cross-validation: relative error %.3e, %.3e without mappings", chosen.error, still.error
     )
-    outputs = tuple(samples[0].outputs)
-    table = np.array([[s.outputs[name] for name in outputs] for s in samples])
-    return replace(chosen, outputs=outputs, scalars=regression(z, table, rng, calibrate=True))
+    return chosen
 
 
-def _mapped(
-    samples: Sequence[Sample],
-    laid: Sequence[Morphing],
-    blank: ShapeModel,
-    z: np.ndarray,
-    how: Reduction,
-    price: float,
-    learnt: Callable[..., tuple[FieldModel, ...]],
-    rng: int,
-) -> ShapeModel | None:
-    """The model with optimal mappings whose roughness has this price; None where they are the identity."""
-    found = mappings(samples, laid, blank, z, how, price, rng)
-    if found is None:
+def _map(training: TrainingSet, price: float) -> ShapeModel | None:
+    """The model with optimal mappings of this price; None where they are id."""
+    process = fit_mappings(training, price)
+    if process is None:
         return None
-    basis, warp = found
+    basis, warp = process
+    blank = training.blank
     mapped = replace(blank, mapping=basis, warp=warp)
-    w = basis.lift(warp.a.T).T.reshape(len(samples), *blank.chart.shape)
-    moved = [
-        shift_transfers(s.mesh, x, blank.at, shift)
-        for s, x, shift in zip(samples, laid, w, strict=True)
-    ]
-    return replace(mapped, fields=learnt(mapped, moved, ways(mapped, laid, w)))
+    m = len(training.samples)
+    w = basis.lift(warp.a.T).T.reshape(m, *blank.chart.shape)
+    shifted = []
+    for s, morphing, shift in zip(training.samples, training.morphings, w, strict=True):
+        shifted.append(shift_transfers(s.mesh, morphing, blank.at, shift))
+    back = back_transfers(mapped, training.morphings, w)
+    return replace(mapped, fields=field_models(training, shifted, back))
 
 
-def _alike(samples: Sequence[Sample]) -> None:
-    if len(samples) < 5:
+def _check_alike(samples: Sequence[Sample]) -> None:
+    """Raises BadInput for too few samples, or where one differs from the first."""
+    if len(samples) < LEAST_SAMPLES:
         raise BadInput(f"{len(samples)} samples; a model over shapes needs five or more")
+    first = samples[0]
     for part in ("fields", "outputs", "baseline"):
+        names = set(getattr(first, part))
         for k, s in enumerate(samples):
-            if set(getattr(s, part)) != set(getattr(samples[0], part)) or len(s.mu) != len(
-                samples[0].mu
-            ):
+            own = set(getattr(s, part))
+            count = len(s.mu)
+            if own != names or count != len(first.mu):
                 raise BadInput(
-                    f"sample {k} has {part} {sorted(getattr(s, part))} and {len(s.mu)} scalars, unlike sample 0; give all of them the same"
+                    f"sample {k} has {part} {sorted(own)} and {count} scalars, unlike sample 0; "
+                    "give all of them the same"
                 )
 
 
 def _range(samples: Sequence[Sample], names: Sequence[str], units: Sequence[str]) -> Box | None:
+    """The range of the scalars, a little wider where they are all the same."""
     mu = np.array([s.mu for s in samples])
-    if not mu.shape[1]:
+    p = mu.shape[1]
+    if not p:
         return None
-    low, high = mu.min(axis=0), mu.max(axis=0)
+    low = mu.min(axis=0)
+    high = mu.max(axis=0)
     flat = high <= low
-    names = tuple(names) or tuple(f"mu{j}" for j in range(mu.shape[1]))
-    return Box(
-        names,
-        np.where(flat, low - 1e-9 - 1e-9 * np.abs(low), low),
-        np.where(flat, high + 1e-9 + 1e-9 * np.abs(high), high),
-        tuple(units),
-    )
+    below = low - 1e-9 - 1e-9 * np.abs(low)
+    above = high + 1e-9 + 1e-9 * np.abs(high)
+    lower = np.where(flat, below, low)
+    upper = np.where(flat, above, high)
+    all_names = tuple(names) or tuple(f"mu{j}" for j in range(p))
+    return Box(all_names, lower, upper, tuple(units))
 
 
 def _baselines(
-    samples: Sequence[Sample], laid: Sequence[Morphing], reference: Mesh, how: Reduction
+    samples: Sequence[Sample], morphings: Sequence[Morphing], reference: Mesh, rank: int
 ) -> dict[str, Basis]:
-    found = {}
+    """A basis of each baseline on the reference, of norm one per sample."""
+    bases = {}
     for name, values in samples[0].baseline.items():
-        space = space_of(reference, 1 if values.ndim == 1 else values.shape[1])
-        u = np.array(
-            [x.pull(s.baseline[name]).ravel() for s, x in zip(samples, laid, strict=True)]
-        ).T
-        found[name] = modes(space, u / np.maximum(space.norm(u), 1e-300), how.baseline, None)
-    return found
+        components = 1 if values.ndim == 1 else values.shape[1]
+        space = space_of(reference, components)
+        pulled = []
+        for s, morphing in zip(samples, morphings, strict=True):
+            pulled.append(morphing.pull(s.baseline[name]).ravel())
+        u = np.array(pulled).T
+        size = np.maximum(space.norm(u), TINY)
+        bases[name] = modes(space, u / size, rank, None)
+    return bases

@@ -1,0 +1,108 @@
+"""The files of a family of designs, and the scalars of each."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from rom.errors import BadInput
+from rom.io.readers.cgns import read_cgns
+
+NO_MESH = (".csv", ".txt", ".md", ".json", ".yaml")  # suffixes of other files
+TABLE = "scalars.csv"
+
+
+@dataclass(frozen=True)
+class DesignFile:
+    """A mesh file, the name by which users know it, and its scalars by column."""
+
+    path: Path
+    name: str
+    scalars: dict[str, float]
+
+
+def list_files(folder: str | Path) -> list[DesignFile]:
+    """The designs of a folder in order; PLAID samples where there are some.
+
+    Raises BadInput where there are none, or a table does not fit.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BadInput(f"no folder {folder}; give a folder of mesh files, one per design")
+    samples = sorted((folder / "samples").glob("sample_*"))
+    if not samples:
+        samples = sorted(folder.glob("sample_*/"))
+    plaid = [_plaid(path) for path in samples if path.is_dir()]
+    return plaid or _listed_in_table(folder)
+
+
+def _listed_in_table(folder: Path) -> list[DesignFile]:
+    """The files of scalars.csv; all mesh files where there is no table."""
+    table = folder / TABLE
+    if not table.is_file():
+        return _mesh_files(folder)
+    head, *lines = _lines(table)
+    if not lines:
+        raise BadInput(f"{table} has no rows; give one per file: its name, then its scalars")
+    files = []
+    for name, *values in lines:
+        scalars = _numbers(table, head[1:], values, name)
+        files.append(_design(folder / name, scalars))
+    return files
+
+
+def _mesh_files(folder: Path) -> list[DesignFile]:
+    """All files that may be meshes, without scalars."""
+    paths = [path for path in folder.iterdir() if path.is_file() and path.suffix not in NO_MESH]
+    if not paths:
+        raise BadInput(
+            f"{folder} holds no mesh files; give one per design, and scalars.csv where scalars vary"
+        )
+    return [_design(path, {}) for path in sorted(paths)]
+
+
+def _design(path: Path, scalars: dict[str, float]) -> DesignFile:
+    """A file by its own name, or by that of its PLAID sample."""
+    folder = path.parent
+    name = folder.parent.name if folder.name == "meshes" else path.name
+    return DesignFile(path, name, scalars)
+
+
+def _plaid(folder: Path) -> DesignFile:
+    """One PLAID sample: scalars of the tree, and those of the table beside it."""
+    meshes = sorted((folder / "meshes").glob("*.cgns"))
+    table = folder / TABLE
+    if len(meshes) != 1:
+        raise BadInput(
+            f"{folder} has {len(meshes)} CGNS meshes; one steady state per sample can be read"
+        )
+    path = meshes[0]
+    _, _, _, scalars = read_cgns(path)
+    if not table.is_file():
+        return _design(path, scalars)
+    lines = _lines(table)
+    if len(lines) != 2:
+        raise BadInput(f"{table} has {len(lines)} rows; give names and one row of values")
+    head, values = lines
+    numbers = _numbers(table, head, values, folder.name)
+    return _design(path, scalars | numbers)
+
+
+def _lines(table: Path) -> list[list[str]]:
+    """The lines of a table that are not empty."""
+    with open(table, newline="") as file:
+        return [line for line in csv.reader(file) if line]
+
+
+def _numbers(table: Path, head: list[str], line: list[str], name: str) -> dict[str, float]:
+    """Column -> number of one line. Raises BadInput where one is no number."""
+    if len(head) != len(line):
+        raise BadInput(f"{table}: {len(line)} scalars of {name} under {len(head)} names")
+    numbers = {}
+    try:
+        for key, value in zip(head, line, strict=True):
+            numbers[key.strip()] = float(value)
+    except ValueError as error:
+        raise BadInput(f"{table}: {name} has a scalar that is no number ({error})") from error
+    return numbers
