@@ -22,7 +22,8 @@ A site is a TOML file (`Profile`), a scheduler one file of `rom.batch.schedulers
 Reference: Yoo, Jette and Grondona, SLURM: simple Linux utility for resource management (2003).
 """
 
-from rom.batch.profile import Pilot, Profile, read_profile
+from rom.batch.profile import Pilot, Profile
+from rom.batch.profile_files import read_profile
 from rom.batch.run_folder import Run, create_run, open_run
 from rom.batch.runs import cancel_run, read_logs, read_status, resume_run, submit_stage
 from rom.batch.status import Status

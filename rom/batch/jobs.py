@@ -50,7 +50,8 @@ def submit_jobs(
 ) -> list[Submitted]:
     """(number, script) of the jobs of groups, then of stages.
 
-    Stages wait for the groups and the jobs `after`. dry : none is submitted. Raises NotSubmitted where the scheduler refuses.
+    Stages wait for the groups and the jobs `after`. dry : none is submitted.
+    Raises NotSubmitted where the scheduler refuses.
     """
     rounds = [entry["round"] for entry in read_entries(run)]
     round_ = Round(run, 1 + max(rounds, default=0), dry)

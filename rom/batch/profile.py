@@ -1,14 +1,10 @@
-"""Sites: what a scheduler wants to know, from a TOML file that is only read."""
+"""Sites: what a scheduler wants to know."""
 
 from __future__ import annotations
 
 import math
 import re
-import tomllib
-from dataclasses import dataclass, field, fields
-from functools import cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 from rom.batch.profile_checks import (
     check_limits,
@@ -21,7 +17,6 @@ from rom.batch.profile_checks import (
 from rom.batch.schedulers import check_scheduler
 from rom.errors import BadInput
 
-MAX_BYTES = 65536
 MAX_WORKERS = 4096
 RETRY = {
     "node": 5,
@@ -148,68 +143,9 @@ class Profile:
         match = re.fullmatch(r"(\d{1,9})\s*([MGT])(?:i?B)?", self.memory)
         if match is None:
             raise BadInput(f"memory = {self.memory!r} is not a size such as '500M', '4G'")
-        power = "MGT".index(match[2])
-        return int(match[1]) * 1024**power
+        factors = {"M": 1, "G": 1024, "T": 1024**2}
+        return int(match[1]) * factors[match[2]]
 
     def tries(self, kind: str) -> int:
         """How often a part that ended by this kind of failure is tried again."""
         return {**RETRY, **self.retry}[kind]
-
-
-def read_profile(path: str | Path) -> Profile:
-    """The profile in a TOML file.
-
-    Raises BadInput naming the entry that is wrong and the known ones.
-    """
-    path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(
-            f"{path}: {error.strerror}; give the TOML file of a site, see hpc/"
-        ) from error
-    if len(content) > MAX_BYTES:
-        raise BadInput(f"{path} has more than {MAX_BYTES} bytes, which no profile needs")
-    try:
-        entries = tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is no TOML file: {str(error)[:200]}") from error
-    return check_profile(entries, path)
-
-
-def check_profile(entries: dict[str, Any], path: str | Path) -> Profile:
-    """A profile from its entries. Raises BadInput."""
-    from pydantic import ValidationError
-
-    _check_names(entries, path)
-    try:
-        site: Profile = _schema().validate_python(entries)
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
-    except ValidationError as error:
-        worst = error.errors()[0]
-        where = ".".join(str(part) for part in worst["loc"])
-        text = worst["msg"].removeprefix("Value error, ")
-        raise BadInput(f"{path}: {where}: {text}") from error
-    return site
-
-
-def _check_names(entries: dict[str, Any], path: str | Path) -> None:
-    """Raises BadInput for an entry that no profile has."""
-    names = [entry.name for entry in fields(Profile)]
-    for name in entries:
-        if name not in names:
-            raise BadInput(f"{path}: no entry {name!r}; known: {', '.join(names)}")
-    pilot = entries.get("pilot")
-    names = [entry.name for entry in fields(Pilot)]
-    for name in pilot if isinstance(pilot, dict) else ():
-        if name not in names:
-            raise BadInput(f"{path}: no entry pilot.{name}; known: {', '.join(names)}")
-
-
-@cache
-def _schema() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Profile)

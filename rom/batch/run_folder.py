@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from rom.archive.files import durably, folders
-from rom.batch.profile import Profile, check_profile
+from rom.batch.profile import Profile
+from rom.batch.profile_files import check_profile
 from rom.campaign import Store, open_store
 from rom.errors import BadInput, DamagedFile, ForeignFile
 
