@@ -126,7 +126,8 @@ def pair(text: str) -> tuple[str, str]:
 def parameters(texts: Sequence[str], table: Path | None, box: Box | None) -> np.ndarray:
     """mu (m, p) from "a=1,b=2" or "1,2", and from a CSV table.
 
-    Plain values are in the order of the box. The header of the table names the parameters. Raises BadInput naming what is wrong.
+    Plain values are in the order of the box; the header of the table names the parameters.
+    Raises BadInput naming what is wrong.
     """
     names = box.names if box is not None else None
     rows = [_row(text, names) for text in texts]
@@ -177,9 +178,8 @@ def _table(path: Path, names: tuple[str, ...] | None) -> list[list[float]]:
         with open(path, newline="") as file:
             header, *lines = [line for line in csv.reader(file) if line]
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path} is no table of parameters ({error}); give a CSV file with a header of names"
-        ) from error
+        text = f"{path} is no table of parameters ({error}); give a CSV file with a header of names"
+        raise BadInput(text) from error
     columns = [entry.split("[")[0].strip() for entry in header]
     for k, line in enumerate(lines):
         if len(line) != len(columns):
