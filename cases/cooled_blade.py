@@ -229,13 +229,14 @@ def _pictures(
     from rom.plot.curves import decay_plot, effectivity_plot, error_plot
     from rom.plot.pictures import picture
 
-    mesh, outputs = blade.mesh, blade.outputs
-    n, mu = len(mesh.points), table.mu[int(np.argmax(table.relative))]  # type: ignore[union-attr]
+    mesh, outputs, effectivity = blade.mesh, blade.outputs, table.effectivity
+    assert mesh is not None and isinstance(outputs, Outputs) and effectivity is not None
+    n, mu = len(mesh.points), table.mu[int(np.argmax(table.relative))]
     full, reduced = blade.solve(mu), model.basis.lift(model.predict(mu).coefficients)
     vectors = {
         name: state[n:].reshape(n, 3) for name, state in (("full", full), ("reduced", reduced))
     }
-    mises = {"full": outputs.mises(full), "reduced": outputs.mises(reduced)}  # type: ignore[union-attr]
+    mises = {"full": outputs.mises(full), "reduced": outputs.mises(reduced)}
     fields = {
         "temperature": (reduced[:n], "K"),
         "displacement": (vectors["reduced"], "m"),
@@ -246,7 +247,7 @@ def _pictures(
         "displacement error": (vectors["full"] - vectors["reduced"], "m"),
         "von Mises error": (np.abs(mises["full"] - mises["reduced"]), "Pa"),
     }
-    write_vtkhdf(folder / "worst.vtkhdf", mesh, fields | misses)  # type: ignore[arg-type]
+    write_vtkhdf(folder / "worst.vtkhdf", mesh, fields | misses)
     view, scale = (0.3, 1.0, 0.75), float(f"{0.006 / np.abs(vectors['reduced']).max():.0e}")
     picture(
         folder / "temperature.png",
@@ -254,9 +255,9 @@ def _pictures(
         {"temperature": fields["temperature"]},
         view=view,
         cmap="inferno",
-    )  # type: ignore[arg-type]
-    aloft = np.percentile(mises["reduced"][outputs.blade], 99.9)  # type: ignore[union-attr]
-    stresses = {f"von Mises stress, displacement x {scale:.0f}": (mises["reduced"] / 1e6, "MPa")}  # type: ignore[operator]
+    )
+    aloft = np.percentile(mises["reduced"][outputs.blade], 99.9)
+    stresses = {f"von Mises stress, displacement x {scale:.0f}": (mises["reduced"] / 1e6, "MPa")}
     shift = vectors["reduced"]
     picture(
         folder / "von_mises.png",
@@ -265,14 +266,14 @@ def _pictures(
         warp=shift,
         scale=scale,
         view=view,
-        limits=(0.0, aloft / 1e6),
-    )  # type: ignore[arg-type]
-    picture(folder / "errors.png", mesh, misses, view=view)  # type: ignore[arg-type]
+        limits=(0.0, float(aloft / 1e6)),
+    )
+    picture(folder / "errors.png", mesh, misses, view=view)
     modes = {
         f"mode {k + 1}, temperature part": (model.basis.modes[:n, k], "-")
         for k in range(min(3, model.basis.r))
     }
-    picture(folder / "modes.png", mesh, modes, view=view)  # type: ignore[arg-type]
+    picture(folder / "modes.png", mesh, modes, view=view)
     decay_plot(
         folder / "singular_values.png",
         s,
@@ -281,9 +282,9 @@ def _pictures(
     )
     effectivity_plot(
         folder / "effectivities.png",
-        table.effectivity,
+        effectivity,
         title="Effectivity over unseen parameters",
-    )  # type: ignore[arg-type]
+    )
     error_plot(
         folder / "errors_over_r.png",
         *_convergence(blade, model, table),

@@ -336,15 +336,17 @@ def pictures(
         ),
         ("plane", Mesh(points[:, :2], {"triangle": triangles}), near, "auto"),
     ):
-        colours = {"cmap": "RdBu_r", "limits": (-limit, limit), "width": 900, "zoom": 0.9}
         picture(
             folder / f"{name}.png",
             mesh,
             {"pressure": (pressure.real, "Pa")},
             title=title,
             view=view,
-            **colours,
-        )  # type: ignore
+            cmap="RdBu_r",
+            limits=(-limit, limit),
+            width=900,
+            zoom=0.9,
+        )
 
 
 def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:

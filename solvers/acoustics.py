@@ -64,12 +64,12 @@ class Body:
     @property
     def areas(self) -> np.ndarray:
         """(t,) [m^2]."""
-        return 0.5 * np.linalg.norm(self.cross, axis=1)
+        return np.asarray(0.5 * np.linalg.norm(self.cross, axis=1))
 
     @property
     def centres(self) -> np.ndarray:
         """(t, 3) [m]."""
-        return self.points[self.triangles].mean(axis=1)
+        return np.asarray(self.points[self.triangles].mean(axis=1))
 
     def stretched(self, M: float) -> Body:
         """The body of Prandtl and Glauert: x / sqrt(1 - M^2). Raises BadInput for a flow that is not subsonic."""
@@ -219,7 +219,7 @@ class Exterior:
     def soft(self, k: float) -> np.ndarray:
         """1/2 + K' - i k V (n, n) of the combined field equation; k [1/m]."""
         (S, D), P = layers(self.body, k), self.broken.hats
-        return 0.5 * self.body.mass() + P.T @ (D.T - 1j * k * S) @ P
+        return np.asarray(0.5 * self.body.mass() + P.T @ (D.T - 1j * k * S) @ P)
 
     def _flow(self, k: float, M: float) -> tuple[float, np.ndarray]:
         return k / np.sqrt(1 - M * M), self.body.stretched(M).areas / self.body.areas
@@ -246,8 +246,8 @@ class Exterior:
         x, test, n = body.quadrature()
         p, dp = field(x, n)
         if soft:
-            return test @ (dp - 1j * k * p)
-        return test @ (p / np.repeat(J, len(SHARES))[:, None] + 1j / kb * dp)
+            return np.asarray(test @ (dp - 1j * k * p))
+        return np.asarray(test @ (p / np.repeat(J, len(SHARES))[:, None] + 1j / kb * dp))
 
     def observation(self, x: np.ndarray, k: float, M: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """L, N (m, n): scattered pressure psi at points x (m, 3) [m, stretched by the flow] is (L + Y N) p on the surface."""

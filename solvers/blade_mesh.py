@@ -101,7 +101,8 @@ class Blade:
 
     def half_thickness(self, s: np.ndarray) -> np.ndarray:
         """y_t(s) over the chord; the table is interpolated in sqrt(s), in which a round nose is smooth."""
-        return self.thickness / 0.1 * NACA65(np.sqrt(s)) + 0.5 * s * self.trailing_edge
+        table = self.thickness / 0.1 * NACA65(np.sqrt(s))
+        return np.asarray(table + 0.5 * s * self.trailing_edge)
 
     def camber(self, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Points and unit normals (k, 2) of the arc over a chord of 1, s in [0, 1] along it."""
@@ -114,7 +115,7 @@ class Blade:
         """Points of the unit section at the hub, staggered about the middle of the camber line [m]."""
         a = np.radians(self.stagger)
         turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
-        return self.chord * (x - self.camber(0.5)[0]) @ turn.T
+        return np.asarray(self.chord * (x - self.camber(0.5)[0]) @ turn.T)
 
     def sides(self, k: int = 60) -> tuple[np.ndarray, np.ndarray]:
         """Suction and pressure side (k, 2) [m] from the leading to the trailing edge, at the hub."""
@@ -312,13 +313,17 @@ def sweep(blade: Blade, part: Section, low: np.ndarray, high: np.ndarray, kind: 
     return Mesh(points, *_named(volume, regions, surfaces))
 
 
-def _named(cells: dict, regions: dict, surfaces: dict[str, list[np.ndarray]]) -> tuple[dict, dict]:
+def _named(
+    cells: dict[str, np.ndarray],
+    regions: dict[str, dict[str, np.ndarray]],
+    surfaces: dict[str, list[np.ndarray]],
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
     """Surface cells by type, numbered one region after the other."""
     for corners, kind in ((3, "triangle"), (4, "quad")):
-        found = {
+        lists = {
             name: [c for c in parts if c.shape[1] == corners] for name, parts in surfaces.items()
         }
-        groups = {name: np.concatenate(parts) for name, parts in found.items() if parts}
+        groups = {name: np.concatenate(parts) for name, parts in lists.items() if parts}
         if groups:
             cells[kind] = np.concatenate(list(groups.values()))
             ends = np.cumsum([len(c) for c in groups.values()])
@@ -353,7 +358,7 @@ def _edges(cells: np.ndarray) -> np.ndarray:
     _, index, count = np.unique(
         np.sort(pairs, axis=1), axis=0, return_index=True, return_counts=True
     )
-    return pairs[np.sort(index[count == 1])]
+    return np.asarray(pairs[np.sort(index[count == 1])])
 
 
 def _walls(edges: np.ndarray, numbers: np.ndarray, split: bool) -> Iterator[np.ndarray]:

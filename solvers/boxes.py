@@ -116,7 +116,7 @@ class Solution:
         value = value.reshape(len(points), *self.C.shape[:-1])
         for j in range(len(self.axes) - 2, -1, -1):
             value = np.einsum("n...k,nk->n...", value, self.axes[j].evaluate(points[:, j], 0))
-        return value
+        return np.asarray(value)
 
 
 def solved(
@@ -136,7 +136,7 @@ def solved(
     C = _lifted(equation, axes)
 
     def residual(C: np.ndarray) -> np.ndarray:
-        return f - _applied(equation, [axis.D for axis in axes], C)
+        return np.asarray(f - _applied(equation, [axis.D for axis in axes], C))
 
     if guess is not None and equation.reaction is not None:
         C = (
@@ -195,7 +195,7 @@ def _grids(x: Sequence[Any]) -> list[np.ndarray]:
 
 def _tested(axis: Axis, first: float, second: float) -> np.ndarray:
     T = axis.test @ (first * axis.D[1] + second * axis.D[2]) @ axis.free
-    return 0.5 * (T + T.T) if axis.symmetric and not first else T
+    return np.asarray(0.5 * (T + T.T) if axis.symmetric and not first else T)
 
 
 def _probed(axes: Sequence[Axis], r: np.ndarray) -> np.ndarray:
@@ -261,9 +261,8 @@ def _lifted(equation: Equation, axes: tuple[Axis, ...]) -> np.ndarray:
 
 def _vanishing(axis: Axis) -> np.ndarray:
     """The projection along `fixed` onto what vanishes on the sides, so that a later axis's data leave an earlier one's alone."""
-    return np.eye(axis.expand.shape[0]) - axis.fixed @ np.linalg.solve(
-        axis.ends @ axis.fixed, axis.ends
-    )
+    onto_fixed = axis.fixed @ np.linalg.solve(axis.ends @ axis.fixed, axis.ends)
+    return np.asarray(np.eye(axis.expand.shape[0]) - onto_fixed)
 
 
 def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray], np.ndarray]:
@@ -290,7 +289,7 @@ def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray]
         V, scale, info = la.lapack.dtrsyl(R1, R2, Q1.T @ F @ Q2, tranb="T")
         if info < 0:
             raise BadInput(f"Sylvester: argument {-info}")
-        return Q1 @ (V * scale) @ Q2.T
+        return np.asarray(Q1 @ (V * scale) @ Q2.T)
 
     return solve
 
@@ -313,7 +312,7 @@ def _newton(
 
     def step(v: np.ndarray) -> np.ndarray:
         V = inverse(v.reshape(g.shape))
-        return (
+        return np.asarray(
             v
             + _probed(
                 axes, slope * apply_along([axis.D[0] @ axis.free for axis in axes], V)

@@ -57,7 +57,8 @@ def travelling_source(
     y, v, power, kappa = (c.reshape(-1, 1, 1) for c in mu.T)
 
     def source(u: np.ndarray, t: float) -> np.ndarray:
-        return power * np.exp(-((x[0] - v * t) ** 2 + (x[1] - y) ** 2) / (2 * width**2)) - 0.5 * u
+        heating = power * np.exp(-((x[0] - v * t) ** 2 + (x[1] - y) ** 2) / (2 * width**2))
+        return np.asarray(heating - 0.5 * u)
 
     T = marched(np.zeros((len(mu), cells, cells)), kappa, source, times, steps)
     return T.reshape(-1, cells**2).T
@@ -71,7 +72,7 @@ def burgers(mu: np.ndarray, times: np.ndarray, cells: int = 256, steps: int = 12
     def flux(u: np.ndarray, t: float) -> np.ndarray:
         edge = np.pad(u, ((0, 0), (1, 1)), mode="edge")
         f = 0.5 * np.maximum(edge[:, :-1], 0.0) ** 2 + 0.5 * np.minimum(edge[:, 1:], 0.0) ** 2
-        return -cells * np.diff(f, axis=1)
+        return np.asarray(-cells * np.diff(f, axis=1))
 
     u = marched(a * np.exp(-((x - c) ** 2) / (2 * 0.05**2)), nu, flux, times, steps)
     return u.reshape(-1, cells).T
@@ -96,4 +97,4 @@ def helmholtz(mu: np.ndarray, cells: int = 40, width: float = 0.03) -> np.ndarra
     load = np.exp(-((x[0] - s1) ** 2 + (x[1] - s2) ** 2) / (2 * width**2))
     hat = dctn(load, axes=(1, 2), type=2) / (symbol - k**2 * (1.0 - 1j * eta))
     p = idctn(hat.real, axes=(1, 2), type=2) + 1j * idctn(hat.imag, axes=(1, 2), type=2)
-    return p.reshape(len(mu), -1).T
+    return np.asarray(p.reshape(len(mu), -1).T)

@@ -48,7 +48,9 @@ class Spectrum:
     @property
     def theta(self) -> np.ndarray:
         """log of weights, frequencies + 1 and lengths."""
-        return np.log(np.concatenate([self.weights, self.frequencies + 1.0, self.lengths]))
+        return np.asarray(
+            np.log(np.concatenate([self.weights, self.frequencies + 1.0, self.lengths]))
+        )
 
     def at(self, theta: np.ndarray) -> Spectrum:
         """The same envelope with other logarithms."""
@@ -132,7 +134,8 @@ def kernel_axis(
     mix = root[:, None] * (QT[keep].T / sigma[keep])
 
     def evaluate(x: np.ndarray, derivative: int) -> np.ndarray:
-        return features((np.asarray(x) - low) / h, omega, derivative) @ mix / h**derivative
+        values = features((np.asarray(x) - low) / h, omega, derivative)
+        return np.asarray(values @ mix / h**derivative)
 
     nodes = low + h * t
     D = (P[:, keep] / np.sqrt(w)[:, None], evaluate(nodes, 1), evaluate(nodes, 2))

@@ -89,7 +89,7 @@ class Body:
     @property
     def d(self) -> int:
         """Dimension."""
-        return self.mesh.points.shape[1]
+        return int(self.mesh.points.shape[1])
 
     @property
     def n(self) -> int:

@@ -73,7 +73,7 @@ class Linear:
         accuracy = max(1e-10, min(0.5, 0.3 * tol / left), min(1e-2, 0.1 * left))
 
         def apply(x: np.ndarray) -> np.ndarray:
-            return self.free * self.space.whole(K @ x)
+            return np.asarray(self.free * self.space.whole(K @ x))
 
         for fresh in (False, True):
             if self.precondition is None or fresh:

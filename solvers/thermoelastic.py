@@ -131,7 +131,7 @@ def fixed_dofs(mesh: Mesh, surface: str) -> np.ndarray:
                 [mesh.cells[kind][cells].ravel() for kind, cells in mesh.region(surface).items()]
             )
         )
-    return (numbers[:, None] * d + np.arange(d)).ravel()
+    return np.asarray((numbers[:, None] * d + np.arange(d)).ravel())
 
 
 def clamped(K: sp.csr_array, fixed: np.ndarray) -> sp.csr_array:
@@ -174,7 +174,7 @@ def stress(mesh: Mesh, material: Material, u: np.ndarray, rise: np.ndarray) -> n
 def von_mises(sigma: np.ndarray) -> np.ndarray:
     """sqrt(3/2 s : s), s the deviator of sigma (..., 3, 3)."""
     s = sigma - np.trace(sigma, axis1=-2, axis2=-1)[..., None, None] * np.eye(3) / 3
-    return np.sqrt(1.5 * np.sum(s * s, axis=(-2, -1)))
+    return np.asarray(np.sqrt(1.5 * np.sum(s * s, axis=(-2, -1))))
 
 
 @dataclass(frozen=True, eq=False)
