@@ -210,7 +210,8 @@ def million(q: int = 1_000_000) -> None:
     z = np.random.default_rng(1).random((q, 5))
     elapsed, peak = anonymous_peak(lambda: gp.predict(z))
     print(
-        f"{q} points, 4 outputs, 400 runs, with standard deviations: {elapsed:.1f} s wall, {peak:.0f} MiB (asked <= 1000)"
+        f"{q} points, 4 outputs, 400 runs, with standard deviations: "
+        f"{elapsed:.1f} s wall, {peak:.0f} MiB (asked <= 1000)"
     )
 
 

@@ -144,8 +144,12 @@ def _run(words: list[str]) -> None:
 
 
 ENGINES: dict[str, Callable[[str, float, int, int], None]] = {
-    "rom collect --workers": pilot, "rom collect on ranks": farm, "mpi4py.futures pool": pool, "Parsl HTEX": parsl, "Dask distributed": dask,
-}  # fmt: skip
+    "rom collect --workers": pilot,
+    "rom collect on ranks": farm,
+    "mpi4py.futures pool": pool,
+    "Parsl HTEX": parsl,
+    "Dask distributed": dask,
+}
 
 
 def _children() -> Iterator[psutil.Process]:
@@ -211,9 +215,8 @@ def _writers(folder: str) -> list[psutil.Process]:
 def main(count: int = 2000, workers: int = 2, pauses: tuple[float, ...] = (0.0, 0.01)) -> None:
     """Print the table; an engine that is not installed is named and left out."""
     rows: list[tuple] = []
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # engines start their own programs by name,
-    )
+    # engines start their own programs by name,
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])  # and those import `solved`
     for engine in ENGINES:
         for pause, kill in [*((pause, False) for pause in pauses), (pauses[-1], True)]:

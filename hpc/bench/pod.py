@@ -100,7 +100,8 @@ def main(n: int = 1_000_000, m: int = 200, r: int = 20) -> None:
         rows,
     )
     print(
-        f"full accuracy: {full / gram:.2f} x gram (asked <= 3), {svd / full:.1f} x faster than numpy SVD (asked >= 5)"
+        f"full accuracy: {full / gram:.2f} x gram (asked <= 3), {svd / full:.1f} x faster than "
+        "numpy SVD (asked >= 5)"
     )
     streamed(U, r)
 
@@ -144,7 +145,8 @@ def streamed(U: np.ndarray, r: int, budget: int = 2**28) -> None:
                 lambda method=method: pod(lazy, rank=r, method=method, memory_budget=budget)
             )
             print(
-                f"streamed from disk, {method}: {elapsed:.2f} s wall, {peak:.0f} MiB anonymous (asked <= {budget / 2**20:.0f}; modes {modes:.0f})"
+                f"streamed from disk, {method}: {elapsed:.2f} s wall, {peak:.0f} MiB anonymous "
+                f"(asked <= {budget / 2**20:.0f}; modes {modes:.0f})"
             )
 
 

@@ -19,11 +19,8 @@ SIZES = (13_000, 20_000, 38_000)
 STEPS = 4
 TARGET = 5_000_000
 NAMES = ("full step [s CPU]", "reduced step [ms CPU]", "memory [MB]")
-LEAST = (
-    1.0,
-    0.0,
-    1.0,
-)  # exponents below which no cost is extrapolated: full steps and memory grow with the mesh at least
+# exponents below which no cost is extrapolated: full steps and memory grow with the mesh at least
+LEAST = (1.0, 0.0, 1.0)
 
 
 def main(sizes: tuple[int, ...] = SIZES) -> None:

@@ -106,8 +106,14 @@ def topics(rows: int, columns: int, rng: int = 0, topics: int = 40) -> sp.csr_ar
     return sp.csr_array(sp.csr_array(share) @ words + noise)
 
 
-PAIRS = [(1, "exact", "ZhaSimon", {}), (10, "exact", "ZhaSimon", {}), (100, "exact", "ZhaSimon", {}), (100, "lanczos", "GKL", {"l": 20}),
-         (500, "lanczos", "GKL", {"l": 20}), (500, "power", "RPI", {"l": 20, "t": 3})]  # fmt: skip
+PAIRS = [
+    (1, "exact", "ZhaSimon", {}),
+    (10, "exact", "ZhaSimon", {}),
+    (100, "exact", "ZhaSimon", {}),
+    (100, "lanczos", "GKL", {"l": 20}),
+    (500, "lanczos", "GKL", {"l": 20}),
+    (500, "power", "RPI", {"l": 20, "t": 3}),
+]
 
 
 def sparse(

@@ -117,7 +117,10 @@ def main(
     sizes: tuple[int, ...] = (20_000, 100_000, 1_000_000), few: tuple[int, ...] = (20_000,)
 ) -> None:
     """Print the tables; CPU seconds on one thread."""
-    title = "3000 points, the same kernel: largest deviation from dense algebra, in posterior standard deviations"
+    title = (
+        "3000 points, the same kernel: "
+        "largest deviation from dense algebra, in posterior standard deviations"
+    )
     show(title, ("neighbours", "of the mean", "of the deviation"), dense())
     head = ("points", "RMS error of f", "coverage of 95 %", "fit s", "5000 predictions s", "MiB")
     keys = ("n", "error", "coverage", "fit", "predict", "MiB")
