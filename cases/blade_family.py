@@ -1,4 +1,4 @@
-"""Cooled turbine airfoils that all differ: temperature, displacement, stress by MMGP.
+"""Cooled turbine airfoils that all differ: three fields by MMGP in 3-D.
 
     -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",
                          k dT/dn = h_cool (T_cool - T) on "channels",
@@ -55,7 +55,10 @@ def placed(mesh: Mesh, reference: Mesh) -> np.ndarray:
 
 
 def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
-    """T [K], u [mm], von Mises stress [MPa] of a blade at mu = (T_gas [K], omega [rad/s])."""
+    """T [K], u [mm], von Mises stress [MPa] of one blade.
+
+    mu = (T_gas [K], omega [rad/s])
+    """
     n = len(mesh.points)
     films = {
         "gas": Film(2000.0, "T_gas", profile=partial(gas_profile, blade=shape)),

@@ -56,7 +56,7 @@ BOX = Box(
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """(T, u) -> the highest T, the highest von Mises stress, the largest |u| at the tip.
+    """(T, u) -> the highest T, the highest von Mises stress, the largest tip |u|.
 
     The stress is that of the blade's nodes above the platform.
     """

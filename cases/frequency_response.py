@@ -1,4 +1,4 @@
-"""Sound in a duct over frequency, position and design, by a spectral-mixture process.
+"""Sound in a duct over frequency, position and design, by a spectral mixture.
 
 Learnt from few measured runs on a grid.
 
@@ -84,7 +84,7 @@ def learnt(
 
 
 def stretch(gp: KroneckerGP) -> float:
-    """By what deviations must grow for 95 % of the left-out runs to lie in their bands.
+    """By what deviations grow for 95 % of the left-out runs to lie in their bands.
 
     Deviations of f; each run is left out as a whole, noise included.
     """

@@ -90,9 +90,9 @@ def _solve(A: Affine, f: Affine, fixed: sp.sparray, mu: np.ndarray) -> np.ndarra
 def main(
     blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fresh: int = 200
 ) -> dict[str, float]:
-    """Greedy on 256 training parameters, recompressed to `rank`, checked on fresh ones.
+    """Greedy on 256 training parameters, recompressed to `rank`, then checked.
 
-    512 random ones for 3 x 3 blocks.
+    512 random training parameters for 3 x 3 blocks; checked on fresh ones.
     """
     thermal = problem(blocks, cells)
     rng = np.random.default_rng(1)

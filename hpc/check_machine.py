@@ -1,4 +1,7 @@
-"""What this machine lacks for pictures, meshes and boundary elements, with the one line that installs it. Never fails."""
+"""What this machine lacks for pictures, meshes and boundary elements.
+
+With the one line that installs it. Never fails.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ import os
 import numpy as np
 from rom.parameters import Box
 
-box = Box(("k", "q"), np.array([1.0, 0.5]), np.array([10.0, 5.0]), ("W/m/K", "W/m3"), ("log", "linear"))
+lower, upper = np.array([1.0, 0.5]), np.array([10.0, 5.0])
+box = Box(("k", "q"), lower, upper, ("W/m/K", "W/m3"), ("log", "linear"))
 x = np.linspace(0.0, 1.0, 201)
 
 def solve(mu):
@@ -40,7 +41,10 @@ def solve(mu):
 
 
 def rom(*words):
-    """A command of the shell, run in the case's folder; its last line as numbers where it asks for --json."""
+    """A command of the shell, run in the case's folder.
+
+    Its last line as numbers where it asks for --json.
+    """
     done = subprocess.run(
         [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, words)],
         cwd=place,

@@ -1,6 +1,8 @@
-"""Engines for thousands of short solves inside one allocation: tasks per second into the same durable store, start, memory, a kill.
+"""Engines for thousands of short solves inside one allocation.
 
-Every engine runs `solved`: one solve that sleeps, then the same commit and journal record, so that what differs is the engine alone.
+Tasks per second into the same durable store, start, memory, a kill. Every engine runs `solved`: one
+solve that sleeps, then the same commit and journal record, so that what differs is the engine
+alone.
 """
 
 from __future__ import annotations
@@ -164,7 +166,11 @@ def _children() -> Iterator[psutil.Process]:
 def measured(
     engine: str, pause: float, count: int, workers: int, kill: bool = False
 ) -> tuple[float, float, float, int, str]:
-    """(seconds to the first sample, tasks/s from there, MB of all its processes at most, samples in the store, how it ended)."""
+    """One run of an engine: start, rate, memory, samples, end.
+
+    (seconds to the first sample, tasks/s from there, MB of all its processes at most, samples in
+    the store, how it ended).
+    """
     with tempfile.TemporaryDirectory() as room:
         folder, over, peak, first, last = f"{room}/store", threading.Event(), [0.0], [0.0], [0.0]
         if not engine.startswith("rom collect"):

@@ -1,4 +1,7 @@
-"""POD of 1,000,000 x 200 float64 with twelve decades of decay: ours, numpy, pyMOR, scikit-learn and the SYRK roof of the machine."""
+"""POD of 1,000,000 x 200 float64 with twelve decades of decay.
+
+Ours, numpy, pyMOR, scikit-learn and the SYRK roof of the machine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Many points: time, memory and error of sparse inverse Cholesky factors, against the dense posterior and against a known function."""
+"""Many points: time, memory and error of sparse inverse Cholesky factors.
+
+Against the dense posterior and against a known function.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,10 @@ def gaussian(n: int) -> None:
 
 
 def counts(n: int) -> None:
-    """One line of JSON: n counts with expectation exp(f); seconds of a step of Newton's method on the bound, and by how much it rises."""
+    """One line of JSON: n counts with expectation exp(f).
+
+    Seconds of a step of Newton's method on the bound, and by how much it rises.
+    """
     x, _, fresh = data(n)
     y, made = np.random.default_rng(1).poisson(np.exp(function(x))).astype(float), []
 

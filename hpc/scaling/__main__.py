@@ -1,4 +1,7 @@
-"""python -m hpc.scaling [--out FOLDER]: measures, calibrates, compares, models; scaling.csv and scaling.png in the folder."""
+"""python -m hpc.scaling [--out FOLDER]: measures, calibrates, compares, models.
+
+scaling.csv and scaling.png in the folder.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ SHARES = ((50_000, 100), (50_000, 200), (10_000, 1000))
 
 
 def compared(here: Machine, cores: int) -> list[dict[str, Any]]:
-    """PODs on one rank and on as many as there are cores, two at most, beside what the model says of them."""
+    """PODs on one rank and on as many as there are cores, beside the model.
+
+    Two ranks at most.
+    """
     rows = []
     for p in range(1, min(cores, 2) + 1):
         asked = [("strong", m, n) for m, n in SIZES] + [("weak", m * p, n) for m, n in SHARES]
