@@ -26,8 +26,7 @@ import numpy as np
 
 from rom.archive.nouns import save
 from rom.campaign import collect, read, talk
-from rom.certified.models import galerkin_model
-from rom.certified.stationary import GalerkinModel, truncate_model
+from rom.certified import GalerkinModel, galerkin_model, truncate_model
 from rom.cli.launch import run
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol

@@ -15,10 +15,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certified.forms import bound_by, sampled_residual
-from rom.certified.models import reduced_basis
-from rom.certified.stability import MinTheta
-from rom.certified.stationary import GalerkinModel
+from rom.certified import GalerkinModel, MinTheta, bound_by, reduced_basis, sampled_residual
 from rom.cli.launch import run
 from rom.design.designs import sobol
 from rom.errors import BadInput
@@ -98,13 +95,13 @@ def main(cells: int = 400, rank: int = 16, train: int = 480, fresh: int = 100) -
     At `fresh` unseen parameters.
     """
     bar = problem(cells)
-    model, _ = reduced_basis(bar, sobol(bar.box, 256), 0.0, rank)
+    model, _ = reduced_basis(bar, sobol(bar.box, 256), tol=0.0, rank=rank)
     A, f, basis, stability = bar.A, bar.f, model.basis, bar.stability
     if A is None or f is None or stability is None:
         raise BadInput("the case is affine by construction")
     rng = np.random.default_rng(3)
     forms = {
-        name: bound_by(name, A, f, basis, stability, np.longdouble)
+        name: bound_by(A, f, basis, stability, form=name, dtype=np.longdouble)
         for name in ("full", "gram", "images")
     }
 

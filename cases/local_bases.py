@@ -200,7 +200,7 @@ def compare(
     """
     numbers: dict[str, float] = {}
     for label, (local, own) in strategies(train, test, seed).items():
-        errors = local.misses(test.u)
+        errors = local.projection_errors(test.u)
         least = np.argmin(errors, axis=1)
         choices = {
             "": least if own is None else own,
@@ -225,7 +225,7 @@ def judge_criterion(train: Snapshots, test: Snapshots, seed: int = 0) -> tuple[G
         # as the criterion does
         local = local_bases(train, k, MODES, restarts=1, classifier=QUICK, rng=seed)
         choice = local.classifier.choose(features(test))
-        errors.append(pick_errors(local.misses(test.u), choice).mean())
+        errors.append(pick_errors(local.projection_errors(test.u), choice).mean())
     return expected, errors[0] / np.array(errors)
 
 

@@ -16,11 +16,17 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certified.infsup import consistent, inf_sup
-from rom.certified.models import galerkin_model
-from rom.certified.output_bounds import Outputs, outputs
-from rom.certified.separation import certify, separate, weights
-from rom.certified.stationary import GalerkinModel
+from rom.certified import (
+    GalerkinModel,
+    Outputs,
+    certify,
+    consistent_bound,
+    eim_weights,
+    galerkin_model,
+    inf_sup,
+    reduced_outputs,
+    separate,
+)
 from rom.cli.launch import run
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
@@ -182,12 +188,12 @@ def rules(rig: Rig, tol: float) -> tuple[Weights, Weights, Weights]:
     flow = pairs(clustered(1.0, 3.0, 24), clustered(0.0, 0.3, 9))
     reach = 2 * np.hypot(HALF, RADIUS + THICK)
     angle = np.linspace(0.0, np.pi / 2, 9)
-    operator = weights(families, flow, pairs(clustered(0.0, reach, 40), angle), tol)
+    operator = eim_weights(families, flow, pairs(clustered(0.0, reach, 40), angle), tol=tol)
     far = pairs(clustered(ARRAY - 0.5 * reach, ARRAY + 0.5 * reach, 40), angle)
-    microphone = weights(distant, flow, far, tol)
+    microphone = eim_weights(distant, flow, far, tol=tol)
     sources = sobol(Box(("k", "M", "s"), BOX.lower[[0, 1, 4]], BOX.upper[[0, 1, 4]]), 512)
     skin = np.column_stack([body.centres, body.cross / (2 * body.areas[:, None])])
-    return operator, weights(incident, sources, skin, 0.01 * tol), microphone
+    return operator, eim_weights(incident, sources, skin, tol=0.01 * tol), microphone
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,8 +274,14 @@ def reduced(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel,
     """
     model = galerkin_model(made.problem, basis)
     rig, space = made.rig, basis.space
-    bound = consistent(
-        model.bound, made.A, made.f, basis, rig.matrix, lambda mu: rig.load(mu[[0, 1, 4]]), check
+    bound = consistent_bound(
+        model.bound,
+        made.A,
+        made.f,
+        basis,
+        check,
+        host_operator=rig.matrix,
+        host_load=lambda mu: rig.load(mu[[0, 1, 4]]),
     )
     miss = 0.0
     for mu in check:
@@ -284,7 +296,7 @@ def reduced(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel,
             for rows in (gap, exact.conj().T)
         ]
         miss = max(miss, 2 * float(sizes[0] / sizes[1]))
-    return replace(model, bound=bound), outputs(made.L, basis, miss)
+    return replace(model, bound=bound), reduced_outputs(made.L, basis, miss=miss)
 
 
 def main(
@@ -302,7 +314,10 @@ def main(
     made = duct(around, along, tol)
     rig, rng = made.rig, np.random.default_rng(5)
     certificate = certify(
-        _operator(made), rig.stacked, rng.uniform(BOX.lower[:2], BOX.upper[:2], (3, 2)), 100 * tol
+        _operator(made),
+        rig.stacked,
+        rng.uniform(BOX.lower[:2], BOX.upper[:2], (3, 2)),
+        tol=100 * tol,
     )
     basis = train(made, operators, 4, 0.01 * tol)
     model, array = reduced(made, basis, BOX.from_unit(rng.random((3, 5))))

@@ -17,9 +17,15 @@ import numpy as np
 from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from rom.affine import Affine
-from rom.certified.infsup import consistent, inf_sup
-from rom.certified.models import galerkin_model, reduced_basis
-from rom.certified.separation import certify, separate, weights
+from rom.certified import (
+    certify,
+    consistent_bound,
+    eim_weights,
+    galerkin_model,
+    inf_sup,
+    reduced_basis,
+    separate,
+)
 from rom.cli.launch import run
 from rom.errors import BadInput
 from rom.mesh import Mesh
@@ -120,7 +126,9 @@ def rules(d: int | None = None, points: int = 301) -> tuple[Weights, Weights]:
     Distances cluster at both ends, where interpolation errs most.
     """
     train, ends = np.linspace(1.0, 6.0, 601), np.cos(np.linspace(0.0, np.pi, points))
-    return weights(families, train, 1 - ends, 0.0, d), weights(waves, train, ends, 0.0)
+    return eim_weights(families, train, 1 - ends, tol=0.0, rank=d), eim_weights(
+        waves, train, ends, tol=0.0
+    )
 
 
 def problem(panels: int = 320, d: int = 16) -> Problem:
@@ -205,14 +213,20 @@ def main(
         part = Affine(ball.A.theta.truncate(k), ball.A.terms[:k])  # type: ignore[attr-defined]
         errors[k] = float(certify(part, known, mus, tol=1.0).error.max())
     model, _ = reduced_basis(
-        replace(ball, solve=separated(ball)), np.linspace(1, 6, 201)[:, None], 0.0, N
+        replace(ball, solve=separated(ball)), np.linspace(1, 6, 201)[:, None], tol=0.0, rank=N
     )
     norms, space = ball.space.norm(exact), ball.space
     solutions, bounds, effectivity = {}, {}, {}
     for r in sorted({min(N, 20), model.basis.r}):
         small = galerkin_model(ball, model.basis.truncate(r))
-        bound = consistent(
-            small.bound, ball.A, ball.f, small.basis, known, partial(load, host), check
+        bound = consistent_bound(
+            small.bound,
+            ball.A,
+            ball.f,
+            small.basis,
+            check,
+            host_operator=known,
+            host_load=partial(load, host),
         )
         small = replace(small, bound=bound)
         answer = small.predict(mus)

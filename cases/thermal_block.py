@@ -15,8 +15,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certified.models import recompress, reduced_basis
-from rom.certified.stability import MinTheta
+from rom.certified import MinTheta, recompress, reduced_basis
 from rom.cli.launch import run
 from rom.design.designs import grid, sobol
 from rom.mesh import Mesh
@@ -101,9 +100,9 @@ def main(
         if blocks == 2
         else thermal.box.from_unit(rng.random((512, blocks**2)))
     )
-    model, history = reduced_basis(thermal, train, tol, 2 * rank)
+    model, history = reduced_basis(thermal, train, tol=tol, rank=2 * rank)
     if rank < model.basis.r:
-        model = recompress(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank)
+        model = recompress(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank=rank)
     table = study(model, thermal.solve, thermal.box.from_unit(rng.random((fresh, blocks**2))))
     queries = thermal.box.from_unit(rng.random((1000, blocks**2)))
     batch = np.inf

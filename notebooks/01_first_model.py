@@ -20,7 +20,7 @@ import numpy as np
 from cases.thermal_block import problem
 from rom.archive.nouns import load, save
 from rom.campaign import collect, read
-from rom.certified.models import galerkin_model
+from rom.certified import galerkin_model
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.study.comparison import study

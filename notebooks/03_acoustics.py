@@ -18,8 +18,7 @@ from functools import partial
 import numpy as np
 
 from cases.sphere_scattering import families, load, matrix, mie, problem, separated, sphere
-from rom.certified.models import reduced_basis
-from rom.certified.separation import certify, separate, weights
+from rom.certified import certify, eim_weights, reduced_basis, separate
 from rom.errors import SolveFailed
 from solvers.acoustics import exterior
 
@@ -35,7 +34,9 @@ print(f"{len(host.body.points)} unknowns; one assembly gives {matrix(host, np.ar
 # assemble.
 
 # %%
-rule = weights(families, np.linspace(1, 6, 301), 1 - np.cos(np.linspace(0, np.pi, 151)), tol=1e-10)
+rule = eim_weights(
+    families, np.linspace(1, 6, 301), 1 - np.cos(np.linspace(0, np.pi, 151)), tol=1e-10
+)
 print(f"{rule.d} matrices, at k = {np.round(np.sort(rule.mus[:, 0]), 2)}; {rule.reason}")
 A = separate(rule, partial(matrix, host))
 

@@ -63,8 +63,8 @@ assert gain.recommended > 1
 # %%
 local = local_bases(train, gain.recommended, rank=8, restarts=4, classifier=fit_classifier)
 chosen = local.classifier.choose(features(unseen))
-error = local.misses(unseen.u)[np.arange(unseen.m), chosen].mean()
-single = local_bases(train, 1, rank=8).misses(unseen.u).mean()
+error = local.projection_errors(unseen.u)[np.arange(unseen.m), chosen].mean()
+single = local_bases(train, 1, rank=8).projection_errors(unseen.u).mean()
 print(
     f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, "
     f"{100 * single:.2f} % with one"

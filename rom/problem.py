@@ -22,7 +22,8 @@ class Problem:
 
     solve : mu (p,) -> u (n,), or (n, n_t) at `times`; version : changes when its answers do
     space, mesh : where u lives (by default R^n with the Euclidean product)
-    A, f : affine operator and load of a(u, v; mu) = f(v; mu); M : mass matrix of an unsteady problem, initial : its u at times[0]
+    A, f : affine operator and load of a(u, v; mu) = f(v; mu)
+    M : mass matrix of an unsteady problem; initial : its u at times[0]
     stability : mu -> lower bound of the coercivity constant in the norm of `space`
     outputs : (u, mu) -> {"name [unit]": number}
     """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine, Monomials
-from rom.certified.stability import MinTheta
+from rom.certified import MinTheta
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.parameters import Box

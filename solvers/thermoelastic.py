@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine, Monomials
-from rom.certified.stability import MinTheta
+from rom.certified import MinTheta
 from rom.errors import BadInput, NotConverged
 from rom.mesh import Mesh
 from rom.problem import Problem

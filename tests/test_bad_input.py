@@ -13,11 +13,7 @@ from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
 from rom.campaign import collect, read, verify
-from rom.certified.enrichment import greedy
-from rom.certified.residual import residual_bound
-from rom.certified.stability import MinTheta, scm
-from rom.certified.stationary import galerkin
-from rom.certified.transient import unsteady
+from rom.certified import MinTheta, galerkin, greedy, residual_bound, scm, unsteady
 from rom.compress import balance, pod
 from rom.design.designs import grid, latin_hypercube, sobol
 from rom.errors import (
@@ -53,7 +49,7 @@ A = Affine(
 )
 F = Affine(Monomials(np.ones(1), np.zeros((1, 2))), (np.ones(N),))
 STABILITY = MinTheta(A.theta, np.ones(2))
-MODEL = galerkin(A, F, BASIS, residual_bound(A, F, BASIS, STABILITY), BOX)
+MODEL = galerkin(A, F, BASIS, bound=residual_bound(A, F, BASIS, STABILITY), box=BOX)
 MUS = BOX.from_unit(rng.random((5, 2)))
 U = rng.normal(size=(N, 5))
 SNAPSHOTS = Snapshots(SPACE, MUS, U)
@@ -133,15 +129,15 @@ VERBS = (
     ("predict: NaN", partial(MODEL.predict, np.array([np.nan, 1.0])), BadInput, r"mu holds NaN or Inf"),
     ("predict: a parameter too few", partial(MODEL.predict, np.ones(1)), BadInput, r"mu has shape \(1,\); give parameters"),
     ("unsteady: times", partial(unsteady, M, A, F, BASIS, [0.0, 0.0]), BadInput, r"times of shape \(2,\) do not increase .* give"),
-    ("unsteady: theta", partial(unsteady, M, A, F, BASIS, TIMES, 0.25), BadInput, r"theta = 0\.25 must lie in \[0\.5, 1\]"),
+    ("unsteady: theta", partial(unsteady, M, A, F, BASIS, TIMES, theta=0.25), BadInput, r"theta = 0\.25 must lie in \[0\.5, 1\]"),
     ("unsteady: bound without M", lambda: unsteady(M, A, F, BASIS, TIMES, bound=MODEL.bound), BadInput, r"the bound was built without M; .*stability, M\)"),
     ("unsteady: offset", partial(unsteady, M, A, F, Basis(SPACE, MODES, np.ones(N)), TIMES), BadInput, r"without offset; run pod\(\.\.\., center=False\)"),
     ("residual_bound: rows", partial(residual_bound, A, Affine(F.theta, [np.ones(5)]), BASIS, STABILITY), BadInput, r"must have the 8 rows of the space"),
     ("MinTheta: sign", partial(STABILITY, np.array([1.0, -1.0])), BadInput, r"positive coefficient functions, theta reaches -1; use scm"),
     ("scm: not symmetric", lambda: scm(Affine(A.theta, (A.terms[0], sp.csr_array(np.triu(np.ones((N, N)))))), SPACE, MUS), BadInput, r"term 1 .* not symmetric"),
-    ("scm: too few", lambda: scm(OPPOSED, SPACE, MUS, 1e-9, 1), NotConverged, r"1 constraints; allow more"),
-    ("greedy: empty", partial(greedy, MODEL, np.zeros((0, 2)), None, None, 1e-3), BadInput, r"training set has shape \(0, 2\); give \(m, p\)"),
-    ("greedy: NaN estimate", partial(greedy, MODEL, MUS, lambda m, mus: np.full(len(mus), np.nan), None, 1e-3), BadInput, r"estimate is NaN or Inf at mu"),
+    ("scm: too few", lambda: scm(OPPOSED, SPACE, MUS, tol=1e-9, max_constraints=1), NotConverged, r"1 constraints; allow more"),
+    ("greedy: empty", partial(greedy, MODEL, np.zeros((0, 2)), None, None, tol=1e-3), BadInput, r"training set has shape \(0, 2\); give \(m, p\)"),
+    ("greedy: NaN estimate", partial(greedy, MODEL, MUS, lambda m, mus: np.full(len(mus), np.nan), None, tol=1e-3), BadInput, r"estimate is NaN or Inf at mu"),
     ("study: empty", partial(study, MODEL, solve, np.zeros((0, 2))), BadInput, r"mus have shape \(0, 2\)"),
     ("study: NaN solution", partial(study, MODEL, lambda mu: np.full(N, np.nan), MUS), SolveFailed, r"NaN or Inf at mu = .*check the solver"),
     ("study: outside", partial(study, MODEL, solve, np.array([[9.0, 1.0]])), OutsideBox, r"k = 9 W/m/K is outside"),

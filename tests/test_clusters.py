@@ -132,7 +132,7 @@ def test_planes_are_found_whatever_the_amplitudes(dtype):
     U, mu, labels = planes(dtype=dtype)
     local = local_bases(Snapshots(euclidean(60), mu, U), 3, 2)
     assert same_partition(local.labels, labels)
-    assert local.misses(U).min(axis=1).max() < 5e-3
+    assert local.projection_errors(U).min(axis=1).max() < 5e-3
     for k in range(3):
         V = local.basis(k).modes
         assert np.abs(V.conj().T @ V - np.eye(2)).max() < 1e-12
@@ -140,7 +140,7 @@ def test_planes_are_found_whatever_the_amplitudes(dtype):
             local.change(0, k), local.basis(0).modes.conj().T @ V, atol=1e-12
         )
     np.testing.assert_allclose(
-        local.misses(U)[:, 0],
+        local.projection_errors(U)[:, 0],
         np.linalg.norm(U - local.basis(0).lift(local.basis(0).coefficients(U)), axis=0)
         / np.linalg.norm(U, axis=0),
         atol=1e-12,

@@ -8,7 +8,7 @@ from cases.local_cube import main as local_cube
 from cases.thermal_block import problem
 from rom.archive.nouns import load, save
 from rom.basis import Basis, LocalBases
-from rom.certified.models import galerkin_model
+from rom.certified import galerkin_model
 from rom.design.designs import sobol
 from rom.errors import BadInput
 from rom.local.bases import local_bases

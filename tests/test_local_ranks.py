@@ -76,7 +76,7 @@ def answers(comm) -> dict:
         "sines": sines(snapshots).tolist(),
         "runs": between_runs(runs, "mutual").tolist(),
         "labels": local.labels.tolist(),
-        "misses": local.misses(U).tolist(),
+        "misses": local.projection_errors(U).tolist(),
         "merged": [*merging.labels.tolist(), *merging.ranks.tolist(), *merging.bounds.tolist()],
         "bases": [seen(space, b, U) for b in merging.bases if b is not None],
     } | {

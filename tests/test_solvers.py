@@ -7,8 +7,7 @@ import pytest
 import scipy.linalg
 import scipy.sparse as sp
 
-from rom.certified.residual import residual_bound
-from rom.certified.transient import unsteady
+from rom.certified import residual_bound, unsteady
 from rom.compress.decomposition import pod
 from rom.errors import BadInput, NotConverged, Singular
 from rom.mesh import Mesh

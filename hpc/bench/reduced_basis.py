@@ -9,7 +9,7 @@ import numpy as np
 
 from cases.thermal_block import problem
 from hpc.bench._rows import seconds, show
-from rom.certified.models import galerkin_model, reduced_basis
+from rom.certified import galerkin_model, reduced_basis
 from rom.design.designs import sobol
 
 

@@ -335,7 +335,7 @@ def _terminated(number: int, frame: Any) -> None:
 def _model(
     made: Any, basis: Any, snapshots: Any, box: Box | None, regress: bool, seed: int
 ) -> tuple[Any, str]:
-    from rom.certified.models import galerkin_model, unsteady_model
+    from rom.certified import galerkin_model, unsteady_model
     from rom.gp.fields import field_gp
 
     if made is not None and made.A is not None and made.f is not None and not regress:

@@ -13,9 +13,7 @@ from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
 from rom.campaign import collect, read
-from rom.certified.stability import MinTheta
-from rom.certified.stationary import galerkin
-from rom.certified.transient import unsteady
+from rom.certified import MinTheta, galerkin, unsteady
 from rom.compress.decomposition import pod
 from rom.errors import RomError
 from rom.gp.fields import field_gp

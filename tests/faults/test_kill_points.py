@@ -25,7 +25,7 @@ from rom.batch import runs as batch
 from rom.batch.profile import Profile
 from rom.campaign import attempt, collect, lease, open_store, read, rebuild, verify
 from rom.campaign.journal import Manifest, append_record, journals, refresh
-from rom.certified.stationary import galerkin
+from rom.certified import galerkin
 from rom.errors import RomError
 from rom.space import euclidean
 
