@@ -31,7 +31,10 @@ CHECKS = {
 
 
 def works(code: str) -> bool:
-    """Whether a process of its own survives the code: graphics libraries crash rather than complain."""
+    """Whether a process of its own survives the code.
+
+    Graphics libraries crash rather than complain.
+    """
     environment = dict(os.environ)
     if not environment.get("DISPLAY"):
         environment.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
@@ -47,7 +50,10 @@ def works(code: str) -> bool:
 
 
 def lacking() -> dict[str, str]:
-    """What does not work here -> the packages it needs; extras that are not installed are not missed."""
+    """What does not work here -> the packages it needs.
+
+    Extras that are not installed are not missed.
+    """
     present = {
         name: check
         for name, check in CHECKS.items()

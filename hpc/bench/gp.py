@@ -150,7 +150,10 @@ def gpytorch_batch(
 def sklearn_independent(
     mu: np.ndarray, a: np.ndarray, fresh: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One GaussianProcessRegressor per output, Matern-5/2 ARD and a white kernel, one L-BFGS start."""
+    """One GaussianProcessRegressor per output, one L-BFGS start.
+
+    Matern-5/2 ARD and a white kernel.
+    """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 

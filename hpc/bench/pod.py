@@ -31,7 +31,10 @@ def data(n: int, m: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def anonymous_peak(work) -> tuple[float, float]:
-    """(seconds, peak anonymous memory above the start [MiB]); pages of mapped files are not counted."""
+    """(seconds, peak anonymous memory above the start [MiB]).
+
+    Pages of mapped files are not counted.
+    """
     peak, done = [0], threading.Event()
 
     def watch() -> None:

@@ -37,7 +37,10 @@ def data(n: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def told(make: Callable[[], Any], n: int, fresh: np.ndarray) -> dict:
-    """CPU seconds and MiB of the fit, CPU seconds of the predictions, error and coverage of f there."""
+    """CPU seconds and MiB of the fit, CPU seconds of the predictions.
+
+    And error and coverage of f there.
+    """
     made: list = []
     begin = time.process_time()
     _, peak = anonymous_peak(lambda: made.append(make()))
