@@ -327,10 +327,18 @@ def test_foreign_files_train_the_model_that_our_own_history_trains(how, run, tmp
     if how == ".ut":
         pytest.importorskip("Muscat")
         files = [z_set(tmp_path, run)]
-        more = ["--rename", "U1,U2,U3=displacement", "--rename",
+        more = [
+            "--rename",
+            "U1,U2,U3=displacement",
+            "--rename",
             ",".join(f"sig{n}" for n in ORDER) + "=sigma",
-                "--written", "displacement=mm", "--written", "sigma=MPa", "--written",
-                "epcum=1"]  # fmt: skip
+            "--written",
+            "displacement=mm",
+            "--written",
+            "sigma=MPa",
+            "--written",
+            "epcum=1",
+        ]
     else:
         files = written(tmp_path, run, how, turn=np.arange(8)[::-1])
         more = ["--positions", "where", "--times", ",".join(f"{t:.17g}" for t in h.t)]
@@ -455,10 +463,15 @@ def test_wrong_files_are_named(run, tmp_path):
     with pytest.raises(BadInput, match="no files"):
         ingest_files([], {"displacement": "m"})
     swapped = written(tmp_path, run, ".vtk", steps=1)
-    write_mesh(swapped[0], mesh, {},
-        {"where": (cellwise(mesh, run[0].x.reshape(8, 8, 3)[::-1].reshape(64, 3)), "mm"),
-                                      "sigma": (cellwise(mesh, run[4][..., 0]),
-                                          "MPa")})  # fmt: skip
+    write_mesh(
+        swapped[0],
+        mesh,
+        {},
+        {
+            "where": (cellwise(mesh, run[0].x.reshape(8, 8, 3)[::-1].reshape(64, 3)), "mm"),
+            "sigma": (cellwise(mesh, run[4][..., 0]), "MPa"),
+        },
+    )
     with pytest.raises(BadInput, match=r"of cell \d lie outside it"):
         ingest_files(swapped, **{**CELLWISE, "fields": {}, "integration": {"sigma": "MPa"}})
     write_mesh(

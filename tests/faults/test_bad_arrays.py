@@ -120,35 +120,61 @@ PLACED = ("NaN first", "NaN last", "Inf first", "Inf last", "-Inf first", "-Inf 
 DOORS = {  # name -> (a good array, the call)
     "Space.product": (np.ones(N), lambda x, p: Space(x, np.arange(N)).norm(np.ones(N))),
     "Space.numbers": (np.arange(N), lambda x, p: Space(np.ones(N), x).norm(np.ones(N))),
-    "Mesh.points": (np.arange(6.0).reshape(3, 2) ** 2,
-        lambda x, p: Mesh(x, {"triangle": np.array([[0, 1, 2]])}).points),
-    "Box.lower": (np.array([0.0, 0.5]),
-        lambda x, p: Box(("a", "b"), x, np.array([3.0, 4.0])).lower),
+    "Mesh.points": (
+        np.arange(6.0).reshape(3, 2) ** 2,
+        lambda x, p: Mesh(x, {"triangle": np.array([[0, 1, 2]])}).points,
+    ),
+    "Box.lower": (
+        np.array([0.0, 0.5]),
+        lambda x, p: Box(("a", "b"), x, np.array([3.0, 4.0])).lower,
+    ),
     "Box.check": (MUS, lambda x, p: BOX.check(x)),
     "Snapshots.u": (U, lambda x, p: pod(Snapshots(SPACE, MUS, x), rank=2)[1]),
     "Snapshots.mu": (MUS, lambda x, p: Snapshots(SPACE, x, U).mu),
-    "Basis.modes": (MODES, lambda x, p: (lambda basis: basis.lift(np.ones(basis.r)))(Basis(SPACE,
-        x))),
+    "Basis.modes": (
+        MODES,
+        lambda x, p: (lambda basis: basis.lift(np.ones(basis.r)))(Basis(SPACE, x)),
+    ),
     "Monomials": (np.eye(2), lambda x, p: Monomials(np.ones(2), x)(MUS)),
     "predict": (MUS, lambda x, p: MODEL.predict(x).coefficients),
     "MinTheta": (MUS, lambda x, p: MinTheta(A.theta, np.ones(2))(x)),
     "study": (MUS, lambda x, p: study(MODEL, solve, x).error),
-    "unsteady.times": (np.linspace(0, 1, 5),
-        lambda x, p: unsteady(sp.eye_array(N), A, F, BASIS, x).predict(MUS[0]).coefficients),
+    "unsteady.times": (
+        np.linspace(0, 1, 5),
+        lambda x, p: unsteady(sp.eye_array(N), A, F, BASIS, x).predict(MUS[0]).coefficients,
+    ),
     "eim": (U, lambda x, p: eim(x).modes),
-    "field_gp": (U, lambda x, p: field_gp(Snapshots(SPACE, MUS, x), BASIS, BOX,
-        rng=0).predict(MUS[0]).coefficients),
-    "collect.mus": (MUS, lambda x, p: collect(lambda mu: np.ones(3), x,
-        p / "s") and read(p / "s").mu),
-    "collect.solution": (np.arange(4.0) + 1,
-        lambda x, p: collect(lambda mu: x, MUS, p / "s", space=euclidean(4)) and read(p / "s").u),
-    "read.mus": (MUS, lambda x, p: collect(lambda mu: np.ones(3), MUS, p / "s") and read(p / "s",
-        mus=x).mu),
-    "save": (U, lambda x, p: save(p / "a.h5",
-        {"x": x}) and None if load is None else save(p / "a.h5", {"x": x}) and 1.0),
-    "write_vtkhdf": (np.arange(N * 1.0),
-        lambda x, p: write_vtkhdf(p / "a.vtkhdf", MESH, {"T": (x, "K")}) and None),
-}  # fmt: skip
+    "field_gp": (
+        U,
+        lambda x, p: (
+            field_gp(Snapshots(SPACE, MUS, x), BASIS, BOX, rng=0).predict(MUS[0]).coefficients
+        ),
+    ),
+    "collect.mus": (
+        MUS,
+        lambda x, p: collect(lambda mu: np.ones(3), x, p / "s") and read(p / "s").mu,
+    ),
+    "collect.solution": (
+        np.arange(4.0) + 1,
+        lambda x, p: collect(lambda mu: x, MUS, p / "s", space=euclidean(4)) and read(p / "s").u,
+    ),
+    "read.mus": (
+        MUS,
+        lambda x, p: collect(lambda mu: np.ones(3), MUS, p / "s") and read(p / "s", mus=x).mu,
+    ),
+    "save": (
+        U,
+        lambda x, p: (
+            save(p / "a.h5", {"x": x}) and None
+            if load is None
+            else save(p / "a.h5", {"x": x}) and 1.0
+        ),
+    ),
+    "write_vtkhdf": (
+        np.arange(N * 1.0),
+        lambda x, p: write_vtkhdf(p / "a.vtkhdf", MESH, {"T": (x, "K")}) and None,
+    ),
+}
 
 
 def finite(value):
