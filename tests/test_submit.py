@@ -1,4 +1,6 @@
-"""Batch runs: profiles, parts, scripts in three dialects, the same run on this machine, every end that a scheduler can report."""
+"""Batch runs: profiles, parts, scripts in three dialects, the same run on this machine, every
+end that a scheduler can report.
+"""
 
 import ast
 import json
@@ -190,18 +192,23 @@ def test_the_profiles_that_are_shipped_are_valid(path):
 
 
 JOB = Job(
-    "rom-x-1-collect-0-0", "/home/me/my runs", "/logs/1", (("collect", "a b.py", "--rows", "{rows}", "--set", "n='1'"),), 8, 10, 5,
+    "rom-x-1-collect-0-0", "/home/me/my runs", "/logs/1",
+    (("collect", "a b.py", "--rows", "{rows}", "--set", "n='1'"),), 8, 10, 5,
     ("17", "18"), "/run/rows", 5400, 8192,
 )  # fmt: skip
 WORDS = {
     "slurm": [
-        "#SBATCH --array=0-4%2", "#SBATCH --time=01:30:00", "#SBATCH --mem=4096M", "#SBATCH --ntasks=8", "#SBATCH --nodes=2",
-        "#SBATCH --partition=long", "#SBATCH --account=me", "#SBATCH --dependency=afterany:17:18", "#SBATCH --requeue",
+        "#SBATCH --array=0-4%2", "#SBATCH --time=01:30:00", "#SBATCH --mem=4096M",
+        "#SBATCH --ntasks=8", "#SBATCH --nodes=2",
+        "#SBATCH --partition=long", "#SBATCH --account=me", "#SBATCH --dependency=afterany:17:18",
+        "#SBATCH --requeue",
         "#SBATCH --exclusive", "part=$((${SLURM_ARRAY_TASK_ID:-0} + 10))", "scontrol requeue",
     ],
-    "pbs": ["#PBS -J 0-4%2", "#PBS -l walltime=01:30:00", "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=4096mb", "#PBS -q long", "#PBS -A me",
+    "pbs": ["#PBS -J 0-4%2", "#PBS -l walltime=01:30:00",
+        "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=4096mb", "#PBS -q long", "#PBS -A me",
             "#PBS -W depend=afterany:17:18", "part=$((${PBS_ARRAY_INDEX:-0} + 10))"],
-    "lsf": ['#BSUB -J "rom-x-1-collect-0-0[1-5]%2"', "#BSUB -W 1:30", "#BSUB -n 8", "#BSUB -M 8192MB", "#BSUB -q long", "#BSUB -P me",
+    "lsf": ['#BSUB -J "rom-x-1-collect-0-0[1-5]%2"', "#BSUB -W 1:30", "#BSUB -n 8",
+        "#BSUB -M 8192MB", "#BSUB -q long", "#BSUB -P me",
             '#BSUB -w "ended(17) && ended(18)"', "part=$(($((${LSB_JOBINDEX:-1} - 1)) + 10))"],
 }  # fmt: skip
 
@@ -209,8 +216,10 @@ WORDS = {
 @pytest.mark.parametrize("kind", WORDS)
 def test_scripts_say_what_the_site_wants_in_its_words(kind):
     site = Profile(
-        kind, nodes=2, ranks=8, launch="srun -n {ranks}", partition="long", account="me", concurrent=2, modules=("mpi/4",), container="/c.sif",
-        bind=("/scratch",), setup=("ulimit -c 0",), directives=("--exclusive",), environment={"A": "it's"}, rom="rom",
+        kind, nodes=2, ranks=8, launch="srun -n {ranks}", partition="long", account="me",
+        concurrent=2, modules=("mpi/4",), container="/c.sif",
+        bind=("/scratch",), setup=("ulimit -c 0",), directives=("--exclusive",),
+        environment={"A": "it's"}, rom="rom",
     )  # fmt: skip
     text = script(JOB, site)
     for line in [
@@ -222,8 +231,8 @@ def test_scripts_say_what_the_site_wants_in_its_words(kind):
     ]:
         assert line in text, text
     assert (
-        """srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' --rows "$rows" --set 'n='"'"'1'"'"''"""
-        in text
+        "srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' "
+        """--rows "$rows" --set 'n='"'"'1'"'"''""" in text
     )
     done = subprocess.run(
         ["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False
@@ -232,7 +241,8 @@ def test_scripts_say_what_the_site_wants_in_its_words(kind):
 
 
 PILOT = {
-    "slurm": ["#SBATCH --nodes=2", "#SBATCH --ntasks=2", "#SBATCH --ntasks-per-node=1", "#SBATCH --cpus-per-task=16", "#SBATCH --mem=4096M",
+    "slurm": ["#SBATCH --nodes=2", "#SBATCH --ntasks=2", "#SBATCH --ntasks-per-node=1",
+        "#SBATCH --cpus-per-task=16", "#SBATCH --mem=4096M",
               "export SRUN_CPUS_PER_TASK=16"],
     "pbs": ["#PBS -l select=2:ncpus=16:mpiprocs=1:mem=4096mb"],
     "lsf": ["#BSUB -n 32", '#BSUB -R "span[ptile=16]"'],
@@ -420,7 +430,8 @@ def run(tmp_path, monkeypatch):
             if played["refuse"]:
                 played["refuse"] -= 1
                 return (
-                    "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy",
+                    "sbatch: error: Batch job submission failed: "
+                    "Job violates accounting/QOS policy",
                     1,
                 )
             number = str(100 + len(played["submitted"]))
@@ -457,9 +468,12 @@ def rows_submitted(run, text):
 
 
 ENDS = {  # state in the queue, words in the log -> kind, growth of time and memory
-    "NODE_FAIL": ("node", 1), "BOOT_FAIL": ("node", 1), "PREEMPTED": ("preempted", 1), "TIMEOUT": ("timeout", 2), "DEADLINE": ("timeout", 2),
-    "OUT_OF_MEMORY": ("memory", 2), "CANCELLED": ("cancelled", 1), "FAILED": ("unknown", 1), "COMPLETED": ("unknown", 1),
-    "REVOKED": ("preempted", 1), "forgotten": ("unknown", 1), "log: DUE TO TIME LIMIT": ("timeout", 2), "log: oom-kill": ("memory", 2),
+    "NODE_FAIL": ("node", 1), "BOOT_FAIL": ("node", 1), "PREEMPTED": ("preempted", 1),
+    "TIMEOUT": ("timeout", 2), "DEADLINE": ("timeout", 2),
+    "OUT_OF_MEMORY": ("memory", 2), "CANCELLED": ("cancelled", 1), "FAILED": ("unknown", 1),
+    "COMPLETED": ("unknown", 1),
+    "REVOKED": ("preempted", 1), "forgotten": ("unknown", 1),
+    "log: DUE TO TIME LIMIT": ("timeout", 2), "log: oom-kill": ("memory", 2),
     "exit code 7": ("stopped", 1),
 }  # fmt: skip
 
@@ -510,10 +524,13 @@ def test_a_dead_part_is_submitted_again_while_the_rest_of_its_array_goes_on(run)
 
 
 ROWS = {
-    "slurm": ("17 0 RUNNING\n17 2 TIMEOUT\n18 N/A PENDING\n", {"17": {0: "running", 2: "timeout"}, "18": {0: "waiting"}}),
-    "lsf": ("17 1 RUN\n17 3 EXIT\n18 0 PEND\n", {"17": {0: "running", 2: "unknown"}, "18": {0: "waiting"}}),
+    "slurm": ("17 0 RUNNING\n17 2 TIMEOUT\n18 N/A PENDING\n",
+        {"17": {0: "running", 2: "timeout"}, "18": {0: "waiting"}}),
+    "lsf": ("17 1 RUN\n17 3 EXIT\n18 0 PEND\n",
+        {"17": {0: "running", 2: "unknown"}, "18": {0: "waiting"}}),
     "pbs": (
-        "Job id  Name  User  Time Use S Queue\n17[].pbs  a  me  0 B q\n17[0].pbs  a  me  0 R q\n17[2].pbs  a  me  0 X q\n18.pbs  b  me  0 Q q\n",
+        "Job id  Name  User  Time Use S Queue\n17[].pbs  a  me  0 B q\n17[0].pbs  a  me  0 R "
+        "q\n17[2].pbs  a  me  0 X q\n18.pbs  b  me  0 Q q\n",
         {"17[].pbs": {-1: "running", 0: "running", 2: "unknown"}, "18.pbs": {0: "waiting"}},
     ),
 }  # fmt: skip

@@ -1,4 +1,7 @@
-"""Any order of submissions, kills, cancellations and resumptions: a row is never in two live jobs, and what is done stays done."""
+"""Any order of submissions, kills, cancellations and resumptions.
+
+a row is never in two live jobs, and what is done stays done.
+"""
 
 import shutil
 import tempfile
@@ -31,7 +34,10 @@ def solution(mu):
 
 
 class Campaigns(RuleBasedStateMachine):
-    """A run in a queue that this machine plays; `live` holds the rows of each part that waits or runs."""
+    """A run in a queue that this machine plays.
+
+    `live` holds the rows of each part that waits or runs.
+    """
 
     @initialize()
     def found(self):
