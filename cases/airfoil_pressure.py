@@ -1,6 +1,8 @@
-"""Surface pressure of airfoils that all differ: the difference of RANS to inviscid flow, learnt over shapes (MMGP).
+"""Surface pressure of airfoils that all differ, learnt over shapes (MMGP).
 
-Data: 150 NACA airfoils of AirfRANS (Bonnet, Mazari, Cinnella, Gallinari 2022), five-fold cross-validation, nothing chosen on test folds.
+What is learnt is the difference of RANS to inviscid flow. Data: 150 NACA airfoils of AirfRANS
+(Bonnet, Mazari, Cinnella, Gallinari 2022), five-fold cross-validation, nothing chosen on test
+folds.
 """
 
 from __future__ import annotations
@@ -31,20 +33,27 @@ MORPH = ArcLength(leading=True)
 
 
 def data_file(name: str, data: str | None = None) -> Path:
-    """The file in `data`, in $ROM_DATA, or in ../shared/data of the checkout. Raises BadInput where it is in none of them."""
+    """The file in `data`, in $ROM_DATA, or in ../shared/data of the checkout.
+
+    Raises BadInput where it is in none of them.
+    """
     places = [Path(p) for p in (data, os.environ.get("ROM_DATA")) if p] or [
         Path(__file__).resolve().parents[1] / "../shared/data"
     ]
     found = [place / name for place in places if (place / name).is_file()]
     if not found:
         raise BadInput(
-            f"no {name} in {', '.join(map(str, places))}; give its folder: --data FOLDER, or set ROM_DATA"
+            f"no {name} in {', '.join(map(str, places))}; give its folder: "
+            "--data FOLDER, or set ROM_DATA"
         )
     return found[0]
 
 
 def samples(data: str | None = None, baseline: bool = True) -> list[Sample]:
-    """Airfoils as open curves from trailing edge to trailing edge, with cp, the inviscid cp, and (alpha, log speed)."""
+    """Airfoils as open curves with cp, the inviscid cp, and (alpha, log speed).
+
+    From trailing edge to trailing edge.
+    """
     import h5py
 
     with h5py.File(data_file("airfrans_surface_150.h5", data)) as file:
@@ -80,7 +89,10 @@ def samples(data: str | None = None, baseline: bool = True) -> list[Sample]:
 
 
 def normal_force(sample: Sample, cp: np.ndarray) -> float:
-    """c_n = |int cp n ds . n_chord|: the force across the chord, from trailing edge to trailing edge."""
+    """c_n = |int cp n ds . n_chord|: the force across the chord.
+
+    From trailing edge to trailing edge.
+    """
     x = sample.mesh.points
     chord = x[np.argmax(np.linalg.norm(x - x[0], axis=1))] - x[0]
     step = np.diff(x, axis=0)
@@ -112,7 +124,10 @@ def main(
     data: str | None = None,
     out: str | None = None,
 ) -> dict[str, float]:
-    """K-fold cross-validation: every airfoil is predicted once by a model that has not seen it."""
+    """K-fold cross-validation over the airfoils.
+
+    Every airfoil is predicted once by a model that has not seen it.
+    """
     every = samples(data, baseline)
     order = np.random.default_rng(seed).permutation(len(every))
     found, std, true, forces, fit, ask, scores = [], [], [], [], 0.0, [], []

@@ -1,10 +1,14 @@
-"""Cooled turbine airfoils that all differ, every tetrahedral mesh its own: temperature, displacement and stress by MMGP in 3-D.
+"""Cooled turbine airfoils that all differ: three fields by MMGP in 3-D.
 
-    -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",  k dT/dn = h_cool (T_cool - T) on "channels",
-    -div sigma(u, T) = rho omega^2 r,  sigma n = -(E / L) u on "base": the root below, of length L, is an elastic bed.
+    -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",
+                         k dT/dn = h_cool (T_cool - T) on "channels",
+    -div sigma(u, T) = rho omega^2 r,  sigma n = -(E / L) u on "base":
+                         the root below, of length L, is an elastic bed.
 
-Span, twist, turning, thickness and taper vary, and the scalars T_gas and omega. Meshes are laid over each other by radial functions from
-the outlines and channels at the quarters of the span. Beside it the same pipeline where each blade is only put in the place of the other.
+In 3-D, every tetrahedral mesh its own. Span, twist, turning, thickness and taper vary, and the
+scalars T_gas and omega. Meshes are laid over each other by radial functions from the outlines and
+channels at the quarters of the span. Beside it the same pipeline where each blade is only put in
+the place of the other.
 """
 
 from __future__ import annotations
@@ -51,7 +55,10 @@ def placed(mesh: Mesh, reference: Mesh) -> np.ndarray:
 
 
 def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
-    """T [K], u [mm], von Mises stress [MPa] of one blade at mu = (T_gas [K], omega [rad/s])."""
+    """T [K], u [mm], von Mises stress [MPa] of one blade.
+
+    mu = (T_gas [K], omega [rad/s])
+    """
     n = len(mesh.points)
     films = {
         "gas": Film(2000.0, "T_gas", profile=partial(gas_profile, blade=shape)),
@@ -69,7 +76,10 @@ def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
 
 
 def samples(m: int, h: float, seed: int) -> list[Sample]:
-    """m blades of a scrambled Sobol design, every mesh with its own width, every third with more layers."""
+    """m blades of a scrambled Sobol design.
+
+    Every mesh has its own width, every third more layers.
+    """
     made = []
     low, high = (
         np.append(getattr(SHAPE, end), getattr(SCALARS, end)) for end in ("lower", "upper")
@@ -118,7 +128,10 @@ def main(
     seed: int = 0,
     out: str | None = None,
 ) -> dict[str, float]:
-    """Blades nobody has seen: fields against the solver, with and without morphing, and strangers that must be flagged."""
+    """Blades nobody has seen: fields against the solver, with and without morphing.
+
+    And strangers that must be flagged.
+    """
     begin = time.perf_counter()
     known, unseen = samples(train, h, seed), samples(test, h, seed + 1)
     solving = time.perf_counter() - begin

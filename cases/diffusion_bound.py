@@ -1,7 +1,9 @@
-"""How small a residual can be measured: -u'' + mu_1 u' + mu_2 u = 1 on ]0, 1[, u(0) = u(1) = 0, and four ways to evaluate |r|_{X'}.
+"""How small a residual can be measured: four ways to evaluate |r|_{X'}.
 
-The study of Casenave, Ern and Lelievre (2014) with two parameters. The floor of an evaluation is its largest error relative to the
-load's dual norm, at unseen parameters, against extended precision: about 3e-8 for E2, below 1e-15 for orthonormalised images.
+-u'' + mu_1 u' + mu_2 u = 1 on ]0, 1[, u(0) = u(1) = 0: the study of Casenave, Ern and Lelievre
+(2014) with two parameters. The floor of an evaluation is its largest error relative to the load's
+dual norm, at unseen parameters, against extended precision: about 3e-8 for E2, below 1e-15 for
+orthonormalised images.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ from rom.space import Field, Space
 
 
 def problem(cells: int = 400) -> Problem:
-    """P1 elements; X is the product of the derivatives, in which the form is coercive with constant 1 for mu_2 >= 0."""
+    """P1 elements; X is the product of the derivatives.
+
+    In it the form is coercive with constant 1 for mu_2 >= 0.
+    """
     n, h = cells - 1, 1.0 / cells
     stiff, drift, mass = (
         sp.csr_array(
@@ -49,7 +54,7 @@ def _solve(A: Affine, f: Affine, mu: np.ndarray) -> np.ndarray:
 
 
 def extended(bar: Problem, model: GalerkinModel, mus: np.ndarray, a: np.ndarray) -> np.ndarray:
-    """|r|_{X'} (m,) of reduced solutions a (m, r), every operation in extended precision."""
+    """|r|_{X'} (m,) of reduced solutions a (m, r), in extended precision."""
     wide = np.longdouble
     if np.finfo(wide).eps > 1e-18 or bar.A is None or bar.f is None:
         raise BadInput("this machine has no extended precision; run the study on x86")
@@ -85,7 +90,10 @@ def inverse(A: sp.csr_array, r: np.ndarray) -> np.ndarray:
 
 
 def main(cells: int = 400, rank: int = 16, train: int = 480, fresh: int = 100) -> dict[str, float]:
-    """Floors of the residual norms of a greedy basis at `fresh` unseen parameters, relative to the load."""
+    """Floors of the residual norms of a greedy basis, relative to the load.
+
+    At `fresh` unseen parameters.
+    """
     bar = problem(cells)
     model, _ = reduced_basis(bar, sobol(bar.box, 256), tol=0.0, rank=rank)
     A, f, basis, stability = bar.A, bar.f, model.basis, bar.stability

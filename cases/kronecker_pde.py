@@ -1,7 +1,9 @@
-"""Equations with high frequencies on boxes: a Gaussian process with spectral kernels, directly solved, beside Chebyshev collocation.
+"""Equations with high frequencies on boxes, by a GP with spectral kernels.
 
-The eleven problems of Fang et al. (2024) with their best published errors and times; `--frequency`, `--phase`, `--start` and
-`--length` make others of the same families. The kernel solver sees source, boundary data and nothing else: no error is used to choose.
+Directly solved, beside Chebyshev collocation. The eleven problems of Fang et al. (2024) with their
+best published errors and times; `--frequency`, `--phase`, `--start` and `--length` make others of
+the same families. The kernel solver sees source, boundary data and nothing else: no error is used
+to choose.
 """
 
 from __future__ import annotations
@@ -34,14 +36,18 @@ class Published:
 
 
 PUBLISHED = {
-    "P1": Published(4.0e-7, 1329), "P2": Published(3.5e-4, 4667), "P3": Published(1.5e-6, 1329), "P4": Published(9.0e-7, 7451),
-    "P5": Published(4.2e-4, 5705), "P6": Published(4.7e-6, 5586), "P7": Published(1.0e-3, 6627), "A1": Published(7.7e-7, 1998),
-    "A2": Published(4.2e-6, 1996), "A3": Published(2.6e-3, 15926), "V1": Published(1.4e-4, 2234),
+    "P1": Published(4.0e-7, 1329), "P2": Published(3.5e-4, 4667), "P3": Published(1.5e-6, 1329),
+    "P4": Published(9.0e-7, 7451), "P5": Published(4.2e-4, 5705), "P6": Published(4.7e-6, 5586),
+    "P7": Published(1.0e-3, 6627), "A1": Published(7.7e-7, 1998), "A2": Published(4.2e-6, 1996),
+    "A3": Published(2.6e-3, 15926), "V1": Published(1.4e-4, 2234),
 }  # fmt: skip
 
 
 def waves(*terms: tuple[float, float, float]) -> Wave:
-    """(u, u'') of sum amplitude sin(omega x + phase), terms = (amplitude, omega, phase)."""
+    """(u, u'') of sum amplitude sin(omega x + phase).
+
+    terms = (amplitude, omega, phase).
+    """
     return (
         lambda x: sum(a * np.sin(w * x + p) for a, w, p in terms),
         lambda x: sum(-a * w**2 * np.sin(w * x + p) for a, w, p in terms),
@@ -99,7 +105,10 @@ def advected(beta: float, phase: float, span: tuple[float, float]) -> tuple[Equa
 def problem(
     name: str, frequency: float = 1.0, phase: float = 0.0, start: float = 0.0, length: float = 1.0
 ) -> tuple[Equation, Callable]:
-    """(equation, exact u) of a problem; every frequency and interval times a factor, a phase added, the interval moved to `start`."""
+    """(equation, exact u) of a problem.
+
+    Every frequency and interval times a factor, a phase added, the interval moved to `start`.
+    """
     k, p = frequency, phase
     half_turn = p + np.pi / 2
     short, wide = (start, start + length), (start, start + TURN * length)
@@ -138,7 +147,10 @@ def timed(work: Callable[[], Solution]) -> tuple[Solution, float]:
 
 
 def run(names: list[str], envelope: str = "gaussian", **changes: float) -> dict:
-    """Errors and seconds of the kernel solver and of Chebyshev collocation, and how the eleven compare with what is published."""
+    """Errors and seconds of the kernel solver and of Chebyshev collocation.
+
+    And how the eleven compare with what is published.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         equation, exact = problem(name, **changes)
@@ -186,7 +198,8 @@ def main(argv: list[str] | None = None) -> None:
         print(json.dumps(told))
         return
     print(
-        f"{'':4}{'error':>10}{'s':>8}   {'Chebyshev':>10}{'s':>8}   {'published':>10}{'s':>8}   kept components, unknowns"
+        f"{'':4}{'error':>10}{'s':>8}   {'Chebyshev':>10}{'s':>8}   {'published':>10}{'s':>8}   "
+        "kept components, unknowns"
     )
     for name, row in told["rows"].items():
         numbers = [
@@ -206,7 +219,8 @@ def main(argv: list[str] | None = None) -> None:
             )
         )
     print(
-        f"no worse than published: {told['problems_no_worse']} of {told['problems']}, largest time ratio {told['max_time_ratio']:.1e}"
+        f"no worse than published: {told['problems_no_worse']} of {told['problems']}, largest time "
+        f"ratio {told['max_time_ratio']:.1e}"
     )
 
 

@@ -1,7 +1,9 @@
-"""Elastoviscoplastic plates in tension, holes and outlines that all differ, every mesh its own: MMGP on fields with a plastic front.
+"""Elastoviscoplastic plates in tension that all differ: MMGP with a plastic front.
 
-A quarter of a plate, by its two symmetries, 1 x 1.5 [mm]: an elliptic hole at the corner, a waist x = 1 - d exp(-(y/s)^2) on the right,
-traction on top. Plane strain, an Armstrong-Frederick law with viscosity (solvers.laws). Scalars: traction, yield stress, hardening.
+Holes and outlines differ, every mesh is its own. A quarter of a plate, by its two symmetries, 1 x
+1.5 [mm]: an elliptic hole at the corner, a waist x = 1 - d exp(-(y/s)^2) on the right, traction on
+top. Plane strain, an Armstrong-Frederick law with viscosity (solvers.laws). Scalars: traction,
+yield stress, hardening.
 """
 
 from __future__ import annotations
@@ -75,7 +77,10 @@ def plate(
     wedge: float = 0.0,
     seed: int = 1,
 ) -> Mesh:
-    """The quarter plate in six-node triangles of width h, h/2 at the hole; `wedge` sharpens the hole towards a rhombus."""
+    """The quarter plate in six-node triangles of width h, h/2 at the hole.
+
+    wedge : sharpens the hole towards a rhombus
+    """
     t = np.linspace(0, np.pi / 2, 41)
     arc = (
         np.column_stack([a * np.cos(t), b * np.sin(t)])
@@ -89,9 +94,12 @@ def plate(
         edge = [geo.addPoint(*p, 0, h) for p in side]
         corner = geo.addPoint(0, 1.5, 0, h)
         curves = {
-            "bottom": geo.addLine(rim[0], edge[0]), "right": geo.addSpline(edge), "top": geo.addLine(edge[-1], corner),
-            "left": geo.addLine(corner, rim[-1]), "hole": geo.addSpline(rim[::-1]),
-        }  # fmt: skip
+            "bottom": geo.addLine(rim[0], edge[0]),
+            "right": geo.addSpline(edge),
+            "top": geo.addLine(edge[-1], corner),
+            "left": geo.addLine(corner, rim[-1]),
+            "hole": geo.addSpline(rim[::-1]),
+        }
         geo.addPlaneSurface([geo.addCurveLoop(list(curves.values()))])
         geo.synchronize()
         gmsh.model.mesh.generate(2)
@@ -123,7 +131,10 @@ def plate(
 
 
 def nodal(b: Body, values: np.ndarray) -> np.ndarray:
-    """Values (g, c) at the three points of six-node triangles, continued linearly to the nodes and averaged there (n, c)."""
+    """Values (g, c) at the three points of six-node triangles, at the nodes (n, c).
+
+    Continued linearly to the nodes and averaged there.
+    """
     cells = b.mesh.cells["triangle6"]
     bary = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.5, 0, 0.5]])
     points = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]]) / 6
@@ -136,7 +147,10 @@ def nodal(b: Body, values: np.ndarray) -> np.ndarray:
 
 
 def solve(mesh: Mesh, traction: float, yield_: float, hardening: float) -> Sample:
-    """Displacement [mm], stresses [MPa] and cumulated plastic strain after one second of loading."""
+    """Displacement [mm], stresses [MPa] and cumulated plastic strain.
+
+    After one second of loading.
+    """
     law = Viscoplastic(E=1e5, nu=0.3, K=50.0, n=10.0, C=hardening, D=100.0, R0=yield_)
     at = {name: np.unique(mesh.cells["line3"][mesh.regions[name]["line3"]]) for name in SIDES}
     b = body(mesh, {None: law}, np.concatenate([2 * at["left"], 2 * at["bottom"] + 1]))
@@ -166,12 +180,18 @@ def solve(mesh: Mesh, traction: float, yield_: float, hardening: float) -> Sampl
 
 
 def scalars(traction: float, yield_: float, hardening: float) -> np.ndarray:
-    """What the model sees of a load and a law [MPa]: where plastic flow begins depends on traction over yield, with no unit."""
+    """What the model sees of a load and a law [MPa].
+
+    Where plastic flow begins depends on traction over yield, with no unit.
+    """
     return np.log([traction, traction / yield_, hardening])
 
 
 def samples(m: int, h: float, seed: int, store: str | None = None) -> list[Sample]:
-    """m plates of a scrambled Sobol design, every mesh with its own width; those that the folder `store` holds are not solved again."""
+    """m plates of a scrambled Sobol design, every mesh with its own width.
+
+    store : folder; the plates it holds are not solved again
+    """
     made = []
     for k, row in enumerate(sobol(BOX, m, seed)):
         path = None if store is None else Path(store) / f"plate_{h:g}_{seed}_{k:04d}.h5"
@@ -221,7 +241,10 @@ def main(
     store: str | None = None,
     out: str | None = None,
 ) -> dict[str, float]:
-    """Plates nobody has seen: fields against the solver, and shapes from outside that must be flagged."""
+    """Plates nobody has seen: fields against the solver.
+
+    And shapes from outside that must be flagged.
+    """
     begin = time.perf_counter()
     known, unseen = samples(train, h, seed, store), samples(test, h, seed + 1, store)
     solving = time.perf_counter() - begin

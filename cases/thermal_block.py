@@ -1,7 +1,8 @@
-"""The thermal block: -div(mu grad u) = 1 on the unit square, u = 0 on its boundary, one conductivity per block.
+"""The thermal block: -div(mu grad u) = 1 on the unit square, u = 0 at its edge.
 
-The classical certified reduced basis benchmark (Rozza, Huynh, Patera 2008): P1 on a criss-cross grid, strong greedy bound by
-min-theta, errors and bounds in the energy norm at mu = 1.
+One conductivity per block. The classical certified reduced basis benchmark (Rozza, Huynh, Patera
+2008): P1 on a criss-cross grid, strong greedy bound by min-theta, errors and bounds in the energy
+norm at mu = 1.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def crisscross(k: int) -> Mesh:
 
 
 def problem(blocks: int = 2, cells: int = 50) -> Problem:
-    """blocks x blocks conductivities in [0.1, 1] [W/m/K] on a grid of `cells` x `cells` squares."""
+    """blocks x blocks conductivities in [0.1, 1] [W/m/K].
+
+    On a grid of `cells` x `cells` squares.
+    """
     mesh = crisscross(cells)
     triangles = mesh.cells["triangle"]
     centres = mesh.points[triangles].mean(axis=1)
@@ -85,7 +89,10 @@ def _solve(A: Affine, f: Affine, fixed: sp.sparray, mu: np.ndarray) -> np.ndarra
 def main(
     blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fresh: int = 200
 ) -> dict[str, float]:
-    """Greedy on 256 training parameters (512 random ones for 3 x 3 blocks), recompressed to `rank`, checked on fresh ones."""
+    """Greedy on 256 training parameters, recompressed to `rank`, then checked.
+
+    512 random training parameters for 3 x 3 blocks; checked on fresh ones.
+    """
     thermal = problem(blocks, cells)
     rng = np.random.default_rng(1)
     train = (

@@ -1,7 +1,9 @@
-"""A shock that moves: surface pressure of a transonic aerofoil over the angle of attack, by O-MMGP, POD-GP and plain interpolation.
+"""A shock that moves: surface pressure of a transonic aerofoil over the angle.
 
-Data: NACA0012, RANS at 50 angles of attack (Smithers, MIT licence). Errors are relative L2 of (p - p_0) / p_0, p_0 = 101325 Pa, on the
-angles that no model has seen; the latent count of O-MMGP includes its mapping modes, and POD-GP gets as many field modes.
+By O-MMGP, POD-GP and plain interpolation over the angle of attack. Data: NACA0012, RANS at 50
+angles of attack (Smithers, MIT licence). Errors are relative L2 of (p - p_0) / p_0, p_0 = 101325
+Pa, on the angles that no model has seen; the latent count of O-MMGP includes its mapping modes, and
+POD-GP gets as many field modes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ METHODS = ("ommgp", "podgp", "linear")
 
 
 def samples(data: str | None = None) -> list[Sample]:
-    """The aerofoil as an open curve, upper trailing edge to lower trailing edge, with the scaled pressure; mu = angle of attack [degree]."""
+    """The aerofoil as an open curve with the scaled pressure.
+
+    From upper trailing edge to lower trailing edge; mu = angle of attack [degree].
+    """
     import h5py
 
     with h5py.File(data_file("naca0012_transonic_50.h5", data)) as file:
@@ -62,7 +67,10 @@ def interpolated(train: list[Sample], test: list[Sample]) -> list[np.ndarray]:
 
 
 def shock(sample: Sample, p: np.ndarray) -> float:
-    """x/c of the steepest rise of pressure on the upper side behind x/c = 0.05, the apex of the parabola through three slopes."""
+    """x/c of the steepest rise of pressure on the upper side.
+
+    Behind x/c = 0.05; the apex of the parabola through three slopes.
+    """
     x = sample.mesh.points[: len(p) // 2]
     rows = np.flatnonzero((x[:, 0] > 0.05) & (x[:, 0] < 0.95))[::-1]
     s, slope = 0.5 * (x[rows[1:], 0] + x[rows[:-1], 0]), np.diff(p[rows]) / np.diff(x[rows, 0])
@@ -74,7 +82,10 @@ def shock(sample: Sample, p: np.ndarray) -> float:
 def compared(
     every: list[Sample], chosen: np.ndarray, fields: int, mapping: int, seed: int
 ) -> dict[str, float]:
-    """Every method trained on the chosen angles, at the same latent count, against all the others."""
+    """Every method trained on the chosen angles, against all the others.
+
+    At the same latent count.
+    """
     train, test = [every[i] for i in chosen], [s for i, s in enumerate(every) if i not in chosen]
     true = [s.fields["p"] for s in test]
     model = trained(train, fields, mapping, seed)
@@ -98,7 +109,10 @@ def compared(
 def drawn(
     every: list[Sample], m: int, draws: int, fields: int, mapping: int, seed: int
 ) -> dict[str, float]:
-    """Mean and worst error of every method over random choices of m angles, first and last angle kept; how often O-MMGP is best."""
+    """Mean and worst error of every method over random choices of m angles.
+
+    First and last angle kept; and how often O-MMGP is best.
+    """
     rng, rows = np.random.default_rng(seed), []
     for _ in range(draws):
         chosen = np.append(
@@ -125,7 +139,10 @@ def main(
     data: str | None = None,
     out: str | None = None,
 ) -> dict[str, float]:
-    """10 and 20 equispaced training angles of the 50, then `draws` random choices of as many; every one predicts all other angles."""
+    """10 and 20 equispaced training angles of the 50, then `draws` random choices.
+
+    Of as many angles; every one predicts all other angles.
+    """
     every = samples(data)
     numbers: dict[str, float] = {}
     for m in (10, 20):

@@ -348,9 +348,9 @@ def unseen(
 ) -> dict[str, float]:
     """A model of `training` hot fields followed under `fields` unseen ones.
 
-    Two cycles each. It is calibrated on `held` others. The indicator is judged on the unseen fields and on
-    `judges` more: the steps of one field miss its quantile together, so that a coverage over
-    eight fields is known to about 0.05 only.
+    Two cycles each. It is calibrated on `held` others. The indicator is judged on the unseen
+    fields and on `judges` more: the steps of one field miss its quantile together, so that a
+    coverage over eight fields is known to about 0.05 only.
 
     most : full steps in a run, at most
     """

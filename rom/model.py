@@ -19,7 +19,7 @@ from rom.errors import BadInput, OutsideBox, first_bad, real
 from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.prediction import Prediction, Quantity
+from rom.prediction import Known, Prediction, Quantity
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,8 @@ class Question:
 class Asks:
     """What a model asks.
 
-    p : number of parameters, None for any; box : where it was trained, with names and units, or None
+    p : number of parameters, None for any
+    box : where it was trained, with names and units, or None
     times : (n_t,) trained times [s], or None where it knows no time
     between : whether t may lie between trained times; beyond : whether after the last
     mesh, loading : whether one is asked for; fields, signals : those asked for
@@ -177,6 +178,11 @@ class Model:
     def asks(self) -> Asks:
         """What the model asks."""
         raise NotImplementedError
+
+    @property
+    def known(self) -> Known:
+        """What is known of the error of an answer."""
+        return Known.NOTHING
 
     @property
     def tells(self) -> tuple[Quantity, ...]:

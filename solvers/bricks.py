@@ -1,4 +1,7 @@
-"""Boxes of one cell type, with their faces named x0, x1, y0, ... and outward normals: what laws of solvers are tested on."""
+"""Boxes of one cell type, with faces x0, x1, y0, ... and outward normals.
+
+Laws of solvers are tested on them.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,24 @@ SIDES: dict[str, list[tuple[int, ...]]] = {
     ],
     "tetra": [(0, 2, 1), (0, 1, 3), (1, 2, 3), (2, 0, 3)],
 }
-FACE = {("quad", 1): "line", ("quad", 2): "line3", ("hexahedron", 1): "quad", ("hexahedron", 2): "quad9"} | {
-    ("triangle", 1): "line", ("triangle", 2): "line3", ("tetra", 1): "triangle", ("tetra", 2): "triangle6",
+FACE = {
+    ("quad", 1): "line", ("quad", 2): "line3",
+    ("hexahedron", 1): "quad", ("hexahedron", 2): "quad9",
+    ("triangle", 1): "line", ("triangle", 2): "line3",
+    ("tetra", 1): "triangle", ("tetra", 2): "triangle6",
 }  # fmt: skip
 
 
 def box(counts: tuple[int, ...], sizes: Any = 1.0, kind: str = "hexahedron") -> Mesh:
-    """prod_i (0, sizes_i) in counts_i slices of "quad", "triangle", "triangle6", "hexahedron", "tetra" or "tetra10" cells."""
+    """prod_i (0, sizes_i) in counts_i slices of one kind of cells.
+
+    kind : "quad", "triangle", "triangle6", "hexahedron", "tetra" or "tetra10"
+    """
     shape, d = SHAPE.get(kind, ""), len(counts)
     if shape not in SIDES or DIMENSION[kind] != d:
         raise BadInput(
-            f"no box of {d} dimensions is made of {kind!r} cells; choose among {', '.join(SIDES)} and their kin"
+            f"no box of {d} dimensions is made of {kind!r} cells; "
+            f"choose among {', '.join(SIDES)} and their kin"
         )
     sizes = np.broadcast_to(np.asarray(sizes, dtype=float), d)
     axes = [np.linspace(0, s, c + 1) for c, s in zip(counts, sizes, strict=True)]
@@ -53,7 +63,10 @@ def box(counts: tuple[int, ...], sizes: Any = 1.0, kind: str = "hexahedron") -> 
 
 
 def curved(points: np.ndarray, cells: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Points and cells of `kind` from cells of its corners: one new node for every mean of corners."""
+    """Points and cells of `kind` from cells of its corners.
+
+    One new node for every mean of corners.
+    """
     if kind not in MEANS:
         return points, cells
     columns = [cells]

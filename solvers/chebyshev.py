@@ -9,7 +9,10 @@ from solvers.boxes import Axis, Equation, Solution, solved
 
 
 def chebyshev_axis(low: float, high: float, N: int, sides: str) -> Axis:
-    """Lagrange functions at N + 1 Chebyshev points, the equation collocated at the points without data. Reference: Trefethen (2000)."""
+    """Lagrange functions at N + 1 Chebyshev points.
+
+    The equation is collocated at the points without data. Reference: Trefethen (2000).
+    """
     t = np.cos(np.pi * np.arange(N, -1, -1) / N)
     nodes = low + (high - low) * (t + 1) / 2
     c = np.where((np.arange(N + 1) == 0) | (np.arange(N + 1) == N), 2.0, 1.0) * (-1.0) ** np.arange(
@@ -57,7 +60,10 @@ def chebyshev_axis(low: float, high: float, N: int, sides: str) -> Axis:
 
 
 def chebyshev(equation: Equation, tol: float = 1e-9, most: int = 1200) -> Solution:
-    """The solution with as many points per axis as the residual between the points asks for: doubled (by 1.5) until it is below tol."""
+    """The solution with as many points per axis as the residual asks for.
+
+    The points are doubled (by 1.5) until the residual between them is below tol.
+    """
     N, best = 24, None
     while most >= N:
         axes = tuple(

@@ -1,7 +1,9 @@
-"""Krylov iterations on matrices that ranks hold in shares, A = sum_i R_i^T A_i R_i, preconditioned by two-level Schwarz.
+"""Krylov iterations on shared matrices, preconditioned by two-level Schwarz.
 
-M^{-1} = sum_s R_s^T D_s (R_s A R_s^T)^{-1} R_s + Z (Z^T A Z)^{-1} Z^T: subdomains s of a rank's nodes with one layer of overlap, D_s a
-partition into owned nodes, Z the rigid modes of the subdomains. References: Cai & Sarkis (1999); Toselli & Widlund (2005).
+Ranks hold A = sum_i R_i^T A_i R_i in shares. M^{-1} = sum_s R_s^T D_s (R_s A R_s^T)^{-1} R_s + Z
+(Z^T A Z)^{-1} Z^T: subdomains s of a rank's nodes with one layer of overlap, D_s a partition into
+owned nodes, Z the rigid modes of the subdomains. References: Cai & Sarkis (1999); Toselli & Widlund
+(2005).
 """
 
 from __future__ import annotations
@@ -21,12 +23,18 @@ SUBDOMAIN = 15_000
 
 
 def gmres(
-    space: Space, apply: Callable[[np.ndarray], np.ndarray], M: Callable[[np.ndarray], np.ndarray], b: np.ndarray, tol: float,
+    space: Space,
+    apply: Callable[[np.ndarray], np.ndarray],
+    M: Callable[[np.ndarray], np.ndarray],
+    b: np.ndarray,
+    tol: float,
     most: int = 300,
-) -> tuple[np.ndarray, int]:  # fmt: skip
-    """x with |b - A x| <= tol |b| and the iterations, at most `most`: flexible GMRES, vectors alike where ranks share dofs.
+) -> tuple[np.ndarray, int]:
+    """x with |b - A x| <= tol |b| and the iterations, at most `most`.
 
-    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank; M need be linear to its own precision only. Reference: Saad (1993).
+    Flexible GMRES, vectors alike where ranks share dofs.
+    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank; M need be linear to its own
+        precision only. Reference: Saad (1993).
     """
     once = euclidean(space.numbers, space.comm).product
 
@@ -61,10 +69,11 @@ def gmres(
 def schwarz(
     space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held, at the nodes `points` (n / d, d) of this rank.
+    """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held.
 
-    Factors of about SUBDOMAIN rows each, so that time and memory grow with n, in single precision, which a preconditioner does with;
-    one subdomain on one rank is a direct solve. Raises Singular.
+    At the nodes `points` (n / d, d) of this rank. Factors of about SUBDOMAIN rows each, so that
+    time and memory grow with n, in single precision, which a preconditioner does with; one
+    subdomain on one rank is a direct solve. Raises Singular.
     """
     A = held(assembled(space, K), fixed)
     d = A.blocksize[0]
@@ -92,7 +101,10 @@ def schwarz(
 def _coarse(
     space: Space, K: Any, points: np.ndarray, fixed: np.ndarray, reach: list[np.ndarray]
 ) -> tuple[Any, np.ndarray]:
-    """Z (n, k): rigid modes cut off by a partition of unity, of this rank's subdomains; (Z^T A Z)^+ of those of all ranks."""
+    """Z (n, k) of this rank's subdomains, and (Z^T A Z)^+ of those of all ranks.
+
+    Rigid modes cut off by a partition of unity.
+    """
     modes = rigid_modes(points)
     modes[fixed] = 0.0
     often = space.whole(np.bincount(np.concatenate(reach), minlength=space.n).astype(float))
@@ -114,7 +126,10 @@ def _coarse(
 
 
 def assembled(space: Space, K: sp.bsr_array) -> sp.bsr_array:
-    """R A R^T, the rows and columns of A at this rank's dofs, from shares: what other ranks add lies between shared dofs."""
+    """R A R^T, the rows and columns of A at this rank's dofs, from shares.
+
+    What other ranks add lies between shared dofs.
+    """
     if space.comm is None:
         return K
     d, own = K.blocksize[0], sp.csr_array(K)

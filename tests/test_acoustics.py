@@ -1,4 +1,6 @@
-"""Known solutions and laws of exterior acoustics, and of what the reduction makes of its matrices."""
+"""Known solutions and laws of exterior acoustics, and of what the reduction makes of its
+matrices.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -121,7 +123,10 @@ def test_observed_pressure_is_the_series_outside(fine, Y):
 
 
 def test_flow_stretches_the_sphere_and_nothing_else(coarse):
-    """At Mach M the hard matrix is the stretched body's own, its tests reweighted; without flow, the plain one."""
+    """At Mach M the hard matrix is the stretched body's own, its tests reweighted.
+
+    Without flow, the plain one.
+    """
     A0, B0 = coarse.reacting(1.2, 0.0)
     A, B = coarse.reacting(1.2, 1e-9)
     np.testing.assert_allclose(A, A0, atol=1e-9)

@@ -1,4 +1,6 @@
-"""Local bases: angles, medoids, subspaces, classifiers and the criterion, on data whose answer is known."""
+"""Local bases: angles, medoids, subspaces, classifiers and the criterion, on data whose answer
+is known.
+"""
 
 import numpy as np
 import pytest

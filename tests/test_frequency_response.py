@@ -1,4 +1,6 @@
-"""Responses of a duct: the closed form solves its equation, and the spectral mixture learns the echoes and fills what was lost."""
+"""Responses of a duct: the closed form solves its equation, and the spectral mixture learns the
+echoes and fills what was lost.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Laws and known solutions of the kernel solver on boxes, its baseline, and sensor data merged with equations."""
+"""Laws and known solutions of the kernel solver on boxes, its baseline, and sensor data merged
+with equations.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""The lined nacelle: families that reproduce the host's matrices in a flow, a bound on the array, outputs and their duals."""
+"""The lined nacelle: families that reproduce the host's matrices in a flow, a bound on the
+array, outputs and their duals.
+"""
 
 from dataclasses import replace
 
@@ -89,7 +91,10 @@ def test_field_satisfies_the_convected_equation(small):
 
 
 def test_liner_absorbs_and_a_stiff_wall_is_hard(small):
-    """Power through the liner, -Im(conj(p) dp/dn) ~ Re(Y) |p|^2, is lost: the far field of the lined duct is weaker near resonance."""
+    """Power through the liner, -Im(conj(p) dp/dn) ~ Re(Y) |p|^2, is lost.
+
+    The far field of the lined duct is weaker near resonance.
+    """
     mu = np.array([2.0, 0.1, 0.5, 0.0, 0.0])
     A, B = np.split(small.rig.stacked(mu[:2]), 2)
     Y = admittance(np.array([[1e9, 0.0]]))[0, 1]

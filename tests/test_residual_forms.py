@@ -1,4 +1,7 @@
-"""Laws of the evaluations of a residual's norm: they agree far above round-off, and differ in how far down they hold."""
+"""Laws of the evaluations of a residual's norm.
+
+They agree far above round-off, and differ in how far down they hold.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Laws of interpolation rules and of nonintrusive separation, on kernels whose answers are known."""
+"""Laws of interpolation rules and of nonintrusive separation, on kernels whose answers are
+known.
+"""
 
 import re
 from functools import partial

@@ -1,4 +1,6 @@
-"""Models over shapes: laws of the pipeline, a moving front of known shape, and the numbers on real data."""
+"""Models over shapes: laws of the pipeline, a moving front of known shape, and the numbers on
+real data.
+"""
 
 from dataclasses import replace
 
@@ -29,7 +31,10 @@ SIDES = Radial(curves=("side0", "side1", "side2", "side3"))
 
 
 def plate(a, b, load, n=7, seed=0):
-    """A bulged plate and a smooth field on it that knows place, shape and load; an output of the same kind."""
+    """A bulged plate and a smooth field on it that knows place, shape and load.
+
+    an output of the same kind.
+    """
 
     def shape(x):
         return np.column_stack(
@@ -215,7 +220,10 @@ def test_bad_samples_are_refused():
 
 
 def moving_front(m):
-    """u = tanh((x - c(mu)) / 0.02), amplitude (1 + mu): one mapping mode and one field mode hold it all."""
+    """u = tanh((x - c(mu)) / 0.02), amplitude (1 + mu).
+
+    One mapping mode and one field mode hold it all.
+    """
     x = np.linspace(0, 1, 161)
     mesh = Mesh(x[:, None], {"line": np.column_stack([np.arange(160), np.arange(1, 161)])})
     mus = np.linspace(0, 1, m)

@@ -1,4 +1,7 @@
-"""Certified online answers of the 3 x 3 thermal block: ours one by one and in batches, pyMOR's on the same matrices and basis."""
+"""Certified online answers of the 3 x 3 thermal block.
+
+Ours one by one and in batches, pyMOR's on the same matrices and basis.
+"""
 
 from __future__ import annotations
 

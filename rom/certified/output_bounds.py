@@ -87,6 +87,11 @@ class DualWeighted(Model):
     l: Affine  # noqa: E741
 
     @property
+    def known(self) -> Known:
+        """Of the error: its bound."""
+        return Known.CERTIFIED
+
+    @property
     def asks(self) -> Asks:
         """What the primal model asks."""
         asks: Asks = self.primal.asks

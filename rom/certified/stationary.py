@@ -43,6 +43,11 @@ class GalerkinModel(Model):
     mesh: Mesh | None = None
 
     @property
+    def known(self) -> Known:
+        """Of the error: its bound, if there is one."""
+        return Known.NOTHING if self.bound is None else Known.CERTIFIED
+
+    @property
     def asks(self) -> Asks:
         """Parameters, in the box where there is one."""
         return asks_parameters(self.A, self.box)

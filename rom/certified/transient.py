@@ -14,7 +14,7 @@ from rom.errors import BadInput, Singular, real
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Prediction, Quantity, state_parts, state_quantities
+from rom.prediction import Known, Prediction, Quantity, state_parts, state_quantities
 
 MASS_NORM = "the norm of the mass matrix"
 
@@ -46,6 +46,11 @@ class UnsteadyModel(Model):
     box: Box | None = None
     mass: Any = None
     mesh: Mesh | None = None
+
+    @property
+    def known(self) -> Known:
+        """Of the error: its bound, if there is one."""
+        return Known.NOTHING if self.bound is None else Known.CERTIFIED
 
     @property
     def asks(self) -> Asks:

@@ -49,6 +49,11 @@ class FieldGP(Model):
         return self.gp.box
 
     @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
+
+    @property
     def asks(self) -> Asks:
         """Parameters in the box."""
         return Asks(self.box.p, self.box)

@@ -15,6 +15,7 @@ from rom.gp.gpytorch_training import Build, build_exact_gp, exact_algebra, train
 from rom.gp.inputs import check_training, output_scale, scale_inputs
 from rom.gp.likelihood import CONSTANT
 from rom.parameters import Box
+from rom.prediction import Known
 
 CHUNK = 512  # points of one chunk of predictions
 
@@ -37,6 +38,11 @@ class GPyTorchModel:
     def r(self) -> int:
         """Number of outputs."""
         return len(self.models)
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True

@@ -14,6 +14,7 @@ from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.prediction import (
     Error,
+    Known,
     Prediction,
     Quantity,
     state_parts,
@@ -48,6 +49,12 @@ class LocalModel(Model):
     def basis(self) -> Basis:
         """The hull, in whose coordinates all answers are."""
         return self.bases.hull
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the bounds of the models, if all have one."""
+        every = {getattr(model, "known", Known.NOTHING) for model in self.models}
+        return Known.CERTIFIED if every == {Known.CERTIFIED} else Known.NOTHING
 
     @property
     def asks(self) -> Asks:
