@@ -170,7 +170,7 @@ def main(
     answers = {"splines": interpolated(axes, y, new)}
     for name, (over_f, rest) in kernels.items():
         gp = learnt(axes, y, over_f, rest)
-        mean, std = gp.predict(*new, PARTS)
+        mean, std = gp.posterior(*new, PARTS)
         factor = stretch(gp)
         std = factor * np.asarray(std)
         inside = np.abs(mean - truth) <= 1.959964 * std
@@ -272,7 +272,7 @@ def _filled(
 
     for name, (over_f, rest) in kernels.items():
         told[name] = error(
-            learnt(axes, np.where(seen, y, np.nan), over_f, rest, seen).predict(
+            learnt(axes, np.where(seen, y, np.nan), over_f, rest, seen).posterior(
                 *axes, PARTS, std=False
             )[0]
         )

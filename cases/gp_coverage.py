@@ -52,7 +52,7 @@ def problem(k: int, rng: int = 0, points: int = 400) -> dict[str, Any]:
     noise = level * clean.std()
     y, new = clean + noise * gen.standard_normal(m), truth + noise * gen.standard_normal(points)
     gp = coefficient_gp(x, y[:, None])
-    mean, std = (part[:, 0] for part in gp.predict(z, noise=True))  # type: ignore[index]
+    mean, std = (part[:, 0] for part in gp.posterior(z, noise=True))  # type: ignore[index]
     return {
         "kind": kind,
         "inputs": p,

@@ -253,7 +253,7 @@ def test_optimal_mappings_beat_pod_at_the_same_latent_count():
     assert errors[0] < 0.1 * errors[1] and errors[0] < 0.03
     for mu in np.linspace(0, 1, 7):
         moved = mapped.chart + mapped.mapping.lift(
-            mapped.warp.predict(np.array([[mu]]))[0][0]
+            mapped.warp.posterior(np.array([[mu]]))[0][0]
         ).reshape(-1, 1)
         assert determinants(mapped.chart, moved, simplices(mapped.embedding.reference)).min() > 0
 

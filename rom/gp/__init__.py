@@ -14,7 +14,7 @@ free logarithms; H, beta trend and its coefficients; nugget = noise variance / v
 >>> from rom.gp import coefficient_gp
 >>> x = np.linspace(0.0, 1.0, 9)[:, None]
 >>> gp = coefficient_gp(x, np.sin(6.0 * x), noise=0.0)
->>> mean, std = gp.predict(np.array([[0.55], [0.95]]))
+>>> mean, std = gp.posterior(np.array([[0.55], [0.95]]))
 >>> error = np.abs(mean - np.sin(6.0 * np.array([[0.55], [0.95]])))
 >>> bool(np.all(error < 0.02)), bool(np.all(error < 3.0 * std))
 (True, True)

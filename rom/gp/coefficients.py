@@ -21,14 +21,16 @@ from rom.gp.likelihood import (
     remaining_variance,
     trend_columns,
 )
+from rom.gp.outputs import answer_of_columns, dimensionless, output_names, within_range
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Known
+from rom.prediction import Known, Prediction, Quantity
 
 CHUNK = 2**23  # numbers of all matrices of one chunk of predictions
 
 
 @dataclass(frozen=True, eq=False)
-class CoefficientGP:
+class CoefficientGP(Model):
     """a_i(x) ~ GP(h(x) beta_i, variance_i (k_g(x, x') + nugget_g)), g = groups[i].
 
     Inputs lie in the unit box and beta is integrated out.
@@ -102,7 +104,23 @@ class CoefficientGP:
         """Of the error: the standard deviation."""
         return Known.STATISTICAL
 
-    def predict(
+    @property
+    def asks(self) -> Asks:
+        """Parameters, in the box where one was given."""
+        return Asks(self.box.p, self.box if self.closed else None)
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """a1, ..., ar."""
+        return dimensionless(output_names(self.r))
+
+    def answer(self, question: Question) -> Prediction:
+        """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""
+        mean, std = self.posterior(question.mu, noise=True)
+        inside = within_range(self.box.to_unit(question.mu), self.x)
+        return answer_of_columns(question, mean, np.asarray(std), inside)
+
+    def posterior(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Posterior mean and standard deviation, both (q, r), or (r,) for x (p,).
@@ -173,7 +191,7 @@ class CoefficientGP:
         generator = np.random.default_rng(rng)
         points = np.atleast_2d(x)
         z = scale_inputs(points, self.box, self.closed)
-        mean = self.predict(points, std=False)[0]
+        mean = self.posterior(points, std=False)[0]
         draws = np.empty((count, len(z), self.r))
         for g in range(len(self.kernels)):
             root = self._root(g, z)

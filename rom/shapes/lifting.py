@@ -66,5 +66,5 @@ def predict_coefficients(gp: CoefficientGP | None, z: np.ndarray) -> tuple[np.nd
     """Mean and standard deviation of new runs, (q, r) each; r = 0 without a process."""
     if gp is None:
         return np.zeros((len(z), 0)), np.zeros((len(z), 0))
-    mean, std = gp.predict(z, noise=True)
+    mean, std = gp.posterior(z, noise=True)
     return mean, np.asarray(std)
