@@ -9,8 +9,7 @@ import pytest
 from cases.gp_coverage import run
 from rom.errors import BadInput, OutsideBox, Singular
 from rom.gp import Product, Selected, Stationary, Sum, coefficient_gp
-from rom.gp.algebra import cholesky
-from rom.gp.likelihood import restricted_likelihood, trend_columns
+from rom.gp.likelihood import cholesky, restricted_likelihood, trend_columns
 from rom.gp.spectral import spectral_mixture
 from rom.gp.stacked import restricted_together
 from rom.parameters import Box

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ COLUMNS = 8  # snapshots at a time where the product is sparse
 class RowBlocks:
     """Snapshots U (n, m), read in blocks of rows, without their mean if `center`.
 
+    space, m : of the snapshots, and their number
     budget : bytes for the blocks; strict : it holds for the modes too
     """
 
@@ -28,16 +29,12 @@ class RowBlocks:
     center: bool
     budget: float
     strict: bool
+    space: Space = field(init=False, repr=False)
+    m: int = field(init=False)
 
-    @property
-    def space(self) -> Space:
-        """The space of the snapshots."""
-        return self.snapshots.space
-
-    @property
-    def m(self) -> int:
-        """Number of snapshots."""
-        return self.snapshots.m
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "space", self.snapshots.space)
+        object.__setattr__(self, "m", self.snapshots.m)
 
     @property
     def lazy(self) -> bool:

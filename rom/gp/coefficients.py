@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from rom.gp.algebra import to_device, to_numpy
 from rom.gp.inputs import output_scale, scale_inputs
+from rom.gp.kernels import matrices
 from rom.gp.likelihood import (
     Factors,
-    factorise,
+    factorise_each,
     factors_to_device,
     left_out_errors,
     posterior_halves,
@@ -76,16 +77,15 @@ class CoefficientGP(Model):
 
     @cached_property
     def _factors(self) -> tuple[Factors, ...]:
-        H = trend_columns(self.mean, self.x)
-        factors = []
-        for kernel, nugget in zip(self.kernels, self.nuggets, strict=True):
-            K = kernel.matrix(self.x, self.x)
-            factors.append(factorise(K, float(nugget), H))
-        return tuple(factors)
+        return factorise_each(matrices(self.kernels, self.x, self.x), self.nuggets, self._trend)
+
+    @cached_property
+    def _trend(self) -> np.ndarray:
+        return np.asarray(trend_columns(self.mean, self.x))
 
     @cached_property
     def _solution(self) -> _Solution:
-        H, scale = trend_columns(self.mean, self.x), output_scale(self.a)
+        H, scale = self._trend, output_scale(self.a)
         beta = np.empty((H.shape[1], self.r))
         variance = np.empty(self.r)
         weights = np.empty_like(self.a)
@@ -147,22 +147,22 @@ class CoefficientGP(Model):
         """Mean (q, r), and per group the variance left relative to the process's, (q, g)."""
         mean = np.empty((len(scaled), self.r))
         left = np.empty((len(scaled), len(self.kernels))) if std else None
-        X = to_device(self.x, device)
-        beta = to_device(self._solution.beta, device)
-        weights = to_device(self._solution.weights, device)
-        factors = [factors_to_device(f, device) for f in self._factors] if std else []
+        place = np.asarray if device is None else partial(to_device, device=device)
+        fetch = np.asarray if device is None else to_numpy
+        X, beta, weights = (place(v) for v in (self.x, self._solution.beta, self._solution.weights))
+        factors = factors_to_device(self._factors, device) if std else ()
         step = max(1, CHUNK // (len(self.x) * (3 + len(beta))))
         for start in range(0, len(scaled), step):
             rows = slice(start, start + step)
-            z = to_device(scaled[rows], device)
+            z = place(scaled[rows])
             h = trend_columns(self.mean, z)
             for g, kernel in enumerate(self.kernels):
                 mine = np.flatnonzero(self.groups == g)
                 cross = kernel.matrix(z, X)
                 trend = h @ beta[:, mine]
-                mean[rows, mine] = to_numpy(trend + cross @ weights[:, mine])
+                mean[rows, mine] = fetch(trend + cross @ weights[:, mine])
                 if left is not None:
-                    left[rows, g] = to_numpy(remaining_variance(factors[g], cross, h))
+                    left[rows, g] = fetch(remaining_variance(factors[g], cross, h))
         return mean, left
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
@@ -174,7 +174,7 @@ class CoefficientGP(Model):
 
     @cached_property
     def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
-        H, scale = trend_columns(self.mean, self.x), output_scale(self.a)
+        H, scale = self._trend, output_scale(self.a)
         residuals, std = np.empty_like(self.a), np.empty_like(self.a)
         for factors, mine in self._by_group():
             a = (self.a / scale)[:, mine]
