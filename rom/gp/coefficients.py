@@ -76,16 +76,17 @@ class CoefficientGP(Model):
         return max(factors.jitter for factors in self._factors)
 
     @cached_property
-    def _factors(self) -> tuple[Factors, ...]:
-        return factorise_each(matrices(self.kernels, self.x, self.x), self.nuggets, self._trend)
+    def _trend_and_factors(self) -> tuple[Any, tuple[Factors, ...]]:
+        Ks = matrices(self.kernels, self.x, self.x)
+        return factorise_each(self.mean, self.x, Ks, self.nuggets)
 
-    @cached_property
-    def _trend(self) -> np.ndarray:
-        return np.asarray(trend_columns(self.mean, self.x))
+    @property
+    def _factors(self) -> tuple[Factors, ...]:
+        return self._trend_and_factors[1]
 
     @cached_property
     def _solution(self) -> _Solution:
-        H, scale = self._trend, output_scale(self.a)
+        H, scale = self._trend_and_factors[0], output_scale(self.a)
         beta = np.empty((H.shape[1], self.r))
         variance = np.empty(self.r)
         weights = np.empty_like(self.a)
@@ -150,7 +151,9 @@ class CoefficientGP(Model):
         place = np.asarray if device is None else partial(to_device, device=device)
         fetch = np.asarray if device is None else to_numpy
         X, beta, weights = (place(v) for v in (self.x, self._solution.beta, self._solution.weights))
-        factors = factors_to_device(self._factors, device) if std else ()
+        factors = self._factors if std else ()
+        if device is not None:
+            factors = factors_to_device(factors, device)
         step = max(1, CHUNK // (len(self.x) * (3 + len(beta))))
         for start in range(0, len(scaled), step):
             rows = slice(start, start + step)
@@ -174,7 +177,7 @@ class CoefficientGP(Model):
 
     @cached_property
     def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
-        H, scale = self._trend, output_scale(self.a)
+        H, scale = self._trend_and_factors[0], output_scale(self.a)
         residuals, std = np.empty_like(self.a), np.empty_like(self.a)
         for factors, mine in self._by_group():
             a = (self.a / scale)[:, mine]

@@ -24,7 +24,8 @@ SCALES = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}  # 2 nu
 BLOCK = 8192  # numbers that stay in the cache
 LIMITS = (-4.0, 4.0)  # of log lengths, the box having sides of one
 Pullback = Callable[[Any], np.ndarray]
-OfMatrices = Callable[[list[np.ndarray], slice], list[tuple[float, Any, np.ndarray]]]
+Queries = Sequence[tuple[int, np.ndarray]]
+OfMatrices = Callable[[list[np.ndarray], Queries], list[tuple[float, Any, np.ndarray]]]
 
 
 class Kernel(Protocol):
@@ -119,22 +120,27 @@ def matrices(kernels: Sequence[Kernel], x: Any, y: Any) -> list[Any]:
 
 
 def through_kernel(
-    kernel: Kernel, x: np.ndarray, points: Sequence[np.ndarray], of_matrices: OfMatrices
+    kernel: Kernel,
+    x: np.ndarray,
+    size: int,
+    of_matrices: OfMatrices,
+    queries: Queries,
 ) -> list[tuple[float, np.ndarray]]:
-    """Values and slopes at points (theta, others) of functions of K(theta), the chain rule.
+    """Values and slopes of functions of K(theta) at (number, logarithms): the chain rule.
 
-    of_matrices : (K of some points, which) -> per point (value, W, slope without K), W the slope
-        in K or None where it has none; as many at a time as ROOM allows
+    size : of theta, the first logarithms
+    of_matrices : (K of some queries, they) -> of each (value, W, slope without K), W the slope in
+        K or None where it has none; as many at a time as ROOM allows
     """
     answers: list[tuple[float, np.ndarray]] = []
     step = max(1, ROOM // len(x) ** 2)
-    for start in range(0, len(points), step):
-        some = slice(start, start + step)
-        pairs = [kernel.at(point[:-1]).pullback(x) for point in points[some]]
+    for start in range(0, len(queries), step):
+        some = queries[start : start + step]
+        pairs = [kernel.at(point[:size]).pullback(x) for _, point in some]
         values = of_matrices([K for K, _ in pairs], some)
         for (value, W, slope), (_, pull) in zip(values, pairs, strict=True):
             if W is not None:
-                slope[:-1] += pull(W)
+                slope[:size] += pull(W)
             answers.append((value, slope))
     return answers
 

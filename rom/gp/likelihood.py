@@ -7,8 +7,9 @@ nothing silently.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import scipy.linalg as la
 
 from rom.errors import BadInput, Singular
 from rom.gp.algebra import namespace, to_device
-from rom.gp.kernels import through_kernel
+from rom.gp.kernels import Queries, through_kernel
 
 JITTERS = (0.0, *np.logspace(-12, -4, 9))  # tried in this order, times the mean diagonal
 TINY = 1e-20  # keeps the variance of constant outputs positive
@@ -24,6 +25,7 @@ FLOOR = 1e-10  # the least nugget
 PRIOR_VARIANCE = 36.0  # of each logarithm around the kernel's own
 NUGGET_POWER = 0.1  # the prior of the nugget is nugget^NUGGET_POWER
 INFEASIBLE = 1e100  # the value where a covariance is not definite
+Evaluate = Callable[[Queries], list[tuple[float, np.ndarray]]]
 log = logging.getLogger("rom")
 ZERO, CONSTANT, LINEAR = "zero", "constant", "linear"
 MEANS = (ZERO, CONSTANT, LINEAR)
@@ -67,12 +69,12 @@ def factorise(K: Any, nugget: float, H: Any) -> Factors:
 
 
 def factorise_each(
-    matrices: Sequence[Any], nuggets: Sequence[float] | np.ndarray, H: Any
-) -> tuple[Factors, ...]:
-    """The factors of each correlation matrix with its nugget, under one trend."""
-    return tuple(
-        factorise(K, float(nugget), H) for K, nugget in zip(matrices, nuggets, strict=True)
-    )
+    mean: str, x: Any, matrices: Sequence[Any], nuggets: np.ndarray
+) -> tuple[Any, tuple[Factors, ...]]:
+    """(H, factors) of the trend at x, and of each correlation matrix with its nugget."""
+    H = trend_columns(mean, x)
+    pairs = zip(matrices, nuggets, strict=True)
+    return H, tuple(factorise(K, float(nugget), H) for K, nugget in pairs)
 
 
 def project_trend(factors: Factors, H: Any, a: Any) -> tuple[Any, Any, Any]:
@@ -148,62 +150,54 @@ class Problem:
     H: Any
     nugget: float | None
 
-    def reduce(self, whole: np.ndarray) -> np.ndarray:
-        """The free logarithms (or their rows) of all."""
-        return whole if self.nugget is None else whole[:-1]
+    def objective(self, owners: Sequence[int]) -> Evaluate:
+        """(search, free logarithms) -> values and slopes; owners : group of each search.
+
+        The value is INFEASIBLE where a covariance is not definite.
+        """
+        if not isinstance(self.x, np.ndarray):
+            return partial(self._of_stack, owners)
+        of_matrices = partial(self._of_matrices, owners)
+        return partial(through_kernel, self.kernel, self.x, len(self.theta), of_matrices)
 
     def extend(self, free: np.ndarray) -> np.ndarray:
         """All logarithms, (theta, log nugget), of the free ones."""
         return free if self.nugget is None else np.append(free, np.log(self.nugget))
 
-    def evaluate(
-        self, owners: Sequence[int], queries: Sequence[tuple[int, np.ndarray]]
-    ) -> list[tuple[float, np.ndarray]]:
-        """Values and slopes at (search, free logarithms); owners : group of each search.
+    def _of_matrices(
+        self, owners: Sequence[int], Ks: list[np.ndarray], queries: Queries
+    ) -> list[tuple[float, Any, np.ndarray]]:
+        """Value, slope in K, and slope in the free logarithms otherwise, of each."""
+        answers: list[tuple[float, Any, np.ndarray]] = []
+        for K, (k, free) in zip(Ks, queries, strict=True):
+            point, slope = self.extend(free), np.zeros(len(self.theta) + 1)
+            try:
+                value, W, slope[-1] = _slope_in_covariance(
+                    K, float(np.exp(point[-1])), self.parts[owners[k]], self.H
+                )
+            except Singular:
+                answers.append((INFEASIBLE, None, np.zeros(len(free))))
+                continue
+            value, slope = self._add_prior(value, slope, point)
+            answers.append((value, W, slope[: len(free)]))
+        return answers
 
-        The value is INFEASIBLE where a covariance is not definite.
-        """
-        points = [self.extend(free) for _, free in queries]
-        outputs = [self.parts[owners[k]] for k, _ in queries]
-        nuggets = [float(np.exp(point[-1])) for point in points]
-        if not isinstance(self.x, np.ndarray):
-            return self._evaluate_stack(points, outputs, nuggets)
-
-        def of_matrices(Ks: list[np.ndarray], some: slice) -> list[tuple[float, Any, np.ndarray]]:
-            """Value, slope in K, and slope in the logarithms otherwise."""
-            rows = zip(Ks, points[some], nuggets[some], outputs[some], strict=True)
-            return [self._of_matrix(*row) for row in rows]
-
-        answers = through_kernel(self.kernel, self.x, points, of_matrices)
-        return [(value, self.reduce(slope)) for value, slope in answers]
-
-    def _of_matrix(
-        self, K: np.ndarray, point: np.ndarray, nugget: float, a: np.ndarray
-    ) -> tuple[float, Any, np.ndarray]:
-        try:
-            value, W, by_nugget = _slope_in_covariance(K, nugget, a, self.H)
-        except Singular:
-            return INFEASIBLE, None, np.zeros(len(point))
-        slope = np.zeros(len(point))
-        slope[-1] = by_nugget
-        value, slope = self._add_prior(value, slope, point)
-        return value, W, slope
-
-    def _evaluate_stack(
-        self, points: list[np.ndarray], outputs: list[Any], nuggets: list[float]
-    ) -> list[tuple[float, np.ndarray]]:
-        """On a device, by one batched factorisation."""
+    def _of_stack(self, owners: Sequence[int], queries: Queries) -> list[tuple[float, np.ndarray]]:
+        """Values and slopes on a device, by one batched factorisation."""
         from rom.gp.stacked import restricted_together
 
+        points = [self.extend(free) for _, free in queries]
         kernels = [self.kernel.at(point[:-1]) for point in points]
+        nuggets = [float(np.exp(point[-1])) for point in points]
+        outputs = [self.parts[owners[k]] for k, _ in queries]
         answers = []
         stack = restricted_together(kernels, nuggets, self.x, outputs, self.H)
-        for answer, point in zip(stack, points, strict=True):
+        for answer, point, (_, free) in zip(stack, points, queries, strict=True):
             if answer is None:
-                answers.append((INFEASIBLE, np.zeros(len(self.reduce(point)))))
+                answers.append((INFEASIBLE, np.zeros(len(free))))
                 continue
             value, slope = self._add_prior(*answer, point)
-            answers.append((value, self.reduce(slope)))
+            answers.append((value, slope[: len(free)]))
         return answers
 
     def _add_prior(
@@ -252,10 +246,8 @@ def remaining_variance(factors: Factors, cross: Any, h: Any) -> Any:
     return 1.0 - (half**2).sum(0) + (rest**2).sum(0)
 
 
-def factors_to_device(factors: Sequence[Factors], device: str | None) -> tuple[Factors, ...]:
-    """The factors on a device of torch, or as they are for None."""
-    if device is None:
-        return tuple(factors)
+def factors_to_device(factors: Sequence[Factors], device: str) -> tuple[Factors, ...]:
+    """The factors on a device of torch."""
     moved = []
     for each in factors:
         L, LH, A = (to_device(part, device) for part in (each.L, each.LH, each.A))

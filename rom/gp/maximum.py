@@ -57,13 +57,14 @@ def maximise(
     """
     nugget = None if noise is None else max(noise, FLOOR)
     problem = _pose(kernel, x, parts, mean, nugget=nugget, device=device)
+    free = slice(None) if nugget is None else slice(-1)
     of_nugget = (np.log(FLOOR), np.log(MAX_NUGGET))
-    limits = problem.reduce(np.vstack([kernel.limits, of_nugget]))
+    limits = np.vstack([kernel.limits, of_nugget])[free]
     bends = [None] * len(parts) if curvatures is None else curvatures
     first = []
     for g, points in enumerate(starts):
         for point in points:
-            first.append((g, start_search(problem.reduce(point), limits, bends[g])))
+            first.append((g, start_search(point[free], limits, bends[g])))
     ends = _search(problem, first)
     if restarts > 1 and max(map(len, ends)) > 1:
         few = []
@@ -107,8 +108,7 @@ def _search(problem: Problem, searches: Sequence[tuple[int, Search]]) -> list[li
     """The ends of (group, search), per group the best first."""
     owners = [g for g, _ in searches]
     ends: list[list[Descent]] = [[] for _ in problem.parts]
-    evaluate = partial(problem.evaluate, owners)
-    reached = side_by_side([search for _, search in searches], evaluate)
+    reached = side_by_side([search for _, search in searches], problem.objective(owners))
     for g, end in zip(owners, reached, strict=True):
         ends[g].append(end)
     return [sorted(some, key=lambda end: end.value) for some in ends]
@@ -116,7 +116,8 @@ def _search(problem: Problem, searches: Sequence[tuple[int, Search]]) -> list[li
 
 def _maximum(problem: Problem, end: Descent) -> Maximum:
     """What a search has ended at."""
-    whole = problem.extend(end.x)
+    fixed = [] if problem.nugget is None else [np.log(problem.nugget)]
+    whole = np.append(end.x, fixed)
     nugget = max(float(np.exp(whole[-1])), FLOOR)
     return Maximum(problem.kernel.at(whole[:-1]), nugget, whole, end.curvature)
 
@@ -130,6 +131,6 @@ def _pose(
     nugget: float | None,
     device: str | None,
 ) -> Problem:
-    X = to_device(x, device)
-    outputs = [to_device(part, device) for part in parts]
+    place = np.asarray if device is None else partial(to_device, device=device)
+    X, outputs = place(x), [place(part) for part in parts]
     return Problem(kernel, kernel.theta, X, outputs, trend_columns(mean, X), nugget)

@@ -141,7 +141,7 @@ def _fit(
     basis = modes(data.space, v, min(rank, count - 1), tol)
     a = basis.coefficients(v)
     square = np.mean((v - basis.lift(a)) ** 2, axis=1)
-    truncation = square * count / max(count - 1 - basis.r, 1)
+    truncation = square * count / max(count - 1 - len(a), 1)
     z = training.z[rows]
     gp = condition_on(like.gp, z, a.T) if like is not None else regression(z, a.T, rng=training.rng)
     floor = truncation + np.mean(data.lost[:, rows], axis=1)
@@ -162,11 +162,11 @@ def _calibrate(
     ratios: list[np.ndarray] = [np.zeros(0)] * len(data.u)
     error = 0.0
     size = 0.0
-    fold = _folds(training)
+    fold, rank = _folds(training), whole.basis.r
     for k in range(fold.max() + 1):
         rows = np.flatnonzero(fold != k)
         out = np.flatnonzero(fold == k)
-        part = _fit(training, data, rows, whole.basis.r, whole)
+        part = _fit(training, data, rows, rank, whole)
         a, s = predict_coefficients(part.gp, training.z[out])
         for sample, mean_a, std_a in zip(out.tolist(), a, s, strict=True):
             mean, std = data.back[sample].lift(part, mean_a, std_a)
