@@ -136,7 +136,7 @@ def _slope_in_covariance(
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class GroupLikelihoods:
     """-log likelihood - log prior of each group of outputs in its free logarithms.
 
     theta : the kernel's own, around which the prior is

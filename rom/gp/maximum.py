@@ -13,7 +13,7 @@ import numpy as np
 from rom.errors import NotConverged
 from rom.gp.algebra import to_device
 from rom.gp.descent import Descent, Search, bfgs, side_by_side, start_search
-from rom.gp.likelihood import FLOOR, INFEASIBLE, Problem, trend_columns
+from rom.gp.likelihood import FLOOR, INFEASIBLE, GroupLikelihoods, trend_columns
 
 MAX_NUGGET = 10.0
 SPREAD = 3.0  # of the cloud of starts on either side, in logarithms
@@ -104,7 +104,9 @@ def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.
     return np.vstack([own, np.column_stack([thetas, nuggets])])
 
 
-def _search(problem: Problem, searches: Sequence[tuple[int, Search]]) -> list[list[Descent]]:
+def _search(
+    problem: GroupLikelihoods, searches: Sequence[tuple[int, Search]]
+) -> list[list[Descent]]:
     """The ends of (group, search), per group the best first."""
     owners = [g for g, _ in searches]
     ends: list[list[Descent]] = [[] for _ in problem.parts]
@@ -114,7 +116,7 @@ def _search(problem: Problem, searches: Sequence[tuple[int, Search]]) -> list[li
     return [sorted(some, key=lambda end: end.value) for some in ends]
 
 
-def _maximum(problem: Problem, end: Descent) -> Maximum:
+def _maximum(problem: GroupLikelihoods, end: Descent) -> Maximum:
     """What a search has ended at."""
     fixed = [] if problem.nugget is None else [np.log(problem.nugget)]
     whole = np.append(end.x, fixed)
@@ -130,7 +132,7 @@ def _pose(
     *,
     nugget: float | None,
     device: str | None,
-) -> Problem:
+) -> GroupLikelihoods:
     place = np.asarray if device is None else partial(to_device, device=device)
     X, outputs = place(x), [place(part) for part in parts]
-    return Problem(kernel, kernel.theta, X, outputs, trend_columns(mean, X), nugget)
+    return GroupLikelihoods(kernel, kernel.theta, X, outputs, trend_columns(mean, X), nugget)
