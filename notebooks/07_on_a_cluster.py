@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.batch.runs import read_status
+from rom.batch import read_status
 from rom.campaign import open_store, read
 from rom.compress.decomposition import pod
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hpc import check_machine
 from rom.archive.nouns import load, save
 from rom.cli.app import app
-from rom.cli.launch import format_number, plain_value
+from rom.cli.tables import format_number, plain_value
 from rom.io.files import read_file
 
 BIN = Path(sys.executable).parent
@@ -531,7 +531,7 @@ def test_machine_check_names_what_is_missing(monkeypatch):
 
 
 def test_tables_show_units_in_brackets(capsys):
-    from rom.cli.launch import show_numbers
+    from rom.cli.tables import show_numbers
 
     show_numbers(
         {"length [m]": 1.0, "parameter omega": "500 .. 1000 [rad/s]"}, {"length [m]": "m"}, False

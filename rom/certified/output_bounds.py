@@ -9,6 +9,7 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
+from rom.model import Known
 from rom.space import Space
 
 
@@ -83,6 +84,11 @@ class DualWeighted:
     A: Affine
     f: Affine
     l: Affine  # noqa: E741
+
+    @property
+    def known(self) -> Known:
+        """Of the error: its bound."""
+        return Known.CERTIFIED
 
     def predict(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Outputs (m,) and bounds (m,) for mu (m, p)."""

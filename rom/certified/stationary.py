@@ -11,7 +11,7 @@ import numpy as np
 from rom.affine import Affine
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
-from rom.model import Prediction
+from rom.model import Known, Prediction
 from rom.parameters import Box
 
 
@@ -29,6 +29,11 @@ class GalerkinModel:
     shift: Affine | None = None
     bound: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     box: Box | None = None
+
+    @property
+    def known(self) -> Known:
+        """Of the error: its bound, if there is one."""
+        return Known.NOTHING if self.bound is None else Known.CERTIFIED
 
     def predict(self, mu: np.ndarray) -> Prediction:
         """Coefficients (r,) and a bound for mu (p,); (r, m) and (m,) for mu (m, p).

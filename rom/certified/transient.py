@@ -10,7 +10,7 @@ import numpy as np
 from rom.affine import Affine
 from rom.basis import Basis
 from rom.errors import BadInput, Singular, real
-from rom.model import Prediction
+from rom.model import Known, Prediction
 from rom.parameters import Box
 
 
@@ -38,6 +38,11 @@ class UnsteadyModel:
     signal: np.ndarray | None = None
     bound: Any = None
     box: Box | None = None
+
+    @property
+    def known(self) -> Known:
+        """Of the error: its bound, if there is one."""
+        return Known.NOTHING if self.bound is None else Known.CERTIFIED
 
     def predict(self, mu: np.ndarray) -> Prediction:
         """Coefficients (r, n_t) and bounds (n_t,) for mu (p,).
