@@ -287,6 +287,7 @@ def thermoelastic(
         or heat_A is None
         or heat_f is None
         or thermal.space is None
+        or box is None
         or not isinstance(thermal.stability, MinTheta)
     ):
         raise BadInput("the thermal problem must be a stationary one made by heat()")
