@@ -323,12 +323,6 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
-    "Budget": "settings of a call",
-    "Candidate": "a moment of a search",
-    "FollowedRun": "its states are stored one by one",
-    "LocalOption": "a moment of a search",
-    "SolidGain": "a report of a search",
-    "Watch": "is built from stored indicators",
     "Frame": "a moment of a file",
     "FrameSources": "a moment of a file",
     "Source": "a moment of a file",
