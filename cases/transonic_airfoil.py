@@ -91,8 +91,8 @@ def compared(
     model = trained(train, fields, mapping, seed)
     plain = trained(train, model.latents, 0, seed)
     found = {
-        "ommgp": [model.predict(s.mesh, s.mu).fields["p"] for s in test],
-        "podgp": [plain.predict(s.mesh, s.mu).fields["p"] for s in test],
+        "ommgp": [model.predict(s.mu, mesh=s.mesh).field("p") for s in test],
+        "podgp": [plain.predict(s.mu, mesh=s.mesh).field("p") for s in test],
         "linear": interpolated(train, test),
     }
     numbers: dict[str, float] = {
