@@ -50,7 +50,7 @@ SCALARS = Box(
 ROOT = 0.03
 
 
-def placed(mesh: Mesh, reference: Mesh) -> np.ndarray:
+def place(mesh: Mesh, reference: Mesh) -> np.ndarray:
     """Where nodes lie when no morphing is done."""
     return mesh.points
 
@@ -81,7 +81,7 @@ def samples(m: int, h: float, seed: int) -> list[Sample]:
 
     Every mesh has its own width, every third more layers.
     """
-    made = []
+    blades = []
     low, high = (
         np.append(getattr(SHAPE, end), getattr(SCALARS, end)) for end in ("lower", "upper")
     )
@@ -89,11 +89,11 @@ def samples(m: int, h: float, seed: int) -> list[Sample]:
     for k, row in enumerate(draws):
         shape = Blade(**dict(zip(SHAPE.names, row[:5].tolist(), strict=True)))
         mesh = airfoil_mesh(shape, h * (1 + 0.08 * (k % 4 - 1.5)), 12 if k % 3 == 0 else 8)
-        made.append(solve(shape, mesh, row[5:]))
-    return made
+        blades.append(solve(shape, mesh, row[5:]))
+    return blades
 
 
-def trained(
+def fit_model(
     train: list[Sample], h: float, modes: int = 16, seed: int = 0, morph: Morph = MORPH
 ) -> ShapeModel:
     """MMGP on a reference in the middle of the family."""
@@ -134,24 +134,29 @@ def main(
     And strangers that must be flagged.
     """
     begin = time.perf_counter()
-    known, unseen = samples(train, h, seed), samples(test, h, seed + 1)
+    training, unseen = samples(train, h, seed), samples(test, h, seed + 1)
     solving = time.perf_counter() - begin
     begin = time.perf_counter()
-    model = trained(known, h, modes, seed)
+    model = fit_model(training, h, modes, seed)
     fit = time.perf_counter() - begin
-    still = trained(known, h, modes, seed, placed)
+    still = fit_model(training, h, modes, seed, place)
     begin = time.perf_counter()
     answers = [model.predict(s.mu, mesh=s.mesh) for s in unseen]
-    asked = (time.perf_counter() - begin) / test
+    seconds = (time.perf_counter() - begin) / test
     plain = [still.predict(s.mu, mesh=s.mesh) for s in unseen]
     numbers: dict[str, float] = {}
-    for name in known[0].fields:
-        found, true = [a.field(name) for a in answers], [s.fields[name] for s in unseen]
+    for name in training[0].fields:
+        predictions, true = [a.field(name) for a in answers], [s.fields[name] for s in unseen]
         unmorphed = rel_l2([a.field(name) for a in plain], true)
-        numbers |= {f"rel_l2_{name}": rel_l2(found, true), f"unmorphed_rel_l2_{name}": unmorphed}
-        numbers |= {f"rrmse_{name}": rrmse(found, true), f"q2_{name}": q2(found, true)}
-        numbers[f"coverage_90_{name}"] = field_coverage(found, true, [a.std(name) for a in answers])
-    for name in known[0].outputs:
+        numbers |= {
+            f"rel_l2_{name}": rel_l2(predictions, true),
+            f"unmorphed_rel_l2_{name}": unmorphed,
+        }
+        numbers |= {f"rrmse_{name}": rrmse(predictions, true), f"q2_{name}": q2(predictions, true)}
+        numbers[f"coverage_90_{name}"] = field_coverage(
+            predictions, true, [a.std(name) for a in answers]
+        )
+    for name in training[0].outputs:
         pair = np.array(
             [
                 [a.outputs[name].value[0], s.outputs[name]]
@@ -166,14 +171,14 @@ def main(
     ]
     return {
         "n_train": train,
-        "nodes_mean": float(np.mean([len(s.mesh.points) for s in known])),
+        "nodes_mean": float(np.mean([len(s.mesh.points) for s in training])),
         "least_jacobian": min(a.outputs[DETERMINANT].value[0] for a in answers),
         **numbers,
         "ood_flagged": float(np.mean([not a.inside[0] for a in outside])),
         "false_alarms": float(np.mean([a.outputs[SCORE].value[0] > 1 for a in answers])),
         "seconds_solve": solving,
         "seconds_fit": fit,
-        "ms_predict": 1e3 * asked,
+        "ms_predict": 1e3 * seconds,
     }
 
 

@@ -346,10 +346,10 @@ def test_airfoils_of_unseen_folds():
 
 def test_airfoils_of_one_unseen_fold():
     real("airfrans_surface_150.h5")
-    from cases.airfoil_pressure import samples, trained
+    from cases.airfoil_pressure import fit_model, samples
 
     every = samples()
-    model = trained([s for k, s in enumerate(every) if k % 5])
+    model = fit_model([s for k, s in enumerate(every) if k % 5])
     answers = [model.predict(s.mu, mesh=s.mesh, fields=s.baseline) for s in every[::5]]
     found, true = [a.field("cp") for a in answers], [s.fields["cp"] for s in every[::5]]
     assert rel_l2(found, true) < 0.04 and rrmse(found, true) < 0.018
@@ -373,9 +373,9 @@ def test_a_moving_shock():
 @pytest.mark.slow
 def test_a_moving_shock_from_angles_at_random():
     real("naca0012_transonic_50.h5")
-    from cases.transonic_airfoil import drawn, samples
+    from cases.transonic_airfoil import draw_choices, samples
 
-    numbers = drawn(samples(), 10, 4, 6, 3, seed=0)
+    numbers = draw_choices(samples(), 10, 4, 6, 3, seed=0)
     assert numbers["ommgp_best_in_draws_10"] == 1.0
     assert numbers["ommgp_shock_error_worst_draw_10"] < numbers["linear_shock_error_worst_draw_10"]
 
@@ -413,10 +413,10 @@ def test_two_hundred_plates_in_tension():
 
 def test_plates_in_tension_are_predicted_and_strangers_flagged():
     pytest.importorskip("gmsh")
-    from cases.tensile_plate import BOX, samples, scalars, solve, strangers, trained
+    from cases.tensile_plate import BOX, fit_model, samples, scalars, solve, strangers
 
     known, unseen = samples(24, 0.25, 0), samples(4, 0.25, 1)
-    model = trained(known, 0.25, 8)
+    model = fit_model(known, 0.25, 8)
     answers = [model.predict(s.mu, mesh=s.mesh) for s in unseen]
     for name, worst in (("u", 0.03), ("s22", 0.05)):
         assert rrmse([a.field(name) for a in answers], [s.fields[name] for s in unseen]) < worst

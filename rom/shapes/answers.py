@@ -1,4 +1,4 @@
-"""The answer of a model over shapes: fields on the mesh of the question, and their bands."""
+"""The answer of a model over shapes: fields on the mesh, and their bands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHAPE, RANGE, FOLD = "shape", "range", "fold"  # kinds of warnings
 
 @dataclass(frozen=True, eq=False)
 class _SampleAnswer:
-    """One sample: name -> values (n c,) and deviations (n c,); outputs (q,) and theirs.
+    """One sample: name -> values (n c,), deviations (n c,); outputs (q,) and theirs.
 
     folds : whether the predicted mapping was shrunk until it does not fold
     """
@@ -105,7 +105,7 @@ def _answer_sample(model: ShapeModel, sample: Sample, morphing: Morphing) -> _Sa
 
 
 def _part(part: FieldModel, answers: Sequence[tuple[np.ndarray, np.ndarray]]) -> Part:
-    """Values (n c, m, 1) of a field with their deviations, and what is known of the error."""
+    """Values (n c, m, 1) of a field, their deviations, what is known of the error."""
     values = np.stack([mean for mean, _ in answers], axis=1)[:, :, None]
     std = np.stack([deviation for _, deviation in answers], axis=1)[:, :, None]
     rms = np.sqrt(np.mean(std[:, :, 0] ** 2, axis=0))

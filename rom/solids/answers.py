@@ -130,8 +130,8 @@ def _parts(model: SolidModel, loading: Loading, states: Sequence[RunState]) -> d
     u = np.stack([state.now.u for state in states], axis=1)
     shift: np.ndarray | float = 0.0
     if loading.moves is not None:
-        moved = [loading.prescribed(t) for t in loading.t[1:].tolist()]
-        shift = np.stack(moved, axis=1)[:, None, :]
+        prescribed = [np.asarray(loading.prescribed(t)) for t in loading.t[1:].tolist()]
+        shift = np.stack(prescribed, axis=1)[:, None, :]
     errors = _errors(model, states)
     of_u, of_p, of_stress = model.tells
     return {
@@ -146,7 +146,7 @@ def _errors(model: SolidModel, states: Sequence[RunState]) -> dict[str, tuple[Er
     if not model.indicators:
         return {}
     features = np.array([state.features for state in states])
-    errors = {}
+    errors: dict[str, tuple[Error, ...]] = {}
     for name, indicator in model.indicators.items():
         value = indicator.upper(features)[None]
         error = Error(
