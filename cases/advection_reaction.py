@@ -173,10 +173,10 @@ def main(
     fit = time.perf_counter() - begin
     plain = fit_model(training, reference, model.latents, 0, seed)
     true = [s.fields["u"] for s in unseen]
-    answers = [model.predict(s.mesh, s.mu) for s in unseen]
+    answers = [model.predict(s.mu, mesh=s.mesh) for s in unseen]
     errors = [
-        rel_l2([a.fields["u"] for a in answers], true),
-        rel_l2([plain.predict(s.mesh, s.mu).fields["u"] for s in unseen], true),
+        rel_l2([a.field("u") for a in answers], true),
+        rel_l2([plain.predict(s.mu, mesh=s.mesh).field("u") for s in unseen], true),
     ]
     aligned, apart = mapping_error(model, unseen)
     if out is not None:
@@ -191,7 +191,7 @@ def main(
         "podgp_rel_l2": errors[1],
         "gain": errors[1] / errors[0],
         "coverage_90": field_coverage(
-            [a.fields["u"] for a in answers], true, [a.std["u"] for a in answers]
+            [a.field("u") for a in answers], true, [a.std("u") for a in answers]
         ),
         "front_spread_mapped": aligned,
         "front_spread_unmapped": apart,

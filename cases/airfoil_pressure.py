@@ -26,6 +26,7 @@ from rom.shapes import (
     shape_model,
     subdivide,
 )
+from rom.shapes.answers import SCORE
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
@@ -138,13 +139,13 @@ def main(
         fit += time.perf_counter() - begin
         for i in test:
             begin = time.perf_counter()
-            answer = model.predict(every[i].mesh, every[i].mu, every[i].baseline)
+            answer = model.predict(every[i].mu, mesh=every[i].mesh, fields=every[i].baseline)
             ask.append(time.perf_counter() - begin)
-            predictions.append(answer.fields["cp"])
-            std.append(answer.std["cp"])
+            predictions.append(answer.field("cp"))
+            std.append(answer.std("cp"))
             true.append(every[i].fields["cp"])
             forces.append([normal_force(every[i], v) for v in (predictions[-1], true[-1])])
-            scores.append(answer.score)
+            scores.append(answer.outputs[SCORE].value[0])
         if out is not None and k == 0:
             shape_pictures(out, model, every[test[0]], "cp", "1")
     reached, reference = np.array(forces).T

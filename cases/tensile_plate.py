@@ -26,6 +26,7 @@ from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.plot.shapes import shape_pictures
 from rom.shapes import Radial, Reduction, Sample, ShapeModel, shape_model
+from rom.shapes.answers import SCORE
 from rom.study.metrics import field_coverage, q2, rrmse
 from solvers.laws.viscoplastic import Viscoplastic
 from solvers.solid import Body, body, march, push
@@ -251,31 +252,34 @@ def main(
     begin = time.perf_counter()
     model = fit_model(training, h, modes, seed)
     fit = time.perf_counter() - begin
-    answers = [model.predict(s.mesh, s.mu) for s in unseen]
+    answers = [model.predict(s.mu, mesh=s.mesh) for s in unseen]
     numbers: dict[str, float] = {}
     for name in training[0].fields:
-        predictions, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
+        predictions, true = [a.field(name) for a in answers], [s.fields[name] for s in unseen]
         numbers |= {f"q2_{name}": q2(predictions, true)} | (
             {} if name == "p" else {f"rrmse_{name}": rrmse(predictions, true)}
         )  # p may be zero
         numbers[f"coverage_90_{name}"] = field_coverage(
-            predictions, true, [a.std[name] for a in answers]
+            predictions, true, [a.std(name) for a in answers]
         )
     for name in ("u2_top", "s22_max"):
         pair = np.array(
-            [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]
+            [
+                [a.outputs[name].value[0], s.outputs[name]]
+                for a, s in zip(answers, unseen, strict=True)
+            ]
         ).T
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
         shape_pictures(out, model, unseen[0], "s22", "MPa", zoom=0.85)
-    outside = [model.predict(mesh, scalars(75.0, 130.0, 3.5e4)) for mesh in strangers(h)]
+    outside = [model.predict(scalars(75.0, 130.0, 3.5e4), mesh=mesh) for mesh in strangers(h)]
     return {
         "n_train": train,
         "nodes_mean": float(np.mean([len(s.mesh.points) for s in training])),
         "rrmse_max": max(numbers[f"rrmse_{name}"] for name in ("u", "s11", "s22", "s12")),
         "plasticity_q2": numbers["q2_p"],
-        "ood_flagged": float(np.mean([not a.inside for a in outside])),
-        "false_alarms": float(np.mean([a.score > 1 for a in answers])),
+        "ood_flagged": float(np.mean([not a.inside[0] for a in outside])),
+        "false_alarms": float(np.mean([a.outputs[SCORE].value[0] > 1 for a in answers])),
         **numbers,
         "seconds_solve": solving,
         "seconds_fit": fit,

@@ -91,8 +91,8 @@ def compare_methods(
     model = fit_model(train, fields, mapping, seed)
     plain = fit_model(train, model.latents, 0, seed)
     predictions = {
-        "ommgp": [model.predict(s.mesh, s.mu).fields["p"] for s in test],
-        "podgp": [plain.predict(s.mesh, s.mu).fields["p"] for s in test],
+        "ommgp": [model.predict(s.mu, mesh=s.mesh).field("p") for s in test],
+        "podgp": [plain.predict(s.mu, mesh=s.mesh).field("p") for s in test],
         "linear": interpolate(train, test),
     }
     numbers: dict[str, float] = {

@@ -226,7 +226,7 @@ def study_unseen_fields(
     out : folder for pictures, or None
     """
     training, first = plan.training, plan.training + plan.held
-    model = train_solid(b, [h for _, h in runs[:training]], Tolerances())
+    model = train_solid(b, [h for _, h in runs[:training]], Tolerances(), stress_unit="MPa")
     tolerances = {"u": plan.tol_u, "p": plan.tol_p}
     indicators, watch = calibrate_solid(
         b, model, runs[training:first], tolerances, max_full_steps=plan.max_full_steps

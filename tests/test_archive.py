@@ -283,7 +283,6 @@ EXAMPLES = {
     "Elastic": Elastic(modes=np.eye(4, 2)),
     "FieldModel": SHAPED.fields[0],
     "ShapeModel": SHAPED,
-    "ShapePrediction": SHAPED.predict(LINE, [0.5]),
 }
 CLASSIFIER = Classifier(np.zeros(2), np.ones(2), MUS, np.ones((6, 2)), np.zeros(2), 0.5, np.eye(2))
 ROTATIONS = (np.eye(3)[:, :2], np.eye(3)[:, 1:])

@@ -11,7 +11,7 @@ from rom.io.fields import Fields
 from rom.io.grid import to_grid
 from rom.io.regions import count_cells
 from rom.mesh import Mesh
-from rom.prediction import Part, Prediction
+from rom.prediction import Part, Place, Prediction
 
 DEVIATION = "deviation"
 
@@ -42,11 +42,14 @@ def answer_fields_on_mesh(
 ) -> tuple[Fields, Fields]:
     """Point fields and cell fields, name -> (array, unit), deviations after each field.
 
-    Raises BadInput where a field fits neither the points nor the cells.
+    Fields at points of integration lie on neither and are left out. Raises BadInput where
+    another field fits neither the points nor the cells.
     """
     point_fields: Fields = {}
     cell_fields: Fields = {}
     for name, part in answer.parts.items():
+        if part.quantity.place is Place.INTEGRATION:
+            continue
         spread = part.spread(sample, step)
         for key, values in ((name, part.lift(sample, step)), (f"{name} {DEVIATION}", spread)):
             if values is None:

@@ -6,11 +6,12 @@ Bare runs come first, then runs that the models enrich themselves.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rom.bands import Indicator, calibrate_indicator
+from rom.errors import BadInput
 from rom.history import History
 from rom.loading import Loading
 from rom.solids.body import Solid
@@ -135,6 +136,17 @@ def calibrate_solid(
         indicators = {name: _calibrate(data, name, WATCH_LEVEL, whole=True) for name in tolerances}
         watch = Watch(indicators, tolerances)
     return {name: _calibrate(data, name, LEVEL) for name in tolerances}, watch
+
+
+def with_indicators(model: SolidModel, indicators: Mapping[str, Indicator]) -> SolidModel:
+    """The model with indicators of the errors of QUANTITIES, which its answers then hold.
+
+    Raises BadInput for another name.
+    """
+    for name in indicators:
+        if name not in QUANTITIES:
+            raise BadInput(f"no error {name!r}; indicators are of {', '.join(QUANTITIES)}")
+    return replace(model, indicators=dict(indicators))
 
 
 def _calibrate(data: CalibrationData, name: str, level: float, *, whole: bool = False) -> Indicator:
