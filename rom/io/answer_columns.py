@@ -190,7 +190,4 @@ def check_one_state(answer: Prediction, suffix: str) -> None:
     """Raises BadInput where an answer holds several states and the format one."""
     count = answer.m * count_times(answer)
     if count != 1:
-        raise BadInput(
-            f"{suffix} holds one state, not {count}; write .vtkhdf, .xdmf, .npz or .csv"
-        )
-
+        raise BadInput(f"{suffix} holds one state, not {count}; write .vtkhdf, .xdmf, .npz or .csv")
