@@ -5,8 +5,8 @@ A study solves high fidelity at fresh parameters mu and compares, in the norm of
     error = |u - u_r|,  floor = |u - V V^H X u|,  effectivity = bound / error,
 
 where the floor is the best that the basis can do, and the error beside a bound is taken in the
-norm of the bound. Each field has an error of its own, in its unit. Over samples whose meshes differ, q2, rrmse,
-rel_l2 and the coverage of bands are taken over nodes.
+norm of the bound. Each field has an error of its own, in its unit. Over samples whose meshes
+differ, q2, rrmse, rel_l2 and the coverage of bands are taken over nodes.
 
     >>> import numpy as np
     >>> from rom.study import field_coverage, q2, rel_l2
