@@ -48,7 +48,7 @@ def test_counts_scatter_more_than_their_rate():
     of_rate = answer.outputs["mean response"].error.value
     rate = answer.outputs["y"].value
     np.testing.assert_allclose(answer.outputs["y"].error.value, np.sqrt(of_rate**2 + rate))
-    assert SHARES @ NODES**2 == pytest.approx(1.0) and set(VARIANCES) == {
+    assert pytest.approx(1.0) == SHARES @ NODES**2 and set(VARIANCES) == {
         "gaussian", "student", "poisson", "bernoulli"
     }  # fmt: skip
 

@@ -11,15 +11,19 @@ import numpy as np
 from rom.gp.modal import condition_on, regression, useful_modes
 from rom.mesh import Mesh
 from rom.shapes.embeddings import modes
-from rom.shapes.lifting import BackTransfer, FieldModel, predict_coefficients
+from rom.shapes.lifting import (
+    LEVEL,
+    NORMAL_90,
+    BackTransfer,
+    FieldModel,
+    predict_coefficients,
+)
 from rom.shapes.models import ShapeModel
 from rom.shapes.morphing import Morphing
 from rom.shapes.reduction import TrainingSet
 from rom.shapes.simplex import lumped_mass, simplices
 from rom.space import Space
 
-LEVEL = 0.9  # share of the errors that bands hold
-NORMAL_90 = 1.6448536  # half width of 90 % of the normal distribution
 LEAST_FACTOR = 1e-3
 LEAST_STD = 1e-150
 TINY = 1e-300
@@ -146,7 +150,8 @@ def _fit(
     gp = condition_on(like.gp, z, a.T) if like is not None else regression(z, a.T, rng=training.rng)
     floor = truncation + np.mean(data.lost[:, rows], axis=1)
     factor = np.ones(data.components)
-    return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0)
+    unit = training.samples[0].units.get(data.name, "1")
+    return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0, unit=unit)
 
 
 def _calibrate(
