@@ -1,6 +1,6 @@
 """The `rom` command.
 
-collect, reduce, predict, study, inspect, view, export; ingest, shapes; submit, resume, status,
+collect, reduce, predict, study, report, inspect, view, export; ingest, shapes; submit, resume, status,
 cancel, logs. Exit codes: 0 done; 1 an error of the solver or of this package; 2 bad usage or
 input; 3 failed solves; 4 a damaged or foreign file; 5 a missing optional dependency; 6 a file
 that could not be written, or a job not submitted; 7 the time was over, run again.
@@ -8,8 +8,11 @@ that could not be written, or a job not submitted; 7 the time was over, run agai
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from rom import __version__
 from rom.cli import collect, files, jobs, predict, reduce, shapes, study
 from rom.cli.ingest import ingest_command
 from rom.cli.launch import run, world
@@ -27,6 +30,24 @@ app = typer.Typer(
     "4 damaged or foreign file, 5 missing extra, 6 not written or not submitted, "
     "7 time over, run again.",
 )
+
+
+def _say_version(wish: bool) -> None:
+    if wish:
+        typer.echo(f"rom-platform {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say it and stop."),
+    ] = False,
+) -> None:
+    """Options before any command."""
+
+
 for group in (collect, reduce, predict, study, files):
     app.add_typer(group.app)
 app.command(

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rom.cli.launch import Json, Verbose, guard
-from rom.cli.options import CaseOption, Mus, Picture
+from rom.cli.options import CaseOption, Mus, Picture, Table
+from rom.cli.questions import GivenFields, LoadingFile, MeshOption, SignalTable, Times
 from rom.cli.ranks import rank
-from rom.cli.scenes import draw_scene, scene, states_of
+from rom.cli.scenes import (
+    Scene,
+    States,
+    answer_on_sample,
+    answer_scene,
+    draw_scene,
+    is_model_file,
+    mesh_scene,
+    modes_of_model,
+    snapshots_of_store,
+    state_scene,
+)
 from rom.cli.tables import show_numbers
 from rom.errors import BadInput
 
@@ -53,7 +65,13 @@ def view_command(
     path: Annotated[Path, typer.Argument(help="A model, a store, or a mesh file.")],
     *,
     mu: Mus = None,
-    step: Annotated[int, typer.Option(min=0, help="Snapshot, mode or time to show.")] = 0,
+    csv: Table = None,
+    t: Times = None,
+    mesh: MeshOption = None,
+    inputs: GivenFields = None,
+    signals: SignalTable = None,
+    loading: LoadingFile = None,
+    step: Annotated[int, typer.Option(min=0, help="Snapshot, mode, sample or time to show.")] = 0,
     field: Annotated[
         list[str] | None, typer.Option(help="Field to show; repeatable. Default: all.")
     ] = None,
@@ -61,10 +79,18 @@ def view_command(
     case: CaseOption = None,
     verbose: Verbose = False,
 ) -> None:
-    """A window with the fields side by side, or a picture where there is no display."""
+    """A window with the fields side by side, or a picture where there is no display.
+
+    Of a model its answer, or its modes where nothing is asked; answers without a mesh are points
+    in the space of parameters.
+    """
     if rank():
         return
-    mesh, fields, cell_fields, title = scene(path, mu, step, case)
+    options = {
+        "texts": mu or (), "csv": csv, "t": t, "mesh": mesh, "fields": inputs or (),
+        "signals": signals, "loading": loading,
+    }  # fmt: skip
+    place, fields, cell_fields, title = _scene(path, options, step, case)
     names = {**fields, **cell_fields}
     for name in field or ():
         if name not in names:
@@ -72,7 +98,27 @@ def view_command(
     if field:
         fields = {name: values for name, values in fields.items() if name in field}
         cell_fields = {name: values for name, values in cell_fields.items() if name in field}
-    draw_scene(picture, mesh, fields, cell_fields, title=title)
+    draw_scene(picture, place, fields, cell_fields, title=title)
+
+
+def _scene(path: Path, options: dict[str, Any], step: int, case: str | None) -> Scene:
+    """What `view` draws of a mesh file, a store or a model."""
+    from rom.cli.questions import answer_question, open_model, read_question
+
+    if path.is_dir():
+        return state_scene(path, snapshots_of_store(path), step)
+    if not is_model_file(path):
+        return mesh_scene(path)
+    model, mesh, _ = open_model(path, case)
+    mesh = model.mesh or mesh
+    asks = model.asks
+    if any(options.values()):
+        question = read_question(asks, **options, case=case)
+        return answer_scene(path, answer_question(model, question, mesh), asks.box, step)
+    states = modes_of_model(model, mesh)
+    if states is not None and states.mesh is not None:
+        return state_scene(path, states, step)
+    return answer_scene(path, answer_on_sample(model, mesh, path), asks.box, step)
 
 
 @app.command(
@@ -82,23 +128,47 @@ def view_command(
 @guard
 def export_command(
     path: Annotated[
-        Path, typer.Argument(help="A store (its snapshots), a model (its modes), or a mesh file.")
+        Path,
+        typer.Argument(
+            help="A store (its snapshots), a model (its modes, or its answers on a sample of "
+            "its box), or a mesh file."
+        ),
     ],
     out: Annotated[Path, typer.Option(help=".vtkhdf, .vtu, any format of meshio, .npz or .csv.")],
     case: CaseOption = None,
     verbose: Verbose = False,
 ) -> None:
-    """Snapshots, modes or meshes in the file of another program."""
+    """Snapshots, modes, answers or meshes in the file of another program."""
     from rom.io.files import read_file, write_mesh
-    from rom.io.states import write_columns
     from rom.io.tables import write_points
 
     if rank():
         return
-    states = states_of(path, case)
-    if states is not None:
-        write_columns(out, states.space, states.u, states.inputs, states.mesh)
+    if path.is_dir():
+        _write_states(out, snapshots_of_store(path))
+    elif is_model_file(path):
+        _export_model(path, out, case)
     elif out.suffix in (".npz", ".csv"):
         write_points(out, *read_file(path))
     else:
         write_mesh(out, *read_file(path))
+
+
+def _write_states(out: Path, states: States) -> None:
+    from rom.io.states import write_columns
+
+    write_columns(out, states.space, states.u, states.inputs, states.mesh)
+
+
+def _export_model(path: Path, out: Path, case: str | None) -> None:
+    """The modes of a model, a field each, or its answers on a sample of its box."""
+    from rom.cli.questions import open_model
+    from rom.io.answers import write_answer
+
+    model, mesh, _ = open_model(path, case)
+    mesh = model.mesh or mesh
+    states = modes_of_model(model, mesh)
+    if states is None:
+        write_answer(out, answer_on_sample(model, mesh, path), model.asks.box)
+    else:
+        _write_states(out, states)

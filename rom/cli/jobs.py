@@ -20,8 +20,8 @@ from rom.cli.options import (
     parameters_to_solve,
     stem,
 )
-from rom.cli.scenes import headings
 from rom.cli.tables import show_numbers
+from rom.io.answer_columns import parameter_headings
 
 app = typer.Typer()
 Folder = Annotated[Path, typer.Argument(help="The folder of a run, as given to rom submit.")]
@@ -72,7 +72,7 @@ def submit_command(
             str(Path(case).resolve()) if case.endswith(".py") else case,
             str(Path.cwd()),
             tuple(settings or ()),
-            tuple(headings(box, mus.shape[1])),
+            tuple(parameter_headings(box, mus.shape[1])),
             mus,
             site,
             reduce=tuple(reduce),

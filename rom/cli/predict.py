@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
+from rom.cli.answers import answer_rows, answer_units, show_answers
 from rom.cli.launch import Json, Verbose, guard
-from rom.cli.options import CaseOption, ModelFile, Mus, Table, units_of
+from rom.cli.options import CaseOption, ModelFile, Mus, Table
+from rom.cli.questions import (
+    GivenFields,
+    LoadingFile,
+    MeshOption,
+    SignalTable,
+    Times,
+    answer_question,
+    open_model,
+    read_question,
+)
 from rom.cli.ranks import rank
-from rom.cli.scenes import answer_row, headings
 from rom.cli.tables import show_numbers
-from rom.mesh import Mesh
-from rom.parameters import Box
-from rom.prediction import Prediction
 
 app = typer.Typer()
 
@@ -34,65 +39,51 @@ def predict_command(
         typer.Option("--set", help="name=value of one parameter; repeat for all of them."),
     ] = None,
     csv: Table = None,
+    t: Times = None,
+    mesh: MeshOption = None,
+    fields: GivenFields = None,
+    signals: SignalTable = None,
+    loading: LoadingFile = None,
     out: Annotated[
-        Path | None, typer.Option(help=".vtkhdf, a mesh format, .npz or .csv for the fields.")
+        Path | None,
+        typer.Option(help=".npz, .csv, .vtkhdf, .xdmf or a mesh format, for all that is told."),
     ] = None,
     case: CaseOption = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Fields, outputs and what is known of their error, from the model file alone."""
-    from rom.archive.models import load_model
-    from rom.cli.case import load_functions, load_problem, parameters
+    """Fields, outputs and what is known of their error, from the model file alone.
+
+    All rows of a table are one prediction.
+    """
+    from rom.cli.case import load_problem
+    from rom.io.answers import write_answer
 
     if rank():
         return
-    machine, mesh, provenance = load_model(model, load_functions(case))
-    box = getattr(machine, "box", None)
+    machine, place, provenance = open_model(model, case)
+    texts = [*(mu or ()), *([",".join(values)] if values else [])]
+    question = read_question(
+        machine.asks,
+        texts=texts,
+        csv=csv,
+        t=t,
+        mesh=mesh,
+        fields=fields or (),
+        signals=signals,
+        loading=loading,
+        case=case,
+    )
     outputs = None
-    if case is not None:
+    if case is not None and machine.tells:
         outputs = load_problem(case, provenance.get("settings", ())).outputs
-    texts = list(mu or ())
-    if values:
-        texts.append(",".join(values))
-    mus = parameters(texts, csv, box)
-    answers = [machine.predict(row) for row in mus]
-    rows = [
-        answer_row(machine, row, answer, box=box, outputs=outputs)
-        for row, answer in zip(mus, answers, strict=True)
-    ]
+    answer = answer_question(machine, question, place)
+    box = machine.asks.box
+    rows = answer_rows(answer, box, outputs)
     if out is not None:
-        _write_answers(out, machine, answers, mus, box=box, mesh=mesh)
+        write_answer(out, answer, box)
     if json:
-        place = None if out is None else str(out)
-        show_numbers({"model": str(model), "out": place, "answers": rows}, {}, True)
+        target = None if out is None else str(out)
+        show_numbers({"model": str(model), "out": target, "answers": rows}, {}, True)
         return
-    for row in rows:
-        scalars = row.pop("mu")
-        show_numbers({**scalars, **row}, units_of(box), False)
-
-
-def _write_answers(
-    path: Path,
-    machine: Any,
-    answers: Sequence[Prediction],
-    mus: np.ndarray,
-    *,
-    box: Box | None,
-    mesh: Mesh | None,
-) -> None:
-    """All fields of all answers, with what was asked beside each."""
-    from rom.io.states import write_columns
-
-    basis = machine.basis
-    states = np.column_stack([basis.lift(answer.coefficients) for answer in answers])
-    counts = [
-        1 if np.ndim(answer.coefficients) == 1 else answer.coefficients.shape[1]
-        for answer in answers
-    ]
-    repeated = np.repeat(mus, counts, axis=0)
-    inputs = dict(zip(headings(box, mus.shape[1]), repeated.T, strict=True))
-    if answers[0].t is not None:
-        times = [np.asarray(answer.t, dtype=float) for answer in answers]
-        inputs["t [s]"] = np.concatenate(times)
-    write_columns(path, basis.space, states, inputs, mesh)
+    show_answers(rows, answer_units(answer, box))

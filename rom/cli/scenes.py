@@ -1,17 +1,17 @@
-"""What models answer and files hold, as rows of a table and as fields to draw."""
+"""What models answer and files hold, as fields to draw or to export."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom.cli.tables import plain_value
+from rom.basis import Basis
 from rom.errors import BadInput
 from rom.mesh import Mesh
+from rom.model import Model
 from rom.parameters import Box
 from rom.prediction import Prediction
 from rom.space import Space
@@ -19,6 +19,9 @@ from rom.space import Space
 Fields = dict[str, tuple[np.ndarray, str]]  # name -> (values, unit)
 MAGIC = b"rom archive\n"
 MAX_TITLE = 60
+SAMPLES = 256  # of the box, where a model has neither modes nor a question
+
+Scene = tuple[Mesh, Fields, Fields, str]  # mesh, point fields, cell fields, title
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,139 +37,163 @@ class States:
     mesh: Mesh | None
 
 
-def answer_row(
-    machine: Any,
-    mu: np.ndarray,
-    answer: Prediction,
-    *,
-    box: Box | None,
-    outputs: Callable[[np.ndarray, np.ndarray], dict[str, float]] | None,
-) -> dict[str, Any]:
-    """One prediction as name -> number.
-
-    Parameters, extremes of each field, norm, and what is known of the error.
-    """
-    from rom.io.fields import label
-    from rom.io.states import fields_of_state
-
-    basis = machine.basis
-    u = basis.lift(answer.coefficients)
-    names = box.names if box is not None else [f"mu{k}" for k in range(len(mu))]
-    row: dict[str, Any] = {"mu": dict(zip(names, mu.tolist(), strict=True))}
-    for part, values in fields_of_state(basis.space, u):
-        heading = label(part.name, part.unit)
-        row[f"min {heading}"] = np.min(np.real(values))
-        row[f"max {heading}"] = np.max(np.real(values))
-    row["norm"] = np.max(basis.space.norm(u))
-    if answer.bound is not None:
-        row["bound of the error in the norm"] = float(np.max(answer.bound))
-    if answer.std is not None:
-        row["largest standard deviation"] = float(np.max(basis.spread(answer.std)))
-    if outputs is not None:
-        row |= outputs(u, mu)
-    plain: dict[str, Any] = plain_value(row)
-    return plain
-
-
-def headings(box: Box | None, p: int) -> list[str]:
-    """'name [unit]' of each parameter."""
-    if box is None:
-        return [f"mu{k}" for k in range(p)]
-    return [f"{name} [{unit}]" for name, unit in zip(box.names, box.units, strict=True)]
-
-
 def is_archive(path: Path) -> bool:
     """Whether a file begins as ours do."""
     with open(path, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def states_of(path: Path, case: str | None) -> States | None:
-    """The snapshots of a store or the modes of a model; None for another file."""
-    from rom.archive.models import load_model
-    from rom.cli.case import load_functions
+def is_model_file(path: Path) -> bool:
+    """Whether a file holds what this package saved, not only a mesh with fields.
 
-    if path.is_dir():
-        return _snapshots(path)
+    Raises BadInput where there is no such file.
+    """
     if not path.is_file():
         raise BadInput(f"no file or folder {path}")
-    if path.suffix == ".vtkhdf" or not is_archive(path):
-        return None
-    machine, mesh, _ = load_model(path, load_functions(case))
-    basis = machine.basis
-    numbers = np.arange(1.0, basis.r + 1)
-    return States(basis.space, basis.modes, {"mode": numbers}, mesh)
+    return path.suffix != ".vtkhdf" and is_archive(path)
 
 
-def _snapshots(path: Path) -> States:
+def snapshots_of_store(path: Path) -> States:
+    """The snapshots of a store with their parameters and times."""
     from rom.campaign import open_store, read
+    from rom.io.answer_columns import TIME, parameter_headings
 
     store, snapshots = open_store(path), read(path)
-    names = headings(store.box, snapshots.mu.shape[1])
+    names = parameter_headings(store.box, snapshots.mu.shape[1])
     inputs = dict(zip(names, snapshots.mu.T, strict=True))
     if snapshots.t is not None:
-        inputs["t [s]"] = snapshots.t
+        inputs[TIME] = snapshots.t
     return States(snapshots.space, np.asarray(snapshots.u[:]), inputs, store.mesh)
 
 
-def scene(
-    path: Path, mu: list[str] | None, step: int, case: str | None
-) -> tuple[Mesh, Fields, Fields, str]:
-    """(mesh, point fields, cell fields, title) of a file to look at.
+def bases_of(model: Any) -> dict[str, Basis]:
+    """The bases of a model: "" for the one of the whole state, or one by each field's name."""
+    basis = getattr(model, "basis", None)
+    if isinstance(basis, Basis):
+        return {"": basis}
+    bases: dict[str, Basis] = {}
+    if not is_dataclass(model):
+        return bases
+    for entry in fields(model):
+        value = getattr(model, entry.name)
+        for part in value if isinstance(value, (tuple, list)) else ():
+            own = getattr(part, "basis", None)
+            if isinstance(own, Basis):
+                bases[str(getattr(part, "name", f"{entry.name} {len(bases)}"))] = own
+    return bases
 
-    A mesh file, or state number `step` of a store or a model. Raises BadInput.
+
+def modes_of_model(model: Model, mesh: Mesh | None) -> States | None:
+    """The modes of a model as columns, a field each; None for one without modes."""
+    bases = bases_of(model)
+    if not bases:
+        return None
+    if "" in bases:
+        basis = bases[""]
+        numbers = np.arange(1.0, basis.r + 1)
+        return States(basis.space, basis.modes, {"mode": numbers}, mesh)
+    return _join_bases(bases, mesh)
+
+
+def _join_bases(bases: dict[str, Basis], mesh: Mesh | None) -> States:
+    """Modes of bases of single fields, side by side; a shorter basis ends in zeros."""
+    from rom.space import Field, euclidean
+
+    rank = max(basis.r for basis in bases.values())
+    size = sum(len(basis.modes) for basis in bases.values())
+    columns = np.zeros((size, rank))
+    parts, start = [], 0
+    for name, basis in bases.items():
+        rows = np.arange(start, start + len(basis.modes))
+        columns[rows, : basis.r] = np.real(basis.modes)
+        own = basis.space.fields
+        unit, c = (own[0].unit, own[0].components) if own else ("1", 1)
+        parts.append(Field(name, unit, rows, c))
+        start += len(rows)
+    space = euclidean(size, fields=tuple(parts))
+    return States(space, columns, {"mode": np.arange(1.0, rank + 1)}, mesh)
+
+
+def answer_on_sample(model: Model, mesh: Mesh | None, path: Path) -> Prediction:
+    """The answers of a model on a sample of its box.
+
+    Raises BadInput where it has no box, or asks for more than parameters.
     """
+    from rom.cli.questions import answer_question
+    from rom.design import sobol
+
+    asks = model.asks
+    needs = asks.mesh or asks.loading or asks.fields or asks.signals
+    if asks.box is None or needs:
+        raise BadInput(
+            f"{path} holds neither modes nor a box to sample; ask it a question: rom predict"
+        )
+    question = asks.question(sobol(asks.box, SAMPLES))
+    return answer_question(model, question, mesh)
+
+
+def mesh_scene(path: Path) -> Scene:
+    """The fields of a mesh file; of one without fields, its last coordinate."""
+    from rom.io.files import read_file
+
+    mesh, points, cells = read_file(path)
+    if not points and not cells:
+        axis = mesh.points.shape[1] - 1
+        points = {"xyz"[axis]: (mesh.points[:, axis], mesh.unit)}
+    return mesh, points, cells, path.name
+
+
+def state_scene(path: Path, states: States, step: int) -> Scene:
+    """State number `step` of a store or of modes. Raises BadInput."""
     from rom.io.states import on_mesh
 
-    states = states_of(path, case)
-    if states is None:
-        return _mesh_scene(path)
     mesh = states.mesh
     if mesh is None:
         raise BadInput(
             f"{path} has no mesh to show fields on; export it to .npz or .csv, "
             "or give the problem a mesh"
         )
-    u, inputs = states.u, states.inputs
-    if mu:
-        u, inputs = _answer(path, mu, case)
-    count = u.shape[1]
+    _check_step(step, states.u.shape[1])
+    title = _title({name: values[step] for name, values in states.inputs.items()}, path)
+    point_fields, cell_fields = on_mesh(states.space, mesh, states.u[:, step])
+    return mesh, point_fields, cell_fields, title
+
+
+def answer_scene(path: Path, answer: Prediction, box: Box | None, step: int) -> Scene:
+    """Sample and time number `step` of an answer; all samples as points where it has no mesh.
+
+    Raises BadInput where there is no such step.
+    """
+    from rom.io.answer_columns import count_times, input_columns
+    from rom.io.answers import answer_fields_on_mesh, points_of_answer
+
+    if answer.mesh is None or not answer.parts:
+        mesh, point_fields = points_of_answer(answer, box)
+        inputs = input_columns(answer, box)
+        shown = {key: entry for key, entry in point_fields.items() if not _names(inputs, key)}
+        return mesh, shown or point_fields, {}, path.name
+    n_t = count_times(answer)
+    _check_step(step, answer.m * n_t)
+    sample, time = divmod(step, n_t)
+    inputs = {name: values[step] for name, values in input_columns(answer, box).items()}
+    point_fields, cell_fields = answer_fields_on_mesh(answer, answer.mesh, sample, time)
+    return answer.mesh, point_fields, cell_fields, _title(inputs, path)
+
+
+def _names(inputs: dict[str, Any], name: str) -> bool:
+    """Whether a field is one of the inputs, 'name [unit]' -> values."""
+    return any(key.split(" [")[0] == name for key in inputs)
+
+
+def _check_step(step: int, count: int) -> None:
     if step >= count:
         raise BadInput(f"no step {step}; there are {count}: 0 .. {count - 1}")
-    entries = []
-    for name, values in inputs.items():
-        value = values[min(step, len(values) - 1)]
-        entries.append(f"{name.split(' [')[0]} = {value:.4g}")
+
+
+def _title(inputs: dict[str, Any], path: Path) -> str:
+    entries = [f"{name.split(' [')[0]} = {value:.4g}" for name, value in inputs.items()]
     title = ", ".join(entries)
-    point_fields, cell_fields = on_mesh(states.space, mesh, u[:, step])
-    return mesh, point_fields, cell_fields, title if len(title) < MAX_TITLE else path.name
-
-
-def _mesh_scene(path: Path) -> tuple[Mesh, Fields, Fields, str]:
-    """The fields of a mesh file; of one without fields, its last coordinate."""
-    from rom.io.files import read_file
-
-    mesh, fields, cell_fields = read_file(path)
-    if not fields and not cell_fields:
-        axis = mesh.points.shape[1] - 1
-        fields = {"xyz"[axis]: (mesh.points[:, axis], mesh.unit)}
-    return mesh, fields, cell_fields, path.name
-
-
-def _answer(
-    path: Path, mu: list[str], case: str | None
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The states that a model answers at one parameter, and its values."""
-    from rom.archive.models import load_model
-    from rom.cli.case import load_functions, parameters
-
-    machine = load_model(path, load_functions(case))[0]
-    box = getattr(machine, "box", None)
-    row = parameters(mu, None, box)[0]
-    u = machine.basis.lift(machine.predict(row).coefficients)
-    values = np.atleast_2d(row).T
-    inputs = dict(zip(headings(box, len(row)), values, strict=True))
-    return u.reshape(len(u), -1), inputs
+    return title if len(title) < MAX_TITLE else path.name
 
 
 def draw_scene(

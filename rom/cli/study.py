@@ -1,71 +1,271 @@
-"""`rom study`: how wrong a model is at parameters that it has not seen."""
+"""`rom study` and `rom report`: how wrong a model is, and all that is known of it."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from rom.cli.launch import Json, Verbose, guard
-from rom.cli.options import Case, ModelFile, Seed, Settings, Table
+from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
+from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_question
 from rom.cli.ranks import rank
+from rom.cli.scenes import is_model_file
 from rom.cli.tables import show_numbers
 from rom.errors import BadInput
+from rom.model import Model, Question
 from rom.parameters import Box
+from rom.problem import Problem
+from rom.study.comparison import Solve, Study, study
+from rom.study.trivial import with_trivial
 
 app = typer.Typer()
-UNITS = {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"}
+MASS_NORM = "the norm of the mass matrix"
+ALARM = 1  # exit code where a certified bound is below an error
+
+Against = Annotated[
+    str | None, typer.Option("--against", help="A case, or a store: study the model as well.")
+]
+Fresh = Annotated[int, typer.Option(min=1, help="Fresh random parameters.")]
+Training = Annotated[
+    Path | None,
+    typer.Option("--store", help="Training store: trivial answers from it are shown beside."),
+]
 
 
-@app.command("study", epilog="Example: rom study solver.py model.h5 --n 20 --report study.html")
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """High fidelity: a solver or stored runs, and where to compare."""
+
+    solve: Solve
+    mus: np.ndarray
+    box: Box | None
+    problem: Problem | None = None
+    norms: Mapping[str, Any] = field(default_factory=dict)
+
+
+@app.command("study", epilog="Example: rom study model.h5 solver.py --n 20 --report study.html")
 @guard
 def study_command(
-    case: Case,
-    model: ModelFile,
+    first: Annotated[str, typer.Argument(help="A model file, and a case or a store with runs")],
+    second: Annotated[str, typer.Argument(help="that it has not seen, in either order.")],
     *,
-    n: Annotated[int, typer.Option(min=1, help="Fresh random parameters.")] = 20,
+    n: Fresh = 20,
     seed: Seed = 12345,
     csv: Table = None,
     report: Annotated[
         Path | None, typer.Option(help="An HTML file with tables and curves.")
     ] = None,
+    store: Training = None,
+    t: Times = None,
+    mesh: MeshOption = None,
+    loading: LoadingFile = None,
     settings: Settings = None,
+    case: CaseOption = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Error, bound, effectivity and speed-up of a model against its solver.
+    """Error, bound, effectivity and speed-up of a model against its solver or stored runs.
 
-    At parameters that it has not seen.
+    At parameters that it has not seen; exit code 1 where a certified bound is below an error.
     """
-    from rom.archive.models import load_model
-    from rom.cli.case import load_functions, load_problem
-    from rom.study.comparison import study
+    from rom.study.report import write_report
 
     if rank():
         return
-    machine, _, provenance = load_model(model, load_functions(case))
-    problem = load_problem(case, settings or provenance.get("settings", ()))
-    box = problem.box if problem.box is not None else getattr(machine, "box", None)
-    mus = _test_parameters(box, csv, n, seed)
-    table = study(machine, problem.solve, mus)
+    path, source_name = _sort_arguments(first, second)
+    own_case = None if Path(source_name).is_dir() else source_name
+    machine, _, provenance = open_model(path, case or own_case)
+    source = _open_source(source_name, machine, provenance, settings, (csv, n, seed))
+    question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
+    table = _study(machine, source, store, question)
     numbers = table.summary()
     if report is not None:
-        from rom.study.report import write_report
-
         command = shlex.join(["rom", *sys.argv[1:]])
-        write_report(
-            report,
-            table,
-            machine.basis,
-            box=box,
-            provenance={**provenance, "studied by": command, "seed": seed},
-            title=f"Study of {model.name}",
+        again = {**provenance, "studied by": command, "seed": seed}
+        write_report(report, machine, table, provenance=again, title=f"Study of {path.name}")
+    basis = getattr(machine, "basis", None)
+    size = {} if basis is None else {"r": basis.r}
+    shown = {"parameters": len(table.mu), **size, **numbers}
+    if table.alarms:
+        shown["alarm"] = "; ".join(table.alarms)
+    show_numbers(shown, table.units(), json)
+    _say_alarms(table)
+
+
+@app.command("report", epilog="Example: rom report model.h5 --out model.html --against solver.py")
+@guard
+def report_command(
+    model: ModelFile,
+    *,
+    out: Annotated[Path | None, typer.Option(help="The HTML file. Default: MODEL.html")] = None,
+    against: Against = None,
+    n: Fresh = 20,
+    seed: Seed = 12345,
+    csv: Table = None,
+    store: Training = None,
+    settings: Settings = None,
+    case: CaseOption = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """One HTML file about a model: what it asks and tells, asked and delivered, its error.
+
+    With --against the study of its errors too.
+    """
+    from rom.study.report import write_report
+
+    if rank():
+        return
+    own_case = None if against is None or Path(against).is_dir() else against
+    machine, _, provenance = open_model(model, case or own_case)
+    table = None
+    if against is not None:
+        source = _open_source(against, machine, provenance, settings, (csv, n, seed))
+        table = _study(machine, source, store, {})
+    target = out or Path(f"{model.name}.html")
+    again = {**provenance, "reported by": shlex.join(["rom", *sys.argv[1:]])}
+    write_report(target, machine, table, provenance=again, title=f"Report of {model.name}")
+    show_numbers({"model": str(model), "report": str(target)}, {}, json)
+    if table is not None:
+        _say_alarms(table)
+
+
+def _say_alarms(table: Study) -> None:
+    """Alarms on stderr, and exit code 1 where there is one."""
+    for line in table.alarms:
+        sys.stderr.write(f"alarm: {line}\n")
+    if table.alarms:
+        raise typer.Exit(ALARM)
+
+
+def _sort_arguments(first: str, second: str) -> tuple[Path, str]:
+    """The model file and the case or store, given in either order."""
+    for model, other in ((first, second), (second, first)):
+        path = Path(model)
+        if path.suffix != ".py" and path.is_file() and is_model_file(path):
+            return path, other
+    for name in (first, second):
+        if name.endswith((".h5", ".vtkhdf")) and not Path(name).is_file():
+            raise BadInput(f"no file {name}; give a model file and a case or a store")
+    path = Path(second)
+    return path, first
+
+
+def _open_source(
+    name: str,
+    model: Model,
+    provenance: Mapping[str, Any],
+    settings: list[str] | None,
+    design: tuple[Path | None, int, int],
+) -> _Source:
+    """High fidelity of a case at fresh parameters, or the runs of a store."""
+    from rom.cli.case import load_problem
+
+    if Path(name).is_dir():
+        return _open_runs(Path(name), model, provenance)
+    problem = load_problem(name, settings or provenance.get("settings", ()))
+    box = problem.box if problem.box is not None else model.asks.box
+    norms = {}
+    if problem.M is not None and problem.space is not None:
+        norms[MASS_NORM] = _mass_norm(problem)
+    return _Source(problem.solve, _test_parameters(box, *design), box, problem, norms)
+
+
+def _mass_norm(problem: Problem) -> Any:
+    """u (n, ...) -> |u|_M of the problem's mass matrix."""
+    space, mass = problem.space, problem.M
+    assert space is not None
+
+    def norm(u: np.ndarray) -> np.ndarray:
+        columns = u.reshape(len(u), -1)
+        squares = space.sum(np.sum(columns.conj() * (mass @ columns), axis=0).real)
+        return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
+
+    return norm
+
+
+def _open_runs(path: Path, model: Model, provenance: Mapping[str, Any]) -> _Source:
+    """The runs of a store in place of a solver."""
+    from rom.campaign import open_store, read
+
+    trained = provenance.get("store")
+    if trained and Path(trained).resolve() == path.resolve():
+        sys.stderr.write(f"note: {path} holds the runs that the model was trained on\n")
+    campaign = open_store(path)
+    own_space = getattr(getattr(model, "basis", None), "space", None)
+    runs = read(path)
+    if own_space is not None and own_space.size == runs.space.size and own_space.comm is None:
+        runs = read(path, own_space)
+    by_mu: dict[bytes, list[int]] = {}
+    for k, mu in enumerate(runs.mu):
+        by_mu.setdefault(mu.tobytes(), []).append(k)
+    mus = np.array([runs.mu[columns[0]] for columns in by_mu.values()])
+
+    def solve(mu: np.ndarray) -> np.ndarray:
+        """The stored run."""
+        columns = by_mu[np.asarray(mu, dtype=float).tobytes()]
+        u = np.asarray(runs.u[:, columns])
+        return u[:, 0] if campaign.times is None else u
+
+    return _Source(solve, mus, campaign.box)
+
+
+def _study(model: Model, source: _Source, store: Path | None, options: Mapping[str, Any]) -> Study:
+    """The study, with trivial answers beside where a training store is given."""
+    asks = model.asks
+    mus = source.mus if asks.p != 0 else source.mus[:1]
+    if asks.p == 0 and len(source.mus) > 1:
+        raise BadInput("the model asks for no parameters; give one run to compare it with")
+    fixed = read_question(
+        _without_parameters(model), **{key: value for key, value in options.items() if value}
+    )
+
+    def ask(rows: np.ndarray) -> Question:
+        """The question at parameters, everything else as given."""
+        t = fixed.t if options.get("t") else None
+        return asks.question(
+            () if asks.p == 0 else rows, t=t, mesh=fixed.mesh, loading=fixed.loading
         )
-    show_numbers({"parameters": len(mus), "r": machine.basis.r, **numbers}, UNITS, json)
+
+    outputs = None if source.problem is None else source.problem.outputs
+    table = study(
+        model,
+        source.solve,
+        mus,
+        norms=source.norms,
+        truth=outputs if model.tells_outputs else None,
+        ask=ask,
+        timed=source.problem is not None,
+    )
+    if store is None or not np.isfinite(table.norm).all():
+        return table
+    return _beside_trivial(table, source, store, model)
+
+
+def _without_parameters(model: Model) -> Any:
+    """What a model asks besides parameters."""
+    from dataclasses import replace
+
+    return replace(model.asks, p=0, box=None)
+
+
+def _beside_trivial(table: Study, source: _Source, store: Path, model: Model) -> Study:
+    from rom.campaign import open_store, read
+
+    basis = getattr(model, "basis", None)
+    space = None if basis is None else basis.space
+    runs = read(store, space if space is not None and space.comm is None else None)
+    box = source.box or open_store(store).box
+    if box is None:
+        return table
+    return with_trivial(table, source.solve, runs, runs.space, box)
 
 
 def _test_parameters(box: Box | None, csv: Path | None, n: int, seed: int) -> np.ndarray:

@@ -12,12 +12,13 @@ from rom.basis import Basis
 from rom.cli.scenes import is_archive
 from rom.errors import BadInput
 from rom.mesh import Mesh
+from rom.model import Model
 from rom.parameters import Box
-from rom.prediction import Known
+from rom.prediction import Prediction
 from rom.space import Space
+from rom.study.facts import Facts, basis_facts, box_facts, model_facts
 
 Functions = Mapping[str, Callable[..., Any]]
-Facts = dict[str, Any]  # name -> text or number
 MAX_FAILURES = 10  # that are listed
 
 
@@ -69,7 +70,7 @@ def _store(path: Path) -> tuple[Facts, tuple[str, ...]]:
     if store.times is not None:
         first, last = store.times[0], store.times[-1]
         facts["times"] = f"{len(store.times)} from {first:g} to {last:g} s"
-    facts |= _box(store.box) | _fields(store.fields)
+    facts |= box_facts(store.box) | _fields(store.fields)
     if store.mesh is not None:
         facts |= _mesh(store.mesh)
     facts["version"] = store.identity["version"]
@@ -99,49 +100,22 @@ def _noun(value: Any) -> Facts:
     if isinstance(value, Mesh):
         return _mesh(value)
     if isinstance(value, Box):
-        return _box(value)
+        return box_facts(value)
     facts: Facts = {}
-    if hasattr(value, "predict"):
-        facts["error known by"] = _error_known_by(value)
-        facts |= _box(getattr(value, "box", None))
+    if isinstance(value, Model):
+        facts |= model_facts(value)
     basis = value if isinstance(value, Basis) else getattr(value, "basis", None)
     space = getattr(value, "space", None)
     if isinstance(basis, Basis):
-        facts |= _basis(basis)
+        facts |= basis_facts(basis) | _fields(basis.space.fields)
     elif isinstance(space, Space):
         facts["dofs"] = space.size
         facts |= _fields(space.fields)
     for name in ("u", "mu", "coefficients"):
         shape = getattr(getattr(value, name, None), "shape", None)
-        if shape is not None:
+        if shape is not None and not isinstance(value, Prediction):
             facts[f"{name} shape"] = str(shape)
     return facts
-
-
-def _error_known_by(model: Any) -> str:
-    """What a model states of its error, and the kind of its bound."""
-    statement: Known = getattr(model, "known", Known.NOTHING)
-    bound = getattr(model, "bound", None)
-    if bound is None:
-        return statement.value
-    return f"{statement.value} ({type(bound).__name__})"
-
-
-def _basis(basis: Basis) -> Facts:
-    """Modes asked and delivered."""
-    wishes = []
-    if basis.rank_asked is not None:
-        wishes.append(f"rank {basis.rank_asked}")
-    if basis.tol_asked:
-        wishes.append(f"tol {basis.tol_asked:g}")
-    return {
-        "dofs": basis.space.size,
-        "modes delivered": basis.r,
-        "asked": ", ".join(wishes) or "nothing",
-        "reason": basis.reason or "not given",
-        "relative error of the training set": basis.error,
-        **_fields(basis.space.fields),
-    }
 
 
 def _fields(fields: Any) -> Facts:
@@ -150,16 +124,6 @@ def _fields(fields: Any) -> Facts:
         text = f"[{field.unit}] {len(field.rows)} rows, {field.components} component(s)"
         facts[f"field {field.name}"] = text
     return facts
-
-
-def _box(box: Box | None) -> Facts:
-    if box is None:
-        return {}
-    rows = zip(box.names, box.lower, box.upper, box.units, box.scales, strict=True)
-    return {
-        f"parameter {name}": f"{low:g} .. {high:g} [{unit}] {scale}"
-        for name, low, high, unit, scale in rows
-    }
 
 
 def _mesh(mesh: Mesh) -> Facts:

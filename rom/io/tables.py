@@ -20,12 +20,10 @@ def write_table(path: str | Path, names: list[str], rows: Any) -> Path:
         table = csv.writer(file)
         table.writerow(names)
         for row in rows:
-            table.writerow([_all_digits(value) for value in row])
+            numbers = np.asarray(row)
+            kind = complex if np.iscomplexobj(numbers) else float
+            table.writerow([repr(number) for number in numbers.astype(kind).tolist()])
     return Path(path)
-
-
-def _all_digits(value: Any) -> str:
-    return repr(complex(value)) if np.iscomplexobj(value) else repr(float(value))
 
 
 def write_points(path: str | Path, mesh: Mesh, fields: Fields, cell_fields: Fields) -> Path:

@@ -4,8 +4,9 @@ A study solves high fidelity at fresh parameters mu and compares, in the norm of
 
     error = |u - u_r|,  floor = |u - V V^H X u|,  effectivity = bound / error,
 
-where the floor is the best that the basis can do. Over samples whose meshes differ, q2, rrmse,
-rel_l2 and the coverage of bands are taken over nodes.
+where the floor is the best that the basis can do, and the error beside a bound is taken in the
+norm of the bound. Each field has an error of its own, in its unit. Over samples whose meshes
+differ, q2, rrmse, rel_l2 and the coverage of bands are taken over nodes.
 
     >>> import numpy as np
     >>> from rom.study import field_coverage, q2, rel_l2
@@ -19,11 +20,14 @@ rel_l2 and the coverage of bands are taken over nodes.
 Reference: Quarteroni, Manzoni and Negri (2016).
 """
 
-from rom.study.comparison import Study, study
+from rom.study.comparison import Discrepancy, Study, study
+from rom.study.facts import basis_facts, box_facts, model_facts
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 from rom.study.report import write_report
+from rom.study.trivial import with_trivial
 
-NOUNS = ("Study",)
+NOUNS = ("Study", "Discrepancy")
 __all__ = [
-    "NOUNS", "Study", "field_coverage", "q2", "rel_l2", "rrmse", "study", "write_report",
+    "NOUNS", "Discrepancy", "Study", "basis_facts", "box_facts", "field_coverage", "model_facts",
+    "q2", "rel_l2", "rrmse", "study", "with_trivial", "write_report",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""One HTML file about a study: tables with units, curves, how to do it again."""
+"""One HTML file about a model: what it asks and tells, and how wrong it is where studied."""
 
 from __future__ import annotations
 
@@ -9,52 +9,81 @@ from typing import Any
 import numpy as np
 
 from rom.basis import Basis
+from rom.model import Model
 from rom.parameters import Box
-from rom.study.comparison import Study
+from rom.study.comparison import SPACE_NORM, Study
+from rom.study.facts import basis_facts, model_facts
 from rom.study.html_parts import html_image, html_page, html_section, html_table
 
-UNITS = {
-    "full_s": "s", "online_ms": "ms", "batch_us": "us per query",
-    "max_error": "norm of the space", "max_bound": "norm of the space",
-}  # fmt: skip
 COLUMNS = ("norm", "error", "relative", "bound", "effectivity")
+PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bound is")
 EMPTY: tuple[Any, ...] = ("", [])  # entries of the provenance that are left out
 
 
 def write_report(
     path: str | Path,
-    study: Study,
-    basis: Basis,
+    model: Model,
+    study: Study | None = None,
     *,
-    box: Box | None = None,
-    provenance: Mapping[str, Any],
-    title: str = "Study",
+    provenance: Mapping[str, Any] | None = None,
+    title: str = "Model",
 ) -> Path:
-    """A self-contained HTML page of a Study: errors in the norm of the basis's space.
+    """A self-contained HTML page of a model, and of a study where there is one.
 
-    box : of the parameters, with names and units
     provenance : how to do it again: command lines, versions, digests
     """
-    p = study.mu.shape[1]
-    names = [f"mu{k}" for k in range(p)]
-    if box is not None:
-        names = [f"{name} [{unit}]" for name, unit in zip(box.names, box.units, strict=True)]
-    again = [[key, value] for key, value in provenance.items() if value not in EMPTY]
+    bases = model_bases(model)
+    again = [[key, value] for key, value in (provenance or {}).items() if value not in EMPTY]
+    box = model.asks.box
     parts = [
-        html_section("Result", html_table(["quantity", "value", "unit"], _result_rows(study))),
-        html_section("Asked and delivered", html_table(["", ""], _basis_rows(basis))),
+        "" if study is None else _study_sections(study),
+        html_section("Asks and tells", html_table(["", ""], model_facts(model).items())),
+        _delivered(bases),
         "" if box is None else _parameters(box),
-        html_section("Curves", "".join(_curves(study, basis))),
-        html_section("Every parameter", html_table([*names, *COLUMNS], _study_rows(study))),
+        _curves_section(study, bases),
+        "" if study is None else _every_parameter(study, box),
         html_section("How to do it again", html_table(["", ""], again)),
     ]
     Path(path).write_text(html_page(title, parts), encoding="utf-8")
     return Path(path)
 
 
-def _result_rows(study: Study) -> list[list[Any]]:
-    numbers = study.summary()
-    return [[name, value, UNITS.get(name, "-")] for name, value in numbers.items()]
+def model_bases(model: Any) -> dict[str, Basis]:
+    """The bases that a model is made of, by the name of what they serve."""
+    bases: dict[str, Basis] = {}
+    _collect_bases(model, "", bases)
+    return bases
+
+
+def _collect_bases(holder: Any, name: str, bases: dict[str, Basis]) -> None:
+    basis = getattr(holder, "basis", None)
+    if isinstance(basis, Basis):
+        bases[name or "state"] = basis
+        return
+    for key, value in getattr(holder, "__dict__", {}).items():
+        entries = value if isinstance(value, (tuple, list)) else (value,)
+        for entry in entries:
+            own = getattr(entry, "basis", None)
+            if isinstance(own, Basis):
+                bases[str(getattr(entry, "name", key))] = own
+
+
+def _study_sections(study: Study) -> str:
+    alarms = "".join(f"<p><b>Alarm: {line}.</b></p>" for line in study.alarms)
+    units = study.units()
+    rows = [[name, value, units.get(name, "-")] for name, value in study.summary().items()]
+    sections = alarms + html_section("Result", html_table(["quantity", "value", "unit"], rows))
+    parts = [*study.fields, *study.outputs]
+    if not parts:
+        return sections
+    lines = []
+    for part in parts:
+        bound = np.nan if part.bound is None else float(part.bound.max())
+        what = f"{part.known} in {part.bound_norm}" if part.bound is not None else "-"
+        unit = f"{part.unit}, {part.norm}"
+        largest, relative = float(part.error.max()), float(part.relative.max())
+        lines.append([part.name, largest, relative, unit, bound, what])
+    return sections + html_section("Each field and output", html_table(["", *PARTS], lines))
 
 
 def _parameters(box: Box) -> str:
@@ -63,40 +92,61 @@ def _parameters(box: Box) -> str:
     return html_section("Parameters", html_table(heads, rows))
 
 
-def _basis_rows(basis: Basis) -> list[list[Any]]:
-    """What was asked of the basis and what it has."""
-    return [
-        ["unknowns of the solver", basis.space.size],
-        ["modes asked", "-" if basis.rank_asked is None else basis.rank_asked],
-        ["tolerance asked", "-" if basis.tol_asked is None else basis.tol_asked],
-        ["modes delivered", basis.r],
-        ["reason", basis.reason or "-"],
-        ["relative error of the training set", basis.error],
-    ]
+def _delivered(bases: Mapping[str, Basis]) -> str:
+    """What was asked of each basis and what it has."""
+    if not bases:
+        return ""
+    tables = []
+    for name, basis in bases.items():
+        tables.append(html_table([name, ""], basis_facts(basis).items()))
+    return html_section("Asked and delivered", "".join(tables))
+
+
+def _every_parameter(study: Study, box: Box | None) -> str:
+    p = study.mu.shape[1]
+    names = [f"mu{k}" for k in range(p)]
+    if box is not None and box.p == p:
+        names = [f"{name} [{unit}]" for name, unit in zip(box.names, box.units, strict=True)]
+    table = html_table([*names, *COLUMNS], _study_rows(study))
+    return html_section("Every parameter", table)
 
 
 def _study_rows(study: Study) -> list[list[float]]:
     """One row per parameter: mu, then COLUMNS; NaN where there is no bound."""
-    bound = study.bound
-    effectivity = study.effectivity
-    if bound is None or effectivity is None:
-        bound = effectivity = np.full(len(study.mu), np.nan)
+    nothing = np.full(len(study.mu), np.nan)
+    bound = nothing if study.bound is None else study.bound
+    effectivity = nothing if study.effectivity is None else study.effectivity
     columns = [study.mu, study.norm, study.error, study.relative, bound, effectivity]
     rows: list[list[float]] = np.column_stack(columns).tolist()
     return rows
 
 
-def _curves(study: Study, basis: Basis) -> Iterator[str]:
-    """The curves as <img> tags with the pictures inside."""
-    from rom.plot.curves import decay_plot, effectivity_plot
+def _curves_section(study: Study | None, bases: Mapping[str, Basis]) -> str:
+    curves = "".join(_curves(study, bases))
+    return html_section("Curves", curves) if curves else ""
 
-    yield html_image("errors", lambda file: _draw_errors(file, study))
-    s = basis.s
-    if s is not None and len(s) and s[0] > 0:
-        yield html_image("singular values", lambda file: decay_plot(file, s, r=basis.r))
-    ratio = study.effectivity
+
+def _curves(study: Study | None, bases: Mapping[str, Basis]) -> Iterator[str]:
+    """The curves as <img> tags with the pictures inside."""
+    from rom.plot.curves import effectivity_plot
+
+    if study is not None and np.isfinite(study.relative).all():
+        yield html_image("errors", lambda file: _draw_errors(file, study))
+    for name, basis in bases.items():
+        if basis.s is not None and len(basis.s) and basis.s[0] > 0:
+            yield _decay(name, basis)
+    ratio = None if study is None else study.effectivity
     if ratio is not None and np.isfinite(ratio).any():
         yield html_image("effectivities", lambda file: effectivity_plot(file, ratio))
+
+
+def _decay(name: str, basis: Basis) -> str:
+    from rom.plot.curves import decay_plot
+
+    s = np.asarray(basis.s)
+    return html_image(
+        f"singular values of {name}", lambda file: decay_plot(file, s, r=basis.r, title=name)
+    )
 
 
 def _draw_errors(file: Any, study: Study) -> None:
@@ -104,7 +154,7 @@ def _draw_errors(file: Any, study: Study) -> None:
 
     order = np.argsort(study.relative)
     lines = {"error": study.relative[order]}
-    if study.bound is not None:
+    if study.bound is not None and study.bound_norm == SPACE_NORM:
         lines["bound"] = (study.bound / study.norm)[order]
     line_plot(
         file,

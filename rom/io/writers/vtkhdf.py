@@ -5,8 +5,8 @@ Reference: Kitware, VTK File Formats, VTKHDF (2024).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,16 @@ VERSION = (2, 2)
 
 @dataclass(frozen=True, eq=False)
 class _Content:
-    """A mesh and its arrays over points and cells, at `times` (n_t,) [s] or once."""
+    """A mesh and its arrays over points and cells, at `times` (n_t,) [s] or once.
+
+    scalars : name -> (n_t,) or (1,), of the whole mesh
+    """
 
     mesh: Mesh
     point_data: dict[str, np.ndarray]
     cell_data: dict[str, np.ndarray]
     times: np.ndarray | None
+    scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def vtkhdf(
@@ -36,17 +40,20 @@ def vtkhdf(
     fields: Fields | None = None,
     times: np.ndarray | None = None,
     cell_fields: Fields | None = None,
+    *,
+    scalars: Mapping[str, np.ndarray] | None = None,
 ) -> Callable[[Any], None]:
     """A function that puts the group /VTKHDF into an open HDF5 file.
 
     fields, cell_fields : name -> (array, unit), arrays (n,), (n, c), or at `times` [s] (n, n_t),
         (n, c, n_t); (n,) is static
+    scalars : 'name [unit]' -> one number per time, data of the whole mesh
     Raises BadInput for NaN and wrong lengths.
     """
     cell_masks, node_masks = masks(mesh)
     point_data = node_masks | check_fields(fields, len(mesh.points), "points", times)
     cell_data = cell_masks | check_fields(cell_fields, count_cells(mesh), "cells", times)
-    content = _Content(mesh, point_data, cell_data, times)
+    content = _Content(mesh, point_data, cell_data, times, scalars or {})
     return partial(_fill, content)
 
 
@@ -56,11 +63,13 @@ def write_vtkhdf(
     fields: Fields | None = None,
     times: np.ndarray | None = None,
     cell_fields: Fields | None = None,
+    *,
+    scalars: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
     """A VTKHDF file for ParaView and PyVista; shapes and errors as of `vtkhdf`."""
     from rom.archive.nouns import write_h5
 
-    write_h5(Path(path), vtkhdf(mesh, fields, times, cell_fields))
+    write_h5(Path(path), vtkhdf(mesh, fields, times, cell_fields, scalars=scalars))
     return Path(path)
 
 
@@ -94,6 +103,23 @@ def _fill(content: _Content, file: Any) -> None:
         offsets_group = None if steps is None else steps.create_group(f"{kind}Offsets")
         for name, values in data.items():
             _attach(group, offsets_group, name, values, times)
+    if content.scalars:
+        _attach_scalars(root, steps, content.scalars)
+
+
+def _attach_scalars(root: Any, steps: Any, scalars: Mapping[str, np.ndarray]) -> None:
+    """Numbers of the whole mesh, one per step, and where each step finds its own."""
+    group = root.create_group("FieldData")
+    if steps is not None:
+        offsets = steps.create_group("FieldDataOffsets")
+        sizes = steps.create_group("FieldDataSizes")
+    for name, values in scalars.items():
+        key = name.replace("/", SLASH)
+        numbers = np.real(np.asarray(values)).astype(float)
+        group.create_dataset(key, data=numbers).attrs["unit"] = unlabel(name)[1]
+        if steps is not None:
+            offsets.create_dataset(key, data=np.arange(len(numbers), dtype=np.int64))
+            sizes.create_dataset(key, data=np.ones((len(numbers), 2), dtype=np.int64))
 
 
 def _steps(root: Any, times: np.ndarray) -> Any:

@@ -1,4 +1,4 @@
-"""XDMF of one time."""
+"""XDMF of one time, or of several on one mesh."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.io.exchange import meshio_parts, write_meshio
-from rom.io.fields import Fields
+from rom.io.exchange import meshio_parts, silence, write_meshio
+from rom.io.fields import Fields, check_fields
+from rom.io.regions import count_cells
 from rom.mesh import Mesh
 
 VECTOR = 3  # XDMF knows vectors and tensors; wider rows must be matrices
@@ -20,6 +21,43 @@ def write_xdmf(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Field
     cell_data = parts.cell_masks | _as_matrices(parts.cell_data)
     parts.attach(point_data, cell_data)
     write_meshio(path, parts.bare)
+
+
+def write_xdmf_series(
+    path: Path,
+    mesh: Mesh,
+    fields: Fields,
+    times: np.ndarray,
+    *,
+    cell_fields: Fields | None = None,
+) -> Path:
+    """Fields (n, ..., n_t) at times (n_t,) [s] on one mesh; regions and node sets at each.
+
+    Numbers stand in the file itself as text. Raises BadInput for NaN and wrong lengths.
+    """
+    with silence():
+        import meshio
+
+    parts = meshio_parts(mesh, None, None)
+    at_points = check_fields(fields, len(mesh.points), "points", times)
+    at_cells = check_fields(cell_fields, count_cells(mesh), "cells", times)
+    with meshio.xdmf.TimeSeriesWriter(path, data_format="XML") as writer:
+        writer.write_points_cells(parts.bare.points, parts.bare.cells)
+        for k, t in enumerate(times):
+            point_data = _at_time(at_points, k) | parts.node_masks
+            cell_data = _at_time(at_cells, k) | parts.cell_masks
+            by_block = {name: parts.by_block(values) for name, values in cell_data.items()}
+            writer.write_data(float(t), point_data=point_data, cell_data=by_block)
+    return path
+
+
+def _at_time(data: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+    """Arrays (n, ..., n_t) at time k, contiguous; those without times as they are."""
+    arrays = {}
+    for name, values in data.items():
+        moment = values[..., k] if values.ndim > 1 else values
+        arrays[name] = np.ascontiguousarray(moment)
+    return _as_matrices(arrays)
 
 
 def _as_matrices(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
