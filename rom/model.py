@@ -101,9 +101,9 @@ class Asks:
     def _parameters(self, mu: Any) -> tuple[np.ndarray, bool]:
         points = real(mu, "mu")
         single = points.ndim < 2
-        points = points.reshape(1, -1) if single else points
         if self.box is not None and not self.outside:
-            return np.atleast_2d(self.box.check(points)), single
+            return np.atleast_2d(self.box.check(np.atleast_1d(points))), single
+        points = points.reshape(1, -1) if single else points
         if points.ndim != 2 or (self.p is not None and points.shape[1] != self.p):
             raise BadInput(
                 f"mu has shape {np.shape(mu)}; the model asks for {self.p} parameters"
