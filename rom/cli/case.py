@@ -48,6 +48,12 @@ def load_case_module(name: str) -> ModuleType:
     return module
 
 
+def has_problem(name: str) -> bool:
+    """Whether a case has a solver, and not only functions that models refer to."""
+    case = load_case_module(name)
+    return hasattr(case, "problem") or hasattr(case, "solve")
+
+
 def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
     """The problem of a case.
 
