@@ -302,9 +302,7 @@ def _compare(
     return _Row(state, bound_norm, fields, outputs)
 
 
-def _rows_of_fields(
-    answer: Prediction, parts: Mapping[str, Part], n: int
-) -> dict[str, Any]:
+def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
     """Rows of each field in a state of n rows: those of its part or its space, or in order."""
     named = {} if answer.space is None else {f.name: f.rows for f in answer.space.fields}
     rows: dict[str, Any] = {}
