@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,8 @@ from rom.snapshots import Snapshots
 PRIORS = (("rbf", CONSTANT), ("matern52", LINEAR))
 MIN_RUNS = 6
 NEGATIVE = 1e-2  # of the largest value: below it a field has no root
-FLOOR = 0.1  # of the rms leave-one-run-out error: the least deviation in a band
+FOLDS = 8
+FLOOR = 0.1  # of the rms held-out error: the least deviation in a band
 log = logging.getLogger("rom")
 
 
@@ -66,11 +68,11 @@ def trajectory_gp(
     candidates: dict[str, TrajectoryGP] = {}
     for name in usable:
         model, a = _compress(runs, name, tol, level)
-        processes = [_fit_modes(runs, a, box, prior) for prior in _usable_priors(priors, runs)]
+        processes = [_fit_modes(runs.mu, a, box, prior) for prior in _usable_priors(priors, runs)]
         candidates[name] = replace(model, processes=tuple(processes))
     errors = {label: _left_out_error(model, runs.u) for label, model in candidates.items()}
     label = min(errors, key=lambda label: errors[label])
-    model = _calibrate(replace(candidates[label], errors=errors), runs.u)
+    model = _calibrate(replace(candidates[label], errors=errors), runs)
     log.info("trajectories: %s", model.reason)
     return model
 
@@ -171,54 +173,75 @@ def _compress(
 
 
 def _fit_modes(
-    runs: _Runs, a: np.ndarray, box: Box | None, prior: tuple[str, str]
+    mu: np.ndarray, a: np.ndarray, box: Box | None, prior: tuple[str, str]
 ) -> CoefficientGP:
     """A process for each coefficient, each with the kernel of largest likelihood."""
     name, mean = prior
-    x, a, box, _ = check_training(runs.mu, a, box, mean)
-    unit, first, r = box.to_unit(x), kernel_of(name, box.p), a.shape[1]
-    parts = [column[:, None] for column in (a / output_scale(a)).T]
+    mu, a, box, _ = check_training(mu, a, box, mean)
+    first, r = kernel_of(name, box.p), a.shape[1]
     starts = sobol_starts(first, 1, 0)[:-1]
-    ends = maximise(first, unit, parts, [starts] * r, mean=mean)
-    gp = CoefficientGP(
+    blank = CoefficientGP(
         box=box,
         closed=True,
-        x=unit,
+        x=box.to_unit(mu),
         a=a,
-        kernels=tuple(end.kernel for end in ends),
-        nuggets=np.array([end.nugget for end in ends]),
+        kernels=(first,) * r,
+        nuggets=np.ones(r),
         groups=np.arange(r),
         mean=mean,
         share="independent",
         reason="whole trajectories",
         stretch=np.ones(r),
     )
-    return stretch_deviations(gp)
+    return _search(blank, first, [starts] * r)
 
 
-def _left_out_fields(model: TrajectoryGP, i: int, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(u_i - its median from the other runs, its deviation), both (n, n_t)."""
-    residuals, spreads = leave_runs_out(model.processes)
-    v = model.offset + model.modes @ (model.processes[0].a[i] - residuals[i])
-    variance = model.modes**2 @ spreads[i] ** 2 + model.tail**2
-    median, std = untransform(model.transform, v, variance)
-    return u[i] - median, std
+def _search(gp: CoefficientGP, first: Any, starts: list[np.ndarray]) -> CoefficientGP:
+    """The process with kernels of largest likelihood, searched from `starts`."""
+    parts = [column[:, None] for column in (gp.a / output_scale(gp.a)).T]
+    ends = maximise(first, gp.x, parts, starts, mean=gp.mean)
+    kernels = tuple(end.kernel for end in ends)
+    nuggets = np.array([end.nugget for end in ends])
+    return stretch_deviations(replace(gp, kernels=kernels, nuggets=nuggets))
+
+
+def _without(gp: CoefficientGP, out: np.ndarray) -> CoefficientGP:
+    """The process trained anew on the runs that are not `out`, from its own kernels."""
+    first = gp.kernels[0].at(np.zeros_like(gp.kernels[0].theta))
+    starts = []
+    for kernel, nugget in zip(gp.kernels, gp.nuggets, strict=True):
+        starts.append(np.append(kernel.theta, np.log(nugget))[None])
+    rest = replace(gp, x=gp.x[~out], a=gp.a[~out])
+    return _search(rest, first, starts)
 
 
 def _left_out_error(model: TrajectoryGP, u: np.ndarray) -> float:
     """Mean over the runs of their relative leave-one-run-out error."""
+    residuals, _ = leave_runs_out(model.processes)
+    a = model.processes[0].a - residuals
     errors = []
-    for i in range(len(u)):
-        missed, _ = _left_out_fields(model, i, u)
-        errors.append(np.linalg.norm(missed) / max(np.linalg.norm(u[i]), 1e-300))
+    for truth, coefficients in zip(u, a, strict=True):
+        v = model.offset + model.modes @ coefficients
+        median, _ = untransform(model.transform, v, np.zeros_like(v))
+        errors.append(np.linalg.norm(truth - median) / max(np.linalg.norm(truth), 1e-300))
     return float(np.mean(errors))
 
 
-def _calibrate(model: TrajectoryGP, u: np.ndarray) -> TrajectoryGP:
-    """The model with the floor and factor of its band, conformal over left-out runs."""
-    parts = [_left_out_fields(model, i, u) for i in range(len(u))]
-    floor = FLOOR * float(np.sqrt(np.mean([np.mean(missed**2) for missed, _ in parts])))
-    floor = max(floor, 1e-12 * float(np.abs(u).max()), 1e-300)
-    scores = np.sort([np.max(np.abs(missed) / np.hypot(std, floor)) for missed, std in parts])
-    rank = min(int(np.ceil((len(u) + 1) * model.level)), len(u))
+def _calibrate(model: TrajectoryGP, runs: _Runs) -> TrajectoryGP:
+    """The model with the floor and factor of its band, conformal over held-out runs.
+
+    Each fold's processes are trained anew: kernels that have seen a run flatter it.
+    """
+    m = len(runs.u)
+    fold = np.random.default_rng(0).permutation(m) % min(FOLDS, m)
+    missed, spread = np.empty_like(runs.u), np.empty_like(runs.u)
+    for k in range(fold.max() + 1):
+        out = fold == k
+        processes = tuple(_without(gp, out) for gp in model.processes)
+        median, spread[out] = replace(model, processes=processes).field(runs.mu[out])
+        missed[out] = runs.u[out] - median
+    floor = FLOOR * float(np.sqrt(np.mean(missed**2)))
+    floor = max(floor, 1e-12 * float(np.abs(runs.u).max()), 1e-300)
+    scores = np.sort(np.max(np.abs(missed) / np.hypot(spread, floor), axis=(1, 2)))
+    rank = min(int(np.ceil((m + 1) * model.level)), m)
     return replace(model, floor=floor, factor=float(scores[rank - 1]))
