@@ -1,6 +1,7 @@
 """Whole trajectories of parameters: modes in space and time, and processes of them.
 
-g(u(x, t; mu)) ~ offset(x, t) + sum_k modes_k(x, t) a_k(mu), a_k ~ GP, g the identity or a root.
+g(u(x, t; mu)) ~ s(mu) (offset(x, t) + sum_k modes_k(x, t) a_k(mu)), log s and a_k ~ GP,
+g the identity or a root; s is the size of a run, or 1.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class TrajectoryGP:
 
     times (n_t,) [s]; offset (n, n_t); modes (n, n_t, r) : orthonormal, of `transform` of u
     tail (n, n_t) : pointwise deviation of what the modes leave out, of `transform` of u
-    processes : of the same r coefficients; they are averaged
+    sized : whether modes and tail are of runs over their rms, whose logarithm is the first
+        coefficient, before the r of the modes
+    processes : of the same coefficients; they are averaged
     floor : least deviation of u in a band; factor, level : a share `level` of whole trajectories
         lies within factor times the deviation of the mean, at all dofs and times at once
     errors : relative leave-one-run-out error of each candidate
@@ -34,6 +37,7 @@ class TrajectoryGP:
     modes: np.ndarray
     tail: np.ndarray
     transform: str
+    sized: bool
     processes: tuple[CoefficientGP, ...]
     floor: float
     factor: float
@@ -49,12 +53,14 @@ class TrajectoryGP:
     def reason(self) -> str:
         """What was chosen, and the leave-one-run-out error of each candidate."""
         texts = [f"{name} {100 * error:.3g} %" for name, error in self.errors.items()]
-        return f"{self.transform}; left-out error of whole runs: {', '.join(texts)}"
+        size = "runs over their size" if self.sized else "runs"
+        return f"{size}, {self.transform}; left-out error of whole runs: {', '.join(texts)}"
 
     def predict(self, mu: np.ndarray) -> Prediction:
         """Mean and standard deviation of the coefficients of whole trajectories.
 
-        They are (r,) for mu (p,) and (r, m) for mu (m, p). Raises OutsideBox.
+        They are (r,) for mu (p,) and (r, m) for mu (m, p), one more where `sized`.
+        Raises OutsideBox.
         """
         points = self.box.check(mu)
         answers = [gp.predict(points, noise=True) for gp in self.processes]
@@ -70,15 +76,25 @@ class TrajectoryGP:
         Raises OutsideBox for a parameter or a time beyond the trained ones.
         """
         answer = self.predict(mu)
-        offset, modes, tail = self._in_time(t)
         a, std = answer.coefficients.T, np.asarray(answer.std).T
-        v = offset + np.tensordot(a, modes, (-1, 2))
-        variance = np.tensordot(std**2, modes**2, (-1, 2)) + tail**2
-        return untransform(self.transform, v, variance)
+        return self.lift(a, std, t)
 
-    def band(
-        self, mu: np.ndarray, t: np.ndarray | None = None
+    def lift(
+        self, a: np.ndarray, std: np.ndarray, t: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
+        """u and its deviation, (..., n, q), of coefficients and theirs, (..., r)."""
+        offset, modes, tail = self._in_time(t)
+        variance_of_log: np.ndarray | float = 0.0
+        scale: np.ndarray | float = 1.0
+        if self.sized:
+            scale = np.exp(a[..., 0])[..., None, None]
+            variance_of_log = std[..., 0][..., None, None] ** 2
+            a, std = a[..., 1:], std[..., 1:]
+        v = scale * (offset + np.tensordot(a, modes, (-1, 2)))
+        variance = scale**2 * (np.tensordot(std**2, modes**2, (-1, 2)) + tail**2)
+        return untransform(self.transform, v, variance + v**2 * variance_of_log)
+
+    def band(self, mu: np.ndarray, t: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends that hold u at all dofs and times with chance `level`.
 
         Shaped like the fields; the chance is of whole trajectories of new parameters.
@@ -123,9 +139,7 @@ def leave_runs_out(processes: tuple[CoefficientGP, ...]) -> tuple[np.ndarray, np
     parts = [gp.leave_one_out() for gp in processes]
     residuals = np.stack([residual for residual, _ in parts])
     stretches = [gp.stretch[gp.groups] for gp in processes]
-    spreads = np.stack(
-        [std * stretch for (_, std), stretch in zip(parts, stretches, strict=True)]
-    )
+    spreads = np.stack([std * stretch for (_, std), stretch in zip(parts, stretches, strict=True)])
     return mixture(residuals, spreads)
 
 
@@ -138,11 +152,20 @@ def transform_field(name: str, u: np.ndarray) -> np.ndarray:
     raise BadInput(f"no transform {name!r}; known: {IDENTITY}, {ROOT}")
 
 
-def untransform(
-    name: str, v: np.ndarray, variance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def untransform(name: str, v: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median and deviation of u where g(u) ~ N(v, variance)."""
     if name == IDENTITY:
         return v, np.sqrt(variance)
     spread = np.sqrt(4.0 * v**2 * variance + 2.0 * variance**2)
     return np.maximum(v, 0.0) ** 2, spread
+
+
+def left_out_error(model: TrajectoryGP, u: np.ndarray) -> float:
+    """Mean over the runs of their relative leave-one-run-out error."""
+    residuals, _ = leave_runs_out(model.processes)
+    a = model.processes[0].a - residuals
+    errors = []
+    for truth, coefficients in zip(u, a, strict=True):
+        median, _ = model.lift(coefficients, np.zeros_like(coefficients))
+        errors.append(np.linalg.norm(truth - median) / max(float(np.linalg.norm(truth)), 1e-300))
+    return float(np.mean(errors))

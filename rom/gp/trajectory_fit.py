@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, first_bad, real
+from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.inputs import check_training, output_scale
 from rom.gp.kernel_names import kernel_of
@@ -20,16 +21,16 @@ from rom.gp.trajectories import (
     IDENTITY,
     ROOT,
     TrajectoryGP,
-    leave_runs_out,
+    left_out_error,
     transform_field,
-    untransform,
 )
+from rom.gp.trajectory_runs import WholeRuns, whole_runs
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 
 PRIORS = (("rbf", CONSTANT), ("matern52", LINEAR))
-MIN_RUNS = 6
 NEGATIVE = 1e-2  # of the largest value: below it a field has no root
+SMALLEST = 1e-3  # of the largest size of a run: below it sizes are no scale
 FOLDS = 8
 FLOOR = 0.1  # of the rms held-out error: the least deviation in a band
 log = logging.getLogger("rom")
@@ -55,96 +56,53 @@ def trajectory_gp(
     transforms : of the field, "identity" or "root"; the second is tried on nonnegative fields
     priors : (kernel, mean), one process for each and each coefficient, by likelihood; the mean of
         them is the answer
-    The transform is that of least left-out error: the relative L2 norm of u in space and time,
-    in the mean over runs; kernels stay those of all runs.
+    Runs are taken as they are or over their size, its logarithm a process of its own. That and
+    the transform are those of least left-out error by the first prior: the relative L2 norm of u
+    in space and time, in the mean over runs; kernels stay those of all runs.
     Raises BadInput for other shapes, NaN, and fewer than six runs.
     """
-    runs = _whole_runs(snapshots, mu, times)
+    runs = whole_runs(snapshots, mu, times)
     if not 0.5 <= level < 1:
         raise BadInput(f"level = {level:g} must lie in [0.5, 1)")
     scale = np.abs(runs.u).max()
     positive = runs.u.min() >= -NEGATIVE * scale
     usable = [name for name in transforms if name == IDENTITY or positive]
+    usable_priors = _usable_priors(priors, runs)
     candidates: dict[str, TrajectoryGP] = {}
-    for name in usable:
-        model, a = _compress(runs, name, tol, level)
-        processes = [_fit_modes(runs.mu, a, box, prior) for prior in _usable_priors(priors, runs)]
-        candidates[name] = replace(model, processes=tuple(processes))
-    errors = {label: _left_out_error(model, runs.u) for label, model in candidates.items()}
-    label = min(errors, key=lambda label: errors[label])
-    model = _calibrate(replace(candidates[label], errors=errors), runs)
+    for name, sized in product(usable, (False, True)):
+        size = np.sqrt(np.mean(transform_field(name, runs.u) ** 2, axis=(1, 2)))
+        if sized and size.min() < SMALLEST * size.max():
+            continue
+        blank, a = _compress(runs, size if sized else None, name, tol, level)
+        gp = _fit_modes(runs.mu, a, box, usable_priors[0])
+        candidates[f"{name}, sized" if sized else name] = replace(blank, processes=(gp,))
+    errors = {label: left_out_error(model, runs.u) for label, model in candidates.items()}
+    model = candidates[min(errors, key=lambda label: errors[label])]
+    a = model.processes[0].a
+    others = [_fit_modes(runs.mu, a, box, prior) for prior in usable_priors[1:]]
+    processes = (*model.processes, *others)
+    model = _calibrate(replace(model, processes=processes, errors=errors), runs)
     log.info("trajectories: %s", model.reason)
     return model
 
 
-@dataclass(frozen=True, eq=False)
-class _Runs:
-    """Whole runs: u (m, n, n_t), mu (m, p), times (n_t,)."""
-
-    u: np.ndarray
-    mu: np.ndarray
-    times: np.ndarray
-
-
-def _whole_runs(
-    snapshots: Snapshots | np.ndarray, mu: np.ndarray | None, times: np.ndarray | None
-) -> _Runs:
-    """Checked runs of columns with times, or of an array."""
-    if isinstance(snapshots, Snapshots):
-        u, mu, times = _stack_columns(snapshots)
-    else:
-        u = real(snapshots, "the runs")
-    if mu is None or times is None or u.ndim != 3:
-        raise BadInput("give snapshots with times, or runs (m, n, n_t) with mu (m, p) and times")
-    mu, times = real(mu, "mu"), real(times, "times")
-    if mu.ndim != 2 or len(mu) != len(u) or times.shape != u.shape[2:]:
-        raise BadInput(
-            f"runs {u.shape}, mu {mu.shape}, times {times.shape}; give (m, n, n_t), (m, p), (n_t,)"
-        )
-    if len(times) < 2 or not np.all(np.diff(times) > 0):
-        raise BadInput("times must increase, and be two or more")
-    if not np.isfinite(u).all():
-        raise BadInput(f"run, dof, time {first_bad(u)} holds NaN or Inf; drop that run")
-    distinct = len(np.unique(mu, axis=0))
-    if distinct < MIN_RUNS:
-        raise BadInput(
-            f"{len(mu)} runs with {distinct} distinct parameters; whole trajectories need "
-            f"{MIN_RUNS} or more"
-        )
-    return _Runs(u, mu, times)
-
-
-def _stack_columns(snapshots: Snapshots) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(u (m, n, n_t), mu (m, p), times (n_t,)) of columns with their times."""
-    if snapshots.t is None:
-        raise BadInput("the snapshots have no times; give them, or use field_gp")
-    u, t = np.asarray(snapshots.u[:]), np.asarray(snapshots.t, dtype=float)
-    if np.iscomplexobj(u):
-        raise BadInput("the snapshots are complex; give real and imaginary parts as dofs")
-    points, run = np.unique(snapshots.mu, axis=0, return_inverse=True)
-    times = np.unique(t)
-    order = np.lexsort((t, run.ravel()))
-    shape = (len(points), len(times))
-    if len(t) != shape[0] * shape[1] or not np.all(t[order].reshape(shape) == times):
-        raise BadInput("the runs are not all at the same times; interpolate them to common ones")
-    columns = u[:, order].reshape(len(u), *shape)
-    return np.moveaxis(columns, 0, 1).astype(float), points, times
-
-
-def _usable_priors(
-    priors: Sequence[tuple[str, str]], runs: _Runs
-) -> list[tuple[str, str]]:
+def _usable_priors(priors: Sequence[tuple[str, str]], runs: WholeRuns) -> list[tuple[str, str]]:
     """Constant for linear means where runs are fewer than three for each number of a trend."""
     few = len(runs.mu) < 3 * (runs.mu.shape[1] + 1)
     return [(kernel, CONSTANT if few and mean == LINEAR else mean) for kernel, mean in priors]
 
 
 def _compress(
-    runs: _Runs, transform: str, tol: float, level: float
+    runs: WholeRuns, size: np.ndarray | None, transform: str, tol: float, level: float
 ) -> tuple[TrajectoryGP, np.ndarray]:
-    """A model without processes, and the coefficients (m, r), by the Gram matrix."""
+    """A model without processes, and the coefficients (m, r), by the Gram matrix.
+
+    size (m,) : by which runs are divided; its logarithm is then the first coefficient
+    """
     m, n, n_t = runs.u.shape
     flat = transform_field(transform, runs.u).reshape(m, -1)
+    if size is not None:
+        flat = flat / size[:, None]
     offset = flat.mean(axis=0)
     centred = flat - offset
     values, vectors = np.linalg.eigh(centred @ centred.T)
@@ -163,13 +121,14 @@ def _compress(
         modes=modes.reshape(*shape, r),
         tail=tail.reshape(shape),
         transform=transform,
+        sized=size is not None,
         processes=(),
         floor=0.0,
         factor=1.0,
         level=level,
         errors={},
     )
-    return model, a
+    return model, a if size is None else np.column_stack([np.log(size), a])
 
 
 def _fit_modes(
@@ -215,19 +174,7 @@ def _without(gp: CoefficientGP, out: np.ndarray) -> CoefficientGP:
     return _search(rest, first, starts)
 
 
-def _left_out_error(model: TrajectoryGP, u: np.ndarray) -> float:
-    """Mean over the runs of their relative leave-one-run-out error."""
-    residuals, _ = leave_runs_out(model.processes)
-    a = model.processes[0].a - residuals
-    errors = []
-    for truth, coefficients in zip(u, a, strict=True):
-        v = model.offset + model.modes @ coefficients
-        median, _ = untransform(model.transform, v, np.zeros_like(v))
-        errors.append(np.linalg.norm(truth - median) / max(np.linalg.norm(truth), 1e-300))
-    return float(np.mean(errors))
-
-
-def _calibrate(model: TrajectoryGP, runs: _Runs) -> TrajectoryGP:
+def _calibrate(model: TrajectoryGP, runs: WholeRuns) -> TrajectoryGP:
     """The model with the floor and factor of its band, conformal over held-out runs.
 
     Each fold's processes are trained anew: kernels that have seen a run flatter it.
