@@ -1,9 +1,12 @@
-"""A front that is carried across channels that all differ: b . grad u + c u = 0, exact by characteristics, learnt by O-MMGP.
+"""A front carried across channels that all differ: b . grad u + c u = 0.
 
-    b = (cos theta, sin theta), u = g(y - x tan theta) exp(-c x / cos theta), g(s) = (1 + tanh((s - s_0) / delta)) / 2,
+Exact by characteristics, learnt by O-MMGP.
 
-on 0 < x < 1, 0 < y < h(x) = 1 + 4 a x (1 - x) [m], each channel with a mesh of its own. The latent count of O-MMGP includes its
-mapping modes, and POD-GP gets as many field modes.
+    b = (cos theta, sin theta),  u = g(y - x tan theta) exp(-c x / cos theta),
+    g(s) = (1 + tanh((s - s_0) / delta)) / 2,
+
+on 0 < x < 1, 0 < y < h(x) = 1 + 4 a x (1 - x) [m], each channel with a mesh of its own. The latent
+count of O-MMGP includes its mapping modes, and POD-GP gets as many field modes.
 """
 
 from __future__ import annotations
@@ -39,7 +42,10 @@ def height(x: np.ndarray, a: float) -> np.ndarray:
 
 
 def channel(a: float, n: int, seed: int) -> Mesh:
-    """About 4 n^2 nodes at random inside, four times finer across the front than along it, with the four sides named."""
+    """About 4 n^2 nodes at random inside a channel, with the four sides named.
+
+    Four times finer across the front than along it.
+    """
     i, j = (k.ravel().astype(float) for k in np.indices((n + 1, 4 * n + 1)))
     inside = (i > 0) & (i < n) & (j > 0) & (j < 4 * n)
     shake = np.random.default_rng(seed).uniform(-0.3, 0.3, (2, inside.sum()))
@@ -83,7 +89,10 @@ def uniform(box: Box, m: int, seed: int) -> np.ndarray:
 
 
 def samples(m: int, n: int, seed: int, design: Callable[..., np.ndarray] = uniform) -> list[Sample]:
-    """m channels over the box of (theta, s_0, a), each with its own mesh of about 4 n^2 nodes."""
+    """m channels over the box of (theta, s_0, a).
+
+    Each has its own mesh of about 4 n^2 nodes.
+    """
     draws = design(BOX, m, seed)
     return [
         sample(theta, start, a, n + k % 3, 1000 * seed + k)
@@ -91,7 +100,7 @@ def samples(m: int, n: int, seed: int, design: Callable[..., np.ndarray] = unifo
     ]
 
 
-def trained(
+def fit_model(
     train: list[Sample], reference: Mesh, fields: int, mapping: int, seed: int = 0
 ) -> ShapeModel:
     """O-MMGP, or POD-GP after the same morphing for mapping = 0."""
@@ -111,9 +120,10 @@ def trained(
 
 
 def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]:
-    """rms distance of psi_i(C) to front i, and of C itself, C the curve that psi_0 carries onto front 0 [m, in the reference].
+    """rms distance [m, in the reference] of psi_i(C) to front i, and of C itself.
 
-    Where the fronts are is all that the fields say of a mapping, and that up to one map common to all samples.
+    C is the curve that psi_0 carries onto front 0. Where the fronts are is all that the fields say
+    of a mapping, and that up to one map common to all samples.
     """
     xs = np.linspace(0.1, 0.9, 33)
     lines = np.linspace(0.0, 1.0, 801)
@@ -123,20 +133,27 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
         from rom.shapes.simplex import simplices
         from rom.shapes.transfer import interpolation
 
-        laid = model.lay(s.mesh)
+        location = model.lay(s.mesh)
         grid = np.stack(np.meshgrid(xs, lines, indexing="ij"), -1).reshape(-1, 2)
         domain = Mesh(model.chart, {"triangle": simplices(model.embedding.reference)})
-        physical = interpolation(domain, grid + interpolation(domain, grid) @ shift) @ laid.points
+        physical = (
+            interpolation(domain, grid + interpolation(domain, grid) @ shift) @ location.points
+        )
         level = (physical[:, 1] - physical[:, 0] * np.tan(s.mu[0]) - s.mu[1]).reshape(len(xs), -1)
         return np.array([np.interp(0.0, row, lines) for row in level])
 
     shifts = []
     for s in every:
-        laid = model.lay(s.mesh)
-        shifts.append(model.warp_modes(model.inputs(s, laid)[None])[0])
+        location = model.lay(s.mesh)
+        shifts.append(model.warp_modes(model.inputs(s, location)[None])[0])
     mapped = np.array([front(s, w) for s, w in zip(every, shifts, strict=True)])
     still = np.array([front(s, 0 * w) for s, w in zip(every, shifts, strict=True)])
-    return tuple(float(np.sqrt(np.mean((y - y.mean(axis=0)) ** 2))) for y in (mapped, still))  # type: ignore[return-value]
+    return _spread(mapped), _spread(still)
+
+
+def _spread(fronts: np.ndarray) -> float:
+    """rms distance of fronts (m, k) to their mean [m]."""
+    return float(np.sqrt(np.mean((fronts - fronts.mean(axis=0)) ** 2)))
 
 
 def main(
@@ -149,12 +166,12 @@ def main(
     out: str | None = None,
 ) -> dict[str, float]:
     """O-MMGP against POD-GP at the same latent count, on unseen channels."""
-    known, unseen = samples(train, size, seed, sobol), samples(test, size, seed + 1)
+    training, unseen = samples(train, size, seed, sobol), samples(test, size, seed + 1)
     reference = channel(0.0, size + 4, 0)
     begin = time.perf_counter()
-    model = trained(known, reference, fields, mapping, seed)
+    model = fit_model(training, reference, fields, mapping, seed)
     fit = time.perf_counter() - begin
-    plain = trained(known, reference, model.latents, 0, seed)
+    plain = fit_model(training, reference, model.latents, 0, seed)
     true = [s.fields["u"] for s in unseen]
     answers = [model.predict(s.mesh, s.mu) for s in unseen]
     errors = [

@@ -1,10 +1,14 @@
-"""Cooled turbine airfoils that all differ, every tetrahedral mesh its own: temperature, displacement and stress by MMGP in 3-D.
+"""Cooled turbine airfoils that all differ: three fields by MMGP in 3-D.
 
-    -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",  k dT/dn = h_cool (T_cool - T) on "channels",
-    -div sigma(u, T) = rho omega^2 r,  sigma n = -(E / L) u on "base": the root below, of length L, is an elastic bed.
+    -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",
+                         k dT/dn = h_cool (T_cool - T) on "channels",
+    -div sigma(u, T) = rho omega^2 r,  sigma n = -(E / L) u on "base":
+                         the root below, of length L, is an elastic bed.
 
-Span, twist, turning, thickness and taper vary, and the scalars T_gas and omega. Meshes are laid over each other by radial functions from
-the outlines and channels at the quarters of the span. Beside it the same pipeline where each blade is only put in the place of the other.
+In 3-D, every tetrahedral mesh its own. Span, twist, turning, thickness and taper vary, and the
+scalars T_gas and omega. Meshes are laid over each other by radial functions from the outlines and
+channels at the quarters of the span. Beside it the same pipeline where each blade is only put in
+the place of the other.
 """
 
 from __future__ import annotations
@@ -45,13 +49,16 @@ SCALARS = Box(
 ROOT = 0.03
 
 
-def placed(mesh: Mesh, reference: Mesh) -> np.ndarray:
+def place(mesh: Mesh, reference: Mesh) -> np.ndarray:
     """Where nodes lie when no morphing is done."""
     return mesh.points
 
 
 def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
-    """T [K], u [mm], von Mises stress [MPa] of one blade at mu = (T_gas [K], omega [rad/s])."""
+    """T [K], u [mm], von Mises stress [MPa] of one blade.
+
+    mu = (T_gas [K], omega [rad/s])
+    """
     n = len(mesh.points)
     films = {
         "gas": Film(2000.0, "T_gas", profile=partial(gas_profile, blade=shape)),
@@ -69,8 +76,11 @@ def solve(shape: Blade, mesh: Mesh, mu: np.ndarray) -> Sample:
 
 
 def samples(m: int, h: float, seed: int) -> list[Sample]:
-    """m blades of a scrambled Sobol design, every mesh with its own width, every third with more layers."""
-    made = []
+    """m blades of a scrambled Sobol design.
+
+    Every mesh has its own width, every third more layers.
+    """
+    blades = []
     low, high = (
         np.append(getattr(SHAPE, end), getattr(SCALARS, end)) for end in ("lower", "upper")
     )
@@ -78,11 +88,11 @@ def samples(m: int, h: float, seed: int) -> list[Sample]:
     for k, row in enumerate(draws):
         shape = Blade(**dict(zip(SHAPE.names, row[:5].tolist(), strict=True)))
         mesh = airfoil_mesh(shape, h * (1 + 0.08 * (k % 4 - 1.5)), 12 if k % 3 == 0 else 8)
-        made.append(solve(shape, mesh, row[5:]))
-    return made
+        blades.append(solve(shape, mesh, row[5:]))
+    return blades
 
 
-def trained(
+def fit_model(
     train: list[Sample], h: float, modes: int = 16, seed: int = 0, morph: Morph = MORPH
 ) -> ShapeModel:
     """MMGP on a reference in the middle of the family."""
@@ -118,26 +128,34 @@ def main(
     seed: int = 0,
     out: str | None = None,
 ) -> dict[str, float]:
-    """Blades nobody has seen: fields against the solver, with and without morphing, and strangers that must be flagged."""
+    """Blades nobody has seen: fields against the solver, with and without morphing.
+
+    And strangers that must be flagged.
+    """
     begin = time.perf_counter()
-    known, unseen = samples(train, h, seed), samples(test, h, seed + 1)
+    training, unseen = samples(train, h, seed), samples(test, h, seed + 1)
     solving = time.perf_counter() - begin
     begin = time.perf_counter()
-    model = trained(known, h, modes, seed)
+    model = fit_model(training, h, modes, seed)
     fit = time.perf_counter() - begin
-    still = trained(known, h, modes, seed, placed)
+    still = fit_model(training, h, modes, seed, place)
     begin = time.perf_counter()
     answers = [model.predict(s.mesh, s.mu) for s in unseen]
-    asked = (time.perf_counter() - begin) / test
+    seconds = (time.perf_counter() - begin) / test
     plain = [still.predict(s.mesh, s.mu) for s in unseen]
     numbers: dict[str, float] = {}
-    for name in known[0].fields:
-        found, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
+    for name in training[0].fields:
+        predictions, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
         unmorphed = rel_l2([a.fields[name] for a in plain], true)
-        numbers |= {f"rel_l2_{name}": rel_l2(found, true), f"unmorphed_rel_l2_{name}": unmorphed}
-        numbers |= {f"rrmse_{name}": rrmse(found, true), f"q2_{name}": q2(found, true)}
-        numbers[f"coverage_90_{name}"] = field_coverage(found, true, [a.std[name] for a in answers])
-    for name in known[0].outputs:
+        numbers |= {
+            f"rel_l2_{name}": rel_l2(predictions, true),
+            f"unmorphed_rel_l2_{name}": unmorphed,
+        }
+        numbers |= {f"rrmse_{name}": rrmse(predictions, true), f"q2_{name}": q2(predictions, true)}
+        numbers[f"coverage_90_{name}"] = field_coverage(
+            predictions, true, [a.std[name] for a in answers]
+        )
+    for name in training[0].outputs:
         pair = np.array(
             [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]
         ).T
@@ -147,14 +165,14 @@ def main(
     outside = [model.predict(mesh, SCALARS.from_unit(np.full(2, 0.5))) for mesh in strangers(h)]
     return {
         "n_train": train,
-        "nodes_mean": float(np.mean([len(s.mesh.points) for s in known])),
+        "nodes_mean": float(np.mean([len(s.mesh.points) for s in training])),
         "least_jacobian": min(a.jacobian for a in answers),
         **numbers,
         "ood_flagged": float(np.mean([not a.inside for a in outside])),
         "false_alarms": float(np.mean([a.score > 1 for a in answers])),
         "seconds_solve": solving,
         "seconds_fit": fit,
-        "ms_predict": 1e3 * asked,
+        "ms_predict": 1e3 * seconds,
     }
 
 

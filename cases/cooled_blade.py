@@ -1,11 +1,14 @@
-"""A cooled turbine blade: temperature and thermoelastic displacement, reduced with certified error bounds.
+"""A cooled turbine blade: temperature and thermoelastic displacement, with bounds.
 
-Gas heats the profile and the platform, coolant runs through the channels, the blade spins and stands on its fixed root:
+Gas heats the profile and the platform, coolant runs through the channels, the blade spins and
+stands on its fixed root:
 
-    -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",  k dT/dn = h_cool (T_cool - T) on "channels",
+    -div(k grad T) = 0,  k dT/dn = h_gas (T_gas p(r) - T) on "gas",
+                         k dT/dn = h_cool (T_cool - T) on "channels",
     -div sigma(u, T) = rho omega^2 r,  u = 0 on "fixed".
 
-State (T, u) and operator are affine in six parameters; the bound is rigorous for the discrete problem, in the energy norm of the state.
+State (T, u) and operator are affine in six parameters; the bound is rigorous for the discrete
+problem, in the energy norm of the state.
 """
 
 from __future__ import annotations
@@ -23,8 +26,7 @@ import numpy as np
 
 from rom.archive.nouns import save
 from rom.campaign import collect, read, talk
-from rom.certified.models import galerkin_model
-from rom.certified.stationary import GalerkinModel, truncate_model
+from rom.certified import GalerkinModel, galerkin_model, truncate_model
 from rom.cli.launch import run
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
@@ -39,7 +41,8 @@ from solvers.thermoelastic import Material, stress, thermoelastic, von_mises
 
 # a cast nickel alloy at about 1100 K
 ALLOY = Material(E=150e9, nu=0.3, alpha=14e-6, rho=8200.0)
-# free of stress at the temperature of the disc that holds the root, whose own expansion is not part of u [K]
+# free of stress at the temperature of the disc that holds the root, whose own expansion is not part
+# of u [K]
 T_REF = 750.0
 BOX = Box(
     ("T_gas", "T_cool", "h_gas", "h_cool", "k", "omega"),
@@ -52,7 +55,10 @@ BOX = Box(
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """(T, u) -> the highest T, the highest von Mises stress at the blade's nodes above the platform, the largest |u| at the tip."""
+    """(T, u) -> the highest T, the highest von Mises stress, the largest tip |u|.
+
+    The stress is that of the blade's nodes above the platform.
+    """
 
     mesh: Mesh
     blade: np.ndarray
@@ -74,13 +80,19 @@ class Outputs:
 
 
 def gas_profile(x: np.ndarray, blade: Blade) -> np.ndarray:
-    """Gas temperature over its peak along the span: 1 at 60 % of it, 0.85 on the platform, 0.94 at the tip."""
+    """Gas temperature over its peak along the span.
+
+    1 at 60 % of it, 0.85 on the platform, 0.94 at the tip.
+    """
     s = np.clip((x[..., 2] - blade.hub_radius) / blade.span, 0.0, 1.0)
     return 1.0 - 0.15 * ((s - 0.6) / 0.6) ** 2
 
 
 def problem(size: int = 12_000, cells: str = "tetra") -> Problem:
-    """About `size` nodes, four unknowns each, of cells "tetra", "wedge" or "hexahedron"."""
+    """About `size` nodes, four unknowns each.
+
+    cells : "tetra", "wedge" or "hexahedron"
+    """
     shape = Blade()
     mesh = blade_mesh(size, shape, cells)
     films = {
@@ -106,13 +118,22 @@ def main(
     out: str | None = None,
     comm: Any = None,
 ) -> dict[str, float]:
-    """Campaign over the ranks, POD, certified Galerkin model; then `test` unseen random parameters against high fidelity."""
+    """Campaign over the ranks, POD, certified Galerkin model.
+
+    Then `test` unseen random parameters against high fidelity.
+    """
     blade = problem(size, cells)
     with _folder(out, comm) as folder:
         campaign = collect(
-            blade.solve, sobol(blade.box, train), folder / "snapshots", comm=comm, box=blade.box, space=blade.space,
-            mesh=blade.mesh, version=blade.version,
-        )  # fmt: skip
+            blade.solve,
+            sobol(blade.box, train),
+            folder / "snapshots",
+            comm=comm,
+            box=blade.box,
+            space=blade.space,
+            mesh=blade.mesh,
+            version=blade.version,
+        )
         if campaign.failed:
             raise SolveFailed(
                 f"{len(campaign.failed)} of {train} solves failed, the first: {campaign.failed[0]}"
@@ -125,7 +146,7 @@ def main(
         model = galerkin_model(blade, basis)
         unseen = blade.box.from_unit(np.random.default_rng(seed).random((test, blade.box.p)))
         table = study(model, blade.solve, unseen)
-        rows = [_compared(blade, model, mu) for mu in unseen]
+        rows = [_compare(blade, model, mu) for mu in unseen]
         numbers = _numbers(blade, model, table, rows, campaign, comm)
         if out is not None:
             save(folder / "model.h5", model)
@@ -134,8 +155,11 @@ def main(
     return numbers
 
 
-def _compared(blade: Problem, model: GalerkinModel, mu: np.ndarray) -> dict[str, float]:
-    """Errors of the fields, each relative in its own energy norm, and of the outputs against high fidelity."""
+def _compare(blade: Problem, model: GalerkinModel, mu: np.ndarray) -> dict[str, float]:
+    """Errors of the fields and of the outputs against high fidelity.
+
+    Each field's is relative in its own energy norm.
+    """
     space, n = blade.space, len(blade.mesh.points)  # type: ignore[union-attr]
     answer, u = model.predict(mu), blade.solve(mu)
     v = model.basis.lift(answer.coefficients)
@@ -196,11 +220,11 @@ def _folder(out: str | None, comm: Any) -> Iterator[Path]:
         yield Path(out)
         return
     first = comm is None or comm.Get_rank() == 0
-    made = tempfile.TemporaryDirectory() if first else None
-    yield Path(next(name for name in talk(comm, made.name if made else "") if name))
+    temporary = tempfile.TemporaryDirectory() if first else None
+    yield Path(next(name for name in talk(comm, temporary.name if temporary else "") if name))
     talk(comm, 0)
-    if made:
-        made.cleanup()
+    if temporary:
+        temporary.cleanup()
 
 
 def _tables(folder: Path, blade: Problem, table: Study, rows: list[dict[str, float]]) -> None:
@@ -209,7 +233,8 @@ def _tables(folder: Path, blade: Problem, table: Study, rows: list[dict[str, flo
         f"{name} [{unit}]" for name, unit in zip(blade.box.names, blade.box.units, strict=True)
     ]
     heading = [*names, "rel_error", "rel_bound", "effectivity", *rows[0]]
-    numbers = [table.relative, table.bound / table.norm, table.effectivity]  # type: ignore[operator]
+    assert table.bound is not None and table.effectivity is not None
+    numbers = [table.relative, table.bound / table.norm, table.effectivity]
     data = np.column_stack([table.mu, *numbers, [list(row.values()) for row in rows]])
     np.savetxt(
         folder / "unseen.csv",
@@ -224,18 +249,22 @@ def _tables(folder: Path, blade: Problem, table: Study, rows: list[dict[str, flo
 def _pictures(
     folder: Path, blade: Problem, model: GalerkinModel, s: np.ndarray, table: Study
 ) -> None:
-    """Fields, errors and modes at the unseen parameter with the largest error; curves of the reduction."""
+    """Fields, errors and modes at the unseen parameter with the largest error.
+
+    And curves of the reduction.
+    """
     from rom.io.writers.vtkhdf import write_vtkhdf
     from rom.plot.curves import decay_plot, effectivity_plot, error_plot
     from rom.plot.pictures import picture
 
-    mesh, outputs = blade.mesh, blade.outputs
-    n, mu = len(mesh.points), table.mu[int(np.argmax(table.relative))]  # type: ignore[union-attr]
+    mesh, outputs, effectivity = blade.mesh, blade.outputs, table.effectivity
+    assert mesh is not None and isinstance(outputs, Outputs) and effectivity is not None
+    n, mu = len(mesh.points), table.mu[int(np.argmax(table.relative))]
     full, reduced = blade.solve(mu), model.basis.lift(model.predict(mu).coefficients)
     vectors = {
         name: state[n:].reshape(n, 3) for name, state in (("full", full), ("reduced", reduced))
     }
-    mises = {"full": outputs.mises(full), "reduced": outputs.mises(reduced)}  # type: ignore[union-attr]
+    mises = {"full": outputs.mises(full), "reduced": outputs.mises(reduced)}
     fields = {
         "temperature": (reduced[:n], "K"),
         "displacement": (vectors["reduced"], "m"),
@@ -246,7 +275,7 @@ def _pictures(
         "displacement error": (vectors["full"] - vectors["reduced"], "m"),
         "von Mises error": (np.abs(mises["full"] - mises["reduced"]), "Pa"),
     }
-    write_vtkhdf(folder / "worst.vtkhdf", mesh, fields | misses)  # type: ignore[arg-type]
+    write_vtkhdf(folder / "worst.vtkhdf", mesh, fields | misses)
     view, scale = (0.3, 1.0, 0.75), float(f"{0.006 / np.abs(vectors['reduced']).max():.0e}")
     picture(
         folder / "temperature.png",
@@ -254,9 +283,9 @@ def _pictures(
         {"temperature": fields["temperature"]},
         view=view,
         cmap="inferno",
-    )  # type: ignore[arg-type]
-    aloft = np.percentile(mises["reduced"][outputs.blade], 99.9)  # type: ignore[union-attr]
-    stresses = {f"von Mises stress, displacement x {scale:.0f}": (mises["reduced"] / 1e6, "MPa")}  # type: ignore[operator]
+    )
+    aloft = np.percentile(mises["reduced"][outputs.blade], 99.9)
+    stresses = {f"von Mises stress, displacement x {scale:.0f}": (mises["reduced"] / 1e6, "MPa")}
     shift = vectors["reduced"]
     picture(
         folder / "von_mises.png",
@@ -265,14 +294,14 @@ def _pictures(
         warp=shift,
         scale=scale,
         view=view,
-        limits=(0.0, aloft / 1e6),
-    )  # type: ignore[arg-type]
-    picture(folder / "errors.png", mesh, misses, view=view)  # type: ignore[arg-type]
+        limits=(0.0, float(aloft / 1e6)),
+    )
+    picture(folder / "errors.png", mesh, misses, view=view)
     modes = {
         f"mode {k + 1}, temperature part": (model.basis.modes[:n, k], "-")
         for k in range(min(3, model.basis.r))
     }
-    picture(folder / "modes.png", mesh, modes, view=view)  # type: ignore[arg-type]
+    picture(folder / "modes.png", mesh, modes, view=view)
     decay_plot(
         folder / "singular_values.png",
         s,
@@ -281,9 +310,9 @@ def _pictures(
     )
     effectivity_plot(
         folder / "effectivities.png",
-        table.effectivity,
+        effectivity,
         title="Effectivity over unseen parameters",
-    )  # type: ignore[arg-type]
+    )
     error_plot(
         folder / "errors_over_r.png",
         *_convergence(blade, model, table),
@@ -294,24 +323,37 @@ def _pictures(
 def _convergence(
     blade: Problem, model: GalerkinModel, table: Study
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Largest relative error and bound for the first r modes: the residual of fewer modes has zero coefficients for the others."""
+    """Largest relative error and bound for the first r modes.
+
+    The residual of fewer modes has zero coefficients for the others.
+    """
     basis, ranks = model.basis, np.arange(1, model.basis.r + 1)
     U = np.column_stack([blade.solve(mu) for mu in table.mu])
-    found = []
+    worst = []
     for r in ranks:
         a = np.zeros((basis.r, len(table.mu)))
         a[:r] = truncate_model(model, int(r)).predict(table.mu).coefficients
         bound = model.bound(table.mu, a.T)  # type: ignore[misc]
-        found.append(
+        worst.append(
             [(basis.space.norm(U - basis.lift(a)) / table.norm).max(), (bound / table.norm).max()]
         )
-    return ranks, *np.array(found).T
+    return ranks, *np.array(worst).T
 
 
 if __name__ == "__main__":
     run(
         main,
-        units={"full_s": "s", "online_ms": "ms", "batch_us": "us", "campaign_s": "s", "peak_rss_mb": "MB", "hottest_K": "K",
-               "max_temperature_error_K": "K", "max_von_mises_error_Pa": "Pa", "max_tip_error_m": "m", "peak_von_mises_Pa": "Pa",
-               "tip_m": "m"},
-    )  # fmt: skip
+        units={
+            "full_s": "s",
+            "online_ms": "ms",
+            "batch_us": "us",
+            "campaign_s": "s",
+            "peak_rss_mb": "MB",
+            "hottest_K": "K",
+            "max_temperature_error_K": "K",
+            "max_von_mises_error_Pa": "Pa",
+            "max_tip_error_m": "m",
+            "peak_von_mises_Pa": "Pa",
+            "tip_m": "m",
+        },
+    )

@@ -1,9 +1,15 @@
-"""Sound in a duct over frequency, position and design, learnt from few measured runs on a grid by a spectral-mixture process.
+"""Sound in a duct over frequency, position and design, by a spectral mixture.
 
-H(f, x; T, R) = (e^{ikx} + R e^{ik(2L - x)}) / (1 - R e^{2ikL}), k = 2 pi f (1 + i loss) / c(T): pressure over rho c times the piston's velocity
-in a duct of length L with reflection R at its end. Resonances lie every c / 2L and move with the air's temperature T; their width is the
-lining's. A response is a sum of echoes n 2L / c, so over frequency its covariance is a few lines: a spectral mixture learns them, and
-fills bands of lost frequencies where smooth kernels and splines cannot. References: Wilson, Adams (2013); Fang et al. (2024).
+Learnt from few measured runs on a grid.
+
+    H(f, x; T, R) = (e^{ikx} + R e^{ik(2L - x)}) / (1 - R e^{2ikL}),
+    k = 2 pi f (1 + i loss) / c(T):
+
+pressure over rho c times the piston's velocity in a duct of length L with reflection R at its end.
+Resonances lie every c / 2L and move with the air's temperature T; their width is the lining's. A
+response is a sum of echoes n 2L / c, so over frequency its covariance is a few lines: a spectral
+mixture learns them, and fills bands of lost frequencies where smooth kernels and splines cannot.
+References: Wilson, Adams (2013); Fang et al. (2024).
 """
 
 from __future__ import annotations
@@ -32,7 +38,10 @@ PARTS = np.array([0.0, 1.0])
 
 
 def transfer(f: np.ndarray, x: np.ndarray, mu: np.ndarray) -> np.ndarray:
-    """H at frequencies f (n,) [Hz], positions x (k,) [m] and designs mu (m, 2), as real and imaginary parts: (n, k, m, 2)."""
+    """H as real and imaginary parts, (n, k, m, 2).
+
+    At frequencies f (n,) [Hz], positions x (k,) [m] and designs mu (m, 2).
+    """
     c, R = 331.3 * np.sqrt(1 + mu[:, 0] / 273.15), mu[:, 1]
     k, x = 2 * np.pi * f[:, None, None] / c * (1 + 1j * LOSS), x[None, :, None]
     H = (np.exp(1j * k * x) + R * np.exp(1j * k * (2 * LENGTH - x))) / (
@@ -46,7 +55,7 @@ def level(H: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.sum(H**2, axis=-1))
 
 
-def interpolated(axes: list[np.ndarray], y: np.ndarray, new: list[np.ndarray]) -> np.ndarray:
+def interpolate(axes: list[np.ndarray], y: np.ndarray, new: list[np.ndarray]) -> np.ndarray:
     """Cubic splines over frequency and position, thin plates over designs."""
     y = CubicSpline(axes[0], y, axis=0)(new[0])
     y = np.moveaxis(CubicSpline(axes[1], y, axis=1)(new[1]), 2, 0)
@@ -61,7 +70,10 @@ def learnt(
     rest: str,
     seen: np.ndarray | None = None,
 ) -> KroneckerGP:
-    """One process of both parts: `over_f` along frequency, `rest` along position and designs, the parts hardly alike."""
+    """One process of both parts, which are hardly alike.
+
+    `over_f` along frequency, `rest` along position and designs.
+    """
     return kronecker_gp(
         [*axes, PARTS],
         y,
@@ -72,11 +84,14 @@ def learnt(
 
 
 def stretch(gp: KroneckerGP) -> float:
-    """By what deviations of f must grow for 95 % of the runs, each left out as a whole, to lie in their bands, noise included."""
+    """By what deviations grow for 95 % of the left-out runs to lie in their bands.
+
+    Deviations of f; each run is left out as a whole, noise included.
+    """
     gaps, std = gp.leave_one_out(axis=2)
     factors, own = np.geomspace(0.1, 10.0, 201), np.maximum(std**2 - gp.noise**2, 0.0)
-    held = [np.mean(gaps**2 <= 1.959964**2 * (s**2 * own + gp.noise**2)) for s in factors]
-    return float(factors[min(int(np.searchsorted(held, 0.95)), len(factors) - 1)])
+    coverage = [np.mean(gaps**2 <= 1.959964**2 * (s**2 * own + gp.noise**2)) for s in factors]
+    return float(factors[min(int(np.searchsorted(coverage, 0.95)), len(factors) - 1)])
 
 
 def resonances(f: np.ndarray, H: np.ndarray) -> list[np.ndarray]:
@@ -84,25 +99,35 @@ def resonances(f: np.ndarray, H: np.ndarray) -> list[np.ndarray]:
     return [f[find_peaks(curve, prominence=1.0)[0]] for curve in level(H)[:, 0].T]
 
 
-def missed(found: list[np.ndarray], exact: list[np.ndarray], near: float) -> tuple[float, int]:
-    """(rms distance [Hz] of exact resonances to the nearest found one within `near`, how many have none)."""
+def resonance_errors(
+    found: list[np.ndarray], exact: list[np.ndarray], near: float
+) -> tuple[float, int]:
+    """(rms distance [Hz] of exact resonances to the nearest one, how many have none).
+
+    The nearest of the resonances within `near`.
+    """
     gaps = np.concatenate(
         [
             np.abs(e[:, None] - g[None]).min(axis=1) if g.size else np.full(e.size, np.inf)
             for g, e in zip(found, exact, strict=True)
         ]
     )
-    held = gaps[gaps <= near]
-    return float(np.sqrt(np.mean(held**2))) if held.size else float("nan"), int(np.sum(gaps > near))
+    near_gaps = gaps[gaps <= near]
+    return float(np.sqrt(np.mean(near_gaps**2))) if near_gaps.size else float("nan"), int(
+        np.sum(gaps > near)
+    )
 
 
 def holes(shape: tuple[int, ...], share: float, gen: np.random.Generator) -> np.ndarray:
-    """True where a cell is known: each run loses a band of frequencies at all positions, and single cells up to `share` in all."""
-    seen, width = np.ones(shape, dtype=bool), max(1, int(0.5 * share * shape[0]))
+    """True where a cell is known.
+
+    Each run loses a band of frequencies at all positions, and single cells up to `share` in all.
+    """
+    present, width = np.ones(shape, dtype=bool), max(1, int(0.5 * share * shape[0]))
     for run_ in range(shape[2]):
         start = gen.integers(0, shape[0] - width + 1)
-        seen[start : start + width, :, run_] = False
-    return seen & (gen.random(shape[:3]) > 0.5 * share / (1 - 0.5 * share))[..., None]
+        present[start : start + width, :, run_] = False
+    return present & (gen.random(shape[:3]) > 0.5 * share / (1 - 0.5 * share))[..., None]
 
 
 def main(
@@ -115,10 +140,14 @@ def main(
     seed: int = 0,
     out: Path | None = None,
 ) -> dict[str, Any]:
-    """Errors, coverage and resonances at unseen designs, frequencies and positions; then with a share `lost` of the cells missing."""
+    """Errors, coverage and resonances at unseen designs, frequencies and positions.
+
+    Then with a share `lost` of the cells missing.
+    """
     if not 0 < lost < 0.8 or runs < 8 or frequencies < 32 or positions < 4:
         raise BadInput(
-            f"lost = {lost}, {runs} runs of {frequencies} frequencies at {positions} positions: give 0 < lost < 0.8 and 8, 32, 4 or more"
+            f"lost = {lost}, {runs} runs of {frequencies} frequencies at {positions} positions: "
+            "give 0 < lost < 0.8 and 8, 32, 4 or more"
         )
     gen = np.random.default_rng(seed)
     axes = [
@@ -141,8 +170,8 @@ def main(
         "rbf": ("rbf", "rbf"),
         "matern52": ("matern52", "matern52"),
     }
-    told: dict[str, Any] = {"cells": y.size, "resonances": sum(map(len, exact)), "methods": {}}
-    answers = {"splines": interpolated(axes, y, new)}
+    numbers: dict[str, Any] = {"cells": y.size, "resonances": sum(map(len, exact)), "methods": {}}
+    answers = {"splines": interpolate(axes, y, new)}
     for name, (over_f, rest) in kernels.items():
         gp = learnt(axes, y, over_f, rest)
         mean, std = gp.predict(*new, PARTS)
@@ -151,7 +180,7 @@ def main(
         inside = np.abs(mean - truth) <= 1.959964 * std
         measured = np.abs(mean - fresh) <= 1.959964 * np.hypot(std, gp.noise)
         answers[name] = mean
-        told["methods"][name] = {
+        numbers["methods"][name] = {
             "coverage": float(np.mean(measured)),
             "coverage_noise_free": float(np.mean(inside)),
             "stretch": factor,
@@ -160,21 +189,21 @@ def main(
         if name == "spectral mixture":
             best, band = gp.kernels[0], std
     for name, mean in answers.items():
-        rms, none = missed(resonances(new[0], mean), exact, 0.5 * spacing)
+        rms, none = resonance_errors(resonances(new[0], mean), exact, 0.5 * spacing)
         error = np.linalg.norm(mean - truth) / np.linalg.norm(truth)
-        told["methods"].setdefault(name, {}).update(
+        numbers["methods"].setdefault(name, {}).update(
             {"error": float(error), "resonance_rms_hz": rms, "resonances_missed": none}
         )
     weights, lines = best.weights, best.frequencies[:, 0] / (axes[0][-1] - axes[0][0])
-    told["echoes_ms"] = {
+    numbers["echoes_ms"] = {
         f"{1e3 * t:.2f}": float(w)
         for w, t in sorted(zip(weights, lines, strict=True), reverse=True)
     }
-    told["missing"] = _filled(axes, y, clean, kernels, lost, gen)
+    numbers["missing"] = _filled(axes, y, clean, kernels, lost, gen)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         _pictures(out, axes, new, truth, answers, band)
-    return told
+    return numbers
 
 
 def _pictures(
@@ -185,7 +214,10 @@ def _pictures(
     answers: dict[str, np.ndarray],
     std: np.ndarray,
 ) -> None:
-    """Level and real part of the first unseen design at the piston, with the band of the spectral mixture."""
+    """Level and real part of the first unseen design at the piston.
+
+    With the band of the spectral mixture.
+    """
     mean = answers["spectral mixture"]
     T, R = new[2][0]
     title = f"duct of {LENGTH:g} m, {len(axes[2])} runs; unseen design {T:.1f} degC, R = {R:.2f}"
@@ -232,25 +264,28 @@ def _filled(
     lost: float,
     gen: np.random.Generator,
 ) -> dict[str, Any]:
-    """Errors in the cells that were lost, per kernel, against lines between what each run and position kept."""
-    seen = np.broadcast_to(holes(y.shape, lost, gen), y.shape)
-    gaps, told = ~seen, {"share": float(1 - seen.mean())}
+    """Errors in the cells that were lost, per kernel.
+
+    Against lines between what each run and position kept.
+    """
+    present = np.broadcast_to(holes(y.shape, lost, gen), y.shape)
+    gaps, numbers = ~present, {"share": float(1 - present.mean())}
 
     def error(filled: np.ndarray) -> float:
         return float(np.linalg.norm((filled - clean)[gaps]) / np.linalg.norm(clean[gaps]))
 
     for name, (over_f, rest) in kernels.items():
-        told[name] = error(
-            learnt(axes, np.where(seen, y, np.nan), over_f, rest, seen).predict(
+        numbers[name] = error(
+            learnt(axes, np.where(present, y, np.nan), over_f, rest, present).predict(
                 *axes, PARTS, std=False
             )[0]
         )
     filled = np.empty_like(y)
     for index in np.ndindex(y.shape[1:]):
-        keep = seen[(slice(None), *index)]
+        keep = present[(slice(None), *index)]
         filled[(slice(None), *index)] = np.interp(axes[0], axes[0][keep], y[(keep, *index)])
-    told["straight lines"] = error(filled)
-    return told
+    numbers["straight lines"] = error(filled)
+    return numbers
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Do 95 % intervals hold 95 %? Fifty random functions, smooth and rough, noise-free and noisy, in one to four dimensions."""
+"""Do 95 % intervals hold 95 %?
+
+Fifty random functions, smooth and rough, noise-free and noisy, in one to four dimensions.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ KINDS = ("smooth", "rough", "smooth noisy", "rough noisy")
 
 
 def function(kind: str, p: int, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-    """A random function on the unit box: waves of random directions if smooth, folds of random slopes beside waves if rough."""
+    """A random function on the unit box.
+
+    Waves of random directions if smooth, folds of random slopes beside waves if rough.
+    """
     omega, phase = rng.normal(0, 4.0 / np.sqrt(p), (12, p)), rng.uniform(0, 2 * np.pi, 12)
     size = rng.normal(size=12)
     planes, cuts, folds = rng.normal(size=(6, p)), rng.uniform(0, 1, (6, p)), rng.normal(size=6)
@@ -33,7 +39,10 @@ def function(kind: str, p: int, rng: np.random.Generator) -> Callable[[np.ndarra
 
 
 def problem(k: int, rng: int = 0, points: int = 400) -> dict[str, Any]:
-    """Coverage of the k-th problem: (m runs, p inputs) of kind k mod 4, at fresh points, by new runs."""
+    """Coverage of the k-th problem, at fresh points, by new runs.
+
+    (m runs, p inputs) of kind k mod 4.
+    """
     gen = np.random.default_rng([rng, k])
     kind, p = KINDS[k % 4], 1 + (k // 4) % 4
     m = 25 * p
@@ -79,16 +88,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--problems", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(argv)
-    told = run(given.problems, given.seed)
-    if given.json:
-        print(json.dumps(told))
+    arguments = parser.parse_args(argv)
+    numbers = run(arguments.problems, arguments.seed)
+    if arguments.json:
+        print(json.dumps(numbers))
         return
-    for kind in told["coverage_by_kind"]:
+    for kind in numbers["coverage_by_kind"]:
         print(
-            f"{kind:14} coverage {told['coverage_by_kind'][kind]:.3f}, relative error {told['error_by_kind'][kind]:.1e}"
+            f"{kind:14} coverage {numbers['coverage_by_kind'][kind]:.3f}, relative error "
+            f"{numbers['error_by_kind'][kind]:.1e}"
         )
-    print(f"all {told['problems']:10} coverage {told['coverage']:.3f} of nominal 0.95")
+    print(f"all {numbers['problems']:10} coverage {numbers['coverage']:.3f} of nominal 0.95")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Equations with high frequencies on boxes: a Gaussian process with spectral kernels, directly solved, beside Chebyshev collocation.
+"""Equations with high frequencies on boxes, by a GP with spectral kernels.
 
-The eleven problems of Fang et al. (2024) with their best published errors and times; `--frequency`, `--phase`, `--start` and
-`--length` make others of the same families. The kernel solver sees source, boundary data and nothing else: no error is used to choose.
+Directly solved, beside Chebyshev collocation. The eleven problems of Fang et al. (2024) with their
+best published errors and times; `--frequency`, `--phase`, `--start` and `--length` make others of
+the same families. The kernel solver sees source, boundary data and nothing else: no error is used
+to choose.
 """
 
 from __future__ import annotations
@@ -34,14 +36,18 @@ class Published:
 
 
 PUBLISHED = {
-    "P1": Published(4.0e-7, 1329), "P2": Published(3.5e-4, 4667), "P3": Published(1.5e-6, 1329), "P4": Published(9.0e-7, 7451),
-    "P5": Published(4.2e-4, 5705), "P6": Published(4.7e-6, 5586), "P7": Published(1.0e-3, 6627), "A1": Published(7.7e-7, 1998),
-    "A2": Published(4.2e-6, 1996), "A3": Published(2.6e-3, 15926), "V1": Published(1.4e-4, 2234),
+    "P1": Published(4.0e-7, 1329), "P2": Published(3.5e-4, 4667), "P3": Published(1.5e-6, 1329),
+    "P4": Published(9.0e-7, 7451), "P5": Published(4.2e-4, 5705), "P6": Published(4.7e-6, 5586),
+    "P7": Published(1.0e-3, 6627), "A1": Published(7.7e-7, 1998), "A2": Published(4.2e-6, 1996),
+    "A3": Published(2.6e-3, 15926), "V1": Published(1.4e-4, 2234),
 }  # fmt: skip
 
 
 def waves(*terms: tuple[float, float, float]) -> Wave:
-    """(u, u'') of sum amplitude sin(omega x + phase), terms = (amplitude, omega, phase)."""
+    """(u, u'') of sum amplitude sin(omega x + phase).
+
+    terms = (amplitude, omega, phase).
+    """
     return (
         lambda x: sum(a * np.sin(w * x + p) for a, w, p in terms),
         lambda x: sum(-a * w**2 * np.sin(w * x + p) for a, w, p in terms),
@@ -84,7 +90,7 @@ def plane(
     return Equation(np.array([span, span]), source, u, (1.0, 1.0), reaction=reaction), u
 
 
-def advected(beta: float, phase: float, span: tuple[float, float]) -> tuple[Equation, Callable]:
+def advection(beta: float, phase: float, span: tuple[float, float]) -> tuple[Equation, Callable]:
     """beta u_x + u_y = 0 with inflow data alone (left and bottom)."""
 
     def u(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -99,13 +105,16 @@ def advected(beta: float, phase: float, span: tuple[float, float]) -> tuple[Equa
 def problem(
     name: str, frequency: float = 1.0, phase: float = 0.0, start: float = 0.0, length: float = 1.0
 ) -> tuple[Equation, Callable]:
-    """(equation, exact u) of a problem; every frequency and interval times a factor, a phase added, the interval moved to `start`."""
+    """(equation, exact u) of a problem.
+
+    Every frequency and interval times a factor, a phase added, the interval moved to `start`.
+    """
     k, p = frequency, phase
     half_turn = p + np.pi / 2
     short, wide = (start, start + length), (start, start + TURN * length)
     packet = waves((0.5, 106 * k, p), (-0.5, 94 * k, p))  # sin 6x cos 100x at p = 0
     slow = waves((0.5, 26 * k, p), (-0.5, 14 * k, p))
-    made = {
+    problems = {
         "P1": lambda: line(waves((1, 100 * k, p)), wide),
         "P2": lambda: line(waves((1, k, p), (0.1, 20 * k, p), (0.05, 100 * k, p)), short),
         "P3": lambda: line(packet, wide),
@@ -118,9 +127,9 @@ def problem(
         "A3": lambda: plane(
             waves((1, k, p), (0.1, 20 * k, p), (1, 100 * k, half_turn)), short, True, CUBIC
         ),
-        "V1": lambda: advected(200 * k, p, short),
+        "V1": lambda: advection(200 * k, p, short),
     }
-    return made[name]()
+    return problems[name]()
 
 
 def error(solution: Solution, exact: Callable, n: int = 300) -> float:
@@ -130,28 +139,31 @@ def error(solution: Solution, exact: Callable, n: int = 300) -> float:
     return float(np.linalg.norm(solution.on(*x) - truth) / np.linalg.norm(truth))
 
 
-def timed(work: Callable[[], Solution]) -> tuple[Solution, float]:
+def time_work(work: Callable[[], Solution]) -> tuple[Solution, float]:
     """(result, wall seconds)."""
     begin = time.perf_counter()
-    made = work()
-    return made, time.perf_counter() - begin
+    result = work()
+    return result, time.perf_counter() - begin
 
 
 def run(names: list[str], envelope: str = "gaussian", **changes: float) -> dict:
-    """Errors and seconds of the kernel solver and of Chebyshev collocation, and how the eleven compare with what is published."""
+    """Errors and seconds of the kernel solver and of Chebyshev collocation.
+
+    And how the eleven compare with what is published.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         equation, exact = problem(name, **changes)
         spectra: list = []
 
         def kernels(equation: Equation = equation, spectra: list = spectra) -> Solution:
-            made, found = kernel_solve(equation, envelope)
-            spectra.extend(found)
-            return made
+            solution, kernels_used = kernel_solve(equation, envelope)
+            spectra.extend(kernels_used)
+            return solution
 
         (ours, seconds), (theirs, theirs_seconds) = (
-            timed(kernels),
-            timed(partial(chebyshev, equation)),
+            time_work(kernels),
+            time_work(partial(chebyshev, equation)),
         )
         rows[name] = {
             "error": error(ours, exact), "seconds": seconds, "residual": ours.residual,
@@ -179,14 +191,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--phase", type=float, default=0.0, help="added to every wave [rad]")
     parser.add_argument("--start", type=float, default=0.0, help="lower end of the interval")
     parser.add_argument("--length", type=float, default=1.0, help="factor on the interval's length")
-    given = parser.parse_args(argv)
-    changes = {key: getattr(given, key) for key in ("frequency", "phase", "start", "length")}
-    told = run(given.problems, given.envelope, **changes)
-    if given.json:
+    arguments = parser.parse_args(argv)
+    changes = {key: getattr(arguments, key) for key in ("frequency", "phase", "start", "length")}
+    told = run(arguments.problems, arguments.envelope, **changes)
+    if arguments.json:
         print(json.dumps(told))
         return
     print(
-        f"{'':4}{'error':>10}{'s':>8}   {'Chebyshev':>10}{'s':>8}   {'published':>10}{'s':>8}   kept components, unknowns"
+        f"{'':4}{'error':>10}{'s':>8}   {'Chebyshev':>10}{'s':>8}   {'published':>10}{'s':>8}   "
+        "kept components, unknowns"
     )
     for name, row in told["rows"].items():
         numbers = [
@@ -206,7 +219,8 @@ def main(argv: list[str] | None = None) -> None:
             )
         )
     print(
-        f"no worse than published: {told['problems_no_worse']} of {told['problems']}, largest time ratio {told['max_time_ratio']:.1e}"
+        f"no worse than published: {told['problems_no_worse']} of {told['problems']}, largest time "
+        f"ratio {told['max_time_ratio']:.1e}"
     )
 
 

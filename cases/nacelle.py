@@ -1,7 +1,9 @@
-"""A lined nacelle in a uniform flow with a source in its duct: pressure at an array of microphones, in real time and with a bound.
+"""A lined nacelle in a uniform flow: pressure at microphones, with a bound.
 
-Parameters: wavenumber, Mach number, resistance and reactance of the liner, position of the source. The host is a boundary element code;
-of its kernel only the families below are known. (k, M) select which matrices it assembles; the liner enters as A + Y B.
+A source is in its duct; the answer comes in real time. Parameters: wavenumber, Mach number,
+resistance and reactance of the liner, position of the source. The host is a boundary element code;
+of its kernel only the families below are known. (k, M) select which matrices it assembles; the
+liner enters as A + Y B.
 """
 
 from __future__ import annotations
@@ -14,11 +16,17 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certified.infsup import consistent, inf_sup
-from rom.certified.models import galerkin_model
-from rom.certified.output_bounds import Outputs, outputs
-from rom.certified.separation import certify, separate, weights
-from rom.certified.stationary import GalerkinModel
+from rom.certified import (
+    GalerkinModel,
+    Outputs,
+    certify,
+    consistent_bound,
+    eim_weights,
+    galerkin_model,
+    inf_sup,
+    reduced_outputs,
+    separate,
+)
 from rom.cli.launch import run
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
@@ -39,7 +47,10 @@ HALF, RADIUS, THICK, OFF_AXIS, ARRAY = 0.5, 0.43, 0.1, 0.15, 3.0  # [m]
 
 
 def nacelle(around: int = 12, along: int = 14) -> Body:
-    """An elliptic profile turned about the x axis, 2 * around * along triangles, lined inside for |x| < 0.3 m."""
+    """An elliptic profile turned about the x axis, 2 * around * along triangles.
+
+    Lined inside for |x| < 0.3 m.
+    """
     i, j = (index.ravel() for index in np.indices((along, around)))
     t, phi = 2 * np.pi * i / along, 2 * np.pi * (j + 0.5 * (i % 2)) / around
     x, r = HALF * np.cos(t), RADIUS + THICK * np.sin(t)
@@ -59,14 +70,20 @@ def nacelle(around: int = 12, along: int = 14) -> Body:
 
 
 def stretch(mu: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:
-    """k' (m, 1), 1/b (m, 1), r'/r (m, q), exp(ik'r') (m, q) for mu = (k, M), x = (r, angle to the flow)."""
+    """k' (m, 1), 1/b (m, 1), r'/r (m, q), exp(ik'r') (m, q).
+
+    For mu = (k, M), x = (r, angle to the flow).
+    """
     b = np.sqrt(1 - mu[:, 1:2] ** 2)
     ratio = np.sqrt((np.cos(x[:, 1]) / b) ** 2 + np.sin(x[:, 1]) ** 2)
     return mu[:, :1] / b, 1 / b, ratio, np.exp(1j * mu[:, :1] / b * ratio * x[:, 0])
 
 
 def families(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """What A and B are made of: 1, the double layer, and single layers with the factors of mu of W and V."""
+    """What A and B are made of: 1, the double layer, and single layers.
+
+    The single layers have the factors of mu of W and V.
+    """
     k, s, ratio, wave = stretch(mu, x)
     single, double = wave / ratio, s * (1j * k * ratio * x[:, 0] - 1) * wave / ratio**3
     return np.stack(
@@ -81,7 +98,10 @@ def distant(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def incident(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """What the right-hand side is made of: the source's wave and eta times its flux, mu = (k, M, source), x = (point, normal)."""
+    """What the right-hand side is made of: the source's wave and eta times its flux.
+
+    mu = (k, M, source), x = (point, normal).
+    """
     out = []
     for k, M, source in mu:
         b = np.sqrt(1 - M * M)
@@ -99,14 +119,17 @@ def admittance(mu: np.ndarray) -> np.ndarray:
 
 
 def microphones(count: int = 37) -> tuple[np.ndarray, np.ndarray]:
-    """Points (m, 3) [m] on a half circle in the plane of the source, and their angles to the flow [rad]."""
+    """Points (m, 3) [m] on a half circle in the plane of the source.
+
+    And their angles to the flow [rad].
+    """
     angle = np.linspace(0.0, np.pi, count)
     return ARRAY * np.column_stack([np.cos(angle), np.sin(angle), np.zeros(count)]), angle
 
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """The host with its microphones: everything that touches the boundary element code."""
+    """The host with its microphones: all that touches the boundary element code."""
 
     host: Exterior
     x: np.ndarray
@@ -136,12 +159,15 @@ class Rig:
         return np.linalg.solve(self.matrix(mu), self.load(mu[[0, 1, 4]]))
 
     def scattered(self, mu: np.ndarray, p: np.ndarray) -> np.ndarray:
-        """Pressure at the microphones (m,) from psi on the surface (n,), without the source's own wave."""
+        """Pressure at the microphones (m,) from psi on the surface (n,).
+
+        Without the source's own wave.
+        """
         L, N = np.split(self.heard(mu[:2]), 2)
-        return carried(self.x, mu) * ((L + admittance(mu[None, 2:4])[0, 1] * N) @ p)
+        return flow_phase(self.x, mu) * ((L + admittance(mu[None, 2:4])[0, 1] * N) @ p)
 
 
-def carried(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
+def flow_phase(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
     """p / psi = exp(-i k M x / b^2) at points (m, 3): what the flow does to the phase."""
     return np.exp(-1j * mu[0] * mu[1] / (1 - mu[1] ** 2) * x[:, 0])
 
@@ -162,17 +188,20 @@ def rules(rig: Rig, tol: float) -> tuple[Weights, Weights, Weights]:
     flow = pairs(clustered(1.0, 3.0, 24), clustered(0.0, 0.3, 9))
     reach = 2 * np.hypot(HALF, RADIUS + THICK)
     angle = np.linspace(0.0, np.pi / 2, 9)
-    operator = weights(families, flow, pairs(clustered(0.0, reach, 40), angle), tol)
+    operator = eim_weights(families, flow, pairs(clustered(0.0, reach, 40), angle), tol=tol)
     far = pairs(clustered(ARRAY - 0.5 * reach, ARRAY + 0.5 * reach, 40), angle)
-    microphone = weights(distant, flow, far, tol)
+    microphone = eim_weights(distant, flow, far, tol=tol)
     sources = sobol(Box(("k", "M", "s"), BOX.lower[[0, 1, 4]], BOX.upper[[0, 1, 4]]), 512)
     skin = np.column_stack([body.centres, body.cross / (2 * body.areas[:, None])])
-    return operator, weights(incident, sources, skin, 0.01 * tol), microphone
+    return operator, eim_weights(incident, sources, skin, tol=0.01 * tol), microphone
 
 
 @dataclass(frozen=True, eq=False)
 class Duct:
-    """The separated nacelle: operator, load and microphones as sums of the host's samples, and the stability of the operator."""
+    """The separated nacelle, and the stability of its operator.
+
+    Operator, load and microphones as sums of the host's samples.
+    """
 
     rig: Rig
     A: Affine
@@ -186,7 +215,10 @@ class Duct:
 
 
 def duct(around: int = 12, along: int = 14, tol: float = 1e-7) -> Duct:
-    """One assembly of the host for each (k, M) that the operator's rule selects; `tol` of the rules."""
+    """One assembly of the host for each (k, M) that the operator's rule selects.
+
+    tol : of the rules
+    """
     rig = Rig(exterior(nacelle(around, along)), microphones()[0])
     operator, load, microphone = rules(rig, tol)
     wall, listening = (
@@ -235,12 +267,21 @@ def train(made: Duct, operators: int, sources: int, tol: float) -> Basis:
     )[0]
 
 
-def reduced(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel, Outputs]:
-    """The model with its bound for the host's own equation, and its microphones; `check` (m, 5) measures what separation leaves."""
+def reduce_model(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel, Outputs]:
+    """The model with its bound for the host's own equation, and its microphones.
+
+    check : (m, 5) measures what separation leaves
+    """
     model = galerkin_model(made.problem, basis)
     rig, space = made.rig, basis.space
-    bound = consistent(
-        model.bound, made.A, made.f, basis, rig.matrix, lambda mu: rig.load(mu[[0, 1, 4]]), check
+    bound = consistent_bound(
+        model.bound,
+        made.A,
+        made.f,
+        basis,
+        check,
+        host_operator=rig.matrix,
+        host_load=lambda mu: rig.load(mu[[0, 1, 4]]),
     )
     miss = 0.0
     for mu in check:
@@ -255,7 +296,7 @@ def reduced(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel,
             for rows in (gap, exact.conj().T)
         ]
         miss = max(miss, 2 * float(sizes[0] / sizes[1]))
-    return replace(model, bound=bound), outputs(made.L, basis, miss)
+    return replace(model, bound=bound), reduced_outputs(made.L, basis, miss=miss)
 
 
 def main(
@@ -266,14 +307,20 @@ def main(
     fresh: int = 10,
     out: str = "",
 ) -> dict[str, object]:
-    """Array output errors at `fresh` unseen parameters against the host; pictures in the folder `out`."""
-    made = duct(around, along, tol)
-    rig, rng = made.rig, np.random.default_rng(5)
+    """Array output errors at `fresh` unseen parameters against the host.
+
+    out : folder of pictures
+    """
+    case = duct(around, along, tol)
+    rig, rng = case.rig, np.random.default_rng(5)
     certificate = certify(
-        _operator(made), rig.stacked, rng.uniform(BOX.lower[:2], BOX.upper[:2], (3, 2)), 100 * tol
+        _operator(case),
+        rig.stacked,
+        rng.uniform(BOX.lower[:2], BOX.upper[:2], (3, 2)),
+        tol=100 * tol,
     )
-    basis = train(made, operators, 4, 0.01 * tol)
-    model, array = reduced(made, basis, BOX.from_unit(rng.random((3, 5))))
+    basis = train(case, operators, 4, 0.01 * tol)
+    model, array = reduce_model(case, basis, BOX.from_unit(rng.random((3, 5))))
     mus, rows = BOX.from_unit(rng.random((fresh, 5))), []
     for mu in mus:
         begin = time.process_time()
@@ -281,26 +328,36 @@ def main(
         s = rig.scattered(mu, p)
         middle = time.process_time()
         near, bound = heard(model, array, mu)
-        done = time.process_time()
+        end = time.process_time()
         rows.append(
-            [np.linalg.norm(s - near), bound, np.linalg.norm(s), middle - begin, done - middle]
+            [np.linalg.norm(s - near), bound, np.linalg.norm(s), middle - begin, end - middle]
         )
     error, bound, size, full, online = np.array(rows).T
     if out:
-        pictures(made, model, array, np.array([2.8, 0.25, 1.0, 0.0, 0.1]), Path(out))
+        pictures(case, model, array, np.array([2.8, 0.25, 1.0, 0.0, 0.1]), Path(out))
     return {
-        "output_error": float((error / size).max()), "output_bound": float((bound / size).max()),
-        "speedup": float(full.mean() / np.median(online)), "online_ms": 1e3 * float(np.median(online)),
-        "full_ms": 1e3 * float(full.mean()), "min_effectivity": float((bound / error).min()), "dofs": basis.space.n, "N": basis.r,
-        "d_operator": len(made.A.terms) // 2, "d_load": len(made.f.terms), "matrix_error": float(certificate.error.max()),
+        "output_error": float((error / size).max()),
+        "output_bound": float((bound / size).max()),
+        "speedup": float(full.mean() / np.median(online)),
+        "online_ms": 1e3 * float(np.median(online)),
+        "full_ms": 1e3 * float(full.mean()),
+        "min_effectivity": float((bound / error).min()),
+        "dofs": basis.space.n,
+        "N": basis.r,
+        "d_operator": len(case.A.terms) // 2,
+        "d_load": len(case.f.terms),
+        "matrix_error": float(certificate.error.max()),
         "parameters": len(BOX.names),
-    }  # fmt: skip
+    }
 
 
 def pictures(
     made: Duct, model: GalerkinModel, array: Outputs, mu: np.ndarray, folder: Path
 ) -> None:
-    """Directivity with three liners, and the pressure on the body and in the plane of the source, all from the reduced model."""
+    """Directivity with three liners; the pressure on the body and around it.
+
+    In the plane of the source, all from the reduced model.
+    """
     from rom.plot.curves import directivity
     from rom.plot.pictures import picture
 
@@ -331,20 +388,22 @@ def pictures(
         (
             "body",
             Mesh(body.points, {"triangle": body.triangles}),
-            carried(body.points, mu) * p,
+            flow_phase(body.points, mu) * p,
             (0.8, -1.0, 0.6),
         ),
         ("plane", Mesh(points[:, :2], {"triangle": triangles}), near, "auto"),
     ):
-        colours = {"cmap": "RdBu_r", "limits": (-limit, limit), "width": 900, "zoom": 0.9}
         picture(
             folder / f"{name}.png",
             mesh,
             {"pressure": (pressure.real, "Pa")},
             title=title,
             view=view,
-            **colours,
-        )  # type: ignore
+            cmap="RdBu_r",
+            limits=(-limit, limit),
+            width=900,
+            zoom=0.9,
+        )
 
 
 def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
@@ -353,7 +412,7 @@ def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
     b = np.sqrt(1 - M * M)
     place = np.array([1 / b, 1.0, 1.0])
     return (
-        carried(x, mu)
+        flow_phase(x, mu)
         * monopole(np.array([source / b, OFF_AXIS, 0.0]), k / b)(x * place, np.zeros_like(x))[0][
             :, 0
         ]
@@ -361,7 +420,10 @@ def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
 
 
 def plane_around(step: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
-    """Points and triangles of the plane z = 0 around the duct, without its walls and what is too close to them for the quadrature."""
+    """Points and triangles of the plane z = 0 around the duct.
+
+    Without its walls and what is too close to them for the quadrature.
+    """
     a, b = np.arange(-1.2, 1.2 + step / 2, step), np.arange(-1.2, 1.2 + step / 2, step)
     points = np.column_stack([pairs(a, b), np.zeros(len(a) * len(b))])
     i, j = (index.ravel() for index in np.indices((len(a) - 1, len(b) - 1)))
@@ -375,8 +437,8 @@ def plane_around(step: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
     wall = (points[:, 0] / (HALF + 0.04)) ** 2 + (
         (np.abs(points[:, 1]) - RADIUS) / (THICK + 0.05)
     ) ** 2 < 1
-    kept = triangles[~wall[triangles].any(axis=1)]
-    used, back = np.unique(kept, return_inverse=True)
+    remaining = triangles[~wall[triangles].any(axis=1)]
+    used, back = np.unique(remaining, return_inverse=True)
     return points[used], back.reshape(-1, 3)
 
 
@@ -387,10 +449,13 @@ def _operator(made: Duct) -> Affine:
 
 
 def heard(model: GalerkinModel, array: Outputs, mu: np.ndarray) -> tuple[np.ndarray, float]:
-    """Scattered pressure at the microphones (m,), and the bound of its error in the Euclidean norm."""
+    """Scattered pressure at the microphones (m,), and the bound of its error.
+
+    In the Euclidean norm.
+    """
     answer = model.predict(mu)
     s, bound = array(mu[None], answer.coefficients[None], np.array([answer.bound]))
-    return carried(microphones()[0], mu) * s[0], float(bound[0])
+    return flow_phase(microphones()[0], mu) * s[0], float(bound[0])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""A user's own solver: ten lines, no class, no import but the box. A string under a load: -k u'' = q on [0, 1], u(0) = u(1) = 0."""
+"""A user's own solver: ten lines, no class, no import but the box.
+
+A string under a load: -k u'' = q on [0, 1], u(0) = u(1) = 0.
+"""
 
 import numpy as np
 

@@ -1,7 +1,9 @@
-"""Elastoviscoplastic plates in tension, holes and outlines that all differ, every mesh its own: MMGP on fields with a plastic front.
+"""Elastoviscoplastic plates in tension that all differ: MMGP with a plastic front.
 
-A quarter of a plate, by its two symmetries, 1 x 1.5 [mm]: an elliptic hole at the corner, a waist x = 1 - d exp(-(y/s)^2) on the right,
-traction on top. Plane strain, an Armstrong-Frederick law with viscosity (solvers.laws). Scalars: traction, yield stress, hardening.
+Holes and outlines differ, every mesh is its own. A quarter of a plate, by its two symmetries, 1 x
+1.5 [mm]: an elliptic hole at the corner, a waist x = 1 - d exp(-(y/s)^2) on the right, traction on
+top. Plane strain, an Armstrong-Frederick law with viscosity (solvers.laws). Scalars: traction,
+yield stress, hardening.
 """
 
 from __future__ import annotations
@@ -75,7 +77,10 @@ def plate(
     wedge: float = 0.0,
     seed: int = 1,
 ) -> Mesh:
-    """The quarter plate in six-node triangles of width h, h/2 at the hole; `wedge` sharpens the hole towards a rhombus."""
+    """The quarter plate in six-node triangles of width h, h/2 at the hole.
+
+    wedge : sharpens the hole towards a rhombus
+    """
     t = np.linspace(0, np.pi / 2, 41)
     arc = (
         np.column_stack([a * np.cos(t), b * np.sin(t)])
@@ -89,9 +94,12 @@ def plate(
         edge = [geo.addPoint(*p, 0, h) for p in side]
         corner = geo.addPoint(0, 1.5, 0, h)
         curves = {
-            "bottom": geo.addLine(rim[0], edge[0]), "right": geo.addSpline(edge), "top": geo.addLine(edge[-1], corner),
-            "left": geo.addLine(corner, rim[-1]), "hole": geo.addSpline(rim[::-1]),
-        }  # fmt: skip
+            "bottom": geo.addLine(rim[0], edge[0]),
+            "right": geo.addSpline(edge),
+            "top": geo.addLine(edge[-1], corner),
+            "left": geo.addLine(corner, rim[-1]),
+            "hole": geo.addSpline(rim[::-1]),
+        }
         geo.addPlaneSurface([geo.addCurveLoop(list(curves.values()))])
         geo.synchronize()
         gmsh.model.mesh.generate(2)
@@ -104,12 +112,12 @@ def plate(
         ]
         lines, regions, first = [], {}, 0
         for name, tag in curves.items():
-            found = number[
+            nodes_of_side = number[
                 np.asarray(gmsh.model.mesh.getElementsByType(8, tag)[1], dtype=int).reshape(-1, 3)
             ]
-            lines.append(found)
-            regions[name] = {"line3": np.arange(first, first + len(found))}
-            first += len(found)
+            lines.append(nodes_of_side)
+            regions[name] = {"line3": np.arange(first, first + len(nodes_of_side))}
+            first += len(nodes_of_side)
     points = x.reshape(-1, 3)[:, :2]
     keep = np.unique(cells)
     fresh = np.zeros(len(points), dtype=np.int64)
@@ -123,7 +131,10 @@ def plate(
 
 
 def nodal(b: Body, values: np.ndarray) -> np.ndarray:
-    """Values (g, c) at the three points of six-node triangles, continued linearly to the nodes and averaged there (n, c)."""
+    """Values (g, c) at the three points of six-node triangles, at the nodes (n, c).
+
+    Continued linearly to the nodes and averaged there.
+    """
     cells = b.mesh.cells["triangle6"]
     bary = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.5, 0, 0.5]])
     points = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4]]) / 6
@@ -136,7 +147,10 @@ def nodal(b: Body, values: np.ndarray) -> np.ndarray:
 
 
 def solve(mesh: Mesh, traction: float, yield_: float, hardening: float) -> Sample:
-    """Displacement [mm], stresses [MPa] and cumulated plastic strain after one second of loading."""
+    """Displacement [mm], stresses [MPa] and cumulated plastic strain.
+
+    After one second of loading.
+    """
     law = Viscoplastic(E=1e5, nu=0.3, K=50.0, n=10.0, C=hardening, D=100.0, R0=yield_)
     at = {name: np.unique(mesh.cells["line3"][mesh.regions[name]["line3"]]) for name in SIDES}
     b = body(mesh, {None: law}, np.concatenate([2 * at["left"], 2 * at["bottom"] + 1]))
@@ -166,29 +180,35 @@ def solve(mesh: Mesh, traction: float, yield_: float, hardening: float) -> Sampl
 
 
 def scalars(traction: float, yield_: float, hardening: float) -> np.ndarray:
-    """What the model sees of a load and a law [MPa]: where plastic flow begins depends on traction over yield, with no unit."""
+    """What the model sees of a load and a law [MPa].
+
+    Where plastic flow begins depends on traction over yield, with no unit.
+    """
     return np.log([traction, traction / yield_, hardening])
 
 
 def samples(m: int, h: float, seed: int, store: str | None = None) -> list[Sample]:
-    """m plates of a scrambled Sobol design, every mesh with its own width; those that the folder `store` holds are not solved again."""
-    made = []
+    """m plates of a scrambled Sobol design, every mesh with its own width.
+
+    store : folder; the plates it holds are not solved again
+    """
+    plates = []
     for k, row in enumerate(sobol(BOX, m, seed)):
         path = None if store is None else Path(store) / f"plate_{h:g}_{seed}_{k:04d}.h5"
         if path is not None and path.is_file():
-            made.append(load(path))
+            plates.append(load(path))
             continue
         depth, spread, a, b, *law = row.tolist()
-        made.append(
+        plates.append(
             solve(plate(depth, spread, a, b, h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *law)
         )
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save(path, made[-1])
-    return [replace(s, mu=scalars(*s.mu.tolist())) for s in made]
+            save(path, plates[-1])
+    return [replace(s, mu=scalars(*s.mu.tolist())) for s in plates]
 
 
-def trained(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> ShapeModel:
+def fit_model(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> ShapeModel:
     """MMGP on a finer reference in the middle of the family."""
     depth, spread, a, b = BOX.from_unit(np.full(BOX.p, 0.5))[:4].tolist()
     reduction = Reduction(shape=8, fields=modes, tol=1e-5)
@@ -221,21 +241,26 @@ def main(
     store: str | None = None,
     out: str | None = None,
 ) -> dict[str, float]:
-    """Plates nobody has seen: fields against the solver, and shapes from outside that must be flagged."""
+    """Plates nobody has seen: fields against the solver.
+
+    And shapes from outside that must be flagged.
+    """
     begin = time.perf_counter()
-    known, unseen = samples(train, h, seed, store), samples(test, h, seed + 1, store)
+    training, unseen = samples(train, h, seed, store), samples(test, h, seed + 1, store)
     solving = time.perf_counter() - begin
     begin = time.perf_counter()
-    model = trained(known, h, modes, seed)
+    model = fit_model(training, h, modes, seed)
     fit = time.perf_counter() - begin
     answers = [model.predict(s.mesh, s.mu) for s in unseen]
     numbers: dict[str, float] = {}
-    for name in known[0].fields:
-        found, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
-        numbers |= {f"q2_{name}": q2(found, true)} | (
-            {} if name == "p" else {f"rrmse_{name}": rrmse(found, true)}
+    for name in training[0].fields:
+        predictions, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
+        numbers |= {f"q2_{name}": q2(predictions, true)} | (
+            {} if name == "p" else {f"rrmse_{name}": rrmse(predictions, true)}
         )  # p may be zero
-        numbers[f"coverage_90_{name}"] = field_coverage(found, true, [a.std[name] for a in answers])
+        numbers[f"coverage_90_{name}"] = field_coverage(
+            predictions, true, [a.std[name] for a in answers]
+        )
     for name in ("u2_top", "s22_max"):
         pair = np.array(
             [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]
@@ -246,7 +271,7 @@ def main(
     outside = [model.predict(mesh, scalars(75.0, 130.0, 3.5e4)) for mesh in strangers(h)]
     return {
         "n_train": train,
-        "nodes_mean": float(np.mean([len(s.mesh.points) for s in known])),
+        "nodes_mean": float(np.mean([len(s.mesh.points) for s in training])),
         "rrmse_max": max(numbers[f"rrmse_{name}"] for name in ("u", "s11", "s22", "s12")),
         "plasticity_q2": numbers["q2_p"],
         "ood_flagged": float(np.mean([not a.inside for a in outside])),

@@ -1,7 +1,8 @@
-"""The thermal block: -div(mu grad u) = 1 on the unit square, u = 0 on its boundary, one conductivity per block.
+"""The thermal block: -div(mu grad u) = 1 on the unit square, u = 0 at its edge.
 
-The classical certified reduced basis benchmark (Rozza, Huynh, Patera 2008): P1 on a criss-cross grid, strong greedy bound by
-min-theta, errors and bounds in the energy norm at mu = 1.
+One conductivity per block. The classical certified reduced basis benchmark (Rozza, Huynh, Patera
+2008): P1 on a criss-cross grid, strong greedy bound by min-theta, errors and bounds in the energy
+norm at mu = 1.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.affine import Affine, Monomials
-from rom.certified.models import recompress, reduced_basis
-from rom.certified.stability import MinTheta
+from rom.certified import MinTheta, recompress, reduced_basis
 from rom.cli.launch import run
 from rom.design.designs import grid, sobol
 from rom.mesh import Mesh
@@ -52,7 +52,10 @@ def crisscross(k: int) -> Mesh:
 
 
 def problem(blocks: int = 2, cells: int = 50) -> Problem:
-    """blocks x blocks conductivities in [0.1, 1] [W/m/K] on a grid of `cells` x `cells` squares."""
+    """blocks x blocks conductivities in [0.1, 1] [W/m/K].
+
+    On a grid of `cells` x `cells` squares.
+    """
     mesh = crisscross(cells)
     triangles = mesh.cells["triangle"]
     centres = mesh.points[triangles].mean(axis=1)
@@ -86,7 +89,10 @@ def _solve(A: Affine, f: Affine, fixed: sp.sparray, mu: np.ndarray) -> np.ndarra
 def main(
     blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fresh: int = 200
 ) -> dict[str, float]:
-    """Greedy on 256 training parameters (512 random ones for 3 x 3 blocks), recompressed to `rank`, checked on fresh ones."""
+    """Greedy on 256 training parameters, recompressed to `rank`, then checked.
+
+    512 random training parameters for 3 x 3 blocks; checked on fresh ones.
+    """
     thermal = problem(blocks, cells)
     rng = np.random.default_rng(1)
     train = (
@@ -94,9 +100,9 @@ def main(
         if blocks == 2
         else thermal.box.from_unit(rng.random((512, blocks**2)))
     )
-    model, history = reduced_basis(thermal, train, tol, 2 * rank)
+    model, history = reduced_basis(thermal, train, tol=tol, rank=2 * rank)
     if rank < model.basis.r:
-        model = recompress(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank)
+        model = recompress(thermal, model, np.vstack([train, sobol(thermal.box, 4096)]), rank=rank)
     table = study(model, thermal.solve, thermal.box.from_unit(rng.random((fresh, blocks**2))))
     queries = thermal.box.from_unit(rng.random((1000, blocks**2)))
     batch = np.inf

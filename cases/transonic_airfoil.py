@@ -1,7 +1,9 @@
-"""A shock that moves: surface pressure of a transonic aerofoil over the angle of attack, by O-MMGP, POD-GP and plain interpolation.
+"""A shock that moves: surface pressure of a transonic aerofoil over the angle.
 
-Data: NACA0012, RANS at 50 angles of attack (Smithers, MIT licence). Errors are relative L2 of (p - p_0) / p_0, p_0 = 101325 Pa, on the
-angles that no model has seen; the latent count of O-MMGP includes its mapping modes, and POD-GP gets as many field modes.
+By O-MMGP, POD-GP and plain interpolation over the angle of attack. Data: NACA0012, RANS at 50
+angles of attack (Smithers, MIT licence). Errors are relative L2 of (p - p_0) / p_0, p_0 = 101325
+Pa, on the angles that no model has seen; the latent count of O-MMGP includes its mapping modes, and
+POD-GP gets as many field modes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ METHODS = ("ommgp", "podgp", "linear")
 
 
 def samples(data: str | None = None) -> list[Sample]:
-    """The aerofoil as an open curve, upper trailing edge to lower trailing edge, with the scaled pressure; mu = angle of attack [degree]."""
+    """The aerofoil as an open curve with the scaled pressure.
+
+    From upper trailing edge to lower trailing edge; mu = angle of attack [degree].
+    """
     import h5py
 
     with h5py.File(data_file("naca0012_transonic_50.h5", data)) as file:
@@ -41,7 +46,7 @@ def samples(data: str | None = None) -> list[Sample]:
     ]
 
 
-def trained(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> ShapeModel:
+def fit_model(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> ShapeModel:
     """O-MMGP, or POD-GP for mapping = 0, on the aerofoil with every edge halved."""
     reduction = Reduction(fields=fields, mapping=mapping, tol=1e-12)
     return shape_model(
@@ -55,14 +60,17 @@ def trained(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> Sh
     )
 
 
-def interpolated(train: list[Sample], test: list[Sample]) -> list[np.ndarray]:
+def interpolate(train: list[Sample], test: list[Sample]) -> list[np.ndarray]:
     """Linear interpolation in the angle of attack, node by node."""
     alpha, u = np.array([s.mu[0] for s in train]), np.array([s.fields["p"] for s in train])
     return [np.array([np.interp(s.mu[0], alpha, column) for column in u.T]) for s in test]
 
 
 def shock(sample: Sample, p: np.ndarray) -> float:
-    """x/c of the steepest rise of pressure on the upper side behind x/c = 0.05, the apex of the parabola through three slopes."""
+    """x/c of the steepest rise of pressure on the upper side.
+
+    Behind x/c = 0.05; the apex of the parabola through three slopes.
+    """
     x = sample.mesh.points[: len(p) // 2]
     rows = np.flatnonzero((x[:, 0] > 0.05) & (x[:, 0] < 0.95))[::-1]
     s, slope = 0.5 * (x[rows[1:], 0] + x[rows[:-1], 0]), np.diff(p[rows]) / np.diff(x[rows, 0])
@@ -71,23 +79,26 @@ def shock(sample: Sample, p: np.ndarray) -> float:
     return float(s[k] - c1 / (2 * c2))
 
 
-def compared(
+def compare_methods(
     every: list[Sample], chosen: np.ndarray, fields: int, mapping: int, seed: int
 ) -> dict[str, float]:
-    """Every method trained on the chosen angles, at the same latent count, against all the others."""
+    """Every method trained on the chosen angles, against all the others.
+
+    At the same latent count.
+    """
     train, test = [every[i] for i in chosen], [s for i, s in enumerate(every) if i not in chosen]
     true = [s.fields["p"] for s in test]
-    model = trained(train, fields, mapping, seed)
-    plain = trained(train, model.latents, 0, seed)
-    found = {
+    model = fit_model(train, fields, mapping, seed)
+    plain = fit_model(train, model.latents, 0, seed)
+    predictions = {
         "ommgp": [model.predict(s.mesh, s.mu).fields["p"] for s in test],
         "podgp": [plain.predict(s.mesh, s.mu).fields["p"] for s in test],
-        "linear": interpolated(train, test),
+        "linear": interpolate(train, test),
     }
     numbers: dict[str, float] = {
-        f"{name}_rel_l2": rel_l2(values, true) for name, values in found.items()
+        f"{name}_rel_l2": rel_l2(values, true) for name, values in predictions.items()
     }
-    for name, values in found.items():
+    for name, values in predictions.items():
         away = [
             abs(shock(s, v) - shock(s, s.fields["p"])) for s, v in zip(test, values, strict=True)
         ]
@@ -95,16 +106,19 @@ def compared(
     return {**numbers, "latents": model.latents, "podgp_latents": plain.latents}
 
 
-def drawn(
+def draw_choices(
     every: list[Sample], m: int, draws: int, fields: int, mapping: int, seed: int
 ) -> dict[str, float]:
-    """Mean and worst error of every method over random choices of m angles, first and last angle kept; how often O-MMGP is best."""
+    """Mean and worst error of every method over random choices of m angles.
+
+    First and last angle kept; and how often O-MMGP is best.
+    """
     rng, rows = np.random.default_rng(seed), []
     for _ in range(draws):
         chosen = np.append(
             rng.choice(np.arange(1, len(every) - 1), m - 2, replace=False), [0, len(every) - 1]
         )
-        rows.append(compared(every, np.sort(chosen), fields, mapping, seed))
+        rows.append(compare_methods(every, np.sort(chosen), fields, mapping, seed))
     numbers: dict[str, float] = {}
     for name in METHODS:
         for key in (f"{name}_rel_l2", f"{name}_shock_error"):
@@ -125,19 +139,22 @@ def main(
     data: str | None = None,
     out: str | None = None,
 ) -> dict[str, float]:
-    """10 and 20 equispaced training angles of the 50, then `draws` random choices of as many; every one predicts all other angles."""
+    """10 and 20 equispaced training angles of the 50, then `draws` random choices.
+
+    Of as many angles; every one predicts all other angles.
+    """
     every = samples(data)
     numbers: dict[str, float] = {}
     for m in (10, 20):
         equal = np.round(np.linspace(0, len(every) - 1, m)).astype(int)
         numbers |= {
             f"{key}_{m}": value
-            for key, value in compared(every, equal, fields, mapping, seed).items()
+            for key, value in compare_methods(every, equal, fields, mapping, seed).items()
         }
-        numbers |= drawn(every, m, draws, fields, mapping, seed) if draws else {}
+        numbers |= draw_choices(every, m, draws, fields, mapping, seed) if draws else {}
         if out is not None and m == 10:
             model, unseen = (
-                trained([every[i] for i in equal], fields, mapping, seed),
+                fit_model([every[i] for i in equal], fields, mapping, seed),
                 every[np.setdiff1d(np.arange(len(every)), equal)[25]],
             )
             shape_pictures(out, model, unseen, "p", "p_0")

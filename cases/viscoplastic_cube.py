@@ -26,7 +26,7 @@ from rom.points.cubature import compress_contributions, ecm, exactness, unit
 from rom.points.gappy_pod import gappy, gappy_points
 from rom.snapshots import Snapshots
 from rom.solids.calibration import (
-    Observations,
+    CalibrationData,
     calibrate_solid,
     follow_with_and_without,
     join_observations,
@@ -234,7 +234,7 @@ def study_unseen_fields(
     bare: list[Followed] = []
     rich: list[Followed] = []
     shares: list[dict[str, float]] = []
-    observations: list[Observations] = []
+    observations: list[CalibrationData] = []
     for number, (loading, h) in enumerate(runs[first:]):
         without, enriched = follow_with_and_without(
             b,
@@ -348,9 +348,9 @@ def unseen(
 ) -> dict[str, float]:
     """A model of `training` hot fields followed under `fields` unseen ones.
 
-    Two cycles each. It is calibrated on `held` others. The indicator is judged on the unseen fields and on
-    `judges` more: the steps of one field miss its quantile together, so that a coverage over
-    eight fields is known to about 0.05 only.
+    Two cycles each. It is calibrated on `held` others. The indicator is judged on the unseen
+    fields and on `judges` more: the steps of one field miss its quantile together, so that a
+    coverage over eight fields is known to about 0.05 only.
 
     most : full steps in a run, at most
     """

@@ -1,4 +1,7 @@
-"""What this machine lacks for pictures, meshes and boundary elements, with the one line that installs it. Never fails."""
+"""What this machine lacks for pictures, meshes and boundary elements.
+
+With the one line that installs it. Never fails.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,30 @@ import subprocess
 import sys
 
 RENDER = (
-    "from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow; import vtkmodules.vtkRenderingOpenGL2;"
-    "w = vtkRenderWindow(); w.SetOffScreenRendering(1); w.SetSize(8, 8); w.AddRenderer(vtkRenderer()); w.Render()"
+    "from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow; "
+    "import vtkmodules.vtkRenderingOpenGL2;"
+    "w = vtkRenderWindow(); w.SetOffScreenRendering(1); w.SetSize(8, 8); "
+    "w.AddRenderer(vtkRenderer()); w.Render()"
 )
-# what fails -> (module that must be installed for it to matter, what is tried in a process of its own, Debian's packages)
+# what fails -> (module that must be installed for it to matter, what is tried in a process of its
+# own, Debian's packages)
 CHECKS = {
     "pictures off-screen": ("pyvista", RENDER, "libegl1 libgl1-mesa-dri libgl1"),
     "meshes with gmsh": (
         "gmsh",
         "import gmsh",
-        "libglu1-mesa libgl1 libfontconfig1 libx11-6 libxcursor1 libxext6 libxfixes3 libxft2 libxinerama1 libxrender1",
+        "libglu1-mesa libgl1 libfontconfig1 libx11-6 libxcursor1 libxext6 libxfixes3 libxft2 "
+        "libxinerama1 libxrender1",
     ),
     "boundary elements with ngsolve": ("ngsolve", "import ngsolve", "libgfortran5"),
 }
 
 
 def works(code: str) -> bool:
-    """Whether a process of its own survives the code: graphics libraries crash rather than complain."""
+    """Whether a process of its own survives the code.
+
+    Graphics libraries crash rather than complain.
+    """
     environment = dict(os.environ)
     if not environment.get("DISPLAY"):
         environment.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
@@ -40,7 +50,10 @@ def works(code: str) -> bool:
 
 
 def lacking() -> dict[str, str]:
-    """What does not work here -> the packages it needs; extras that are not installed are not missed."""
+    """What does not work here -> the packages it needs.
+
+    Extras that are not installed are not missed.
+    """
     present = {
         name: check
         for name, check in CHECKS.items()
@@ -54,5 +67,6 @@ if __name__ == "__main__":
     if missing:
         packages = dict.fromkeys(" ".join(missing.values()).split())
         print(
-            f"Does not work here: {', '.join(missing)}. As root, run:\n  apt-get install -y {' '.join(packages)}"
+            f"Does not work here: {', '.join(missing)}. As root, run:\n  apt-get install -y "
+            f"{' '.join(packages)}"
         )

@@ -7,8 +7,9 @@
 # %% [markdown]
 # # A first certified model
 #
-# From a solver to an answer with a bound, on the thermal block: $-\nabla\cdot(k(x;\mu)\nabla u) = 1$ on the unit square, $u = 0$
-# on its boundary, one conductivity $\mu_q \in [0.1, 1]$ W/m/K in each of four blocks.
+# From a solver to an answer with a bound, on the thermal block: $-\nabla\cdot(k(x;\mu)\nabla u) =
+# 1$ on the unit square, $u = 0$ on its boundary, one conductivity $\mu_q \in [0.1, 1]$ W/m/K in
+# each of four blocks.
 
 # %%
 import tempfile
@@ -19,7 +20,7 @@ import numpy as np
 from cases.thermal_block import problem
 from rom.archive.nouns import load, save
 from rom.campaign import collect, read
-from rom.certified.models import galerkin_model
+from rom.certified import galerkin_model
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.study.comparison import study
@@ -30,7 +31,8 @@ print(f"{block.space.size} unknowns, parameters {block.box.names} in {block.box.
 # %% [markdown]
 # ## Collect
 #
-# Sixty-four solutions at Sobol points. Every one is committed as soon as it is solved: call it again and nothing is solved twice.
+# Sixty-four solutions at Sobol points. Every one is committed as soon as it is solved: call it
+# again and nothing is solved twice.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -44,7 +46,8 @@ assert again.solved == 0 and again.skipped == 64
 # %% [markdown]
 # ## Compress
 #
-# Proper orthogonal decomposition in the energy product: modes $V$ with $V^T X V = I$, as many as a relative error of $10^{-4}$ needs.
+# Proper orthogonal decomposition in the energy product: modes $V$ with $V^T X V = I$, as many as a
+# relative error of $10^{-4}$ needs.
 
 # %%
 snapshots = read(folder / "runs", block.space)  # u (n, 64), columns are solutions
@@ -56,8 +59,8 @@ print(f"{basis.r} modes; {basis.reason}; relative error of the training set {bas
 # %% [markdown]
 # ## Project, with a bound
 #
-# $A(\mu) = \sum_q \theta_q(\mu) A_q$ makes the reduced system independent of the mesh, and the residual bounds the error:
-# $\|u - u_r\|_X \le \|r(\mu)\|_{X'} / \alpha(\mu)$.
+# $A(\mu) = \sum_q \theta_q(\mu) A_q$ makes the reduced system independent of the mesh, and the
+# residual bounds the error: $\|u - u_r\|_X \le \|r(\mu)\|_{X'} / \alpha(\mu)$.
 
 # %%
 model = galerkin_model(block, basis)

@@ -7,8 +7,9 @@
 # %% [markdown]
 # # Matrices of any frequency from sixteen of them
 #
-# A boundary element code assembles a dense matrix $A_k$ for each wavenumber $k$, and that is where its time goes. We never open it:
-# $A_k \approx \sum_m \beta_m(k) A_{k_m}$, where the $k_m$ and the $\beta_m$ come from the kernel alone, by empirical interpolation.
+# A boundary element code assembles a dense matrix $A_k$ for each wavenumber $k$, and that is where
+# its time goes. We never open it: $A_k \approx \sum_m \beta_m(k) A_{k_m}$, where the $k_m$ and the
+# $\beta_m$ come from the kernel alone, by empirical interpolation.
 
 # %%
 from dataclasses import replace
@@ -17,8 +18,7 @@ from functools import partial
 import numpy as np
 
 from cases.sphere_scattering import families, load, matrix, mie, problem, separated, sphere
-from rom.certified.models import reduced_basis
-from rom.certified.separation import certify, separate, weights
+from rom.certified import certify, eim_weights, reduced_basis, separate
 from rom.errors import SolveFailed
 from solvers.acoustics import exterior
 
@@ -28,19 +28,23 @@ print(f"{len(host.body.points)} unknowns; one assembly gives {matrix(host, np.ar
 # %% [markdown]
 # ## What the kernel is made of
 #
-# The Burton-Miller equation of a hard body with coupling $\eta = i/k$ contains $1$, $e^{ikr}$, $k e^{ikr}$ and $e^{ikr}/k$, each of them
-# linearly. `families` says that in three lines; a kernel of yours would be another such function. The rule tells at which wavenumbers
-# the host has to assemble.
+# The Burton-Miller equation of a hard body with coupling $\eta = i/k$ contains $1$, $e^{ikr}$, $k
+# e^{ikr}$ and $e^{ikr}/k$, each of them linearly. `families` says that in three lines; a kernel of
+# yours would be another such function. The rule tells at which wavenumbers the host has to
+# assemble.
 
 # %%
-rule = weights(families, np.linspace(1, 6, 301), 1 - np.cos(np.linspace(0, np.pi, 151)), tol=1e-10)
+rule = eim_weights(
+    families, np.linspace(1, 6, 301), 1 - np.cos(np.linspace(0, np.pi, 151)), tol=1e-10
+)
 print(f"{rule.d} matrices, at k = {np.round(np.sort(rule.mus[:, 0]), 2)}; {rule.reason}")
 A = separate(rule, partial(matrix, host))
 
 # %% [markdown]
 # ## Trust, but check
 #
-# Fresh wavenumbers, assembled by the host, are the only proof. A host whose sample is wrong is found out, by name.
+# Fresh wavenumbers, assembled by the host, are the only proof. A host whose sample is wrong is
+# found out, by name.
 
 # %%
 fresh = np.random.default_rng(0).uniform(1, 6, (5, 1))
@@ -67,8 +71,9 @@ assert str(rule.mus[4]) in found
 # %% [markdown]
 # ## A reduced basis on top
 #
-# With matrices and right-hand sides separated, Galerkin projection costs nothing that knows the mesh, and the residual bounds the
-# error: $\|u - u_r\| \le \|r(k)\| / \beta(k)$, with an inf-sup constant interpolated and checked on fresh wavenumbers.
+# With matrices and right-hand sides separated, Galerkin projection costs nothing that knows the
+# mesh, and the residual bounds the error: $\|u - u_r\| \le \|r(k)\| / \beta(k)$, with an inf-sup
+# constant interpolated and checked on fresh wavenumbers.
 
 # %%
 ball = problem(panels=80, d=16)
@@ -85,8 +90,8 @@ assert error <= answer.bound < 1e-4
 # %% [markdown]
 # ## Which error matters
 #
-# The mesh of 80 triangles is coarse: against the Mie series the host itself errs by percents. A reduced model cannot repair that; its
-# bound speaks of the host's discrete solution.
+# The mesh of 80 triangles is coarse: against the Mie series the host itself errs by percents. A
+# reduced model cannot repair that; its bound speaks of the host's discrete solution.
 
 # %%
 truth = mie(1.0, host.body.points[:, 2])

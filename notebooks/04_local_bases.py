@@ -7,8 +7,9 @@
 # %% [markdown]
 # # Local bases
 #
-# One basis for everything wastes modes on what never happens together. Fronts that move, for example: Burgers' equation
-# $u_t + (u^2/2)_x = \nu u_{xx}$ with amplitude $a$, place $c$ and viscosity $\nu$ of a pulse, at ten times each.
+# One basis for everything wastes modes on what never happens together. Fronts that move, for
+# example: Burgers' equation $u_t + (u^2/2)_x = \nu u_{xx}$ with amplitude $a$, place $c$ and
+# viscosity $\nu$ of a pulse, at ten times each.
 
 # %%
 import tempfile
@@ -22,7 +23,7 @@ from rom.local.bases import features, local_bases
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import expected_gain
 from rom.local.learning import fit_classifier
-from rom.plot.clusters import gains, scatter
+from rom.plot.clusters import cluster_plot, gain_plot
 
 burgers = physics(cells=2)["burgers"]
 train, unseen = (
@@ -33,8 +34,8 @@ train, unseen = (
 # %% [markdown]
 # ## Angles, not distances
 #
-# $\delta(u, v) = \min_c |u - c v| / |u|$ is the sine of the angle between two solutions: the relative error of describing one by the
-# other. Amplitudes do not matter, shapes do.
+# $\delta(u, v) = \min_c |u - c v| / |u|$ is the sine of the angle between two solutions: the
+# relative error of describing one by the other. Amplitudes do not matter, shapes do.
 
 # %%
 D = sines(train)  # (400, 400)
@@ -43,7 +44,8 @@ assert D.max() <= 1.0 and np.allclose(np.diag(D), 0.0)
 # %% [markdown]
 # ## Do local bases pay?
 #
-# Before more runs are spent: the expected gain over one global basis of as many modes, wrong choices of the classifier included.
+# Before more runs are spent: the expected gain over one global basis of as many modes, wrong
+# choices of the classifier included.
 
 # %%
 gain = expected_gain(train, rank=8, candidates=(1, 2, 4), splits=2, restarts=1)
@@ -54,16 +56,18 @@ assert gain.recommended > 1
 # %% [markdown]
 # ## Clusters and a classifier
 #
-# k-medoids of sines, then K subspaces: every snapshot moves to the basis that misses it least while it is held out. Online, a
-# classifier chooses the basis from $(\mu, t)$; all local bases live in one hull, so that changing between them costs nothing of size n.
+# k-medoids of sines, then K subspaces: every snapshot moves to the basis that misses it least while
+# it is held out. Online, a classifier chooses the basis from $(\mu, t)$; all local bases live in
+# one hull, so that changing between them costs nothing of size n.
 
 # %%
 local = local_bases(train, gain.recommended, rank=8, restarts=4, classifier=fit_classifier)
 chosen = local.classifier.choose(features(unseen))
-error = local.misses(unseen.u)[np.arange(unseen.m), chosen].mean()
-single = local_bases(train, 1, rank=8).misses(unseen.u).mean()
+error = local.projection_errors(unseen.u)[np.arange(unseen.m), chosen].mean()
+single = local_bases(train, 1, rank=8).projection_errors(unseen.u).mean()
 print(
-    f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, {100 * single:.2f} % with one"
+    f"hull of {local.hull.r}; unseen runs: {100 * error:.2f} % with {local.K} local bases, "
+    f"{100 * single:.2f} % with one"
 )
 assert error < single
 assert np.allclose(local.change(0, 1), local.basis(0).modes.T @ local.basis(1).modes)
@@ -71,20 +75,22 @@ assert np.allclose(local.change(0, 1), local.basis(0).modes.T @ local.basis(1).m
 # %%
 folder = Path(tempfile.mkdtemp())
 x, share = scaling(D)
-scatter(folder / "clusters.png", x, local.labels, share=share)
-gains(folder / "gain.png", gain.K, gain.gain, gain.std)
+cluster_plot(folder / "clusters.png", x, local.labels, share=share)
+gain_plot(folder / "gain.png", gain.K, gain.gain, gain.std)
 assert (folder / "clusters.png").stat().st_size > 10_000
 
 # %% [markdown]
 # ## Certified merging
 #
-# Runs as blocks: which of them may share one basis at 5 % of error? Every merge carries its certificate.
+# Runs as blocks: which of them may share one basis at 5 % of error? Every merge carries its
+# certificate.
 
 # %%
 blocks = [train.u[:, 10 * k : 10 * k + 10] for k in range(40)]
 merging = merge_blocks(blocks, 0.05, train.space)
 print(
-    f"{len(merging.bases)} bases of {merging.ranks} modes hold 40 runs in 1/{merging.compression:.1f} of their numbers"
+    f"{len(merging.bases)} bases of {merging.ranks} modes hold 40 runs in "
+    f"1/{merging.compression:.1f} of their numbers"
 )
 assert merging.bounds.max() <= 0.05 and merging.compression > 1
 

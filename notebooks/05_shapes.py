@@ -9,8 +9,9 @@
 # %% [markdown]
 # # Fields on meshes that all differ
 #
-# Channels $0 < x < 1$, $0 < y < h(x)$, each with a mesh of its own, carry a front: $b\cdot\nabla u + c\,u = 0$. A model learns
-# the field over shapes and scalars, answers on a mesh it has never seen, and says how wrong it may be.
+# Channels $0 < x < 1$, $0 < y < h(x)$, each with a mesh of its own, carry a front: $b\cdot\nabla u
+# + c\,u = 0$. A model learns the field over shapes and scalars, answers on a mesh it has never
+# seen, and says how wrong it may be.
 
 # %%
 import numpy as np
@@ -28,8 +29,8 @@ print([len(s.mesh.points) for s in train[:5]])
 # %% [markdown]
 # ## Morph
 #
-# Control points on the four sides go where the reference has them; inside, radial basis functions follow. A cell that turns over is
-# an error that names it.
+# Control points on the four sides go where the reference has them; inside, radial basis functions
+# follow. A cell that turns over is an error that names it.
 
 # %%
 reference = channel(0.0, 9, 0)
@@ -42,8 +43,8 @@ print(f"there and back: {rel_l2([laid.push(laid.pull(u))], [u]):.3f}")  # enters
 # %% [markdown]
 # ## Learn
 #
-# A proper orthogonal decomposition of shapes and one of fields, Gaussian processes between them, and bands calibrated by
-# cross-validation inside the training set.
+# A proper orthogonal decomposition of shapes and one of fields, Gaussian processes between them,
+# and bands calibrated by cross-validation inside the training set.
 
 # %%
 model = shape_model(
@@ -61,7 +62,8 @@ found, true, std = (
     [a.std["u"] for a in answers],
 )
 print(
-    f"relative error {rel_l2(found, true):.3f}, {field_coverage(found, true, std):.2f} of the values inside their 90 % band"
+    f"relative error {rel_l2(found, true):.3f}, {field_coverage(found, true, std):.2f} of the "
+    "values inside their 90 % band"
 )
 assert rel_l2(found, true) < 0.3
 
@@ -73,7 +75,8 @@ assert rel_l2(found, true) < 0.3
 # %%
 strange = channel(-0.3, 9, 5)
 print(
-    f"score of a test channel {answers[0].score:.2f}, of a narrow one {model.predict(strange, [0.0, 0.5]).score:.1f}"
+    f"score of a test channel {answers[0].score:.2f}, of a narrow one "
+    f"{model.predict(strange, [0.0, 0.5]).score:.1f}"
 )
 assert not model.predict(strange, [0.0, 0.5]).inside
 assert np.isfinite(answers[0].std["u"]).all()

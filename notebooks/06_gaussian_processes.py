@@ -9,8 +9,9 @@
 # %% [markdown]
 # # Gaussian processes for simulation data
 #
-# Simulations give few runs, many outputs, no noise, and often a grid. Each of these has an exact algebra, so nothing is iterated or
-# approximated below 20,000 runs: Cholesky factors, Kronecker eigenvalues, leave-one-out in closed form.
+# Simulations give few runs, many outputs, no noise, and often a grid. Each of these has an exact
+# algebra, so nothing is iterated or approximated below 20,000 runs: Cholesky factors, Kronecker
+# eigenvalues, leave-one-out in closed form.
 
 # %%
 import numpy as np
@@ -37,21 +38,24 @@ def outputs(x):
 # %% [markdown]
 # ## Many outputs
 #
-# One kernel for all, one per cluster, or one each? Leaving every run out in turn, in closed form, decides, and says so.
+# One kernel for all, one per cluster, or one each? Leaving every run out in turn, in closed form,
+# decides, and says so.
 
 # %%
 gp = coefficient_gp(x, outputs(x))
 mean, std = gp.predict(fresh)
 inside = np.mean(np.abs(mean - outputs(fresh)) < 1.96 * std)
 print(
-    f"{gp.share}: {gp.reason}\n{inside:.2f} of fresh values inside their 95 % intervals; lengths of the first {gp.kernels[0].lengths}"
+    f"{gp.share}: {gp.reason}\n{inside:.2f} of fresh values inside their 95 % intervals; "
+    f"lengths of the first {gp.kernels[0].lengths}"
 )
 assert np.linalg.norm(mean - outputs(fresh)) < 0.02 * np.linalg.norm(outputs(fresh))
 
 # %% [markdown]
 # ## Fields
 #
-# A basis and a process of its coefficients make a reduced model. Its standard deviation counts the modes that were cut off.
+# A basis and a process of its coefficients make a reduced model. Its standard deviation counts the
+# modes that were cut off.
 
 # %%
 z = np.linspace(0, 1, 300)[:, None]
@@ -62,15 +66,17 @@ model = field_gp(snapshots, basis)
 inner = 0.1 + 0.8 * fresh
 u, deviation = model.field(inner)
 print(
-    f"{basis.r} modes, error {np.linalg.norm(u - fields(inner)) / np.linalg.norm(u):.1e}, mean deviation {deviation.mean():.1e}"
+    f"{basis.r} modes, error {np.linalg.norm(u - fields(inner)) / np.linalg.norm(u):.1e}, mean "
+    f"deviation {deviation.mean():.1e}"
 )
 assert np.linalg.norm(u - fields(inner)) < 0.02 * np.linalg.norm(u)
 
 # %% [markdown]
 # ## Grids
 #
-# Runs times points times frequencies: the covariance is a product, its eigenvalues are products, and 20,000 cells cost milliseconds.
-# A spectral mixture that starts from the peaks heard in the data learns what repeats, and a point of any axis can be left out as a whole.
+# Runs times points times frequencies: the covariance is a product, its eigenvalues are products,
+# and 20,000 cells cost milliseconds. A spectral mixture that starts from the peaks heard in the
+# data learns what repeats, and a point of any axis can be left out as a whole.
 
 # %%
 f, runs = np.linspace(0, 1, 120), gen.random((25, 1))
@@ -85,12 +91,14 @@ y = response(f, runs) + 0.01 * gen.standard_normal((120, 25))
 grid = kronecker_gp([f, runs], y, [initial_lines(y, 2), "rbf"])
 gaps, _ = grid.leave_one_out(axis=1)
 print(
-    f"noise {grid.noise:.4f}; frequencies {np.sort(grid.kernels[0].frequencies[:, 0]).round(1)}; a left-out run: {gaps.std():.3f}"
+    f"noise {grid.noise:.4f}; frequencies {np.sort(grid.kernels[0].frequencies[:, 0]).round(1)}; "
+    f"a left-out run: {gaps.std():.3f}"
 )
 assert abs(grid.noise - 0.01) < 0.002
 
 # %% [markdown]
-# Lost cells need no complete grid: a preconditioner that holds the large eigenvalues makes the iterations few whatever is missing.
+# Lost cells need no complete grid: a preconditioner that holds the large eigenvalues makes the
+# iterations few whatever is missing.
 
 # %%
 seen = gen.random(y.shape) > 0.3

@@ -7,7 +7,8 @@
 # %% [markdown]
 # # A campaign on a cluster
 #
-# The same commands serve a scheduler and this machine; here it is this machine, so that the notebook runs anywhere. A case is a file:
+# The same commands serve a scheduler and this machine; here it is this machine, so that the
+# notebook runs anywhere. A case is a file:
 
 # %%
 import json
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.batch.runs import read_status
+from rom.batch import read_status
 from rom.campaign import open_store, read
 from rom.compress.decomposition import pod
 
@@ -28,7 +29,8 @@ import os
 import numpy as np
 from rom.parameters import Box
 
-box = Box(("k", "q"), np.array([1.0, 0.5]), np.array([10.0, 5.0]), ("W/m/K", "W/m3"), ("log", "linear"))
+lower, upper = np.array([1.0, 0.5]), np.array([10.0, 5.0])
+box = Box(("k", "q"), lower, upper, ("W/m/K", "W/m3"), ("log", "linear"))
 x = np.linspace(0.0, 1.0, 201)
 
 def solve(mu):
@@ -39,7 +41,10 @@ def solve(mu):
 
 
 def rom(*words):
-    """A command of the shell, run in the case's folder; its last line as numbers where it asks for --json."""
+    """A command of the shell, run in the case's folder.
+
+    Its last line as numbers where it asks for --json.
+    """
     done = subprocess.run(
         [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, words)],
         cwd=place,
@@ -53,8 +58,9 @@ def rom(*words):
 # %% [markdown]
 # ## The profile of a site
 #
-# What the scheduler wants to know, in TOML that is checked and never run. `hpc/` holds one for Slurm, PBS and LSF; this one runs the parts
-# of the campaign here, one after the other. Sixteen solves make a part.
+# What the scheduler wants to know, in TOML that is checked and never run. `hpc/` holds one for
+# Slurm, PBS and LSF; this one runs the parts of the campaign here, one after the other. Sixteen
+# solves make a part.
 
 # %%
 start = f"{sys.executable} -c 'from rom.cli.app import app; app()'"
@@ -67,7 +73,8 @@ transient = 3
 """)
 
 # %% [markdown]
-# On a cluster the same parts become a job array. The script is plain text that may be read, changed and submitted by hand:
+# On a cluster the same parts become a job array. The script is plain text that may be read, changed
+# and submitted by hand:
 
 # %%
 (place / "slurm.toml").write_text(
@@ -86,14 +93,16 @@ assert (
 # %% [markdown]
 # ## Submit, and meet a failure
 #
-# The licence server is down for a part of the parameters. What fails is recorded with its reason; the rest is kept, and is useful at once.
+# The licence server is down for a part of the parameters. What fails is recorded with its reason;
+# the rest is kept, and is useful at once.
 
 # %%
 (place / "no licence").touch()
 rom("submit", "collect", "rod.py", "--profile", "here.toml", "--n", 32, "--out", "run")
 now = read_status(place / "run")
 print(
-    f"{len(now.done)} of {now.planned} done, {len(now.failed)} failed: {next(iter(now.failed.values()))}"
+    f"{len(now.done)} of {now.planned} done, {len(now.failed)} failed: "
+    f"{next(iter(now.failed.values()))}"
 )
 assert len(now.done) + len(now.failed) == 32 and now.failed
 basis, _ = pod(read(place / "run" / "store"), tol=1e-6)
@@ -102,8 +111,9 @@ assert basis.r == 2  # the solutions of this rod have two shapes
 # %% [markdown]
 # ## Resume
 #
-# `rom resume` submits exactly what is unfinished, and failures as often as the profile allows for their kind: a connection is tried again,
-# a solve that diverged is not. What is done is not touched.
+# `rom resume` submits exactly what is unfinished, and failures as often as the profile allows for
+# their kind: a connection is tried again, a solve that diverged is not. What is done is not
+# touched.
 
 # %%
 (place / "no licence").unlink()
@@ -116,8 +126,9 @@ assert rom("resume", "run", "--json")["jobs"] == []  # nothing is left to do
 # %% [markdown]
 # ## Thousands of short solves
 #
-# A job for each would drown the queue. A `[pilot]` keeps workers at their tasks inside one allocation; each takes the next row from the
-# same store with the same claims, and one that dies ends none of the others. Here two of them solve 64 rows in one part.
+# A job for each would drown the queue. A `[pilot]` keeps workers at their tasks inside one
+# allocation; each takes the next row from the same store with the same claims, and one that dies
+# ends none of the others. Here two of them solve 64 rows in one part.
 
 # %%
 pilot = (place / "here.toml").read_text().replace(

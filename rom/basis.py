@@ -10,6 +10,9 @@ import numpy as np
 from rom.errors import BadInput
 from rom.space import Space
 
+ROUND_OFF = 4 * float(np.finfo(float).eps)  # of a column's norm: a smaller rest is no direction
+MAX_SWEEPS = 3  # of re-orthogonalisation
+
 
 @dataclass(frozen=True, eq=False)
 class Basis:
@@ -17,7 +20,9 @@ class Basis:
 
     modes : (n, r), this rank's rows; offset : 0.0 or (n,)
     s : singular values of what was compressed (all that are known), or empty
-    rank_asked, tol_asked : what was asked for; reason : why r modes were delivered; error : relative projection error of the training set
+    rank_asked, tol_asked : what was asked for; reason : why r modes were delivered
+    error : relative projection error of the training set
+    Raises BadInput for modes of another shape, not floating-point, masked, or with NaN or Inf.
     """
 
     space: Space
@@ -30,32 +35,30 @@ class Basis:
     error: float = float("nan")
 
     def __post_init__(self) -> None:
-        if (
-            not isinstance(self.modes, np.ndarray)
-            or self.modes.ndim != 2
-            or self.modes.shape[0] != self.space.n
-        ):
-            shape = getattr(self.modes, "shape", type(self.modes).__name__)
+        modes, n = self.modes, self.space.n
+        if not isinstance(modes, np.ndarray) or modes.ndim != 2 or modes.shape[0] != n:
+            shape = getattr(modes, "shape", type(modes).__name__)
             raise BadInput(
-                f"modes have shape {shape}; the space needs ({self.space.n}, r): give one row per dof"
+                f"modes have shape {shape}; the space needs ({n}, r): give one row per dof"
             )
-        if self.modes.dtype.kind not in "fc" or isinstance(self.modes, np.ma.MaskedArray):
+        if modes.dtype.kind not in "fc" or isinstance(modes, np.ma.MaskedArray):
             raise BadInput(
-                f"modes are {self.modes.dtype}, or masked; give an array of floating-point or complex numbers"
+                f"modes are {modes.dtype}, or masked; give an array of floating-point or complex "
+                "numbers"
             )
-        flat = self.modes.ravel(order="K")
+        flat = modes.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real):
-            where = tuple(
-                int(k) for k in np.unravel_index(np.argmax(np.abs(self.modes)), self.modes.shape)
-            )
+            largest = np.argmax(np.abs(modes))
+            where = tuple(int(k) for k in np.unravel_index(largest, modes.shape))
             raise BadInput(
-                f"modes hold NaN, Inf or numbers beyond 1e154 at {where}; give modes orthonormal in the space, as pod does"
+                f"modes hold NaN, Inf or numbers beyond 1e154 at {where}; give modes orthonormal "
+                "in the space, as pod does"
             )
 
     @property
     def r(self) -> int:
         """Number of modes delivered."""
-        return self.modes.shape[1]
+        return int(self.modes.shape[1])
 
     def coefficients(self, u: np.ndarray) -> np.ndarray:
         """a = V^H X (u - offset), (r,) or (r, m)."""
@@ -63,55 +66,60 @@ class Basis:
 
     def lift(self, a: np.ndarray) -> np.ndarray:
         """offset + V a, (n,) or (n, m)."""
-        return self.modes @ a + self._offset(np.ndim(a))
+        return np.asarray(self.modes @ a + self._offset(np.ndim(a)))
 
     def spread(self, std: np.ndarray) -> np.ndarray:
-        """Pointwise standard deviation sqrt(sum_k V_ik^2 std_k^2) of uncorrelated coefficients, (n,) or (n, m)."""
-        return np.sqrt(np.abs(self.modes) ** 2 @ np.square(std))
+        """Pointwise deviation sqrt(sum_k V_ik^2 std_k^2), (n,) or (n, m).
+
+        std : (r,) or (r, m) standard deviations of uncorrelated coefficients
+        """
+        variance = np.abs(self.modes) ** 2 @ np.square(std)
+        return np.asarray(np.sqrt(variance))
 
     def truncate(self, r: int) -> Basis:
-        """The first r modes."""
+        """The first r modes. Raises BadInput where there are not as many."""
         if not 0 < r <= self.r:
             raise BadInput(f"cannot keep {r} of {self.r} modes")
-        tail = (
-            float("nan")
-            if self.s is None
-            else float(np.sqrt(np.sum(self.s[r:] ** 2) / np.sum(self.s**2)))
-        )
+        error = float("nan")
+        if self.s is not None:
+            lost = np.sum(self.s[r:] ** 2)
+            error = float(np.sqrt(lost / np.sum(self.s**2)))
         return replace(
             self,
             modes=self.modes[:, :r],
             rank_asked=r,
             tol_asked=None,
             reason=f"truncated to {r}",
-            error=tail,
+            error=error,
         )
 
     def to_serial(self) -> Basis:
         """The same basis on one rank."""
-        offset = (
-            self.offset if np.ndim(self.offset) == 0 else self.space.gather(np.asarray(self.offset))
-        )
-        return replace(
-            self, space=self.space.to_serial(), modes=self.space.gather(self.modes), offset=offset
-        )
+        space, offset = self.space, self.offset
+        if np.ndim(offset) > 0:
+            offset = space.gather(np.asarray(offset))
+        return replace(self, space=space.to_serial(), modes=space.gather(self.modes), offset=offset)
 
     def _offset(self, ndim: int) -> Any:
-        return (
-            self.offset
-            if ndim == 1 or np.ndim(self.offset) == 0
-            else np.asarray(self.offset)[:, None]
-        )
+        """The offset as a scalar, a vector, or a column beside columns."""
+        if ndim == 1 or np.ndim(self.offset) == 0:
+            return self.offset
+        return np.asarray(self.offset)[:, None]
 
 
 @dataclass(frozen=True, eq=False)
 class LocalBases:
-    """u ~ V_k a on cluster k, with V_k = V W_k inside one hull V (n, R): online, clusters meet as small matrices.
+    """u ~ V_k a on cluster k, with V_k = V W_k inside one hull V (n, R).
 
-    hull : V, orthonormal in X, without offset; rotations : W_k (R, r_k), W_k^H W_k = I; labels : (m,) cluster of each training sample
+    The bases meet online as small matrices.
+    hull : V, orthonormal in X, without offset; rotations : W_k (R, r_k), W_k^H W_k = I
+    labels : (m,) cluster of each training sample
     centres : (R, K) hull coordinates of one representative of each cluster, of norm one
-    errors : (m, K) relative projection error of training sample i on basis k, its own held out where it is a member, or None
-    classifier : mu (m, p) -> probabilities (m, K), or None; inputs may be reduced features of a field instead of mu
+    errors : (m, K) relative projection error of training sample i on basis k, its own held out
+        where it is a member, or None
+    classifier : mu (m, p) -> probabilities (m, K), or None; inputs may be reduced features of a
+        field instead of mu
+    Raises BadInput where shapes disagree, the hull has an offset or a label is out of range.
     """
 
     hull: Basis
@@ -122,14 +130,14 @@ class LocalBases:
     classifier: Any = None
 
     def __post_init__(self) -> None:
-        K = len(self.rotations)
-        if K == 0 or any(np.ndim(W) != 2 or W.shape[0] != self.hull.r for W in self.rotations):
+        K, R = len(self.rotations), self.hull.r
+        shapes = [np.shape(W) for W in self.rotations]
+        if K == 0 or any(len(shape) != 2 or shape[0] != R for shape in shapes):
+            raise BadInput(f"rotations have shapes {shapes}; the hull needs ({R}, r_k)")
+        if np.ndim(self.hull.offset) > 0 or np.shape(self.centres) != (R, K):
             raise BadInput(
-                f"rotations have shapes {[np.shape(W) for W in self.rotations]}; the hull needs ({self.hull.r}, r_k)"
-            )
-        if np.ndim(self.hull.offset) > 0 or np.shape(self.centres) != (self.hull.r, K):
-            raise BadInput(
-                f"the hull takes no offset, and centres have shape {np.shape(self.centres)}, not ({self.hull.r}, {K})"
+                f"the hull takes no offset, and centres have shape {np.shape(self.centres)}, "
+                f"not ({R}, {K})"
             )
         if np.size(self.labels) and not 0 <= np.min(self.labels) <= np.max(self.labels) < K:
             raise BadInput(f"labels must lie in 0..{K - 1}")
@@ -149,21 +157,28 @@ class LocalBases:
         )
 
     def change(self, j: int, k: int) -> np.ndarray:
-        """T_jk = V_j^H X V_k: coefficients on basis k -> coefficients on basis j, (r_j, r_k)."""
-        return self.rotations[j].conj().T @ self.rotations[k]
+        """T_jk = V_j^H X V_k (r_j, r_k): coefficients on basis k -> on basis j."""
+        return np.asarray(self.rotations[j].conj().T @ self.rotations[k])
 
-    def misses(self, u: np.ndarray) -> np.ndarray:
-        """|u - V_k V_k^H X u|_X / |u|_X on every cluster, (m, K) for columns u (n, m)."""
+    def projection_errors(self, u: np.ndarray) -> np.ndarray:
+        """|u - V_k V_k^H X u|_X / |u|_X on every cluster, (m, K) for u (n, m)."""
+        space = self.hull.space
         c = self.hull.coefficients(u)
-        outside = np.square(self.hull.space.norm(u - self.hull.lift(c)))
-        inside = [np.sum(np.abs(c - W @ (W.conj().T @ c)) ** 2, axis=0) for W in self.rotations]
-        return (
-            np.sqrt(outside[:, None] + np.stack(inside, axis=1)) / self.hull.space.norm(u)[:, None]
-        )
+        outside = np.square(space.norm(u - self.hull.lift(c)))
+        inside = []
+        for W in self.rotations:
+            rest = c - W @ (W.conj().T @ c)
+            inside.append(np.sum(np.abs(rest) ** 2, axis=0))
+        squares = outside[:, None] + np.stack(inside, axis=1)
+        return np.asarray(np.sqrt(squares) / space.norm(u)[:, None])
 
     def nearest(self, c: np.ndarray) -> np.ndarray:
-        """argmin_k sin(c, centre_k) = argmax_k |centre_k^H c| for hull coordinates c (R, m)."""
-        return np.argmax(np.abs(self.centres.conj().T @ c), axis=0)
+        """argmin_k sin(c, centre_k) = argmax_k |centre_k^H c| (m,).
+
+        c : hull coordinates (R, m)
+        """
+        cosines = np.abs(self.centres.conj().T @ c)
+        return np.asarray(np.argmax(cosines, axis=0))
 
 
 def spectral_tail(s: np.ndarray) -> np.ndarray:
@@ -174,46 +189,53 @@ def spectral_tail(s: np.ndarray) -> np.ndarray:
 
 
 def gram_schmidt(
-    space: Space, U: np.ndarray, against: np.ndarray | None = None, block: int = 32
+    space: Space, U: np.ndarray, against: np.ndarray | None = None, *, block: int = 32
 ) -> tuple[np.ndarray, np.ndarray]:
-    """U = [against, Q] T by block Gram-Schmidt in X with re-orthogonalisation; directions below round-off are dropped.
+    """U = [against, Q] T by block Gram-Schmidt in X, with re-orthogonalisation.
 
-    against : (n, k) X-orthonormal columns that come first, none by default. Returns Q (n, l), X-orthogonal to them, and T (k + l, m).
-    Reference: Buhr et al. (2014).
+    against : (n, k) X-orthonormal columns that come first, none by default
+    Returns Q (n, l), X-orthogonal to them, and T (k + l, m). Directions below round-off are
+    dropped. Reference: Buhr et al. (2014).
     """
+    m = U.shape[1]
     first = 0 if against is None else against.shape[1]
     dtype = U.dtype if against is None else np.result_type(against, U)
-    V, T = (
-        np.empty((space.n, first + U.shape[1]), dtype=dtype, order="F"),
-        np.zeros((first + U.shape[1], U.shape[1]), dtype=dtype),
-    )
+    V = np.empty((space.n, first + m), dtype=dtype, order="F")
+    T = np.zeros((first + m, m), dtype=dtype)
     if against is not None:
         V[:, :first] = against
     sizes, k = space.norm(U), first
-    for start in range(0, U.shape[1], block):
-        W = U[:, start : start + block].astype(dtype)
+    for start in range(0, m, block):
+        columns = slice(start, start + block)
+        W = U[:, columns].astype(dtype)
         for _ in range(2):
             C = space.inner(V[:, :k], W)
             W = W - V[:, :k] @ C
-            T[:k, start : start + block] += C
-        done = k
+            T[:k, columns] += C
+        before_block = k
         for j, w in enumerate(W.T, start):
-            w, size = _against(space, V[:, :k], w, T[:, j], done)
-            if size > 4 * np.finfo(float).eps * sizes[j] and size > 0:
-                T[k, j], V[:, k], k = size, w / size, k + 1
+            w, size = _orthogonalise(space, V[:, :k], w, T[:, j], before_block)
+            if size > ROUND_OFF * sizes[j] and size > 0:
+                T[k, j] = size
+                V[:, k] = w / size
+                k += 1
     return V[:, first:k], T[:k]
 
 
-def _against(
-    space: Space, V: np.ndarray, w: np.ndarray, t: np.ndarray, done: int
+def _orthogonalise(
+    space: Space, V: np.ndarray, w: np.ndarray, t: np.ndarray, start: int
 ) -> tuple[np.ndarray, float]:
-    """w less its part in V, added to t, orthogonal already to the first `done` columns; all again where it shrank much."""
-    size, begin = space.norm(w), done
-    for _ in range(3):
-        c = space.inner(V[:, begin:], w[:, None])[:, 0]
-        w = w - V[:, begin:] @ c
-        t[begin : V.shape[1]] += c
-        before, size, begin = size, space.norm(w), 0
+    """w less its part in V, and its norm; the part is added to t.
+
+    w is orthogonal already to the first `start` columns; where it shrinks much, all columns are
+    taken again.
+    """
+    size = space.norm(w)
+    for _ in range(MAX_SWEEPS):
+        c = space.inner(V[:, start:], w[:, None])[:, 0]
+        w = w - V[:, start:] @ c
+        t[start : V.shape[1]] += c
+        before, size, start = size, space.norm(w), 0
         if size > 0.5 * before:
             break
     return w, size

@@ -17,7 +17,8 @@ MARGIN = 1e-12  # of the span of a loading: a time that round-off puts outside i
 class Loading:
     """f(t) = sum_q a_q f_q, T(t) = sum_k c_k T_k, u_D(t) = sum_l d_l U_l.
 
-    The tables a, c, d are piecewise linear between the times. Full and reduced loadings are one type.
+    The tables a, c, d are piecewise linear between the times. Full and reduced loadings are one
+    type.
 
     t : (m,) [s], increasing
     forces : f_q (n, Q) [N]; amplitudes : a (m, Q)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
 
 from rom.basis import Basis
+
+
+class Known(Enum):
+    """What is known of a model's error: the property `known` of the model."""
+
+    CERTIFIED = "certified bound"
+    STATISTICAL = "standard deviation"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, eq=False)

@@ -123,3 +123,9 @@ class Box:
     def _scaled(self, mu: np.ndarray) -> np.ndarray:
         logarithms = np.log(np.where(self._log, mu, 1.0))
         return np.where(self._log, logarithms, mu)
+
+
+def parameter_rows(values: np.ndarray) -> np.ndarray:
+    """Values as floats (m, p); (m,) are m values of one parameter."""
+    rows = np.asarray(values, dtype=float)
+    return rows[:, None] if rows.ndim == 1 else rows

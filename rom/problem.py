@@ -18,17 +18,19 @@ Solve = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What a case offers the pipeline; only `solve` and `box` are needed.
+    """What a case offers the pipeline; only `solve` is needed.
 
     solve : mu (p,) -> u (n,), or (n, n_t) at `times`; version : changes when its answers do
+    box : the parameters, or None where a table names them
     space, mesh : where u lives (by default R^n with the Euclidean product)
-    A, f : affine operator and load of a(u, v; mu) = f(v; mu); M : mass matrix of an unsteady problem, initial : its u at times[0]
+    A, f : affine operator and load of a(u, v; mu) = f(v; mu)
+    M : mass matrix of an unsteady problem; initial : its u at times[0]
     stability : mu -> lower bound of the coercivity constant in the norm of `space`
     outputs : (u, mu) -> {"name [unit]": number}
     """
 
     solve: Solve
-    box: Box
+    box: Box | None
     space: Space | None = None
     mesh: Mesh | None = None
     A: Affine | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,11 +14,14 @@ from rom.errors import BadInput
 
 @dataclass(frozen=True, eq=False)
 class Interpolation:
-    """I g = W (P^T W)^{-1} P^T g; with more points than modes, the least-squares fit to g at the points (gappy).
+    """I g = W (P^T W)^{-1} P^T g.
 
+    With more points than modes it is the least-squares fit to g at the points (gappy).
     modes : W (n, d); dofs : rows P of the points (k,), k >= d; matrix : P^T W (k, d)
-    picked : columns of the sample that the modes span, or None; errors : largest residual before each mode, relative to the sample
+    picked : columns of the sample that the modes span, or None
+    errors : largest residual before each mode, relative to the sample
     tol_asked, reason : what was asked for, and why d modes were delivered
+    Raises BadInput where shapes disagree or points are fewer than modes.
     """
 
     modes: np.ndarray
@@ -31,51 +34,66 @@ class Interpolation:
 
     def __post_init__(self) -> None:
         k, d = np.shape(self.matrix)
-        if k < d or np.shape(self.dofs) != (k,) or np.shape(self.modes)[1] != d:
+        columns = np.shape(self.modes)[1]
+        if k < d or np.shape(self.dofs) != (k,) or columns != d:
             raise BadInput(
-                f"{np.shape(self.modes)[1]} modes, {np.size(self.dofs)} points and a matrix {k, d} make no rule; give at least d points"
+                f"{columns} modes, {np.size(self.dofs)} points and a matrix {k, d} make no rule; "
+                "give at least d points"
             )
 
     @property
     def d(self) -> int:
         """Number of modes."""
-        return self.modes.shape[1]
+        return int(self.modes.shape[1])
 
     def coefficients(self, values: np.ndarray) -> np.ndarray:
-        """c with P^T W c = values (k,) or (k, m), by substitution: no inverse is ever formed."""
+        """c with P^T W c = values (k,) or (k, m), by substitution."""
         if len(self.dofs) == self.d and not np.triu(self.matrix, 1).any():
-            return solve_triangular(self.matrix, values, lower=True)
+            return np.asarray(solve_triangular(self.matrix, values, lower=True))
         Q, R = self._factors
-        return solve_triangular(R, Q.conj().T @ values)
+        return np.asarray(solve_triangular(R, Q.conj().T @ values))
 
     def misfit(self, values: np.ndarray) -> float:
-        """|P^T W c - values| at the points: what the modes cannot explain of values (k,); zero where there are d points."""
+        """|P^T W c - values| at the points, for values (k,).
+
+        What the modes cannot explain; zero where there are d points.
+        """
         Q, _ = self._factors
-        return float(np.linalg.norm(values - Q @ (Q.conj().T @ values)))
+        fit = Q @ (Q.conj().T @ values)
+        return float(np.linalg.norm(values - fit))
 
     @cached_property
     def _factors(self) -> tuple[np.ndarray, np.ndarray]:
-        return qr(self.matrix, mode="economic")
+        Q, R = qr(self.matrix, mode="economic")
+        return Q, R
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """I g from its values at the points: (n,) or (n, m)."""
-        return self.modes @ self.coefficients(values)
+        return np.asarray(self.modes @ self.coefficients(values))
 
     @property
     def lebesgue(self) -> float:
-        """max_x sum_l |gamma_l(x)|, gamma = W (P^T W)^+: |g - I g| <= (1 + lebesgue) times the best approximation error."""
-        return float(np.abs(self(np.eye(len(self.dofs)))).sum(axis=1).max(initial=0.0))
+        """max_x sum_l |gamma_l(x)|, gamma = W (P^T W)^+.
+
+        |g - I g| <= (1 + lebesgue) times the best approximation error.
+        """
+        gamma = self(np.eye(len(self.dofs)))
+        sums = np.abs(gamma).sum(axis=1)
+        return float(sums.max(initial=0.0))
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
     """beta(mu) with F(mu, .) ~ sum_m beta_m(mu) F(mu_m, .): L U beta = F(mu, X).
 
-    A function of mu like the theta of an affine sum: whatever depends linearly on F obeys A(mu) ~ sum_m beta_m(mu) A(mu_m).
+    A function of mu like the theta of an affine sum: whatever depends linearly on F obeys
+    A(mu) ~ sum_m beta_m(mu) A(mu_m).
 
-    kernel : F, (mu (m, p), x (q, s)) -> (m, T, q), T families of functions; a function at module level
-    mus : (d, p) the mu_m; x : (d, s) points X; family : (d,) the family sampled at each; scale : (T,) sizes of the families
-    lower, upper : triangular factors of F(mu_m, x_l)^T; errors : as in Interpolation
+    kernel : F, (mu (m, p), x (q, s)) -> (m, T, q), T families of functions; a function at module
+        level
+    mus : (d, p) the mu_m; x : (d, s) points X; family : (d,) the family sampled at each
+    scale : (T,) sizes of the families; lower, upper : triangular factors of F(mu_m, x_l)^T
+    errors : as in Interpolation
     Reference: Casenave, Ern, Lelievre, Sylvand (2014).
     """
 
@@ -96,31 +114,42 @@ class Weights:
 
     def values(self, mu: np.ndarray) -> np.ndarray:
         """F(mu, X), (m, d), scaled."""
-        F = np.asarray(self.kernel(np.atleast_2d(np.asarray(mu, dtype=float)), self.x))
-        return F[:, self.family, np.arange(len(self.x))] / self.scale[self.family]
+        many = np.atleast_2d(np.asarray(mu, dtype=float))
+        F = np.asarray(self.kernel(many, self.x))
+        points = np.arange(len(self.x))
+        return np.asarray(F[:, self.family, points] / self.scale[self.family])
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         """beta (m, d) for mu (m, p), (d,) for mu (p,)."""
         c = solve_triangular(self.lower, self.values(mu).T, lower=True, unit_diagonal=True)
-        beta = solve_triangular(self.upper, c).T
-        return beta if np.ndim(mu) == 2 else beta[0]
+        beta = np.asarray(solve_triangular(self.upper, c)).T
+        return beta if np.ndim(mu) == 2 else np.asarray(beta[0])
 
     def truncate(self, d: int) -> Weights:
-        """The rule of the first d samples."""
+        """The rule of the first d samples. Raises BadInput where there are fewer."""
         if not 0 < d <= self.d:
             raise BadInput(f"cannot keep {d} of {self.d} samples")
-        return Weights(
-            self.kernel, self.mus[:d], self.x[:d], self.family[:d], self.scale, self.lower[:d, :d], self.upper[:d, :d],
-            self.errors[: d + 1], f"truncated to {d}",
-        )  # fmt: skip
+        return replace(
+            self,
+            mus=self.mus[:d],
+            x=self.x[:d],
+            family=self.family[:d],
+            lower=self.lower[:d, :d],
+            upper=self.upper[:d, :d],
+            errors=self.errors[: d + 1],
+            reason=f"truncated to {d}",
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Barycentric:
-    """beta_m(mu) = w_m / (mu - mu_m) / sum_j w_j / (mu - mu_j), one parameter: rational interpolation through the samples.
+    """beta_m(mu) = w_m / (mu - mu_m) / sum_j w_j / (mu - mu_j), one parameter.
 
-    mus : (d, 1); w : (d,); errors : largest relative residual on the training set before each sample
-    Reference: Nakatsukasa, Sete, Trefethen (2018); Lietaert, Meerbergen, Perez, Vandereycken (2022) for sets of functions.
+    Rational interpolation through the samples.
+    mus : (d, 1); w : (d,)
+    errors : largest relative residual on the training set before each sample
+    Reference: Nakatsukasa, Sete, Trefethen (2018); for sets of functions Lietaert, Meerbergen,
+    Perez, Vandereycken (2022).
     """
 
     mus: np.ndarray
@@ -138,17 +167,19 @@ class Barycentric:
         gap = np.atleast_2d(np.asarray(mu, dtype=float)) - self.mus[:, 0]
         hit = gap == 0
         terms = self.w / np.where(hit, 1.0, gap)
-        beta = np.where(
-            hit.any(axis=1, keepdims=True), hit, terms / terms.sum(axis=1, keepdims=True)
-        )
-        return beta if np.ndim(mu) == 2 else beta[0]
+        quotients = terms / terms.sum(axis=1, keepdims=True)
+        beta = np.where(hit.any(axis=1, keepdims=True), hit, quotients)
+        return beta if np.ndim(mu) == 2 else np.asarray(beta[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Cubature:
-    """int g ~ sum_i weights_i g(elements_i): elements (k,) numbers of cells or points of integration, weights (k,) > 0.
+    """int g ~ sum_i weights_i g(elements_i), weights > 0.
 
-    error : |b - b_rule| / |b| on the training integrals; tol_asked, reason : what was asked for and why it stopped
+    elements : (k,) numbers of cells or points of integration; weights : (k,)
+    error : |b - b_rule| / |b| on the training integrals
+    tol_asked, reason : what was asked for and why it stopped
+    Raises BadInput where shapes disagree or a weight is not positive.
     """
 
     elements: np.ndarray
@@ -160,7 +191,8 @@ class Cubature:
     def __post_init__(self) -> None:
         if np.shape(self.elements) != np.shape(self.weights) or np.ndim(self.elements) != 1:
             raise BadInput(
-                f"elements {np.shape(self.elements)} and weights {np.shape(self.weights)} must both be (k,)"
+                f"elements {np.shape(self.elements)} and weights {np.shape(self.weights)} "
+                "must both be (k,)"
             )
         if not (np.asarray(self.weights) > 0).all():
             raise BadInput("weights must be positive; leave points of zero weight out")
@@ -168,8 +200,9 @@ class Cubature:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """theta(mu) = theta_1(mu_{S_1}) (x) theta_2(mu_{S_2}) (x) ...: coefficient functions of groups of parameters, multiplied.
+    """theta(mu) = theta_1(mu_{S_1}) (x) theta_2(mu_{S_2}) (x) ...
 
+    Products of the coefficient functions of groups of parameters.
     factors : functions (m, |S_j|) -> (m, Q_j); parameters : which entries of mu each of them reads
     """
 
@@ -181,7 +214,7 @@ class Tensor:
         many = np.atleast_2d(np.asarray(mu, dtype=float))
         theta = np.ones((len(many), 1))
         for factor, own in zip(self.factors, self.parameters, strict=True):
-            theta = (
-                theta[:, :, None] * np.asarray(factor(many[:, list(own)]))[:, None, :]
-            ).reshape(len(many), -1)
-        return theta if np.ndim(mu) == 2 else theta[0]
+            values = np.asarray(factor(many[:, list(own)]))
+            products = theta[:, :, None] * values[:, None, :]
+            theta = products.reshape(len(many), -1)
+        return theta if np.ndim(mu) == 2 else np.asarray(theta[0])

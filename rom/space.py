@@ -175,7 +175,7 @@ class Space:
 
     @cached_property
     def _interface(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Rows (k,) that other ranks hold too, their places among shared dofs, their number."""
+        """Rows (k,) on other ranks too, their places among shared dofs, their number."""
         everyone = np.concatenate(_allgatherv(self.comm, self.numbers))
         count = np.bincount(everyone, minlength=self.size)
         shared = np.flatnonzero(count > 1)

@@ -1,18 +1,23 @@
-"""Exterior acoustics by boundary elements (NGSolve's ngsolve.bem): Burton-Miller and combined-field equations, uniform mean flow.
+"""Exterior acoustics by boundary elements: Burton-Miller and combined fields.
 
-exp(-i omega t), G = exp(ikr) / (4 pi r), normals n out of the body into the fluid, total pressure p = p_inc + DL p - SL dp/dn.
+In a uniform mean flow, by NGSolve's ngsolve.bem. Time factor exp(-i omega t), G = exp(ikr) / (4 pi
+r), normals n out of the body into the fluid, total pressure p = p_inc + DL p - SL dp/dn.
 
-    hard, lined:  (1/2 - K + eta W) p + (V + eta (1/2 + K')) q = p_inc + eta dp_inc/dn,   q = dp/dn = -i k Y p on the liner
-    soft:         (1/2 + K' - i k V) q = dp_inc/dn - i k p_inc,                           p = 0
+    hard, lined:  (1/2 - K + eta W) p + (V + eta (1/2 + K')) q = p_inc + eta dp_inc/dn,
+                  q = dp/dn = -i k Y p on the liner
+    soft:         (1/2 + K' - i k V) q = dp_inc/dn - i k p_inc,  p = 0
     eta = i / k; Y = rho c / Z the admittance of the liner, Re Y >= 0
 
-Uniform flow of Mach number M along x: p = psi exp(-i k M x / b^2), b^2 = 1 - M^2, turns the convected equation into Helmholtz's for psi
-at k' = k / b on the body stretched by 1 / b along x (Prandtl-Glauert); walls carry no flux (I - M M^T) grad p + i k M p through n, and
-liners -i k Y p. Tests and lined sources are weighted with the unstretched surface, so that the stretching enters by kernels alone.
+Uniform flow of Mach number M along x: p = psi exp(-i k M x / b^2), b^2 = 1 - M^2, turns the
+convected equation into Helmholtz's for psi at k' = k / b on the body stretched by 1 / b along x
+(Prandtl-Glauert); walls carry no flux (I - M M^T) grad p + i k M p through n, and liners -i k Y p.
+Tests and lined sources are weighted with the unstretched surface, so that the stretching enters by
+kernels alone.
 
-Galerkin, continuous P1 on flat triangles; W by parts (Maue). NGSolve rather than bempp-cl 0.4.2: for 320 triangles S, D and W take 1 CPU
-second in all against 16 for the first single layer of a process, numba's compilation included; the single layers agree to 2e-3, the
-difference of their quadratures. Reference: Burton and Miller (1971); Casenave, Ern, Sylvand (2014).
+Galerkin, continuous P1 on flat triangles; W by parts (Maue). NGSolve rather than bempp-cl 0.4.2:
+for 320 triangles S, D and W take 1 CPU second in all against 16 for the first single layer of a
+process, numba's compilation included; the single layers agree to 2e-3, the difference of their
+quadratures. Reference: Burton and Miller (1971); Casenave, Ern, Sylvand (2014).
 """
 
 from __future__ import annotations
@@ -42,7 +47,10 @@ SHARES = np.array([9 / 40] + [(155 + np.sqrt(15)) / 1200] * 3 + [(155 - np.sqrt(
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """A closed surface of flat triangles: points (n, 3) [m], triangles (t, 3) turned outwards, lined (t,) or None: which carry a liner."""
+    """A closed surface of flat triangles.
+
+    points (n, 3) [m]; triangles (t, 3) turned outwards; lined (t,) or None: which carry a liner
+    """
 
     points: np.ndarray
     triangles: np.ndarray
@@ -52,7 +60,8 @@ class Body:
         volume = np.sum(self.cross * self.centres) / 6
         if not volume > 0:
             raise BadInput(
-                f"the surface encloses {volume:.3g} m^3; turn its triangles outwards (swap two corners of each)"
+                f"the surface encloses {volume:.3g} m^3; "
+                "turn its triangles outwards (swap two corners of each)"
             )
 
     @cached_property
@@ -64,15 +73,18 @@ class Body:
     @property
     def areas(self) -> np.ndarray:
         """(t,) [m^2]."""
-        return 0.5 * np.linalg.norm(self.cross, axis=1)
+        return np.asarray(0.5 * np.linalg.norm(self.cross, axis=1))
 
     @property
     def centres(self) -> np.ndarray:
         """(t, 3) [m]."""
-        return self.points[self.triangles].mean(axis=1)
+        return np.asarray(self.points[self.triangles].mean(axis=1))
 
     def stretched(self, M: float) -> Body:
-        """The body of Prandtl and Glauert: x / sqrt(1 - M^2). Raises BadInput for a flow that is not subsonic."""
+        """The body of Prandtl and Glauert: x / sqrt(1 - M^2).
+
+        Raises BadInput for a flow that is not subsonic.
+        """
         if not 0 <= M < 1:
             raise BadInput(f"Mach number {M:g} must lie in [0, 1)")
         return Body(
@@ -118,7 +130,10 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class Broken:
-    """Discontinuous P1 functions: hats (3t, n) and constants (3t, t) as such functions; the same for every shape of a body."""
+    """Discontinuous P1 functions, the same for every shape of a body.
+
+    hats (3t, n) and constants (3t, t), written in these functions
+    """
 
     hats: sp.csr_array
     flat: sp.csr_array
@@ -132,23 +147,24 @@ def _boundary(body: Body) -> Any:
     """The body as a surface mesh of NGSolve."""
     try:
         with suppress(ImportError):
-            import torch  # noqa: F401 - bound after NGSolve's OpenBLAS, which it loads globally, torch crashes
+            # bound after NGSolve's OpenBLAS, which it loads globally, torch crashes
+            import torch  # noqa: F401
         import ngsolve as ng
         from netgen.meshing import Element2D, FaceDescriptor, Mesh, MeshPoint, Pnt
     except ImportError as error:
         raise MissingExtra(
             f"boundary elements need ngsolve ({error}); run: pip install 'rom-platform[bem]'"
         ) from error
-    made = Mesh(dim=3)
-    numbers = [made.Add(MeshPoint(Pnt(*map(float, p)))) for p in body.points]
-    made.Add(FaceDescriptor(surfnr=1, domin=1, domout=0, bc=1))
+    surface = Mesh(dim=3)
+    numbers = [surface.Add(MeshPoint(Pnt(*map(float, p)))) for p in body.points]
+    surface.Add(FaceDescriptor(surfnr=1, domin=1, domout=0, bc=1))
     for corners in body.triangles:
-        made.Add(Element2D(1, [numbers[i] for i in corners]))
-    return ng.Mesh(made)
+        surface.Add(Element2D(1, [numbers[i] for i in corners]))
+    return ng.Mesh(surface)
 
 
 def broken(body: Body) -> Broken:
-    """The hats and the constants of a body as functions that are P1 on each triangle alone."""
+    """Hats and constants of a body as functions that are P1 on each triangle alone."""
     import ngsolve as ng
 
     mesh = _boundary(body)
@@ -174,7 +190,10 @@ def _form(ng: Any, trial: Any, test: Any) -> sp.csr_array:
 
 
 def layers(body: Body, k: float) -> tuple[np.ndarray, np.ndarray]:
-    """Single and double layer S, D (3t, 3t) between discontinuous P1 functions, by Sauter and Schwab's quadrature."""
+    """Single and double layer S, D (3t, 3t) between discontinuous P1 functions.
+
+    By Sauter and Schwab's quadrature.
+    """
     if not k > 0:
         raise BadInput(f"wavenumber {k:g} 1/m must be positive")
     mesh = _boundary(body)
@@ -198,13 +217,19 @@ def _dense(matrix: Any) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Exterior:
-    """The exterior problem of a body: its surface in NGSolve's numbering, and what no frequency changes."""
+    """The exterior problem of a body: all that does not depend on frequency.
+
+    The surface is in NGSolve's numbering.
+    """
 
     body: Body
     broken: Broken
 
     def reacting(self, k: float, M: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """A, B (n, n) of Burton and Miller: A + Y B for walls with admittance Y on the liner; k [1/m]."""
+        """A, B (n, n) of Burton and Miller: A + Y B for walls with admittance Y.
+
+        Y acts on the liner; k [1/m].
+        """
         body, (kb, J) = self.body.stretched(M), self._flow(k, M)
         S, D = layers(body, kb)
         P, once = self.broken.hats, self.broken.weighted(1 / J)
@@ -219,7 +244,7 @@ class Exterior:
     def soft(self, k: float) -> np.ndarray:
         """1/2 + K' - i k V (n, n) of the combined field equation; k [1/m]."""
         (S, D), P = layers(self.body, k), self.broken.hats
-        return 0.5 * self.body.mass() + P.T @ (D.T - 1j * k * S) @ P
+        return np.asarray(0.5 * self.body.mass() + P.T @ (D.T - 1j * k * S) @ P)
 
     def _flow(self, k: float, M: float) -> tuple[float, np.ndarray]:
         return k / np.sqrt(1 - M * M), self.body.stretched(M).areas / self.body.areas
@@ -241,16 +266,22 @@ class Exterior:
         return W
 
     def load(self, field: Incident, k: float, M: float = 0.0, soft: bool = False) -> np.ndarray:
-        """The right-hand side (n, s) of s incident fields: field(x (q, 3), n (q, 3)) -> values and normal derivatives (q, s)."""
+        """The right-hand side (n, s) of s incident fields.
+
+        field(x (q, 3), n (q, 3)) -> values and normal derivatives (q, s)
+        """
         body, (kb, J) = self.body.stretched(M), self._flow(k, M)
         x, test, n = body.quadrature()
         p, dp = field(x, n)
         if soft:
-            return test @ (dp - 1j * k * p)
-        return test @ (p / np.repeat(J, len(SHARES))[:, None] + 1j / kb * dp)
+            return np.asarray(test @ (dp - 1j * k * p))
+        return np.asarray(test @ (p / np.repeat(J, len(SHARES))[:, None] + 1j / kb * dp))
 
     def observation(self, x: np.ndarray, k: float, M: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """L, N (m, n): scattered pressure psi at points x (m, 3) [m, stretched by the flow] is (L + Y N) p on the surface."""
+        """L, N (m, n): scattered pressure psi at m points is (L + Y N) p on the surface.
+
+        x : points (m, 3) [m], stretched by the flow
+        """
         body, (kb, J) = self.body.stretched(M), self._flow(k, M)
         y, test, n = body.quadrature()
         G, dG = monopole(x, kb)(y, n)

@@ -1,4 +1,7 @@
-"""The airfoil of the parametric blade alone, from platform to tip, with the curves by which one is laid over another."""
+"""The airfoil of the parametric blade alone, from platform to tip.
+
+With the curves by which one is laid over another.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,19 @@ QUARTERS = 4
 
 
 def curve_names(channels: int = 3) -> tuple[str, ...]:
-    """The names of all curves: suction and pressure side and every channel, at each quarter of the span."""
+    """Names of all curves, at each quarter of the span.
+
+    Suction side, pressure side and every channel.
+    """
     kinds = ("suction", "pressure", *(f"channel{c}_" for c in range(channels)))
     return tuple(f"{kind}{level}" for level in range(QUARTERS + 1) for kind in kinds)
 
 
 def airfoil_mesh(blade: Blade, h: float, layers: int = 8) -> Mesh:
-    """Tetrahedra of width h [m] in `layers` layers; surfaces "gas", "channels", "base"; curves `curve_names` as line cells.
+    """Tetrahedra of width h [m] in `layers` layers, with named surfaces and curves.
 
-    Sides run from the leading to the trailing edge; channels are closed and start at the node set of their name.
+    Surfaces "gas", "channels", "base"; curves `curve_names` as line cells. Sides run from the
+    leading to the trailing edge; channels are closed and start at the node set of their name.
     Raises BadInput unless the layers meet the quarters of the span, MissingExtra without gmsh.
     """
     if layers < QUARTERS or layers % QUARTERS:
@@ -65,7 +72,10 @@ def airfoil_mesh(blade: Blade, h: float, layers: int = 8) -> Mesh:
 def _loops(
     blade: Blade, part: Section, inside: np.ndarray, cells: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Curves of the section as node numbers in order, closed ones with the first node again at the end."""
+    """Curves of the section as node numbers in order.
+
+    Closed ones have the first node again at the end.
+    """
     x, rim = part.points[inside], _edges(cells)
     suction, pressure = blade.sides()
     walls = part.holes[inside][rim].all(axis=1)
@@ -80,7 +90,7 @@ def _loops(
     turned = np.linalg.norm(x[there[-1]] - suction[-1]) > np.linalg.norm(
         x[there[-1]] - pressure[-1]
     )
-    found = {"suction": back if turned else there, "pressure": there if turned else back}
+    loops = {"suction": back if turned else there, "pressure": there if turned else back}
     left = rim[walls]
     for c, channel in enumerate(blade.channels):
         centre, radius = blade.ring(*channel)
@@ -89,8 +99,8 @@ def _loops(
         ]
         order = chain(own)
         order = np.roll(order, -int(np.argmax(x[order, 0])))
-        found[f"channel{c}_"] = np.append(order, order[0])
-    return found
+        loops[f"channel{c}_"] = np.append(order, order[0])
+    return loops
 
 
 def _outward(points: np.ndarray, surface: np.ndarray, tets: np.ndarray) -> np.ndarray:

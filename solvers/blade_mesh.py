@@ -1,7 +1,8 @@
-"""A cooled turbine blade: a section with holes, meshed in the plane and swept along the span with twist and taper.
+"""A cooled turbine blade: a section with holes, swept along the span.
 
-Section: the NACA 65-series half thickness y_65(s) tau / 0.1 + s e / 2 laid off normal to a circular-arc camber line of turning theta,
-with a blunt trailing edge e: the form of blades tested in cascade by Herrig, Emery & Erwin (1957).
+The section is meshed in the plane; the sweep twists and tapers it. Section: the NACA 65-series half
+thickness y_65(s) tau / 0.1 + s e / 2, normal to a circular-arc camber line of turning theta, with a
+blunt trailing edge e: the form of blades tested in cascade by Herrig, Emery & Erwin (1957).
 """
 
 from __future__ import annotations
@@ -57,9 +58,12 @@ NACA65 = PchipInterpolator(np.sqrt(np.array(STATIONS) / 100), np.array(ORDINATES
 
 @dataclass(frozen=True, eq=False)
 class Blade:
-    """Lengths [m], angles [degree]; fractions of the chord for thickness, trailing edge and channels.
+    """Lengths [m], angles [degree], fractions of the chord of a cooled blade.
 
-    x axial, y tangential, z radial: the axis of rotation is x and the platform lies at z = hub_radius. taper : tip over hub chord;
+    Thickness, trailing edge and channels are fractions. x axial, y tangential, z radial: the axis
+    of rotation is x and the platform lies at z = hub_radius.
+
+    taper : tip over hub chord
     channels : position along the camber line and radius over the local half thickness of each hole
     """
 
@@ -92,7 +96,8 @@ class Blade:
         for i, (centre, radius) in enumerate(rings):
             if not 0 < self.channels[i][1] < 0.9 or not 0.05 < self.channels[i][0] < 0.9:
                 raise BadInput(
-                    f"channel {i} at {self.channels[i]} leaves the wall; keep 0.05 < position < 0.9 and radius < 0.9"
+                    f"channel {i} at {self.channels[i]} leaves the wall; "
+                    "keep 0.05 < position < 0.9 and radius < 0.9"
                 )
             if any(np.linalg.norm(centre - c) < 1.1 * (radius + r) for c, r in rings[:i]):
                 raise BadInput(
@@ -100,24 +105,31 @@ class Blade:
                 )
 
     def half_thickness(self, s: np.ndarray) -> np.ndarray:
-        """y_t(s) over the chord; the table is interpolated in sqrt(s), in which a round nose is smooth."""
-        return self.thickness / 0.1 * NACA65(np.sqrt(s)) + 0.5 * s * self.trailing_edge
+        """y_t(s) over the chord.
+
+        The table is interpolated in sqrt(s), in which a round nose is smooth.
+        """
+        table = self.thickness / 0.1 * NACA65(np.sqrt(s))
+        return np.asarray(table + 0.5 * s * self.trailing_edge)
 
     def camber(self, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Points and unit normals (k, 2) of the arc over a chord of 1, s in [0, 1] along it."""
+        """Points and unit normals (k, 2) of the arc over a chord of 1, s in [0, 1]."""
         half = np.radians(self.turning) / 2
         phi, radius = (2 * np.asarray(s) - 1) * half, 0.5 / np.sin(half)
         normal = np.stack([np.sin(phi), np.cos(phi)], axis=-1)
         return radius * normal + [0.5, -radius * np.cos(half)], normal
 
     def placed(self, x: np.ndarray) -> np.ndarray:
-        """Points of the unit section at the hub, staggered about the middle of the camber line [m]."""
+        """Points of the unit section at the hub, staggered about mid-camber [m]."""
         a = np.radians(self.stagger)
         turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
-        return self.chord * (x - self.camber(0.5)[0]) @ turn.T
+        return np.asarray(self.chord * (x - self.camber(0.5)[0]) @ turn.T)
 
     def sides(self, k: int = 60) -> tuple[np.ndarray, np.ndarray]:
-        """Suction and pressure side (k, 2) [m] from the leading to the trailing edge, at the hub."""
+        """Suction and pressure side (k, 2) [m] at the hub.
+
+        From the leading to the trailing edge.
+        """
         s = 0.5 * (1 - np.cos(np.pi * np.linspace(0, 1, k)))
         (line, normal), y = self.camber(s), self.half_thickness(s)[:, None]
         return self.placed(line + y * normal), self.placed(line - y * normal)
@@ -129,7 +141,10 @@ class Blade:
         )
 
     def swept(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Section points x (k, 2) at heights z (l,) over the platform [m] -> (l, k, 3): taper and twist above it, neither below."""
+        """Section points x (k, 2) at heights z (l,) over the platform [m], (l, k, 3).
+
+        Taper and twist act above the platform, neither below.
+        """
         share = np.clip(z / self.span, 0.0, None)
         a, scale = np.radians(self.twist) * share, 1 + (self.taper - 1) * share
         turn = scale[:, None, None] * np.moveaxis(
@@ -142,7 +157,11 @@ class Blade:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """points (k, 2); cells (c, 3 or 4) counter-clockwise, `profile` (c,) true inside the blade; `holes` (k,) true on channel walls."""
+    """A plane mesh of the section.
+
+    points (k, 2); cells (c, 3 or 4) counter-clockwise; `profile` (c,) true inside the blade;
+    `holes` (k,) true on channel walls
+    """
 
     points: np.ndarray
     cells: np.ndarray
@@ -151,9 +170,10 @@ class Section:
 
 
 def blade_mesh(size: int = 6_000, blade: Blade | None = None, cells: str = "tetra") -> Mesh:
-    """About `size` nodes of "tetra", "wedge" or "hexahedron" cells; volumes "blade", "root"; surfaces "gas", "channels", "fixed", "free".
+    """About `size` nodes of "tetra", "wedge" or "hexahedron" cells.
 
-    The same arguments give the same mesh. Raises MissingExtra without gmsh, BadInput for sizes too small for the section.
+    Volumes "blade", "root"; surfaces "gas", "channels", "fixed", "free". The same arguments give
+    the same mesh. Raises MissingExtra without gmsh, BadInput for sizes too small for the section.
     """
     blade = blade or Blade()
     if cells not in ("tetra", "wedge", "hexahedron"):
@@ -174,7 +194,8 @@ def blade_mesh(size: int = 6_000, blade: Blade | None = None, cells: str = "tetr
                 return sweep(blade, part, low, high, cells)
             h *= float(np.clip((count / size) ** 0.4, 0.5, 2.0))
     raise NotConverged(
-        f"no mesh of about {size} nodes: {count} at {1e3 * h:.2f} mm; ask for more nodes or fewer channels"
+        f"no mesh of about {size} nodes: {count} at {1e3 * h:.2f} mm; "
+        "ask for more nodes or fewer channels"
     )
 
 
@@ -207,7 +228,10 @@ def _gmsh() -> Iterator[Any]:
 
 
 def section(gmsh: Any, blade: Blade, h: float, quads: bool = False) -> Section:
-    """The rectangle of the root with the profile inside it, less the channels, at mesh width h [m]."""
+    """The rectangle of the root with the profile inside it, less the channels.
+
+    h : mesh width [m]
+    """
     gmsh.clear()
     geo, (suction, pressure) = gmsh.model.geo, blade.sides()
     tag = {}
@@ -275,7 +299,10 @@ def _read(gmsh: Any, outer: int, inner: int, rings: list[int], corners: int) -> 
 
 
 def sweep(blade: Blade, part: Section, low: np.ndarray, high: np.ndarray, kind: str) -> Mesh:
-    """Layers of the whole section below the platform, of the profile above it, and their surfaces with outward normals."""
+    """Layers of the section along the span, and their surfaces with outward normals.
+
+    The whole section below the platform, the profile above it.
+    """
     k, inside = len(part.points), np.unique(part.cells[part.profile])
     numbers = np.full((len(low) + len(high) - 1, k), -1)
     numbers[: len(low)] = np.arange(len(low) * k).reshape(-1, k)
@@ -312,13 +339,17 @@ def sweep(blade: Blade, part: Section, low: np.ndarray, high: np.ndarray, kind: 
     return Mesh(points, *_named(volume, regions, surfaces))
 
 
-def _named(cells: dict, regions: dict, surfaces: dict[str, list[np.ndarray]]) -> tuple[dict, dict]:
+def _named(
+    cells: dict[str, np.ndarray],
+    regions: dict[str, dict[str, np.ndarray]],
+    surfaces: dict[str, list[np.ndarray]],
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
     """Surface cells by type, numbered one region after the other."""
     for corners, kind in ((3, "triangle"), (4, "quad")):
-        found = {
+        lists = {
             name: [c for c in parts if c.shape[1] == corners] for name, parts in surfaces.items()
         }
-        groups = {name: np.concatenate(parts) for name, parts in found.items() if parts}
+        groups = {name: np.concatenate(parts) for name, parts in lists.items() if parts}
         if groups:
             cells[kind] = np.concatenate(list(groups.values()))
             ends = np.cumsum([len(c) for c in groups.values()])
@@ -328,8 +359,11 @@ def _named(cells: dict, regions: dict, surfaces: dict[str, list[np.ndarray]]) ->
 
 
 def _solid(cells: np.ndarray, numbers: np.ndarray, kind: str) -> np.ndarray:
-    """Section cells (c, k) between successive layers; a prism with v0 < v1 < v2 splits into three tetrahedra, alike on both sides
-    of every face, as each diagonal rises from the lower section node to the higher."""
+    """Section cells (c, k) between successive layers, as solid cells.
+
+    A prism with v0 < v1 < v2 splits into three tetrahedra, alike on both sides of every face, as
+    each diagonal rises from the lower section node to the higher.
+    """
     if kind != "tetra":
         return np.concatenate([np.hstack([b[cells], t[cells]]) for b, t in pairwise(numbers)])
     v = np.sort(cells, axis=1)
@@ -348,16 +382,22 @@ def _solid(cells: np.ndarray, numbers: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _edges(cells: np.ndarray) -> np.ndarray:
-    """Directed boundary edges (e, 2) of counter-clockwise cells: the body is on their left."""
+    """Directed boundary edges (e, 2), the body on their left.
+
+    Of counter-clockwise cells.
+    """
     pairs = np.concatenate([cells[:, [i, (i + 1) % cells.shape[1]]] for i in range(cells.shape[1])])
     _, index, count = np.unique(
         np.sort(pairs, axis=1), axis=0, return_index=True, return_counts=True
     )
-    return pairs[np.sort(index[count == 1])]
+    return np.asarray(pairs[np.sort(index[count == 1])])
 
 
 def _walls(edges: np.ndarray, numbers: np.ndarray, split: bool) -> Iterator[np.ndarray]:
-    """Outward faces over directed edges, layer by layer; as triangles with the diagonals of `_solid` where `split`."""
+    """Outward faces over directed edges, layer by layer.
+
+    split : as triangles, with the diagonals of `_solid`
+    """
     i, j = edges.T
     for b, t in pairwise(numbers):
         quads = np.column_stack([b[i], b[j], t[j], t[i]])
@@ -370,7 +410,10 @@ def _walls(edges: np.ndarray, numbers: np.ndarray, split: bool) -> Iterator[np.n
 
 
 def least_jacobian(mesh: Mesh) -> float:
-    """min over cells and their nodes of det J / (|J_1| |J_2| |J_3|), J_i the columns: 1 at a right angle, at most 0 inside out."""
+    """min over cells and their nodes of det J / (|J_1| |J_2| |J_3|).
+
+    J_i are the columns: 1 at a right angle, at most 0 inside out.
+    """
     least = np.inf
     for kind, cells in mesh.cells.items():
         if DIMENSION[kind] == mesh.points.shape[1]:

@@ -1,6 +1,7 @@
-"""Differential equations on boxes by tensor products of one-dimensional bases: direct for linear ones, Newton for the others.
+"""Differential equations on boxes by tensor products of one-dimensional bases.
 
-An axis offers nodes and, for any coordinates, its functions and their derivatives; how it tests the equation is its own affair.
+Direct for linear ones, Newton for the others. An axis offers nodes and, for any coordinates, its
+functions and their derivatives; how it tests the equation is its own affair.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Field = Callable[..., np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Equation:
-    """sum_j (second_j u_jj + first_j u_j) + g(u) = f in a box, u = b on the named sides.
+    """sum_j (second_j u_jj + first_j u_j) + g(u) = f in a box, u = b on named sides.
 
     bounds (d, 2); first, second (d,); source f and boundary b : functions of d coordinate arrays
     sides : per axis "both", "low" (inflow) or "high"; reaction : (g, g') or None
@@ -67,10 +68,13 @@ class Equation:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """k functions on [low, high]; at the N nodes: values, first and second derivatives D[0], D[1], D[2] (N, k).
+    """k functions on [low, high], with values and derivatives at N nodes.
+
+    Values, first and second derivatives D[0], D[1], D[2] (N, k).
 
     test (t, N) : from values at the nodes to the tested equations; evaluate(x, derivative) (n, k)
-    free (k, t) spans what vanishes on the sides with data, fixed (k, c) the rest, ends (c, k) evaluates there
+        free (k, t) spans what vanishes on the sides with data, fixed (k, c) the rest, ends (c, k)
+        evaluates there
     """
 
     low: float
@@ -89,7 +93,10 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """u = sum C_ijk p_i q_j r_k on tensor axes; residual : relative equation residual at points that were not collocated."""
+    """u = sum C_ijk p_i q_j r_k on tensor axes.
+
+    residual : relative equation residual at points that were not collocated
+    """
 
     equation: Equation
     axes: tuple[Axis, ...]
@@ -116,14 +123,15 @@ class Solution:
         value = value.reshape(len(points), *self.C.shape[:-1])
         for j in range(len(self.axes) - 2, -1, -1):
             value = np.einsum("n...k,nk->n...", value, self.axes[j].evaluate(points[:, j], 0))
-        return value
+        return np.asarray(value)
 
 
-def solved(
+def solve_on_axes(
     equation: Equation, axes: tuple[Axis, ...], tol: float = 1e-12, guess: Solution | None = None
 ) -> Solution:
-    """The solution on given axes: data on the sides exactly, the equation where the axes test it.
+    """The solution on given axes: data on the sides exactly, the equation tested.
 
+    The equation holds where the axes test it.
     Raises NotConverged where Newton with step halving stalls. Reference: Boyd (2001), section 15.
     """
     inverse = _inverse(
@@ -136,7 +144,7 @@ def solved(
     C = _lifted(equation, axes)
 
     def residual(C: np.ndarray) -> np.ndarray:
-        return f - _applied(equation, [axis.D for axis in axes], C)
+        return np.asarray(f - _applied(equation, [axis.D for axis in axes], C))
 
     if guess is not None and equation.reaction is not None:
         C = (
@@ -181,7 +189,8 @@ def solved(
     if relative < 1e-9:
         return Solution(equation, axes, C, _missed(equation, axes, C), step + 1)
     raise NotConverged(
-        f"Newton stalls at a relative residual of {relative:.1e}; start from a solution of a weaker reaction"
+        f"Newton stalls at a relative residual of {relative:.1e}; "
+        "start from a solution of a weaker reaction"
     )
 
 
@@ -195,7 +204,7 @@ def _grids(x: Sequence[Any]) -> list[np.ndarray]:
 
 def _tested(axis: Axis, first: float, second: float) -> np.ndarray:
     T = axis.test @ (first * axis.D[1] + second * axis.D[2]) @ axis.free
-    return 0.5 * (T + T.T) if axis.symmetric and not first else T
+    return np.asarray(0.5 * (T + T.T) if axis.symmetric and not first else T)
 
 
 def _probed(axes: Sequence[Axis], r: np.ndarray) -> np.ndarray:
@@ -222,7 +231,10 @@ def _applied(
 
 
 def _missed(equation: Equation, axes: Sequence[Axis], C: np.ndarray) -> float:
-    """Rms of the equation's residual, relative to its largest term, at points between the nodes that no solve uses."""
+    """Rms residual between the nodes, relative to the equation's largest term.
+
+    At points that no solve uses.
+    """
     x = [
         axis.low + (axis.high - axis.low) * (np.arange(1, 98) * 0.6180339887498949 % 1.0)
         for axis in axes
@@ -239,17 +251,20 @@ def _missed(equation: Equation, axes: Sequence[Axis], C: np.ndarray) -> float:
 
 
 def _lifted(equation: Equation, axes: tuple[Axis, ...]) -> np.ndarray:
-    """Coefficients that carry the data of the sides: on each axis's fixed part in turn, the earlier ones left as they are."""
+    """Coefficients that carry the data of the sides.
+
+    On each axis's fixed part in turn, the earlier ones left as they are.
+    """
     C = np.zeros([axis.expand.shape[0] for axis in axes])
     for j, axis in enumerate(axes):
         if not axis.where.size:
             continue
         x = [axis.where if i == j else other.nodes for i, other in enumerate(axes)]
         data = np.broadcast_to(equation.boundary(*_grids(x)), [len(c) for c in x])
-        wanted = apply_along(
+        target = apply_along(
             [None if i == j else other.expand for i, other in enumerate(axes)], data
         )
-        missing = wanted - apply_along([axis.ends if i == j else None for i in range(len(axes))], C)
+        missing = target - apply_along([axis.ends if i == j else None for i in range(len(axes))], C)
         carry = axis.fixed @ np.linalg.inv(axis.ends @ axis.fixed)
         earlier = [
             _vanishing(other) if i < j else carry if i == j else None
@@ -260,10 +275,12 @@ def _lifted(equation: Equation, axes: tuple[Axis, ...]) -> np.ndarray:
 
 
 def _vanishing(axis: Axis) -> np.ndarray:
-    """The projection along `fixed` onto what vanishes on the sides, so that a later axis's data leave an earlier one's alone."""
-    return np.eye(axis.expand.shape[0]) - axis.fixed @ np.linalg.solve(
-        axis.ends @ axis.fixed, axis.ends
-    )
+    """The projection along `fixed` onto what vanishes on the sides.
+
+    So a later axis's data leave an earlier one's alone.
+    """
+    onto_fixed = axis.fixed @ np.linalg.solve(axis.ends @ axis.fixed, axis.ends)
+    return np.asarray(np.eye(axis.expand.shape[0]) - onto_fixed)
 
 
 def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray], np.ndarray]:
@@ -290,7 +307,7 @@ def _inverse(T: list[np.ndarray], axes: Sequence[Axis]) -> Callable[[np.ndarray]
         V, scale, info = la.lapack.dtrsyl(R1, R2, Q1.T @ F @ Q2, tranb="T")
         if info < 0:
             raise BadInput(f"Sylvester: argument {-info}")
-        return Q1 @ (V * scale) @ Q2.T
+        return np.asarray(Q1 @ (V * scale) @ Q2.T)
 
     return solve
 
@@ -302,8 +319,12 @@ def _newton(
     g: np.ndarray,
     inverse: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """The Newton update of the free coefficients: dense on one axis, GMRES preconditioned by the linear part on more."""
-    slope = equation.reaction[1](apply_along([axis.D[0] for axis in axes], C))  # type: ignore[index]
+    """The Newton update of the free coefficients.
+
+    Dense on one axis, GMRES preconditioned by the linear part on more.
+    """
+    assert equation.reaction is not None
+    slope = equation.reaction[1](apply_along([axis.D[0] for axis in axes], C))
     if len(axes) == 1:
         axis = axes[0]
         J = _tested(axis, *_pairs(equation)[0]) + axis.test @ (
@@ -313,7 +334,7 @@ def _newton(
 
     def step(v: np.ndarray) -> np.ndarray:
         V = inverse(v.reshape(g.shape))
-        return (
+        return np.asarray(
             v
             + _probed(
                 axes, slope * apply_along([axis.D[0] @ axis.free for axis in axes], V)

@@ -1,4 +1,7 @@
-"""Boxes of one cell type, with their faces named x0, x1, y0, ... and outward normals: what laws of solvers are tested on."""
+"""Boxes of one cell type, with faces x0, x1, y0, ... and outward normals.
+
+Laws of solvers are tested on them.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,24 @@ SIDES: dict[str, list[tuple[int, ...]]] = {
     ],
     "tetra": [(0, 2, 1), (0, 1, 3), (1, 2, 3), (2, 0, 3)],
 }
-FACE = {("quad", 1): "line", ("quad", 2): "line3", ("hexahedron", 1): "quad", ("hexahedron", 2): "quad9"} | {
-    ("triangle", 1): "line", ("triangle", 2): "line3", ("tetra", 1): "triangle", ("tetra", 2): "triangle6",
+FACE = {
+    ("quad", 1): "line", ("quad", 2): "line3",
+    ("hexahedron", 1): "quad", ("hexahedron", 2): "quad9",
+    ("triangle", 1): "line", ("triangle", 2): "line3",
+    ("tetra", 1): "triangle", ("tetra", 2): "triangle6",
 }  # fmt: skip
 
 
 def box(counts: tuple[int, ...], sizes: Any = 1.0, kind: str = "hexahedron") -> Mesh:
-    """prod_i (0, sizes_i) in counts_i slices of "quad", "triangle", "triangle6", "hexahedron", "tetra" or "tetra10" cells."""
+    """prod_i (0, sizes_i) in counts_i slices of one kind of cells.
+
+    kind : "quad", "triangle", "triangle6", "hexahedron", "tetra" or "tetra10"
+    """
     shape, d = SHAPE.get(kind, ""), len(counts)
     if shape not in SIDES or DIMENSION[kind] != d:
         raise BadInput(
-            f"no box of {d} dimensions is made of {kind!r} cells; choose among {', '.join(SIDES)} and their kin"
+            f"no box of {d} dimensions is made of {kind!r} cells; "
+            f"choose among {', '.join(SIDES)} and their kin"
         )
     sizes = np.broadcast_to(np.asarray(sizes, dtype=float), d)
     axes = [np.linspace(0, s, c + 1) for c, s in zip(counts, sizes, strict=True)]
@@ -49,11 +59,16 @@ def box(counts: tuple[int, ...], sizes: Any = 1.0, kind: str = "hexahedron") -> 
     cells = np.stack([(origin + np.array(corner)) @ stride for corner in corners], axis=1)
     if shape in ("tetra", "triangle"):
         cells = np.concatenate([cells[:, part] for part in KUHN[d]])
-    return faced(*curved(points, cells, kind), kind, sizes)
+    return with_faces(*with_new_nodes(points, cells, kind), kind, sizes)
 
 
-def curved(points: np.ndarray, cells: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Points and cells of `kind` from cells of its corners: one new node for every mean of corners."""
+def with_new_nodes(
+    points: np.ndarray, cells: np.ndarray, kind: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points and cells of `kind` from cells of its corners.
+
+    One new node for every mean of corners.
+    """
     if kind not in MEANS:
         return points, cells
     columns = [cells]
@@ -76,7 +91,7 @@ def _merged(points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return points[np.sort(first)], order[place.ravel()][cells]
 
 
-def faced(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -> Mesh:
+def with_faces(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -> Mesh:
     """The mesh with regions x0, x1, ... of the boundary of a box."""
     shape, order = SHAPE[kind], 1 if kind == SHAPE[kind] else 2
     face = FACE[shape, order]
@@ -94,12 +109,12 @@ def faced(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -
         faces.append(cells[:, [i for part in nodes for i in part]])
     every = np.concatenate(faces)
     regions: dict[str, dict[str, np.ndarray]] = {}
-    kept, first = [], 0
+    faces_on, first = [], 0
     for axis, end in ((a, e) for a in range(len(sizes)) for e in (0, 1)):
         on = np.isclose(points[every][..., axis], end * sizes[axis], atol=1e-12 * sizes[axis]).all(
             axis=1
         )
-        kept.append(every[on])
+        faces_on.append(every[on])
         regions["xyz"[axis] + str(end)] = {face: np.arange(first, first + on.sum())}
         first += int(on.sum())
-    return Mesh(points, {kind: cells, face: np.concatenate(kept)}, regions)
+    return Mesh(points, {kind: cells, face: np.concatenate(faces_on)}, regions)

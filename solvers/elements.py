@@ -1,6 +1,7 @@
-"""Lagrange elements: N(X) = P(X) P(X_nodes)^{-1}, with monomials P and nodes X_nodes in the order of meshio.
+"""Lagrange elements: N(X) = P(X) P(X_nodes)^{-1}, with monomials P.
 
-Reference: Ern & Guermond, Theory and Practice of Finite Elements (2004).
+The nodes X_nodes are in the order of meshio. Reference: Ern & Guermond, Theory and Practice of
+Finite Elements (2004).
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def powers(kind: str) -> np.ndarray:
 
 
 def shapes(kind: str, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shape functions N (q, k) and their gradients (q, k, d) at reference points X (q, d)."""
+    """Shape functions N (q, k) and gradients (q, k, d) at reference points X (q, d)."""
     e = powers(kind)
     inverse = np.linalg.inv(np.prod(nodes(kind)[:, None, :] ** e, axis=-1))
     gradients = np.empty((len(X), *e.shape))
@@ -110,9 +111,10 @@ def shapes(kind: str, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache
 def quadrature(kind: str, intorder: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (q, d) and weights (q,) > 0 exact for polynomials of degree `intorder`: Gauss-Jacobi in collapsed coordinates.
+    """Points (q, d) and weights (q,) > 0 exact for polynomials of degree `intorder`.
 
-    Positive weights keep weighted mass matrices semi-definite, on which the coercivity bounds rest. Reference: Stroud (1971).
+    Gauss-Jacobi in collapsed coordinates. Positive weights keep weighted mass matrices
+    semi-definite, on which the coercivity bounds rest. Reference: Stroud (1971).
     """
     shape, m = SHAPE[kind], intorder // 2 + 1
     gauss = [_jacobi(m, 0), _jacobi(m, 1), _jacobi(m, 2)]
@@ -144,7 +146,8 @@ def _jacobi(m: int, a: int) -> tuple[np.ndarray, np.ndarray]:
 class Patch:
     """Cells of one type with all that an integral needs.
 
-    cells (e, k); N (q, k); G (e, q, k, d) gradients in space, or None on surfaces; w (e, q) weights [m^d]; x (e, q, d) [m]
+    cells (e, k); N (q, k); G (e, q, k, d) gradients in space, or None on surfaces; w (e, q) weights
+    [m^d]; x (e, q, d) [m]
     """
 
     cells: np.ndarray
@@ -155,7 +158,10 @@ class Patch:
 
 
 def patch(points: np.ndarray, kind: str, cells: np.ndarray, X: np.ndarray, W: np.ndarray) -> Patch:
-    """Cells of one type at reference points X (q, d) with weights W (q,); BadInput names a cell that is turned inside out."""
+    """Cells of one type at reference points X (q, d) with weights W (q,).
+
+    Raises BadInput that names a cell that is turned inside out.
+    """
     N, dN = shapes(kind, X)
     corners = points[cells]
     J = np.einsum("ekc,qkd->eqcd", corners, dN, optimize=True)
@@ -168,7 +174,8 @@ def patch(points: np.ndarray, kind: str, cells: np.ndarray, X: np.ndarray, W: np
         G = None if bad.any() else dN @ np.linalg.inv(J)
     if bad.any():
         raise BadInput(
-            f"{kind} cell {int(np.argmax(bad))} is degenerate or turned inside out; repair the mesh there"
+            f"{kind} cell {int(np.argmax(bad))} is degenerate or turned inside out; "
+            "repair the mesh there"
         )
     return Patch(cells, N, G, measure * W, np.einsum("qk,ekc->eqc", N, corners, optimize=True))
 
@@ -192,9 +199,11 @@ def volume_kinds(mesh: Mesh) -> list[str]:
 def patches(
     mesh: Mesh, region: str | None = None, flat: bool = False, chunk: int = 100_000
 ) -> Iterator[Patch]:
-    """The cells of a region (None: all that fill the space), at most `chunk` at a time, with `intorder` 2 p + 1.
+    """Cells of a region (None: all that fill the space), `chunk` at a time.
 
-    flat : the integrand holds nothing but gradients, which are constant in simplices of order 1: one point does there
+    intorder : 2 p + 1 by default
+    flat : the integrand holds nothing but gradients, which are constant in simplices of order 1:
+        one point does there
     """
     parts = (
         {kind: np.arange(len(mesh.cells[kind])) for kind in volume_kinds(mesh)}
@@ -242,7 +251,10 @@ def stiffness(mesh: Mesh, region: str | None = None) -> sp.csr_array:
 
 
 def mass(mesh: Mesh, region: str | None = None, weight: object = None) -> sp.csr_array:
-    """int w N_i N_j over a region or surface, (n, n); `weight` : x (..., d) -> factor, or None."""
+    """int w N_i N_j over a region or surface, (n, n).
+
+    weight : x (..., d) -> factor, or None
+    """
     n = len(mesh.points)
     total = sp.csr_array((n, n))
     for p in patches(mesh, region):
@@ -262,13 +274,18 @@ def load(mesh: Mesh, region: str | None = None, weight: object = None) -> np.nda
 
 
 def factor(weight: object, x: np.ndarray) -> np.ndarray:
-    """`weight` at points x (..., d): a function of position, a number, or None for 1; BadInput on another shape or NaN."""
+    """`weight` at points x (..., d): a function of position, a number, or None for 1.
+
+    Raises BadInput on another shape or NaN.
+    """
     if not callable(weight):
-        return np.full(x.shape[:-1], 1.0 if weight is None else float(weight))  # type: ignore[arg-type]
+        constant = 1.0 if weight is None else float(weight)  # type: ignore[arg-type]
+        return np.full(x.shape[:-1], constant)
     values = np.asarray(weight(x), dtype=float)
     if values.shape not in ((), x.shape[:-1]) or not np.isfinite(values).all():
         raise BadInput(
-            f"a profile gave shape {values.shape} or NaN for points {x.shape}; return one finite number per point"
+            f"a profile gave shape {values.shape} or NaN for points {x.shape}; "
+            "return one finite number per point"
         )
     return np.broadcast_to(values, x.shape[:-1])
 

@@ -1,4 +1,7 @@
-"""Heat conduction: rho c dT/dt - div(k grad T) = q in the body, k dT/dn = h (T_film - T) + g on its surfaces; affine in mu."""
+"""Heat conduction: rho c dT/dt - div(k grad T) = q, affine in mu.
+
+On the surfaces k dT/dn = h (T_film - T) + g.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine, Monomials
-from rom.certified.stability import MinTheta
+from rom.certified import MinTheta
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -24,8 +27,9 @@ Profile = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """k dT/dn = h w(x) (T p(x) - T): h [W/m2/K] and T [K] are numbers or names of parameters.
+    """k dT/dn = h w(x) (T p(x) - T), h [W/m2/K] and T [K] numbers or parameters.
 
+    A parameter is given by its name.
     weight, profile : functions of points x (..., d) [m] -> (...), or None for 1
     """
 
@@ -49,7 +53,10 @@ class Stationary:
 
 @dataclass(frozen=True, eq=False)
 class Transient:
-    """mu (p,) -> u (n, n_t) with M (u_j - u_{j-1}) / dt + A (theta u_j + (1 - theta) u_{j-1}) = f, u_0 = initial."""
+    """M (u_j - u_{j-1}) / dt + A (theta u_j + (1 - theta) u_{j-1}) = f.
+
+    mu (p,) -> u (n, n_t), u_0 = initial.
+    """
 
     M: Any
     A: Affine
@@ -71,7 +78,10 @@ class Transient:
 
 @dataclass(frozen=True, eq=False)
 class Flows:
-    """int_s h (T_film - T) for each film s: heat into the body [W] (per metre of depth in the plane), and extremes of T [K]."""
+    """int_s h (T_film - T) for each film s, and the extremes of T [K].
+
+    Heat into the body [W], per metre of depth in the plane.
+    """
 
     films: tuple[str, ...]
     A: Affine
@@ -103,13 +113,15 @@ def heat(
     theta: float = 1.0,
     mu_ref: np.ndarray | None = None,
 ) -> Problem:
-    """A(mu) T = f(mu), and M dT/dt + A(mu) T = f(mu) where `times` [s] are given; T [K] at the nodes of `mesh`.
+    """A(mu) T = f(mu), and M dT/dt + A(mu) T = f(mu) where `times` [s] are given.
 
-    conductivity [W/m/K], source [W/m3], capacity rho c [J/m3/K] : one value, or one per region, which must cover the body
-    films : surface region -> Film; fluxes : surface region -> heat into the body [W/m2]; initial : uniform T at times[0] [K]
-    A coefficient is a number or the name of a parameter of `box`; the product of the space is A(mu_ref), at the middle of the box
-    unless given; the coercivity bound min_q theta_q(mu) / theta_q(mu_ref) is exact in that norm.
-    Raises BadInput for names that neither mesh nor box has, and bodies without a film. Reference: Patera & Rozza (2007).
+    T [K] at the nodes of `mesh`. conductivity [W/m/K], source [W/m3], capacity rho c [J/m3/K] : one
+    value, or one per region, which must cover the body
+    films : surface region -> Film; fluxes : surface region -> heat into the body [W/m2]; initial :
+        uniform T at times[0] [K] A coefficient is a number or the name of a parameter of `box`; the
+        product of the space is A(mu_ref), at the middle of the box unless given; the coercivity
+        bound min_q theta_q(mu) / theta_q(mu_ref) is exact in that norm. Raises BadInput for names
+        that neither mesh nor box has, and bodies without a film. Reference: Patera & Rozza (2007).
     """
     _covering(mesh, conductivity)
     if not films:
@@ -170,7 +182,10 @@ def _regions(value: Any) -> dict[str | None, Coefficient]:
 
 
 def _mass(mesh: Mesh, capacity: Any) -> Any:
-    """sum over regions of rho c int N_i N_j: numbers only, for M is the same at every parameter."""
+    """sum over regions of rho c int N_i N_j.
+
+    Numbers only, for M is the same at every parameter.
+    """
     _covering(mesh, capacity)
     if any(isinstance(c, str) for c in _regions(capacity).values()):
         raise BadInput("a capacity that is a parameter is not supported; divide the equation by it")
@@ -178,14 +193,19 @@ def _mass(mesh: Mesh, capacity: Any) -> Any:
 
 
 def _surface(mesh: Mesh, name: str, weight: Profile | None) -> None:
-    """BadInput unless a region is a surface and the weight of its film nowhere negative, for then A would not be coercive."""
+    """Raises BadInput unless a region is a surface and its film's weight is >= 0.
+
+    With a negative weight A would not be coercive.
+    """
     if any(DIMENSION.get(kind) != mesh.points.shape[1] - 1 for kind in mesh.region(name)):
         raise BadInput(
-            f"region {name!r} is not a surface of the body; films and fluxes act on cells of one dimension less"
+            f"region {name!r} is not a surface of the body; "
+            "films and fluxes act on cells of one dimension less"
         )
     if weight is not None and any((factor(weight, p.x) < 0).any() for p in patches(mesh, name)):
         raise BadInput(
-            f"the weight of the film on {name!r} is negative somewhere; heat would flow uphill: give one >= 0"
+            f"the weight of the film on {name!r} is negative somewhere; heat would flow uphill: "
+            "give one >= 0"
         )
 
 
@@ -196,7 +216,8 @@ def _covering(mesh: Mesh, value: Any) -> None:
         volume = float(load(mesh).sum())
         if abs(covered - volume) > 1e-9 * volume:
             raise BadInput(
-                f"regions {tuple(value)} hold {covered:.6g} of a body of {volume:.6g}; name every cell exactly once"
+                f"regions {tuple(value)} hold {covered:.6g} of a body of {volume:.6g}; "
+                "name every cell exactly once"
             )
 
 

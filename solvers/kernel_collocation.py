@@ -1,6 +1,7 @@
-"""Gaussian-process collocation on boxes with spectral kernels, in the Karhunen-Loeve functions of the kernel.
+"""Gaussian-process collocation on boxes with spectral kernels.
 
-Factorising features of the kernel, not its matrix, keeps small modes to full relative precision: no jitter, no lost digits.
+In the Karhunen-Loeve functions of the kernel. Factorising features of the kernel, not its matrix,
+keeps small modes to full relative precision: no jitter, no lost digits.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy.special import roots_legendre
 
 from rom.errors import BadInput, NotConverged
 from rom.gp.tensors import unfold
-from solvers.boxes import Axis, Equation, Solution, solved
+from solvers.boxes import Axis, Equation, Solution, solve_on_axes
 
 PERIOD = 2.0
 log = logging.getLogger("rom")
@@ -23,9 +24,10 @@ log = logging.getLogger("rom")
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """k(z) = sum_q w_q g(z / l_q) cos(2 pi f_q z), z in units of the axis's length and periodic with twice of it.
+    """k(z) = sum_q w_q g(z / l_q) cos(2 pi f_q z), z in units of the axis's length.
 
-    weights, frequencies [cycles per axis], lengths (Q,); envelope: "gaussian" or "student" (Matern-5/2, Student-t in frequency)
+    Periodic with twice that length. weights, frequencies [cycles per axis], lengths (Q,); envelope:
+    "gaussian" or "student" (Matern-5/2, Student-t in frequency)
     """
 
     weights: np.ndarray
@@ -34,11 +36,14 @@ class Spectrum:
     envelope: str = "gaussian"
 
     def density(self, omega: np.ndarray) -> np.ndarray:
-        """Each component's spectral density at omega [cycles], (Q, len(omega)), weights included."""
+        """Each component's spectral density at omega [cycles], (Q, len(omega)).
+
+        Weights are included.
+        """
         return self.densities(omega)[0]
 
     def densities(self, omega: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(density, its derivative by log(f + 1), its derivative by log l), each (Q, len(omega))."""
+        """(density, derivative by log(f + 1), derivative by log l), each (Q, len(omega))."""
         f, ell, half = self.frequencies[:, None], self.lengths[:, None], 0.5 * self.weights[:, None]
         (up, up_l, up_w), (down, down_l, down_w) = (
             _bell(omega - s * f, ell, self.envelope) for s in (1, -1)
@@ -48,7 +53,9 @@ class Spectrum:
     @property
     def theta(self) -> np.ndarray:
         """log of weights, frequencies + 1 and lengths."""
-        return np.log(np.concatenate([self.weights, self.frequencies + 1.0, self.lengths]))
+        return np.asarray(
+            np.log(np.concatenate([self.weights, self.frequencies + 1.0, self.lengths]))
+        )
 
     def at(self, theta: np.ndarray) -> Spectrum:
         """The same envelope with other logarithms."""
@@ -81,7 +88,10 @@ def _bell(
 
 
 def broad(top: float, envelope: str, Q: int = 30) -> Spectrum:
-    """Q equal components from 0 to `top` cycles, each about as wide as their spacing: the band is covered, nothing is chosen yet."""
+    """Q equal components from 0 to `top` cycles, each about as wide as their spacing.
+
+    The band is covered, nothing is chosen yet.
+    """
     Q = int(min(Q, max(4, top)))
     spacing = top / Q
     return Spectrum(
@@ -90,7 +100,10 @@ def broad(top: float, envelope: str, Q: int = 30) -> Spectrum:
 
 
 def features(t: np.ndarray, omega: np.ndarray, derivative: int = 0) -> np.ndarray:
-    """cos and sin of 2 pi omega t, or derivatives, (n, 2 m - 1): omega[0] = 0 has no sine."""
+    """cos and sin of 2 pi omega t, or derivatives, (n, 2 m - 1).
+
+    omega[0] = 0 has no sine.
+    """
     angle = 2 * np.pi * np.outer(t, omega) + derivative * np.pi / 2
     scale = (2 * np.pi * omega) ** derivative
     return np.hstack([scale * np.cos(angle), scale[1:] * np.sin(angle[:, 1:])])
@@ -107,7 +120,10 @@ def _band(spectrum: Spectrum, top: float) -> np.ndarray:
 
 
 def _variances(density: np.ndarray) -> np.ndarray:
-    """Of the features, by Poisson's sum: the periodised kernel is exactly this sum over frequencies."""
+    """Variances of the features, by Poisson's sum.
+
+    The periodised kernel is exactly this sum over frequencies.
+    """
     once = density / PERIOD
     return np.concatenate([once[..., :1], 2 * once[..., 1:], 2 * once[..., 1:]], axis=-1)
 
@@ -115,10 +131,11 @@ def _variances(density: np.ndarray) -> np.ndarray:
 def kernel_axis(
     low: float, high: float, spectrum: Spectrum, top: float, sides: str, cut: float = 1e-9
 ) -> Axis:
-    """The Karhunen-Loeve functions of the kernel on [low, high] with standard deviations above `cut` of the largest.
+    """The Karhunen-Loeve functions of the kernel on [low, high].
 
-    sqrt(w) Phi S^{1/2} = P Sigma Q^T at Gauss-Legendre points: functions Phi S^{1/2} Q / Sigma, orthonormal in L2 of the unit axis;
-    the equation is tested with those of them that vanish on the sides with data.
+    With standard deviations above `cut` of the largest. sqrt(w) Phi S^{1/2} = P Sigma Q^T at
+    Gauss-Legendre points: functions Phi S^{1/2} Q / Sigma, orthonormal in L2 of the unit axis; the
+    equation is tested with those of them that vanish on the sides with data.
     """
     omega = _band(spectrum, top)
     N, h = int(np.ceil(1.1 * np.pi * omega[-1])) + 16, high - low
@@ -132,7 +149,8 @@ def kernel_axis(
     mix = root[:, None] * (QT[keep].T / sigma[keep])
 
     def evaluate(x: np.ndarray, derivative: int) -> np.ndarray:
-        return features((np.asarray(x) - low) / h, omega, derivative) @ mix / h**derivative
+        values = features((np.asarray(x) - low) / h, omega, derivative)
+        return np.asarray(values @ mix / h**derivative)
 
     nodes = low + h * t
     D = (P[:, keep] / np.sqrt(w)[:, None], evaluate(nodes, 1), evaluate(nodes, 2))
@@ -154,10 +172,11 @@ def evidence(
     omega: np.ndarray,
     nugget: float,
 ) -> tuple[float, np.ndarray]:
-    """-log p(Y | theta) - log p(theta), p(w) = prod 1 / w_q (Jeffreys); with its gradient.
+    """-log p(Y | theta) - log p(theta), p(w) = prod 1 / w_q; with its gradient.
 
-    Y (n, r) : samples of the solution along an axis, Phi (n, 2 m - 1) : `features` of omega (m,) there. Surplus weights are driven to
-    zero by the prior.
+    The prior of the weights is Jeffreys'.
+    Y (n, r) : samples of the solution along an axis, Phi (n, 2 m - 1) : `features` of omega (m,)
+        there. Surplus weights are driven to zero by the prior.
     """
     Q, (n, r) = len(spectrum.weights), Y.shape
     parts = [_variances(part) for part in spectrum.at(theta).densities(omega)]
@@ -179,7 +198,7 @@ def evidence(
     return value, slope
 
 
-def trained(
+def train_spectrum(
     spectrum: Spectrum,
     t: np.ndarray,
     Y: np.ndarray,
@@ -187,7 +206,10 @@ def trained(
     nugget: float = 1e-10,
     rounds: int = 8,
 ) -> Spectrum:
-    """The spectrum of largest evidence for Y (n, r) at t (n,) in [0, 1]: rounds of L-BFGS, surplus components pruned between them."""
+    """The spectrum of largest evidence for Y (n, r) at t (n,) in [0, 1].
+
+    Rounds of L-BFGS, surplus components pruned between them.
+    """
     Y = Y / np.sqrt(np.mean(Y**2))
     spacing, every = top / len(spectrum.weights), _band(spectrum, top)
     shortest = np.log(spectrum.lengths.min()) - 0.7
@@ -221,52 +243,58 @@ def kernel_solve(
     train: bool = True,
     most: float = 600.0,
 ) -> tuple[Solution, tuple[Spectrum, ...]]:
-    """The posterior mean of a Gaussian process given the equation and its boundary data, with its spectra.
+    """The posterior mean of a Gaussian process given an equation and its boundary.
 
-    The band [0, top] of the broad kernel grows until the residual between the nodes is below tol or stops falling; no error is known
-    or used. Then, with train, each axis's spectrum is fitted by evidence to that solution and the equation is solved again (variable
-    projection); the sparsest fitted kernel whose residual is as small is kept, the broad one where none is. Raises NotConverged where no band resolves the equation.
-    References: Fang et al. (2024); Xu et al. (2025).
+    With its spectra. The band [0, top] of the broad kernel grows until the residual between the
+    nodes is below tol or stops falling; no error is known or used. Then, with train, each axis's
+    spectrum is fitted by evidence to that solution and the equation is solved again (variable
+    projection); the sparsest fitted kernel whose residual is as small is kept, the broad one where
+    none is. Raises NotConverged where no band resolves the equation. References: Fang et al.
+    (2024); Xu et al. (2025).
     """
     top, reached, best = 8.0, 0.0, None
     spectra: tuple[Spectrum, ...] = ()
     while top <= most:
         tried = (broad(top, envelope),) * equation.d
-        made = _attempted(equation, tried, top)
+        attempt = _attempted(equation, tried, top)
         worse = (
             best is not None
             and best.residual < 1e-4
-            and (made is None or made.residual > 0.3 * best.residual)
+            and (attempt is None or attempt.residual > 0.3 * best.residual)
         )
-        if made is not None and (best is None or made.residual < best.residual):
-            best, spectra, reached = made, tried, top
+        if attempt is not None and (best is None or attempt.residual < best.residual):
+            best, spectra, reached = attempt, tried, top
         if worse or (best is not None and best.residual < tol):
             break
         top *= 1.6
     if best is None or best.residual > 0.1:
         raise NotConverged(
-            f"no band up to {most:g} cycles per axis resolves the equation; raise `most`, or check the data"
+            f"no band up to {most:g} cycles per axis resolves the equation; "
+            "raise `most`, or check the data"
         )
     log.info("band of %g cycles, residual %.1e", reached, best.residual)
     if not train:
         return best, spectra
     fitted = tuple(_fitted(best, j, spectrum, reached) for j, spectrum in enumerate(spectra))
     for least in (1e-2, 1e-4, 1e-7):
-        kept = tuple(s.pruned(least) for s in fitted)
-        again = _attempted(equation, kept, reached)
+        sparse = tuple(s.pruned(least) for s in fitted)
+        again = _attempted(equation, sparse, reached)
         if again is not None and again.residual <= max(2 * best.residual, 10 * tol):
             log.info(
                 "fitted spectra keep %s components, residual %.1e",
-                [len(s.weights) for s in kept],
+                [len(s.weights) for s in sparse],
                 again.residual,
             )
-            return again, kept
+            return again, sparse
     log.info("fitted spectra resolve less than the broad ones, which are kept")
     return best, spectra
 
 
 def _attempted(equation: Equation, spectra: tuple[Spectrum, ...], top: float) -> Solution | None:
-    """The solution in these kernels; None where Newton finds none because the band is too narrow for the data."""
+    """The solution in these kernels; None where Newton finds none.
+
+    Then the band is too narrow for the data.
+    """
     try:
         return _on(equation, spectra, (top,) * equation.d)
     except NotConverged:
@@ -278,17 +306,17 @@ def _on(equation: Equation, spectra: tuple[Spectrum, ...], tops: tuple[float, ..
         kernel_axis(b[0], b[1], s, top, side)
         for b, s, top, side in zip(equation.bounds, spectra, tops, equation.sides, strict=True)
     )
-    return solved(equation, axes)
+    return solve_on_axes(equation, axes)
 
 
 def _fitted(solution: Solution, j: int, spectrum: Spectrum, top: float, most: int = 6) -> Spectrum:
-    """The spectrum of axis j that explains the leading profiles of the solution along it."""
+    """The spectrum of axis j that explains the solution's leading profiles along it."""
     n = int(2.2 * top) + 24
     t = (np.arange(n) + 0.5) / n
     axis = solution.axes[j]
     profiles = unfold(solution.C, j)
     left, s, _ = np.linalg.svd(profiles, full_matrices=False)
     r = max(1, min(most, int(np.sum(s > 1e-8 * s[0]))))
-    return trained(
+    return train_spectrum(
         spectrum, t, axis.evaluate(axis.low + (axis.high - axis.low) * t, 0) @ (left[:, :r]), top
     )

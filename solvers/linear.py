@@ -20,24 +20,30 @@ SMOOTH = ("energy", {"krylov": "cg", "degree": 1, "maxiter": 3})
 def solver(
     A: Any, near_nullspace: np.ndarray | None = None, direct: int | None = None, tol: float = 1e-13
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """b (n,) or (n, k) -> A^{-1} b for a sparse symmetric positive definite A, set up once.
+    """b (n,) or (n, k) -> A^{-1} b for a sparse symmetric positive definite A.
 
-    Up to `direct` rows: SuperLU in symmetric mode; beyond: conjugate gradients to |b - A x| <= tol |b|, or to the round-off
-    eps | |A| |x| | of the product if that is larger, preconditioned by smoothed aggregation, with `near_nullspace` (n, l) the
-    rigid-body modes of elasticity. By default `direct` is 10,000, where one factorisation costs as much as one iteration to the
-    end, and 40,000 with a near-nullspace, for such factors serve many right-hand sides (measured on a slender blade: at 37,000
-    rows 3.6 s and 0.01 s a solve against 0.4 s and 0.7 s a solve, 340 MB of factors). Raises BadInput, Singular, NotConverged.
-    Reference: Vanek, Mandel & Brezina (1996).
+    Set up once. Up to `direct` rows: SuperLU in symmetric mode; beyond: conjugate gradients to |b -
+    A x| <= tol |b|, or to the round-off eps | |A| |x| | of the product if that is larger,
+    preconditioned by smoothed aggregation, with `near_nullspace` (n, l) the rigid-body modes of
+    elasticity. By default `direct` is 10,000, where one factorisation costs as much as one
+    iteration to the end, and 40,000 with a near-nullspace, for such factors serve many right-hand
+    sides (measured on a slender blade: at 37,000 rows 3.6 s and 0.01 s a solve against 0.4 s and
+    0.7 s a solve, 340 MB of factors). Raises BadInput, Singular, NotConverged. Reference: Vanek,
+    Mandel & Brezina (1996).
     """
     A = sp.csr_array(A)
     if A.shape[0] != A.shape[1] or not np.isfinite(A.data).all():
         raise BadInput(f"the matrix of shape {A.shape} must be square and hold no NaN or Inf")
     limit = direct if direct is not None else DIRECT if near_nullspace is None else DIRECT_BLOCKS
-    return factorised(A) if A.shape[0] <= limit else _multigrid(A, near_nullspace, tol)
+    return factorise(A) if A.shape[0] <= limit else _multigrid(A, near_nullspace, tol)
 
 
-def factorised(A: sp.csr_array, kind: Any = float) -> Callable[[np.ndarray], np.ndarray]:
-    """b -> A^{-1} b by SuperLU in symmetric mode, in numbers of `kind`: float, or np.float32 for half the memory. Raises Singular."""
+def factorise(A: sp.csr_array, kind: Any = float) -> Callable[[np.ndarray], np.ndarray]:
+    """b -> A^{-1} b by SuperLU in symmetric mode, in numbers of `kind`.
+
+    kind : float, or np.float32 for half the memory
+    Raises Singular.
+    """
     try:
         lu = splu(
             A.tocsc().astype(kind),
@@ -47,7 +53,8 @@ def factorised(A: sp.csr_array, kind: Any = float) -> Callable[[np.ndarray], np.
         )
     except RuntimeError as error:
         raise Singular(
-            f"the matrix of {A.shape[0]} rows cannot be factorised ({error}); fix a dof or add a film"
+            f"the matrix of {A.shape[0]} rows cannot be factorised ({error}); "
+            "fix a dof or add a film"
         ) from error
     return lambda b: lu.solve(np.ascontiguousarray(b, dtype=kind))
 
@@ -58,7 +65,8 @@ def _multigrid(
     import pyamg
 
     block = 1 if near_nullspace is None else {3: 2, 6: 3}.get(near_nullspace.shape[1], 1)
-    state = np.random.get_state()  # noqa: NPY002 - the library draws from the global state; it is put back
+    # the library draws from the global state, which is put back
+    state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
         rows = (
@@ -83,7 +91,10 @@ def _multigrid(
 def _conjugate(
     A: sp.csr_array, levels: Any, b: np.ndarray, tol: float, cycles: int = 8
 ) -> np.ndarray:
-    """Conjugate gradients in cycles of at most seven digits, each started from the true residual b - A x."""
+    """Conjugate gradients in cycles of at most seven digits.
+
+    Each cycle starts from the true residual b - A x.
+    """
     x, r, size = np.zeros_like(b), b, float(np.linalg.norm(b))
     target, left = tol * size, size
     for _ in range(cycles):
@@ -91,7 +102,8 @@ def _conjugate(
             return x
         x = x + levels.solve(r, tol=max(1e-7, 0.5 * target / left), maxiter=400, accel="cg")
         r = b - A @ x
-        # a residual below the round-off of its own product says nothing; one of which round-off is a millionth says: singular
+        # a residual below the round-off of its own product says nothing; one of which round-off is
+        # a millionth says: singular
         floor = min(EPS * float(np.linalg.norm(abs(A) @ abs(x))), 1e-6 * size)
         target, before = max(tol * size, floor), left
         left = float(np.linalg.norm(r))
@@ -100,13 +112,16 @@ def _conjugate(
     if left <= target:
         return x
     raise NotConverged(
-        f"conjugate gradients stopped at |r| = {left / size:.1e} |b|; check the mesh for slivers or a free body"
+        f"conjugate gradients stopped at |r| = {left / size:.1e} |b|; "
+        "check the mesh for slivers or a free body"
     )
 
 
 def rigid_modes(points: np.ndarray, centre: np.ndarray | None = None) -> np.ndarray:
-    """Translations and infinitesimal rotations about `centre`, by default the centroid, node-major: (d n, 3) in the plane, (d n, 6) in
-    space."""
+    """Translations and infinitesimal rotations about `centre`, node-major.
+
+    (d n, 3) in the plane, (d n, 6) in space; about the centroid by default.
+    """
     n, d = points.shape
     x = points - (points.mean(axis=0) if centre is None else centre)
     modes = np.zeros((n, d, 3 if d == 2 else 6))

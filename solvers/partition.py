@@ -1,7 +1,11 @@
-"""Meshes in parts: the cells of a rank by METIS, with the nodes and named regions they touch. Reference: Karypis & Kumar (1998)."""
+"""Meshes in parts: the cells of a rank by METIS, with their nodes and regions.
+
+Named regions that the cells touch go with them. Reference: Karypis & Kumar (1998).
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,9 +19,10 @@ LOOSE = 0.2  # parts may be a tenth larger or smaller than their mean
 
 
 def partition(mesh: Mesh, comm: Any = None) -> tuple[Mesh, np.ndarray]:
-    """This rank's part of a mesh and the global numbers (k,) of its nodes; surfaces go with the cell they bound.
+    """This rank's part of a mesh and the global numbers (k,) of its nodes.
 
-    The parts depend on mesh and number of ranks alone: every rank computes them. Raises MissingExtra without pymetis.
+    Surfaces go with the cell they bound. The parts depend on mesh and number of ranks alone: every
+    rank computes them. Raises MissingExtra without pymetis.
     """
     if comm is None or comm.Get_size() == 1:
         return mesh, np.arange(len(mesh.points))
@@ -42,7 +47,10 @@ def partition(mesh: Mesh, comm: Any = None) -> tuple[Mesh, np.ndarray]:
 
 
 def _owners(mesh: Mesh, parts: int) -> dict[str, np.ndarray]:
-    """The rank of every cell, by type: volumes as METIS says, each other cell the rank of a volume that holds its nodes."""
+    """The rank of every cell, by type.
+
+    Volumes as METIS says, each other cell the rank of a volume that holds its nodes.
+    """
     kinds = volume_kinds(mesh)
     corners = [mesh.cells[kind][:, : len(CORNERS[SHAPE[kind]])] for kind in kinds]
     ends = np.cumsum([0, *(len(c) for c in corners)])
@@ -63,9 +71,10 @@ def _owners(mesh: Mesh, parts: int) -> dict[str, np.ndarray]:
 
 
 def split(near: sp.csr_array, points: np.ndarray, parts: int) -> np.ndarray:
-    """The part (n,) of each vertex of a graph at `points`: by METIS or by planes, whichever cuts less; an edge counts 1 / |x_i - x_j|^2.
+    """The part (n,) of each vertex of a graph at `points`.
 
-    Long cells couple weakly along: a cut across them costs an iteration little. Raises MissingExtra without pymetis.
+    By METIS or by planes, whichever cuts less; an edge counts 1 / |x_i - x_j|^2. Long cells couple
+    weakly along: a cut across them costs an iteration little. Raises MissingExtra without pymetis.
     """
     if parts == 1:
         return np.zeros(near.shape[0], dtype=np.int64)
@@ -75,8 +84,8 @@ def split(near: sp.csr_array, points: np.ndarray, parts: int) -> np.ndarray:
     rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     strength = 1 / np.maximum(np.sum((points[rows] - points[graph.indices]) ** 2, axis=1), 1e-300)
     weights = np.clip(1e4 * strength / np.quantile(strength, 0.95), 1, 1e5).astype(np.int64)
-    found = [_metis(graph, weights, parts), _planes(graph, weights, points, parts)]
-    return min(found, key=lambda part: weights[part[rows] != part[graph.indices]].sum())
+    candidates = [_metis(graph, weights, parts), _planes(graph, weights, points, parts)]
+    return min(candidates, key=lambda part: weights[part[rows] != part[graph.indices]].sum())
 
 
 def _metis(graph: sp.csr_array, weights: np.ndarray, parts: int) -> np.ndarray:
@@ -91,7 +100,10 @@ def _metis(graph: sp.csr_array, weights: np.ndarray, parts: int) -> np.ndarray:
 
 
 def _planes(graph: sp.csr_array, weights: np.ndarray, points: np.ndarray, parts: int) -> np.ndarray:
-    """Recursive bisection by the plane, normal to an axis, that cuts least among those near the middle."""
+    """Recursive bisection by planes normal to an axis.
+
+    Each cuts least among those near the middle.
+    """
     if parts == 1:
         return np.zeros(len(points), dtype=np.int64)
     n, low = len(points), parts // 2
@@ -114,9 +126,9 @@ def _planes(graph: sp.csr_array, weights: np.ndarray, points: np.ndarray, parts:
             best = (float(cut.min()), place >= first + int(np.argmin(cut)))
     upper, part = best[1], np.zeros(n, dtype=np.int64)
     for side, count, shift in ((~upper, low, 0), (upper, parts - low, low)):
-        at, held = np.flatnonzero(side), side[rows] & side[graph.indices]
+        at, inside = np.flatnonzero(side), side[rows] & side[graph.indices]
         inner = sp.csr_array(graph[at][:, at])
-        part[at] = shift + _planes(inner, weights[held], points[at], count)
+        part[at] = shift + _planes(inner, weights[inside], points[at], count)
     return part
 
 
@@ -157,4 +169,8 @@ def _holders(
         shape=(n, len(faces)),
     )
     shared = sp.csc_array(holds @ touch)
-    return np.array([chosen[shared.indices[a:e][np.argmax(shared.data[a:e])]] for a, e in zip(shared.indptr[:-1], shared.indptr[1:], strict=True)])  # fmt: skip
+    parts = []
+    for first, end in pairwise(shared.indptr):
+        most_shared = np.argmax(shared.data[first:end])
+        parts.append(chosen[shared.indices[first:end][most_shared]])
+    return np.array(parts)

@@ -1,6 +1,7 @@
-"""PETSc as a preconditioner: smoothed aggregation (GAMG) on a distributed matrix of blocks, with rigid modes as near-nullspace.
+"""PETSc as a preconditioner: smoothed aggregation (GAMG) with rigid modes.
 
-Reference: Balay et al., PETSc users manual (2026); Adams, Bayraktar, Keaveny & Papadopoulos (2004).
+The rigid modes are its near-nullspace, on a distributed matrix of blocks. Reference: Balay et al.,
+PETSc users manual (2026); Adams, Bayraktar, Keaveny & Papadopoulos (2004).
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import scipy.sparse as sp
 from rom.errors import MissingExtra
 from rom.space import Space
 from solvers.linear import rigid_modes
-from solvers.schwarz import held
+from solvers.schwarz import constrain
 
 
 def gamg(
     space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held, at the nodes `points` (n / d, d) of this rank: one V-cycle.
+    """r -> M^{-1} r by one V-cycle, of shares K (n, n) whose rows `fixed` are held.
 
-    Takes the arguments of `solvers.schwarz.schwarz`, in whose place it stands; every rank gives PETSc its own share, which sums them.
-    Raises MissingExtra without petsc4py.
+    At the nodes `points` (n / d, d) of this rank. Takes the arguments of `solvers.schwarz.schwarz`,
+    in whose place it stands; every rank gives PETSc its own share, which sums them. Raises
+    MissingExtra without petsc4py.
     """
     try:
         import petsc4py
@@ -33,7 +35,8 @@ def gamg(
         from petsc4py import PETSc
     except ImportError as error:
         raise MissingExtra(
-            f"multigrid on ranks needs petsc4py ({error}); run: make petsc, which compiles for 20 minutes"
+            f"multigrid on ranks needs petsc4py ({error}); run: "
+            "make petsc, which compiles for 20 minutes"
         ) from error
     comm, d, mine = space.comm or PETSc.COMM_SELF, K.blocksize[0], np.flatnonzero(space.owned)
     counts = [mine.size] if space.comm is None else space.comm.allgather(mine.size)
@@ -41,7 +44,7 @@ def gamg(
     numbers = np.zeros(space.n)
     numbers[mine] = first + np.arange(mine.size)
     numbers = np.round(space.gather(numbers)).astype(PETSc.IntType)[space.numbers]
-    share = sp.coo_array(held(K, fixed))
+    share = sp.coo_array(constrain(K, fixed))
     A = PETSc.Mat().create(comm=comm)
     A.setSizes(((mine.size, space.size), (mine.size, space.size)))
     A.setType(PETSc.Mat.Type.AIJ)
@@ -58,9 +61,9 @@ def gamg(
     def precondition(r: np.ndarray) -> np.ndarray:
         x.getArray()[:] = r[mine]
         pc.apply(x, y)
-        found = np.zeros(space.n)
-        found[mine] = y.getArray()
-        return space.whole(found)
+        correction = np.zeros(space.n)
+        correction[mine] = y.getArray()
+        return space.whole(correction)
 
     return precondition
 

@@ -1,7 +1,9 @@
-"""Krylov iterations on matrices that ranks hold in shares, A = sum_i R_i^T A_i R_i, preconditioned by two-level Schwarz.
+"""Krylov iterations on shared matrices, preconditioned by two-level Schwarz.
 
-M^{-1} = sum_s R_s^T D_s (R_s A R_s^T)^{-1} R_s + Z (Z^T A Z)^{-1} Z^T: subdomains s of a rank's nodes with one layer of overlap, D_s a
-partition into owned nodes, Z the rigid modes of the subdomains. References: Cai & Sarkis (1999); Toselli & Widlund (2005).
+Ranks hold A = sum_i R_i^T A_i R_i in shares. M^{-1} = sum_s R_s^T D_s (R_s A R_s^T)^{-1} R_s + Z
+(Z^T A Z)^{-1} Z^T: subdomains s of a rank's nodes with one layer of overlap, D_s a partition into
+owned nodes, Z the rigid modes of the subdomains. References: Cai & Sarkis (1999); Toselli & Widlund
+(2005).
 """
 
 from __future__ import annotations
@@ -14,19 +16,25 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from rom.space import Space, euclidean
-from solvers.linear import factorised, rigid_modes
+from solvers.linear import factorise, rigid_modes
 from solvers.partition import split
 
 SUBDOMAIN = 15_000
 
 
 def gmres(
-    space: Space, apply: Callable[[np.ndarray], np.ndarray], M: Callable[[np.ndarray], np.ndarray], b: np.ndarray, tol: float,
+    space: Space,
+    apply: Callable[[np.ndarray], np.ndarray],
+    M: Callable[[np.ndarray], np.ndarray],
+    b: np.ndarray,
+    tol: float,
     most: int = 300,
-) -> tuple[np.ndarray, int]:  # fmt: skip
-    """x with |b - A x| <= tol |b| and the iterations, at most `most`: flexible GMRES, vectors alike where ranks share dofs.
+) -> tuple[np.ndarray, int]:
+    """x with |b - A x| <= tol |b| and the iterations, at most `most`.
 
-    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank; M need be linear to its own precision only. Reference: Saad (1993).
+    Flexible GMRES, vectors alike where ranks share dofs.
+    apply, M : x (n,) -> A x and M^{-1} x, values in full on every rank; M need be linear to its own
+        precision only. Reference: Saad (1993).
     """
     once = euclidean(space.numbers, space.comm).product
 
@@ -61,12 +69,13 @@ def gmres(
 def schwarz(
     space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held, at the nodes `points` (n / d, d) of this rank.
+    """r -> M^{-1} r of shares K (n, n) whose rows `fixed` are held.
 
-    Factors of about SUBDOMAIN rows each, so that time and memory grow with n, in single precision, which a preconditioner does with;
-    one subdomain on one rank is a direct solve. Raises Singular.
+    At the nodes `points` (n / d, d) of this rank. Factors of about SUBDOMAIN rows each, so that
+    time and memory grow with n, in single precision, which a preconditioner does with; one
+    subdomain on one rank is a direct solve. Raises Singular.
     """
-    A = held(assembled(space, K), fixed)
+    A = constrain(assemble(space, K), fixed)
     d = A.blocksize[0]
     mine, near, rows = space.owned[::d], pattern(A), A.tocsr()
     parts = split(near, points, max(1, round(space.n / SUBDOMAIN)))
@@ -76,7 +85,7 @@ def schwarz(
         wide = np.flatnonzero(near @ (parts == s).astype(float))
         at = (wide[:, None] * d + np.arange(d)).ravel()
         solves.append(
-            (at, np.repeat((parts[wide] == s) & mine[wide], d), factorised(rows[at][:, at], kind))
+            (at, np.repeat((parts[wide] == s) & mine[wide], d), factorise(rows[at][:, at], kind))
         )
     Z, coarse = _coarse(space, K, points, fixed, [at for at, _, _ in solves])
 
@@ -92,7 +101,10 @@ def schwarz(
 def _coarse(
     space: Space, K: Any, points: np.ndarray, fixed: np.ndarray, reach: list[np.ndarray]
 ) -> tuple[Any, np.ndarray]:
-    """Z (n, k): rigid modes cut off by a partition of unity, of this rank's subdomains; (Z^T A Z)^+ of those of all ranks."""
+    """Z (n, k) of this rank's subdomains, and (Z^T A Z)^+ of those of all ranks.
+
+    Rigid modes cut off by a partition of unity.
+    """
     modes = rigid_modes(points)
     modes[fixed] = 0.0
     often = space.whole(np.bincount(np.concatenate(reach), minlength=space.n).astype(float))
@@ -113,8 +125,11 @@ def _coarse(
     return own, la.pinv(space.sum((whole.T @ (K @ whole)).toarray()), rtol=1e-12)
 
 
-def assembled(space: Space, K: sp.bsr_array) -> sp.bsr_array:
-    """R A R^T, the rows and columns of A at this rank's dofs, from shares: what other ranks add lies between shared dofs."""
+def assemble(space: Space, K: sp.bsr_array) -> sp.bsr_array:
+    """R A R^T, the rows and columns of A at this rank's dofs, from shares.
+
+    What other ranks add lies between shared dofs.
+    """
     if space.comm is None:
         return K
     d, own = K.blocksize[0], sp.csr_array(K)
@@ -124,7 +139,7 @@ def assembled(space: Space, K: sp.bsr_array) -> sp.bsr_array:
     return sp.bsr_array(sp.csr_array(own + others), blocksize=(d, d))
 
 
-def held(K: sp.bsr_array, fixed: np.ndarray) -> sp.bsr_array:
+def constrain(K: sp.bsr_array, fixed: np.ndarray) -> sp.bsr_array:
     """K with rows and columns of fixed dofs replaced by those of its mean diagonal."""
     A = K.copy()
     keep = np.ones(K.shape[0])

@@ -1,4 +1,7 @@
-"""Sensor data merged with an equation: the source is uncertain, the equation carries its uncertainty to the solution."""
+"""Sensor data merged with an equation.
+
+The source is uncertain, the equation carries its uncertainty to the solution.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,12 @@ from solvers.boxes import Axis, Solution
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """u = solution + sum_k c_k e_k, c ~ N(c, covariance): e_k are eigenfunctions of the operator, V, one array of columns per axis.
+    """u = solution + sum_k c_k e_k, c ~ N(c, covariance).
 
-    prior : standard deviation of each c_k before the data; gain (K, s), root (s, s) Cholesky of the data's covariance
+    e_k are eigenfunctions of the operator, V, one array of columns per axis.
+
+    prior : standard deviation of each c_k before the data; gain (K, s), root (s, s) Cholesky of the
+        data's covariance
     discrepancy : standard deviation of the source, estimated or given; noise : of the sensors
     """
 
@@ -37,7 +43,7 @@ class Posterior:
         return self.solution.at(points) + E @ self.shift, np.sqrt(np.maximum(variance, 0.0))
 
 
-def merged(
+def merge_sensors(
     solution: Solution,
     points: np.ndarray,
     values: np.ndarray,
@@ -46,11 +52,13 @@ def merged(
     length: float = 0.2,
     most: int = 60,
 ) -> Posterior:
-    """The posterior of u under L u = f + d, d a Whittle-Matern field of the given length, and values (s,) seen at points (s, d).
+    """The posterior of u under L u = f + d and values (s,) seen at points (s, d).
 
-    Cov d = discrepancy^2 (1 - (length h)^2 L)^{-2}, normalised to a mean variance of discrepancy^2, h the longest side; in the
-    eigenfunctions of L with zero boundary values both it and the solve are diagonal. discrepancy None: the marginal likelihood's own.
-    Raises BadInput unless the equation is linear with second derivatives alone. Reference: Girolami et al. (2021).
+    d is a Whittle-Matern field of the given length: Cov d = discrepancy^2 (1 - (length h)^2
+    L)^{-2}, normalised to a mean variance of discrepancy^2, h the longest side; in the
+    eigenfunctions of L with zero boundary values both it and the solve are diagonal. discrepancy
+    None: the marginal likelihood's own. Raises BadInput unless the equation is linear with second
+    derivatives alone. Reference: Girolami et al. (2021).
     """
     equation, axes = solution.equation, solution.axes
     if (
@@ -64,7 +72,8 @@ def merged(
     points, values = np.atleast_2d(points), np.asarray(values, dtype=float)
     if points.shape != (values.size, equation.d) or not np.isfinite(values).all() or not noise > 0:
         raise BadInput(
-            f"sensors at {points.shape} with {values.shape} values and noise {noise}; give (s, {equation.d}), (s,), > 0"
+            f"sensors at {points.shape} with {values.shape} values and noise {noise}; "
+            f"give (s, {equation.d}), (s,), > 0"
         )
     pairs = [_eigen(axis, second, most) for axis, second in zip(axes, equation.second, strict=True)]
     total = np.zeros(())
@@ -88,7 +97,10 @@ def merged(
 
 
 def _eigen(axis: Axis, second: float, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Smoothest eigenfunctions of second u'' that vanish at both ends, as coefficients (k, most)."""
+    """Smoothest eigenfunctions of second u'' that vanish at both ends, (k, most).
+
+    As coefficients.
+    """
     T = axis.test @ (second * axis.D[2]) @ axis.free
     w, Q = np.linalg.eigh(0.5 * (T + T.T))
     order = np.argsort(np.abs(w))[:most]
@@ -108,12 +120,12 @@ def _functions(axes: tuple[Axis, ...], V: tuple[np.ndarray, ...], points: np.nda
 def _likely(G: np.ndarray, misfit: np.ndarray, noise: float) -> float:
     """The discrepancy that maximises N(misfit; 0, discrepancy^2 G + noise^2 I)."""
     w, Q = np.linalg.eigh(G)
-    seen = (Q.T @ misfit) ** 2
+    squares = (Q.T @ misfit) ** 2
     reference = np.sqrt(np.mean(misfit**2) / max(np.mean(np.diag(G)), 1e-300))
 
     def objective(log_tau: float) -> float:
         v = np.exp(2 * log_tau) * np.maximum(w, 0) + noise**2
-        return float(np.sum(seen / v + np.log(v)))
+        return float(np.sum(squares / v + np.log(v)))
 
     middle = np.log(max(reference, 1e-300))
     return float(

@@ -1,4 +1,7 @@
-"""The loads of a machine in service: rotation, pressure and heat rise and fall together."""
+"""The loads of a machine in service.
+
+Rotation, pressure and heat rise and fall together.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,21 @@ from solvers.solid import Body, push, spin
 
 
 def service(
-    b: Body, t: np.ndarray, share: np.ndarray, omega: float, pressure: float, surface: str, cold: float, field: np.ndarray,
+    b: Body,
+    t: np.ndarray,
+    share: np.ndarray,
+    omega: float,
+    pressure: float,
+    surface: str,
+    cold: float,
+    field: np.ndarray,
     centre: tuple[float, float, float] = (0.0, 0.0, 0.0),
-) -> Loading:  # fmt: skip
-    """f(t) = (omega s)^2 int rho r.v - pressure s int_surface n.v,  T(t) = (1 - s) cold + s field,  s = share(t) in [0, 1].
+) -> Loading:
+    """f(t) = (omega s)^2 int rho r.v - pressure s int_surface n.v, s = share(t).
 
-    t, share : (m,); omega [rad/s] about the axis along x through `centre`; field : (n_nodes,) at full load; units those of the body
+    T(t) = (1 - s) cold + s field, s in [0, 1].
+    t, share : (m,); omega [rad/s] about the axis along x through `centre`; field : (n_nodes,) at
+        full load; units those of the body
     """
     forces = np.stack([spin(b, (1, 0, 0), centre), push(b.mesh, surface)], axis=1)
     temperatures = b.values @ np.stack([np.full(len(field), cold), field], axis=1)

@@ -1,7 +1,8 @@
-"""Quasi-static small-strain solids: int sigma(eps(u), y):eps(v) = f(t).v for all v, u = u_D(t) where fixed.
+"""Quasi-static small-strain solids: int sigma(eps(u), y):eps(v) = f(t).v.
 
-Strains and stresses are in Mandel notation (solvers.mandel). In the plane the strain is plane. Points of integration are numbered
-patch after patch, cell after cell. Reference: Simo & Hughes, Computational Inelasticity (1998).
+For all v, u = u_D(t) where fixed. Strains and stresses are in Mandel notation (solvers.mandel). In
+the plane the strain is plane. Points of integration are numbered patch after patch, cell after
+cell. Reference: Simo & Hughes, Computational Inelasticity (1998).
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ SHEETS = {
 
 
 def rule(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Points (q, d) and positive weights (q,) that integrate a stiffness exactly on straight cells."""
+    """Points (q, d) and weights (q,) > 0, exact for a stiffness on straight cells."""
     if kind in SHEETS:
         return SHEETS[kind]
     return quadrature(
@@ -74,8 +75,10 @@ class Body:
     """A mesh with a law per region and fixed dofs.
 
     patches : cells of one kind and one law with all that integrals need; law : over all points
-    fixed : dofs (k,) where u is prescribed; space : (u, v) = int u.v, lumped to the nodes of this rank
-    preconditioner : of tangents, (space, K, points, fixed) -> (r -> M^{-1} r): schwarz, or solvers.petsc.gamg
+    fixed : dofs (k,) where u is prescribed; space : (u, v) = int u.v, lumped to the nodes of this
+        rank
+    preconditioner : of tangents, (space, K, points, fixed) -> (r -> M^{-1} r): schwarz, or
+        solvers.petsc.gamg
     """
 
     mesh: Mesh
@@ -89,7 +92,7 @@ class Body:
     @property
     def d(self) -> int:
         """Dimension."""
-        return self.mesh.points.shape[1]
+        return int(self.mesh.points.shape[1])
 
     @property
     def n(self) -> int:
@@ -131,7 +134,10 @@ class Body:
 
     @cached_property
     def points(self) -> Space:
-        """(p, q) = int p q of fields at the points of integration; on several ranks cell after cell, rank after rank."""
+        """(p, q) = int p q of fields at the points of integration.
+
+        On several ranks cell after cell, rank after rank.
+        """
         g = len(self.weights)
         before = 0
         if self.space.comm is not None:
@@ -159,14 +165,14 @@ class Body:
     def strain(self, U: np.ndarray) -> np.ndarray:
         """eps(U) at all points, (g, 6) or, of columns, (g, 6, r)."""
         columns = U.reshape(self.n, -1)
-        made = np.empty((len(self.weights), 6, columns.shape[1]))
+        strains = np.empty((len(self.weights), 6, columns.shape[1]))
         for points, p in self._chunks():
             B = operator(p)
             local = columns[dofs(p.cells, self.d)]
-            made[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(
+            strains[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(
                 B.shape[0] * B.shape[1], 6, columns.shape[1]
             )
-        return made[..., 0] if U.ndim == 1 else made
+        return strains[..., 0] if U.ndim == 1 else strains
 
     def forces(self, stress: np.ndarray) -> np.ndarray:
         """int stress:eps(v) as a vector (n,), of this rank's cells."""
@@ -182,7 +188,10 @@ class Body:
     def evaluate(
         self, u: np.ndarray, T: np.ndarray, state: np.ndarray, dt: float
     ) -> tuple[np.ndarray, Any, Any]:
-        """Internal forces (n,), tangent (n, n), and (stress (g, 6), new state) of this rank's cells, in one pass."""
+        """Internal forces (n,), tangent (n, n), and (stress (g, 6), new state).
+
+        Of this rank's cells, in one pass.
+        """
         total, stress, new = (
             np.zeros(self.n),
             np.empty((len(self.weights), 6)),
@@ -242,30 +251,33 @@ def body(
     comm: Any = None,
     numbers: Any = None,
 ) -> Body:
-    """A body of `laws` by region (None: all cells that fill the space), u prescribed on the dofs `fixed` of the mesh.
+    """A body of `laws` by region, u prescribed on the dofs `fixed` of the mesh.
 
-    comm, numbers : this mesh is one rank's part (see solvers.partition) and `numbers` (n_nodes,) are global node numbers
+    A region None is all cells that fill the space.
+    comm, numbers : this mesh is one rank's part (see solvers.partition) and `numbers` (n_nodes,)
+        are global node numbers
     Raises BadInput where regions overlap, leave cells without a law, or no dof is fixed.
     """
-    made, which, kinds = [], [], []
-    seen = {kind: np.zeros(len(mesh.cells[kind]), dtype=int) for kind in volume_kinds(mesh)}
+    all_patches, which, kinds = [], [], []
+    uses = {kind: np.zeros(len(mesh.cells[kind]), dtype=int) for kind in volume_kinds(mesh)}
     for number, region in enumerate(laws):
         parts = (
-            {kind: np.arange(len(mesh.cells[kind])) for kind in seen}
+            {kind: np.arange(len(mesh.cells[kind])) for kind in uses}
             if region is None
             else mesh.region(region)
         )
         for kind, cells in parts.items():
-            if kind not in seen:
+            if kind not in uses:
                 raise BadInput(
-                    f"region {region!r} holds {kind} cells, which do not fill the space; give laws to volumes"
+                    f"region {region!r} holds {kind} cells, which do not fill the space; "
+                    "give laws to volumes"
                 )
-            seen[kind][cells] += 1
+            uses[kind][cells] += 1
             if len(cells):
-                made.append(patch(mesh.points, kind, mesh.cells[kind][cells], *rule(kind)))
-                which.append(np.full(made[-1].w.size, number))
+                all_patches.append(patch(mesh.points, kind, mesh.cells[kind][cells], *rule(kind)))
+                which.append(np.full(all_patches[-1].w.size, number))
                 kinds.append(kind)
-    for kind, count in seen.items():
+    for kind, count in uses.items():
         if (count != 1).any():
             cell = int(np.argmax(count != 1))
             raise BadInput(
@@ -274,7 +286,7 @@ def body(
     d = mesh.points.shape[1]
     nodes = np.arange(len(mesh.points)) if numbers is None else np.asarray(numbers)
     lumped = np.zeros(len(mesh.points))
-    for p in made:
+    for p in all_patches:
         lumped += vector(p.w @ np.abs(p.N), p.cells, len(lumped))
     rows = (nodes[:, None] * d + np.arange(d)).ravel()
     space = Space(
@@ -285,7 +297,7 @@ def body(
     return Body(
         mesh,
         tuple(kinds),
-        tuple(made),
+        tuple(all_patches),
         Regions(tuple(laws.values()), np.concatenate(which)),
         np.asarray(fixed),
         space,
@@ -307,9 +319,12 @@ def step(
     tol: float = 1e-8,
     cuts: int = 6,
 ) -> tuple[State, int]:
-    """One load step by Newton, cut where it fails: |F_int - F_ext| <= tol max(|F_ext|, |F_int|) over the free dofs.
+    """One load step by Newton, cut where it fails.
 
-    loading : forces and moves (n, .), temperatures at the points of integration (g, .), as `b.values` takes them from nodes. Returns the new state and the iterations. Raises NotConverged.
+    |F_int - F_ext| <= tol max(|F_ext|, |F_int|) over the free dofs.
+    loading : forces and moves (n, .), temperatures at the points of integration (g, .), as
+        `b.values` takes them from nodes
+    Returns the new state and the iterations. Raises NotConverged.
     """
     linear = linear or b._linear
     free = np.ones(b.n)
@@ -333,8 +348,8 @@ def step(
             return free * (internal - external), scale, K, carried
 
         # a jump of prescribed values first spreads elastically: the tangent sees it as a residual
-        found = newton(evaluate, lambda K, r, left: linear(K, r, left, tol), u, tol, norm=size)
-        return State(found.x, *found.carried), len(found.residuals) - 1
+        solution = newton(evaluate, lambda K, r, left: linear(K, r, left, tol), u, tol, norm=size)
+        return State(solution.x, *solution.carried), len(solution.residuals) - 1
 
     return cut(advance, t0, t1, start, cuts)
 
@@ -346,7 +361,10 @@ def march(
     start: State | None = None,
     tol: float = 1e-8,
 ) -> History:
-    """States at times[1:], from `start` (virgin by default) at times[0]; a loading step may be cut, the output times stay."""
+    """States at times[1:], from `start` (virgin by default) at times[0].
+
+    A loading step may be cut, the output times stay.
+    """
     now, linear = start or virgin(b), Linear(b)
     states, counts = [], []
     for t0, t1 in pairwise(times):
@@ -357,7 +375,10 @@ def march(
 
 
 def spin(b: Body, axis: Any = (0.0, 0.0, 1.0), centre: Any = 0.0) -> np.ndarray:
-    """int rho r.v, (n,): the load of 1 rad/s about the axis through `centre`; in the plane the axis stands normal to it."""
+    """int rho r.v, (n,): the load of 1 rad/s about the axis through `centre`.
+
+    In the plane the axis stands normal to it.
+    """
     e = np.asarray(axis, dtype=float)[: b.d]
     e = np.zeros(2) if b.d == 2 else e / np.linalg.norm(e)
     total, first = np.zeros(b.n), 0
@@ -382,7 +403,10 @@ def spin(b: Body, axis: Any = (0.0, 0.0, 1.0), centre: Any = 0.0) -> np.ndarray:
 
 
 def push(mesh: Mesh, surface: str) -> np.ndarray:
-    """int -n.v over a surface, (n,): the load of 1 Pa, n the outward normal of its cells (node order as seen from outside)."""
+    """int -n.v over a surface, (n,): the load of 1 Pa.
+
+    n is the outward normal of its cells (node order as seen from outside).
+    """
     d = mesh.points.shape[1]
     total = np.zeros(mesh.points.size)
     for kind, numbers in mesh.region(surface).items():

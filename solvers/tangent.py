@@ -1,4 +1,7 @@
-"""Sparse tangents: assembled on a pattern that is found once, solved by preconditioned Krylov iterations."""
+"""Sparse tangents: assembled on a pattern that is found once.
+
+Solved by preconditioned Krylov iterations.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ import scipy.sparse as sp
 
 from rom.errors import NotConverged
 from rom.space import Space
-from solvers.linear import factorised
-from solvers.schwarz import gmres, held
+from solvers.linear import factorise
+from solvers.schwarz import constrain, gmres
 
 DIRECT = 3_000
 
 
 class Assembly:
-    """sum_e L_e^T K_e L_e in blocks of d x d on the pattern of node pairs, which is sorted once: entries are summed by a matrix of ones."""
+    """sum_e L_e^T K_e L_e in blocks of d x d on the pattern of node pairs.
+
+    The pattern is sorted once: entries are summed by a matrix of ones.
+    """
 
     def __init__(self, cells: Sequence[np.ndarray], nodes: int, d: int) -> None:
         keys = np.concatenate(
@@ -48,17 +54,18 @@ class Assembly:
 
 
 class Linear:
-    """(K, b, left, tol) -> K^{-1} b over the free dofs, b zero elsewhere; every rank holds its share of K and b in full.
+    """(K, b, left, tol) -> K^{-1} b over the free dofs, b zero elsewhere.
 
-    GMRES on the true tangent, not symmetric under kinematic hardening, preconditioned by the body's preconditioner of an earlier
-    one, which is made again when iterations grow. The forcing term follows Newton: no more digits than it can use. Up to DIRECT rows in all
-    the first tangent of a step is gathered and factorised, so that an answer does not depend on the steps before it.
-    Raises NotConverged, Singular.
+    Every rank holds its share of K and b in full. GMRES on the true tangent, not symmetric under
+    kinematic hardening, preconditioned by the body's preconditioner of an earlier one, which is
+    made again when iterations grow. The forcing term follows Newton: no more digits than it can
+    use. Up to DIRECT rows in all the first tangent of a step is gathered and factorised, so that an
+    answer does not depend on the steps before it. Raises NotConverged, Singular.
     """
 
     def __init__(self, b: Any) -> None:
         self.space, self.points, self.fixed = b.space, b.mesh.points, b.fixed
-        self.make = gathered if self.space.size <= DIRECT else b.preconditioner
+        self.make = gather if self.space.size <= DIRECT else b.preconditioner
         self.free = np.ones(self.space.n)
         self.free[self.fixed] = 0.0
         self.precondition: Any = None
@@ -66,14 +73,14 @@ class Linear:
 
     def anew(self) -> None:
         """A step begins: factors of a whole small system are forgotten."""
-        if self.make is gathered:
+        if self.make is gather:
             self.precondition = None
 
     def __call__(self, K: Any, r: np.ndarray, left: float, tol: float) -> np.ndarray:
         accuracy = max(1e-10, min(0.5, 0.3 * tol / left), min(1e-2, 0.1 * left))
 
         def apply(x: np.ndarray) -> np.ndarray:
-            return self.free * self.space.whole(K @ x)
+            return np.asarray(self.free * self.space.whole(K @ x))
 
         for fresh in (False, True):
             if self.precondition is None or fresh:
@@ -84,16 +91,20 @@ class Linear:
                 self.most = self.most or count
                 return x
         raise NotConverged(
-            f"the linear solver stopped after {count} iterations; halve the load step, check for slivers"
+            f"the linear solver stopped after {count} iterations; "
+            "halve the load step, check for slivers"
         )
 
 
-def gathered(
+def gather(
     space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """r -> K^{-1} r of a whole system, factorised on every rank. Arguments as `solvers.schwarz.schwarz` takes them."""
+    """r -> K^{-1} r of a whole system, factorised on every rank.
+
+    Arguments as `solvers.schwarz.schwarz` takes them.
+    """
     flags = np.zeros(space.n)
     flags[fixed] = 1.0
     A = sp.bsr_array(space.matrix(K), blocksize=K.blocksize)
-    solve = factorised(sp.csr_array(held(A, np.flatnonzero(space.gather(flags)))))
+    solve = factorise(sp.csr_array(constrain(A, np.flatnonzero(space.gather(flags)))))
     return lambda r: solve(space.gather(r))[space.numbers]

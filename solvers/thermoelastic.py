@@ -1,4 +1,7 @@
-"""Linear thermoelasticity: -div sigma = rho omega^2 r, sigma = lambda tr(eps) I + 2 mu eps - beta (T - T_ref) I, u = 0 where fixed."""
+"""Linear thermoelasticity: -div sigma = rho omega^2 r, u = 0 where fixed.
+
+sigma = lambda tr(eps) I + 2 mu eps - beta (T - T_ref) I.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine, Monomials
-from rom.certified.stability import MinTheta
+from rom.certified import MinTheta
 from rom.errors import BadInput, NotConverged
 from rom.mesh import Mesh
 from rom.problem import Problem
@@ -31,7 +34,7 @@ from solvers.linear import rigid_modes, solver
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """E [Pa], nu [1], alpha [1/K], rho [kg/m3]; in the plane, `plane` strain or stress."""
+    """E [Pa], nu [1], alpha [1/K], rho [kg/m3]; `plane` strain or stress in the plane."""
 
     E: float
     nu: float
@@ -47,7 +50,8 @@ class Material:
             and self.plane in ("strain", "stress")
         ):
             raise BadInput(
-                f"E = {self.E:g} > 0, -1 < nu = {self.nu:g} < 0.5, rho = {self.rho:g} >= 0, plane 'strain' or 'stress'"
+                f"E = {self.E:g} > 0, -1 < nu = {self.nu:g} < 0.5, rho = {self.rho:g} >= 0, plane "
+                "'strain' or 'stress'"
             )
 
     def moduli(self, d: int) -> tuple[float, float, float]:
@@ -63,7 +67,10 @@ class Material:
 
 
 def elasticity(mesh: Mesh, material: Material) -> sp.csr_array:
-    """K_{ia,jb} = int lambda d_a N_i d_b N_j + mu (d_b N_i d_a N_j + delta_ab grad N_i . grad N_j), node-major (d n, d n) [N/m]."""
+    """The stiffness (d n, d n) [N/m], node-major.
+
+    K_{ia,jb} = int lambda d_a N_i d_b N_j + mu (d_b N_i d_a N_j + delta_ab grad N_i . grad N_j).
+    """
     (n, d), (lam, mu, _) = mesh.points.shape, material.moduli(mesh.points.shape[1])
     K = sp.csr_array((n * d, n * d))
     for p in patches(mesh, flat=True, chunk=40_000):
@@ -78,7 +85,10 @@ def elasticity(mesh: Mesh, material: Material) -> sp.csr_array:
 
 
 def coupling(mesh: Mesh, material: Material) -> sp.csr_array:
-    """B_{ia,j} = int beta d_a N_i N_j, (d n, n) [N/K]: the load B (T - T_ref) of a nodal temperature."""
+    """B_{ia,j} = int beta d_a N_i N_j, (d n, n) [N/K].
+
+    B (T - T_ref) is the load of a nodal temperature.
+    """
     (n, d), beta = mesh.points.shape, material.moduli(mesh.points.shape[1])[2]
     B = sp.csr_array((n * d, n))
     for p in patches(mesh, chunk=40_000):
@@ -92,9 +102,10 @@ def coupling(mesh: Mesh, material: Material) -> sp.csr_array:
 def centrifugal(
     mesh: Mesh, material: Material, axis: Any = (1.0, 0.0, 0.0), origin: Any = 0.0
 ) -> np.ndarray:
-    """c_{ia} = int rho r_a N_i, (d n,) [kg m]: the load omega^2 c; r is the distance vector from the axis through `origin`.
+    """c_{ia} = int rho r_a N_i, (d n,) [kg m]: the load omega^2 c.
 
-    In the plane the axis stands normal to it.
+    r is the distance vector from the axis through `origin`. In the plane the axis stands normal to
+    it.
     """
     n, d = mesh.points.shape
     e = np.zeros(d) if d == 2 else np.asarray(axis, dtype=float) / np.linalg.norm(axis)
@@ -131,11 +142,14 @@ def fixed_dofs(mesh: Mesh, surface: str) -> np.ndarray:
                 [mesh.cells[kind][cells].ravel() for kind, cells in mesh.region(surface).items()]
             )
         )
-    return (numbers[:, None] * d + np.arange(d)).ravel()
+    return np.asarray((numbers[:, None] * d + np.arange(d)).ravel())
 
 
-def clamped(K: sp.csr_array, fixed: np.ndarray) -> sp.csr_array:
-    """K with rows and columns of fixed dofs replaced by those of its mean diagonal: symmetric, definite, u = 0 there."""
+def clamp(K: sp.csr_array, fixed: np.ndarray) -> sp.csr_array:
+    """K with rows and columns of fixed dofs replaced by those of its mean diagonal.
+
+    Symmetric, definite, u = 0 there.
+    """
     keep = np.ones(K.shape[0])
     keep[fixed] = 0.0
     D = sp.diags_array(keep)
@@ -143,7 +157,10 @@ def clamped(K: sp.csr_array, fixed: np.ndarray) -> sp.csr_array:
 
 
 def stress(mesh: Mesh, material: Material, u: np.ndarray, rise: np.ndarray) -> np.ndarray:
-    """sigma (n, 3, 3) [Pa] at nodes for u (d n,) and T - T_ref (n,): cell values there, averaged with the cells' volumes."""
+    """sigma (n, 3, 3) [Pa] at nodes for u (d n,) and T - T_ref (n,).
+
+    Cell values there, averaged with the cells' volumes.
+    """
     (n, d), (lam, mu, beta) = mesh.points.shape, material.moduli(mesh.points.shape[1])
     total, weight = np.zeros((n, 3, 3)), np.zeros(n)
     for kind in volume_kinds(mesh):
@@ -174,12 +191,15 @@ def stress(mesh: Mesh, material: Material, u: np.ndarray, rise: np.ndarray) -> n
 def von_mises(sigma: np.ndarray) -> np.ndarray:
     """sqrt(3/2 s : s), s the deviator of sigma (..., 3, 3)."""
     s = sigma - np.trace(sigma, axis1=-2, axis2=-1)[..., None, None] * np.eye(3) / 3
-    return np.sqrt(1.5 * np.sum(s * s, axis=(-2, -1)))
+    return np.asarray(np.sqrt(1.5 * np.sum(s * s, axis=(-2, -1))))
 
 
 @dataclass(frozen=True, eq=False)
 class OneWay:
-    """mu (p,) -> (T, u) with A_T(mu) T = f_T(mu), then K u = B T + omega^2 c - T_ref B 1; K is set up once."""
+    """mu (p,) -> (T, u): A_T(mu) T = f_T(mu), then K u = B T + omega^2 c - T_ref B 1.
+
+    K is set up once.
+    """
 
     thermal: Callable[[np.ndarray], np.ndarray]
     stiff: Callable[[np.ndarray], np.ndarray]
@@ -216,10 +236,12 @@ def _columns(solve: Callable[[np.ndarray], np.ndarray], F: np.ndarray) -> np.nda
 
 
 def coupling_bound(mesh: Mesh, material: Material, thermal: Problem) -> float:
-    """gamma >= sup_T |B T|_{K^{-1}} / |T|_X: gamma^2 = beta^2 / (lambda + 2 mu / d) max_T T^t M T / T^t X T.
+    """gamma >= sup_T |B T|_{K^{-1}} / |T|_X.
 
-    For |int beta T div w| <= beta |T| |div w| and the energy of w is at least (lambda + 2 mu / d) |div w|^2: rigorous on every mesh,
-    and sharp for a body that is free to expand. The eigenvalue is computed to 1e-8 and raised by 1e-6.
+    gamma^2 = beta^2 / (lambda + 2 mu / d) max_T T^t M T / T^t X T, for |int beta T div w| <= beta
+    |T| |div w| and the energy of w is at least (lambda + 2 mu / d) |div w|^2: rigorous on every
+    mesh, and sharp for a body that is free to expand. The eigenvalue is computed to 1e-8 and raised
+    by 1e-6.
     """
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
@@ -248,12 +270,16 @@ def thermoelastic(
     T_ref: float = 293.15,
     outputs: Any = None,
 ) -> Problem:
-    """a_T(T, v; mu) + delta^2 (k(u, w) - b(T, w)) = f_T(v; mu) + delta^2 (omega^2 c - T_ref B 1)(w): the state (T, u), affine in mu.
+    """The state (T, u) of heat and displacement in one equation, affine in mu.
 
-    thermal : a stationary heat problem; fixed : surface region or node set with u = 0; speed : omega [rad/s] or its parameter
-    The norm is |T|_X^2 + delta^2 |u|_K^2 with delta = sqrt(a) / gamma, gamma from `coupling_bound` and a = min(1, least min-theta
-    over the box). Then coercivity is at least min(1, min-theta(mu)) / 2, for |delta^2 b(T, u)| <= sqrt(a) |T|_X delta |u|_K;
-    hence |u - u_r|_K <= bound / delta. Raises BadInput for names that do not exist.
+    a_T(T, v; mu) + delta^2 (k(u, w) - b(T, w)) = f_T(v; mu) + delta^2 (omega^2 c - T_ref B 1)(w)
+
+    thermal : a stationary heat problem; fixed : surface region or node set with u = 0; speed :
+        omega [rad/s] or its parameter The norm is |T|_X^2 + delta^2 |u|_K^2 with delta = sqrt(a) /
+        gamma, gamma from `coupling_bound` and a = min(1, least min-theta over the box). Then
+        coercivity is at least min(1, min-theta(mu)) / 2, for |delta^2 b(T, u)| <= sqrt(a) |T|_X
+        delta |u|_K; hence |u - u_r|_K <= bound / delta. Raises BadInput for names that do not
+        exist.
     """
     mesh, heat_A, heat_f, box = thermal.mesh, thermal.A, thermal.f, thermal.box
     if (
@@ -261,6 +287,7 @@ def thermoelastic(
         or heat_A is None
         or heat_f is None
         or thermal.space is None
+        or box is None
         or not isinstance(thermal.stability, MinTheta)
     ):
         raise BadInput("the thermal problem must be a stationary one made by heat()")
@@ -270,7 +297,7 @@ def thermoelastic(
     where = fixed_dofs(mesh, fixed)
     keep = np.ones(n * d)
     keep[where] = 0.0
-    K = clamped(elasticity(mesh, material), where)
+    K = clamp(elasticity(mesh, material), where)
     B = sp.csr_array(sp.diags_array(keep) @ coupling(mesh, material))
     c = keep * centrifugal(mesh, material, axis, origin)
     modes = rigid_modes(mesh.points) * keep[:, None]
@@ -337,7 +364,10 @@ def _joined(a: Any, b: Any) -> Monomials:
 
 
 def _least(A: Affine, stability: MinTheta, box: Any) -> float:
-    """min(1, min over the box of min-theta): monomials are monotone in each parameter, so theta_q is least at a corner."""
+    """min(1, min over the box of min-theta).
+
+    Monomials are monotone in each parameter, so theta_q is least at a corner.
+    """
     powers = A.theta.powers  # type: ignore[attr-defined]
     corners = np.where(powers > 0, box.lower, box.upper)
     lowest = A.theta.coefficients * np.prod(corners**powers, axis=1)  # type: ignore[attr-defined]

@@ -1,4 +1,7 @@
-"""torch is loaded before NGSolve, whose OpenBLAS is loaded globally: bound after it, torch crashes."""
+"""torch is loaded before NGSolve, whose OpenBLAS is loaded globally.
+
+Bound after it, torch crashes.
+"""
 
 from contextlib import suppress
 

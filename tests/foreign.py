@@ -1,4 +1,6 @@
-"""Result files as other programs write them, by libraries of theirs or byte by byte: what our readers never wrote themselves."""
+"""Result files as other programs write them, by libraries of theirs or byte by byte: what our
+readers never wrote themselves.
+"""
 
 import contextlib
 import io
@@ -35,7 +37,10 @@ def exodus(folder, grid):
 
 
 def cgns(folder, points, hexahedra, nodal, cellwise):
-    """CGNS 3.4 in HDF5, node by node: one zone of hexahedra, a solution at vertices and one in cells."""
+    """CGNS 3.4 in HDF5, node by node.
+
+    One zone of hexahedra, a solution at vertices and one in cells.
+    """
     import h5py
 
     def node(parent, name, label, kind="MT", data=None):
@@ -82,7 +87,10 @@ def cgns(folder, points, hexahedra, nodal, cellwise):
 
 
 def zset(folder, mesh, t, nodal, inner, x):
-    """Z-set's .geof, .ut, .node and .integ by Muscat; `inner` at points x (g, 3) go into Z-set's own order."""
+    """Z-set's .geof, .ut, .node and .integ by Muscat.
+
+    `inner` at points x (g, 3) go into Z-set's own order.
+    """
     import meshio
     from Muscat.Bridges.MeshIOBridge import MeshIOToMesh
     from Muscat.IO.UtWriter import UtWriter

@@ -1,4 +1,7 @@
-"""The same answers on several ranks: a test file started by mpiexec, what it answered, and how that is compared."""
+"""The same answers on several ranks.
+
+a test file started by mpiexec, what it answered, and how that is compared.
+"""
 
 import json
 import subprocess
@@ -7,7 +10,10 @@ from pathlib import Path
 
 
 def on_ranks(file, ranks, out):
-    """What `answers` of a test file gives on so many ranks; the file ends with `written(answers)` where it is run."""
+    """What `answers` of a test file gives on so many ranks.
+
+    The file ends with `written(answers)` where it is run.
+    """
     command = [
         str(Path(sys.executable).with_name("mpiexec")),
         "-n",

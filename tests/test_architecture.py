@@ -1,4 +1,7 @@
-"""The rules of the house, kept by reading the syntax trees: who imports whom, what is heavy, what is banned."""
+"""The rules of the house, kept by reading the syntax trees.
+
+Who imports whom, what is heavy, what is banned.
+"""
 
 import ast
 import subprocess
@@ -161,7 +164,10 @@ def test_public_things_are_defined_in_words(name):
 
 @pytest.mark.parametrize("module", ["rom", "rom.cli.app", "rom.cli.launch", "rom.certified.models"])
 def test_import_loads_nothing_heavy(module):
-    code = f"import sys, {module}; print(sorted({set(HOMES) - {'rich', 'pydantic'}!r} & set(sys.modules)))"
+    code = (
+        f"import sys, {module}; print(sorted({set(HOMES) - {'rich', 'pydantic'}!r} & "
+        "set(sys.modules)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

@@ -25,15 +25,23 @@ from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, nouns, put, save
 from rom.bands import Indicator
 from rom.basis import Basis, LocalBases
-from rom.certified.enrichment import GreedyStep
-from rom.certified.forms import FullResidual, GramResidual, SampledResidual
-from rom.certified.infsup import Consistent, InterpolatedInfSup
-from rom.certified.output_bounds import Conjugate, DualWeighted, Outputs
-from rom.certified.residual import residual_bound
-from rom.certified.separation import Certificate
-from rom.certified.stability import MinTheta, SuccessiveConstraints
-from rom.certified.stationary import galerkin
-from rom.certified.transient import unsteady
+from rom.certified import (
+    Certificate,
+    Conjugate,
+    Consistent,
+    DualWeighted,
+    FullResidual,
+    GramResidual,
+    GreedyStep,
+    InterpolatedInfSup,
+    MinTheta,
+    Outputs,
+    SampledResidual,
+    SuccessiveConstraints,
+    galerkin,
+    residual_bound,
+    unsteady,
+)
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import Product, Selected, Stationary, Sum
@@ -104,7 +112,7 @@ def model(functions=Monomials(np.ones(2), np.array([[1.0, 0.0], [0.0, 1.0]]))): 
         reason="rank",
     )
     bound = residual_bound(A, f, basis, MinTheta(A.theta, np.ones(2)))
-    return galerkin(A, f, basis, bound, BOX), A, f
+    return galerkin(A, f, basis, bound=bound, box=BOX), A, f
 
 
 GALERKIN, A, F = model()
@@ -126,7 +134,7 @@ UNSTEADY = unsteady(
     F,
     BASIS,
     np.linspace(0, 1, 5),
-    0.5,
+    theta=0.5,
     bound=residual_bound(A, F, BASIS, GALERKIN.bound.stability, MASS),
     box=BOX,
 )
@@ -315,6 +323,12 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Budget": "settings of a call",
+    "Candidate": "a moment of a search",
+    "FollowedRun": "its states are stored one by one",
+    "LocalOption": "a moment of a search",
+    "SolidGain": "a report of a search",
+    "Watch": "is built from stored indicators",
     "Frame": "a moment of a file",
     "FrameSources": "a moment of a file",
     "Source": "a moment of a file",
@@ -337,6 +351,7 @@ NOT_STORED = {  # by their own nature
     "DensePosterior": "a moment of a search",
     "BoundDerivatives": "a moment of a search",
     "Observations": "part of a posterior",
+    "CalibrationData": "a moment of a calibration",
     "Prior": "part of a process",
     "PosteriorPart": "a moment of a pass over points",
     "GridSpectrum": "follows from its kernels",

@@ -1,4 +1,7 @@
-"""The creeping blade and the unseen fields of the cube: the numbers that the cases claim, and the parts of the blade."""
+"""The creeping blade and the unseen fields of the cube.
+
+The numbers that the cases claim, and the parts of the blade.
+"""
 
 import numpy as np
 import pytest

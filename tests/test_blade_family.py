@@ -59,10 +59,10 @@ def test_unseen_blades_are_predicted_better_with_morphing_and_strangers_flagged(
 
 @pytest.mark.slow
 def test_bands_of_unseen_blades_hold_what_they_promise():
-    from cases.blade_family import samples, trained
+    from cases.blade_family import fit_model, samples
     from rom.study.metrics import field_coverage
 
-    model = trained(samples(48, 0.005, 0), 0.005, 12)
+    model = fit_model(samples(48, 0.005, 0), 0.005, 12)
     unseen = samples(32, 0.005, 1)
     answers = [model.predict(s.mesh, s.mu) for s in unseen]
     for name, least in {

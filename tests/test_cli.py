@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hpc import check_machine
 from rom.archive.nouns import load, save
 from rom.cli.app import app
-from rom.cli.launch import format_number, plain_value
+from rom.cli.tables import format_number, plain_value
 from rom.io.files import read_file
 
 BIN = Path(sys.executable).parent
@@ -40,8 +40,11 @@ def cost(n, factor, mu):
     return factor * mu[0] * np.arange(1.0, n + 1) + mu[0] ** 2
 def top(u, mu):
     return {"top [m]": float(u[-1])}
-def problem(n: int = 4, factor: float = 1.0, wild: bool = False, name: str | None = None) -> Problem:
-    return Problem(partial(cost, n, factor), Box(("a",), np.array([1.0]), np.array([2.0]), ("m",)), outputs=top)
+def problem(
+    n: int = 4, factor: float = 1.0, wild: bool = False, name: str | None = None
+) -> Problem:
+    box = Box(("a",), np.array([1.0]), np.array([2.0]), ("m",))
+    return Problem(partial(cost, n, factor), box, outputs=top)
 """
 MAIN = """
 import numpy as np
@@ -54,7 +57,8 @@ def main(size: int = 3, fail: int = -1, kind: str = "input", comm=None) -> dict:
         raise BadInput("size is wrong; give 3") if kind == "input" else ValueError("boom")
     if comm is not None:
         comm.Barrier()
-    return {"size": np.int64(size), "ok": np.bool_(True), "error": np.float64(1e-5), "none": float("nan"),
+    return {"size": np.int64(size), "ok": np.bool_(True), "error": np.float64(1e-5),
+            "none": float("nan"),
             "ranks": 1 if comm is None else comm.Get_size()}
 if __name__ == "__main__":
     run(main, {"error": "K"})
@@ -82,7 +86,10 @@ def rom(folder, *options, **more):
 
 
 def refused(folder, monkeypatch, options):
-    """What the command says in this process before it exits with 2; quicker than a process of its own."""
+    """What the command says in this process before it exits with 2.
+
+    Quicker than a process of its own.
+    """
     monkeypatch.chdir(folder)
     done = CliRunner().invoke(app, [str(option) for option in options])
     assert done.exit_code == 2, done.output
@@ -391,7 +398,8 @@ def test_bad_memory_is_named(chain):
 
 def test_a_file_without_box_needs_a_table(tmp_path):
     (tmp_path / "bare.py").write_text(
-        "import numpy as np\ndef solve(mu):\n    return mu[0] * np.ones(5) + mu[1] * np.arange(5.0)\n"
+        "import numpy as np\ndef solve(mu):\n    return mu[0] * np.ones(5) + mu[1] * "
+        "np.arange(5.0)\n"
     )
     assert "no box" in rom(tmp_path, "collect", "bare.py", code=2)
     lines = [f"{a},{b}" for a in (0.0, 1.0, 2.0) for b in (1.0, 3.0)]
@@ -483,7 +491,10 @@ def test_ranks_print_once_and_fail_together(tmp_path):
     assert "boom" in call(
         tmp_path, sys.executable, "case.py", "--fail", 1, "--kind", "other", code=1, ranks=2
     )
-    script = "from rom.cli.launch import world\nc = world()\nif c.Get_rank() == 1: raise KeyError('lost')\nc.Barrier()\n"
+    script = (
+        "from rom.cli.launch import world\nc = world()\nif c.Get_rank() == 1: "
+        "raise KeyError('lost')\nc.Barrier()\n"
+    )
     assert "lost" in call(tmp_path, sys.executable, "-c", script, code=1, ranks=2)
 
 
@@ -520,7 +531,7 @@ def test_machine_check_names_what_is_missing(monkeypatch):
 
 
 def test_tables_show_units_in_brackets(capsys):
-    from rom.cli.launch import show_numbers
+    from rom.cli.tables import show_numbers
 
     show_numbers(
         {"length [m]": 1.0, "parameter omega": "500 .. 1000 [rad/s]"}, {"length [m]": "m"}, False

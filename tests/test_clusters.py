@@ -1,4 +1,6 @@
-"""Local bases: angles, medoids, subspaces, classifiers and the criterion, on data whose answer is known."""
+"""Local bases: angles, medoids, subspaces, classifiers and the criterion, on data whose answer
+is known.
+"""
 
 import numpy as np
 import pytest
@@ -132,7 +134,7 @@ def test_planes_are_found_whatever_the_amplitudes(dtype):
     U, mu, labels = planes(dtype=dtype)
     local = local_bases(Snapshots(euclidean(60), mu, U), 3, 2)
     assert same_partition(local.labels, labels)
-    assert local.misses(U).min(axis=1).max() < 5e-3
+    assert local.projection_errors(U).min(axis=1).max() < 5e-3
     for k in range(3):
         V = local.basis(k).modes
         assert np.abs(V.conj().T @ V - np.eye(2)).max() < 1e-12
@@ -140,7 +142,7 @@ def test_planes_are_found_whatever_the_amplitudes(dtype):
             local.change(0, k), local.basis(0).modes.conj().T @ V, atol=1e-12
         )
     np.testing.assert_allclose(
-        local.misses(U)[:, 0],
+        local.projection_errors(U)[:, 0],
         np.linalg.norm(U - local.basis(0).lift(local.basis(0).coefficients(U)), axis=0)
         / np.linalg.norm(U, axis=0),
         atol=1e-12,
@@ -257,11 +259,11 @@ def test_runs_are_compared_through_their_bases():
 
 
 def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
-    from rom.plot.clusters import gains, scatter
+    from rom.plot.clusters import cluster_plot, gain_plot
 
     x = np.random.default_rng(0).standard_normal((30, 2))
-    scatter(tmp_path / "a.png", x, np.arange(30) % 12, share=0.5)
-    gains(
+    cluster_plot(tmp_path / "a.png", x, np.arange(30) % 12, share=0.5)
+    gain_plot(
         tmp_path / "b.png",
         np.array([1, 2, 4]),
         np.array([1.0, 2.0, 1.5]),
@@ -270,4 +272,4 @@ def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
     )
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("a.png", "b.png"))
     with pytest.raises(BadInput, match="points have shape"):
-        scatter(tmp_path / "c.png", x, np.arange(3))
+        cluster_plot(tmp_path / "c.png", x, np.arange(3))

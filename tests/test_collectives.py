@@ -1,5 +1,8 @@
-"""Messages counted on 2 to 64 ranks: a Gram POD sends one triangle of the Gram matrix, and at most two of its few modes' to make
-them orthonormal to the last bit, whatever the number of dofs and ranks."""
+"""Messages counted on 2 to 64 ranks.
+
+a Gram POD sends one triangle of the Gram matrix, and at most two of its few modes' to make them
+orthonormal to the last bit, whatever the number of dofs and ranks.
+"""
 
 import numpy as np
 import pytest
@@ -64,7 +67,8 @@ def test_a_gram_pod_is_one_allreduce_of_a_triangle(ranks, n, m):
 
 
 @pytest.mark.parametrize(("name", "act", "size"), [
-    ("inner", lambda s: s.space.inner(s.u, s.u[:, :2]), 8), ("gram", lambda s: s.space.gram(s.u), 10), ("norm", lambda s: s.space.norm(s.u), 4),
+    ("inner", lambda s: s.space.inner(s.u, s.u[:, :2]), 8),
+    ("gram", lambda s: s.space.gram(s.u), 10), ("norm", lambda s: s.space.norm(s.u), 4),
     ("take", lambda s: s.space.take(s.u, [3, 5]), 8),
 ])  # fmt: skip
 def test_products_norms_and_points_are_one_allreduce(name, act, size):

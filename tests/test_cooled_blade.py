@@ -86,9 +86,11 @@ def test_two_ranks_give_the_numbers_of_one(ran, tmp_path):
     numbers, _ = ran
     arguments = [f"--{name}={value}" for name, value in SMALL.items()]
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("mpiexec")), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "cases.cooled_blade",
+        [str(Path(sys.executable).with_name("mpiexec")), "-n", "2", sys.executable, "-m", "mpi4py",
+            "-m", "cases.cooled_blade",
          *arguments, "--json"],
-        capture_output=True, text=True, timeout=170, cwd=Path(__file__).parents[1], env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=170, cwd=Path(__file__).parents[1],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     two = json.loads(done.stdout.strip().splitlines()[-1])
@@ -114,7 +116,9 @@ def test_stress_at_rest_is_that_of_temperature_alone_and_spin_adds_omega_squared
 
 
 def test_stress_carries_the_spinning_mass_above_every_free_node(small):
-    """sum of forces: the root pulls with omega^2 times mass times mean radius, and free nodes are in balance."""
+    """sum of forces: the root pulls with omega^2 times mass times mean radius, and free nodes
+    are in balance.
+    """
     mesh, n, omega = small.mesh, len(small.mesh.points), 800.0
     state = small.solve(np.array([1500.0, 700.0, 2000.0, 1500.0, 20.0, omega]))
     inner = elasticity(mesh, ALLOY) @ state[n:] - coupling(mesh, ALLOY) @ (state[:n] - T_REF)

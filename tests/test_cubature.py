@@ -1,4 +1,7 @@
-"""Empirical cubature and gappy POD: exactness, positivity, few points, warm starts, local and merged rules, good points."""
+"""Empirical cubature and gappy POD.
+
+Exactness, positivity, few points, warm starts, local and merged rules, good points.
+"""
 
 import numpy as np
 import pytest
@@ -99,7 +102,10 @@ def test_weights_are_the_nonnegative_least_squares_of_their_columns():
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_rules_are_as_small_and_as_exact_as_nonnegative_least_squares(seed):
-    """Of k rows both keep at most k points; where ours stops sooner, what is left has no steeper column than its error allows."""
+    """Of k rows both keep at most k points.
+
+    Where ours stops sooner, what is left has no steeper column than its error allows.
+    """
     from scipy.optimize import nnls
 
     space, strain, stress = smooth(3000, 6, 9, seed)
@@ -112,7 +118,7 @@ def test_rules_are_as_small_and_as_exact_as_nonnegative_least_squares(seed):
         assert np.linalg.norm(b - G[:, points] @ w) <= 1.01 * tol * np.linalg.norm(b)
 
 
-def test_exactness_on_held_back_snapshots_is_that_of_training_inside_its_span_and_tells_what_lies_outside():
+def test_exactness_on_held_back_snapshots_is_that_of_training_inside_its_span():
     space, strain, stress = smooth()
     G = compress_contributions(space, strain, stress[..., :5], 1e-9)
     strain, rule = orthonormal_strain(space, strain), ecm(G, space, 1e-7)
@@ -195,7 +201,9 @@ def test_points_that_determine_nothing_are_refused():
 
 
 def rules(comm):
-    """Local and merged rules of smooth fields whose points are dealt out to the ranks, and their exactness."""
+    """Local and merged rules of smooth fields whose points are dealt out to the ranks, and their
+    exactness.
+    """
     whole, strain, stress = smooth(1200, seed=13)
     mine = (
         np.arange(whole.n)

@@ -1,4 +1,6 @@
-"""Folders of designs: CGNS files, PLAID samples as its versions write them, and the commands on them."""
+"""Folders of designs: CGNS files, PLAID samples as its versions write them, and the commands on
+them.
+"""
 
 import h5py
 import numpy as np
@@ -30,7 +32,10 @@ def node(parent, name, label, value=None):
 
 
 def cgns(path, mesh, fields, tags, scalars, zones=1, structured=False):
-    """What pyplaid 1.0 writes: a base with a zone, vertex tags, fields, and a base of globals without a zone."""
+    """What pyplaid 1.0 writes.
+
+    a base with a zone, vertex tags, fields, and a base of globals without a zone.
+    """
     d = mesh.points.shape[1]
     with h5py.File(path, "w") as file:
         node(file, "CGNSLibraryVersion", "CGNSLibraryVersion_t", np.float32([4.0]))
@@ -72,7 +77,10 @@ def cgns(path, mesh, fields, tags, scalars, zones=1, structured=False):
 
 
 def plaid(folder, samples, table=False):
-    """Samples in the layout of PLAID: scalars in the tree, or in a table beside it as before version 1."""
+    """Samples in the layout of PLAID.
+
+    Scalars in the tree, or in a table beside it as before version 1.
+    """
     for k, s in enumerate(samples):
         one = folder / "samples" / f"sample_{k:09d}"
         (one / "meshes").mkdir(parents=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cases.thermal_block import problem
-from rom.certified.models import galerkin_model
+from rom.certified import galerkin_model
 from rom.compress.decomposition import pod
 from rom.deploy.fmu import write_fmu
 from rom.design.designs import sobol

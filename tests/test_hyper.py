@@ -1,4 +1,6 @@
-"""Hyper-reduced solids: the full model on all points and modes, restarts, enrichment, indicators, what a loaded model needs."""
+"""Hyper-reduced solids: the full model on all points and modes, restarts, enrichment,
+indicators, what a loaded model needs.
+"""
 
 import sys
 from dataclasses import replace
@@ -58,7 +60,9 @@ def test_all_points_and_all_modes_are_the_full_model():
 
 
 def pulled(b, pull=2e-3):
-    """One cycle of the hot cube whose top is drawn up and back while it spins, under two tables of its own."""
+    """One cycle of the hot cube whose top is drawn up and back while it spins, under two tables
+    of its own.
+    """
     loading = two_cycles(b, hot_spot(b, np.random.default_rng(3)))
     loading = replace(
         loading, t=loading.t[:21], amplitudes=loading.amplitudes[:21], mixture=loading.mixture[:21]

@@ -1,4 +1,7 @@
-"""Results of other codes: what is written in every format comes back equal and trains the same model; what is wrong is named."""
+"""Results of other codes.
+
+What is written in every format comes back equal and trains the same model; what is wrong is named.
+"""
 
 import json
 import shutil
@@ -36,7 +39,9 @@ SERIES = [".vtu", ".vtk", ".vtkhdf", ".xdmf", ".med"]
 
 @pytest.fixture(scope="module")
 def run():
-    """A body, its history, its mesh with a region of cells and a node set beside its faces, and tensor components (g, 6, m) of stress."""
+    """A body, its history, its mesh with a region of cells and a node set beside its faces, and
+    tensor components (g, 6, m) of stress.
+    """
     b = cube(2)
     loading = ten_steps(b)
     h = march(b, loading, loading.t)
@@ -56,7 +61,9 @@ def cellwise(mesh, values):
 
 
 def written(folder, run, suffix, unit="mm", steps=10, turn=slice(None)):
-    """One file per time: displacements, stresses and p at points of integration and their positions; `turn` is another order of these."""
+    """One file per time: displacements, stresses and p at points of integration and their
+    positions; `turn` is another order of these.
+    """
     b, _, h, mesh, sigma = run
     paths = [folder / f"step{k}{suffix}" for k in range(steps)]
     for k, path in enumerate(paths):
@@ -77,10 +84,12 @@ def z_set(folder, run):
 
 
 CELLWISE = {
-    "fields": {"displacement": "mm"}, "unit": "mm", "integration": {"sigma": "MPa", "epcum": "1"}, "positions": "where", "at": points,
+    "fields": {"displacement": "mm"}, "unit": "mm", "integration": {"sigma": "MPa", "epcum": "1"},
+    "positions": "where", "at": points,
 }  # fmt: skip
 ZSET = {
-    "fields": {"displacement": "mm"}, "unit": "mm", "integration": {"sigma": "MPa", "epcum": "1"}, "at": points,
+    "fields": {"displacement": "mm"}, "unit": "mm", "integration": {"sigma": "MPa", "epcum": "1"},
+    "at": points,
     "rename": {"U1,U2,U3": "displacement", ",".join(f"sig{name}" for name in ORDER): "sigma"},
     "written": {"displacement": "mm", "sigma": "MPa", "epcum": "1"},
 }  # fmt: skip
@@ -310,13 +319,26 @@ def answer(b, loading, h):
 
 @pytest.mark.parametrize("how", [".vtu", ".vtkhdf", ".med", ".ut"])
 def test_foreign_files_train_the_model_that_our_own_history_trains(how, run, tmp_path):
-    """Solver -> files -> rom ingest -> train -> online; single precision files agree to what they hold."""
+    """Solver -> files -> rom ingest -> train -> online.
+
+    Single precision files agree to what they hold.
+    """
     b, loading, h, _, _ = run
     if how == ".ut":
         pytest.importorskip("Muscat")
         files = [z_set(tmp_path, run)]
-        more = ["--rename", "U1,U2,U3=displacement", "--rename", ",".join(f"sig{n}" for n in ORDER) + "=sigma",
-                "--written", "displacement=mm", "--written", "sigma=MPa", "--written", "epcum=1"]  # fmt: skip
+        more = [
+            "--rename",
+            "U1,U2,U3=displacement",
+            "--rename",
+            ",".join(f"sig{n}" for n in ORDER) + "=sigma",
+            "--written",
+            "displacement=mm",
+            "--written",
+            "sigma=MPa",
+            "--written",
+            "epcum=1",
+        ]
     else:
         files = written(tmp_path, run, how, turn=np.arange(8)[::-1])
         more = ["--positions", "where", "--times", ",".join(f"{t:.17g}" for t in h.t)]
@@ -441,8 +463,15 @@ def test_wrong_files_are_named(run, tmp_path):
     with pytest.raises(BadInput, match="no files"):
         ingest_files([], {"displacement": "m"})
     swapped = written(tmp_path, run, ".vtk", steps=1)
-    write_mesh(swapped[0], mesh, {}, {"where": (cellwise(mesh, run[0].x.reshape(8, 8, 3)[::-1].reshape(64, 3)), "mm"),
-                                      "sigma": (cellwise(mesh, run[4][..., 0]), "MPa")})  # fmt: skip
+    write_mesh(
+        swapped[0],
+        mesh,
+        {},
+        {
+            "where": (cellwise(mesh, run[0].x.reshape(8, 8, 3)[::-1].reshape(64, 3)), "mm"),
+            "sigma": (cellwise(mesh, run[4][..., 0]), "MPa"),
+        },
+    )
     with pytest.raises(BadInput, match=r"of cell \d lie outside it"):
         ingest_files(swapped, **{**CELLWISE, "fields": {}, "integration": {"sigma": "MPa"}})
     write_mesh(
@@ -518,7 +547,8 @@ def test_cells_turned_inside_out_are_named(kind, tmp_path):
     cells = mesh.cells[kind].copy()
     good = Mesh(mesh.points, {kind: cells.copy()})
     turns = {
-        "hexahedron": [4, 5, 6, 7, 0, 1, 2, 3], "tetra": [1, 0, 2, 3], "tetra10": [1, 0, 2, 3, 4, 6, 5, 8, 7, 9],
+        "hexahedron": [4, 5, 6, 7, 0, 1, 2, 3], "tetra": [1, 0, 2, 3],
+        "tetra10": [1, 0, 2, 3, 4, 6, 5, 8, 7, 9],
         "triangle": [1, 0, 2], "quad": [3, 2, 1, 0], "triangle6": [1, 0, 2, 3, 5, 4],
     }  # fmt: skip
     cells[1] = cells[1][turns[kind]]

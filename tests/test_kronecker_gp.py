@@ -1,4 +1,7 @@
-"""Laws of Gaussian processes on grids, against dense algebra of all cells; missing cells, where plain iterations fail."""
+"""Laws of Gaussian processes on grids, against dense algebra of all cells.
+
+Missing cells, where plain iterations fail.
+"""
 
 import numpy as np
 import pytest

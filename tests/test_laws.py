@@ -1,4 +1,6 @@
-"""Material laws: consistent tangents, and uniaxial histories against an integration of the scalar equations."""
+"""Material laws: consistent tangents, and uniaxial histories against an integration of the
+scalar equations.
+"""
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from solvers.mandel import equivalent, mises
 
 ALLOY = Viscoplastic(E=2e5, nu=0.3, alpha=2e-5, K=300.0, n=30.0, C=1e5, D=1e3, R0=10.0)
 TABLES = Viscoplastic(
-    E=[[20, 900], [2e5, 1.3e5]], nu=0.3, alpha=[[20, 900], [1.2e-5, 2e-5]], K=[[20, 900], [400, 150]], n=[[20, 900], [30, 6]],
+    E=[[20, 900], [2e5, 1.3e5]], nu=0.3, alpha=[[20, 900], [1.2e-5, 2e-5]],
+    K=[[20, 900], [400, 150]], n=[[20, 900], [30, 6]],
     C=[[20, 900], [1e5, 3e4]], D=1e3, R0=[[20, 900], [60, 10]],
 )  # fmt: skip
 LAWS = {
@@ -65,7 +68,10 @@ def test_tangent_is_the_derivative_of_the_stress(name):
 
 
 def uniaxial(law, strain, dt, T=20.0):
-    """Stress under uniaxial stress at strain increments, by the law itself: lateral strain from sigma_yy = 0."""
+    """Stress under uniaxial stress at strain increments, by the law itself.
+
+    Lateral strain from sigma_yy = 0.
+    """
     state, lateral, stresses = np.zeros((1, law.width)), 0.0, []
     for e in strain:
 
@@ -79,7 +85,10 @@ def uniaxial(law, strain, dt, T=20.0):
 
 
 def scalar(law, strain, dt):
-    """The same from the scalar equations, backward Euler: s = E (e - v), |s - c a| - R0 = K (|dv|/dt)^(1/n)."""
+    """The same from the scalar equations, backward Euler.
+
+    s = E (e - v), |s - c a| - R0 = K (|dv|/dt)^(1/n).
+    """
     v = a = 0.0
     stresses = []
     for e in strain:

@@ -1,4 +1,6 @@
-"""Local reduced models: the dictionary behind a classifier, bases that change with time, and the case's table on a small size."""
+"""Local reduced models: the dictionary behind a classifier, bases that change with time, and the
+case's table on a small size.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from cases.local_cube import main as local_cube
 from cases.thermal_block import problem
 from rom.archive.nouns import load, save
 from rom.basis import Basis, LocalBases
-from rom.certified.models import galerkin_model
+from rom.certified import galerkin_model
 from rom.design.designs import sobol
 from rom.errors import BadInput
 from rom.local.bases import local_bases
@@ -74,7 +76,10 @@ def test_a_dictionary_is_shipped(dictionary, tmp_path):
 
 
 def rotating(n=40, K=2):
-    """du/dt = -A u with A = A^T > 0 on R^n, and bases: all of R^n, or two overlapping halves of it."""
+    """du/dt = -A u with A = A^T > 0 on R^n, and bases.
+
+    All of R^n, or two overlapping halves of it.
+    """
     gen = np.random.default_rng(0)
     Q = np.linalg.qr(gen.standard_normal((n, n)))[0]
     A = Q * np.linspace(0.1, 5.0, n) @ Q.T
@@ -146,7 +151,9 @@ def test_the_criterion_recommends_what_pays_on_unseen_runs(tmp_path):
 
 
 def chosen(numbers):
-    """(what the reduced models expect to gain most from, whether that is more than a standard deviation)."""
+    """(what the reduced models expect to gain most from, whether that is more than a standard
+    deviation).
+    """
     expected = {
         (K, kind): numbers[f"expected_gain_{kind}_{K}"]
         for K in (2, 4)

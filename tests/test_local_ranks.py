@@ -1,4 +1,7 @@
-"""Local bases and updates on 1, 2, 3 and 4 ranks as in serial: rows are dealt out, the last of four ranks gets none."""
+"""Local bases and updates on 1, 2, 3 and 4 ranks as in serial.
+
+Rows are dealt out, the last of four ranks gets none.
+"""
 
 import numpy as np
 import pytest
@@ -25,7 +28,10 @@ N = 90
 
 
 def dealt(comm) -> tuple[Space, np.ndarray]:
-    """A stiff inner product on N dofs, this rank's share of its springs, and its rows: dofs between ranks lie on both."""
+    """A stiff inner product on N dofs, this rank's share of its springs, and its rows.
+
+    Dofs between ranks lie on both.
+    """
     size, rank = (1, 0) if comm is None else (comm.Get_size(), comm.Get_rank())
     parts = np.array_split(np.arange(N - 1), min(size, 3))
     springs = parts[rank] if rank < len(parts) else np.zeros(0, dtype=int)
@@ -76,7 +82,7 @@ def answers(comm) -> dict:
         "sines": sines(snapshots).tolist(),
         "runs": between_runs(runs, "mutual").tolist(),
         "labels": local.labels.tolist(),
-        "misses": local.misses(U).tolist(),
+        "misses": local.projection_errors(U).tolist(),
         "merged": [*merging.labels.tolist(), *merging.ranks.tolist(), *merging.bounds.tolist()],
         "bases": [seen(space, b, U) for b in merging.bases if b is not None],
     } | {

@@ -1,4 +1,6 @@
-"""Merging: certificates that hold on random sets of blocks, and fewer numbers than the published algorithms on families of blocks."""
+"""Merging: certificates that hold on random sets of blocks, and fewer numbers than the published
+algorithms on families of blocks.
+"""
 
 import numpy as np
 import pytest

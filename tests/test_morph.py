@@ -1,4 +1,7 @@
-"""Laws of morphing and transfer: affine fields are exact, charts do not fold, shapes meet their reference, mappings gain energy."""
+"""Laws of morphing and transfer.
+
+Affine fields are exact, charts do not fold, shapes meet their reference, mappings gain energy.
+"""
 
 from dataclasses import replace
 
@@ -40,7 +43,9 @@ CORNERS = {"a": (0, 0), "b": (1, 0), "c": (1, 1), "d": (0, 1)}
 
 
 def square(n, seed=0, shape=lambda x: x):
-    """A jittered triangulation of the unit square, carried by `shape`, with sides, rim and corners named."""
+    """A jittered triangulation of the unit square, carried by `shape`, with sides, rim and
+    corners named.
+    """
     g = np.linspace(0, 1, n + 1)
     x = np.stack(np.meshgrid(g, g, indexing="ij"), -1).reshape(-1, 2)
     inside = ((x > 0) & (x < 1)).all(axis=1)

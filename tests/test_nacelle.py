@@ -1,4 +1,6 @@
-"""The lined nacelle: families that reproduce the host's matrices in a flow, a bound on the array, outputs and their duals."""
+"""The lined nacelle: families that reproduce the host's matrices in a flow, a bound on the
+array, outputs and their duals.
+"""
 
 from dataclasses import replace
 
@@ -19,13 +21,12 @@ from cases.nacelle import (
     microphones,
     nacelle,
     pictures,
-    reduced,
+    reduce_model,
     train,
 )
 from rom.affine import Affine, Monomials
 from rom.basis import Basis, gram_schmidt
-from rom.certified.models import dual_weighted_output, galerkin_model
-from rom.certified.separation import certify, separate, weights
+from rom.certified import certify, dual_weighted_output, eim_weights, galerkin_model, separate
 from rom.errors import BadInput, MissingExtra, SolveFailed
 from rom.rule import Tensor
 
@@ -38,7 +39,7 @@ def small():
 @pytest.fixture(scope="module")
 def model(small):
     check = BOX.from_unit(np.random.default_rng(4).random((3, 5)))
-    return reduced(small, train(small, 60, 4, 1e-6), check)
+    return reduce_model(small, train(small, 60, 4, 1e-6), check)
 
 
 def test_nacelle_is_closed_and_lined_inside():
@@ -53,7 +54,7 @@ def test_nacelle_is_closed_and_lined_inside():
 def test_families_of_the_flow_reproduce_the_host(small):
     """Unseen wavenumbers and Mach numbers: the stretching enters by the kernels alone."""
     fresh = np.random.default_rng(3).uniform([1.0, 0.0], [3.0, 0.3], (4, 2))
-    assert certify(_operator(small), small.rig.stacked, fresh, 1e-3).error.max() < 1e-5
+    assert certify(_operator(small), small.rig.stacked, fresh, tol=1e-3).error.max() < 1e-5
     assert len(small.A.terms) < 2 * 25
 
 
@@ -62,7 +63,7 @@ def test_a_host_that_lies_about_the_flow_is_named(small):
     wrong = [term + 1e-3 * (q == 5) * np.abs(term).max() for q, term in enumerate(A.terms)]
     fresh = np.random.default_rng(3).uniform([1.0, 0.0], [3.0, 0.3], (4, 2))
     with pytest.raises(SolveFailed, match="sample at mu") as found:
-        certify(Affine(A.theta, wrong), small.rig.stacked, fresh, 1e-5)
+        certify(Affine(A.theta, wrong), small.rig.stacked, fresh, tol=1e-5)
     assert str(A.theta.mus[5]) in str(found.value)
 
 
@@ -90,7 +91,10 @@ def test_field_satisfies_the_convected_equation(small):
 
 
 def test_liner_absorbs_and_a_stiff_wall_is_hard(small):
-    """Power through the liner, -Im(conj(p) dp/dn) ~ Re(Y) |p|^2, is lost: the far field of the lined duct is weaker near resonance."""
+    """Power through the liner, -Im(conj(p) dp/dn) ~ Re(Y) |p|^2, is lost.
+
+    The far field of the lined duct is weaker near resonance.
+    """
     mu = np.array([2.0, 0.1, 0.5, 0.0, 0.0])
     A, B = np.split(small.rig.stacked(mu[:2]), 2)
     Y = admittance(np.array([[1e9, 0.0]]))[0, 1]
@@ -160,10 +164,10 @@ def test_a_user_s_own_kernel_needs_ten_lines(small):
         return np.exp((1j * mu[0] - mu[1]) * r) / (r + 0.3)
 
     train = rng.uniform([1, 0], [4, 1], (400, 2))
-    rule = weights(kernel, train, np.linspace(0, 3.5, 200)[:, None], 1e-10)
+    rule = eim_weights(kernel, train, np.linspace(0, 3.5, 200)[:, None], tol=1e-10)
     assert (
         certify(
-            separate(rule, assemble), assemble, rng.uniform([1, 0], [4, 1], (6, 2)), 1e-8
+            separate(rule, assemble), assemble, rng.uniform([1, 0], [4, 1], (6, 2)), tol=1e-8
         ).error.max()
         < 1e-8
     )

@@ -211,7 +211,8 @@ from rom.snapshots import Snapshots
 from rom.space import euclidean
 
 def anonymous():
-    return 1024 * int(next(l.split()[1] for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("RssAnon")))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(l.split()[1] for l in lines if l.startswith("RssAnon")))
 
 n, m, budget, method = 400_000, 40, int(sys.argv[2]), sys.argv[3]
 u = np.memmap(sys.argv[1], dtype=float, mode="r", shape=(n, m))
@@ -222,7 +223,8 @@ def watch():
     while not done.wait(0.002):
         peak[0] = max(peak[0], anonymous())
 
-pod(Snapshots(euclidean(100), snapshots.mu, np.random.default_rng(0).random((100, m))), rank=2, method=method)
+small = np.random.default_rng(0).random((100, m))
+pod(Snapshots(euclidean(100), snapshots.mu, small), rank=2, method=method)
 start = anonymous()
 thread = threading.Thread(target=watch, daemon=True)
 thread.start()

@@ -9,7 +9,7 @@ from parallel import compare, on_ranks, written
 
 from cases.thermal_block import problem
 from rom.affine import Affine
-from rom.certified.models import galerkin_model, reduced_basis
+from rom.certified import galerkin_model, reduced_basis
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.problem import Problem

@@ -11,18 +11,20 @@ from scipy.sparse.linalg import splu
 from cases.thermal_block import problem
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
-from rom.certified.enrichment import greedy
-from rom.certified.models import (
+from rom.certified import (
+    MinTheta,
+    galerkin,
     galerkin_model,
+    greedy,
     pod_greedy,
     recompress,
     reduced_basis,
+    residual_bound,
+    scm,
+    truncate_model,
+    unsteady,
     unsteady_model,
 )
-from rom.certified.residual import residual_bound
-from rom.certified.stability import MinTheta, scm
-from rom.certified.stationary import galerkin, truncate_model
-from rom.certified.transient import unsteady
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.errors import BadInput, NotConverged, OutsideBox, Singular
@@ -142,7 +144,7 @@ def test_successive_constraints_for_a_sign_changing_coefficient(block):
     with pytest.raises(BadInput, match="scm"):
         MinTheta(A.theta, np.array([1.0]))(np.array([2.0]))
     with pytest.raises(NotConverged, match="allow more"):
-        scm(block.A, block.space, fresh(block, 60, rng=1), tol=1e-9, most=2)
+        scm(block.A, block.space, fresh(block, 60, rng=1), tol=1e-9, max_constraints=2)
 
 
 def test_greedy_stops_for_the_reason_it_names(block):
@@ -156,14 +158,18 @@ def test_greedy_stops_for_the_reason_it_names(block):
     with pytest.raises(BadInput, match="NaN"):
         model = galerkin_model(block, Basis(block.space, np.eye(block.space.n, 1)))
         greedy(
-            model, train, lambda model, mus: np.full(len(mus), np.nan), lambda model, mu: model, 1.0
+            model,
+            train,
+            lambda model, mus: np.full(len(mus), np.nan),
+            lambda model, mu: model,
+            tol=1.0,
         )
 
 
 def test_recompression_lowers_the_largest_error_of_the_set_it_is_given(block):
     mus = sobol(block.box, 512)
     rich, _ = reduced_basis(block, sobol(block.box, 64), tol=1e-9)
-    plain, fair = (recompress(block, rich, mus, 10, sweeps) for sweeps in (1, 40))
+    plain, fair = (recompress(block, rich, mus, rank=10, sweeps=sweeps) for sweeps in (1, 40))
     U = rich.basis.lift(rich.predict(mus).coefficients)
 
     def worst(model):
@@ -235,4 +241,4 @@ def test_refusals_say_what_to_do(block, training):
     with pytest.raises(BadInput, match=r"\[0.5, 1\]"):
         unsteady(block.space.product, block.A, block.f, basis, np.array([0.0, 1.0]), theta=0.1)
     with pytest.raises(BadInput, match="stability"):
-        reduced_basis(replace(block, stability=None), training.mu, 1e-3)
+        reduced_basis(replace(block, stability=None), training.mu, tol=1e-3)

@@ -1,4 +1,6 @@
-"""The model of scale: what it must give where the answer is known, and that every row says whether it was measured."""
+"""The model of scale: what it must give where the answer is known, and that every row says
+whether it was measured.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Models over shapes: laws of the pipeline, a moving front of known shape, and the numbers on real data."""
+"""Models over shapes: laws of the pipeline, a moving front of known shape, and the numbers on
+real data.
+"""
 
 from dataclasses import replace
 
@@ -29,7 +31,10 @@ SIDES = Radial(curves=("side0", "side1", "side2", "side3"))
 
 
 def plate(a, b, load, n=7, seed=0):
-    """A bulged plate and a smooth field on it that knows place, shape and load; an output of the same kind."""
+    """A bulged plate and a smooth field on it that knows place, shape and load.
+
+    an output of the same kind.
+    """
 
     def shape(x):
         return np.column_stack(
@@ -215,7 +220,10 @@ def test_bad_samples_are_refused():
 
 
 def moving_front(m):
-    """u = tanh((x - c(mu)) / 0.02), amplitude (1 + mu): one mapping mode and one field mode hold it all."""
+    """u = tanh((x - c(mu)) / 0.02), amplitude (1 + mu).
+
+    One mapping mode and one field mode hold it all.
+    """
     x = np.linspace(0, 1, 161)
     mesh = Mesh(x[:, None], {"line": np.column_stack([np.arange(160), np.arange(1, 161)])})
     mus = np.linspace(0, 1, m)
@@ -284,10 +292,10 @@ def test_airfoils_of_unseen_folds():
 
 def test_airfoils_of_one_unseen_fold():
     real("airfrans_surface_150.h5")
-    from cases.airfoil_pressure import samples, trained
+    from cases.airfoil_pressure import fit_model, samples
 
     every = samples()
-    model = trained([s for k, s in enumerate(every) if k % 5])
+    model = fit_model([s for k, s in enumerate(every) if k % 5])
     answers = [model.predict(s.mesh, s.mu, s.baseline) for s in every[::5]]
     found, true = [a.fields["cp"] for a in answers], [s.fields["cp"] for s in every[::5]]
     assert rel_l2(found, true) < 0.04 and rrmse(found, true) < 0.018
@@ -311,9 +319,9 @@ def test_a_moving_shock():
 @pytest.mark.slow
 def test_a_moving_shock_from_angles_at_random():
     real("naca0012_transonic_50.h5")
-    from cases.transonic_airfoil import drawn, samples
+    from cases.transonic_airfoil import draw_choices, samples
 
-    numbers = drawn(samples(), 10, 4, 6, 3, seed=0)
+    numbers = draw_choices(samples(), 10, 4, 6, 3, seed=0)
     assert numbers["ommgp_best_in_draws_10"] == 1.0
     assert numbers["ommgp_shock_error_worst_draw_10"] < numbers["linear_shock_error_worst_draw_10"]
 
@@ -351,10 +359,10 @@ def test_two_hundred_plates_in_tension():
 
 def test_plates_in_tension_are_predicted_and_strangers_flagged():
     pytest.importorskip("gmsh")
-    from cases.tensile_plate import BOX, samples, scalars, solve, strangers, trained
+    from cases.tensile_plate import BOX, fit_model, samples, scalars, solve, strangers
 
     known, unseen = samples(24, 0.25, 0), samples(4, 0.25, 1)
-    model = trained(known, 0.25, 8)
+    model = fit_model(known, 0.25, 8)
     answers = [model.predict(s.mesh, s.mu) for s in unseen]
     for name, worst in (("u", 0.03), ("s22", 0.05)):
         assert rrmse([a.fields[name] for a in answers], [s.fields[name] for s in unseen]) < worst

@@ -1,4 +1,6 @@
-"""Nonlinear solids: patch tests on every element, equilibrium, quadratic Newton, step cutting, clear failure."""
+"""Nonlinear solids: patch tests on every element, equilibrium, quadratic Newton, step cutting,
+clear failure.
+"""
 
 from itertools import pairwise
 
@@ -116,8 +118,11 @@ def test_loads_have_their_resultants(kind):
 
 
 def test_a_thick_tube_yields_and_bursts():
-    """J2 without hardening in plane strain, b = 2 a: p = k (2 ln(c/a) + 1 - c^2/b^2), k = sigma_y / sqrt 3, c the plastic radius,
-    until c = b (Hill 1950)."""
+    """J2 without hardening in plane strain, b = 2 a.
+
+    p = k (2 ln(c/a) + 1 - c^2/b^2), k = sigma_y / sqrt 3, c the plastic radius, until c = b (Hill
+    1950).
+    """
     flat = box((16, 5), (1.0, np.pi / 2), "triangle6")
     r, phi = 1.0 + flat.points[:, 0], flat.points[:, 1]
     mesh = type(flat)(np.column_stack([r * np.cos(phi), r * np.sin(phi)]), flat.cells, flat.regions)
@@ -171,7 +176,8 @@ def test_equilibrium_holds_and_regions_keep_their_laws():
     mesh = box((4, 2, 2))
     centre = mesh.points[mesh.cells["hexahedron"]].mean(axis=1)[:, 0]
     mesh = type(mesh)(mesh.points, mesh.cells, mesh.regions | {
-        "root": {"hexahedron": np.flatnonzero(centre < 0.5)}, "blade": {"hexahedron": np.flatnonzero(centre > 0.5)}})  # fmt: skip
+        "root": {"hexahedron": np.flatnonzero(centre < 0.5)},
+        "blade": {"hexahedron": np.flatnonzero(centre > 0.5)}})  # fmt: skip
     b = body(
         mesh, {"root": Elastic(3e5, 0.3, 1e-5, rho=8.6e-9), "blade": ALLOY}, fixed_dofs(mesh, "x0")
     )

@@ -1,9 +1,12 @@
-"""Solids on one to four ranks: full and reduced answers, modes and cubature as the theory lets them agree with serial ones.
+"""Solids on one to four ranks.
 
-Equal: the numbers of unknowns and of points of integration. To round-off: sums over points and nodes of the same fields, such as loads.
-To the tolerance of what is iterated: solutions of GMRES, to 1e-6 at a residual of 1e-9, for the subdomains of its preconditioner differ;
-high-fidelity u, p and stress, to 1e-7 at Newton's 1e-11; singular values, to 1e-5. To the tolerance of the cubature: online answers
-and enriched ones, for every rank chooses its own points before the rules are merged.
+Full and reduced answers, modes and cubature as the theory lets them agree with serial ones.
+
+Equal: the numbers of unknowns and of points of integration. To round-off: sums over points and
+nodes of the same fields, such as loads. To the tolerance of what is iterated: solutions of GMRES,
+to 1e-6 at a residual of 1e-9, for the subdomains of its preconditioner differ; high-fidelity u, p
+and stress, to 1e-7 at Newton's 1e-11; singular values, to 1e-5. To the tolerance of the cubature:
+online answers and enriched ones, for every rank chooses its own points before the rules are merged.
 """
 
 from importlib.util import find_spec
@@ -28,7 +31,9 @@ TOL = 1e-4
 
 
 def linear(comm) -> dict:
-    """Iterations of the distributed solver with small subdomains, its solution at the last dofs, and its true residual."""
+    """Iterations of the distributed solver with small subdomains, its solution at the last dofs,
+    and its true residual.
+    """
     whole = box((4, 4, 12), (1.0, 1.0, 3.0))
     mesh, numbers = partition(whole, comm)
     low = np.flatnonzero(np.isin(numbers, np.unique(fixed_dofs(whole, "z0") // 3)))

@@ -7,8 +7,7 @@ import pytest
 import scipy.linalg
 import scipy.sparse as sp
 
-from rom.certified.residual import residual_bound
-from rom.certified.transient import unsteady
+from rom.certified import residual_bound, unsteady
 from rom.compress.decomposition import pod
 from rom.errors import BadInput, NotConverged, Singular
 from rom.mesh import Mesh
@@ -32,7 +31,7 @@ from solvers.linear import rigid_modes, solver
 from solvers.thermoelastic import (
     Material,
     centrifugal,
-    clamped,
+    clamp,
     coupling,
     coupling_bound,
     elasticity,
@@ -46,15 +45,20 @@ from solvers.thermoelastic import (
 PLANE = ("triangle", "triangle6", "quad", "quad8", "quad9")
 SOLID = ("tetra", "tetra10", "hexahedron", "hexahedron20", "hexahedron27", "wedge", "wedge15")
 FACET = {
-    "triangle": ["line"], "triangle6": ["line3"], "quad": ["line"], "quad8": ["line3"], "quad9": ["line3"],
-    "tetra": ["triangle"], "tetra10": ["triangle6"], "hexahedron": ["quad"], "hexahedron20": ["quad8"], "hexahedron27": ["quad9"],
+    "triangle": ["line"], "triangle6": ["line3"], "quad": ["line"], "quad8": ["line3"],
+    "quad9": ["line3"],
+    "tetra": ["triangle"], "tetra10": ["triangle6"], "hexahedron": ["quad"],
+    "hexahedron20": ["quad8"], "hexahedron27": ["quad9"],
     "wedge": ["triangle", "quad"], "wedge15": ["triangle6", "quad8"],
 }  # fmt: skip
 ONE = Box(("h",), [10.0], [100.0], ("W/m2/K",))
 
 
 def corner_cells(shape, counts, size):
-    """Corner coordinates (e, k, d) of a grid cut into cells of one shape; diagonals run from the lowest corner to the highest."""
+    """Corner coordinates (e, k, d) of a grid cut into cells of one shape.
+
+    Diagonals run from the lowest corner to the highest.
+    """
     d = len(counts)
     steps = [np.linspace(0, length, count + 1) for length, count in zip(size, counts, strict=True)]
     low = np.stack(np.meshgrid(*[x[:-1] for x in steps], indexing="ij"), axis=-1).reshape(
@@ -120,7 +124,9 @@ def sides(mesh):
 
 
 def warped(mesh, kind, strength=0.06):
-    """The block with inner corner nodes moved at random, and other nodes at the means of their corners; sides stay."""
+    """The block with inner corner nodes moved at random, and other nodes at the means of their
+    corners; sides stay.
+    """
     if kind not in MEANS:
         inner = np.all(
             (mesh.points > 1e-9) & (mesh.points < mesh.points.max(axis=0) - 1e-9), axis=1
@@ -406,7 +412,7 @@ def test_coupling_constant_bounds_the_operator_norm():
     material = Material(1.5e11, 0.3, 1.4e-5, 8200.0)
     where = fixed_dofs(thermal.mesh, "x0")
     K, B = (
-        clamped(elasticity(thermal.mesh, material), where).toarray(),
+        clamp(elasticity(thermal.mesh, material), where).toarray(),
         coupling(thermal.mesh, material).toarray(),
     )
     B[where] = 0.0
@@ -437,7 +443,9 @@ def test_free_expansion_is_without_stress(kind):
 
 @pytest.mark.parametrize("kind", ["tetra", "hexahedron", "wedge"])
 def test_spinning_bar_stretches_as_rho_omega2_l3_over_3e(kind):
-    """With nu = 0 the mean of u_x over a section obeys the equation of a bar, and so it does in the discrete problem."""
+    """With nu = 0 the mean of u_x over a section obeys the equation of a bar, and so it does in
+    the discrete problem.
+    """
     mesh = block(kind, (8, 2, 2), (0.4, 0.05, 0.05))
     box = Box(("omega",), [10.0], [500.0], ("rad/s",))
     thermal = heat(mesh, box, 20.0, {"y0": Film(100.0, 293.15)})
@@ -531,12 +539,14 @@ def test_bad_descriptions_are_refused():
         "not a surface": lambda: heat(mesh, ONE, 1.0, {"body": Film("h", 300.0)}),
         "without a film": lambda: heat(mesh, ONE, 1.0, {}),
         "positive": lambda: heat(mesh, ONE, -1.0, film),
-        "negative somewhere": lambda: heat(mesh, ONE, 1.0, {"x0": Film("h", 300.0, weight=lambda x: x[..., 1] - 0.5)}),
+        "negative somewhere": lambda: heat(mesh, ONE, 1.0,
+            {"x0": Film("h", 300.0, weight=lambda x: x[..., 1] - 0.5)}),
         "exactly once": lambda: heat(mesh, ONE, {"body": 1.0, "x0": 2.0}, film),
         "give rho c": lambda: heat(mesh, ONE, 1.0, film, times=np.linspace(0, 1, 3)),
         "a profile gave": lambda: heat(mesh, ONE, 1.0, {"x0": Film("h", 1.0, profile=lambda x: x)}),
         "nu = 0.5": lambda: Material(1e9, 0.5),
-        "turned inside out": lambda: stiffness(Mesh(np.array([[0, 0], [1, 0], [0.1, 0.1], [0, 1.0]]), {"quad": np.array([[0, 1, 2, 3]])})),
+        "turned inside out": lambda: stiffness(Mesh(np.array([[0, 0], [1, 0], [0.1, 0.1],
+            [0, 1.0]]), {"quad": np.array([[0, 1, 2, 3]])})),
     }.items():  # fmt: skip
         with pytest.raises(BadInput, match=message):
             call()

@@ -1,5 +1,8 @@
-"""Batch runs: profiles, parts, scripts in three dialects, the same run on this machine, every end that a scheduler can report."""
+"""Batch runs: profiles, parts, scripts in three dialects, the same run on this machine, every
+end that a scheduler can report.
+"""
 
+import ast
 import json
 import os
 import subprocess
@@ -12,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rom.batch import queue
-from rom.batch import runs as batch
+import rom.batch as batch
+from rom.batch import Pilot, Profile, command, queue, read_profile, schedulers
+from rom.batch.job import Job
 from rom.batch.plan import arrays, format_rows, parse_rows, parts
-from rom.batch.profile import Pilot, Profile, read_profile
-from rom.batch.script import Job, script
+from rom.batch.script import STOPPED, exit_code_path, script
 from rom.batch.submissions import records
 from rom.campaign import collect, open_store
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
@@ -102,7 +105,7 @@ BAD_PROFILES = {
     "no scheduler": ("chunk = 3", r"scheduler"),
     "scheduler": (
         'scheduler = "cron"',
-        r"scheduler: Input should be 'slurm', 'pbs', 'lsf' or 'local'",
+        r"scheduler: Input should be 'local', 'lsf', 'pbs' or 'slurm'",
     ),
     "entry": ('scheduler = "slurm"\nqueue = "fast"', r"no entry 'queue'; known: scheduler, time"),
     "time": (
@@ -189,18 +192,23 @@ def test_the_profiles_that_are_shipped_are_valid(path):
 
 
 JOB = Job(
-    "rom-x-1-collect-0-0", "/home/me/my runs", "/logs/1", (("collect", "a b.py", "--rows", "{rows}", "--set", "n='1'"),), 8, 10, 5,
+    "rom-x-1-collect-0-0", "/home/me/my runs", "/logs/1",
+    (("collect", "a b.py", "--rows", "{rows}", "--set", "n='1'"),), 8, 10, 5,
     ("17", "18"), "/run/rows", 5400, 8192,
 )  # fmt: skip
 WORDS = {
     "slurm": [
-        "#SBATCH --array=0-4%2", "#SBATCH --time=01:30:00", "#SBATCH --mem=4096M", "#SBATCH --ntasks=8", "#SBATCH --nodes=2",
-        "#SBATCH --partition=long", "#SBATCH --account=me", "#SBATCH --dependency=afterany:17:18", "#SBATCH --requeue",
+        "#SBATCH --array=0-4%2", "#SBATCH --time=01:30:00", "#SBATCH --mem=4096M",
+        "#SBATCH --ntasks=8", "#SBATCH --nodes=2",
+        "#SBATCH --partition=long", "#SBATCH --account=me", "#SBATCH --dependency=afterany:17:18",
+        "#SBATCH --requeue",
         "#SBATCH --exclusive", "part=$((${SLURM_ARRAY_TASK_ID:-0} + 10))", "scontrol requeue",
     ],
-    "pbs": ["#PBS -J 0-4%2", "#PBS -l walltime=01:30:00", "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=4096mb", "#PBS -q long", "#PBS -A me",
+    "pbs": ["#PBS -J 0-4%2", "#PBS -l walltime=01:30:00",
+        "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=4096mb", "#PBS -q long", "#PBS -A me",
             "#PBS -W depend=afterany:17:18", "part=$((${PBS_ARRAY_INDEX:-0} + 10))"],
-    "lsf": ['#BSUB -J "rom-x-1-collect-0-0[1-5]%2"', "#BSUB -W 1:30", "#BSUB -n 8", "#BSUB -M 8192MB", "#BSUB -q long", "#BSUB -P me",
+    "lsf": ['#BSUB -J "rom-x-1-collect-0-0[1-5]%2"', "#BSUB -W 1:30", "#BSUB -n 8",
+        "#BSUB -M 8192MB", "#BSUB -q long", "#BSUB -P me",
             '#BSUB -w "ended(17) && ended(18)"', "part=$(($((${LSB_JOBINDEX:-1} - 1)) + 10))"],
 }  # fmt: skip
 
@@ -208,8 +216,10 @@ WORDS = {
 @pytest.mark.parametrize("kind", WORDS)
 def test_scripts_say_what_the_site_wants_in_its_words(kind):
     site = Profile(
-        kind, nodes=2, ranks=8, launch="srun -n {ranks}", partition="long", account="me", concurrent=2, modules=("mpi/4",), container="/c.sif",
-        bind=("/scratch",), setup=("ulimit -c 0",), directives=("--exclusive",), environment={"A": "it's"}, rom="rom",
+        kind, nodes=2, ranks=8, launch="srun -n {ranks}", partition="long", account="me",
+        concurrent=2, modules=("mpi/4",), container="/c.sif",
+        bind=("/scratch",), setup=("ulimit -c 0",), directives=("--exclusive",),
+        environment={"A": "it's"}, rom="rom",
     )  # fmt: skip
     text = script(JOB, site)
     for line in [
@@ -221,8 +231,8 @@ def test_scripts_say_what_the_site_wants_in_its_words(kind):
     ]:
         assert line in text, text
     assert (
-        """srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' --rows "$rows" --set 'n='"'"'1'"'"''"""
-        in text
+        "srun -n 8 apptainer exec --bind /scratch /c.sif rom collect 'a b.py' "
+        """--rows "$rows" --set 'n='"'"'1'"'"''""" in text
     )
     done = subprocess.run(
         ["bash", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False
@@ -231,7 +241,8 @@ def test_scripts_say_what_the_site_wants_in_its_words(kind):
 
 
 PILOT = {
-    "slurm": ["#SBATCH --nodes=2", "#SBATCH --ntasks=2", "#SBATCH --ntasks-per-node=1", "#SBATCH --cpus-per-task=16", "#SBATCH --mem=4096M",
+    "slurm": ["#SBATCH --nodes=2", "#SBATCH --ntasks=2", "#SBATCH --ntasks-per-node=1",
+        "#SBATCH --cpus-per-task=16", "#SBATCH --mem=4096M",
               "export SRUN_CPUS_PER_TASK=16"],
     "pbs": ["#PBS -l select=2:ncpus=16:mpiprocs=1:mem=4096mb"],
     "lsf": ["#BSUB -n 32", '#BSUB -R "span[ptile=16]"'],
@@ -380,7 +391,7 @@ def test_resume_with_another_profile_follows_it(tmp_path):
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('scheduler = "cron"')
-    assert "scheduler: Input should be 'slurm'" in rom(
+    assert "scheduler: Input should be 'local'" in rom(
         tmp_path, "resume", "run", "--profile", wrong, code=2
     )
 
@@ -419,7 +430,8 @@ def run(tmp_path, monkeypatch):
             if played["refuse"]:
                 played["refuse"] -= 1
                 return (
-                    "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy",
+                    "sbatch: error: Batch job submission failed: "
+                    "Job violates accounting/QOS policy",
                     1,
                 )
             number = str(100 + len(played["submitted"]))
@@ -438,7 +450,7 @@ def run(tmp_path, monkeypatch):
             f"{j} {k} {s}\n" for j in wanted for k, s in enumerate(played["states"].get(j, []))
         ), 0
 
-    monkeypatch.setattr(queue, "run_command", asked)
+    monkeypatch.setattr(command, "run_command", asked)
     return made, played
 
 
@@ -456,10 +468,13 @@ def rows_submitted(run, text):
 
 
 ENDS = {  # state in the queue, words in the log -> kind, growth of time and memory
-    "NODE_FAIL": ("node", 1), "BOOT_FAIL": ("node", 1), "PREEMPTED": ("preempted", 1), "TIMEOUT": ("timeout", 2), "DEADLINE": ("timeout", 2),
-    "OUT_OF_MEMORY": ("memory", 2), "CANCELLED": ("cancelled", 1), "FAILED": ("unknown", 1), "COMPLETED": ("unknown", 1),
-    "REVOKED": ("preempted", 1), "forgotten": ("unknown", 1), "log: DUE TO TIME LIMIT": ("timeout", 2), "log: oom-kill": ("memory", 2),
-    "log: 3 solves are unfinished": ("stopped", 1),
+    "NODE_FAIL": ("node", 1), "BOOT_FAIL": ("node", 1), "PREEMPTED": ("preempted", 1),
+    "TIMEOUT": ("timeout", 2), "DEADLINE": ("timeout", 2),
+    "OUT_OF_MEMORY": ("memory", 2), "CANCELLED": ("cancelled", 1), "FAILED": ("unknown", 1),
+    "COMPLETED": ("unknown", 1),
+    "REVOKED": ("preempted", 1), "forgotten": ("unknown", 1),
+    "log: DUE TO TIME LIMIT": ("timeout", 2), "log: oom-kill": ("memory", 2),
+    "exit code 7": ("stopped", 1),
 }  # fmt: skip
 
 
@@ -476,6 +491,9 @@ def test_every_end_resubmits_only_what_is_unfinished(end, run):
         (made.folder / "logs" / f"1-collect-0-0-{part}.out").write_text(
             f"slurmstepd: error: {end}\n"
         )
+    for part in (1, 2) if end.startswith("exit") else ():
+        log = made.folder / "logs" / "1-collect-0-0"
+        Path(exit_code_path(str(log), part)).write_text(f"{STOPPED}\n")
     ((again, text),) = batch.resume_run(made)
     assert rows_submitted(made, text) == [[2, 3], [5]]
     assert (
@@ -506,10 +524,13 @@ def test_a_dead_part_is_submitted_again_while_the_rest_of_its_array_goes_on(run)
 
 
 ROWS = {
-    "slurm": ("17 0 RUNNING\n17 2 TIMEOUT\n18 N/A PENDING\n", {"17": {0: "running", 2: "timeout"}, "18": {0: "waiting"}}),
-    "lsf": ("17 1 RUN\n17 3 EXIT\n18 0 PEND\n", {"17": {0: "running", 2: "unknown"}, "18": {0: "waiting"}}),
+    "slurm": ("17 0 RUNNING\n17 2 TIMEOUT\n18 N/A PENDING\n",
+        {"17": {0: "running", 2: "timeout"}, "18": {0: "waiting"}}),
+    "lsf": ("17 1 RUN\n17 3 EXIT\n18 0 PEND\n",
+        {"17": {0: "running", 2: "unknown"}, "18": {0: "waiting"}}),
     "pbs": (
-        "Job id  Name  User  Time Use S Queue\n17[].pbs  a  me  0 B q\n17[0].pbs  a  me  0 R q\n17[2].pbs  a  me  0 X q\n18.pbs  b  me  0 Q q\n",
+        "Job id  Name  User  Time Use S Queue\n17[].pbs  a  me  0 B q\n17[0].pbs  a  me  0 R "
+        "q\n17[2].pbs  a  me  0 X q\n18.pbs  b  me  0 Q q\n",
         {"17[].pbs": {-1: "running", 0: "running", 2: "unknown"}, "18.pbs": {0: "waiting"}},
     ),
 }  # fmt: skip
@@ -518,7 +539,7 @@ ROWS = {
 @pytest.mark.parametrize("scheduler", ROWS)
 def test_every_part_of_an_array_has_its_state(scheduler, monkeypatch):
     said, expected = ROWS[scheduler]
-    monkeypatch.setattr(queue, "run_command", lambda words, text="", seconds=60.0: (said, 0))
+    monkeypatch.setattr(command, "run_command", lambda words, text="", seconds=60.0: (said, 0))
     assert queue.job_states(list(expected), Profile(scheduler)) == expected
 
 
@@ -636,7 +657,9 @@ def test_a_run_file_that_was_changed_is_refused(name, run):
 def test_every_state_that_slurm_has_is_known():
     from qtoolkit.io.slurm import SlurmState
 
-    assert {state.name for state in SlurmState} <= set(queue.KINDS)
+    from rom.batch.schedulers.slurm import STATES
+
+    assert {state.name for state in SlurmState} <= set(STATES)
 
 
 def test_a_folder_that_a_batch_script_cannot_name_is_refused():
@@ -645,3 +668,55 @@ def test_a_folder_that_a_batch_script_cannot_name_is_refused():
         BadInput, match=r"qout_path = '/a/\$\$b/log\.out' holds \$\$.*give another folder"
     ):
         script(job, SITE)
+
+
+NEW_SCHEDULER = """
+from rom.batch import command
+from rom.batch.schedulers import Scheduler
+
+def submit(path, job):
+    output, code = command.run_command(["sub", str(path)])
+    return (output.strip() if code == 0 else None), output
+
+SCHEDULER = Scheduler(
+    options=lambda job, site: [f"#NEW time={job.seconds}"],
+    submit=submit,
+    states=lambda jobs: {job: {0: "running"} for job in jobs},
+    cancel=lambda jobs: command.run_command(["end", *jobs]),
+    comment="#NEW",
+    array_index="$PART",
+)
+"""
+
+
+def test_a_scheduler_is_added_by_one_file(run, tmp_path, monkeypatch):
+    made, _ = run
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "fresh.py").write_text(NEW_SCHEDULER)
+    monkeypatch.setattr(schedulers, "__path__", [*schedulers.__path__, str(tmp_path / "more")])
+    words = []
+    monkeypatch.setattr(command, "run_command", lambda call: (words.append(call[0]) or "5\n", 0))
+    path = tmp_path / "fresh.toml"
+    path.write_text('scheduler = "fresh"\nchunk = 6\ndirectives = ["fast"]')
+    made = replace(made, site=read_profile(path))
+    ((number, text),) = batch.submit_stage(made, "collect")
+    assert number == "5" and "part=$(($PART + 0))" in text
+    assert text.splitlines()[1:3] == ["#NEW time=3600", "#NEW fast"]
+    assert queue.job_states(["5"], made.site) == {"5": {0: "running"}}
+    queue.cancel_jobs(["5", "local:x:0"], made.site)
+    assert words == ["sub", "end"]
+
+
+def test_no_other_file_names_a_scheduler():
+    folder = ROOT / "rom" / "batch" / "schedulers"
+    names = {path.stem for path in folder.glob("*.py")} - {"__init__", "local"}
+    assert {*names, "local"} == set(schedulers.scheduler_names())
+    for path in (ROOT / "rom").rglob("*.py"):
+        if path.parent == folder and path.stem != "__init__":
+            continue
+        code = ast.parse(path.read_text())
+        texts = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant)}
+        texts -= {ast.get_docstring(code, clean=False)}
+        texts -= {text for text in texts if isinstance(text, str) and "Example:" in text}
+        for name in names:
+            assert not any(name in str(text).lower() for text in texts), f"{path} names {name}"

@@ -1,4 +1,7 @@
-"""Any order of submissions, kills, cancellations and resumptions: a row is never in two live jobs, and what is done stays done."""
+"""Any order of submissions, kills, cancellations and resumptions.
+
+a row is never in two live jobs, and what is done stays done.
+"""
 
 import shutil
 import tempfile
@@ -11,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rom.batch import queue
-from rom.batch import runs as batch
+import rom.batch as batch
+from rom.batch import Profile, command
 from rom.batch.plan import parse_rows
-from rom.batch.profile import Profile
+from rom.batch.submissions import records
 from rom.campaign import collect, open_store, read, verify
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
@@ -31,7 +34,10 @@ def solution(mu):
 
 
 class Campaigns(RuleBasedStateMachine):
-    """A run in a queue that this machine plays; `live` holds the rows of each part that waits or runs."""
+    """A run in a queue that this machine plays.
+
+    `live` holds the rows of each part that waits or runs.
+    """
 
     @initialize()
     def found(self):
@@ -41,10 +47,10 @@ class Campaigns(RuleBasedStateMachine):
             batch.Run(self.room / "run", "case.py", str(self.room), (), ("a",), mus, SITE)
         )
         self.live, self.ended, self.done, self.number = {}, {}, set(), 100
-        self.real, queue.run_command = queue.run_command, self.asked
+        self.real, command.run_command = command.run_command, self.asked
 
     def teardown(self):
-        queue.run_command = self.real
+        command.run_command = self.real
         shutil.rmtree(self.room)
 
     def asked(self, words, text="", seconds=60.0):
@@ -105,7 +111,7 @@ class Campaigns(RuleBasedStateMachine):
 
     @rule()
     def submit(self):
-        known = bool(batch.records(self.run))
+        known = bool(records(self.run))
         if known:
             with pytest.raises(BadInput, match="submitted into"):
                 batch.submit_stage(self.run, "collect")
@@ -114,7 +120,7 @@ class Campaigns(RuleBasedStateMachine):
 
     @rule()
     def resume(self):
-        if not batch.records(self.run):
+        if not records(self.run):
             with pytest.raises(BadInput, match="nothing was submitted"):
                 batch.resume_run(self.run)
             return
@@ -124,7 +130,7 @@ class Campaigns(RuleBasedStateMachine):
 
     @rule(cpus=st.integers(1, 4))
     def resume_elsewhere(self, cpus):
-        if batch.records(self.run):
+        if records(self.run):
             batch.resume_run(replace(self.run, site=replace(SITE, cpus=cpus)))
 
     @precondition(lambda self: self.live)

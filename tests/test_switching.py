@@ -1,4 +1,7 @@
-"""Local hyper-reduced solids: switching hands the state of the law over, and doubt is settled by what the stress bases explain."""
+"""Local hyper-reduced solids.
+
+Switching hands the state of the law over, and doubt is settled by what the stress bases explain.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +19,10 @@ from rom.solids.weighted import reduced_march, weighted_model
 
 @dataclass(frozen=True)
 class Told:
-    """A classifier that says what it was told of each time: cluster plan[i] at the i-th, with this probability."""
+    """A classifier that says what it was told of each time.
+
+    Cluster plan[i] at the i-th, with this probability.
+    """
 
     plan: tuple[int, ...]
     sure: float = 1.0

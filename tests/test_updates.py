@@ -1,4 +1,7 @@
-"""Updates of a POD and of a sparse SVD: equal to recomputing where nothing is discarded, certified where something is."""
+"""Updates of a POD and of a sparse SVD.
+
+Equal to recomputing where nothing is discarded, certified where something is.
+"""
 
 import numpy as np
 import pytest
@@ -77,7 +80,8 @@ def test_in_any_inner_product_the_basis_is_that_of_pod():
 @settings(max_examples=200, deadline=None)
 @given(
     st.integers(5, 60), st.integers(1, 30), st.integers(1, 8), st.floats(0, 14), st.floats(-50, 50),
-    st.sampled_from([None, 1, 3]), st.sampled_from([None, 1e-1, 1e-4]), st.floats(0.2, 1.0), st.integers(0, 2**31),
+    st.sampled_from([None, 1, 3]), st.sampled_from([None, 1e-1, 1e-4]), st.floats(0.2, 1.0),
+    st.integers(0, 2**31),
 )  # fmt: skip
 def test_the_certificate_holds_in_every_trial(n, m, b, decades, scale, rank, tol, forget, seed):
     gen = np.random.default_rng(seed)

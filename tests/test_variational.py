@@ -1,4 +1,7 @@
-"""Laws of posteriors under other noise than Gaussian: exact for Gaussian noise, bounds below evidence by quadrature, exact gradients."""
+"""Laws of posteriors under other noise than Gaussian.
+
+Exact for Gaussian noise, bounds below evidence by quadrature, exact gradients.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Ranks as threads that count their messages: the communicator's part that Space needs, for any number of ranks on one core."""
+"""Ranks as threads that count their messages.
+
+The communicator's part that Space needs, for any number of ranks on one core.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ import numpy as np
 
 @dataclass(eq=False)
 class Shared:
-    """What the ranks have in common: a meeting point, their parts, and the log of (collective, numbers sent by a rank)."""
+    """What the ranks have in common.
+
+    a meeting point, their parts, and the log of (collective, numbers sent by a rank).
+    """
 
     size: int
     parts: list[Any] = field(default_factory=list)

@@ -1,4 +1,7 @@
-"""Empirical cubature against scipy's nonnegative least squares: error and points first, then CPU seconds in one run."""
+"""Empirical cubature against scipy's nonnegative least squares.
+
+Error and points first, then CPU seconds in one run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ NONE = np.zeros(0, dtype=np.int64)
 
 
 def waves(rows: int, points: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of U^T F (rows, points), F plane waves at random points of a cube, as compressed contributions are; and their integrals."""
+    """Rows of U^T F (rows, points) and their integrals, F plane waves in a cube.
+
+    At random points, as compressed contributions are.
+    """
     gen = np.random.default_rng(rng)
     x, w = gen.random((points, 3)), gen.uniform(0.5, 1.5, points) / points
     F = np.cos(np.pi * x @ gen.normal(0, 2.5, (3, rows)) + gen.uniform(0, 2 * np.pi, rows)).T
@@ -37,7 +43,11 @@ def table(
     rng: int = 0,
     repeats: int = 3,
 ) -> list[tuple]:
-    """(data, size, method, relative error, points, CPU s, times ours at the error of nnls, sweeps over G that take as long)."""
+    """One row for each size and method.
+
+    (data, size, method, relative error, points, CPU s, times ours at the error of nnls, sweeps over
+    G that take as long).
+    """
     found: list[tuple] = []
     for name, made in (("waves", waves), ("noise", noise)):
         for rows, points in sizes:

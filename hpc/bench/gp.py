@@ -1,4 +1,7 @@
-"""Regression of 16 coefficients over 5 parameters, and of one output: ours, GPyTorch (Cholesky forced), scikit-learn, EZyRB; error first."""
+"""Regression of 16 coefficients over 5 parameters, and of one output.
+
+Ours, GPyTorch (Cholesky forced), scikit-learn, EZyRB; error first.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ def fields(mu: np.ndarray, n: int = 200) -> np.ndarray:
 
 
 def data(m: int, r: int = 16, rng: int = 0) -> tuple[np.ndarray, ...]:
-    """(mu, a, mu of the test, their a, training fields, V) with a the coefficients of r modes V (r, n) of the training fields."""
+    """(mu, a, mu of the test, their a, training fields, V).
+
+    a : the coefficients of r modes V (r, n) of the training fields
+    """
     gen = np.random.default_rng(rng)
     mu, fresh = gen.random((m, 5)), gen.random((500, 5))
     u = fields(mu)
@@ -37,7 +43,10 @@ def data(m: int, r: int = 16, rng: int = 0) -> tuple[np.ndarray, ...]:
 def gpytorch_independent(
     mu: np.ndarray, a: np.ndarray, fresh: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One Matern-5/2 ARD process per output, float64, Cholesky at every size, fitted by BoTorch's L-BFGS: the best recipe known."""
+    """One Matern-5/2 ARD process per output: the best recipe known.
+
+    float64, Cholesky at every size, fitted by BoTorch's L-BFGS.
+    """
     import gpytorch
     import torch
     from botorch.fit import fit_gpytorch_mll
@@ -88,7 +97,10 @@ def gpytorch_independent(
 def gpytorch_batch(
     mu: np.ndarray, a: np.ndarray, fresh: np.ndarray, steps: int = 75
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Independent Matern-5/2 ARD processes in plain batch mode, its fastest step: Adam, float64, Cholesky at every size."""
+    """Independent Matern-5/2 ARD processes in plain batch mode, its fastest step.
+
+    Adam, float64, Cholesky at every size.
+    """
     import gpytorch
     import torch
 
@@ -138,7 +150,10 @@ def gpytorch_batch(
 def sklearn_independent(
     mu: np.ndarray, a: np.ndarray, fresh: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One GaussianProcessRegressor per output, Matern-5/2 ARD and a white kernel, one L-BFGS start."""
+    """One GaussianProcessRegressor per output, one L-BFGS start.
+
+    Matern-5/2 ARD and a white kernel.
+    """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -155,7 +170,10 @@ def sklearn_independent(
 
 
 def ezyrb_pod_gpr(mu: np.ndarray, u: np.ndarray, fresh: np.ndarray, r: int) -> np.ndarray:
-    """Fields (m, n) by EZyRB's reduced-order model of POD and GPR with its defaults: one kernel and length for all outputs."""
+    """Fields (m, n) by EZyRB's reduced-order model of POD and GPR.
+
+    With its defaults: one kernel and length for all outputs.
+    """
     from ezyrb import GPR, POD, Database, ReducedOrderModel
 
     made = ReducedOrderModel(Database(mu, u), POD("svd", rank=r), GPR()).fit()
@@ -202,7 +220,10 @@ def main(m: int = 400, r: int = 16) -> None:
 
 
 def million(q: int = 1_000_000) -> None:
-    """A million points with standard deviation: seconds and peak anonymous memory above the start, in a process of its own."""
+    """A million points with standard deviation: seconds and peak memory.
+
+    Anonymous memory above the start, in a process of its own.
+    """
     from hpc.bench.pod import anonymous_peak
 
     mu, a = data(400, 4)[:2]
@@ -210,7 +231,8 @@ def million(q: int = 1_000_000) -> None:
     z = np.random.default_rng(1).random((q, 5))
     elapsed, peak = anonymous_peak(lambda: gp.predict(z))
     print(
-        f"{q} points, 4 outputs, 400 runs, with standard deviations: {elapsed:.1f} s wall, {peak:.0f} MiB (asked <= 1000)"
+        f"{q} points, 4 outputs, 400 runs, with standard deviations: "
+        f"{elapsed:.1f} s wall, {peak:.0f} MiB (asked <= 1000)"
     )
 
 

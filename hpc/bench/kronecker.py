@@ -1,4 +1,7 @@
-"""Grids: likelihood with gradient on 640,000 points beside GPyTorch's GridKernel; missing cells beside plain iterations and BoTorch."""
+"""Grids: likelihood with gradient on 640,000 points, and missing cells.
+
+The likelihood beside GPyTorch's GridKernel; the cells beside plain iterations and BoTorch.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ def surface(n: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def gpytorch_grid(
     x: np.ndarray, y: np.ndarray, length: float, nugget: float
 ) -> tuple[float, np.ndarray]:
-    """(-log likelihood, gradient in log length and log nugget) by GridKernel's exact eigenvalue route, Toeplitz off."""
+    """(-log likelihood, gradient in log length and log nugget) by GridKernel.
+
+    Its exact eigenvalue route, Toeplitz off.
+    """
     import gpytorch
     import torch
 
@@ -116,7 +122,10 @@ def counted(plain: Preconditioner, y: np.ndarray) -> int | str:
 
 
 def latent_kronecker(x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Mean of 64 samples of BoTorch's LatentKroneckerGP, its own defaults: L-BFGS, conjugate gradients to 1e-2; its `mean` is not rescaled."""
+    """Mean of 64 samples of BoTorch's LatentKroneckerGP, with its own defaults.
+
+    L-BFGS, conjugate gradients to 1e-2; its `mean` is not rescaled.
+    """
     import torch
     from botorch.fit import fit_gpytorch_mll
     from botorch.models.latent_kronecker_gp import LatentKroneckerGP
@@ -139,7 +148,10 @@ def latent_kronecker(x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.ndarr
 
 
 def completed(n: int) -> list[tuple]:
-    """Kernels and noise fitted and the missing cells filled, ours and BoTorch's: error there against the noise-free truth."""
+    """Kernels and noise fitted and the missing cells filled, ours and BoTorch's.
+
+    With the error there against the noise-free truth.
+    """
     x, y = surface(n)
     seen, truth = np.random.default_rng(1).random((n, n)) > 0.3, np.sin(5 * x) * np.cos(7 * x.T)
     arms = {

@@ -1,4 +1,7 @@
-"""Fields over shapes: ours against a plain MMGP (dense radial basis, scikit-learn processes with restarts); where 100,000 nodes go."""
+"""Fields over shapes: ours against a plain MMGP; where 100,000 nodes go.
+
+The plain one: dense radial basis, scikit-learn processes with restarts.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ def family(m: int, n: int, seed: int) -> list[Sample]:
 
 
 class Plain:
-    """MMGP as its authors publish it: dense Wendland morphing, POD, one scikit-learn process per coefficient, five restarts."""
+    """MMGP as its authors publish it.
+
+    Dense Wendland morphing, POD, one scikit-learn process per coefficient, five restarts.
+    """
 
     def __init__(self, train: list[Sample], reference: Mesh, modes: int, restarts: int = 5) -> None:
         from sklearn.gaussian_process import GaussianProcessRegressor

@@ -1,6 +1,8 @@
-"""Engines for thousands of short solves inside one allocation: tasks per second into the same durable store, start, memory, a kill.
+"""Engines for thousands of short solves inside one allocation.
 
-Every engine runs `solved`: one solve that sleeps, then the same commit and journal record, so that what differs is the engine alone.
+Tasks per second into the same durable store, start, memory, a kill. Every engine runs `solved`: one
+solve that sleeps, then the same commit and journal record, so that what differs is the engine
+alone.
 """
 
 from __future__ import annotations
@@ -144,8 +146,12 @@ def _run(words: list[str]) -> None:
 
 
 ENGINES: dict[str, Callable[[str, float, int, int], None]] = {
-    "rom collect --workers": pilot, "rom collect on ranks": farm, "mpi4py.futures pool": pool, "Parsl HTEX": parsl, "Dask distributed": dask,
-}  # fmt: skip
+    "rom collect --workers": pilot,
+    "rom collect on ranks": farm,
+    "mpi4py.futures pool": pool,
+    "Parsl HTEX": parsl,
+    "Dask distributed": dask,
+}
 
 
 def _children() -> Iterator[psutil.Process]:
@@ -160,7 +166,11 @@ def _children() -> Iterator[psutil.Process]:
 def measured(
     engine: str, pause: float, count: int, workers: int, kill: bool = False
 ) -> tuple[float, float, float, int, str]:
-    """(seconds to the first sample, tasks/s from there, MB of all its processes at most, samples in the store, how it ended)."""
+    """One run of an engine: start, rate, memory, samples, end.
+
+    (seconds to the first sample, tasks/s from there, MB of all its processes at most, samples in
+    the store, how it ended).
+    """
     with tempfile.TemporaryDirectory() as room:
         folder, over, peak, first, last = f"{room}/store", threading.Event(), [0.0], [0.0], [0.0]
         if not engine.startswith("rom collect"):
@@ -211,9 +221,8 @@ def _writers(folder: str) -> list[psutil.Process]:
 def main(count: int = 2000, workers: int = 2, pauses: tuple[float, ...] = (0.0, 0.01)) -> None:
     """Print the table; an engine that is not installed is named and left out."""
     rows: list[tuple] = []
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # engines start their own programs by name,
-    )
+    # engines start their own programs by name,
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])  # and those import `solved`
     for engine in ENGINES:
         for pause, kill in [*((pause, False) for pause in pauses), (pauses[-1], True)]:

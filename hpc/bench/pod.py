@@ -1,4 +1,7 @@
-"""POD of 1,000,000 x 200 float64 with twelve decades of decay: ours, numpy, pyMOR, scikit-learn and the SYRK roof of the machine."""
+"""POD of 1,000,000 x 200 float64 with twelve decades of decay.
+
+Ours, numpy, pyMOR, scikit-learn and the SYRK roof of the machine.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def data(n: int, m: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def anonymous_peak(work) -> tuple[float, float]:
-    """(seconds, peak anonymous memory above the start [MiB]); pages of mapped files are not counted."""
+    """(seconds, peak anonymous memory above the start [MiB]).
+
+    Pages of mapped files are not counted.
+    """
     peak, done = [0], threading.Event()
 
     def watch() -> None:
@@ -100,7 +106,8 @@ def main(n: int = 1_000_000, m: int = 200, r: int = 20) -> None:
         rows,
     )
     print(
-        f"full accuracy: {full / gram:.2f} x gram (asked <= 3), {svd / full:.1f} x faster than numpy SVD (asked >= 5)"
+        f"full accuracy: {full / gram:.2f} x gram (asked <= 3), {svd / full:.1f} x faster than "
+        "numpy SVD (asked >= 5)"
     )
     streamed(U, r)
 
@@ -144,7 +151,8 @@ def streamed(U: np.ndarray, r: int, budget: int = 2**28) -> None:
                 lambda method=method: pod(lazy, rank=r, method=method, memory_budget=budget)
             )
             print(
-                f"streamed from disk, {method}: {elapsed:.2f} s wall, {peak:.0f} MiB anonymous (asked <= {budget / 2**20:.0f}; modes {modes:.0f})"
+                f"streamed from disk, {method}: {elapsed:.2f} s wall, {peak:.0f} MiB anonymous "
+                f"(asked <= {budget / 2**20:.0f}; modes {modes:.0f})"
             )
 
 

@@ -1,4 +1,7 @@
-"""Certified online answers of the 3 x 3 thermal block: ours one by one and in batches, pyMOR's on the same matrices and basis."""
+"""Certified online answers of the 3 x 3 thermal block.
+
+Ours one by one and in batches, pyMOR's on the same matrices and basis.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 
 from cases.thermal_block import problem
 from hpc.bench._rows import seconds, show
-from rom.certified.models import galerkin_model, reduced_basis
+from rom.certified import galerkin_model, reduced_basis
 from rom.design.designs import sobol
 
 

@@ -1,7 +1,8 @@
-"""Cost of the cooled blade against its size: a full step, a reduced step, memory, each size in a process of its own.
+"""Cost of the cooled blade against its size, each in a process of its own.
 
-python -m hpc.bench.solids [DOFS ...]: the steps of one history that rise to full load, a model of them, the same steps
-followed by the model. Trilinear hexahedra resolve the section of the blade from about 12,500 unknowns on.
+A full step, a reduced step, memory. python -m hpc.bench.solids [DOFS ...]: the steps of one history
+that rise to full load, a model of them, the same steps followed by the model. Trilinear hexahedra
+resolve the section of the blade from about 12,500 unknowns on.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ SIZES = (13_000, 20_000, 38_000)
 STEPS = 4
 TARGET = 5_000_000
 NAMES = ("full step [s CPU]", "reduced step [ms CPU]", "memory [MB]")
-LEAST = (
-    1.0,
-    0.0,
-    1.0,
-)  # exponents below which no cost is extrapolated: full steps and memory grow with the mesh at least
+# exponents below which no cost is extrapolated: full steps and memory grow with the mesh at least
+LEAST = (1.0, 0.0, 1.0)
 
 
 def main(sizes: tuple[int, ...] = SIZES) -> None:
-    """Print a row a size and, where there are two sizes or more, what their power laws give at 5 million unknowns."""
+    """Print a row a size and, from two sizes on, what 5 million unknowns would cost.
+
+    By the power laws of the rows.
+    """
     rows = []
     for size in sizes:
         done = subprocess.run(
@@ -45,7 +46,10 @@ def main(sizes: tuple[int, ...] = SIZES) -> None:
 
 
 def table(rows: list[list[float]]) -> list[tuple]:
-    """Measured rows, exponents of their power laws, and the largest one carried to 5 million unknowns with these, or LEAST."""
+    """Measured rows, exponents of their power laws, and the largest one extrapolated.
+
+    To 5 million unknowns with these exponents, or LEAST.
+    """
     made = [("measured", int(row[0]), *row[1:4], f"{int(row[4])} of {int(row[5])}") for row in rows]
     n, costs = np.array([row[0] for row in rows]), np.array([row[1:4] for row in rows])
     if len(np.unique(n)) > 1:
@@ -64,7 +68,10 @@ def table(rows: list[list[float]]) -> list[tuple]:
 
 
 def one(dofs: int) -> tuple[float, ...]:
-    """(unknowns, CPU s a full step, CPU ms a reduced one, MB of full steps and training, chosen points, all points)."""
+    """(unknowns, CPU s a full step, CPU ms a reduced one, MB, chosen points, points).
+
+    MB of full steps and training.
+    """
     from cases.turbine_blade import blade, cycle_loading, temperature
     from rom.solids.training import train_solid
     from rom.solids.weighted import reduced_march

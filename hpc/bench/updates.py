@@ -1,4 +1,8 @@
-"""Updates against recomputing, by one Gram matrix and by an SVD, scikit-learn's IncrementalPCA and IncSVD: errors, CPU seconds of peers over ours, and what is asked of them."""
+"""Updates against recomputing: errors, CPU seconds of peers over ours.
+
+Recomputing by one Gram matrix and by an SVD, scikit-learn's IncrementalPCA and IncSVD, and what is
+asked of them.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,13 @@ from rom.space import Space, euclidean
 def dense(
     n: int = 50_000, m: int = 240, r: int = 20, arrivals: tuple[int, ...] = (1, 5, 20)
 ) -> list[tuple]:
-    """Snapshots arrive b at a time: (b, method, CPU s, times ours, asked, relative error, certificate).
+    """Snapshots arrive b at a time: one row for each b and method.
 
-    IncrementalPCA keeps a mean beside its r - 1 components, so that all hold r vectors; recomputing is our POD by one Gram matrix,
-    once per arrival, of all snapshots so far, and, for 20 at a time, the SVD of LAPACK in its place. Ours is multiplied out once, at
-    the end. The least of five runs for 20 at a time, of one for fewer.
+    (b, method, CPU s, times ours, asked, relative error, certificate). IncrementalPCA keeps a mean
+    beside its r - 1 components, so that all hold r vectors; recomputing is our POD by one Gram
+    matrix, once per arrival, of all snapshots so far, and, for 20 at a time, the SVD of LAPACK in
+    its place. Ours is multiplied out once, at the end. The least of five runs for 20 at a time, of
+    one for fewer.
     """
     gen = np.random.default_rng(0)
     mix = np.logspace(0, -6, m)[:, None] * np.linalg.qr(gen.standard_normal((m, m)))[0]
@@ -83,7 +89,10 @@ def _error(U: np.ndarray, V: np.ndarray) -> float:
 
 
 def topics(rows: int, columns: int, rng: int = 0, topics: int = 40) -> sp.csr_array:
-    """Rows that are sums of two of many sparse topics of 30 entries, and five entries of noise: about 65 entries each."""
+    """Rows that are sums of two of many sparse topics of 30 entries.
+
+    And five entries of noise: about 65 entries each.
+    """
     gen = np.random.default_rng(rng)
     words = sp.random_array(
         (topics, columns),
@@ -106,14 +115,23 @@ def topics(rows: int, columns: int, rng: int = 0, topics: int = 40) -> sp.csr_ar
     return sp.csr_array(sp.csr_array(share) @ words + noise)
 
 
-PAIRS = [(1, "exact", "ZhaSimon", {}), (10, "exact", "ZhaSimon", {}), (100, "exact", "ZhaSimon", {}), (100, "lanczos", "GKL", {"l": 20}),
-         (500, "lanczos", "GKL", {"l": 20}), (500, "power", "RPI", {"l": 20, "t": 3})]  # fmt: skip
+PAIRS = [
+    (1, "exact", "ZhaSimon", {}),
+    (10, "exact", "ZhaSimon", {}),
+    (100, "exact", "ZhaSimon", {}),
+    (100, "lanczos", "GKL", {"l": 20}),
+    (500, "lanczos", "GKL", {"l": 20}),
+    (500, "power", "RPI", {"l": 20, "t": 3}),
+]
 
 
 def sparse(
     rows: int = 6000, columns: int = 20_000, k: int = 32, start: int = 2000, repeats: int = 1
 ) -> list[tuple]:
-    """Sparse rows are appended b at a time: (b, method, CPU s, times ours, asked, relative error, certificate)."""
+    """Sparse rows are appended b at a time: one row for each b and method.
+
+    (b, method, CPU s, times ours, asked, relative error, certificate).
+    """
     from IncSVD.EvolvingMatrix import EvolvingMatrix
 
     A = topics(rows, columns)

@@ -1,4 +1,7 @@
-"""Many points: time, memory and error of sparse inverse Cholesky factors, against the dense posterior and against a known function."""
+"""Many points: time, memory and error of sparse inverse Cholesky factors.
+
+Against the dense posterior and against a known function.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ def data(n: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def told(make: Callable[[], Any], n: int, fresh: np.ndarray) -> dict:
-    """CPU seconds and MiB of the fit, CPU seconds of the predictions, error and coverage of f there."""
+    """CPU seconds and MiB of the fit, CPU seconds of the predictions.
+
+    And error and coverage of f there.
+    """
     made: list = []
     begin = time.process_time()
     _, peak = anonymous_peak(lambda: made.append(make()))
@@ -60,7 +66,10 @@ def gaussian(n: int) -> None:
 
 
 def counts(n: int) -> None:
-    """One line of JSON: n counts with expectation exp(f); seconds of a step of Newton's method on the bound, and by how much it rises."""
+    """One line of JSON: n counts with expectation exp(f).
+
+    Seconds of a step of Newton's method on the bound, and by how much it rises.
+    """
     x, _, fresh = data(n)
     y, made = np.random.default_rng(1).poisson(np.exp(function(x))).astype(float), []
 
@@ -117,7 +126,10 @@ def main(
     sizes: tuple[int, ...] = (20_000, 100_000, 1_000_000), few: tuple[int, ...] = (20_000,)
 ) -> None:
     """Print the tables; CPU seconds on one thread."""
-    title = "3000 points, the same kernel: largest deviation from dense algebra, in posterior standard deviations"
+    title = (
+        "3000 points, the same kernel: "
+        "largest deviation from dense algebra, in posterior standard deviations"
+    )
     show(title, ("neighbours", "of the mean", "of the deviation"), dense())
     head = ("points", "RMS error of f", "coverage of 95 %", "fit s", "5000 predictions s", "MiB")
     keys = ("n", "error", "coverage", "fit", "predict", "MiB")

@@ -1,4 +1,7 @@
-"""python -m hpc.scaling [--out FOLDER]: measures, calibrates, compares, models; scaling.csv and scaling.png in the folder."""
+"""python -m hpc.scaling [--out FOLDER]: measures, calibrates, compares, models.
+
+scaling.csv and scaling.png in the folder.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ SHARES = ((50_000, 100), (50_000, 200), (10_000, 1000))
 
 
 def compared(here: Machine, cores: int) -> list[dict[str, Any]]:
-    """PODs on one rank and on as many as there are cores, two at most, beside what the model says of them."""
+    """PODs on one rank and on as many as there are cores, beside the model.
+
+    Two ranks at most.
+    """
     rows = []
     for p in range(1, min(cores, 2) + 1):
         asked = [("strong", m, n) for m, n in SIZES] + [("weak", m * p, n) for m, n in SHARES]
@@ -42,14 +48,19 @@ def main(out: str | None = None) -> list[dict[str, Any]]:
     cores = len(os.sched_getaffinity(0))
     here = machine(started(1, []), started(min(cores, 2), []))
     print(
-        f"calibrated on {cores} cores; a core alone | all at work; messages inside a node {here.t_c * 1e6:.1f} us, {here.B_c / 1e9:.2f} GB/s"
+        f"calibrated on {cores} cores; a core alone | all at work; "
+        f"messages inside a node {here.t_c * 1e6:.1f} us, {here.B_c / 1e9:.2f} GB/s"
     )
     for n in sorted(here.alone):
         one, all_ = here.alone[n], here.full[n]
-        print(f"{n:6d} snapshots: Gram {one['GF/s']:6.1f} | {all_['GF/s']:6.1f} GF/s, lifting {1e9 * one['lift']:8.1f} | {1e9 * all_['lift']:8.1f} ns "
-              f"per row, eigenproblem {one['eig']:7.4f} | {all_['eig']:7.4f} s")  # fmt: skip
+        print(
+            f"{n:6d} snapshots: Gram {one['GF/s']:6.1f} | {all_['GF/s']:6.1f} GF/s, "
+            f"lifting {1e9 * one['lift']:8.1f} | {1e9 * all_['lift']:8.1f} ns "
+            f"per row, eigenproblem {one['eig']:7.4f} | {all_['eig']:7.4f} s"
+        )
     print(
-        f"{measure.R} modes made orthonormal: {1e9 * here.rest[0]:.1f} | {1e9 * here.rest[1]:.1f} ns per row"
+        f"{measure.R} modes made orthonormal: "
+        f"{1e9 * here.rest[0]:.1f} | {1e9 * here.rest[1]:.1f} ns per row"
     )
     rows = [
         {**r, "curve": r["m"] if r["kind"] == "strong" else 0}
@@ -65,7 +76,8 @@ def main(out: str | None = None) -> list[dict[str, Any]]:
 def shown(rows: list[dict[str, Any]]) -> None:
     """The measured rows with the model's, and the typical network at some ranks."""
     print(
-        "\n                        dofs snapshots  ranks  seconds    model ratio | processor  model ratio | efficiency"
+        "\n                        dofs snapshots  ranks  seconds    model ratio | processor  "
+        "model ratio | efficiency"
     )
     for row in rows:
         if row["label"] == "measured" or (
@@ -81,7 +93,11 @@ def shown(rows: list[dict[str, Any]]) -> None:
                 for seconds, model in pairs[:1]
             ]
             told += [f"{model:8.3f} {seconds / model:5.2f} |" for seconds, model in pairs[1:]]
-            print(f"{row['label']:9s} {row['kind']:7s} {row['m']:12.0f} {row['n']:8d} {row['p']:7d} {row['seconds']:9.3f} {' '.join(told):40s} {row['efficiency']:8.2f}")  # fmt: skip
+            print(
+                f"{row['label']:9s} {row['kind']:7s} {row['m']:12.0f} {row['n']:8d} "
+                f"{row['p']:7d} {row['seconds']:9.3f} {' '.join(told):40s} "
+                f"{row['efficiency']:8.2f}"
+            )
 
 
 def written(rows: list[dict[str, Any]], folder: Path) -> None:

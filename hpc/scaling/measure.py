@@ -1,4 +1,7 @@
-"""What the ranks of this job measure: costs of a Gram POD by width, messages, whole PODs. Started by `started`."""
+"""What the ranks of this job measure: costs of a Gram POD, messages, whole PODs.
+
+Costs by width. Started by `started`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ WIDTHS = {
 def best(
     act: Callable[[], Any], repeat: int = 5, clock: Callable[[], float] = time.process_time
 ) -> float:
-    """Shortest of some runs [s]; of processor time by default, which others on the machine disturb least."""
+    """Shortest of some runs [s].
+
+    Of processor time by default, which others on the machine disturb least.
+    """
     times = []
     for _ in range(repeat):
         begin = clock()
@@ -46,7 +52,10 @@ def columns(rows: np.ndarray, n: int, comm: Any, seed: int) -> Snapshots:
 
 
 def costs(n: int, m: int, meet: Callable[[], Any]) -> dict[str, float]:
-    """Seconds per row of the Gram matrix and of lifting R modes, and those of the eigenproblem, at n snapshots; all ranks at once."""
+    """Seconds per row of Gram matrix and lifting, and those of the eigenproblem.
+
+    Lifting of R modes, at n snapshots; all ranks at once.
+    """
     u = columns(np.arange(m), n, None, n).u
     G, W = u.T @ u, np.ones((n, R))
     told = {}
@@ -61,7 +70,10 @@ def costs(n: int, m: int, meet: Callable[[], Any]) -> dict[str, float]:
 
 
 def rest(n: int, m: int, known: dict[str, float], meet: Callable[[], Any]) -> float:
-    """Seconds per row of a whole POD beyond Gram matrix, lifting and eigenproblem: R modes made orthonormal, whatever n."""
+    """Seconds per row of a whole POD beyond Gram matrix, lifting and eigenproblem.
+
+    R modes made orthonormal, whatever n.
+    """
     held = columns(np.arange(m), n, None, n)
     meet()
     whole = best(lambda: pod(held, rank=R, method="gram"))
@@ -69,7 +81,10 @@ def rest(n: int, m: int, known: dict[str, float], meet: Callable[[], Any]) -> fl
 
 
 def whole(held: Snapshots, comm: Any, repeat: int = 5) -> tuple[float, float]:
-    """(shortest time, shortest processor time) of a POD over all ranks [s]; of the rank that waits least, since waiting ranks spin."""
+    """(shortest time, shortest processor time) of a POD over all ranks [s].
+
+    Of the rank that waits least, since waiting ranks spin.
+    """
     times = []
     for _ in range(repeat):
         comm.Barrier()
@@ -83,7 +98,10 @@ def whole(held: Snapshots, comm: Any, repeat: int = 5) -> tuple[float, float]:
 
 
 def ranks(sizes: list[tuple[int, int]]) -> dict[str, Any]:
-    """The costs by width, the seconds of an allreduce by its bytes, and those of PODs of (m, n) over all ranks; slowest rank."""
+    """The costs by width, the seconds of an allreduce by bytes, and those of PODs.
+
+    PODs of (m, n) over all ranks; of the slowest rank.
+    """
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD

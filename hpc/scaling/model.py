@@ -15,8 +15,9 @@ NETWORKS = {"fast": (1e-6, 1 / 25e9), "typical": (2e-6, 1 / 12.5e9), "slow": (5e
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """Costs by width of a core alone and of cores that all work, and messages inside a node: t_c [s], B_c [B/s].
+    """Costs by width of a core alone and of cores that all work, and messages.
 
+    Messages inside a node: t_c [s], B_c [B/s].
     rest : seconds per row of what does not depend on the number of snapshots, alone and full
     """
 
@@ -50,7 +51,10 @@ def machine(alone: dict[str, Any], full: dict[str, Any]) -> Machine:
 def modelled(
     m: float, n: int, p: int, here: Machine, network: tuple[float, float]
 ) -> dict[str, float]:
-    """The terms of T [s]: gram and the other work on rows, the eigenproblem, messages inside a node and between nodes."""
+    """The terms of T [s]: rows, the eigenproblem, messages.
+
+    Gram and the other work on rows; messages inside a node and between nodes.
+    """
     alpha, beta = network
     c, nodes = min(p, CORES), max(p // CORES, 1)
     sizes = np.array([4.0 * n * (n + 1), *[4.0 * R * (R + 1)] * SMALL])
@@ -83,7 +87,10 @@ def rows_of(
 
 
 def curves(here: Machine) -> list[dict[str, Any]]:
-    """Strong scaling at 5, 20 and 75 million dofs and weak scaling at 36,600 dofs per rank, up to 16,384 ranks, on three networks."""
+    """Strong and weak scaling up to 16,384 ranks, on three networks.
+
+    Strong at 5, 20 and 75 million dofs, weak at 36,600 dofs per rank.
+    """
     rows = []
     for name, network in NETWORKS.items():
         for p in (2**k for k in range(15)):

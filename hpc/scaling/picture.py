@@ -1,4 +1,7 @@
-"""The curves as a picture: measured against modelled here, strong scaling at two sizes, weak scaling."""
+"""The curves as a picture: measured against modelled, strong and weak scaling.
+
+Strong scaling at two sizes.
+"""
 
 from __future__ import annotations
 

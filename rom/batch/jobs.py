@@ -1,95 +1,122 @@
-"""The jobs of a run: arrays of parts for every group of rows, then the stages that wait for them; written, and handed to the queue."""
+"""The jobs of a run: arrays of parts of rows, then stages that wait for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rom.archive.files import durably
+from rom.batch.job import Job
 from rom.batch.plan import arrays, format_rows, parts
 from rom.batch.queue import submit_script
 from rom.batch.run_folder import RESULTS, Run
-from rom.batch.script import Job, script
+from rom.batch.script import ROWS, script
 from rom.batch.submissions import read_entries, write_note
 
-Group = tuple[tuple[int, ...], int, int]
+Rows = tuple[int, ...]
+Submitted = tuple[str, str]  # number of a job, its script
+
+
+@dataclass(frozen=True, eq=False)
+class RowGroup:
+    """Rows that are solved alike.
+
+    retry : whether a failed solve is tried again; growth : factor of time and memory
+    """
+
+    rows: Rows
+    retry: bool = False
+    growth: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One call of rom submit or resume; dry : nothing is written or submitted."""
+
+    run: Run
+    number: int
+    dry: bool
 
 
 def submit_jobs(
-    run: Run, groups: Sequence[Group], stages: Sequence[str], after: Sequence[str], dry: bool
-) -> list[tuple[str, str]]:
-    """(number, script) of the jobs of groups (rows, retries, growth of time and memory) and stages. dry : none is submitted."""
-    number = 1 + max((r["round"] for r in read_entries(run)), default=0)
-    told: list[tuple[str, str]] = []
-    for g, group in enumerate(groups):
-        told += _group(run, number, g, group, dry)
-    before = [*after, *(name for name, _ in told)]
+    run: Run,
+    groups: Sequence[RowGroup],
+    stages: Sequence[str],
+    after: Sequence[str],
+    *,
+    dry: bool = False,
+) -> list[Submitted]:
+    """(number, script) of the jobs of groups, then of stages.
+
+    Stages wait for the groups and the jobs `after`. dry : none is submitted.
+    Raises NotSubmitted where the scheduler refuses.
+    """
+    rounds = [entry["round"] for entry in read_entries(run)]
+    round_ = Round(run, 1 + max(rounds, default=0), dry)
+    jobs: list[Submitted] = []
+    for k, group in enumerate(groups):
+        jobs += _submit_group(round_, k, group)
+    before = [*after, *(name for name, _ in jobs)]
     for stage in stages:
-        job = replace(_job(run, number, stage, (_command(run, stage),)), after=tuple(before))
-        told.append(_hand(run, job, stage, number, dry, []))
-        before = [told[-1][0]]
-    return told
+        job = _job(round_, stage, _stage_command(run, stage), after=tuple(before))
+        jobs.append(_submit(round_, job, stage, ()))
+        before = [jobs[-1][0]]
+    return jobs
 
 
-def _group(run: Run, number: int, g: int, group: Group, dry: bool) -> list[tuple[str, str]]:
-    """The arrays that solve the rows of a group."""
-    rows, retries, growth = group
-    cut, site = parts(rows, run.site), run.site
-    listing = run.place / "jobs" / f"{number}-rows-{g}"
-    durably(
-        listing, partial(Path.write_text, data="".join(format_rows(part) + "\n" for part in cut))
-    )
-    seconds, memory = site.seconds * growth, site.mebibytes * growth
-    words = (
-        "--csv",
-        str(run.place / "tasks.csv"),
-        "--rows",
-        "{rows}",
-        "--seconds",
-        f"{seconds - site.margin:g}",
-    )
-    told = []
+def _submit_group(round_: Round, k: int, group: RowGroup) -> list[Submitted]:
+    """The arrays that solve the rows of group k."""
+    run, site = round_.run, round_.run.site
+    cut = parts(group.rows, site)
+    listing = run.place / "jobs" / f"{round_.number}-rows-{k}"
+    _write(listing, "".join(format_rows(part) + "\n" for part in cut))
+    seconds = site.seconds * group.growth
+    command = _collect_command(run, seconds - site.margin, group.retry)
+    jobs = []
     for span in arrays(len(cut), site):
-        command = ("collect", run.case, *words, "--out", str(run.place / "store"), *(("--retries", "1") if retries else ()),
-                   *site.crew, *_set(run))  # fmt: skip
-        where = {"rows": str(listing), "first": span.start, "count": len(span)}
-        job = _job(run, number, f"collect-{g}-{span.start}", (command,), **where)
+        job = _job(
+            round_, f"collect-{k}-{span.start}", command,
+            rows=str(listing), first=span.start, count=len(span),
+        )  # fmt: skip
         job = replace(
-            job, ranks=site.processes, cpus=site.threads, seconds=seconds, mebibytes=memory
+            job,
+            ranks=site.processes,
+            cpus=site.threads,
+            seconds=seconds,
+            mebibytes=site.mebibytes * group.growth,
         )
-        told.append(_hand(run, job, "collect", number, dry, [list(cut[k]) for k in span]))
-    return told
+        jobs.append(_submit(round_, job, "collect", [cut[part] for part in span]))
+    return jobs
 
 
-def _hand(
-    run: Run, job: Job, stage: str, number: int, dry: bool, cut: list[list[int]]
-) -> tuple[str, str]:
+def _submit(round_: Round, job: Job, stage: str, cut: Sequence[Rows]) -> Submitted:
+    """(number, script) of a job; noted before and after it is handed to the queue."""
+    run = round_.run
     text = script(job, run.site)
-    if dry:
+    if round_.dry:
         return job.name, text
     path = run.folder / "jobs" / f"{job.name.removeprefix(f'rom-{run.tag}-')}.sh"
+    _write(path, text)
+    rows = [format_rows(part) for part in cut]
+    write_note(run, "begun", job.name, round_.number, stage=stage, parts=rows)
+    number = submit_script(path, job, run.site)
+    write_note(run, "submitted", job.name, round_.number, job=number)
+    return number, text
+
+
+def _write(path: Path, text: str) -> None:
     durably(path, lambda temp: temp.write_text(text))
-    write_note(
-        run, "begun", job.name, number, stage=stage, parts=[format_rows(rows) for rows in cut]
-    )
-    key = submit_script(path, job, run.site)
-    write_note(run, "submitted", job.name, number, job=key)
-    return key, text
 
 
-def _job(
-    run: Run, number: int, what: str, commands: tuple[tuple[str, ...], ...], **more: Any
-) -> Job:
-    name, site = f"rom-{run.tag}-{number}-{what}", run.site
-    log = str(run.place / "logs" / f"{number}-{what}")
+def _job(round_: Round, label: str, command: tuple[str, ...], **more: Any) -> Job:
+    run, site = round_.run, round_.run.site
     return Job(
-        name,
+        f"rom-{run.tag}-{round_.number}-{label}",
         run.cwd,
-        log,
-        commands,
+        str(run.place / "logs" / f"{round_.number}-{label}"),
+        (command,),
         cpus=site.cpus,
         seconds=site.seconds,
         mebibytes=site.mebibytes,
@@ -97,21 +124,26 @@ def _job(
     )
 
 
-def _command(run: Run, stage: str) -> tuple[str, ...]:
-    model, report = (str(run.place / name) for name in RESULTS.values())
+def _collect_command(run: Run, seconds: float, retry: bool) -> tuple[str, ...]:
+    """rom collect of the rows of one part."""
+    table, store = str(run.place / "tasks.csv"), str(run.place / "store")
+    words = ["collect", run.case, "--csv", table, "--rows", ROWS, "--seconds", f"{seconds:g}"]
+    words += ["--out", store]
+    if retry:
+        words += ["--retries", "1"]
+    return (*words, *run.site.crew, *_settings(run))
+
+
+def _stage_command(run: Run, stage: str) -> tuple[str, ...]:
+    """The command of a stage after the campaign."""
+    model = str(run.place / RESULTS["reduce"])
     if stage == "reduce":
-        return (
-            "reduce",
-            run.case,
-            "--store",
-            str(run.place / "store"),
-            "--out",
-            model,
-            *run.reduce,
-            *_set(run),
-        )
-    return ("study", run.case, model, "--report", report, "--json", *run.study, *_set(run))
+        words = ["reduce", run.case, "--store", str(run.place / "store"), "--out", model]
+        return (*words, *run.reduce, *_settings(run))
+    report = str(run.place / RESULTS["study"])
+    words = ["study", run.case, model, "--report", report, "--json"]
+    return (*words, *run.study, *_settings(run))
 
 
-def _set(run: Run) -> tuple[str, ...]:
+def _settings(run: Run) -> tuple[str, ...]:
     return tuple(word for text in run.settings for word in ("--set", text))

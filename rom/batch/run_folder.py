@@ -1,4 +1,4 @@
-"""A run: a folder that holds what was asked, the scripts, the journal of submissions, the logs, the store and the results."""
+"""A run: a folder with question, scripts, submissions, logs, store and results."""
 
 from __future__ import annotations
 
@@ -10,17 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from rom.archive.files import durably, folders
-from rom.batch.profile import Profile, check_profile
+from rom.batch.profile import Profile
+from rom.batch.profile_files import check_profile
 from rom.campaign import Store, open_store
 from rom.errors import BadInput, DamagedFile, ForeignFile
 
-MAGIC, LARGEST = b"rom run 1\n", 2**30
+MAGIC = b"rom run 1\n"
+MAX_BYTES = 2**30
+RUN_FILE = "run.json"
+TUPLES = ("settings", "names", "reduce", "study")
 RESULTS = {"reduce": "model.h5", "study": "report.html"}
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run folder was asked: the case and its settings, the parameters (m, p) by name, the site, and options of later stages."""
+    """What a run folder was asked.
+
+    case, cwd, settings : the case, where it is run, its "name=value"
+    names, mus : the parameters (m, p) by name
+    site : where it runs; reduce, study : options of later stages
+    """
 
     folder: Path
     case: str
@@ -44,76 +53,87 @@ class Run:
 
     @property
     def store(self) -> Store | None:
-        """The store, once a job has founded it."""
-        return (
-            open_store(self.place / "store")
-            if (self.place / "store" / "campaign.json").exists()
-            else None
-        )
+        """The store, once a job has created it."""
+        path = self.place / "store"
+        return open_store(path) if (path / "campaign.json").exists() else None
 
 
 def create_run(run: Run) -> Run:
-    """The run folder, written if there is none. Raises BadInput where it holds another run."""
-    if (run.folder / "run.json").exists():
+    """The run folder, written if there is none.
+
+    Raises BadInput where it holds another run.
+    """
+    if (run.folder / RUN_FILE).exists():
         old = open_run(run.folder)
-        for name in ("case", "settings", "names", "reduce", "study"):
-            if getattr(old, name) != getattr(run, name):
-                raise BadInput(
-                    f"{run.folder} holds another run: {name} is {getattr(old, name)!r} there and {getattr(run, name)!r} here; give another --out"
-                )
-        if not np.array_equal(old.mus, run.mus):
-            raise BadInput(
-                f"{run.folder} holds another run, of {len(old.mus)} other parameters; give another --out"
-            )
+        _check_same(old, run)
         return replace(old, site=run.site)
     folders(run.folder, ("jobs", "logs", "leases"))
-    rows = [",".join(run.names), *(",".join(repr(float(x)) for x in mu) for mu in run.mus)]
-    durably(run.folder / "tasks.csv", lambda temp: temp.write_text("\n".join(rows) + "\n"))
-    text = json.dumps(
-        {
-            **{k: v for k, v in vars(run).items() if k != "folder"},
-            "mus": run.mus.tolist(),
-            "site": asdict(run.site),
-        }
-    ).encode()
-    durably(
-        run.folder / "run.json",
-        lambda temp: temp.write_bytes(
-            MAGIC + hashlib.sha256(text).hexdigest().encode() + b"\n" + text
-        ),
-    )
+    rows = [",".join(run.names)]
+    rows += [",".join(repr(float(x)) for x in mu) for mu in run.mus]
+    table = "\n".join(rows) + "\n"
+    durably(run.folder / "tasks.csv", lambda temp: temp.write_text(table))
+    entries = {name: value for name, value in vars(run).items() if name != "folder"}
+    entries |= {"mus": run.mus.tolist(), "site": asdict(run.site)}
+    text = json.dumps(entries).encode()
+    digest = hashlib.sha256(text).hexdigest().encode()
+    content = MAGIC + digest + b"\n" + text
+    durably(run.folder / RUN_FILE, lambda temp: temp.write_bytes(content))
     return run
 
 
-def open_run(folder: str | Path) -> Run:
-    """The run in a folder; its digest is verified before it is parsed. Raises BadInput, ForeignFile, DamagedFile."""
-    folder = Path(folder)
-    path = folder / "run.json"
-    if not path.is_file() or path.is_symlink():
-        raise BadInput(f"{folder} holds no run (no run.json); rom submit makes one")
-    if path.stat().st_size > LARGEST:
-        raise ForeignFile(f"{path} is larger than any run; it was not written by rom submit")
-    magic, digest, text = [*path.read_bytes().split(b"\n", 2), b"", b""][:3]
-    if magic + b"\n" != MAGIC:
-        raise ForeignFile(f"{path} was not written by this package; rom submit into a new folder")
-    if hashlib.sha256(text).hexdigest().encode() != digest:
-        raise DamagedFile(
-            f"{path} does not match its sha256; restore it, or rom submit into a new folder: the store can be kept"
+def _check_same(old: Run, run: Run) -> None:
+    """Raises BadInput where a folder's run differs in more than its site."""
+    for name in ("case", *TUPLES):
+        before, now = getattr(old, name), getattr(run, name)
+        if before != now:
+            raise BadInput(
+                f"{run.folder} holds another run: {name} is {before!r} there and {now!r} here; "
+                "give another --out"
+            )
+    if not np.array_equal(old.mus, run.mus):
+        raise BadInput(
+            f"{run.folder} holds another run, of {len(old.mus)} other parameters; "
+            "give another --out"
         )
+
+
+def open_run(folder: str | Path) -> Run:
+    """The run in a folder; its digest is verified before it is parsed.
+
+    Raises BadInput, ForeignFile, DamagedFile.
+    """
+    folder = Path(folder)
+    path = folder / RUN_FILE
+    text = _read_verified(path)
     try:
-        held = json.loads(text.decode())
-        tuples = {
-            name: tuple(map(str, held[name])) for name in ("settings", "names", "reduce", "study")
-        }
+        entries = json.loads(text.decode())
+        tuples = {name: tuple(map(str, entries[name])) for name in TUPLES}
         return Run(
             folder,
-            str(held["case"]),
-            str(held["cwd"]),
-            mus=np.array(held["mus"], dtype=float),
-            site=check_profile(held["site"], path),
+            str(entries["case"]),
+            str(entries["cwd"]),
+            mus=np.array(entries["mus"], dtype=float),
+            site=check_profile(entries["site"], path),
             **tuples,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ForeignFile(
             f"{path} describes no run ({error!r}); it was not written by rom submit"
         ) from error
+
+
+def _read_verified(path: Path) -> bytes:
+    """The text of a run file. Raises BadInput, ForeignFile, DamagedFile."""
+    if not path.is_file() or path.is_symlink():
+        raise BadInput(f"{path.parent} holds no run (no {RUN_FILE}); rom submit makes one")
+    if path.stat().st_size > MAX_BYTES:
+        raise ForeignFile(f"{path} is larger than any run; it was not written by rom submit")
+    magic, digest, text = [*path.read_bytes().split(b"\n", 2), b"", b""][:3]
+    if magic + b"\n" != MAGIC:
+        raise ForeignFile(f"{path} was not written by this package; rom submit into a new folder")
+    if hashlib.sha256(text).hexdigest().encode() != digest:
+        raise DamagedFile(
+            f"{path} does not match its sha256; restore it, or rom submit into a new folder: "
+            "the store can be kept"
+        )
+    return text

@@ -1,41 +1,30 @@
-"""Campaigns as batch jobs: submitted, looked after, resumed with exactly what is unfinished, cancelled."""
+"""Campaigns as batch jobs: submit, look after, resume what is unfinished, cancel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from rom.batch.jobs import Group, submit_jobs
+from rom.batch.ends import close_parts, ends_by_row, failure_kind, log_tail
+from rom.batch.jobs import RowGroup, Submitted, submit_jobs
 from rom.batch.queue import cancel_jobs
-from rom.batch.run_folder import RESULTS, Run, create_run, open_run
+from rom.batch.run_folder import RESULTS, Run, open_run
+from rom.batch.schedulers import States
+from rom.batch.status import Status, run_status
 from rom.batch.submissions import (
-    Queue,
     Record,
     adopt_lost_jobs,
-    attempts_by_row,
-    busy,
-    close_parts,
-    ending,
-    failure_kind,
-    living,
+    living_job,
     part_states,
     records,
+    rows_in_queue,
 )
 from rom.campaign.lease import lease
 from rom.errors import BadInput
 
-__all__ = [
-    "Run",
-    "Status",
-    "cancel_run",
-    "create_run",
-    "open_run",
-    "read_logs",
-    "read_status",
-    "resume_run",
-    "submit_stage",
-]
+LEASE = 120.0  # seconds for which one rom submit keeps a run to itself
+MAX_DOUBLINGS = 3  # of time and memory
 STAGES = {
     "collect": ("collect",),
     "reduce": ("reduce",),
@@ -44,139 +33,124 @@ STAGES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Status:
-    """Where a run stands: rows done, failed (row, reason), paused (row, kind), unfinished; jobs by number with the states of their parts."""
-
-    planned: int
-    done: tuple[int, ...]
-    failed: dict[int, str]
-    paused: dict[int, str]
-    unfinished: tuple[int, ...]
-    jobs: dict[str, list[str]]
-    results: tuple[str, ...]
+@contextmanager
+def _only_submitter(run: Run) -> Iterator[None]:
+    """Raises BadInput where another process submits into the run."""
+    with lease(run.folder / "leases", "submit", LEASE) as mine:
+        if mine is None:
+            raise BadInput(f"another rom submit is at work in {run.folder}; wait for it")
+        yield
 
 
-def submit_stage(run: Run, stage: str, dry: bool = False) -> list[tuple[str, str]]:
-    """Jobs of a stage, handed to the queue: (number, script). dry : nothing is submitted, the numbers are names.
+def submit_stage(run: Run, stage: str, *, dry: bool = False) -> list[Submitted]:
+    """Jobs of a stage, handed to the queue: (number, script).
 
-    Raises BadInput where the stage was submitted before: `resumed` goes on with it.
+    dry : nothing is submitted, the numbers are names
+    Raises BadInput where the stage was submitted before: `resume_run` goes on with it.
     """
     if stage not in STAGES:
         raise BadInput(f"no stage {stage!r}; known: {', '.join(STAGES)}")
-    with lease(run.folder / "leases", "submit", 120.0) as mine:
-        if mine is None:
-            raise BadInput(f"another rom submit is at work in {run.folder}; wait for it")
-        known = records(run)
-        again = [s for s in STAGES[stage] if any(r["stage"] == s for r in known)]
-        if again:
-            raise BadInput(
-                f"{again[0]} was submitted into {run.folder} before; rom status {run.folder} shows it, rom resume goes on with it"
-            )
-        groups: list[Group] = (
-            [(tuple(range(len(run.mus))), 0, 1)] if "collect" in STAGES[stage] else []
-        )
-        queue = {} if dry else part_states(run, known)
-        before = [r["job"] for r in known if living(queue, r["job"])]
-        return submit_jobs(run, groups, [s for s in STAGES[stage] if s != "collect"], before, dry)
+    names = STAGES[stage]
+    with _only_submitter(run):
+        submissions = records(run)
+        before = {record["stage"] for record in submissions}
+        for name in names:
+            if name in before:
+                raise BadInput(
+                    f"{name} was submitted into {run.folder} before; "
+                    f"rom status {run.folder} shows it, rom resume goes on with it"
+                )
+        groups = [RowGroup(tuple(range(len(run.mus))))] if "collect" in names else []
+        queue = {} if dry else part_states(run, submissions)
+        later = [name for name in names if name != "collect"]
+        return submit_jobs(run, groups, later, _living_jobs(submissions, queue), dry=dry)
 
 
-def resume_run(run: Run, force: bool = False) -> list[tuple[str, str]]:
-    """Jobs for what is unfinished, failed as the site's `retry` allows, and nothing else: (number, script).
+def resume_run(run: Run, *, force: bool = False) -> list[Submitted]:
+    """(number, script) of jobs for what is unfinished and not in the queue.
 
-    A part that ran out of memory or time gets twice as much. force : also what was tried often enough.
+    What failed is tried again as the site's `retry` allows, with `force` always. A part that
+    ran out of memory or time gets twice as much.
     """
-    with lease(run.folder / "leases", "submit", 120.0) as mine:
-        if mine is None:
-            raise BadInput(f"another rom submit is at work in {run.folder}; wait for it")
-        known = adopt_lost_jobs(run)
-        if not known:
+    with _only_submitter(run):
+        submissions = adopt_lost_jobs(run)
+        if not submissions:
             raise BadInput(f"nothing was submitted into {run.folder} yet; rom submit")
-        queue = part_states(run, known)
-        close_parts(run, known, queue, set(run_status(run, known, queue).unfinished))
-        known = records(run)
-        groups = _due(run, known, queue, force)
-        stages = [s for s in ("reduce", "study") if any(r["stage"] == s for r in known)]
-        waiting = [r["job"] for r in known if r["stage"] in stages and living(queue, r["job"])]
-        stages = [
-            s for s in stages if groups or (not waiting and not (run.folder / RESULTS[s]).exists())
-        ]
+        queue = part_states(run, submissions)
+        rest = set(run_status(run, submissions, queue).unfinished)
+        close_parts(run, submissions, queue, rest)
+        submissions = records(run)
+        groups = _groups_to_solve(run, submissions, queue, force)
+        later = [record for record in submissions if record["stage"] in RESULTS]
+        waiting = _living_jobs(later, queue)
+        stages = _stages_to_repeat(run, later, bool(groups), bool(waiting))
         if groups and stages:
             cancel_jobs(waiting, run.site)
-        return submit_jobs(
-            run,
-            groups,
-            stages,
-            [r["job"] for r in known if r["job"] not in waiting and living(queue, r["job"])],
-            False,
-        )
+        after = [job for job in _living_jobs(submissions, queue) if job not in waiting]
+        return submit_jobs(run, groups, stages, after)
 
 
-def _due(run: Run, known: Sequence[Record], queue: Queue, force: bool) -> list[Group]:
-    """(rows, retries, growth) of what is neither done nor in the queue, without what is paused unless `force`."""
-    now, held, told = run_status(run, known, queue), busy(known, queue), attempts_by_row(known)
-    groups: dict[tuple[int, int], list[int]] = {}
+def _living_jobs(submissions: Sequence[Record], queue: States) -> list[str]:
+    """Numbers of jobs that wait or run."""
+    return [record["job"] for record in submissions if living_job(queue, record["job"])]
+
+
+def _stages_to_repeat(
+    run: Run, later: Sequence[Record], rows_are_left: bool, some_wait: bool
+) -> list[str]:
+    """Stages after the campaign that were submitted and must come again."""
+    before = {record["stage"] for record in later}
+    stages = [name for name in RESULTS if name in before]
+    if rows_are_left:
+        return stages
+    if some_wait:
+        return []
+    return [name for name in stages if not (run.folder / RESULTS[name]).exists()]
+
+
+def _groups_to_solve(
+    run: Run, submissions: Sequence[Record], queue: States, force: bool
+) -> list[RowGroup]:
+    """What is neither done nor in the queue, without what is paused unless `force`."""
+    now = run_status(run, submissions, queue)
+    in_queue = rows_in_queue(submissions, queue)
+    ends = ends_by_row(submissions)
+    groups: dict[tuple[bool, int], list[int]] = {}
     for row in (*now.unfinished, *now.failed):
-        if row in held or (row in now.paused and not force):
+        if row in in_queue or (row in now.paused and not force):
             continue
         if row in now.failed:
-            key = (1, 2 if failure_kind(now.failed[row]) == "memory" else 1)
+            lacks_memory = failure_kind(now.failed[row]) == "memory"
+            retry, growth = True, 2 if lacks_memory else 1
         else:
-            key = (0, 2 ** min(sum(kind in ("timeout", "memory") for kind in told.get(row, ())), 3))
-        groups.setdefault(key, []).append(row)
-    return [(tuple(rows), *key) for key, rows in groups.items()]
-
-
-def run_status(run: Run, known: Sequence[Record], queue: Queue) -> Status:
-    """Where a run stands, from its store and the queue."""
-    store = run.store
-    keys = {} if store is None else {i: store.key(mu) for i, mu in enumerate(run.mus)}
-    ends = {} if store is None else store.manifest.failed
-    done = tuple(i for i, key in keys.items() if store is not None and key in store.manifest.done)
-    failed = {
-        i: ends[key][-1]["reason"] for i, key in keys.items() if key in ends and i not in set(done)
-    }
-    rest = tuple(i for i in range(len(run.mus)) if i not in set(done) | set(failed))
-    paused = {
-        i: failure_kind(reason)
-        for i, reason in failed.items()
-        if len(ends[keys[i]]) > run.site.tries(failure_kind(reason))
-    }
-    for row, kinds in attempts_by_row(known).items():
-        spent = [
-            kind
-            for kind in set(kinds) - {"cancelled", "stopped", "refused"}
-            if kinds.count(kind) > run.site.tries(kind)
-        ]
-        if spent and row in rest:
-            paused[row] = spent[0]
-    results = tuple(name for name in RESULTS.values() if (run.folder / name).exists())
-    jobs = {r["job"] or r["name"]: list(queue.get(r["job"], {}).values()) for r in known}
-    return Status(len(run.mus), done, failed, paused, rest, jobs, results)
+            limits = [kind for kind in ends.get(row, ()) if kind in ("timeout", "memory")]
+            retry, growth = False, 2 ** min(len(limits), MAX_DOUBLINGS)
+        groups.setdefault((retry, growth), []).append(row)
+    return [RowGroup(tuple(rows), retry, growth) for (retry, growth), rows in groups.items()]
 
 
 def read_status(folder: str | Path) -> Status:
-    """Where the run in a folder stands. Raises NotSubmitted where the scheduler does not answer."""
+    """Where the run in a folder stands.
+
+    Raises NotSubmitted where the scheduler is mute.
+    """
     run = open_run(folder)
-    known = records(run)
-    return run_status(run, known, part_states(run, known))
+    submissions = records(run)
+    return run_status(run, submissions, part_states(run, submissions))
 
 
 def cancel_run(folder: str | Path) -> list[str]:
     """Ends every job of a run that is still in the queue; what is done stays done."""
     run = open_run(folder)
-    known = adopt_lost_jobs(run)
-    queue = part_states(run, known)
-    live = [r["job"] for r in known if living(queue, r["job"])]
-    cancel_jobs(live, run.site)
-    return live
+    submissions = adopt_lost_jobs(run)
+    jobs = _living_jobs(submissions, part_states(run, submissions))
+    cancel_jobs(jobs, run.site)
+    return jobs
 
 
 def read_logs(folder: str | Path, part: int | None = None, size: int = 4000) -> dict[str, str]:
-    """The ends of the logs of a run, the newest last; of one part where it is given."""
+    """The ends of the logs of a run, or of one part of it, the newest last."""
     run = open_run(folder)
-    paths = sorted(
-        (run.folder / "logs").glob("*.out" if part is None else f"*-{part}.out"),
-        key=lambda p: p.stat().st_mtime,
-    )
-    return {path.name: ending(path, size) for path in paths}
+    pattern = "*.out" if part is None else f"*-{part}.out"
+    paths = sorted((run.folder / "logs").glob(pattern), key=lambda path: path.stat().st_mtime)
+    return {path.name: log_tail(path, size) for path in paths}

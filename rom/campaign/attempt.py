@@ -227,7 +227,7 @@ def _first_reason(reasons: list[str]) -> str:
 def _commit(
     work: Work, key: str, mu: np.ndarray, u: np.ndarray, token: str
 ) -> tuple[list[Record], int]:
-    """(entries of all ranks' files, number of dofs), once every rank's part is on disk."""
+    """(entries of all ranks' files, number of dofs), once all parts are on disk."""
     rank, ranks = 0, 1
     if work.group is not None:
         rank, ranks = work.group.Get_rank(), work.group.Get_size()

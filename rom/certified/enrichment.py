@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,17 @@ import numpy as np
 from rom.errors import BadInput
 
 LOG = logging.getLogger("rom")
+TOL_REACHED = "tol reached"
+RANK_REACHED = "rank reached"
+NO_NEW_DIRECTION = "no new direction: the error estimate is at its round-off"
 
 
 @dataclass(frozen=True, eq=False)
 class GreedyStep:
-    """One look at the training set: modes, the worst parameter and its error estimate, and why the loop ended (or "")."""
+    """One step of a greedy loop: rank r, worst parameter mu (p,), its estimate.
+
+    stop : why the loop ended here, or ""
+    """
 
     r: int
     mu: np.ndarray
@@ -29,37 +35,51 @@ def greedy(
     train: np.ndarray,
     error: Callable[[Any, np.ndarray], np.ndarray],
     enrich: Callable[[Any, np.ndarray], Any],
+    *,
     tol: float,
     rank: int | None = None,
 ) -> tuple[Any, tuple[GreedyStep, ...]]:
-    """mu_{r+1} = argmax over train of error(model, mu); model <- enrich(model, mu_{r+1}); until the maximum is at most tol.
+    """Enrich the model at mu_{r+1} = argmax over train of error(model, mu).
 
-    error : (model, (m, p)) -> (m,); enrich : (model, (p,)) -> model; rank : at most that many modes
-    The history's last step says why the loop stopped: tol, rank, or an enrichment that brought nothing new.
-    Raises BadInput for an empty training set or a NaN estimate, naming the parameter. Reference: Binev et al. (2011).
+    error : (model, (m, p)) -> (m,); enrich : (model, (p,)) -> model
+    The loop ends where the largest error is at most `tol`, at `rank` modes, or where an
+    enrichment brought nothing new; the last step of the history says which.
+    Raises BadInput for an empty training set, or a NaN estimate (the parameter is named).
+    Reference: Binev et al. (2011).
     """
     train = np.asarray(train, dtype=float)
     if train.ndim != 2 or not len(train):
         raise BadInput(f"the training set has shape {train.shape}; give (m, p) with m > 0")
     history: list[GreedyStep] = []
     while True:
-        errors = np.asarray(error(model, train))
-        if not np.isfinite(errors).all():
-            raise BadInput(
-                f"the error estimate is NaN or Inf at mu = {train[np.argmin(np.isfinite(errors))]}; check its stability bound"
-            )
-        worst, r = int(np.argmax(errors)), model.basis.r
-        stop = (
-            "tol reached"
-            if errors[worst] <= tol
-            else "rank reached"
-            if rank is not None and r >= rank
-            else ""
-        )
-        if not stop and len(history) > 1 and r == history[-1].r:
-            stop = "no new direction: the error estimate is at its round-off"
-        history.append(GreedyStep(r, train[worst], float(errors[worst]), stop))
-        LOG.info("greedy: r = %d, max error %.3e at %s %s", r, errors[worst], train[worst], stop)
-        if stop:
+        step = _worst_step(model.basis.r, train, np.asarray(error(model, train)))
+        step = replace(step, stop=_stop_reason(step, history, tol, rank))
+        history.append(step)
+        LOG.info("greedy: r = %d, max error %.3e at %s %s", step.r, step.error, step.mu, step.stop)
+        if step.stop:
             return model, tuple(history)
-        model = enrich(model, train[worst])
+        model = enrich(model, step.mu)
+
+
+def _worst_step(r: int, train: np.ndarray, errors: np.ndarray) -> GreedyStep:
+    """The parameter of the largest error. Raises BadInput for NaN or Inf."""
+    finite = np.isfinite(errors)
+    if not finite.all():
+        raise BadInput(
+            f"the error estimate is NaN or Inf at mu = {train[np.argmin(finite)]}; "
+            "check its stability bound"
+        )
+    worst = int(np.argmax(errors))
+    return GreedyStep(r, train[worst], float(errors[worst]))
+
+
+def _stop_reason(
+    step: GreedyStep, history: Sequence[GreedyStep], tol: float, rank: int | None
+) -> str:
+    if step.error <= tol:
+        return TOL_REACHED
+    if rank is not None and step.r >= rank:
+        return RANK_REACHED
+    if len(history) > 1 and step.r == history[-1].r:
+        return NO_NEW_DIRECTION
+    return ""

@@ -1,26 +1,36 @@
-"""Inf-sup constants of noncoercive operators, by interpolation with a certificate, and the consistency of separated sums."""
+"""Inf-sup constants of noncoercive operators, interpolated and then checked.
+
+    beta(mu) = inf_u sup_v |v^H A(mu) u| / |u|_X |v|_X
+
+`consistent_bound` adds to a bound what the separation of the host's operator leaves out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from rom.affine import Affine
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
 from rom.space import Space
 
+SAFETY = 0.9  # of the smallest ratio of true to interpolated constant
+
 
 @dataclass(frozen=True, eq=False)
 class InterpolatedInfSup:
-    """beta(mu) ~ margin (c_0 + sum_j c_j |s(mu) - s_j|), s in the unit box: exact constants between which one interpolates.
+    """beta(mu) ~ margin (c_0 + sum_j c_j |s(mu) - s_j|), s in the unit box.
 
-    margin : below the smallest ratio of true to interpolated constant at the fresh parameters that `inf_sup` checked: measured, not proven
-    box : of the parameters; s : (J, q), the operator reads the first q parameters; c : (J + 1,); checked : number of fresh parameters
+    margin : below the smallest ratio of true to interpolated constant at the fresh parameters
+        that `inf_sup` checked: measured, not proven
+    box : of the parameters; s : (J, q), the operator reads the first q parameters; c : (J + 1,)
+    checked : number of fresh parameters
     """
 
     box: Box
@@ -31,19 +41,20 @@ class InterpolatedInfSup:
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         """beta (m,) for mu (m, p), a number for (p,)."""
-        gap = np.linalg.norm(
-            np.atleast_2d(self.box.to_unit(mu))[:, None, : self.s.shape[1]] - self.s, axis=2
-        )
-        beta = self.margin * (self.c[0] + gap @ self.c[1:])
-        return beta if np.ndim(mu) == 2 else beta[0]
+        s = np.atleast_2d(self.box.to_unit(mu))[:, None, : self.s.shape[1]]
+        distance = np.linalg.norm(s - self.s, axis=2)
+        beta: np.ndarray = self.margin * (self.c[0] + distance @ self.c[1:])
+        if np.ndim(mu) != 2:
+            beta = beta[0]
+        return beta
 
 
-def constant(A: np.ndarray, space: Space) -> float:
-    """inf_u sup_v |v^H A u| / |u|_X |v|_X: the smallest singular value of L^{-1} A L^{-H}, X = L L^H; for assembled (n, n) A."""
-    L = np.linalg.cholesky(
-        space.product.toarray() if sp.issparse(space.product) else np.diag(space.product)
-    )
-    scaled = np.linalg.solve(L, np.linalg.solve(L, np.asarray(A)).conj().T)
+def inf_sup_constant(A: np.ndarray, space: Space) -> float:
+    """The smallest singular value of L^{-1} A L^{-H}, X = L L^H; A assembled (n, n)."""
+    product = space.product.toarray() if sp.issparse(space.product) else np.diag(space.product)
+    L = np.linalg.cholesky(product)
+    half = np.linalg.solve(L, np.asarray(A))
+    scaled = np.linalg.solve(L, half.conj().T)
     return float(np.linalg.svd(scaled, compute_uv=False)[-1])
 
 
@@ -53,40 +64,51 @@ def inf_sup(
     box: Box,
     anchors: np.ndarray,
     fresh: np.ndarray,
-    least: float = 0.5,
+    *,
+    min_ratio: float = 0.5,
     reads: int | None = None,
 ) -> InterpolatedInfSup:
-    """Interpolates the inf-sup constant between anchors (J, p) and certifies it at fresh (m, p).
+    """Interpolate the inf-sup constant between anchors (J, p), check at fresh (m, p).
 
-    operator : mu -> A (n, n), such as a full Affine; reads : how many of the first parameters it depends on, all by default
-    Raises NotConverged where the interpolant must be lowered below `least` of itself to stay under the constants found at `fresh`.
+    operator : mu -> A (n, n), such as a full Affine
+    reads : how many of the first parameters it depends on, all by default
+    Raises NotConverged where the interpolant must be lowered below `min_ratio` of itself to stay
+    under the constants at `fresh`.
     """
     anchors, fresh = np.atleast_2d(anchors), np.atleast_2d(fresh)
     if not len(fresh):
         raise BadInput("no fresh parameters; without a check an interpolated constant is a hope")
     s = np.atleast_2d(box.to_unit(anchors))[:, :reads]
-    beta, check = (
-        np.array([constant(operator(mu), space) for mu in mus]) for mus in (anchors, fresh)
-    )
-    gap = np.linalg.norm(s[:, None] - s, axis=2)
-    system = np.block([[np.ones((len(s), 1)), gap], [np.zeros((1, 1)), np.ones((1, len(s)))]])
-    c = np.linalg.solve(system, np.append(beta, 0.0))
-    free = InterpolatedInfSup(box, s, c, 1.0, len(fresh))
-    ratio = float(np.min(check / free(fresh)))
-    if not ratio >= least:
-        worst = fresh[int(np.argmin(check / free(fresh)))]
+    beta = np.array([inf_sup_constant(operator(mu), space) for mu in anchors])
+    exact = np.array([inf_sup_constant(operator(mu), space) for mu in fresh])
+    free = InterpolatedInfSup(box, s, _interpolation_coefficients(s, beta), 1.0, len(fresh))
+    ratios = exact / free(fresh)
+    ratio = float(np.min(ratios))
+    if not ratio >= min_ratio:
+        worst = fresh[int(np.argmin(ratios))]
         raise NotConverged(
-            f"the inf-sup constant at mu = {worst} is {ratio:.2g} of its interpolant; add anchors around it"
+            f"the inf-sup constant at mu = {worst} is {ratio:.2g} of its interpolant; "
+            "add anchors around it"
         )
-    return InterpolatedInfSup(box, s, c, 0.9 * min(ratio, 1.0), len(fresh))
+    return replace(free, margin=SAFETY * min(ratio, 1.0))
+
+
+def _interpolation_coefficients(s: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """c with c_0 + sum_j c_j |s_i - s_j| = beta_i and sum_j c_j = 0."""
+    distance = np.linalg.norm(s[:, None] - s, axis=2)
+    ones = np.ones((len(s), 1))
+    system = np.block([[ones, distance], [np.zeros((1, 1)), ones.T]])
+    return np.linalg.solve(system, np.append(beta, 0.0))
 
 
 @dataclass(frozen=True, eq=False)
 class Consistent:
-    """(|r~| + operator |a| + load) / beta: the bound for the host's own equation where the model solves a separated one.
+    """(|r~| + operator |a| + load) / beta: bound for the host's own equation.
 
-    f - A V a = (f~ - A~ V a) + (f - f~) - (A - A~) V a; operator >= |(A - A~) V|, load >= |f - f~|, both into X': measured at fresh
-    parameters and doubled, not proven.
+    The model solves a separated one, A~ and f~ in place of A and f:
+    f - A V a = (f~ - A~ V a) + (f - f~) - (A - A~) V a.
+    operator >= |(A - A~) V|, load >= |f - f~|, both into X': measured at fresh parameters and
+    doubled, not proven.
     """
 
     bound: Any
@@ -95,29 +117,49 @@ class Consistent:
 
     def residual(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds of |f - A V a|_{X'} (m,) for mu (m, p) and coefficients a (m, r)."""
-        return self.bound.residual(mu, a) + self.operator * np.linalg.norm(a, axis=1) + self.load
+        size = np.linalg.norm(a, axis=1)
+        return np.asarray(self.bound.residual(mu, a) + self.operator * size + self.load)
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.bound.stability(mu)
+        return np.asarray(self.residual(mu, a) / self.bound.stability(mu))
 
 
-def consistent(
-    bound: Any, A: Any, f: Any, basis: Basis, operators: Any, loads: Any, fresh: np.ndarray
+def consistent_bound(
+    bound: Any,
+    A: Affine,
+    f: Affine,
+    basis: Basis,
+    fresh: np.ndarray,
+    *,
+    host_operator: Callable[[np.ndarray], Any],
+    host_load: Callable[[np.ndarray], Any],
 ) -> Consistent:
     """The bound with what separation leaves out, measured at fresh (m, p).
 
-    A, f : the separated sums; operators, loads : mu -> the host's own A V (n, r), or A (n, n), and f (n,)
+    A, f : the separated sums
+    host_operator : mu -> the host's own A V (n, r), or A (n, n); host_load : mu -> its f (n,)
     """
-    space, V = basis.space, basis.modes
-    gaps = []
+    squares = []
     for mu in np.atleast_2d(fresh):
-        host = np.asarray(operators(mu))
-        miss = (host if host.shape == V.shape else host @ V) - sum(
-            c * (t @ V) for c, t in zip(A.theta(mu), A.terms, strict=True)
-        )
-        gram = space.pair(miss, space.represent(miss))
-        rest = (np.asarray(loads(mu)) - f(mu))[:, None]
-        gaps.append((np.linalg.norm(gram, 2), abs(space.pair(rest, space.represent(rest))[0, 0])))
-    operator, load = 2 * np.sqrt(np.max(gaps, axis=0))
+        image = np.asarray(host_operator(mu))
+        load_gap = np.asarray(host_load(mu)) - f(mu)
+        operator_square = _operator_gap(A, basis, mu, image)
+        load_square = abs(_dual_gram(basis.space, load_gap[:, None])[0, 0])
+        squares.append((operator_square, load_square))
+    operator, load = 2 * np.sqrt(np.max(squares, axis=0))
     return Consistent(bound, float(operator), float(load))
+
+
+def _operator_gap(A: Affine, basis: Basis, mu: np.ndarray, image: np.ndarray) -> float:
+    """|(A - A~) V|^2 into X' at mu; image : the host's A V or A."""
+    V = basis.modes
+    if image.shape != V.shape:
+        image = image @ V
+    separated = sum(c * (term @ V) for c, term in zip(A.theta(mu), A.terms, strict=True))
+    return float(np.linalg.norm(_dual_gram(basis.space, image - separated), 2))
+
+
+def _dual_gram(space: Space, F: np.ndarray) -> np.ndarray:
+    """F^H X^{-1} F."""
+    return space.pair(F, space.represent(F))

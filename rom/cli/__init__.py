@@ -1,1 +1,1 @@
-"""The `rom` command."""
+"""The `rom` command, one file a command."""

@@ -1,4 +1,4 @@
-"""Cases: a module or a user's own file that offers `problem(**settings)`, or just `solve(mu)` and perhaps `box`."""
+"""Cases: a module or a file with `problem(**settings)`, or with `solve(mu)`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from rom.problem import Problem
 
 
 def load_case_module(name: str) -> ModuleType:
-    """The module of a dotted name, or of a path to a .py file. Raises BadInput where it cannot be imported."""
+    """The module of a dotted name, or of a path to a .py file.
+
+    Raises BadInput where it cannot be imported.
+    """
     path = Path(name)
     if path.suffix != ".py":
         if str(Path.cwd()) not in sys.path:
@@ -39,41 +42,42 @@ def load_case_module(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
         raise BadInput(f"{name} is no Python file")
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[label] = made
-    spec.loader.exec_module(made)
-    return made
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[label] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
-    """The problem of a case. settings : "name=value" for `problem`'s parameters; BadInput lists the known ones.
+    """The problem of a case.
 
-    Settings enter the version, so that samples of other settings are never mixed with these.
+    settings : "name=value" for the parameters of `problem`. They enter the version, so that
+    samples of other settings are never mixed with these. Raises BadInput listing the known ones.
     """
     case = load_case_module(name)
     if hasattr(case, "problem"):
         chosen = typed_settings(case.problem, settings)
-        made = case.problem(**chosen)
-        return (
-            replace(
-                made, version=f"{made.version} {json.dumps(chosen, sort_keys=True, default=str)}"
-            )
-            if chosen
-            else made
-        )
+        problem: Problem = case.problem(**chosen)
+        if not chosen:
+            return problem
+        text = json.dumps(chosen, sort_keys=True, default=str)
+        return replace(problem, version=f"{problem.version} {text}")
     if not hasattr(case, "solve"):
         raise BadInput(f"{name} has neither problem(**settings) nor solve(mu); define one of them")
     if settings:
         raise BadInput(
-            f"{name} has only solve(mu), which takes no settings ({', '.join(settings)}); define problem(**settings)"
+            f"{name} has only solve(mu), which takes no settings ({', '.join(settings)}); "
+            "define problem(**settings)"
         )
-    return Problem(
-        case.solve, getattr(case, "box", None), version=str(getattr(case, "version", "1"))
-    )  # type: ignore[arg-type]
+    version = str(getattr(case, "version", "1"))
+    return Problem(case.solve, getattr(case, "box", None), version=version)
 
 
 def load_functions(name: str | None) -> dict[str, Callable[..., Any]]:
-    """The functions of a case by "module:name", for models that refer to them; none without a case."""
+    """The functions of a case by "module:name", for models that refer to them.
+
+    None without a case.
+    """
     if name is None:
         return {}
     case = load_case_module(name)
@@ -85,27 +89,30 @@ def load_functions(name: str | None) -> dict[str, Callable[..., Any]]:
 
 
 def typed_settings(function: Callable[..., Any], settings: Sequence[str]) -> dict[str, Any]:
-    """["size=4000", ...] as keyword arguments with the types of the function's signature."""
+    """["size=4000", ...] as keyword arguments with the types of the signature."""
+    signature = inspect.signature(function, eval_str=True).parameters
+    chosen: dict[str, Any] = {}
+    for key, text in map(pair, settings):
+        if key not in signature:
+            raise BadInput(f"no setting {key!r}; known: {', '.join(signature) or 'none'}")
+        chosen[key] = _typed_value(key, text, signature[key].annotation)
+    return chosen
+
+
+def _typed_value(key: str, text: str, kind: Any) -> Any:
+    """A text, or a text of JSON, as a value of a type. Raises BadInput."""
     from pydantic import TypeAdapter, ValidationError
 
-    parameters = inspect.signature(function, eval_str=True).parameters
-    chosen: dict[str, Any] = {}
-    for key, text in (pair(entry) for entry in settings):
-        if key not in parameters:
-            raise BadInput(f"no setting {key!r}; known: {', '.join(parameters) or 'none'}")
-        kind = parameters[key].annotation
-        adapter = TypeAdapter(Any if kind is inspect.Parameter.empty else kind)
+    adapter: TypeAdapter[Any] = TypeAdapter(Any if kind is inspect.Parameter.empty else kind)
+    try:
+        return adapter.validate_strings(text)
+    except ValidationError as error:
         try:
-            chosen[key] = adapter.validate_strings(text)
-        except ValidationError as error:
-            try:
-                chosen[key] = adapter.validate_json(text)
-            except ValidationError:
-                wanted = getattr(kind, "__name__", kind)
-                raise BadInput(
-                    f"{key} = {text!r} is no {wanted}: {error.errors()[0]['msg'].lower()}"
-                ) from error
-    return chosen
+            return adapter.validate_json(text)
+        except ValidationError:
+            name = getattr(kind, "__name__", kind)
+            reason = error.errors()[0]["msg"].lower()
+            raise BadInput(f"{key} = {text!r} is no {name}: {reason}") from error
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -117,43 +124,53 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def parameters(texts: Sequence[str], table: Path | None, box: Box | None) -> np.ndarray:
-    """mu (m, p) from "a=1,b=2" (or "1,2" in the order of the box) and from a CSV table whose header names the parameters."""
+    """mu (m, p) from "a=1,b=2" or "1,2", and from a CSV table.
+
+    Plain values are in the order of the box; the header of the table names the parameters.
+    Raises BadInput naming what is wrong.
+    """
     names = box.names if box is not None else None
     rows = [_row(text, names) for text in texts]
     if table is not None:
         rows += _table(table, names)
     if not rows:
-        known = (
-            ""
-            if names is None
-            else f' of {", ".join(names)}: --mu "{",".join(f"{n}=..." for n in names)}"'
-        )
-        raise BadInput(f"no parameters; give values{known}, or a table: --csv FILE")
-    if len({len(row) for row in rows}) > 1:
-        raise BadInput(f"parameters of different lengths: {[len(row) for row in rows]}")
+        raise BadInput(f"no parameters; give values{_example(names)}, or a table: --csv FILE")
+    lengths = [len(row) for row in rows]
+    if len(set(lengths)) > 1:
+        raise BadInput(f"parameters of different lengths: {lengths}")
     return np.array(rows)
+
+
+def _example(names: tuple[str, ...] | None) -> str:
+    """How to give values of named parameters."""
+    if names is None:
+        return ""
+    values = ",".join(f"{name}=..." for name in names)
+    return f' of {", ".join(names)}: --mu "{values}"'
 
 
 def _row(text: str, names: tuple[str, ...] | None) -> list[float]:
     entries = [entry for entry in text.split(",") if entry.strip()]
     if all("=" not in entry for entry in entries):
         return [number(f"value {k + 1}", entry) for k, entry in enumerate(entries)]
-    given = dict(pair(entry) for entry in entries)
+    values = dict(pair(entry) for entry in entries)
     if names is None:
         raise BadInput(
             "the model knows no names of parameters; give plain values in order: --mu 1,2"
         )
-    return _ordered(given, names)
+    return _in_order(values, names)
 
 
-def _ordered(given: dict[str, str], names: tuple[str, ...]) -> list[float]:
-    unknown, missing = [k for k in given if k not in names], [n for n in names if n not in given]
-    if unknown or missing:
-        trouble = (
-            f"no parameter {unknown[0]!r}" if unknown else f"no value for {', '.join(missing)}"
-        )
-        raise BadInput(f"{trouble}; the parameters are {', '.join(names)}")
-    return [number(name, given[name]) for name in names]
+def _in_order(values: dict[str, str], names: tuple[str, ...]) -> list[float]:
+    """Values of named parameters in the order of `names`. Raises BadInput."""
+    listing = ", ".join(names)
+    for name in values:
+        if name not in names:
+            raise BadInput(f"no parameter {name!r}; the parameters are {listing}")
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise BadInput(f"no value for {', '.join(missing)}; the parameters are {listing}")
+    return [number(name, values[name]) for name in names]
 
 
 def _table(path: Path, names: tuple[str, ...] | None) -> list[list[float]]:
@@ -161,20 +178,19 @@ def _table(path: Path, names: tuple[str, ...] | None) -> list[list[float]]:
         with open(path, newline="") as file:
             header, *lines = [line for line in csv.reader(file) if line]
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path} is no table of parameters ({error}); give a CSV file with a header of names"
-        ) from error
-    header = [entry.split("[")[0].strip() for entry in header]
+        text = f"{path} is no table of parameters ({error}); give a CSV file with a header of names"
+        raise BadInput(text) from error
+    columns = [entry.split("[")[0].strip() for entry in header]
     for k, line in enumerate(lines):
-        if len(line) != len(header):
-            raise BadInput(f"{path}, row {k + 2}: {len(line)} entries under {len(header)} names")
-    rows = [dict(zip(header, line, strict=True)) for line in lines]
-    return [
-        _ordered(
-            {k: v for k, v in row.items() if names is None or k in names}, names or tuple(header)
-        )
-        for row in rows
-    ]
+        if len(line) != len(columns):
+            raise BadInput(f"{path}, row {k + 2}: {len(line)} entries under {len(columns)} names")
+    rows = []
+    for line in lines:
+        row = dict(zip(columns, line, strict=True))
+        if names is not None:
+            row = {name: text for name, text in row.items() if name in names}
+        rows.append(_in_order(row, names or tuple(columns)))
+    return rows
 
 
 def number(name: str, text: str) -> float:

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from rom.cli.launch import Json, Verbose, guard, rank, show_numbers
-from rom.cli.options import CaseOption, Mus
-from rom.cli.scenes import scene, states_of
+from rom.cli.launch import Json, Verbose, guard
+from rom.cli.options import CaseOption, Mus, Picture
+from rom.cli.ranks import rank
+from rom.cli.scenes import draw_scene, scene, states_of
+from rom.cli.tables import show_numbers
 from rom.errors import BadInput
 
 app = typer.Typer()
@@ -26,7 +28,10 @@ def inspect_command(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """What a file or store holds: shapes, units, asked and delivered; and whether its bytes are as they were written."""
+    """What a file or store holds: shapes, units, asked and delivered.
+
+    And whether its bytes are as they were written.
+    """
     from rom.cli.case import load_functions
     from rom.cli.summary import summary
 
@@ -35,7 +40,9 @@ def inspect_command(
     facts, problems = summary(path, load_functions(case))
     for line in problems:
         sys.stderr.write(f"damaged: {line}\n")
-    show_numbers({**facts, "problems": list(problems)} if json else facts, {}, json)
+    if json:
+        facts["problems"] = list(problems)
+    show_numbers(facts, {}, json)
     if problems:
         raise typer.Exit(4)
 
@@ -44,35 +51,28 @@ def inspect_command(
 @guard
 def view_command(
     path: Annotated[Path, typer.Argument(help="A model, a store, or a mesh file.")],
+    *,
     mu: Mus = None,
     step: Annotated[int, typer.Option(min=0, help="Snapshot, mode or time to show.")] = 0,
     field: Annotated[
         list[str] | None, typer.Option(help="Field to show; repeatable. Default: all.")
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="A PNG instead of a window.")] = None,
+    picture: Picture = None,
     case: CaseOption = None,
     verbose: Verbose = False,
 ) -> None:
     """A window with the fields side by side, or a picture where there is no display."""
-    from rom.plot.pictures import picture as draw
-    from rom.plot.pictures import show_window as window
-
     if rank():
         return
     mesh, fields, cell_fields, title = scene(path, mu, step, case)
+    names = {**fields, **cell_fields}
+    for name in field or ():
+        if name not in names:
+            raise BadInput(f"no field {name!r} in {path}; it has: {', '.join(names)}")
     if field:
-        unknown = [name for name in field if name not in {**fields, **cell_fields}]
-        if unknown:
-            raise BadInput(
-                f"no field {unknown[0]!r} in {path}; it has: {', '.join({**fields, **cell_fields})}"
-            )
-        fields, cell_fields = (
-            {k: v for k, v in part.items() if k in field} for part in (fields, cell_fields)
-        )
-    if picture is None:
-        window(mesh, fields, cell_fields, title=title)
-    else:
-        draw(picture, mesh, fields, cell_fields, title=title)
+        fields = {name: values for name, values in fields.items() if name in field}
+        cell_fields = {name: values for name, values in cell_fields.items() if name in field}
+    draw_scene(picture, mesh, fields, cell_fields, title=title)
 
 
 @app.command(
@@ -95,10 +95,9 @@ def export_command(
 
     if rank():
         return
-    found = states_of(path, case)
-    if found is not None:
-        space, states, given, mesh = found
-        write_columns(out, space, states, given, mesh)
+    states = states_of(path, case)
+    if states is not None:
+        write_columns(out, states.space, states.u, states.inputs, states.mesh)
     elif out.suffix in (".npz", ".csv"):
         write_points(out, *read_file(path))
     else:

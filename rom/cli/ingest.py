@@ -1,16 +1,18 @@
-"""`rom ingest`: results of other codes as a file to train on, or as a run of a campaign."""
+"""`rom ingest`: results of other codes to train on, or as a run of a campaign."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
 
 from rom.cli.case import load_case_module, pair, parameters
-from rom.cli.launch import Json, Verbose, guard, rank, show_numbers
+from rom.cli.launch import Json, Verbose, guard
+from rom.cli.ranks import rank
+from rom.cli.tables import show_numbers
 from rom.errors import BadInput
 from rom.io.result import Result
 from rom.space import Field, euclidean
@@ -24,6 +26,7 @@ def ingest_command(
         list[Path],
         typer.Argument(help="Result files on one mesh, of one time or several each, in order."),
     ],
+    *,
     field: Annotated[
         Pairs,
         typer.Option(help="name=unit of a field on points or cells; converted to it. Repeatable."),
@@ -40,7 +43,8 @@ def ingest_command(
     order: Annotated[
         str | None,
         typer.Option(
-            help="MODULE:FUNCTION, mesh -> positions of the points of integration in the order wanted."
+            help="MODULE:FUNCTION, mesh -> positions of the points of integration "
+            "in the order wanted."
         ),
     ] = None,
     written: Annotated[
@@ -49,7 +53,8 @@ def ingest_command(
     rename: Annotated[
         Pairs,
         typer.Option(
-            help="name in the file=name; a,b,c=name makes one field of several components. Repeatable."
+            help="name in the file=name; a,b,c=name makes one field of several components. "
+            "Repeatable."
         ),
     ] = None,
     times: Annotated[
@@ -72,51 +77,57 @@ def ingest_command(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Results of another code, with units, orientation, order of integration points and one mesh checked."""
+    """Results of another code as a file to train on, or a run of a campaign.
+
+    Units, orientation, order of integration points and one mesh are checked.
+    """
     from rom.archive.nouns import save
-    from rom.io.series import ingest_files as read_all
+    from rom.io import ingest_files
 
     if rank():
         return
     if out is None and (store is None or mu is None):
         raise BadInput("nowhere to put the result; give --out FILE, or --store FOLDER with --mu")
-    fields, inner, theirs, names = (
-        dict(pair(text) for text in given or []) for given in (field, integration, written, rename)
-    )
-    if not fields and not inner:
+    units, inner = _pairs(field), _pairs(integration)
+    if not units and not inner:
         raise BadInput("no field is asked for; give --field name=unit or --integration name=unit")
-    found = read_all(
+    result = ingest_files(
         files,
-        fields,
+        units,
         unit=unit,
-        rename=names,
+        rename=_pairs(rename),
         integration=inner,
         positions=positions,
         at=_function(order),
-        written=theirs,
+        written=_pairs(written),
         times=_numbers(times),
     )
     if out is not None:
-        save(out, found)
+        save(out, result)
     if store is not None and mu is not None:
-        _add(store, parameters([mu], None, None), found)
-    m = next(iter(found.fields.values())).shape[2]
-    shapes = {name: str(values.shape) for name, values in found.fields.items()}
-    show_numbers(
-        {"files": len(files), "states": m, "points": len(found.mesh.points)} | shapes,
-        found.units,
-        json,
-    )
+        _add_to_campaign(store, parameters([mu], None, None), result)
+    states = next(iter(result.fields.values())).shape[2]
+    numbers: dict[str, Any] = {
+        "files": len(files),
+        "states": states,
+        "points": len(result.mesh.points),
+    }
+    numbers |= {name: str(values.shape) for name, values in result.fields.items()}
+    show_numbers(numbers, result.units, json)
+
+
+def _pairs(texts: Pairs) -> dict[str, str]:
+    return dict(map(pair, texts or []))
 
 
 def _function(text: str | None) -> Callable[..., Any] | None:
     if text is None:
         return None
     name, colon, attribute = text.rpartition(":")
-    made = getattr(load_case_module(name), attribute, None) if colon else None
-    if not callable(made):
+    function = getattr(load_case_module(name), attribute, None) if colon else None
+    if not callable(function):
         raise BadInput(f"{text!r} names no function; write MODULE:FUNCTION or file.py:FUNCTION")
-    return made
+    return cast(Callable[..., Any], function)
 
 
 def _numbers(text: str | None) -> list[float] | None:
@@ -128,29 +139,34 @@ def _numbers(text: str | None) -> list[float] | None:
         ) from error
 
 
-def _add(path: Path, mus: np.ndarray, result: Result) -> None:
-    """One more trajectory of a campaign, or, of a result of one state, one more snapshot."""
+def _add_to_campaign(path: Path, mus: np.ndarray, result: Result) -> None:
+    """One more trajectory, or one snapshot of a single state without time."""
     from rom.campaign import collect
 
-    counts = {name: values[..., 0].size for name, values in result.fields.items()}
-    ends = np.cumsum([0, *counts.values()])
-    parts = tuple(
-        Field(name, result.units[name], np.arange(a, b), result.fields[name].shape[1])
-        for name, a, b in zip(counts, ends[:-1], ends[1:], strict=True)
-    )
-    columns = np.concatenate(
-        [values.reshape(counts[name], -1) for name, values in result.fields.items()]
-    )
-    space = euclidean(int(ends[-1]), fields=parts)
-    still = columns.shape[1] == 1 and result.t is None
-    t = np.arange(columns.shape[1], dtype=float) if result.t is None else result.t
-    done = collect(
-        lambda _: columns[:, 0] if still else columns,
+    columns, parts = _columns(result)
+    n, m = columns.shape
+    is_snapshot = m == 1 and result.t is None
+    u = columns[:, 0] if is_snapshot else columns
+    times = np.arange(m, dtype=float) if result.t is None else result.t
+    campaign = collect(
+        lambda _: u,
         mus,
         path,
-        space=space,
+        space=euclidean(n, fields=parts),
         mesh=result.mesh,
-        times=None if still else t,
+        times=None if is_snapshot else times,
     )
-    if done.failed:
-        raise BadInput(f"the result is no run of {path}: {done.failed[0][1]}")
+    if campaign.failed:
+        raise BadInput(f"the result is no run of {path}: {campaign.failed[0][1]}")
+
+
+def _columns(result: Result) -> tuple[np.ndarray, tuple[Field, ...]]:
+    """All fields below each other (n, m), and where each lies."""
+    blocks, parts, start = [], [], 0
+    for name, values in result.fields.items():
+        size = values[..., 0].size
+        rows = np.arange(start, start + size)
+        blocks.append(values.reshape(size, -1))
+        parts.append(Field(name, result.units[name], rows, values.shape[1]))
+        start += size
+    return np.concatenate(blocks), tuple(parts)

@@ -1,4 +1,4 @@
-"""`rom submit`, `resume`, `status`, `cancel`, `logs`: a campaign in the queue of a cluster."""
+"""`rom submit`, `resume`, `status`, `cancel`, `logs`: a campaign on a cluster."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from typing import Annotated
 
 import typer
 
-from rom.cli.launch import Json, Verbose, guard, show_numbers
-from rom.cli.options import Case, Seed, Settings, Table, design_parameters, span_box, stem
+from rom.cli.launch import Json, Verbose, guard
+from rom.cli.options import (
+    Case,
+    Count,
+    Design,
+    Seed,
+    Settings,
+    Table,
+    parameters_to_solve,
+    stem,
+)
 from rom.cli.scenes import headings
+from rom.cli.tables import show_numbers
 
 app = typer.Typer()
 Folder = Annotated[Path, typer.Argument(help="The folder of a run, as given to rom submit.")]
@@ -24,11 +34,10 @@ Folder = Annotated[Path, typer.Argument(help="The folder of a run, as given to r
 def submit_command(
     stage: Annotated[str, typer.Argument(help="collect, reduce, study, or all of them.")],
     case: Case,
+    *,
     profile: Annotated[Path, typer.Option(help="TOML file of the site; see hpc/.")],
-    n: Annotated[
-        int, typer.Option(min=1, help="Parameters to solve; with --design grid, points per axis.")
-    ] = 32,
-    design: Annotated[str, typer.Option(help="sobol, lhs or grid.")] = "sobol",
+    n: Count = 32,
+    design: Design = "sobol",
     csv: Table = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: CASE.run")] = None,
     tol: Annotated[float, typer.Option(min=0.0, help="Of the model.")] = 1e-4,
@@ -44,37 +53,37 @@ def submit_command(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """A campaign as job arrays, then jobs for model and study that wait for it; the same on this machine with scheduler = "local"."""
-    from rom.batch.profile import read_profile as site_of
-    from rom.batch.runs import Run, create_run, submit_stage
-    from rom.cli.case import load_problem, parameters
+    """A campaign as job arrays, then jobs for model and study that wait for it.
 
-    site = site_of(profile)
-    made = load_problem(case, settings or ())
-    mus = (
-        parameters((), csv, made.box)
-        if csv is not None
-        else design_parameters(made.box, design, n, seed)
-    )
-    names = headings(made.box if made.box is not None else span_box(csv, mus), mus.shape[1])
-    path = str(Path(case).resolve()) if case.endswith(".py") else case
-    later = {
-        "reduce": ("--tol", f"{tol:g}", *(("--regress",) if regress else ())),
-        "study": ("--n", str(tests)),
-    }
-    run_ = create_run(
+    The same on this machine with scheduler = "local".
+    """
+    from rom.batch import Run, create_run, read_profile, submit_stage
+    from rom.cli.case import load_problem
+
+    site = read_profile(profile)
+    problem = load_problem(case, settings or ())
+    mus, box = parameters_to_solve(problem.box, csv, design=design, n=n, seed=seed)
+    reduce = ["--tol", f"{tol:g}"]
+    if regress:
+        reduce.append("--regress")
+    run = create_run(
         Run(
             out or Path(f"{stem(case)}.run"),
-            path,
+            str(Path(case).resolve()) if case.endswith(".py") else case,
             str(Path.cwd()),
             tuple(settings or ()),
-            tuple(names),
+            tuple(headings(box, mus.shape[1])),
             mus,
             site,
-            **later,
+            reduce=tuple(reduce),
+            study=("--n", str(tests)),
         )
     )
-    _handed(run_.folder, submit_stage(run_, stage, dry_run), dry_run, json)
+    jobs = submit_stage(run, stage, dry=dry_run)
+    if dry_run:
+        sys.stdout.write("\n".join(text for _, text in jobs))
+    else:
+        _show_jobs(run.folder, jobs, json)
 
 
 @app.command("resume", epilog="Example: rom resume run")
@@ -90,35 +99,35 @@ def resume_command(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Submits exactly what is unfinished and not in the queue; failures as the profile's retry allows."""
-    from rom.batch.profile import read_profile as site_of
-    from rom.batch.runs import open_run, resume_run
+    """Submit exactly what is unfinished and not in the queue.
 
-    run_ = open_run(folder)
-    _handed(
-        folder,
-        resume_run(run_ if profile is None else replace(run_, site=site_of(profile)), force),
-        False,
-        json,
-    )
+    Failures are tried again as the profile's retry allows.
+    """
+    from rom.batch import open_run, read_profile, resume_run
+
+    run = open_run(folder)
+    if profile is not None:
+        run = replace(run, site=read_profile(profile))
+    _show_jobs(folder, resume_run(run, force=force), json)
 
 
 @app.command("status", epilog="Example: rom status run")
 @guard
 def status_command(folder: Folder, json: Json = False, verbose: Verbose = False) -> None:
     """What of a run is done, failed and why, paused, in the queue."""
-    from rom.batch.runs import read_status as asked
+    from rom.batch import read_status
 
-    now = asked(folder)
-    kinds = {
-        job: ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states)) or "ended"
-        for job, states in now.jobs.items()
-    }
+    now = read_status(folder)
+    jobs = {job: _count_states(states) for job, states in now.jobs.items()}
     numbers = {
-        "planned": now.planned, "done": len(now.done), "failed": len(now.failed), "unfinished": len(now.unfinished),
-        "paused": len(now.paused), "jobs": kinds if json else "; ".join(f"{job}: {text}" for job, text in kinds.items()),
+        "planned": now.planned,
+        "done": len(now.done),
+        "failed": len(now.failed),
+        "unfinished": len(now.unfinished),
+        "paused": len(now.paused),
+        "jobs": jobs if json else "; ".join(f"{job}: {text}" for job, text in jobs.items()),
         "results": list(now.results) if json else ", ".join(now.results),
-    }  # fmt: skip
+    }
     for row, reason in now.failed.items():
         sys.stderr.write(f"failed, row {row}: {reason}\n")
     for row, kind in now.paused.items():
@@ -130,7 +139,7 @@ def status_command(folder: Folder, json: Json = False, verbose: Verbose = False)
 @guard
 def cancel_command(folder: Folder, json: Json = False, verbose: Verbose = False) -> None:
     """Takes a run's jobs out of the queue; what is solved stays, rom resume goes on."""
-    from rom.batch.runs import cancel_run
+    from rom.batch import cancel_run
 
     show_numbers({"cancelled": cancel_run(folder)}, {}, json)
 
@@ -143,14 +152,18 @@ def logs_command(
     verbose: Verbose = False,
 ) -> None:
     """The ends of the logs of a run."""
-    from rom.batch.runs import read_logs as ends
+    from rom.batch import read_logs
 
-    for name, text in ends(folder, part).items():
+    for name, text in read_logs(folder, part).items():
         sys.stdout.write(f"==> {name} <==\n{text}\n")
 
 
-def _handed(folder: Path, jobs: list[tuple[str, str]], dry: bool, json: bool) -> None:
-    if dry:
-        sys.stdout.write("\n".join(text for _, text in jobs))
-    else:
-        show_numbers({"run": str(folder), "jobs": [job for job, _ in jobs]}, {}, json)
+def _count_states(states: list[str]) -> str:
+    """ "3 running, 1 waiting", or "ended" of a job that the queue forgot."""
+    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    return ", ".join(counts) or "ended"
+
+
+def _show_jobs(folder: Path, jobs: list[tuple[str, str]], json: bool) -> None:
+    numbers = {"run": str(folder), "jobs": [job for job, _ in jobs]}
+    show_numbers(numbers, {}, json)

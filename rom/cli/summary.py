@@ -9,31 +9,34 @@ from typing import Any
 import numpy as np
 
 from rom.basis import Basis
+from rom.cli.scenes import is_archive
 from rom.errors import BadInput
 from rom.mesh import Mesh
+from rom.model import Known
 from rom.parameters import Box
 from rom.space import Space
 
 Functions = Mapping[str, Callable[..., Any]]
+Facts = dict[str, Any]  # name -> text or number
+MAX_FAILURES = 10  # that are listed
 
 
-def summary(
-    path: str | Path, functions: Functions | None = None
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What a store, an archive or a mesh file holds, as name -> text or number; and what is wrong with it, one line each."""
+def summary(path: str | Path, functions: Functions | None = None) -> tuple[Facts, tuple[str, ...]]:
+    """What a store, an archive or a mesh file holds, and what is wrong with it.
+
+    functions : "module:name" -> function, for models that refer to them
+    """
     path = Path(path)
     if path.is_dir():
         return _store(path)
     if not path.is_file():
         raise BadInput(f"no file or folder {path}")
-    with open(path, "rb") as raw:
-        ours = raw.read(12) == b"rom archive\n"
-    if ours and not _only_fields(path):
+    if is_archive(path) and not _has_only_fields(path):
         return _archive(path, functions), ()
     return _mesh_file(path), ()
 
 
-def _only_fields(path: Path) -> bool:
+def _has_only_fields(path: Path) -> bool:
     from rom.archive.files import open_archive
     from rom.archive.layout import extents
     from rom.errors import ForeignFile
@@ -45,51 +48,45 @@ def _only_fields(path: Path) -> bool:
             return path.suffix == ".vtkhdf"
 
 
-def _store(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _store(path: Path) -> tuple[Facts, tuple[str, ...]]:
     from rom.campaign import open_store, verify
 
+    facts: Facts = {"kind": "store of snapshots"}
     problems = verify(path)
     try:
         store = open_store(path)
     except OSError:
-        return {"kind": "store of snapshots"}, problems
-    done, failed = (
-        store.manifest.done,
-        [k for k in store.manifest.failed if k not in store.manifest.done],
-    )
-    facts: dict[str, Any] = {
-        "kind": "store of snapshots",
-        "planned": len(store.manifest.plan),
-        "solved": len(done),
-        "failed": len(failed),
-    }
-    if done:
-        record = next(iter(done.values()))
-        facts |= {"dofs": record["size"], "samples": f"({record['size']}, {len(done)})"}
+        return facts, problems
+    manifest = store.manifest
+    failed = [key for key in manifest.failed if key not in manifest.done]
+    facts["planned"] = len(manifest.plan)
+    facts["solved"] = len(manifest.done)
+    facts["failed"] = len(failed)
+    if manifest.done:
+        record = next(iter(manifest.done.values()))
+        facts["dofs"] = record["size"]
+        facts["samples"] = f"({record['size']}, {len(manifest.done)})"
     if store.times is not None:
-        facts["times"] = f"{len(store.times)} from {store.times[0]:g} to {store.times[-1]:g} s"
-    facts |= _box(store.box)
-    facts |= {
-        f"field {f.name}": f"[{f.unit}] {len(f.rows)} rows, {f.components} component(s)"
-        for f in store.fields
-    }
-    facts |= {} if store.mesh is None else _mesh(store.mesh)
+        first, last = store.times[0], store.times[-1]
+        facts["times"] = f"{len(store.times)} from {first:g} to {last:g} s"
+    facts |= _box(store.box) | _fields(store.fields)
+    if store.mesh is not None:
+        facts |= _mesh(store.mesh)
     facts["version"] = store.identity["version"]
-    for key in failed[:10]:
-        facts[f"failed at {store.manifest.plan.get(key, key)}"] = store.manifest.failed[key][-1][
-            "reason"
-        ]
-    facts["digests"] = "all match" if not problems else f"{len(problems)} problem(s)"
+    for key in failed[:MAX_FAILURES]:
+        mu = manifest.plan.get(key, key)
+        facts[f"failed at {mu}"] = manifest.failed[key][-1]["reason"]
+    facts["digests"] = f"{len(problems)} problem(s)" if problems else "all match"
     return facts, problems
 
 
-def _archive(path: Path, functions: Functions | None) -> dict[str, Any]:
+def _archive(path: Path, functions: Functions | None) -> Facts:
     from rom.archive.nouns import load
 
     noun = load(path, functions)
-    held = noun if isinstance(noun, dict) else {"noun": noun}
-    facts: dict[str, Any] = {"kind": "archive", "bytes": path.stat().st_size, "digest": "matches"}
-    for name, value in held.items():
+    parts = noun if isinstance(noun, dict) else {"noun": noun}
+    facts: Facts = {"kind": "archive", "bytes": path.stat().st_size, "digest": "matches"}
+    for name, value in parts.items():
         if name == "made":
             facts |= {f"made: {key}": entry for key, entry in value.items()}
         elif value is not None:
@@ -98,50 +95,64 @@ def _archive(path: Path, functions: Functions | None) -> dict[str, Any]:
     return facts
 
 
-def _noun(value: Any) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
+def _noun(value: Any) -> Facts:
     if isinstance(value, Mesh):
         return _mesh(value)
     if isinstance(value, Box):
         return _box(value)
+    facts: Facts = {}
     if hasattr(value, "predict"):
-        bound = getattr(value, "bound", None)
-        facts["error known by"] = f"certified bound ({type(bound).__name__})" if bound is not None else (
-            "standard deviation" if "GP" in type(value).__name__ else "nothing"
-        )  # fmt: skip
+        facts["error known by"] = _error_known_by(value)
         facts |= _box(getattr(value, "box", None))
     basis = value if isinstance(value, Basis) else getattr(value, "basis", None)
+    space = getattr(value, "space", None)
     if isinstance(basis, Basis):
-        asked = [
-            f"rank {basis.rank_asked}" * (basis.rank_asked is not None),
-            f"tol {basis.tol_asked:g}" if basis.tol_asked else "",
-        ]
-        facts |= {
-            "dofs": basis.space.size,
-            "modes delivered": basis.r,
-            "asked": ", ".join(filter(None, asked)) or "nothing",
-        }
-        facts |= {
-            "reason": basis.reason or "not given",
-            "relative error of the training set": basis.error,
-        }
-        facts |= _fields(basis.space)
-    elif isinstance(getattr(value, "space", None), Space):
-        facts |= {"dofs": value.space.size} | _fields(value.space)
+        facts |= _basis(basis)
+    elif isinstance(space, Space):
+        facts["dofs"] = space.size
+        facts |= _fields(space.fields)
     for name in ("u", "mu", "coefficients"):
-        if hasattr(value, name) and hasattr(getattr(value, name), "shape"):
-            facts[f"{name} shape"] = str(getattr(value, name).shape)
+        shape = getattr(getattr(value, name, None), "shape", None)
+        if shape is not None:
+            facts[f"{name} shape"] = str(shape)
     return facts
 
 
-def _fields(space: Space) -> dict[str, Any]:
+def _error_known_by(model: Any) -> str:
+    """What a model states of its error, and the kind of its bound."""
+    statement: Known = getattr(model, "known", Known.NOTHING)
+    bound = getattr(model, "bound", None)
+    if bound is None:
+        return statement.value
+    return f"{statement.value} ({type(bound).__name__})"
+
+
+def _basis(basis: Basis) -> Facts:
+    """Modes asked and delivered."""
+    wishes = []
+    if basis.rank_asked is not None:
+        wishes.append(f"rank {basis.rank_asked}")
+    if basis.tol_asked:
+        wishes.append(f"tol {basis.tol_asked:g}")
     return {
-        f"field {f.name}": f"[{f.unit}] {len(f.rows)} rows, {f.components} component(s)"
-        for f in space.fields
+        "dofs": basis.space.size,
+        "modes delivered": basis.r,
+        "asked": ", ".join(wishes) or "nothing",
+        "reason": basis.reason or "not given",
+        "relative error of the training set": basis.error,
+        **_fields(basis.space.fields),
     }
 
 
-def _box(box: Box | None) -> dict[str, Any]:
+def _fields(fields: Any) -> Facts:
+    facts = {}
+    for field in fields:
+        text = f"[{field.unit}] {len(field.rows)} rows, {field.components} component(s)"
+        facts[f"field {field.name}"] = text
+    return facts
+
+
+def _box(box: Box | None) -> Facts:
     if box is None:
         return {}
     rows = zip(box.names, box.lower, box.upper, box.units, box.scales, strict=True)
@@ -151,27 +162,24 @@ def _box(box: Box | None) -> dict[str, Any]:
     }
 
 
-def _mesh(mesh: Mesh) -> dict[str, Any]:
-    low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
-    facts: dict[str, Any] = {
-        "points": len(mesh.points),
-        "extent": " x ".join(f"{d:g}" for d in high - low) + f" {mesh.unit}",
-    }
-    facts |= {f"{kind} cells": len(cells) for kind, cells in mesh.cells.items()}
-    facts |= {
-        f"region {name}": f"{sum(map(len, parts.values()))} cells"
-        for name, parts in mesh.regions.items()
-    }
-    return facts | {
-        f"node set {name}": f"{len(numbers)} nodes" for name, numbers in mesh.nodes.items()
-    }
+def _mesh(mesh: Mesh) -> Facts:
+    widths = np.ptp(mesh.points, axis=0)
+    extent = " x ".join(f"{width:g}" for width in widths)
+    facts: Facts = {"points": len(mesh.points), "extent": f"{extent} {mesh.unit}"}
+    for kind, cells in mesh.cells.items():
+        facts[f"{kind} cells"] = len(cells)
+    for name, parts in mesh.regions.items():
+        facts[f"region {name}"] = f"{sum(map(len, parts.values()))} cells"
+    for name, numbers in mesh.nodes.items():
+        facts[f"node set {name}"] = f"{len(numbers)} nodes"
+    return facts
 
 
-def _mesh_file(path: Path) -> dict[str, Any]:
+def _mesh_file(path: Path) -> Facts:
     from rom.io.files import read_file
 
     mesh, fields, cell_fields = read_file(path)
-    facts: dict[str, Any] = {"kind": "mesh file", "bytes": path.stat().st_size} | _mesh(mesh)
+    facts: Facts = {"kind": "mesh file", "bytes": path.stat().st_size} | _mesh(mesh)
     for where, parts in (("points", fields), ("cells", cell_fields)):
         for name, (values, unit) in parts.items():
             span = f"{np.min(values):g} .. {np.max(values):g}" if values.size else "empty"

@@ -21,6 +21,7 @@ from rom.gp.likelihood import (
     remaining_variance,
     trend_columns,
 )
+from rom.model import Known
 from rom.parameters import Box
 
 CHUNK = 2**23  # numbers of all matrices of one chunk of predictions
@@ -95,6 +96,11 @@ class CoefficientGP:
         """Factors of each group, and which outputs are its."""
         for g, factors in enumerate(self._factors):
             yield factors, self.groups == g
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None

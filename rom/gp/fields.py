@@ -12,7 +12,7 @@ from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.gp.sharing import coefficient_gp
-from rom.model import Prediction
+from rom.model import Known, Prediction
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 
@@ -35,6 +35,11 @@ class FieldGP:
     def box(self) -> Box:
         """Where the model may be asked; beyond, it refuses."""
         return self.gp.box
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(self, mu: np.ndarray) -> Prediction:
         """Posterior mean and standard deviation of a new run's coefficients.

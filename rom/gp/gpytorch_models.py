@@ -14,6 +14,7 @@ from rom.gp.algebra import to_device, to_numpy
 from rom.gp.gpytorch_training import Build, build_exact_gp, exact_algebra, train_exact_gp
 from rom.gp.inputs import check_training, output_scale, scale_inputs
 from rom.gp.likelihood import CONSTANT
+from rom.model import Known
 from rom.parameters import Box
 
 CHUNK = 512  # points of one chunk of predictions
@@ -37,6 +38,11 @@ class GPyTorchModel:
     def r(self) -> int:
         """Number of outputs."""
         return len(self.models)
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True

@@ -25,6 +25,7 @@ from rom.gp.kronecker_posterior import (
 from rom.gp.likelihood import FLOOR
 from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
 from rom.gp.tensors import GridSpectrum, apply_along, grid_spectrum, outer
+from rom.model import Known
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,11 @@ class KroneckerGP:
         if observed is None:
             observed = np.ones(self.y.shape, dtype=bool)
         return missing_preconditioner(self._matrices(), self.nugget, observed)
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(self, *x: np.ndarray, std: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean and standard deviation of f + mean on the tensor grid of new points.

@@ -24,6 +24,7 @@ from rom.gp.point_cloud import are_finite_points, box_of_points, scale_queries
 from rom.gp.sparse_ascent import ascend_bound
 from rom.gp.sparse_posterior import SparsePosterior, predict_from_neighbours
 from rom.gp.sparse_start import variational_posterior
+from rom.model import Known
 from rom.parameters import Box
 
 ELBO_POINTS = 4096  # on which the bound is estimated
@@ -50,6 +51,11 @@ class VariationalGP:
     @cached_property
     def _tree(self) -> cKDTree:
         return cKDTree(self.x / self.kernel.lengths)
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (q,) of f at x (q, p).

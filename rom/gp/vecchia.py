@@ -18,6 +18,7 @@ from rom.gp.sharing import coefficient_gp
 from rom.gp.sparse_factor import assemble_factor, ordered_factor
 from rom.gp.sparse_posterior import SparsePosterior, predict_from_neighbours
 from rom.gp.triangles import incomplete_cholesky, posterior_mean
+from rom.model import Known
 from rom.parameters import Box
 
 JITTER = 1e-7
@@ -45,6 +46,11 @@ class VecchiaGP:
     @cached_property
     def _tree(self) -> cKDTree:
         return cKDTree(self.x / self.kernel.lengths)
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(self, x: np.ndarray, *, noise: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (q,) of mean + f at x (q, p).

@@ -19,7 +19,7 @@ Notation: K clusters, D dissimilarities (m, m), W_k rotations (R, r), P projecti
 >>> local = local_bases(snapshots, 2, 2, classifier=fit_classifier)
 >>> local.classifier.choose(features(snapshots)).tolist() == local.labels.tolist()
 True
->>> bool(local.misses(fields).min(axis=1).max() < 0.02)
+>>> bool(local.projection_errors(fields).min(axis=1).max() < 0.02)
 True
 
 Reference: Daniel et al. (2022).

@@ -20,7 +20,7 @@ from rom.errors import BadInput
 from rom.local.dissimilarity import gram_sines
 from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
 from rom.local.hull import assemble_bases, hull_coordinates
-from rom.local.partition import medoid, partitions
+from rom.local.partition import central_member, partitions
 from rom.snapshots import Snapshots
 
 MAX_PARTITIONS = 4  # the best by held-out error; the k-medoids are tried besides
@@ -98,7 +98,7 @@ def local_bases(
             overlaps=OVERLAPS if refine else OVERLAPS[:1],
         )
     dissimilarity = gram_sines(gram)
-    centres = np.array([medoid(dissimilarity, best.labels == j) for j in range(k)])
+    centres = np.array([central_member(dissimilarity, best.labels == j) for j in range(k)])
     bases = assemble_bases(
         hull, coordinates, best.labels, centres, rank, errors=best.errors, weights=best.weights
     )

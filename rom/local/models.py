@@ -10,7 +10,7 @@ import numpy as np
 
 from rom.basis import Basis, LocalBases
 from rom.errors import BadInput
-from rom.model import Prediction
+from rom.model import Known, Prediction
 
 LIKELY = 0.1  # of the largest probability: clusters above it are asked in doubt
 
@@ -39,6 +39,12 @@ class LocalModel:
     def basis(self) -> Basis:
         """The hull, in whose coordinates all answers are."""
         return self.bases.hull
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the bounds of the models, if all have one."""
+        every = {getattr(model, "known", Known.NOTHING) for model in self.models}
+        return Known.CERTIFIED if every == {Known.CERTIFIED} else Known.NOTHING
 
     def predict(self, mu: np.ndarray) -> Prediction:
         """Hull coordinates (R,) for mu (p,), (R, m) for mu (m, p), and their bounds."""

@@ -80,7 +80,7 @@ def medoids(
     return labels, np.asarray(best.medoids, dtype=int), float(best.loss)
 
 
-def medoid(D: np.ndarray, members: np.ndarray) -> int:
+def central_member(D: np.ndarray, members: np.ndarray) -> int:
     """The member of least total dissimilarity D (m, m) to the members (m,), a mask."""
     numbers = np.flatnonzero(members)
     total = D[np.ix_(numbers, numbers)].sum(axis=0)

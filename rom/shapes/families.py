@@ -26,8 +26,6 @@ from rom.shapes.simplex import simplices
 BASELINE = "baseline:"  # before the name of a point field that is a baseline
 CURVES = {"line", "line3", "triangle6", "quad8", "quad9"}  # types of meshes that are left alone
 
-Fields = dict[str, tuple[np.ndarray, str]]  # name -> (values, unit)
-
 
 def family(
     folder: str | Path, outputs: Sequence[str] = (), fields: Sequence[str] = ()

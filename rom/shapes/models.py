@@ -14,6 +14,7 @@ from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP
 from rom.mesh import Mesh
+from rom.model import Known
 from rom.parameters import Box
 from rom.shapes.lifting import BackTransfer, FieldModel, predict_coefficients
 from rom.shapes.location import Locator, locator
@@ -86,6 +87,11 @@ class ShapeModel:
         """Mean over the fields of the relative error in cross-validation."""
         errors = [part.error for part in self.fields]
         return float(np.mean(errors))
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
 
     def predict(
         self, mesh: Mesh, mu: Any = (), baseline: Mapping[str, np.ndarray] | None = None

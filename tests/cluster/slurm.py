@@ -1,4 +1,7 @@
-"""A Slurm of one node, started from a private folder without systemd: a munged, a slurmctld and a slurmd of its own."""
+"""A Slurm of one node, started from a private folder without systemd.
+
+a munged, a slurmctld and a slurmd of its own.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +82,10 @@ def slurm(folder: Path, largest: int = 9):
         "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
     }
     old = {name: os.environ.get(name) for name in ("SLURM_CONF", "PATH")}
-    munge = ["munged", "--foreground", f"--key-file={key}", f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid",
-             f"--log-file={folder}/munged.log", f"--seed-file={folder}/munged.seed", "--force"]  # fmt: skip
+    munge = ["munged", "--foreground", f"--key-file={key}", f"--socket={folder}/munge.socket",
+        f"--pid-file={folder}/munged.pid",
+             f"--log-file={folder}/munged.log", f"--seed-file={folder}/munged.seed",
+             "--force"]  # fmt: skip
     daemons = []
     try:
         with open(folder / "out", "ab") as out:

@@ -1,4 +1,6 @@
-"""A real Slurm: whatever happens to jobs, nodes and limits, every parameter is computed once and the report is the local one."""
+"""A real Slurm: whatever happens to jobs, nodes and limits, every parameter is computed once and
+the report is the local one.
+"""
 
 import json
 import os
@@ -81,7 +83,8 @@ def site(folder, scheduler="slurm", retry="", **entries):
     )
     start = start or f"{sys.executable} -c 'from rom.cli.app import app; app()'"
     mpiexec = str(Path(sys.executable).with_name("mpiexec"))
-    entries = {"scheduler": scheduler, "time": "00:10:00", "memory": "900M", "margin": 5.0, "array": 4, "rom": start, "wait": 1.0,
+    entries = {"scheduler": scheduler, "time": "00:10:00", "memory": "900M", "margin": 5.0,
+        "array": 4, "rom": start, "wait": 1.0,
                "launch": f"{mpiexec} -n {{ranks}}", **entries}  # fmt: skip
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in entries.items())
     path = folder / f"{scheduler}.toml"
@@ -334,7 +337,8 @@ def problem():
         with open(f"ranks-{mu[0]!r}", "a") as file:
             file.write(f"{rank} of {size}" + chr(10))
         return part / total
-    return Problem(space=space, solve=solve, box=Box(("a",), np.array([1.0]), np.array([2.0]), ("m",)))
+    box = Box(("a",), np.array([1.0]), np.array([2.0]), ("m",))
+    return Problem(space=space, solve=solve, box=box)
 """
 
 

@@ -22,8 +22,8 @@ import numpy as np
 from rom.archive.files import _header
 from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
+from rom.batch import Profile, read_profile
 from rom.batch.plan import parse_rows
-from rom.batch.profile import Profile, read_profile
 from rom.batch.run_folder import MAGIC, Run, create_run, open_run
 from rom.campaign import collect, open_store
 from rom.campaign.journal import Manifest, journals, refresh

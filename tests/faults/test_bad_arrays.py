@@ -13,9 +13,7 @@ from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
 from rom.campaign import collect, read
-from rom.certified.stability import MinTheta
-from rom.certified.stationary import galerkin
-from rom.certified.transient import unsteady
+from rom.certified import MinTheta, galerkin, unsteady
 from rom.compress.decomposition import pod
 from rom.errors import RomError
 from rom.gp.fields import field_gp
@@ -60,58 +58,123 @@ def put(value, where=-1):
 
 
 KINDS = {
-    **{f"{name} {place}": put(value, where) for name, value in (("NaN", np.nan), ("Inf", np.inf), ("-Inf", -np.inf), ("1e308", 1e308), ("-1e308", -1e308),
-       ("denormal", 5e-324), ("complex NaN", complex(0, np.nan)), ("complex Inf", complex(np.inf, 0))) for place, where in (("first", 0), ("last", -1))},
-    "all NaN": lambda x: np.full(np.shape(x), np.nan), "all Inf": lambda x: np.full(np.shape(x), np.inf), "all 1e308": lambda x: np.full(np.shape(x), 1e308),
-    "all 1e200": lambda x: np.full(np.shape(x), 1e200) * np.sign(np.asarray(x)), "all zero": lambda x: np.zeros(np.shape(x)), "all equal": lambda x: np.ones(np.shape(x)),
-    "all denormal": lambda x: np.full(np.shape(x), 5e-324), "complex": lambda x: np.asarray(x) * (1 + 1j), "float16": lambda x: np.asarray(x).astype("f2"),
-    "float32": lambda x: np.asarray(x).astype("f4"), "big endian": lambda x: np.asarray(x).astype(">f8"), "integers": lambda x: np.asarray(x).astype(int),
-    "bytes": lambda x: np.asarray(x).astype("u1"), "booleans": lambda x: np.asarray(x) > 0, "objects": lambda x: np.asarray(x).astype(object),
-    "None inside": lambda x: np.array([None] * np.size(x), dtype=object).reshape(np.shape(x)), "text": lambda x: np.asarray(x).astype(str),
-    "words": lambda x: np.full(np.shape(x), "a"), "dates": lambda x: np.zeros(np.shape(x), "M8[s]"), "durations": lambda x: np.zeros(np.shape(x), "m8[s]"),
-    "structured": lambda x: np.zeros(np.shape(x), [("a", "f8")]), "void": lambda x: np.zeros(np.shape(x), "V8"), "long double": lambda x: np.asarray(x).astype("g"),
-    "masked": lambda x: np.ma.masked_array(x, np.ones(np.shape(x), bool)), "matrix": lambda x: np.asarray(x).tolist(), "nothing": lambda x: None,
-    "a number": lambda x: 1.0, "a string": lambda x: "rae2822", "a dict": lambda x: {"a": 1.0}, "a function": lambda x: solve, "a set": lambda x: {1.0, 2.0},
-    "ragged": lambda x: [[1.0], [1.0, 2.0]], "empty": lambda x: np.zeros((0,) * np.ndim(x)), "no rows": lambda x: np.zeros((0, *np.shape(x)[1:])),
-    "no columns": lambda x: np.zeros((*np.shape(x)[:-1], 0)), "one more axis": lambda x: np.asarray(x)[..., None], "one axis less": lambda x: np.asarray(x)[0],
-    "flat": lambda x: np.ravel(x), "transposed": lambda x: np.transpose(x) if np.ndim(x) > 1 else np.asarray(x)[::-1],
-    "a row less": lambda x: np.asarray(x)[:-1], "a row more": lambda x: np.concatenate([x, np.asarray(x)[:1]]), "one row": lambda x: np.asarray(x)[:1],
-    "columns doubled": lambda x: np.concatenate([x, x], axis=-1), "rows repeated": lambda x: np.repeat(np.asarray(x)[:1], len(x), axis=0),
-    "negative": lambda x: -np.asarray(x) - 1.0, "reversed": lambda x: np.asarray(x)[::-1], "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
-    "read-only": lambda x: np.frombuffer(np.asarray(x, dtype=float).tobytes()).reshape(np.shape(x)), "Fortran": np.asfortranarray,
+    **{f"{name} {place}": put(value, where) for name, value in (("NaN", np.nan), ("Inf", np.inf),
+        ("-Inf", -np.inf), ("1e308", 1e308), ("-1e308", -1e308),
+       ("denormal", 5e-324), ("complex NaN", complex(0, np.nan)),
+       ("complex Inf", complex(np.inf, 0))) for place, where in (("first", 0), ("last", -1))},
+    "all NaN": lambda x: np.full(np.shape(x), np.nan),
+    "all Inf": lambda x: np.full(np.shape(x), np.inf),
+    "all 1e308": lambda x: np.full(np.shape(x), 1e308),
+    "all 1e200": lambda x: np.full(np.shape(x), 1e200) * np.sign(np.asarray(x)),
+    "all zero": lambda x: np.zeros(np.shape(x)), "all equal": lambda x: np.ones(np.shape(x)),
+    "all denormal": lambda x: np.full(np.shape(x), 5e-324),
+    "complex": lambda x: np.asarray(x) * (1 + 1j), "float16": lambda x: np.asarray(x).astype("f2"),
+    "float32": lambda x: np.asarray(x).astype("f4"),
+    "big endian": lambda x: np.asarray(x).astype(">f8"),
+    "integers": lambda x: np.asarray(x).astype(int),
+    "bytes": lambda x: np.asarray(x).astype("u1"), "booleans": lambda x: np.asarray(x) > 0,
+    "objects": lambda x: np.asarray(x).astype(object),
+    "None inside": lambda x: np.array([None] * np.size(x), dtype=object).reshape(np.shape(x)),
+    "text": lambda x: np.asarray(x).astype(str),
+    "words": lambda x: np.full(np.shape(x), "a"), "dates": lambda x: np.zeros(np.shape(x), "M8[s]"),
+    "durations": lambda x: np.zeros(np.shape(x), "m8[s]"),
+    "structured": lambda x: np.zeros(np.shape(x), [("a", "f8")]),
+    "void": lambda x: np.zeros(np.shape(x), "V8"),
+    "long double": lambda x: np.asarray(x).astype("g"),
+    "masked": lambda x: np.ma.masked_array(x, np.ones(np.shape(x), bool)),
+    "matrix": lambda x: np.asarray(x).tolist(), "nothing": lambda x: None,
+    "a number": lambda x: 1.0, "a string": lambda x: "rae2822", "a dict": lambda x: {"a": 1.0},
+    "a function": lambda x: solve, "a set": lambda x: {1.0, 2.0},
+    "ragged": lambda x: [[1.0], [1.0, 2.0]], "empty": lambda x: np.zeros((0,) * np.ndim(x)),
+    "no rows": lambda x: np.zeros((0, *np.shape(x)[1:])),
+    "no columns": lambda x: np.zeros((*np.shape(x)[:-1], 0)),
+    "one more axis": lambda x: np.asarray(x)[..., None],
+    "one axis less": lambda x: np.asarray(x)[0],
+    "flat": lambda x: np.ravel(x),
+    "transposed": lambda x: np.transpose(x) if np.ndim(x) > 1 else np.asarray(x)[::-1],
+    "a row less": lambda x: np.asarray(x)[:-1],
+    "a row more": lambda x: np.concatenate([x, np.asarray(x)[:1]]),
+    "one row": lambda x: np.asarray(x)[:1],
+    "columns doubled": lambda x: np.concatenate([x, x], axis=-1),
+    "rows repeated": lambda x: np.repeat(np.asarray(x)[:1], len(x), axis=0),
+    "negative": lambda x: -np.asarray(x) - 1.0, "reversed": lambda x: np.asarray(x)[::-1],
+    "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "read-only": lambda x: np.frombuffer(np.asarray(x, dtype=float).tobytes()).reshape(np.shape(x)),
+    "Fortran": np.asfortranarray,
 }  # fmt: skip
 CULPRIT = {  # door -> what a message must call the culprit; by default the door's own last word
-    "Space.product": r"product", "Mesh.points": r"points?\b", "Box.lower": r"bound|the box has", "Box.check": r"\bmu\b|row \d+: [kq] = ",
-    "Snapshots.u": r"\bu\b|snapshot|mu has shape", "Basis.modes": r"modes", "Monomials": r"powers|parameters", "predict": r"\bmu\b|row \d+: [kq] = ",
-    "MinTheta": r"\bmu\b|theta", "study": r"\bmus?\b|row \d+: [kq] = ", "eim": r"the sample", "field_gp": r"\bu\b|snapshots?|mu has shape",
-    "collect.solution": r"mu = \[.*the solution (has|is) ", "read.mus": r"\bmus?\b|holds no finished", "save": r"\bx is ", "write_vtkhdf": r"field 'T'",
+    "Space.product": r"product", "Mesh.points": r"points?\b", "Box.lower": r"bound|the box has",
+    "Box.check": r"\bmu\b|row \d+: [kq] = ",
+    "Snapshots.u": r"\bu\b|snapshot|mu has shape", "Basis.modes": r"modes",
+    "Monomials": r"powers|parameters", "predict": r"\bmu\b|row \d+: [kq] = ",
+    "MinTheta": r"\bmu\b|theta", "study": r"\bmus?\b|row \d+: [kq] = ", "eim": r"the sample",
+    "field_gp": r"\bu\b|snapshots?|mu has shape",
+    "collect.solution": r"mu = \[.*the solution (has|is) ",
+    "read.mus": r"\bmus?\b|holds no finished", "save": r"\bx is ", "write_vtkhdf": r"field 'T'",
 }  # fmt: skip
 REMEDY = re.compile(
-    r"[;:,] (or )?(give|remove|drop|check|rescale|scale|leave|collect|convert|use|enlarge|repair|return|this campaign needs)\b|: enlarge"
+    r"[;:,] (or )?(give|remove|drop|check|rescale|scale|leave|collect|convert|use|enlarge|repair|"
+    r"return|this campaign needs)\b|: enlarge"
 )
 PLACED = ("NaN first", "NaN last", "Inf first", "Inf last", "-Inf first", "-Inf last")
 DOORS = {  # name -> (a good array, the call)
     "Space.product": (np.ones(N), lambda x, p: Space(x, np.arange(N)).norm(np.ones(N))),
     "Space.numbers": (np.arange(N), lambda x, p: Space(np.ones(N), x).norm(np.ones(N))),
-    "Mesh.points": (np.arange(6.0).reshape(3, 2) ** 2, lambda x, p: Mesh(x, {"triangle": np.array([[0, 1, 2]])}).points),
-    "Box.lower": (np.array([0.0, 0.5]), lambda x, p: Box(("a", "b"), x, np.array([3.0, 4.0])).lower),
+    "Mesh.points": (
+        np.arange(6.0).reshape(3, 2) ** 2,
+        lambda x, p: Mesh(x, {"triangle": np.array([[0, 1, 2]])}).points,
+    ),
+    "Box.lower": (
+        np.array([0.0, 0.5]),
+        lambda x, p: Box(("a", "b"), x, np.array([3.0, 4.0])).lower,
+    ),
     "Box.check": (MUS, lambda x, p: BOX.check(x)),
     "Snapshots.u": (U, lambda x, p: pod(Snapshots(SPACE, MUS, x), rank=2)[1]),
     "Snapshots.mu": (MUS, lambda x, p: Snapshots(SPACE, x, U).mu),
-    "Basis.modes": (MODES, lambda x, p: (lambda basis: basis.lift(np.ones(basis.r)))(Basis(SPACE, x))),
+    "Basis.modes": (
+        MODES,
+        lambda x, p: (lambda basis: basis.lift(np.ones(basis.r)))(Basis(SPACE, x)),
+    ),
     "Monomials": (np.eye(2), lambda x, p: Monomials(np.ones(2), x)(MUS)),
     "predict": (MUS, lambda x, p: MODEL.predict(x).coefficients),
     "MinTheta": (MUS, lambda x, p: MinTheta(A.theta, np.ones(2))(x)),
     "study": (MUS, lambda x, p: study(MODEL, solve, x).error),
-    "unsteady.times": (np.linspace(0, 1, 5), lambda x, p: unsteady(sp.eye_array(N), A, F, BASIS, x).predict(MUS[0]).coefficients),
+    "unsteady.times": (
+        np.linspace(0, 1, 5),
+        lambda x, p: unsteady(sp.eye_array(N), A, F, BASIS, x).predict(MUS[0]).coefficients,
+    ),
     "eim": (U, lambda x, p: eim(x).modes),
-    "field_gp": (U, lambda x, p: field_gp(Snapshots(SPACE, MUS, x), BASIS, BOX, rng=0).predict(MUS[0]).coefficients),
-    "collect.mus": (MUS, lambda x, p: collect(lambda mu: np.ones(3), x, p / "s") and read(p / "s").mu),
-    "collect.solution": (np.arange(4.0) + 1, lambda x, p: collect(lambda mu: x, MUS, p / "s", space=euclidean(4)) and read(p / "s").u),
-    "read.mus": (MUS, lambda x, p: collect(lambda mu: np.ones(3), MUS, p / "s") and read(p / "s", mus=x).mu),
-    "save": (U, lambda x, p: save(p / "a.h5", {"x": x}) and None if load is None else save(p / "a.h5", {"x": x}) and 1.0),
-    "write_vtkhdf": (np.arange(N * 1.0), lambda x, p: write_vtkhdf(p / "a.vtkhdf", MESH, {"T": (x, "K")}) and None),
-}  # fmt: skip
+    "field_gp": (
+        U,
+        lambda x, p: (
+            field_gp(Snapshots(SPACE, MUS, x), BASIS, BOX, rng=0).predict(MUS[0]).coefficients
+        ),
+    ),
+    "collect.mus": (
+        MUS,
+        lambda x, p: collect(lambda mu: np.ones(3), x, p / "s") and read(p / "s").mu,
+    ),
+    "collect.solution": (
+        np.arange(4.0) + 1,
+        lambda x, p: collect(lambda mu: x, MUS, p / "s", space=euclidean(4)) and read(p / "s").u,
+    ),
+    "read.mus": (
+        MUS,
+        lambda x, p: collect(lambda mu: np.ones(3), MUS, p / "s") and read(p / "s", mus=x).mu,
+    ),
+    "save": (
+        U,
+        lambda x, p: (
+            save(p / "a.h5", {"x": x}) and None
+            if load is None
+            else save(p / "a.h5", {"x": x}) and 1.0
+        ),
+    ),
+    "write_vtkhdf": (
+        np.arange(N * 1.0),
+        lambda x, p: write_vtkhdf(p / "a.vtkhdf", MESH, {"T": (x, "K")}) and None,
+    ),
+}
 
 
 def finite(value):

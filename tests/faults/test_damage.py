@@ -11,8 +11,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+import rom.batch as batch
 from rom.archive.nouns import load, save
-from rom.batch import runs as batch
 from rom.batch.profile import Profile
 from rom.campaign import collect, open_store, read
 from rom.campaign.journal import journals

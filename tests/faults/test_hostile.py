@@ -19,11 +19,11 @@ import h5py
 import numpy as np
 import pytest
 
+import rom.batch as batch
 from rom.archive.files import _header, write_h5
 from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
-from rom.batch import runs as batch
-from rom.batch.profile import Profile, read_profile
+from rom.batch import Profile, read_profile
 from rom.campaign import collect, read
 from rom.campaign.journal import journals
 from rom.campaign.programs import _read_answer

@@ -18,14 +18,14 @@ import pytest
 import scipy.sparse as sp
 from inject import ERRORS, FILES, available, faulted, points
 
+import rom.batch as batch
 from rom.affine import Affine, Monomials
 from rom.archive.nouns import load, save
 from rom.basis import Basis
-from rom.batch import runs as batch
 from rom.batch.profile import Profile
 from rom.campaign import attempt, collect, lease, open_store, read, rebuild, verify
 from rom.campaign.journal import Manifest, append_record, journals, refresh
-from rom.certified.stationary import galerkin
+from rom.certified import galerkin
 from rom.errors import RomError
 from rom.space import euclidean
 

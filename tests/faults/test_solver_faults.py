@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rom.batch.submissions import failure_kind
+from rom.batch.ends import failure_kind
 from rom.campaign import collect, open_store, program, read, verify
 from rom.errors import SolveFailed
 from rom.mesh import Mesh

@@ -1,0 +1,160 @@
+"""`rom collect`: solve a case at designed parameters into a store."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from rom.cli.launch import Json, Verbose, guard
+from rom.cli.options import (
+    Case,
+    Count,
+    Design,
+    Seed,
+    Settings,
+    Table,
+    parameters_to_solve,
+    stem,
+)
+from rom.cli.ranks import place, rank, world
+from rom.cli.tables import show_numbers
+from rom.errors import BadInput
+
+if TYPE_CHECKING:
+    from rom.campaign import Campaign
+
+app = typer.Typer()
+SOLVES_FAILED = 3
+
+
+@app.command("collect", epilog="Example: mpiexec -n 4 rom collect solver.py --n 64 --out runs")
+@guard
+def collect_command(
+    case: Case,
+    *,
+    n: Count = 32,
+    design: Design = "sobol",
+    csv: Table = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the store; run again to resume. Default: CASE.store"),
+    ] = None,
+    retries: Annotated[
+        int, typer.Option(min=0, help="How often a failed solve is tried again.")
+    ] = 0,
+    rows: Annotated[
+        str | None, typer.Option(help="Only these rows of the parameters: 0-7,12.")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Begin no solve that would outlast it; exit code 7 if some are left."
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, help="A pilot: so many processes here solve, and none that dies ends the others."
+        ),
+    ] = 0,
+    limit: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Seconds of one solve of a pilot, which then has failed."),
+    ] = None,
+    seed: Seed = 0,
+    settings: Settings = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Solve the case at designed parameters into a store, on all ranks.
+
+    What is solved stays solved.
+    """
+    from rom.batch.plan import parse_rows
+    from rom.campaign import collect
+    from rom.cli.case import load_problem
+
+    if limit is not None and not workers:
+        raise BadInput("--limit ends the solves of a pilot; give --workers too")
+    comm = None if workers else world()
+    problem = load_problem(case, settings or ())
+    mus, box = parameters_to_solve(problem.box, csv, design=design, n=n, seed=seed)
+    path = out or Path(f"{stem(case)}.store")
+    signal.signal(signal.SIGTERM, _interrupt)
+    campaign = collect(
+        problem.solve,
+        mus,
+        path,
+        comm=comm,
+        box=box,
+        space=problem.space,
+        mesh=problem.mesh,
+        distributed=problem.space is not None and problem.space.comm is not None,
+        times=problem.times,
+        version=problem.version,
+        retries=retries,
+        seconds=seconds,
+        only=None if rows is None else np.array(parse_rows(rows, len(mus))),
+        crew=_pilot(case, settings, workers, limit),
+    )
+    _show_campaign(campaign, path, json)
+    if campaign.left and not campaign.solved and not campaign.failed:
+        raise BadInput(f"{seconds:g} s do not suffice for one solve; give more time to a part")
+    _exit_unless_complete(campaign)
+
+
+def _pilot(case: str, settings: list[str] | None, workers: int, limit: float | None) -> Any:
+    """The workers that solve beside each other, or None for ranks."""
+    from rom.campaign import pilot
+
+    if not workers:
+        return None
+    begin = partial(_solver, case, tuple(settings or ()))
+    return partial(pilot, begin, workers, limit=limit, first=place())
+
+
+def _show_campaign(campaign: Campaign, path: Path, json: bool) -> None:
+    numbers = {
+        "store": str(path),
+        "solved": campaign.solved,
+        "skipped": campaign.skipped,
+        "failed": len(campaign.failed),
+        "left": campaign.left,
+        "seconds": campaign.seconds,
+    }
+    for mu, reason in campaign.failed if rank() == 0 else ():
+        sys.stderr.write(f"failed at mu = {mu}: {reason}\n")
+    show_numbers(numbers, {"seconds": "s"}, json)
+
+
+def _exit_unless_complete(campaign: Campaign) -> None:
+    """Exit code 7 where the time was over, 3 where solves failed."""
+    from rom.batch.script import STOPPED
+
+    if campaign.left:
+        if rank() == 0:
+            sys.stderr.write(
+                f"{campaign.left} solves are unfinished: the time is over; run again\n"
+            )
+        raise typer.Exit(STOPPED)
+    if campaign.failed:
+        raise typer.Exit(SOLVES_FAILED)
+
+
+def _solver(case: str, settings: tuple[str, ...]) -> tuple[Any, Any]:
+    """(solve, space) of a case, in a worker."""
+    from rom.cli.case import load_problem
+
+    problem = load_problem(case, settings)
+    return problem.solve, problem.space
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """SIGTERM as an exception that no solve catches, so that claims are given back."""
+    raise KeyboardInterrupt

@@ -1,0 +1,57 @@
+"""Numbers on the screen: a table of name, value and unit, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rom.cli.ranks import rank
+
+
+def plain_value(value: Any) -> Any:
+    """Numpy scalars and arrays as what JSON holds; NaN and Inf become null."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_value(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    is_plain = isinstance(value, (bool, int, float, str, type(None)))
+    return value if is_plain else str(value)
+
+
+def format_number(value: Any) -> str:
+    """A number as it reads best: integers whole, others with five digits."""
+    value = plain_value(value)
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def show_numbers(
+    numbers: Mapping[str, Any], units: Mapping[str, str], as_json: bool, title: str = ""
+) -> None:
+    """A table of name, value, unit, or one JSON object; on rank 0 only."""
+    if rank():
+        return
+    if as_json:
+        text = json.dumps(plain_value(numbers), allow_nan=False)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, box=None, header_style="bold")
+    table.add_column("name", justify="left", overflow="fold")
+    table.add_column("value", justify="right", overflow="fold")
+    table.add_column("unit", justify="left", overflow="fold")
+    for name, value in numbers.items():
+        table.add_row(name, format_number(value), units.get(name, ""))
+    Console(markup=False).print(table)
