@@ -1,4 +1,4 @@
-"""Whole trajectories of parameters: modes in space and time, and processes of them.
+"""Processes of whole trajectories, by modes in space and time.
 
 g(u(x, t; mu)) ~ s(mu) (offset(x, t) + sum_k modes_k(x, t) a_k(mu)), log s and a_k ~ GP,
 g the identity or a root; s is the size of a run, or 1.
@@ -70,8 +70,9 @@ class TrajectoryGP:
         return Prediction(points, mean.T, std=std.T)
 
     def field(self, mu: np.ndarray, t: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of u at times t (q,), (n, q) for mu (p,), (m, n, q) for (m, p).
+        """Mean and deviation of u at times t (q,), in space and time.
 
+        They are (n, q) for mu (p,) and (m, n, q) for mu (m, p).
         t : inside the trained times, by default these. Truncated modes are included.
         Raises OutsideBox for a parameter or a time beyond the trained ones.
         """

@@ -87,7 +87,7 @@ def trajectory_gp(
 
 
 def _usable_priors(priors: Sequence[tuple[str, str]], runs: WholeRuns) -> list[tuple[str, str]]:
-    """Constant for linear means where runs are fewer than three for each number of a trend."""
+    """Priors whose trend has at least three runs for each of its numbers."""
     few = len(runs.mu) < 3 * (runs.mu.shape[1] + 1)
     return [(kernel, CONSTANT if few and mean == LINEAR else mean) for kernel, mean in priors]
 
