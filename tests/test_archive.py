@@ -370,7 +370,7 @@ NOT_STORED = {  # by their own nature
     "Work": "holds a solver",
     "Pilot": "a table of a file",
     "Extent": "a place in a file",
-    "Part": "a place in a file",
+    "FilePart": "a place in a file",
     "Columns": "is on disk",
     "RunningPod": "a moment of a stream; its basis is stored",
     "SwitchingStep": "a moment of a run",
