@@ -101,9 +101,9 @@ class Asks:
     def _parameters(self, mu: Any) -> tuple[np.ndarray, bool]:
         points = real(mu, "mu")
         single = points.ndim < 2
-        points = points.reshape(1, -1) if single else points
         if self.box is not None and not self.outside:
-            return np.atleast_2d(self.box.check(points)), single
+            return np.atleast_2d(self.box.check(np.atleast_1d(points))), single
+        points = points.reshape(1, -1) if single else points
         if points.ndim != 2 or (self.p is not None and points.shape[1] != self.p):
             raise BadInput(
                 f"mu has shape {np.shape(mu)}; the model asks for {self.p} parameters"
@@ -165,7 +165,7 @@ def _are_among(times: np.ndarray, trained: np.ndarray) -> bool:
 def _select(
     asked: tuple[Quantity, ...], values: Mapping[str, Any] | None, what: str
 ) -> dict[str, np.ndarray]:
-    """The asked fields or signals out of those given. Raises BadInput naming the difference."""
+    """The asked fields or signals. Raises BadInput naming the difference."""
     values = dict(values or {})
     names = [quantity.name for quantity in asked]
     foreign = sorted(set(values) - set(names))
@@ -178,7 +178,10 @@ def _select(
 
 
 def _columns(name: str, values: np.ndarray, components: int, m: int) -> np.ndarray:
-    """A field (n,), (n, m), (n, c) or (n, c, m) as (n, c, m). Raises BadInput for others."""
+    """A field (n,), (n, m), (n, c) or (n, c, m) as (n, c, m).
+
+    Raises BadInput for others.
+    """
     shape = values.shape
     if components == 1 and values.ndim < 3 and shape[1:] in ((), (1,), (m,)):
         values = values.reshape(len(values), 1, -1) if values.ndim else values

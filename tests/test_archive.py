@@ -74,7 +74,7 @@ from rom.solids.runs import RunStep
 from rom.solids.switching import LocalWeighted
 from rom.solids.weighted import WeightedModel
 from rom.space import Field, Space, euclidean
-from rom.study.comparison import study
+from rom.study.comparison import Discrepancy, study
 
 BOX = Box(
     ("k1", "k2"), np.array([0.1, 1e-3]), np.array([1.0, 10.0]), ("W/m/K", "1"), ("linear", "log")
@@ -227,6 +227,7 @@ EXAMPLES = {
     "MinTheta": GALERKIN.bound.stability,
     "SuccessiveConstraints": CONSTRAINTS,
     "Study": study(GALERKIN, lambda mu: sp.linalg.spsolve(A(mu).tocsc(), F.terms[0]), MUS),
+    "Discrepancy": Discrepancy("T", "K", "rms", np.ones(2), np.zeros(2)),
     "GreedyStep": GreedyStep(3, MUS[0], 1e-3, "tol reached"),
     "FieldGP": FIELD_GP,
     "CoefficientGP": FIELD_GP.gp,

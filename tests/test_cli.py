@@ -164,8 +164,9 @@ def test_predict_takes_tables_and_writes_them(chain, tmp_path):
     assert [row["mu"] for row in rows] == [{"k": 2.0, "q": 1.0}, {"k": 4.0, "q": 1.5}]
     with open(tmp_path / "u.csv") as file:
         table = list(csv.reader(file))
-    assert table[0][:3] == ["k [N]", "q [N/m]", "u0"] and len(table) == 3 and len(table[1]) == 103
-    assert max(map(float, table[1][2:])) == rows[0]["max u [1]"]
+    assert table[0][:3] == ["k [N]", "q [N/m]", "u0"] and len(table) == 3
+    assert table[0][103] == "u0 deviation" and len(table[1]) == 2 + 2 * 101 + 1
+    assert max(map(float, table[1][2:103])) == rows[0]["max u [1]"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_predict_takes_tables_and_writes_them(chain, tmp_path):
         (["--mu", "k=2,q=nan"], "NaN"),
         ([], 'no parameters; give values of k, q: --mu "k=...,q=..."'),
         (["--csv", "nothing.csv"], "nothing.csv is no table"),
-        (["--mu", "k=2,q=1", "--out", "u.vtkhdf"], "needs a mesh"),
+        (["--mu", "k=2,q=1", "--t", "0:1:0.5"], "knows no time"),
     ],
 )
 def test_bad_parameters_are_named(chain, options, message, monkeypatch):

@@ -48,6 +48,12 @@ def load_case_module(name: str) -> ModuleType:
     return module
 
 
+def has_problem(name: str) -> bool:
+    """Whether a case has a solver, and not only functions that models refer to."""
+    case = load_case_module(name)
+    return hasattr(case, "problem") or hasattr(case, "solve")
+
+
 def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
     """The problem of a case.
 
@@ -76,16 +82,20 @@ def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
 def load_functions(name: str | None) -> dict[str, Callable[..., Any]]:
     """The functions of a case by "module:name", for models that refer to them.
 
-    None without a case.
+    None without a case. Tables of such functions in the case, as solvers.laws.LAWS, count too.
     """
     if name is None:
         return {}
     case = load_case_module(name)
-    return {
+    functions = {
         f"{case.__name__}:{key}": value
         for key, value in vars(case).items()
         if callable(value) and not key.startswith("__")
     }
+    for table in vars(case).values():
+        if isinstance(table, dict) and table and all(":" in str(key) for key in table):
+            functions |= {key: value for key, value in table.items() if callable(value)}
+    return functions
 
 
 def typed_settings(function: Callable[..., Any], settings: Sequence[str]) -> dict[str, Any]:

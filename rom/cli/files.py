@@ -118,7 +118,8 @@ def _scene(path: Path, options: dict[str, Any], step: int, case: str | None) -> 
     states = modes_of_model(model, mesh)
     if states is not None and states.mesh is not None:
         return state_scene(path, states, step)
-    return answer_scene(path, answer_on_sample(model, mesh, path), asks.box, step)
+    answer, box = answer_on_sample(model, mesh, path)
+    return answer_scene(path, answer, box, step)
 
 
 @app.command(
@@ -169,6 +170,6 @@ def _export_model(path: Path, out: Path, case: str | None) -> None:
     mesh = model.mesh or mesh
     states = modes_of_model(model, mesh)
     if states is None:
-        write_answer(out, answer_on_sample(model, mesh, path), model.asks.box)
+        write_answer(out, *answer_on_sample(model, mesh, path))
     else:
         _write_states(out, states)

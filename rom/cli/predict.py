@@ -56,7 +56,7 @@ def predict_command(
 
     All rows of a table are one prediction.
     """
-    from rom.cli.case import load_problem
+    from rom.cli.case import has_problem, load_problem
     from rom.io.answers import write_answer
 
     if rank():
@@ -75,7 +75,7 @@ def predict_command(
         case=case,
     )
     outputs = None
-    if case is not None and machine.tells:
+    if case is not None and machine.tells and has_problem(case):
         outputs = load_problem(case, provenance.get("settings", ())).outputs
     answer = answer_question(machine, question, place)
     box = machine.asks.box

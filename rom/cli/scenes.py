@@ -114,8 +114,8 @@ def _join_bases(bases: dict[str, Basis], mesh: Mesh | None) -> States:
     return States(space, columns, {"mode": np.arange(1.0, rank + 1)}, mesh)
 
 
-def answer_on_sample(model: Model, mesh: Mesh | None, path: Path) -> Prediction:
-    """The answers of a model on a sample of its box.
+def answer_on_sample(model: Model, mesh: Mesh | None, path: Path) -> tuple[Prediction, Box]:
+    """The answers of a model on a sample of its box, and the box.
 
     Raises BadInput where it has no box, or asks for more than parameters.
     """
@@ -124,12 +124,29 @@ def answer_on_sample(model: Model, mesh: Mesh | None, path: Path) -> Prediction:
 
     asks = model.asks
     needs = asks.mesh or asks.loading or asks.fields or asks.signals
-    if asks.box is None or needs:
+    box = trained_box(model)
+    if box is None or needs:
         raise BadInput(
             f"{path} holds neither modes nor a box to sample; ask it a question: rom predict"
         )
-    question = asks.question(sobol(asks.box, SAMPLES))
-    return answer_question(model, question, mesh)
+    return answer_question(model, asks.question(sobol(box, SAMPLES)), mesh), box
+
+
+def trained_box(model: Model) -> Box | None:
+    """The box of what a model asks, or the range of its training points."""
+    if model.asks.box is not None:
+        return model.asks.box
+    own = getattr(model, "box", None)
+    if isinstance(own, Box):
+        return own
+    axes = getattr(model, "axes", None)
+    if axes is None:
+        return None
+    lower = np.concatenate([np.min(axis, axis=0) for axis in axes])
+    upper = np.concatenate([np.max(axis, axis=0) for axis in axes])
+    if not (lower < upper).all():
+        return None
+    return Box(tuple(f"mu{k}" for k in range(len(lower))), lower, upper)
 
 
 def mesh_scene(path: Path) -> Scene:

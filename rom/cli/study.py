@@ -16,7 +16,7 @@ from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
 from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_question
 from rom.cli.ranks import rank
-from rom.cli.scenes import is_model_file
+from rom.cli.scenes import is_model_file, trained_box
 from rom.cli.tables import show_numbers
 from rom.errors import BadInput
 from rom.model import Model, Question
@@ -171,7 +171,7 @@ def _open_source(
     if Path(name).is_dir():
         return _open_runs(Path(name), model, provenance)
     problem = load_problem(name, settings or provenance.get("settings", ()))
-    box = problem.box if problem.box is not None else model.asks.box
+    box = problem.box if problem.box is not None else trained_box(model)
     norms = {}
     if problem.M is not None and problem.space is not None:
         norms[MASS_NORM] = _mass_norm(problem)

@@ -13,7 +13,7 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.parameters import Box
-from rom.prediction import Error, Part, Prediction, Quantity
+from rom.prediction import Error, Part, Place, Prediction, Quantity
 
 TIME = "t [s]"
 SAMPLE = "sample"
@@ -135,16 +135,20 @@ def whole_state(answer: Prediction, fields: list[np.ndarray]) -> np.ndarray | No
     fields : (k, ...) in the order of the answer's parts
     """
     space = answer.space
-    if space is None or not fields:
+    entries = [
+        (name, part, values)
+        for (name, part), values in zip(answer.parts.items(), fields, strict=True)
+        if part.quantity.place is not Place.INTEGRATION
+    ]
+    if space is None or not entries or sum(len(entry[2]) for entry in entries) != space.n:
         return None
-    if sum(map(len, fields)) != space.n:
-        return None
-    state = np.zeros((space.n, *fields[0].shape[1:]), dtype=np.result_type(*fields))
+    shape = (space.n, *entries[0][2].shape[1:])
+    state = np.zeros(shape, dtype=np.result_type(*(entry[2] for entry in entries)))
     named = {field.name: field.rows for field in space.fields}
-    for (name, part), values in zip(answer.parts.items(), fields, strict=True):
+    for name, part, values in entries:
         rows = part.rows if part.rows is not None else named.get(name)
         if rows is None:
-            return values if len(fields) == 1 else None
+            return values if len(entries) == 1 else None
         state[rows] = values
     return state
 

@@ -7,6 +7,7 @@ Where the answer has no mesh or no fields, mesh formats hold points in parameter
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rom.io.answer_columns import (
     check_one_state,
     count_times,
     field_columns,
+    flat_part,
     input_columns,
     known_columns,
     parameter_points,
@@ -168,7 +170,7 @@ def _write_npz(path: Path, answer: Prediction, box: Box | None) -> Path:
     """Fields by label (k, columns); the whole state as u (n, columns) where there is one."""
     fields = field_columns(answer)
     arrays: dict[str, Any] = dict(fields)
-    lifted = [values for key, values in fields.items() if not _is_deviation(key)]
+    lifted = [fields[part.quantity.label] for part in answer.parts.values()]
     state = whole_state(answer, lifted)
     if state is not None and answer.space is not None:
         arrays |= {"u": state, "numbers": answer.space.numbers}
@@ -216,8 +218,7 @@ def _write_steps(path: Path, answer: Prediction, mesh: Mesh, box: Box | None) ->
     """One step per sample and time: at the times themselves where there is one sample."""
     point_fields: Fields = {}
     cell_fields: Fields = {}
-    for (key, values), part in zip(field_columns(answer).items(), _parts(answer), strict=True):
-        name, _ = unlabel(key)
+    for name, part, values in _columns_on_mesh(answer):
         on_points, array = _shape_on_mesh(name, part, values, mesh)
         target = point_fields if on_points else cell_fields
         target[name] = (array, part.quantity.unit)
@@ -234,12 +235,16 @@ def _write_steps(path: Path, answer: Prediction, mesh: Mesh, box: Box | None) ->
     )
 
 
-def _parts(answer: Prediction) -> list[Part]:
-    """The part of each entry of `field_columns`."""
-    parts = []
-    for part in answer.parts.values():
-        parts += [part] if part.std is None else [part, part]
-    return parts
+def _columns_on_mesh(answer: Prediction) -> Iterator[tuple[str, Part, np.ndarray]]:
+    """Name, part and values (k, columns) of all fields and deviations at nodes or cells."""
+    for name, part in answer.parts.items():
+        if part.quantity.place is Place.INTEGRATION:
+            continue
+        flat = flat_part(part)
+        yield name, part, flat.lift(0)
+        std = flat.spread(0)
+        if std is not None:
+            yield f"{name} {DEVIATION}", part, std
 
 
 def _arrays(fields: Fields) -> Columns:

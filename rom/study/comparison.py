@@ -12,7 +12,7 @@ import numpy as np
 
 from rom.errors import BadInput, SolveFailed, real
 from rom.model import Question
-from rom.prediction import Error, Known, Part, Prediction
+from rom.prediction import Error, Known, Part, Place, Prediction
 from rom.space import Space
 
 Solve = Callable[[np.ndarray], np.ndarray]
@@ -278,9 +278,14 @@ def _compare(
             "give the problem the model's times"
         )
     fields = {}
-    lifted = {name: part.lift(0) for name, part in answer.parts.items()}
-    rows = _rows_of_fields(answer, len(u))
-    for name, part in answer.parts.items():
+    parts = {
+        name: part
+        for name, part in answer.parts.items()
+        if part.quantity.place is not Place.INTEGRATION
+    }
+    lifted = {name: part.lift(0) for name, part in parts.items()}
+    rows = _rows_of_fields(answer, parts, len(u))
+    for name, part in parts.items():
         true = u[rows[name]]
         if true.shape != lifted[name].shape:
             raise BadInput(
@@ -297,15 +302,15 @@ def _compare(
     return _Row(state, bound_norm, fields, outputs)
 
 
-def _rows_of_fields(answer: Prediction, n: int) -> dict[str, Any]:
+def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
     """Rows of each field in a state of n rows: those of its part or its space, or in order."""
     named = {} if answer.space is None else {f.name: f.rows for f in answer.space.fields}
     rows: dict[str, Any] = {}
     start = 0
-    for name, part in answer.parts.items():
+    for name, part in parts.items():
         own = part.rows if part.rows is not None else named.get(name)
         if own is None:
-            size = n if len(answer.parts) == 1 else len(part.lift(0, 0))
+            size = n if len(parts) == 1 else len(part.lift(0, 0))
             own = np.arange(start, start + size)
         start += len(own)
         rows[name] = own

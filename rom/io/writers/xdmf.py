@@ -56,7 +56,8 @@ def _at_time(data: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
     arrays = {}
     for name, values in data.items():
         moment = values[..., k] if values.ndim > 1 else values
-        arrays[name] = np.ascontiguousarray(moment)
+        whole = moment.dtype.kind in "bu"  # the writer of series knows no bytes
+        arrays[name] = np.ascontiguousarray(moment, dtype=np.int64 if whole else None)
     return _as_matrices(arrays)
 
 
