@@ -329,6 +329,7 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "GroupLikelihoods": "the objective of a search",
     "Round": "a moment of a search",
     "SolidGain": "a report of a search",
     "States": "what a command shows",
