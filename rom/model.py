@@ -178,7 +178,7 @@ def _select(
 
 
 def _columns(name: str, values: np.ndarray, components: int, m: int) -> np.ndarray:
-    """A field (n,), (n, m), (n, c) or (n, c, m) as (n, c, m). Raises BadInput for others."""
+    """(n,), (n, m), (n, c) or (n, c, m) as (n, c, m). Raises BadInput for others."""
     shape = values.shape
     if components == 1 and values.ndim < 3 and shape[1:] in ((), (1,), (m,)):
         values = values.reshape(len(values), 1, -1) if values.ndim else values
