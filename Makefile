@@ -4,7 +4,7 @@ export OMP_NUM_THREADS ?= 1
 
 PETSC = --with-fc=0 --with-cxx=0 --with-debugging=0 --with-x=0 --with-cuda=0 --with-make-np=2 --COPTFLAGS=-O2
 
-.PHONY: demo petsc test test-all test-cluster test-faults fuzz coverage bench lint clean
+.PHONY: demo docs metrics petsc test test-all test-cluster test-faults fuzz coverage bench lint clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -58,6 +58,16 @@ coverage: .venv/ready
 
 bench: .bench/ready
 	.bench/bin/python -m hpc.bench $(BENCH)
+
+# words, density and hops of the package beside those of four others, read from their wheels
+metrics: .venv/ready
+	$(RUN)pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d build/peers scikit-fem tinygp pyamg pymor
+	$(RUN)python -m tests.metrics build/peers
+
+docs: .venv/ready
+	$(RUN)pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(RUN)python -m sphinx -W -q -b html docs build/docs
+	@echo "the site is in build/docs/index.html"
 
 lint: .venv/ready
 	$(RUN)ruff format --check .

@@ -100,7 +100,7 @@ def samples(m: int, n: int, seed: int, design: Callable[..., np.ndarray] = unifo
     ]
 
 
-def trained(
+def fit_model(
     train: list[Sample], reference: Mesh, fields: int, mapping: int, seed: int = 0
 ) -> ShapeModel:
     """O-MMGP, or POD-GP after the same morphing for mapping = 0."""
@@ -133,17 +133,19 @@ def mapping_error(model: ShapeModel, every: list[Sample]) -> tuple[float, float]
         from rom.shapes.simplex import simplices
         from rom.shapes.transfer import interpolation
 
-        laid = model.lay(s.mesh)
+        location = model.lay(s.mesh)
         grid = np.stack(np.meshgrid(xs, lines, indexing="ij"), -1).reshape(-1, 2)
         domain = Mesh(model.chart, {"triangle": simplices(model.embedding.reference)})
-        physical = interpolation(domain, grid + interpolation(domain, grid) @ shift) @ laid.points
+        physical = (
+            interpolation(domain, grid + interpolation(domain, grid) @ shift) @ location.points
+        )
         level = (physical[:, 1] - physical[:, 0] * np.tan(s.mu[0]) - s.mu[1]).reshape(len(xs), -1)
         return np.array([np.interp(0.0, row, lines) for row in level])
 
     shifts = []
     for s in every:
-        laid = model.lay(s.mesh)
-        shifts.append(model.warp_modes(model.inputs(s, laid)[None])[0])
+        location = model.lay(s.mesh)
+        shifts.append(model.warp_modes(model.inputs(s, location)[None])[0])
     mapped = np.array([front(s, w) for s, w in zip(every, shifts, strict=True)])
     still = np.array([front(s, 0 * w) for s, w in zip(every, shifts, strict=True)])
     return _spread(mapped), _spread(still)
@@ -164,17 +166,17 @@ def main(
     out: str | None = None,
 ) -> dict[str, float]:
     """O-MMGP against POD-GP at the same latent count, on unseen channels."""
-    known, unseen = samples(train, size, seed, sobol), samples(test, size, seed + 1)
+    training, unseen = samples(train, size, seed, sobol), samples(test, size, seed + 1)
     reference = channel(0.0, size + 4, 0)
     begin = time.perf_counter()
-    model = trained(known, reference, fields, mapping, seed)
+    model = fit_model(training, reference, fields, mapping, seed)
     fit = time.perf_counter() - begin
-    plain = trained(known, reference, model.latents, 0, seed)
+    plain = fit_model(training, reference, model.latents, 0, seed)
     true = [s.fields["u"] for s in unseen]
-    answers = [model.predict(s.mesh, s.mu) for s in unseen]
+    answers = [model.predict(s.mu, mesh=s.mesh) for s in unseen]
     errors = [
-        rel_l2([a.fields["u"] for a in answers], true),
-        rel_l2([plain.predict(s.mesh, s.mu).fields["u"] for s in unseen], true),
+        rel_l2([a.field("u") for a in answers], true),
+        rel_l2([plain.predict(s.mu, mesh=s.mesh).field("u") for s in unseen], true),
     ]
     aligned, apart = mapping_error(model, unseen)
     if out is not None:
@@ -189,7 +191,7 @@ def main(
         "podgp_rel_l2": errors[1],
         "gain": errors[1] / errors[0],
         "coverage_90": field_coverage(
-            [a.fields["u"] for a in answers], true, [a.std["u"] for a in answers]
+            [a.field("u") for a in answers], true, [a.std("u") for a in answers]
         ),
         "front_spread_mapped": aligned,
         "front_spread_unmapped": apart,

@@ -26,6 +26,7 @@ from rom.shapes import (
     shape_model,
     subdivide,
 )
+from rom.shapes.answers import SCORE
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
@@ -40,13 +41,13 @@ def data_file(name: str, data: str | None = None) -> Path:
     places = [Path(p) for p in (data, os.environ.get("ROM_DATA")) if p] or [
         Path(__file__).resolve().parents[1] / "../shared/data"
     ]
-    found = [place / name for place in places if (place / name).is_file()]
-    if not found:
+    files = [place / name for place in places if (place / name).is_file()]
+    if not files:
         raise BadInput(
             f"no {name} in {', '.join(map(str, places))}; give its folder: "
             "--data FOLDER, or set ROM_DATA"
         )
-    return found[0]
+    return files[0]
 
 
 def samples(data: str | None = None, baseline: bool = True) -> list[Sample]:
@@ -57,7 +58,7 @@ def samples(data: str | None = None, baseline: bool = True) -> list[Sample]:
     import h5py
 
     with h5py.File(data_file("airfrans_surface_150.h5", data)) as file:
-        held = {
+        arrays = {
             name: file[name][()]
             for name in (
                 "points",
@@ -68,24 +69,24 @@ def samples(data: str | None = None, baseline: bool = True) -> list[Sample]:
                 "freestream_speed",
             )
         }
-    made, end = [], np.cumsum(held["n_nodes"])
-    for k, (stop, count) in enumerate(zip(end, held["n_nodes"], strict=True)):
+    airfoils, end = [], np.cumsum(arrays["n_nodes"])
+    for k, (stop, count) in enumerate(zip(end, arrays["n_nodes"], strict=True)):
         rows = slice(stop - count, stop)
         line = np.column_stack([np.arange(count - 1), np.arange(1, count)])
         mu = np.array(
-            [held["angle_of_attack"][k], np.log(held["freestream_speed"][k])], dtype=float
+            [arrays["angle_of_attack"][k], np.log(arrays["freestream_speed"][k])], dtype=float
         )
-        given = {"cp": held["cp_inviscid"][rows].astype(float)} if baseline else {}
-        made.append(
+        extra = {"cp": arrays["cp_inviscid"][rows].astype(float)} if baseline else {}
+        airfoils.append(
             Sample(
-                Mesh(held["points"][rows].astype(float), {"line": line}, unit="chord"),
+                Mesh(arrays["points"][rows].astype(float), {"line": line}, unit="chord"),
                 mu,
-                {"cp": held["cp_rans"][rows].astype(float)},
+                {"cp": arrays["cp_rans"][rows].astype(float)},
                 {},
-                given,
+                extra,
             )
         )
-    return made
+    return airfoils
 
 
 def normal_force(sample: Sample, cp: np.ndarray) -> float:
@@ -100,7 +101,7 @@ def normal_force(sample: Sample, cp: np.ndarray) -> float:
     return float(force @ np.array([-chord[1], chord[0]]) / (chord @ chord))
 
 
-def trained(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
+def fit_model(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
     """The model of some airfoils, on their medoid with every edge cut twice."""
     reference = medoid(train, MORPH)
     for _ in range(4):
@@ -130,31 +131,31 @@ def main(
     """
     every = samples(data, baseline)
     order = np.random.default_rng(seed).permutation(len(every))
-    found, std, true, forces, fit, ask, scores = [], [], [], [], 0.0, [], []
+    predictions, std, true, forces, fit, ask, scores = [], [], [], [], 0.0, [], []
     for k in range(folds):
         test = order[k::folds]
         begin = time.perf_counter()
-        model = trained([every[i] for i in order if i not in test], modes, seed)
+        model = fit_model([every[i] for i in order if i not in test], modes, seed)
         fit += time.perf_counter() - begin
         for i in test:
             begin = time.perf_counter()
-            answer = model.predict(every[i].mesh, every[i].mu, every[i].baseline)
+            answer = model.predict(every[i].mu, mesh=every[i].mesh, fields=every[i].baseline)
             ask.append(time.perf_counter() - begin)
-            found.append(answer.fields["cp"])
-            std.append(answer.std["cp"])
+            predictions.append(answer.field("cp"))
+            std.append(answer.std("cp"))
             true.append(every[i].fields["cp"])
-            forces.append([normal_force(every[i], v) for v in (found[-1], true[-1])])
-            scores.append(answer.score)
+            forces.append([normal_force(every[i], v) for v in (predictions[-1], true[-1])])
+            scores.append(answer.outputs[SCORE].value[0])
         if out is not None and k == 0:
             shape_pictures(out, model, every[test[0]], "cp", "1")
-    reached, wanted = np.array(forces).T
+    reached, reference = np.array(forces).T
     return {
         "samples": len(every),
         "folds": folds,
-        "rel_l2": rel_l2(found, true),
-        "rrmse": rrmse(found, true),
-        "q2_normal_force": q2([reached], [wanted]),
-        "coverage_90": field_coverage(found, true, std),
+        "rel_l2": rel_l2(predictions, true),
+        "rrmse": rrmse(predictions, true),
+        "q2_normal_force": q2([reached], [reference]),
+        "coverage_90": field_coverage(predictions, true, std),
         "seconds_fit": fit / folds,
         "ms_predict": 1e3 * float(np.median(ask)),
     }

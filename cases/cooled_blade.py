@@ -146,7 +146,7 @@ def main(
         model = galerkin_model(blade, basis)
         unseen = blade.box.from_unit(np.random.default_rng(seed).random((test, blade.box.p)))
         table = study(model, blade.solve, unseen)
-        rows = [_compared(blade, model, mu) for mu in unseen]
+        rows = [_compare(blade, model, mu) for mu in unseen]
         numbers = _numbers(blade, model, table, rows, campaign, comm)
         if out is not None:
             save(folder / "model.h5", model)
@@ -155,7 +155,7 @@ def main(
     return numbers
 
 
-def _compared(blade: Problem, model: GalerkinModel, mu: np.ndarray) -> dict[str, float]:
+def _compare(blade: Problem, model: GalerkinModel, mu: np.ndarray) -> dict[str, float]:
     """Errors of the fields and of the outputs against high fidelity.
 
     Each field's is relative in its own energy norm.
@@ -220,11 +220,11 @@ def _folder(out: str | None, comm: Any) -> Iterator[Path]:
         yield Path(out)
         return
     first = comm is None or comm.Get_rank() == 0
-    made = tempfile.TemporaryDirectory() if first else None
-    yield Path(next(name for name in talk(comm, made.name if made else "") if name))
+    temporary = tempfile.TemporaryDirectory() if first else None
+    yield Path(next(name for name in talk(comm, temporary.name if temporary else "") if name))
     talk(comm, 0)
-    if made:
-        made.cleanup()
+    if temporary:
+        temporary.cleanup()
 
 
 def _tables(folder: Path, blade: Problem, table: Study, rows: list[dict[str, float]]) -> None:
@@ -329,15 +329,15 @@ def _convergence(
     """
     basis, ranks = model.basis, np.arange(1, model.basis.r + 1)
     U = np.column_stack([blade.solve(mu) for mu in table.mu])
-    found = []
+    worst = []
     for r in ranks:
         a = np.zeros((basis.r, len(table.mu)))
         a[:r] = truncate_model(model, int(r)).predict(table.mu).coefficients
         bound = model.bound(table.mu, a.T)  # type: ignore[misc]
-        found.append(
+        worst.append(
             [(basis.space.norm(U - basis.lift(a)) / table.norm).max(), (bound / table.norm).max()]
         )
-    return ranks, *np.array(found).T
+    return ranks, *np.array(worst).T
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def _solve(A: Affine, f: Affine, mu: np.ndarray) -> np.ndarray:
     return splu(sp.csc_array(A(mu))).solve(f(mu))
 
 
-def extended(bar: Problem, model: GalerkinModel, mus: np.ndarray, a: np.ndarray) -> np.ndarray:
+def extended_norms(
+    bar: Problem, model: GalerkinModel, mus: np.ndarray, a: np.ndarray
+) -> np.ndarray:
     """|r|_{X'} (m,) of reduced solutions a (m, r), in extended precision."""
     wide = np.longdouble
     if np.finfo(wide).eps > 1e-18 or bar.A is None or bar.f is None:
@@ -117,8 +119,8 @@ def main(cells: int = 400, rank: int = 16, train: int = 480, fresh: int = 100) -
     )
     mus, a = solved(fresh)
     truth, load = (
-        extended(bar, model, mus, a),
-        extended(bar, model, mus[:1], np.zeros((1, basis.r)))[0],
+        extended_norms(bar, model, mus, a),
+        extended_norms(bar, model, mus[:1], np.zeros((1, basis.r)))[0],
     )
     floors = {
         name: float(np.abs(form.residual(mus, a) - truth).max() / load)

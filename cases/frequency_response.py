@@ -55,7 +55,7 @@ def level(H: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.sum(H**2, axis=-1))
 
 
-def interpolated(axes: list[np.ndarray], y: np.ndarray, new: list[np.ndarray]) -> np.ndarray:
+def interpolate(axes: list[np.ndarray], y: np.ndarray, new: list[np.ndarray]) -> np.ndarray:
     """Cubic splines over frequency and position, thin plates over designs."""
     y = CubicSpline(axes[0], y, axis=0)(new[0])
     y = np.moveaxis(CubicSpline(axes[1], y, axis=1)(new[1]), 2, 0)
@@ -90,8 +90,8 @@ def stretch(gp: KroneckerGP) -> float:
     """
     gaps, std = gp.leave_one_out(axis=2)
     factors, own = np.geomspace(0.1, 10.0, 201), np.maximum(std**2 - gp.noise**2, 0.0)
-    held = [np.mean(gaps**2 <= 1.959964**2 * (s**2 * own + gp.noise**2)) for s in factors]
-    return float(factors[min(int(np.searchsorted(held, 0.95)), len(factors) - 1)])
+    coverage = [np.mean(gaps**2 <= 1.959964**2 * (s**2 * own + gp.noise**2)) for s in factors]
+    return float(factors[min(int(np.searchsorted(coverage, 0.95)), len(factors) - 1)])
 
 
 def resonances(f: np.ndarray, H: np.ndarray) -> list[np.ndarray]:
@@ -99,7 +99,9 @@ def resonances(f: np.ndarray, H: np.ndarray) -> list[np.ndarray]:
     return [f[find_peaks(curve, prominence=1.0)[0]] for curve in level(H)[:, 0].T]
 
 
-def missed(found: list[np.ndarray], exact: list[np.ndarray], near: float) -> tuple[float, int]:
+def resonance_errors(
+    found: list[np.ndarray], exact: list[np.ndarray], near: float
+) -> tuple[float, int]:
     """(rms distance [Hz] of exact resonances to the nearest one, how many have none).
 
     The nearest of the resonances within `near`.
@@ -110,8 +112,10 @@ def missed(found: list[np.ndarray], exact: list[np.ndarray], near: float) -> tup
             for g, e in zip(found, exact, strict=True)
         ]
     )
-    held = gaps[gaps <= near]
-    return float(np.sqrt(np.mean(held**2))) if held.size else float("nan"), int(np.sum(gaps > near))
+    near_gaps = gaps[gaps <= near]
+    return float(np.sqrt(np.mean(near_gaps**2))) if near_gaps.size else float("nan"), int(
+        np.sum(gaps > near)
+    )
 
 
 def holes(shape: tuple[int, ...], share: float, gen: np.random.Generator) -> np.ndarray:
@@ -119,11 +123,11 @@ def holes(shape: tuple[int, ...], share: float, gen: np.random.Generator) -> np.
 
     Each run loses a band of frequencies at all positions, and single cells up to `share` in all.
     """
-    seen, width = np.ones(shape, dtype=bool), max(1, int(0.5 * share * shape[0]))
+    present, width = np.ones(shape, dtype=bool), max(1, int(0.5 * share * shape[0]))
     for run_ in range(shape[2]):
         start = gen.integers(0, shape[0] - width + 1)
-        seen[start : start + width, :, run_] = False
-    return seen & (gen.random(shape[:3]) > 0.5 * share / (1 - 0.5 * share))[..., None]
+        present[start : start + width, :, run_] = False
+    return present & (gen.random(shape[:3]) > 0.5 * share / (1 - 0.5 * share))[..., None]
 
 
 def main(
@@ -166,17 +170,17 @@ def main(
         "rbf": ("rbf", "rbf"),
         "matern52": ("matern52", "matern52"),
     }
-    told: dict[str, Any] = {"cells": y.size, "resonances": sum(map(len, exact)), "methods": {}}
-    answers = {"splines": interpolated(axes, y, new)}
+    numbers: dict[str, Any] = {"cells": y.size, "resonances": sum(map(len, exact)), "methods": {}}
+    answers = {"splines": interpolate(axes, y, new)}
     for name, (over_f, rest) in kernels.items():
         gp = learnt(axes, y, over_f, rest)
-        mean, std = gp.predict(*new, PARTS)
+        mean, std = gp.posterior(*new, PARTS)
         factor = stretch(gp)
         std = factor * np.asarray(std)
         inside = np.abs(mean - truth) <= 1.959964 * std
         measured = np.abs(mean - fresh) <= 1.959964 * np.hypot(std, gp.noise)
         answers[name] = mean
-        told["methods"][name] = {
+        numbers["methods"][name] = {
             "coverage": float(np.mean(measured)),
             "coverage_noise_free": float(np.mean(inside)),
             "stretch": factor,
@@ -185,21 +189,21 @@ def main(
         if name == "spectral mixture":
             best, band = gp.kernels[0], std
     for name, mean in answers.items():
-        rms, none = missed(resonances(new[0], mean), exact, 0.5 * spacing)
+        rms, none = resonance_errors(resonances(new[0], mean), exact, 0.5 * spacing)
         error = np.linalg.norm(mean - truth) / np.linalg.norm(truth)
-        told["methods"].setdefault(name, {}).update(
+        numbers["methods"].setdefault(name, {}).update(
             {"error": float(error), "resonance_rms_hz": rms, "resonances_missed": none}
         )
     weights, lines = best.weights, best.frequencies[:, 0] / (axes[0][-1] - axes[0][0])
-    told["echoes_ms"] = {
+    numbers["echoes_ms"] = {
         f"{1e3 * t:.2f}": float(w)
         for w, t in sorted(zip(weights, lines, strict=True), reverse=True)
     }
-    told["missing"] = _filled(axes, y, clean, kernels, lost, gen)
+    numbers["missing"] = _filled(axes, y, clean, kernels, lost, gen)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         _pictures(out, axes, new, truth, answers, band)
-    return told
+    return numbers
 
 
 def _pictures(
@@ -264,24 +268,24 @@ def _filled(
 
     Against lines between what each run and position kept.
     """
-    seen = np.broadcast_to(holes(y.shape, lost, gen), y.shape)
-    gaps, told = ~seen, {"share": float(1 - seen.mean())}
+    present = np.broadcast_to(holes(y.shape, lost, gen), y.shape)
+    gaps, numbers = ~present, {"share": float(1 - present.mean())}
 
     def error(filled: np.ndarray) -> float:
         return float(np.linalg.norm((filled - clean)[gaps]) / np.linalg.norm(clean[gaps]))
 
     for name, (over_f, rest) in kernels.items():
-        told[name] = error(
-            learnt(axes, np.where(seen, y, np.nan), over_f, rest, seen).predict(
+        numbers[name] = error(
+            learnt(axes, np.where(present, y, np.nan), over_f, rest, present).posterior(
                 *axes, PARTS, std=False
             )[0]
         )
     filled = np.empty_like(y)
     for index in np.ndindex(y.shape[1:]):
-        keep = seen[(slice(None), *index)]
+        keep = present[(slice(None), *index)]
         filled[(slice(None), *index)] = np.interp(axes[0], axes[0][keep], y[(keep, *index)])
-    told["straight lines"] = error(filled)
-    return told
+    numbers["straight lines"] = error(filled)
+    return numbers
 
 
 if __name__ == "__main__":

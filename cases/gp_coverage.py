@@ -52,7 +52,7 @@ def problem(k: int, rng: int = 0, points: int = 400) -> dict[str, Any]:
     noise = level * clean.std()
     y, new = clean + noise * gen.standard_normal(m), truth + noise * gen.standard_normal(points)
     gp = coefficient_gp(x, y[:, None])
-    mean, std = (part[:, 0] for part in gp.predict(z, noise=True))  # type: ignore[index]
+    mean, std = (part[:, 0] for part in gp.posterior(z, noise=True))  # type: ignore[index]
     return {
         "kind": kind,
         "inputs": p,
@@ -88,17 +88,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--problems", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(argv)
-    told = run(given.problems, given.seed)
-    if given.json:
-        print(json.dumps(told))
+    arguments = parser.parse_args(argv)
+    numbers = run(arguments.problems, arguments.seed)
+    if arguments.json:
+        print(json.dumps(numbers))
         return
-    for kind in told["coverage_by_kind"]:
+    for kind in numbers["coverage_by_kind"]:
         print(
-            f"{kind:14} coverage {told['coverage_by_kind'][kind]:.3f}, relative error "
-            f"{told['error_by_kind'][kind]:.1e}"
+            f"{kind:14} coverage {numbers['coverage_by_kind'][kind]:.3f}, relative error "
+            f"{numbers['error_by_kind'][kind]:.1e}"
         )
-    print(f"all {told['problems']:10} coverage {told['coverage']:.3f} of nominal 0.95")
+    print(f"all {numbers['problems']:10} coverage {numbers['coverage']:.3f} of nominal 0.95")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def plane(
     return Equation(np.array([span, span]), source, u, (1.0, 1.0), reaction=reaction), u
 
 
-def advected(beta: float, phase: float, span: tuple[float, float]) -> tuple[Equation, Callable]:
+def advection(beta: float, phase: float, span: tuple[float, float]) -> tuple[Equation, Callable]:
     """beta u_x + u_y = 0 with inflow data alone (left and bottom)."""
 
     def u(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -114,7 +114,7 @@ def problem(
     short, wide = (start, start + length), (start, start + TURN * length)
     packet = waves((0.5, 106 * k, p), (-0.5, 94 * k, p))  # sin 6x cos 100x at p = 0
     slow = waves((0.5, 26 * k, p), (-0.5, 14 * k, p))
-    made = {
+    problems = {
         "P1": lambda: line(waves((1, 100 * k, p)), wide),
         "P2": lambda: line(waves((1, k, p), (0.1, 20 * k, p), (0.05, 100 * k, p)), short),
         "P3": lambda: line(packet, wide),
@@ -127,9 +127,9 @@ def problem(
         "A3": lambda: plane(
             waves((1, k, p), (0.1, 20 * k, p), (1, 100 * k, half_turn)), short, True, CUBIC
         ),
-        "V1": lambda: advected(200 * k, p, short),
+        "V1": lambda: advection(200 * k, p, short),
     }
-    return made[name]()
+    return problems[name]()
 
 
 def error(solution: Solution, exact: Callable, n: int = 300) -> float:
@@ -139,11 +139,11 @@ def error(solution: Solution, exact: Callable, n: int = 300) -> float:
     return float(np.linalg.norm(solution.on(*x) - truth) / np.linalg.norm(truth))
 
 
-def timed(work: Callable[[], Solution]) -> tuple[Solution, float]:
+def time_work(work: Callable[[], Solution]) -> tuple[Solution, float]:
     """(result, wall seconds)."""
     begin = time.perf_counter()
-    made = work()
-    return made, time.perf_counter() - begin
+    result = work()
+    return result, time.perf_counter() - begin
 
 
 def run(names: list[str], envelope: str = "gaussian", **changes: float) -> dict:
@@ -157,13 +157,13 @@ def run(names: list[str], envelope: str = "gaussian", **changes: float) -> dict:
         spectra: list = []
 
         def kernels(equation: Equation = equation, spectra: list = spectra) -> Solution:
-            made, found = kernel_solve(equation, envelope)
-            spectra.extend(found)
-            return made
+            solution, kernels_used = kernel_solve(equation, envelope)
+            spectra.extend(kernels_used)
+            return solution
 
         (ours, seconds), (theirs, theirs_seconds) = (
-            timed(kernels),
-            timed(partial(chebyshev, equation)),
+            time_work(kernels),
+            time_work(partial(chebyshev, equation)),
         )
         rows[name] = {
             "error": error(ours, exact), "seconds": seconds, "residual": ours.residual,
@@ -191,10 +191,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--phase", type=float, default=0.0, help="added to every wave [rad]")
     parser.add_argument("--start", type=float, default=0.0, help="lower end of the interval")
     parser.add_argument("--length", type=float, default=1.0, help="factor on the interval's length")
-    given = parser.parse_args(argv)
-    changes = {key: getattr(given, key) for key in ("frequency", "phase", "start", "length")}
-    told = run(given.problems, given.envelope, **changes)
-    if given.json:
+    arguments = parser.parse_args(argv)
+    changes = {key: getattr(arguments, key) for key in ("frequency", "phase", "start", "length")}
+    told = run(arguments.problems, arguments.envelope, **changes)
+    if arguments.json:
         print(json.dumps(told))
         return
     print(

@@ -40,7 +40,7 @@ from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_n
 from rom.local.hull import assemble_bases, hull_coordinates
 from rom.local.learning import fit_classifier
 from rom.parameters import Box
-from rom.plot.clusters import gains, scatter
+from rom.plot.clusters import cluster_plot, gain_plot
 from rom.snapshots import Snapshots
 from rom.solids.local_training import run_snapshots
 from rom.space import Field, Space, euclidean
@@ -246,14 +246,14 @@ def cluster_picture(folder: Path, name: str, train: Snapshots, ours: LocalBases)
     folder.mkdir(parents=True, exist_ok=True)
     x, share = scaling(sines(train))
     path = folder / f"{name}_clusters.png"
-    scatter(path, x, ours.labels, share=share, title=f"{name}: sines between snapshots")
+    cluster_plot(path, x, ours.labels, share=share, title=f"{name}: sines between snapshots")
 
 
 def gain_picture(folder: Path, name: str, expected: Gain, achieved: np.ndarray) -> None:
     """NAME_gain.png: gain expected and achieved against K."""
     title = f"{name}: does it pay, and with which K?"
     path = folder / f"{name}_gain.png"
-    gains(path, expected.K, expected.gain, expected.std, achieved=achieved, title=title)
+    gain_plot(path, expected.K, expected.gain, expected.std, achieved=achieved, title=title)
 
 
 def random_blocks(gen: np.random.Generator) -> list[np.ndarray]:

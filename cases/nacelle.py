@@ -164,10 +164,10 @@ class Rig:
         Without the source's own wave.
         """
         L, N = np.split(self.heard(mu[:2]), 2)
-        return carried(self.x, mu) * ((L + admittance(mu[None, 2:4])[0, 1] * N) @ p)
+        return flow_phase(self.x, mu) * ((L + admittance(mu[None, 2:4])[0, 1] * N) @ p)
 
 
-def carried(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
+def flow_phase(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
     """p / psi = exp(-i k M x / b^2) at points (m, 3): what the flow does to the phase."""
     return np.exp(-1j * mu[0] * mu[1] / (1 - mu[1] ** 2) * x[:, 0])
 
@@ -267,7 +267,7 @@ def train(made: Duct, operators: int, sources: int, tol: float) -> Basis:
     )[0]
 
 
-def reduced(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel, Outputs]:
+def reduce_model(made: Duct, basis: Basis, check: np.ndarray) -> tuple[GalerkinModel, Outputs]:
     """The model with its bound for the host's own equation, and its microphones.
 
     check : (m, 5) measures what separation leaves
@@ -311,16 +311,16 @@ def main(
 
     out : folder of pictures
     """
-    made = duct(around, along, tol)
-    rig, rng = made.rig, np.random.default_rng(5)
+    case = duct(around, along, tol)
+    rig, rng = case.rig, np.random.default_rng(5)
     certificate = certify(
-        _operator(made),
+        _operator(case),
         rig.stacked,
         rng.uniform(BOX.lower[:2], BOX.upper[:2], (3, 2)),
         tol=100 * tol,
     )
-    basis = train(made, operators, 4, 0.01 * tol)
-    model, array = reduced(made, basis, BOX.from_unit(rng.random((3, 5))))
+    basis = train(case, operators, 4, 0.01 * tol)
+    model, array = reduce_model(case, basis, BOX.from_unit(rng.random((3, 5))))
     mus, rows = BOX.from_unit(rng.random((fresh, 5))), []
     for mu in mus:
         begin = time.process_time()
@@ -328,13 +328,13 @@ def main(
         s = rig.scattered(mu, p)
         middle = time.process_time()
         near, bound = heard(model, array, mu)
-        done = time.process_time()
+        end = time.process_time()
         rows.append(
-            [np.linalg.norm(s - near), bound, np.linalg.norm(s), middle - begin, done - middle]
+            [np.linalg.norm(s - near), bound, np.linalg.norm(s), middle - begin, end - middle]
         )
     error, bound, size, full, online = np.array(rows).T
     if out:
-        pictures(made, model, array, np.array([2.8, 0.25, 1.0, 0.0, 0.1]), Path(out))
+        pictures(case, model, array, np.array([2.8, 0.25, 1.0, 0.0, 0.1]), Path(out))
     return {
         "output_error": float((error / size).max()),
         "output_bound": float((bound / size).max()),
@@ -344,8 +344,8 @@ def main(
         "min_effectivity": float((bound / error).min()),
         "dofs": basis.space.n,
         "N": basis.r,
-        "d_operator": len(made.A.terms) // 2,
-        "d_load": len(made.f.terms),
+        "d_operator": len(case.A.terms) // 2,
+        "d_load": len(case.f.terms),
         "matrix_error": float(certificate.error.max()),
         "parameters": len(BOX.names),
     }
@@ -388,7 +388,7 @@ def pictures(
         (
             "body",
             Mesh(body.points, {"triangle": body.triangles}),
-            carried(body.points, mu) * p,
+            flow_phase(body.points, mu) * p,
             (0.8, -1.0, 0.6),
         ),
         ("plane", Mesh(points[:, :2], {"triangle": triangles}), near, "auto"),
@@ -412,7 +412,7 @@ def direct(x: np.ndarray, mu: np.ndarray) -> np.ndarray:
     b = np.sqrt(1 - M * M)
     place = np.array([1 / b, 1.0, 1.0])
     return (
-        carried(x, mu)
+        flow_phase(x, mu)
         * monopole(np.array([source / b, OFF_AXIS, 0.0]), k / b)(x * place, np.zeros_like(x))[0][
             :, 0
         ]
@@ -437,8 +437,8 @@ def plane_around(step: float = 0.025) -> tuple[np.ndarray, np.ndarray]:
     wall = (points[:, 0] / (HALF + 0.04)) ** 2 + (
         (np.abs(points[:, 1]) - RADIUS) / (THICK + 0.05)
     ) ** 2 < 1
-    kept = triangles[~wall[triangles].any(axis=1)]
-    used, back = np.unique(kept, return_inverse=True)
+    remaining = triangles[~wall[triangles].any(axis=1)]
+    used, back = np.unique(remaining, return_inverse=True)
     return points[used], back.reshape(-1, 3)
 
 
@@ -455,7 +455,7 @@ def heard(model: GalerkinModel, array: Outputs, mu: np.ndarray) -> tuple[np.ndar
     """
     answer = model.predict(mu)
     s, bound = array(mu[None], answer.coefficients[None], np.array([answer.bound]))
-    return carried(microphones()[0], mu) * s[0], float(bound[0])
+    return flow_phase(microphones()[0], mu) * s[0], float(bound[0])
 
 
 if __name__ == "__main__":

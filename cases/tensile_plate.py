@@ -26,6 +26,7 @@ from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.plot.shapes import shape_pictures
 from rom.shapes import Radial, Reduction, Sample, ShapeModel, shape_model
+from rom.shapes.answers import SCORE
 from rom.study.metrics import field_coverage, q2, rrmse
 from solvers.laws.viscoplastic import Viscoplastic
 from solvers.solid import Body, body, march, push
@@ -112,12 +113,12 @@ def plate(
         ]
         lines, regions, first = [], {}, 0
         for name, tag in curves.items():
-            found = number[
+            nodes_of_side = number[
                 np.asarray(gmsh.model.mesh.getElementsByType(8, tag)[1], dtype=int).reshape(-1, 3)
             ]
-            lines.append(found)
-            regions[name] = {"line3": np.arange(first, first + len(found))}
-            first += len(found)
+            lines.append(nodes_of_side)
+            regions[name] = {"line3": np.arange(first, first + len(nodes_of_side))}
+            first += len(nodes_of_side)
     points = x.reshape(-1, 3)[:, :2]
     keep = np.unique(cells)
     fresh = np.zeros(len(points), dtype=np.int64)
@@ -192,23 +193,23 @@ def samples(m: int, h: float, seed: int, store: str | None = None) -> list[Sampl
 
     store : folder; the plates it holds are not solved again
     """
-    made = []
+    plates = []
     for k, row in enumerate(sobol(BOX, m, seed)):
         path = None if store is None else Path(store) / f"plate_{h:g}_{seed}_{k:04d}.h5"
         if path is not None and path.is_file():
-            made.append(load(path))
+            plates.append(load(path))
             continue
         depth, spread, a, b, *law = row.tolist()
-        made.append(
+        plates.append(
             solve(plate(depth, spread, a, b, h * (1 + 0.1 * (k % 4 - 1.5)), seed=1 + k), *law)
         )
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save(path, made[-1])
-    return [replace(s, mu=scalars(*s.mu.tolist())) for s in made]
+            save(path, plates[-1])
+    return [replace(s, mu=scalars(*s.mu.tolist())) for s in plates]
 
 
-def trained(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> ShapeModel:
+def fit_model(train: list[Sample], h: float, modes: int = 36, seed: int = 0) -> ShapeModel:
     """MMGP on a finer reference in the middle of the family."""
     depth, spread, a, b = BOX.from_unit(np.full(BOX.p, 0.5))[:4].tolist()
     reduction = Reduction(shape=8, fields=modes, tol=1e-5)
@@ -246,34 +247,39 @@ def main(
     And shapes from outside that must be flagged.
     """
     begin = time.perf_counter()
-    known, unseen = samples(train, h, seed, store), samples(test, h, seed + 1, store)
+    training, unseen = samples(train, h, seed, store), samples(test, h, seed + 1, store)
     solving = time.perf_counter() - begin
     begin = time.perf_counter()
-    model = trained(known, h, modes, seed)
+    model = fit_model(training, h, modes, seed)
     fit = time.perf_counter() - begin
-    answers = [model.predict(s.mesh, s.mu) for s in unseen]
+    answers = [model.predict(s.mu, mesh=s.mesh) for s in unseen]
     numbers: dict[str, float] = {}
-    for name in known[0].fields:
-        found, true = [a.fields[name] for a in answers], [s.fields[name] for s in unseen]
-        numbers |= {f"q2_{name}": q2(found, true)} | (
-            {} if name == "p" else {f"rrmse_{name}": rrmse(found, true)}
+    for name in training[0].fields:
+        predictions, true = [a.field(name) for a in answers], [s.fields[name] for s in unseen]
+        numbers |= {f"q2_{name}": q2(predictions, true)} | (
+            {} if name == "p" else {f"rrmse_{name}": rrmse(predictions, true)}
         )  # p may be zero
-        numbers[f"coverage_90_{name}"] = field_coverage(found, true, [a.std[name] for a in answers])
+        numbers[f"coverage_90_{name}"] = field_coverage(
+            predictions, true, [a.std(name) for a in answers]
+        )
     for name in ("u2_top", "s22_max"):
         pair = np.array(
-            [[a.outputs[name], s.outputs[name]] for a, s in zip(answers, unseen, strict=True)]
+            [
+                [a.outputs[name].value[0], s.outputs[name]]
+                for a, s in zip(answers, unseen, strict=True)
+            ]
         ).T
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
         shape_pictures(out, model, unseen[0], "s22", "MPa", zoom=0.85)
-    outside = [model.predict(mesh, scalars(75.0, 130.0, 3.5e4)) for mesh in strangers(h)]
+    outside = [model.predict(scalars(75.0, 130.0, 3.5e4), mesh=mesh) for mesh in strangers(h)]
     return {
         "n_train": train,
-        "nodes_mean": float(np.mean([len(s.mesh.points) for s in known])),
+        "nodes_mean": float(np.mean([len(s.mesh.points) for s in training])),
         "rrmse_max": max(numbers[f"rrmse_{name}"] for name in ("u", "s11", "s22", "s12")),
         "plasticity_q2": numbers["q2_p"],
-        "ood_flagged": float(np.mean([not a.inside for a in outside])),
-        "false_alarms": float(np.mean([a.score > 1 for a in answers])),
+        "ood_flagged": float(np.mean([not a.inside[0] for a in outside])),
+        "false_alarms": float(np.mean([a.outputs[SCORE].value[0] > 1 for a in answers])),
         **numbers,
         "seconds_solve": solving,
         "seconds_fit": fit,

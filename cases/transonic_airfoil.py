@@ -46,7 +46,7 @@ def samples(data: str | None = None) -> list[Sample]:
     ]
 
 
-def trained(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> ShapeModel:
+def fit_model(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> ShapeModel:
     """O-MMGP, or POD-GP for mapping = 0, on the aerofoil with every edge halved."""
     reduction = Reduction(fields=fields, mapping=mapping, tol=1e-12)
     return shape_model(
@@ -60,7 +60,7 @@ def trained(train: list[Sample], fields: int, mapping: int, seed: int = 0) -> Sh
     )
 
 
-def interpolated(train: list[Sample], test: list[Sample]) -> list[np.ndarray]:
+def interpolate(train: list[Sample], test: list[Sample]) -> list[np.ndarray]:
     """Linear interpolation in the angle of attack, node by node."""
     alpha, u = np.array([s.mu[0] for s in train]), np.array([s.fields["p"] for s in train])
     return [np.array([np.interp(s.mu[0], alpha, column) for column in u.T]) for s in test]
@@ -79,7 +79,7 @@ def shock(sample: Sample, p: np.ndarray) -> float:
     return float(s[k] - c1 / (2 * c2))
 
 
-def compared(
+def compare_methods(
     every: list[Sample], chosen: np.ndarray, fields: int, mapping: int, seed: int
 ) -> dict[str, float]:
     """Every method trained on the chosen angles, against all the others.
@@ -88,17 +88,17 @@ def compared(
     """
     train, test = [every[i] for i in chosen], [s for i, s in enumerate(every) if i not in chosen]
     true = [s.fields["p"] for s in test]
-    model = trained(train, fields, mapping, seed)
-    plain = trained(train, model.latents, 0, seed)
-    found = {
-        "ommgp": [model.predict(s.mesh, s.mu).fields["p"] for s in test],
-        "podgp": [plain.predict(s.mesh, s.mu).fields["p"] for s in test],
-        "linear": interpolated(train, test),
+    model = fit_model(train, fields, mapping, seed)
+    plain = fit_model(train, model.latents, 0, seed)
+    predictions = {
+        "ommgp": [model.predict(s.mu, mesh=s.mesh).field("p") for s in test],
+        "podgp": [plain.predict(s.mu, mesh=s.mesh).field("p") for s in test],
+        "linear": interpolate(train, test),
     }
     numbers: dict[str, float] = {
-        f"{name}_rel_l2": rel_l2(values, true) for name, values in found.items()
+        f"{name}_rel_l2": rel_l2(values, true) for name, values in predictions.items()
     }
-    for name, values in found.items():
+    for name, values in predictions.items():
         away = [
             abs(shock(s, v) - shock(s, s.fields["p"])) for s, v in zip(test, values, strict=True)
         ]
@@ -106,7 +106,7 @@ def compared(
     return {**numbers, "latents": model.latents, "podgp_latents": plain.latents}
 
 
-def drawn(
+def draw_choices(
     every: list[Sample], m: int, draws: int, fields: int, mapping: int, seed: int
 ) -> dict[str, float]:
     """Mean and worst error of every method over random choices of m angles.
@@ -118,7 +118,7 @@ def drawn(
         chosen = np.append(
             rng.choice(np.arange(1, len(every) - 1), m - 2, replace=False), [0, len(every) - 1]
         )
-        rows.append(compared(every, np.sort(chosen), fields, mapping, seed))
+        rows.append(compare_methods(every, np.sort(chosen), fields, mapping, seed))
     numbers: dict[str, float] = {}
     for name in METHODS:
         for key in (f"{name}_rel_l2", f"{name}_shock_error"):
@@ -149,12 +149,12 @@ def main(
         equal = np.round(np.linspace(0, len(every) - 1, m)).astype(int)
         numbers |= {
             f"{key}_{m}": value
-            for key, value in compared(every, equal, fields, mapping, seed).items()
+            for key, value in compare_methods(every, equal, fields, mapping, seed).items()
         }
-        numbers |= drawn(every, m, draws, fields, mapping, seed) if draws else {}
+        numbers |= draw_choices(every, m, draws, fields, mapping, seed) if draws else {}
         if out is not None and m == 10:
             model, unseen = (
-                trained([every[i] for i in equal], fields, mapping, seed),
+                fit_model([every[i] for i in equal], fields, mapping, seed),
                 every[np.setdiff1d(np.arange(len(every)), equal)[25]],
             )
             shape_pictures(out, model, unseen, "p", "p_0")

@@ -26,7 +26,7 @@ from rom.points.cubature import compress_contributions, ecm, exactness, unit
 from rom.points.gappy_pod import gappy, gappy_points
 from rom.snapshots import Snapshots
 from rom.solids.calibration import (
-    Observations,
+    CalibrationData,
     calibrate_solid,
     follow_with_and_without,
     join_observations,
@@ -226,7 +226,7 @@ def study_unseen_fields(
     out : folder for pictures, or None
     """
     training, first = plan.training, plan.training + plan.held
-    model = train_solid(b, [h for _, h in runs[:training]], Tolerances())
+    model = train_solid(b, [h for _, h in runs[:training]], Tolerances(), stress_unit="MPa")
     tolerances = {"u": plan.tol_u, "p": plan.tol_p}
     indicators, watch = calibrate_solid(
         b, model, runs[training:first], tolerances, max_full_steps=plan.max_full_steps
@@ -234,7 +234,7 @@ def study_unseen_fields(
     bare: list[Followed] = []
     rich: list[Followed] = []
     shares: list[dict[str, float]] = []
-    observations: list[Observations] = []
+    observations: list[CalibrationData] = []
     for number, (loading, h) in enumerate(runs[first:]):
         without, enriched = follow_with_and_without(
             b,

@@ -23,7 +23,7 @@ from rom.local.bases import features, local_bases
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import expected_gain
 from rom.local.learning import fit_classifier
-from rom.plot.clusters import gains, scatter
+from rom.plot.clusters import cluster_plot, gain_plot
 
 burgers = physics(cells=2)["burgers"]
 train, unseen = (
@@ -75,8 +75,8 @@ assert np.allclose(local.change(0, 1), local.basis(0).modes.T @ local.basis(1).m
 # %%
 folder = Path(tempfile.mkdtemp())
 x, share = scaling(D)
-scatter(folder / "clusters.png", x, local.labels, share=share)
-gains(folder / "gain.png", gain.K, gain.gain, gain.std)
+cluster_plot(folder / "clusters.png", x, local.labels, share=share)
+gain_plot(folder / "gain.png", gain.K, gain.gain, gain.std)
 assert (folder / "clusters.png").stat().st_size > 10_000
 
 # %% [markdown]

@@ -18,6 +18,7 @@ import numpy as np
 
 from cases.advection_reaction import MORPH, channel, samples
 from rom.shapes import Reduction, overlay, shape_model
+from rom.shapes.answers import SCORE
 from rom.study.metrics import field_coverage, rel_l2
 
 train, test = (
@@ -55,11 +56,11 @@ model = shape_model(
     units=("rad", "m"),
     reduction=Reduction(shape=1, fields=8),
 )
-answers = [model.predict(s.mesh, s.mu) for s in test]
+answers = [model.predict(s.mu, mesh=s.mesh) for s in test]
 found, true, std = (
-    [a.fields["u"] for a in answers],
+    [a.field("u") for a in answers],
     [s.fields["u"] for s in test],
-    [a.std["u"] for a in answers],
+    [a.std("u") for a in answers],
 )
 print(
     f"relative error {rel_l2(found, true):.3f}, {field_coverage(found, true, std):.2f} of the "
@@ -73,10 +74,8 @@ assert rel_l2(found, true) < 0.3
 # The score compares the distance of a new shape to the training cloud with the distances inside it.
 
 # %%
-strange = channel(-0.3, 9, 5)
-print(
-    f"score of a test channel {answers[0].score:.2f}, of a narrow one "
-    f"{model.predict(strange, [0.0, 0.5]).score:.1f}"
-)
-assert not model.predict(strange, [0.0, 0.5]).inside
-assert np.isfinite(answers[0].std["u"]).all()
+strange = model.predict([0.0, 0.5], mesh=channel(-0.3, 9, 5))
+scores = [answer.outputs[SCORE].value[0] for answer in (answers[0], strange)]
+print(f"score of a test channel {scores[0]:.2f}, of a narrow one {scores[1]:.1f}")
+assert not strange.inside[0]
+assert np.isfinite(answers[0].std("u")).all()

@@ -43,7 +43,7 @@ def outputs(x):
 
 # %%
 gp = coefficient_gp(x, outputs(x))
-mean, std = gp.predict(fresh)
+mean, std = gp.posterior(fresh)
 inside = np.mean(np.abs(mean - outputs(fresh)) < 1.96 * std)
 print(
     f"{gp.share}: {gp.reason}\n{inside:.2f} of fresh values inside their 95 % intervals; "
@@ -106,7 +106,7 @@ seen[40:55, 3] = False
 part = kronecker_gp(
     [f, runs], np.where(seen, y, np.nan), grid.kernels, noise=grid.nugget, observed=seen, fit=False
 )
-filled = part.predict(f, runs, std=False)[0]
+filled = part.posterior(f, runs, std=False)[0]
 print(f"error in the lost cells {np.abs(filled - response(f, runs))[~seen].max():.3f}")
 assert np.abs(filled - response(f, runs))[~seen].max() < 0.1
 

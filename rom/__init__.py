@@ -59,7 +59,10 @@ __all__ = ["__version__", *sorted(_HOME), *CHAPTERS]
 
 
 def __getattr__(name: str) -> Any:
-    """A name of the face, imported when it is first asked for: `import rom` loads nothing else."""
+    """A name of the face, imported when it is first asked for.
+
+    `import rom` itself loads nothing else.
+    """
     if name in CHAPTERS:
         return import_module(f"rom.{name}")
     if name not in _HOME:

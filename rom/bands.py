@@ -26,6 +26,7 @@ class Indicator:
     names (k) : of the features; coefficients (k + 1,), the constant last
     floor : features and errors below it count as it, so that steps in which nothing happens
     count as well
+    whole : whether the upper quantile covers whole runs, all steps of each, with its level
     """
 
     names: tuple[str, ...]
@@ -33,6 +34,7 @@ class Indicator:
     shift: float
     level: float
     floor: float
+    whole: bool = False
 
     def middle(self, features: np.ndarray) -> np.ndarray:
         """The regression of E, (m,), on features (m, k)."""
@@ -81,7 +83,7 @@ def calibrate_indicator(
     if whole:
         scores = [score.max(keepdims=True) for score in scores]
     shift = _quantile(scores, level)
-    return Indicator(names, _fit(A, log_errors), shift, level, floor)
+    return Indicator(names, _fit(A, log_errors), shift, level, floor, whole)
 
 
 def trust(indicator: Indicator, features: np.ndarray, errors: np.ndarray) -> dict[str, float]:

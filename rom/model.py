@@ -59,6 +59,7 @@ class Asks:
     times : (n_t,) trained times [s], or None where it knows no time
     between : whether t may lie between trained times; beyond : whether after the last
     mesh, loading : whether one is asked for; fields, signals : those asked for
+    outside : whether parameters outside the box are answered, and warned of
     """
 
     p: int | None = 0
@@ -70,6 +71,7 @@ class Asks:
     fields: tuple[Quantity, ...] = ()
     signals: tuple[Quantity, ...] = ()
     loading: bool = False
+    outside: bool = False
 
     def question(
         self,
@@ -90,7 +92,7 @@ class Asks:
             points,
             self._times(t),
             mesh,
-            _select(self.fields, fields, "field"),
+            self._field_columns(fields, len(points)),
             _select(self.signals, signals, "signal"),
             loading,
             single,
@@ -99,17 +101,27 @@ class Asks:
     def _parameters(self, mu: Any) -> tuple[np.ndarray, bool]:
         points = real(mu, "mu")
         single = points.ndim < 2
+        if self.box is not None and not self.outside:
+            return np.atleast_2d(self.box.check(np.atleast_1d(points))), single
         points = points.reshape(1, -1) if single else points
-        if self.box is not None:
-            return np.atleast_2d(self.box.check(points)), single
         if points.ndim != 2 or (self.p is not None and points.shape[1] != self.p):
             raise BadInput(
-                f"mu has shape {np.shape(mu)}; the model asks for {self.p} parameters: "
-                f"({self.p},) or (m, {self.p})"
+                f"mu has shape {np.shape(mu)}; the model asks for {self.p} parameters"
+                f"{self._names()}: ({self.p},) or (m, {self.p})"
             )
         if not np.isfinite(points).all():
             raise BadInput(f"mu holds NaN or Inf at {first_bad(points)}; give finite parameters")
         return points, single
+
+    def _names(self) -> str:
+        """' a, b', the names of the parameters, where they are there."""
+        return "" if self.box is None else f" {', '.join(self.box.names)}"
+
+    def _field_columns(self, fields: Mapping[str, Any] | None, m: int) -> dict[str, np.ndarray]:
+        """The fields asked for as (n, components, m)."""
+        arrays = _select(self.fields, fields, "field")
+        components = {quantity.name: quantity.components for quantity in self.fields}
+        return {name: _columns(name, v, components[name], m) for name, v in arrays.items()}
 
     def _times(self, t: Any) -> np.ndarray | None:
         if self.times is None:
@@ -163,6 +175,21 @@ def _select(
     if missing:
         raise BadInput(f"the model asks for the {what} {missing[0]!r}; none was given")
     return {name: real(array, name) for name, array in values.items()}
+
+
+def _columns(name: str, values: np.ndarray, components: int, m: int) -> np.ndarray:
+    """A field (n,), (n, m), (n, c) or (n, c, m) as (n, c, m). Raises BadInput for others."""
+    shape = values.shape
+    if components == 1 and values.ndim < 3 and shape[1:] in ((), (1,), (m,)):
+        values = values.reshape(len(values), 1, -1) if values.ndim else values
+    elif values.ndim == 2 and shape[1] == components:
+        values = values[:, :, None]
+    if values.ndim != 3 or values.shape[1] != components or values.shape[2] not in (1, m):
+        raise BadInput(
+            f"field {name!r} has shape {shape}; give ({components},) values per row: "
+            f"(n, {components}), or (n, {components}, {m}) for {m} samples"
+        )
+    return np.broadcast_to(values, (*values.shape[:2], m))
 
 
 class Model:

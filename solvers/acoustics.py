@@ -155,12 +155,12 @@ def _boundary(body: Body) -> Any:
         raise MissingExtra(
             f"boundary elements need ngsolve ({error}); run: pip install 'rom-platform[bem]'"
         ) from error
-    made = Mesh(dim=3)
-    numbers = [made.Add(MeshPoint(Pnt(*map(float, p)))) for p in body.points]
-    made.Add(FaceDescriptor(surfnr=1, domin=1, domout=0, bc=1))
+    surface = Mesh(dim=3)
+    numbers = [surface.Add(MeshPoint(Pnt(*map(float, p)))) for p in body.points]
+    surface.Add(FaceDescriptor(surfnr=1, domin=1, domout=0, bc=1))
     for corners in body.triangles:
-        made.Add(Element2D(1, [numbers[i] for i in corners]))
-    return ng.Mesh(made)
+        surface.Add(Element2D(1, [numbers[i] for i in corners]))
+    return ng.Mesh(surface)
 
 
 def broken(body: Body) -> Broken:

@@ -90,7 +90,7 @@ def _loops(
     turned = np.linalg.norm(x[there[-1]] - suction[-1]) > np.linalg.norm(
         x[there[-1]] - pressure[-1]
     )
-    found = {"suction": back if turned else there, "pressure": there if turned else back}
+    loops = {"suction": back if turned else there, "pressure": there if turned else back}
     left = rim[walls]
     for c, channel in enumerate(blade.channels):
         centre, radius = blade.ring(*channel)
@@ -99,8 +99,8 @@ def _loops(
         ]
         order = chain(own)
         order = np.roll(order, -int(np.argmax(x[order, 0])))
-        found[f"channel{c}_"] = np.append(order, order[0])
-    return found
+        loops[f"channel{c}_"] = np.append(order, order[0])
+    return loops
 
 
 def _outward(points: np.ndarray, surface: np.ndarray, tets: np.ndarray) -> np.ndarray:

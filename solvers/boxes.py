@@ -126,7 +126,7 @@ class Solution:
         return np.asarray(value)
 
 
-def solved(
+def solve_on_axes(
     equation: Equation, axes: tuple[Axis, ...], tol: float = 1e-12, guess: Solution | None = None
 ) -> Solution:
     """The solution on given axes: data on the sides exactly, the equation tested.
@@ -261,10 +261,10 @@ def _lifted(equation: Equation, axes: tuple[Axis, ...]) -> np.ndarray:
             continue
         x = [axis.where if i == j else other.nodes for i, other in enumerate(axes)]
         data = np.broadcast_to(equation.boundary(*_grids(x)), [len(c) for c in x])
-        wanted = apply_along(
+        target = apply_along(
             [None if i == j else other.expand for i, other in enumerate(axes)], data
         )
-        missing = wanted - apply_along([axis.ends if i == j else None for i in range(len(axes))], C)
+        missing = target - apply_along([axis.ends if i == j else None for i in range(len(axes))], C)
         carry = axis.fixed @ np.linalg.inv(axis.ends @ axis.fixed)
         earlier = [
             _vanishing(other) if i < j else carry if i == j else None

@@ -59,10 +59,12 @@ def box(counts: tuple[int, ...], sizes: Any = 1.0, kind: str = "hexahedron") -> 
     cells = np.stack([(origin + np.array(corner)) @ stride for corner in corners], axis=1)
     if shape in ("tetra", "triangle"):
         cells = np.concatenate([cells[:, part] for part in KUHN[d]])
-    return faced(*curved(points, cells, kind), kind, sizes)
+    return with_faces(*with_new_nodes(points, cells, kind), kind, sizes)
 
 
-def curved(points: np.ndarray, cells: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def with_new_nodes(
+    points: np.ndarray, cells: np.ndarray, kind: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Points and cells of `kind` from cells of its corners.
 
     One new node for every mean of corners.
@@ -89,7 +91,7 @@ def _merged(points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return points[np.sort(first)], order[place.ravel()][cells]
 
 
-def faced(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -> Mesh:
+def with_faces(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -> Mesh:
     """The mesh with regions x0, x1, ... of the boundary of a box."""
     shape, order = SHAPE[kind], 1 if kind == SHAPE[kind] else 2
     face = FACE[shape, order]
@@ -107,12 +109,12 @@ def faced(points: np.ndarray, cells: np.ndarray, kind: str, sizes: np.ndarray) -
         faces.append(cells[:, [i for part in nodes for i in part]])
     every = np.concatenate(faces)
     regions: dict[str, dict[str, np.ndarray]] = {}
-    kept, first = [], 0
+    faces_on, first = [], 0
     for axis, end in ((a, e) for a in range(len(sizes)) for e in (0, 1)):
         on = np.isclose(points[every][..., axis], end * sizes[axis], atol=1e-12 * sizes[axis]).all(
             axis=1
         )
-        kept.append(every[on])
+        faces_on.append(every[on])
         regions["xyz"[axis] + str(end)] = {face: np.arange(first, first + on.sum())}
         first += int(on.sum())
-    return Mesh(points, {kind: cells, face: np.concatenate(kept)}, regions)
+    return Mesh(points, {kind: cells, face: np.concatenate(faces_on)}, regions)

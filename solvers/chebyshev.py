@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rom.errors import NotConverged
-from solvers.boxes import Axis, Equation, Solution, solved
+from solvers.boxes import Axis, Equation, Solution, solve_on_axes
 
 
 def chebyshev_axis(low: float, high: float, N: int, sides: str) -> Axis:
@@ -26,8 +26,8 @@ def chebyshev_axis(low: float, high: float, N: int, sides: str) -> Axis:
     D -= np.diag(D.sum(axis=1))
     D *= 2 / (high - low)
     D2 = D @ D
-    given = {"both": [0, N], "low": [0], "high": [N]}[sides]
-    inner = np.setdiff1d(np.arange(N + 1), given)
+    ends = {"both": [0, N], "low": [0], "high": [N]}[sides]
+    inner = np.setdiff1d(np.arange(N + 1), ends)
     eye = np.eye(N + 1)
 
     def evaluate(x: np.ndarray, derivative: int) -> np.ndarray:
@@ -50,9 +50,9 @@ def chebyshev_axis(low: float, high: float, N: int, sides: str) -> Axis:
         (eye, D, D2),
         eye[inner],
         free,
-        eye[:, given],
-        eye[given],
-        nodes[given],
+        eye[:, ends],
+        eye[ends],
+        nodes[ends],
         eye,
         evaluate,
         False,
@@ -72,12 +72,12 @@ def chebyshev(equation: Equation, tol: float = 1e-9, most: int = 1200) -> Soluti
         )
         N = int(N * 1.5)
         try:
-            made = solved(equation, axes)
+            solution = solve_on_axes(equation, axes)
         except NotConverged:
             continue
-        if best is not None and best.residual < 1e-5 and made.residual > 0.5 * best.residual:
+        if best is not None and best.residual < 1e-5 and solution.residual > 0.5 * best.residual:
             return best
-        best = made if best is None or made.residual < best.residual else best
+        best = solution if best is None or solution.residual < best.residual else best
         if best.residual < tol:
             return best
     if best is None:

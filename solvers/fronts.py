@@ -27,7 +27,7 @@ def laplacian(cells: int, d: int) -> np.ndarray:
     return sum(np.meshgrid(*[one] * d, indexing="ij"), start=np.zeros(1))
 
 
-def marched(
+def march(
     u: np.ndarray,
     diffusivity: np.ndarray,
     explicit: Callable[[np.ndarray, float], np.ndarray],
@@ -41,14 +41,14 @@ def marched(
     """
     d, m = u.ndim - 1, len(u)
     axes, symbol = tuple(range(1, d + 1)), laplacian(u.shape[1], d)
-    kappa, kept, t = diffusivity.reshape(-1, *[1] * d), [], 0.0
+    kappa, states, t = diffusivity.reshape(-1, *[1] * d), [], 0.0
     for span in np.diff(np.concatenate([[0.0], times])):
         dt = span / steps
         for _ in range(steps):
             rhs = dctn(u + dt * explicit(u, t), axes=axes, type=2)
             u, t = idctn(rhs / (1.0 + dt * kappa * symbol), axes=axes, type=2), t + dt
-        kept.append(u.reshape(m, -1))
-    return np.stack(kept, axis=1)
+        states.append(u.reshape(m, -1))
+    return np.stack(states, axis=1)
 
 
 def travelling_source(
@@ -66,7 +66,7 @@ def travelling_source(
         heating = power * np.exp(-((x[0] - v * t) ** 2 + (x[1] - y) ** 2) / (2 * width**2))
         return np.asarray(heating - 0.5 * u)
 
-    T = marched(np.zeros((len(mu), cells, cells)), kappa, source, times, steps)
+    T = march(np.zeros((len(mu), cells, cells)), kappa, source, times, steps)
     return T.reshape(-1, cells**2).T
 
 
@@ -83,7 +83,7 @@ def burgers(mu: np.ndarray, times: np.ndarray, cells: int = 256, steps: int = 12
         f = 0.5 * np.maximum(edge[:, :-1], 0.0) ** 2 + 0.5 * np.minimum(edge[:, 1:], 0.0) ** 2
         return np.asarray(-cells * np.diff(f, axis=1))
 
-    u = marched(a * np.exp(-((x - c) ** 2) / (2 * 0.05**2)), nu, flux, times, steps)
+    u = march(a * np.exp(-((x - c) ** 2) / (2 * 0.05**2)), nu, flux, times, steps)
     return u.reshape(-1, cells).T
 
 
@@ -97,7 +97,7 @@ def nagumo(mu: np.ndarray, times: np.ndarray, cells: int = 32, steps: int = 40) 
     x = centres(cells, 2)
     a, threshold, D, c = (p.reshape(-1, 1, 1) for p in mu.T)
     start = a * np.exp(-((x[0] - c) ** 2 + (x[1] - 0.5) ** 2) / (2 * 0.1**2))
-    u = marched(start, D, lambda u, t: 30.0 * u * (1.0 - u) * (u - threshold), times, steps)
+    u = march(start, D, lambda u, t: 30.0 * u * (1.0 - u) * (u - threshold), times, steps)
     return u.reshape(-1, cells**2).T
 
 

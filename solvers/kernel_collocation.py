@@ -16,7 +16,7 @@ from scipy.special import roots_legendre
 
 from rom.errors import BadInput, NotConverged
 from rom.gp.tensors import unfold
-from solvers.boxes import Axis, Equation, Solution, solved
+from solvers.boxes import Axis, Equation, Solution, solve_on_axes
 
 PERIOD = 2.0
 log = logging.getLogger("rom")
@@ -198,7 +198,7 @@ def evidence(
     return value, slope
 
 
-def trained(
+def train_spectrum(
     spectrum: Spectrum,
     t: np.ndarray,
     Y: np.ndarray,
@@ -256,14 +256,14 @@ def kernel_solve(
     spectra: tuple[Spectrum, ...] = ()
     while top <= most:
         tried = (broad(top, envelope),) * equation.d
-        made = _attempted(equation, tried, top)
+        attempt = _attempted(equation, tried, top)
         worse = (
             best is not None
             and best.residual < 1e-4
-            and (made is None or made.residual > 0.3 * best.residual)
+            and (attempt is None or attempt.residual > 0.3 * best.residual)
         )
-        if made is not None and (best is None or made.residual < best.residual):
-            best, spectra, reached = made, tried, top
+        if attempt is not None and (best is None or attempt.residual < best.residual):
+            best, spectra, reached = attempt, tried, top
         if worse or (best is not None and best.residual < tol):
             break
         top *= 1.6
@@ -277,15 +277,15 @@ def kernel_solve(
         return best, spectra
     fitted = tuple(_fitted(best, j, spectrum, reached) for j, spectrum in enumerate(spectra))
     for least in (1e-2, 1e-4, 1e-7):
-        kept = tuple(s.pruned(least) for s in fitted)
-        again = _attempted(equation, kept, reached)
+        sparse = tuple(s.pruned(least) for s in fitted)
+        again = _attempted(equation, sparse, reached)
         if again is not None and again.residual <= max(2 * best.residual, 10 * tol):
             log.info(
                 "fitted spectra keep %s components, residual %.1e",
-                [len(s.weights) for s in kept],
+                [len(s.weights) for s in sparse],
                 again.residual,
             )
-            return again, kept
+            return again, sparse
     log.info("fitted spectra resolve less than the broad ones, which are kept")
     return best, spectra
 
@@ -306,7 +306,7 @@ def _on(equation: Equation, spectra: tuple[Spectrum, ...], tops: tuple[float, ..
         kernel_axis(b[0], b[1], s, top, side)
         for b, s, top, side in zip(equation.bounds, spectra, tops, equation.sides, strict=True)
     )
-    return solved(equation, axes)
+    return solve_on_axes(equation, axes)
 
 
 def _fitted(solution: Solution, j: int, spectrum: Spectrum, top: float, most: int = 6) -> Spectrum:
@@ -317,6 +317,6 @@ def _fitted(solution: Solution, j: int, spectrum: Spectrum, top: float, most: in
     profiles = unfold(solution.C, j)
     left, s, _ = np.linalg.svd(profiles, full_matrices=False)
     r = max(1, min(most, int(np.sum(s > 1e-8 * s[0]))))
-    return trained(
+    return train_spectrum(
         spectrum, t, axis.evaluate(axis.low + (axis.high - axis.low) * t, 0) @ (left[:, :r]), top
     )

@@ -35,10 +35,10 @@ def solver(
     if A.shape[0] != A.shape[1] or not np.isfinite(A.data).all():
         raise BadInput(f"the matrix of shape {A.shape} must be square and hold no NaN or Inf")
     limit = direct if direct is not None else DIRECT if near_nullspace is None else DIRECT_BLOCKS
-    return factorised(A) if A.shape[0] <= limit else _multigrid(A, near_nullspace, tol)
+    return factorise(A) if A.shape[0] <= limit else _multigrid(A, near_nullspace, tol)
 
 
-def factorised(A: sp.csr_array, kind: Any = float) -> Callable[[np.ndarray], np.ndarray]:
+def factorise(A: sp.csr_array, kind: Any = float) -> Callable[[np.ndarray], np.ndarray]:
     """b -> A^{-1} b by SuperLU in symmetric mode, in numbers of `kind`.
 
     kind : float, or np.float32 for half the memory

@@ -84,8 +84,8 @@ def split(near: sp.csr_array, points: np.ndarray, parts: int) -> np.ndarray:
     rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     strength = 1 / np.maximum(np.sum((points[rows] - points[graph.indices]) ** 2, axis=1), 1e-300)
     weights = np.clip(1e4 * strength / np.quantile(strength, 0.95), 1, 1e5).astype(np.int64)
-    found = [_metis(graph, weights, parts), _planes(graph, weights, points, parts)]
-    return min(found, key=lambda part: weights[part[rows] != part[graph.indices]].sum())
+    candidates = [_metis(graph, weights, parts), _planes(graph, weights, points, parts)]
+    return min(candidates, key=lambda part: weights[part[rows] != part[graph.indices]].sum())
 
 
 def _metis(graph: sp.csr_array, weights: np.ndarray, parts: int) -> np.ndarray:
@@ -126,9 +126,9 @@ def _planes(graph: sp.csr_array, weights: np.ndarray, points: np.ndarray, parts:
             best = (float(cut.min()), place >= first + int(np.argmin(cut)))
     upper, part = best[1], np.zeros(n, dtype=np.int64)
     for side, count, shift in ((~upper, low, 0), (upper, parts - low, low)):
-        at, held = np.flatnonzero(side), side[rows] & side[graph.indices]
+        at, inside = np.flatnonzero(side), side[rows] & side[graph.indices]
         inner = sp.csr_array(graph[at][:, at])
-        part[at] = shift + _planes(inner, weights[held], points[at], count)
+        part[at] = shift + _planes(inner, weights[inside], points[at], count)
     return part
 
 

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from rom.errors import MissingExtra
 from rom.space import Space
 from solvers.linear import rigid_modes
-from solvers.schwarz import held
+from solvers.schwarz import constrain
 
 
 def gamg(
@@ -44,7 +44,7 @@ def gamg(
     numbers = np.zeros(space.n)
     numbers[mine] = first + np.arange(mine.size)
     numbers = np.round(space.gather(numbers)).astype(PETSc.IntType)[space.numbers]
-    share = sp.coo_array(held(K, fixed))
+    share = sp.coo_array(constrain(K, fixed))
     A = PETSc.Mat().create(comm=comm)
     A.setSizes(((mine.size, space.size), (mine.size, space.size)))
     A.setType(PETSc.Mat.Type.AIJ)
@@ -61,9 +61,9 @@ def gamg(
     def precondition(r: np.ndarray) -> np.ndarray:
         x.getArray()[:] = r[mine]
         pc.apply(x, y)
-        found = np.zeros(space.n)
-        found[mine] = y.getArray()
-        return space.whole(found)
+        correction = np.zeros(space.n)
+        correction[mine] = y.getArray()
+        return space.whole(correction)
 
     return precondition
 

@@ -16,7 +16,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from rom.space import Space, euclidean
-from solvers.linear import factorised, rigid_modes
+from solvers.linear import factorise, rigid_modes
 from solvers.partition import split
 
 SUBDOMAIN = 15_000
@@ -75,7 +75,7 @@ def schwarz(
     time and memory grow with n, in single precision, which a preconditioner does with; one
     subdomain on one rank is a direct solve. Raises Singular.
     """
-    A = held(assembled(space, K), fixed)
+    A = constrain(assemble(space, K), fixed)
     d = A.blocksize[0]
     mine, near, rows = space.owned[::d], pattern(A), A.tocsr()
     parts = split(near, points, max(1, round(space.n / SUBDOMAIN)))
@@ -85,7 +85,7 @@ def schwarz(
         wide = np.flatnonzero(near @ (parts == s).astype(float))
         at = (wide[:, None] * d + np.arange(d)).ravel()
         solves.append(
-            (at, np.repeat((parts[wide] == s) & mine[wide], d), factorised(rows[at][:, at], kind))
+            (at, np.repeat((parts[wide] == s) & mine[wide], d), factorise(rows[at][:, at], kind))
         )
     Z, coarse = _coarse(space, K, points, fixed, [at for at, _, _ in solves])
 
@@ -125,7 +125,7 @@ def _coarse(
     return own, la.pinv(space.sum((whole.T @ (K @ whole)).toarray()), rtol=1e-12)
 
 
-def assembled(space: Space, K: sp.bsr_array) -> sp.bsr_array:
+def assemble(space: Space, K: sp.bsr_array) -> sp.bsr_array:
     """R A R^T, the rows and columns of A at this rank's dofs, from shares.
 
     What other ranks add lies between shared dofs.
@@ -139,7 +139,7 @@ def assembled(space: Space, K: sp.bsr_array) -> sp.bsr_array:
     return sp.bsr_array(sp.csr_array(own + others), blocksize=(d, d))
 
 
-def held(K: sp.bsr_array, fixed: np.ndarray) -> sp.bsr_array:
+def constrain(K: sp.bsr_array, fixed: np.ndarray) -> sp.bsr_array:
     """K with rows and columns of fixed dofs replaced by those of its mean diagonal."""
     A = K.copy()
     keep = np.ones(K.shape[0])

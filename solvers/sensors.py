@@ -43,7 +43,7 @@ class Posterior:
         return self.solution.at(points) + E @ self.shift, np.sqrt(np.maximum(variance, 0.0))
 
 
-def merged(
+def merge_sensors(
     solution: Solution,
     points: np.ndarray,
     values: np.ndarray,
@@ -120,12 +120,12 @@ def _functions(axes: tuple[Axis, ...], V: tuple[np.ndarray, ...], points: np.nda
 def _likely(G: np.ndarray, misfit: np.ndarray, noise: float) -> float:
     """The discrepancy that maximises N(misfit; 0, discrepancy^2 G + noise^2 I)."""
     w, Q = np.linalg.eigh(G)
-    seen = (Q.T @ misfit) ** 2
+    squares = (Q.T @ misfit) ** 2
     reference = np.sqrt(np.mean(misfit**2) / max(np.mean(np.diag(G)), 1e-300))
 
     def objective(log_tau: float) -> float:
         v = np.exp(2 * log_tau) * np.maximum(w, 0) + noise**2
-        return float(np.sum(seen / v + np.log(v)))
+        return float(np.sum(squares / v + np.log(v)))
 
     middle = np.log(max(reference, 1e-300))
     return float(

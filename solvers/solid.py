@@ -165,14 +165,14 @@ class Body:
     def strain(self, U: np.ndarray) -> np.ndarray:
         """eps(U) at all points, (g, 6) or, of columns, (g, 6, r)."""
         columns = U.reshape(self.n, -1)
-        made = np.empty((len(self.weights), 6, columns.shape[1]))
+        strains = np.empty((len(self.weights), 6, columns.shape[1]))
         for points, p in self._chunks():
             B = operator(p)
             local = columns[dofs(p.cells, self.d)]
-            made[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(
+            strains[points] = (B.reshape(len(B), -1, B.shape[-1]) @ local).reshape(
                 B.shape[0] * B.shape[1], 6, columns.shape[1]
             )
-        return made[..., 0] if U.ndim == 1 else made
+        return strains[..., 0] if U.ndim == 1 else strains
 
     def forces(self, stress: np.ndarray) -> np.ndarray:
         """int stress:eps(v) as a vector (n,), of this rank's cells."""
@@ -258,26 +258,26 @@ def body(
         are global node numbers
     Raises BadInput where regions overlap, leave cells without a law, or no dof is fixed.
     """
-    made, which, kinds = [], [], []
-    seen = {kind: np.zeros(len(mesh.cells[kind]), dtype=int) for kind in volume_kinds(mesh)}
+    all_patches, which, kinds = [], [], []
+    uses = {kind: np.zeros(len(mesh.cells[kind]), dtype=int) for kind in volume_kinds(mesh)}
     for number, region in enumerate(laws):
         parts = (
-            {kind: np.arange(len(mesh.cells[kind])) for kind in seen}
+            {kind: np.arange(len(mesh.cells[kind])) for kind in uses}
             if region is None
             else mesh.region(region)
         )
         for kind, cells in parts.items():
-            if kind not in seen:
+            if kind not in uses:
                 raise BadInput(
                     f"region {region!r} holds {kind} cells, which do not fill the space; "
                     "give laws to volumes"
                 )
-            seen[kind][cells] += 1
+            uses[kind][cells] += 1
             if len(cells):
-                made.append(patch(mesh.points, kind, mesh.cells[kind][cells], *rule(kind)))
-                which.append(np.full(made[-1].w.size, number))
+                all_patches.append(patch(mesh.points, kind, mesh.cells[kind][cells], *rule(kind)))
+                which.append(np.full(all_patches[-1].w.size, number))
                 kinds.append(kind)
-    for kind, count in seen.items():
+    for kind, count in uses.items():
         if (count != 1).any():
             cell = int(np.argmax(count != 1))
             raise BadInput(
@@ -286,7 +286,7 @@ def body(
     d = mesh.points.shape[1]
     nodes = np.arange(len(mesh.points)) if numbers is None else np.asarray(numbers)
     lumped = np.zeros(len(mesh.points))
-    for p in made:
+    for p in all_patches:
         lumped += vector(p.w @ np.abs(p.N), p.cells, len(lumped))
     rows = (nodes[:, None] * d + np.arange(d)).ravel()
     space = Space(
@@ -297,7 +297,7 @@ def body(
     return Body(
         mesh,
         tuple(kinds),
-        tuple(made),
+        tuple(all_patches),
         Regions(tuple(laws.values()), np.concatenate(which)),
         np.asarray(fixed),
         space,
@@ -348,8 +348,8 @@ def step(
             return free * (internal - external), scale, K, carried
 
         # a jump of prescribed values first spreads elastically: the tangent sees it as a residual
-        found = newton(evaluate, lambda K, r, left: linear(K, r, left, tol), u, tol, norm=size)
-        return State(found.x, *found.carried), len(found.residuals) - 1
+        solution = newton(evaluate, lambda K, r, left: linear(K, r, left, tol), u, tol, norm=size)
+        return State(solution.x, *solution.carried), len(solution.residuals) - 1
 
     return cut(advance, t0, t1, start, cuts)
 

@@ -13,8 +13,8 @@ import scipy.sparse as sp
 
 from rom.errors import NotConverged
 from rom.space import Space
-from solvers.linear import factorised
-from solvers.schwarz import gmres, held
+from solvers.linear import factorise
+from solvers.schwarz import constrain, gmres
 
 DIRECT = 3_000
 
@@ -65,7 +65,7 @@ class Linear:
 
     def __init__(self, b: Any) -> None:
         self.space, self.points, self.fixed = b.space, b.mesh.points, b.fixed
-        self.make = gathered if self.space.size <= DIRECT else b.preconditioner
+        self.make = gather if self.space.size <= DIRECT else b.preconditioner
         self.free = np.ones(self.space.n)
         self.free[self.fixed] = 0.0
         self.precondition: Any = None
@@ -73,7 +73,7 @@ class Linear:
 
     def anew(self) -> None:
         """A step begins: factors of a whole small system are forgotten."""
-        if self.make is gathered:
+        if self.make is gather:
             self.precondition = None
 
     def __call__(self, K: Any, r: np.ndarray, left: float, tol: float) -> np.ndarray:
@@ -96,7 +96,7 @@ class Linear:
         )
 
 
-def gathered(
+def gather(
     space: Space, K: sp.bsr_array, points: np.ndarray, fixed: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
     """r -> K^{-1} r of a whole system, factorised on every rank.
@@ -106,5 +106,5 @@ def gathered(
     flags = np.zeros(space.n)
     flags[fixed] = 1.0
     A = sp.bsr_array(space.matrix(K), blocksize=K.blocksize)
-    solve = factorised(sp.csr_array(held(A, np.flatnonzero(space.gather(flags)))))
+    solve = factorise(sp.csr_array(constrain(A, np.flatnonzero(space.gather(flags)))))
     return lambda r: solve(space.gather(r))[space.numbers]

@@ -145,7 +145,7 @@ def fixed_dofs(mesh: Mesh, surface: str) -> np.ndarray:
     return np.asarray((numbers[:, None] * d + np.arange(d)).ravel())
 
 
-def clamped(K: sp.csr_array, fixed: np.ndarray) -> sp.csr_array:
+def clamp(K: sp.csr_array, fixed: np.ndarray) -> sp.csr_array:
     """K with rows and columns of fixed dofs replaced by those of its mean diagonal.
 
     Symmetric, definite, u = 0 there.
@@ -287,6 +287,7 @@ def thermoelastic(
         or heat_A is None
         or heat_f is None
         or thermal.space is None
+        or box is None
         or not isinstance(thermal.stability, MinTheta)
     ):
         raise BadInput("the thermal problem must be a stationary one made by heat()")
@@ -296,7 +297,7 @@ def thermoelastic(
     where = fixed_dofs(mesh, fixed)
     keep = np.ones(n * d)
     keep[where] = 0.0
-    K = clamped(elasticity(mesh, material), where)
+    K = clamp(elasticity(mesh, material), where)
     B = sp.csr_array(sp.diags_array(keep) @ coupling(mesh, material))
     c = keep * centrifugal(mesh, material, axis, origin)
     modes = rigid_modes(mesh.points) * keep[:, None]

@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "rom").rglob("*.py"))
 NOUNS = {
-    "space", "mesh", "parameters", "snapshots", "basis", "affine", "rule", "problem", "model", "prediction",
+    "space", "mesh", "parameters", "snapshots", "basis", "affine", "rule", "problem", "model",
+    "prediction",
     "history", "loading", "bands", "arrays", "errors",
 }  # fmt: skip
 # chapter -> its floor: a chapter imports lower floors, and those of its own floor in EDGES only

@@ -284,7 +284,6 @@ EXAMPLES = {
     "Elastic": Elastic(modes=np.eye(4, 2)),
     "FieldModel": SHAPED.fields[0],
     "ShapeModel": SHAPED,
-    "ShapePrediction": SHAPED.predict(LINE, [0.5]),
 }
 CLASSIFIER = Classifier(np.zeros(2), np.ones(2), MUS, np.ones((6, 2)), np.zeros(2), 0.5, np.eye(2))
 ROTATIONS = (np.eye(3)[:, :2], np.eye(3)[:, 1:])
@@ -330,12 +329,10 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
-    "Budget": "settings of a call",
-    "Candidate": "a moment of a search",
-    "FollowedRun": "its states are stored one by one",
-    "LocalOption": "a moment of a search",
+    "Round": "a moment of a search",
     "SolidGain": "a report of a search",
-    "Watch": "is built from stored indicators",
+    "States": "what a command shows",
+    "FollowedRun": "its states are stored one by one",
     "Frame": "a moment of a file",
     "FrameSources": "a moment of a file",
     "Source": "a moment of a file",
@@ -358,6 +355,7 @@ NOT_STORED = {  # by their own nature
     "DensePosterior": "a moment of a search",
     "BoundDerivatives": "a moment of a search",
     "Observations": "part of a posterior",
+    "CalibrationData": "a moment of a calibration",
     "Prior": "part of a process",
     "PosteriorPart": "a moment of a pass over points",
     "GridSpectrum": "follows from its kernels",
@@ -380,13 +378,6 @@ NOT_STORED = {  # by their own nature
     "Columns": "is on disk",
     "RunningPod": "a moment of a stream; its basis is stored",
     "SwitchingStep": "a moment of a run",
-    "FollowedRun": "its states and steps are stored",
-    "Watch": "its indicators are stored",
-    "Observations": "made anew from runs",
-    "Candidate": "a step on the way to local bases",
-    "Budget": "settings of a call",
-    "LocalOption": "settings of a call",
-    "SolidGain": "a result of a study",
     "Descent": "a moment of a search; the model that it finds is stored",
     "Run": "its folder is its file",
     "Profile": "is a TOML file",

@@ -259,11 +259,11 @@ def test_runs_are_compared_through_their_bases():
 
 
 def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
-    from rom.plot.clusters import gains, scatter
+    from rom.plot.clusters import cluster_plot, gain_plot
 
     x = np.random.default_rng(0).standard_normal((30, 2))
-    scatter(tmp_path / "a.png", x, np.arange(30) % 12, share=0.5)
-    gains(
+    cluster_plot(tmp_path / "a.png", x, np.arange(30) % 12, share=0.5)
+    gain_plot(
         tmp_path / "b.png",
         np.array([1, 2, 4]),
         np.array([1.0, 2.0, 1.5]),
@@ -272,4 +272,4 @@ def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
     )
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("a.png", "b.png"))
     with pytest.raises(BadInput, match="points have shape"):
-        scatter(tmp_path / "c.png", x, np.arange(3))
+        cluster_plot(tmp_path / "c.png", x, np.arange(3))

@@ -9,8 +9,7 @@ import pytest
 from cases.gp_coverage import run
 from rom.errors import BadInput, OutsideBox, Singular
 from rom.gp import Product, Selected, Stationary, Sum, coefficient_gp
-from rom.gp.algebra import cholesky
-from rom.gp.likelihood import restricted_likelihood, trend_columns
+from rom.gp.likelihood import cholesky, restricted_likelihood, trend_columns
 from rom.gp.spectral import spectral_mixture
 from rom.gp.stacked import restricted_together
 from rom.parameters import Box
@@ -99,7 +98,7 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
         calibrate=False,
     )
     fresh = np.random.default_rng(4).random((7, 2))
-    mean_, std = gp.predict(fresh)
+    mean_, std = gp.posterior(fresh)
     residuals, left = gp.leave_one_out()
     z = gp.box.to_unit(fresh)
     for i in range(5):
@@ -135,19 +134,19 @@ def test_posterior_and_leave_one_out_are_dense_conditioning(share, mean):
 def test_units_and_order_change_nothing():
     x = np.random.default_rng(5).random((40, 3))
     a, fresh = outputs(x), np.random.default_rng(6).random((9, 3))
-    mean, std = coefficient_gp(x, a).predict(fresh)
+    mean, std = coefficient_gp(x, a).posterior(fresh)
     scale, shift, unit = (
         np.array([1e6, 1e-4, 3.0]),
         np.array([7.0, 0.0, -5.0]),
         np.array([1e-8, 1.0, 1e5, 2.0, 1e3]),
     )
-    mean_units, std_units = coefficient_gp(x * scale + shift, a * unit).predict(
+    mean_units, std_units = coefficient_gp(x * scale + shift, a * unit).posterior(
         fresh * scale + shift
     )
     np.testing.assert_allclose(mean_units / unit, mean, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(std_units / unit, std, rtol=1e-3)
     order = np.random.default_rng(7).permutation(40)
-    mean_order, std_order = coefficient_gp(x[order], a[order]).predict(fresh)
+    mean_order, std_order = coefficient_gp(x[order], a[order]).posterior(fresh)
     np.testing.assert_allclose(mean_order, mean, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(std_order, std, rtol=1e-3)
 
@@ -158,7 +157,7 @@ def test_nothing_changes_between_800_and_801_runs():
         coefficient_gp(x[:m], np.sin(9 * x[:m]), starts=1, kernel="matern32", noise=1e-8)
         for m in (800, 801)
     )
-    (mean, std), (mean_, std_) = one.predict(fresh), other.predict(fresh)
+    (mean, std), (mean_, std_) = one.posterior(fresh), other.posterior(fresh)
     assert np.abs(mean_ - mean).max() < 1e-5 and np.abs(mean_ - np.sin(9 * fresh)).max() < 1e-4
     assert np.median(np.abs(std_ / std - 1)) < 0.01, "all but the new run's neighbours"
     np.testing.assert_allclose(other.kernels[0].lengths, one.kernels[0].lengths, rtol=0.02)
@@ -168,12 +167,12 @@ def test_repeated_runs_are_averaged():
     x = np.random.default_rng(10).random((20, 2))
     doubled = coefficient_gp(np.vstack([x, x]), np.vstack([outputs(x), outputs(x)]))
     assert doubled.jitter == 0.0
-    np.testing.assert_allclose(doubled.predict(x)[0], outputs(x), atol=1e-3)
+    np.testing.assert_allclose(doubled.posterior(x)[0], outputs(x), atol=1e-3)
     noisy = np.vstack([outputs(x) + 0.1, outputs(x) - 0.1])
     gp = coefficient_gp(np.vstack([x, x]), noisy, share="shared")
     np.testing.assert_allclose(gp.noise, 0.1, rtol=0.4)
     constant = coefficient_gp(x, np.ones((20, 2)))
-    np.testing.assert_allclose(constant.predict(x + 0.01)[0], 1.0, rtol=1e-10)
+    np.testing.assert_allclose(constant.posterior(x + 0.01)[0], 1.0, rtol=1e-10)
 
 
 def test_noise_is_estimated_reported_and_added_on_request():
@@ -183,7 +182,7 @@ def test_noise_is_estimated_reported_and_added_on_request():
     gp = coefficient_gp(x, a)
     assert gp.noise[0] == pytest.approx(0.05, rel=0.2)
     z = np.linspace(0.1, 0.9, 5)[:, None]
-    smooth, whole = gp.predict(z)[1], gp.predict(z, noise=True)[1]
+    smooth, whole = gp.posterior(z)[1], gp.posterior(z, noise=True)[1]
     np.testing.assert_allclose(whole**2, smooth**2 + (gp.stretch * gp.noise) ** 2, rtol=1e-9)
     assert smooth.max() < 0.03
     fixed = coefficient_gp(x, a, noise=0.0)
@@ -207,7 +206,7 @@ def test_auto_prefers_what_leaving_one_out_prefers():
         ]
     )
     errors = [
-        np.linalg.norm(g.predict(fresh)[0] - truth)
+        np.linalg.norm(g.posterior(fresh)[0] - truth)
         for g in (gp, coefficient_gp(x, rough, share="shared"))
     ]
     assert errors[0] < errors[1]
@@ -229,7 +228,7 @@ def test_a_linear_mean_carries_lines_exactly():
     x = np.random.default_rng(14).random((12, 2))
     gp = coefficient_gp(x, 3 + x @ np.array([[2.0], [-1.0]]), mean="linear")
     far = np.array([[5.0, -7.0]])
-    np.testing.assert_allclose(gp.predict(far)[0], [[3 + 10.0 + 7.0]], rtol=1e-8)
+    np.testing.assert_allclose(gp.posterior(far)[0], [[3 + 10.0 + 7.0]], rtol=1e-8)
 
 
 def test_samples_have_the_posterior_covariance():
@@ -237,7 +236,7 @@ def test_samples_have_the_posterior_covariance():
     gp = coefficient_gp(x, outputs(np.hstack([x, x]), 2), share="shared")
     z = np.array([[0.3], [0.31], [0.9]])
     draws = gp.samples(z, 20000, rng=1)
-    mean, std = gp.predict(z)
+    mean, std = gp.posterior(z)
     np.testing.assert_allclose(draws.mean(axis=0), mean, atol=5 * std.max() / np.sqrt(20000))
     np.testing.assert_allclose(draws.std(axis=0), std, rtol=0.05, atol=1e-9)
 
@@ -250,7 +249,7 @@ def test_torch_agrees_with_numpy():
         np.random.default_rng(18).random((20, 2)),
     )
     gp = coefficient_gp(x, a, noise=1e-4)
-    for one, other in zip(gp.predict(fresh), gp.predict(fresh, device="cpu"), strict=True):
+    for one, other in zip(gp.posterior(fresh), gp.posterior(fresh, device="cpu"), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-10, atol=1e-10)
     for kernel in KERNELS.values():
         import torch
@@ -261,8 +260,8 @@ def test_torch_agrees_with_numpy():
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(
-        coefficient_gp(x, a, noise=1e-4, device="cpu").predict(fresh)[0],
-        gp.predict(fresh)[0],
+        coefficient_gp(x, a, noise=1e-4, device="cpu").posterior(fresh)[0],
+        gp.posterior(fresh)[0],
         rtol=1e-4,
         atol=1e-5,
     )
@@ -312,10 +311,12 @@ def test_a_graphics_processor_agrees_with_the_processor():
         assert same == pytest.approx(value, rel=1e-10)
         np.testing.assert_allclose(steep, slope, rtol=1e-10, atol=1e-10 * np.abs(slope).max())
     gp, fresh = coefficient_gp(X, A, noise=1e-2), np.random.default_rng(18).random((20, 2))
-    for one, other in zip(gp.predict(fresh), gp.predict(fresh, device="cuda"), strict=True):
+    for one, other in zip(gp.posterior(fresh), gp.posterior(fresh, device="cuda"), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-10, atol=1e-10)
     fitted = coefficient_gp(X, A, noise=1e-2, device="cuda")
-    np.testing.assert_allclose(fitted.predict(fresh)[0], gp.predict(fresh)[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        fitted.posterior(fresh)[0], gp.posterior(fresh)[0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_gpytorch_kernels_plug_in():
@@ -325,14 +326,14 @@ def test_gpytorch_kernels_plug_in():
     matern = gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=2)
     theirs = coefficient_gp(x, a, kernel=matern, share="shared", starts=1, noise=1e-8)
     ours = coefficient_gp(x, a, share="shared", noise=1e-8)
-    np.testing.assert_allclose(theirs.predict(fresh)[0], ours.predict(fresh)[0], atol=2e-3)
+    np.testing.assert_allclose(theirs.posterior(fresh)[0], ours.posterior(fresh)[0], atol=2e-3)
     periodic = coefficient_gp(
         x,
         np.sin(20 * x),
         kernel=gpytorch.kernels.PeriodicKernel() + gpytorch.kernels.RBFKernel(),
         starts=1,
     )
-    assert np.isfinite(periodic.predict(fresh)[1]).all()
+    assert np.isfinite(periodic.posterior(fresh)[1]).all()
     with pytest.raises(BadInput, match="no kernel"):
         coefficient_gp(x, a, kernel=3.0)
 
@@ -341,14 +342,14 @@ def test_prediction_never_forms_a_test_by_test_matrix():
     x = np.random.default_rng(21).random((20, 2))
     gp = coefficient_gp(x, outputs(x, 2), share="shared")
     queries = np.random.default_rng(22).random((200_000, 2))
-    gp.predict(queries[:10])
+    gp.posterior(queries[:10])
     tracemalloc.start()
-    mean, std = gp.predict(queries)
+    mean, std = gp.posterior(queries)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert mean.shape == std.shape == (200_000, 2)
     assert peak < 400 * 2**20
-    np.testing.assert_allclose(mean[-3:], gp.predict(queries[-3:])[0], rtol=1e-12)
+    np.testing.assert_allclose(mean[-3:], gp.posterior(queries[-3:])[0], rtol=1e-12)
 
 
 def test_jitter_is_reported_and_not_silent(caplog):
@@ -365,8 +366,8 @@ def test_refusals():
     x = np.random.default_rng(23).random((8, 2))
     gp = coefficient_gp(x, outputs(x), Box(("a", "b"), [0, 0], [1, 1]))
     with pytest.raises(OutsideBox, match="b = 2"):
-        gp.predict(np.array([0.5, 2.0]))
-    assert np.isfinite(coefficient_gp(x, outputs(x)).predict(np.array([0.5, 2.0]))[0]).all(), (
+        gp.posterior(np.array([0.5, 2.0]))
+    assert np.isfinite(coefficient_gp(x, outputs(x)).posterior(np.array([0.5, 2.0]))[0]).all(), (
         "without a box nothing is refused"
     )
     for bad, match in (
@@ -382,4 +383,4 @@ def test_refusals():
         with pytest.raises(BadInput, match=match):
             coefficient_gp(**{"x": x, "a": outputs(x), **bad})
     with pytest.raises(BadInput, match="shape"):
-        gp.predict(np.zeros((3, 5)))
+        gp.posterior(np.zeros((3, 5)))

@@ -5,7 +5,15 @@ echoes and fills what was lost.
 import numpy as np
 import pytest
 
-from cases.frequency_response import LENGTH, LOSS, level, main, missed, resonances, transfer
+from cases.frequency_response import (
+    LENGTH,
+    LOSS,
+    level,
+    main,
+    resonance_errors,
+    resonances,
+    transfer,
+)
 from rom.errors import BadInput
 
 
@@ -26,7 +34,7 @@ def test_resonances_lie_half_a_wavelength_apart():
     c = 331.3 * np.sqrt(1 + 20.0 / 273.15)
     np.testing.assert_allclose(np.diff(found), c / (2 * LENGTH), rtol=1e-2)
     assert level(np.array([[3.0, 4.0]]))[0] == pytest.approx(20 * np.log10(5))
-    assert missed([found[1:]], [found], 5.0) == (0.0, 1)
+    assert resonance_errors([found[1:]], [found], 5.0) == (0.0, 1)
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])

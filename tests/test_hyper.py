@@ -15,8 +15,9 @@ from rom.archive.nouns import load, save
 from rom.bands import Indicator, calibrate_indicator, trust
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
+from rom.prediction import Known, Place
 from rom.solids import runs as runs_of_solids
-from rom.solids.calibration import step_errors
+from rom.solids.calibration import step_errors, with_indicators
 from rom.solids.model import FEATURES, Tolerances
 from rom.solids.runs import Watch, continue_run, follow
 from rom.solids.steps import full_step, reduced_step, replay, start_run
@@ -359,3 +360,59 @@ def test_a_reduced_step_makes_few_calls_between_files(hot):
     finally:
         sys.setprofile(None)
     assert 0 < len(hops) <= 15, hops
+
+
+def test_a_model_alone_answers_as_it_does_with_its_body(hot, tmp_path):
+    b, runs, made = hot
+    loading = runs[3][0]
+    states = follow(made, b, loading).states
+    save(tmp_path / "model.h5", made)
+    answer = load(tmp_path / "model.h5", LAWS).predict(loading=loading)
+    assert np.array_equal(answer.t, loading.t[1:]) and made.known is Known.NOTHING
+    for k in (0, 19, 39):
+        assert np.allclose(answer.part("u").lift(0, k), states[k].u(), rtol=0, atol=1e-15)
+        assert np.allclose(answer.field("p", time=k), states[k].p(), rtol=0, atol=1e-14)
+        assert np.allclose(answer.field("stress", time=k), states[k].stress(), atol=1e-9)
+    assert answer.field("u", time=3).shape == (b.n // 3, 3) and answer.mesh is not None
+    places = {quantity.name: quantity.place for quantity in made.tells}
+    assert places["p"] is places["stress"] is Place.INTEGRATION
+    assert answer.grid().n_points == len(b.mesh.points)
+    with pytest.raises(BadInput, match="a loading"):
+        made.predict()
+    short = replace(loading, temperatures=loading.temperatures[:7])
+    with pytest.raises(BadInput, match="temperature fields have 7 rows"):
+        made.predict(loading=short)
+    with pytest.raises(BadInput, match="without its law"):
+        replace(made, model=replace(made.model, law=None)).predict(loading=loading)
+
+
+def test_errors_of_an_answer_are_those_of_the_indicators_stored(hot):
+    b, runs, made = hot
+    loading = runs[3][0]
+    states = follow(made, b, loading, watch=Watch()).states
+    indicator = Indicator(FEATURES, np.append(np.full(6, 0.2), 0.1), 0.3, 0.9, 1e-6, whole=True)
+    model = with_indicators(made, {"p": indicator})
+    error = model.predict(loading=loading).part("p").errors[0]
+    features = np.array([state.features for state in states])
+    assert np.allclose(error.value, indicator.upper(features)[None], rtol=1e-12)
+    assert error.known is model.known is Known.CONFORMAL and error.whole and error.level == 0.9
+    with pytest.raises(BadInput, match="no error 'T'"):
+        with_indicators(made, {"T": indicator})
+
+
+def test_a_model_alone_knows_the_moves_of_its_training_and_refuses_others():
+    b = held_at_the_top(2)
+    loadings = [pulled(b, pull) for pull in (1e-3, 3e-3)]
+    runs = [march(b, x, x.t) for x in loadings]
+    made = train_solid(b, runs, Tolerances(1e-4, 1e-4, 1e-4, 1e-5), loadings=loadings)
+    new = pulled(b, 2e-3)
+    new = replace(new, moves=new.moves @ [[1.0, 0.5], [0.0, 2.0]])
+    state = follow(made, b, new).states[-1]
+    answer = made.predict(loading=new)
+    assert np.allclose(answer.part("u").lift(0, -1), state.u(), rtol=0, atol=1e-12)
+    foreign = new.moves.copy()
+    foreign[0, 1] += 1e-3
+    with pytest.raises(BadInput, match="prescribed displacement 1 is none of those"):
+        made.predict(loading=replace(new, moves=foreign))
+    with pytest.raises(BadInput, match="does not know the strains"):
+        replace(made, moves=None).predict(loading=new)

@@ -67,7 +67,7 @@ def test_posterior_is_dense_conditioning(missing):
     y = np.where(seen, Y, np.nan)
     gp = kronecker_gp(AXES, y, KERNELS, noise=1e-2, observed=seen if missing else None, fit=False)
     fresh = [np.array([[0.33], [0.9]]), np.array([[0.5, 0.5]]), np.array([[0.2], [0.7], [0.8]])]
-    mean, std = gp.predict(*fresh)
+    mean, std = gp.posterior(*fresh)
     units = gp._units
     new = [(z - a) / w for z, a, w in zip(fresh, gp.low, gp.width, strict=True)]
     cross = np.ones((1, 1))
@@ -148,7 +148,7 @@ def test_samples_have_the_posterior_mean_and_deviation(missing):
     seen = np.random.default_rng(3).random(Y.shape) > 0.4 if missing else None
     gp = kronecker_gp(AXES, Y, KERNELS, noise=0.1, observed=seen, fit=False)
     fresh = [np.array([0.2, 0.8]), np.array([[0.5, 0.4]]), np.array([0.5])]
-    mean, std = gp.predict(*fresh)
+    mean, std = gp.posterior(*fresh)
     draws = gp.samples(*fresh, count=1500, rng=1)
     np.testing.assert_allclose(draws.mean(axis=0), mean, atol=5 * std.max() / np.sqrt(1500))
     np.testing.assert_allclose(draws.std(axis=0), std, rtol=0.1)
@@ -245,14 +245,14 @@ def test_fit_finds_noise_and_interpolates_with_a_scattered_parameter_axis():
     gp = kronecker_gp([x, mu], y)
     assert gp.noise == pytest.approx(0.02, rel=0.15)
     x2, mu2 = np.linspace(0.1, 1.9, 30), 0.1 + 0.8 * gen.random((20, 2))
-    mean, std = gp.predict(x2, mu2)
+    mean, std = gp.posterior(x2, mu2)
     missed = np.abs(mean - f(x2, mu2))
     assert missed.max() < 0.2 and np.sqrt(np.mean(missed**2)) < 0.03
     assert 0.85 < np.mean(missed < 1.96 * std) <= 1.0
     seen = gen.random(y.shape) > 0.3
     part = kronecker_gp([x, mu], np.where(seen, y, np.nan), observed=seen, max_fit_cells=400)
     assert part.noise == pytest.approx(0.02, rel=0.3)
-    assert np.sqrt(np.mean((part.predict(x2, mu2, std=False)[0] - f(x2, mu2)) ** 2)) < 0.04
+    assert np.sqrt(np.mean((part.posterior(x2, mu2, std=False)[0] - f(x2, mu2)) ** 2)) < 0.04
 
 
 def test_refusals():
@@ -271,4 +271,4 @@ def test_refusals():
     with pytest.raises(BadInput, match="complete grid"):
         gp.leave_one_out()
     with pytest.raises(BadInput, match="2 axes"):
-        gp.predict(np.arange(3.0))
+        gp.posterior(np.arange(3.0))

@@ -9,7 +9,7 @@ import pytest
 
 from cases.kronecker_pde import PUBLISHED, error, main, problem, run
 from rom.errors import BadInput, NotConverged
-from solvers.boxes import Equation, solved
+from solvers.boxes import Equation, solve_on_axes
 from solvers.chebyshev import chebyshev, chebyshev_axis
 from solvers.kernel_collocation import (
     Spectrum,
@@ -19,7 +19,7 @@ from solvers.kernel_collocation import (
     kernel_axis,
     kernel_solve,
 )
-from solvers.sensors import merged
+from solvers.sensors import merge_sensors
 
 POISSON = Equation(
     np.array([[0.0, 2.0]]),
@@ -151,7 +151,7 @@ def test_three_dimensions():
 
 def test_chebyshev_converges_spectrally():
     errors = [
-        error(solved(POISSON, (chebyshev_axis(0.0, 2.0, N, "both"),)), POISSON.boundary)
+        error(solve_on_axes(POISSON, (chebyshev_axis(0.0, 2.0, N, "both"),)), POISSON.boundary)
         for N in (6, 12, 24)
     ]
     assert errors[0] > 1e-4 and errors[1] < 1e-5 and errors[2] < 1e-12
@@ -171,7 +171,7 @@ def test_sensors_correct_a_wrong_source_and_say_how_sure_they_are():
     at = np.linspace(0.1, 1.9, 12)[:, None]
     x = np.linspace(0, 2, 101)[:, None]
     seen = POISSON.boundary(at[:, 0]) + 0.01 * gen.standard_normal(12)
-    posterior = merged(solution, at, seen, noise=0.01)
+    posterior = merge_sensors(solution, at, seen, noise=0.01)
     mean, std = posterior.at(x)
     missed, before = (
         np.abs(mean - POISSON.boundary(x[:, 0])),
@@ -186,16 +186,16 @@ def test_sensors_leave_a_right_equation_alone():
     solution, _ = kernel_solve(POISSON, train=False)
     at = np.linspace(0.2, 1.8, 6)[:, None]
     seen = POISSON.boundary(at[:, 0]) + 0.01 * np.random.default_rng(2).standard_normal(6)
-    posterior = merged(solution, at, seen, noise=0.01)
+    posterior = merge_sensors(solution, at, seen, noise=0.01)
     assert np.abs(posterior.at(at)[0] - POISSON.boundary(at[:, 0])).max() < 0.01
-    twice = merged(solution, at, seen, noise=0.01, discrepancy=1.0)
+    twice = merge_sensors(solution, at, seen, noise=0.01, discrepancy=1.0)
     assert np.abs(twice.at(at)[0] - seen).max() < np.abs(posterior.at(at)[0] - seen).max()
 
 
 def test_merging_is_dense_conditioning():
     solution, _ = kernel_solve(POISSON, train=False)
     at, values, x = np.array([[0.3], [1.1]]), np.array([0.7, 2.0]), np.array([[0.5], [1.5]])
-    posterior = merged(solution, at, values, noise=0.1, discrepancy=2.0)
+    posterior = merge_sensors(solution, at, values, noise=0.1, discrepancy=2.0)
     k = np.arange(1, 61)
     spread = 1 / (1 + 0.4**2 * (np.pi * k / 2) ** 2)
     prior = 2.0 * spread / np.sqrt(np.sum(spread**2)) / (np.pi * k / 2) ** 2
@@ -230,10 +230,10 @@ def test_refusals():
         kernel_solve(POISSON, envelope="square")
     solution, _ = kernel_solve(POISSON, train=False)
     with pytest.raises(BadInput, match="noise"):
-        merged(solution, np.array([[0.5]]), np.array([1.0]), noise=0.0)
+        merge_sensors(solution, np.array([[0.5]]), np.array([1.0]), noise=0.0)
     advected = kernel_solve(problem("V1", frequency=0.05)[0], train=False)[0]
     with pytest.raises(BadInput, match="second derivatives"):
-        merged(advected, np.array([[0.5, 0.5]]), np.array([1.0]), noise=0.1)
+        merge_sensors(advected, np.array([[0.5, 0.5]]), np.array([1.0]), noise=0.1)
 
 
 def test_command(capsys):

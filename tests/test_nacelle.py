@@ -21,7 +21,7 @@ from cases.nacelle import (
     microphones,
     nacelle,
     pictures,
-    reduced,
+    reduce_model,
     train,
 )
 from rom.affine import Affine, Monomials
@@ -39,7 +39,7 @@ def small():
 @pytest.fixture(scope="module")
 def model(small):
     check = BOX.from_unit(np.random.default_rng(4).random((3, 5)))
-    return reduced(small, train(small, 60, 4, 1e-6), check)
+    return reduce_model(small, train(small, 60, 4, 1e-6), check)
 
 
 def test_nacelle_is_closed_and_lined_inside():

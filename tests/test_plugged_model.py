@@ -46,15 +46,15 @@ def fit():
 
 def test_a_model_answers_as_ours(fit):
     ours = coefficient_gp(X, outputs(X), BOX, noise=1e-8)
-    (mean, std), (mean_, std_) = fit.predict(FRESH), ours.predict(FRESH)
+    (mean, std), (mean_, std_) = fit.posterior(FRESH), ours.posterior(FRESH)
     spread = outputs(X).std(axis=0)
     np.testing.assert_allclose(mean / spread, mean_ / spread, atol=5e-3)
     assert np.median(std / std_) == pytest.approx(1.0, abs=0.9)
-    one, other = fit.predict(FRESH[0]), fit.predict(FRESH, std=False)
+    one, other = fit.posterior(FRESH[0]), fit.posterior(FRESH, std=False)
     np.testing.assert_allclose(one[0], mean[0], rtol=1e-9)
     np.testing.assert_allclose(other[0], mean, rtol=1e-9)
     assert one[1].shape == (2,) and other[1] is None
-    assert (fit.predict(FRESH, noise=True)[1] > std).all()
+    assert (fit.posterior(FRESH, noise=True)[1] > std).all()
 
 
 def test_posterior_is_dense_conditioning(fit):
@@ -66,7 +66,7 @@ def test_posterior_is_dense_conditioning(fit):
     noise, level = float(model.likelihood.noise.detach()), float(m.constant.detach())
     K = k(X, X) + noise * np.eye(40)
     y = (outputs(X)[:, 0] - fit.level[0]) / fit.size[0]
-    mean, std = fit.predict(FRESH)
+    mean, std = fit.posterior(FRESH)
     guess = level + k(FRESH, X) @ np.linalg.solve(K, y - level)
     np.testing.assert_allclose((mean[:, 0] - fit.level[0]) / fit.size[0], guess, atol=1e-7)
     left = np.diag(k(FRESH, FRESH) - k(FRESH, X) @ np.linalg.solve(K, k(X, FRESH)))
@@ -95,8 +95,8 @@ def test_nothing_changes_beyond_eight_hundred_runs():
         for m in (800, 801)
     )
     z = np.linspace(0.01, 0.99, 50)[:, None]
-    assert np.abs(one.predict(z)[0] - other.predict(z)[0]).max() < 1e-4
-    assert np.abs(other.predict(z)[0] - np.sin(9 * z)).max() < 1e-3
+    assert np.abs(one.posterior(z)[0] - other.posterior(z)[0]).max() < 1e-4
+    assert np.abs(other.posterior(z)[0] - np.sin(9 * z)).max() < 1e-3
 
 
 class Line(Model):

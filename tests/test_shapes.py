@@ -10,6 +10,7 @@ import pytest
 from rom.archive.nouns import load, save
 from rom.errors import BadInput, Folded
 from rom.mesh import Mesh
+from rom.prediction import Known
 from rom.shapes import (
     ArcLength,
     Chart,
@@ -23,6 +24,7 @@ from rom.shapes import (
     shape_model,
     subdivide,
 )
+from rom.shapes.answers import SCORE
 from rom.shapes.simplex import determinants, simplices
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 from tests.test_morph import square
@@ -49,7 +51,13 @@ def plate(a, b, load, n=7, seed=0):
         np.array([load]),
         {"u": u, "v": np.column_stack([u, a * x])},
         {"work": float(load**2 * (1 + a + b))},
+        units={"u": "m", "v": "m", "work": "J"},
     )
+
+
+def score(answer):
+    """The score of the shape of an answer."""
+    return float(answer.outputs[SCORE].value[0])
 
 
 def plates(m, rng, **options):
@@ -74,13 +82,16 @@ def trained():
 def test_unseen_plates_are_predicted_with_honest_bands(trained):
     _, model = trained
     test = plates(60, 1)
-    answers = [model.predict(s.mesh, s.mu) for s in test]
+    answers = [model.predict(s.mu, mesh=s.mesh) for s in test]
     for name, worst in (("u", 0.03), ("v", 0.03)):
-        found, true = [a.fields[name] for a in answers], [s.fields[name] for s in test]
+        found, true = [a.field(name) for a in answers], [s.fields[name] for s in test]
         assert rel_l2(found, true) < worst and rrmse(found, true) < worst and q2(found, true) > 0.99
-        assert 0.77 < field_coverage(found, true, [a.std[name] for a in answers]) <= 1.0
+        assert 0.77 < field_coverage(found, true, [a.std(name) for a in answers]) <= 1.0
     works = np.array(
-        [[a.outputs["work"], s.outputs["work"]] for a, s in zip(answers, test, strict=True)]
+        [
+            [a.outputs["work"].value[0], s.outputs["work"]]
+            for a, s in zip(answers, test, strict=True)
+        ]
     )
     assert np.abs(works[:, 0] / works[:, 1] - 1).max() < 0.05
 
@@ -88,16 +99,16 @@ def test_unseen_plates_are_predicted_with_honest_bands(trained):
 def test_prediction_converges_as_the_users_mesh_is_refined(trained):
     _, model = trained
     fine = plate(0.15, 0.1, 1.5, n=28, seed=99)
-    best = model.predict(fine.mesh, fine.mu)
+    best = model.predict(fine.mu, mesh=fine.mesh)
     errors = []
     for n in (5, 10, 20):
         coarse = plate(0.15, 0.1, 1.5, n=n, seed=99)
-        answer = model.predict(coarse.mesh, coarse.mu)
+        answer = model.predict(coarse.mu, mesh=coarse.mesh)
         corner = [np.argmin(np.linalg.norm(s.mesh.points - 0.0, axis=1)) for s in (coarse, fine)]
         assert np.allclose(coarse.mesh.points[corner[0]], fine.mesh.points[corner[1]])
         middle = [
-            np.linalg.norm(answer.fields["u"]) / np.sqrt(len(coarse.mesh.points)),
-            np.linalg.norm(best.fields["u"]) / np.sqrt(len(fine.mesh.points)),
+            np.linalg.norm(answer.field("u")) / np.sqrt(len(coarse.mesh.points)),
+            np.linalg.norm(best.field("u")) / np.sqrt(len(fine.mesh.points)),
         ]
         errors.append(abs(middle[0] - middle[1]))
     assert errors[2] < errors[1] < errors[0]
@@ -126,18 +137,22 @@ def test_the_round_trip_over_a_coarse_reference_is_in_the_error_bar():
 def test_a_shape_beyond_the_cloud_is_flagged_and_one_inside_is_not(trained):
     train, model = trained
     inside, outside = plate(0.15, 0.0, 1.5, seed=7), plate(0.9, 0.5, 1.5, seed=7)
-    answers = [model.predict(s.mesh, s.mu) for s in (inside, outside)]
-    assert answers[0].inside and answers[0].score <= 1 and answers[0].outside == ()
-    assert not answers[1].inside and answers[1].score > 1.5
-    assert model.predict(inside.mesh, [5.0]).outside == ("load",)
-    assert all(model.predict(s.mesh, s.mu).score <= 1 for s in train[:5])
+    answers = [model.predict(s.mu, mesh=s.mesh) for s in (inside, outside)]
+    assert answers[0].inside.all() and score(answers[0]) <= 1 and not answers[0].warnings
+    assert not answers[1].inside.any() and score(answers[1]) > 1.5
+    assert [warned.kind for warned in answers[1].warnings] == ["shape"]
+    far = model.predict([[1.5], [5.0]], mesh=inside.mesh)
+    assert far.inside.tolist() == [True, False] and model.names_outside([5.0]) == ("load",)
+    assert [(warned.kind, warned.samples) for warned in far.warnings] == [("range", (1,))]
+    assert "load = 5 N" in far.warnings[0].text
+    assert all(score(model.predict(s.mu, mesh=s.mesh)) <= 1 for s in train[:5])
     wavy = Sample(
         replace(
             inside.mesh, points=inside.mesh.points + 0.05 * np.sin(20 * inside.mesh.points[:, ::-1])
         ),
         np.array([1.5]),
     )
-    assert model.predict(wavy.mesh, wavy.mu).score > 1
+    assert score(model.predict(wavy.mu, mesh=wavy.mesh)) > 1
 
 
 def test_a_rigid_motion_changes_nothing(trained):
@@ -163,9 +178,9 @@ def test_the_order_of_samples_does_not_matter():
         for part in (train, train[::-1])
     )
     s = plate(0.1, 0.1, 1.4, seed=3)
-    one, two = a.predict(s.mesh, s.mu), b.predict(s.mesh, s.mu)
-    assert np.abs(one.fields["u"] - two.fields["u"]).max() < 1e-5 * np.abs(one.fields["u"]).max()
-    assert np.abs(one.std["u"] / two.std["u"] - 1).max() < 1e-2
+    one, two = a.predict(s.mu, mesh=s.mesh), b.predict(s.mu, mesh=s.mesh)
+    assert np.abs(one.field("u") - two.field("u")).max() < 1e-5 * np.abs(one.field("u")).max()
+    assert np.abs(one.std("u") / two.std("u") - 1).max() < 1e-2
 
 
 def test_a_field_that_is_its_baseline_is_predicted_exactly():
@@ -175,22 +190,59 @@ def test_a_field_that_is_its_baseline_is_predicted_exactly():
     ]
     model = shape_model(train, SIDES, reduction=Reduction(shape=2, fields=3, baseline=2))
     new = plate(0.1, -0.1, 1.2, seed=11)
-    answer = model.predict(new.mesh, new.mu, {"u": new.fields["u"]})
-    assert np.array_equal(answer.fields["u"], new.fields["u"])
-    with pytest.raises(BadInput, match="baseline"):
-        model.predict(new.mesh, new.mu)
+    answer = model.predict(new.mu, mesh=new.mesh, fields={"u": new.fields["u"]})
+    assert np.array_equal(answer.field("u"), new.fields["u"])
+    with pytest.raises(BadInput, match="asks for the field 'u'"):
+        model.predict(new.mu, mesh=new.mesh)
 
 
 def test_a_model_is_saved_and_loaded_bit_for_bit(trained, tmp_path):
     _, model = trained
     save(tmp_path / "plate.h5", model)
     s = plate(0.2, 0.1, 1.5)
-    one, two = model.predict(s.mesh, s.mu), load(tmp_path / "plate.h5").predict(s.mesh, s.mu)
-    assert all(
-        np.array_equal(one.fields[k], two.fields[k]) and np.array_equal(one.std[k], two.std[k])
-        for k in one.fields
+    one, two = (
+        model.predict(s.mu, mesh=s.mesh),
+        load(tmp_path / "plate.h5").predict(s.mu, mesh=s.mesh),
     )
-    assert one.outputs == two.outputs and one.score == two.score
+    assert all(
+        np.array_equal(one.field(k), two.field(k)) and np.array_equal(one.std(k), two.std(k))
+        for k in one.parts
+    )
+    assert all(one.outputs[k].value == two.outputs[k].value for k in one.outputs)
+
+
+def test_a_model_says_what_it_asks_and_what_it_tells(trained):
+    _, model = trained
+    asks = model.asks
+    assert asks.mesh and asks.p == 1 and asks.box.names == ("load",) and not asks.fields
+    assert [(q.name, q.unit, q.components) for q in model.tells] == [("u", "m", 1), ("v", "m", 2)]
+    assert [q.name for q in model.tells_outputs] == ["work", "shape score", "morphing determinant"]
+    s = plate(0.1, 0.1, 1.5)
+    answer = model.predict([[1.2], [1.5]], mesh=s.mesh)
+    one = model.predict([1.5], mesh=s.mesh)
+    n = len(s.mesh.points)
+    assert answer.mesh is s.mesh and answer.field("v", 1).shape == (n, 2)
+    assert np.array_equal(answer.field("v", 1), one.field("v"))
+    assert np.array_equal(answer[1].std("u"), one.std("u"))
+    error = one.part("u").errors[0]
+    assert error.known is Known.CONFORMAL and error.level == 0.9 and error.unit == "m"
+    rms = np.sqrt(np.mean(one.std("u") ** 2))
+    assert error.value == pytest.approx([1.6448536 * rms])
+    work = one.outputs["work"]
+    assert work.unit == "J" and work.error.known is Known.STATISTICAL
+    with pytest.raises(BadInput, match="a mesh"):
+        model.predict([1.5])
+    with pytest.raises(BadInput, match="parameters load"):
+        model.predict([1.5, 2.0], mesh=s.mesh)
+    with pytest.raises(BadInput, match="no field 'u'"):
+        model.predict([1.5], mesh=s.mesh, fields={"u": np.zeros(n)})
+
+
+def test_samples_of_other_units_are_refused():
+    mixed = plates(6, 0)
+    other = replace(mixed[3], units={"u": "mm"})
+    with pytest.raises(BadInput, match="sample 3 has units"):
+        shape_model([*mixed[:3], other, *mixed[4:]], SIDES)
 
 
 def test_the_medoid_is_the_middle_of_the_family():
@@ -246,14 +298,16 @@ def test_optimal_mappings_beat_pod_at_the_same_latent_count():
         train, Same(), subdivide(train[0].mesh), reduction=Reduction(fields=4, tol=1e-12)
     )
     errors = [
-        rel_l2([m.predict(s.mesh, s.mu).fields["u"] for s in test], [s.fields["u"] for s in test])
+        rel_l2(
+            [m.predict(s.mu, mesh=s.mesh).field("u") for s in test], [s.fields["u"] for s in test]
+        )
         for m in (mapped, plain)
     ]
     assert mapped.latents <= plain.latents == 4
     assert errors[0] < 0.1 * errors[1] and errors[0] < 0.03
     for mu in np.linspace(0, 1, 7):
         moved = mapped.chart + mapped.mapping.lift(
-            mapped.warp.predict(np.array([[mu]]))[0][0]
+            mapped.warp.posterior(np.array([[mu]]))[0][0]
         ).reshape(-1, 1)
         assert determinants(mapped.chart, moved, simplices(mapped.embedding.reference)).min() > 0
 
@@ -267,8 +321,8 @@ def test_arc_length_models_need_no_landmark_by_hand():
         line = np.column_stack([np.arange(len(x) - 1), np.arange(1, len(x))])
         samples.append(Sample(Mesh(x, {"line": line}), fields={"cp": thickness * np.sin(nodes)}))
     model = shape_model(samples, ArcLength(leading=True), reduction=Reduction(shape=2, fields=2))
-    answer = model.predict(samples[3].mesh)
-    assert rel_l2([answer.fields["cp"]], [samples[3].fields["cp"]]) < 0.02
+    answer = model.predict(mesh=samples[3].mesh)
+    assert rel_l2([answer.field("cp")], [samples[3].fields["cp"]]) < 0.02
 
 
 def real(name):
@@ -292,14 +346,14 @@ def test_airfoils_of_unseen_folds():
 
 def test_airfoils_of_one_unseen_fold():
     real("airfrans_surface_150.h5")
-    from cases.airfoil_pressure import samples, trained
+    from cases.airfoil_pressure import fit_model, samples
 
     every = samples()
-    model = trained([s for k, s in enumerate(every) if k % 5])
-    answers = [model.predict(s.mesh, s.mu, s.baseline) for s in every[::5]]
-    found, true = [a.fields["cp"] for a in answers], [s.fields["cp"] for s in every[::5]]
+    model = fit_model([s for k, s in enumerate(every) if k % 5])
+    answers = [model.predict(s.mu, mesh=s.mesh, fields=s.baseline) for s in every[::5]]
+    found, true = [a.field("cp") for a in answers], [s.fields["cp"] for s in every[::5]]
     assert rel_l2(found, true) < 0.04 and rrmse(found, true) < 0.018
-    assert 0.82 < field_coverage(found, true, [a.std["cp"] for a in answers]) < 0.97
+    assert 0.82 < field_coverage(found, true, [a.std("cp") for a in answers]) < 0.97
 
 
 def test_a_moving_shock():
@@ -319,9 +373,9 @@ def test_a_moving_shock():
 @pytest.mark.slow
 def test_a_moving_shock_from_angles_at_random():
     real("naca0012_transonic_50.h5")
-    from cases.transonic_airfoil import drawn, samples
+    from cases.transonic_airfoil import draw_choices, samples
 
-    numbers = drawn(samples(), 10, 4, 6, 3, seed=0)
+    numbers = draw_choices(samples(), 10, 4, 6, 3, seed=0)
     assert numbers["ommgp_best_in_draws_10"] == 1.0
     assert numbers["ommgp_shock_error_worst_draw_10"] < numbers["linear_shock_error_worst_draw_10"]
 
@@ -359,15 +413,15 @@ def test_two_hundred_plates_in_tension():
 
 def test_plates_in_tension_are_predicted_and_strangers_flagged():
     pytest.importorskip("gmsh")
-    from cases.tensile_plate import BOX, samples, scalars, solve, strangers, trained
+    from cases.tensile_plate import BOX, fit_model, samples, scalars, solve, strangers
 
     known, unseen = samples(24, 0.25, 0), samples(4, 0.25, 1)
-    model = trained(known, 0.25, 8)
-    answers = [model.predict(s.mesh, s.mu) for s in unseen]
+    model = fit_model(known, 0.25, 8)
+    answers = [model.predict(s.mu, mesh=s.mesh) for s in unseen]
     for name, worst in (("u", 0.03), ("s22", 0.05)):
-        assert rrmse([a.fields[name] for a in answers], [s.fields[name] for s in unseen]) < worst
+        assert rrmse([a.field(name) for a in answers], [s.fields[name] for s in unseen]) < worst
     flags = [
-        model.predict(mesh, scalars(*(0.5 * (BOX.lower + BOX.upper)[4:]))).inside
+        model.predict(scalars(*(0.5 * (BOX.lower + BOX.upper)[4:])), mesh=mesh).inside[0]
         for mesh in strangers(0.25)
     ]
     assert not any(flags)

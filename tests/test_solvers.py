@@ -31,7 +31,7 @@ from solvers.linear import rigid_modes, solver
 from solvers.thermoelastic import (
     Material,
     centrifugal,
-    clamped,
+    clamp,
     coupling,
     coupling_bound,
     elasticity,
@@ -412,7 +412,7 @@ def test_coupling_constant_bounds_the_operator_norm():
     material = Material(1.5e11, 0.3, 1.4e-5, 8200.0)
     where = fixed_dofs(thermal.mesh, "x0")
     K, B = (
-        clamped(elasticity(thermal.mesh, material), where).toarray(),
+        clamp(elasticity(thermal.mesh, material), where).toarray(),
         coupling(thermal.mesh, material).toarray(),
     )
     B[where] = 0.0

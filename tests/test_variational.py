@@ -190,7 +190,7 @@ def test_counts_are_regressed_with_few_neighbours():
     gp = variational_gp(
         x, gen.poisson(rate(x)).astype(float), "poisson", neighbours=20, max_fit_points=80, steps=1
     )
-    mean, std = gp.predict(fresh)
+    mean, std = gp.posterior(fresh)
     assert np.sqrt(np.mean((mean - np.log(rate(fresh))) ** 2)) < 0.2
     assert np.mean(np.abs(mean - np.log(rate(fresh))) < 1.96 * std) > 0.9
     assert np.linalg.norm(gp.mean_response(fresh) - rate(fresh)) < 0.15 * np.linalg.norm(
@@ -207,7 +207,7 @@ def test_outliers_hardly_count_under_students_noise():
     errors, bounds = [], []
     for noise in ("student", "gaussian"):
         gp = variational_gp(x, y, noise, neighbours=15, max_fit_points=100, steps=0)
-        mean, std = gp.predict(fresh)
+        mean, std = gp.posterior(fresh)
         errors.append(np.sqrt(np.mean((mean - truth(fresh)) ** 2)))
         bounds.append(gp.elbo)
         assert np.mean(np.abs(mean - truth(fresh)) < 1.96 * std) > 0.9

@@ -79,11 +79,11 @@ def test_regression_of_twenty_thousand_points():
     f = lambda x: np.sin(12 * x[:, 0]) * np.cos(9 * x[:, 1])  # noqa: E731
     gp = vecchia_gp(x, f(x) + 0.1 * gen.standard_normal(len(x)), max_fit_points=300)
     z = gen.random((1000, 2))
-    mean, std = gp.predict(z)
+    mean, std = gp.posterior(z)
     assert np.sqrt(np.mean((mean - f(z)) ** 2)) < 0.03
     assert 0.9 < np.mean(np.abs(mean - f(z)) < 1.96 * std) <= 1.0
     new = f(z) + 0.1 * gen.standard_normal(len(z))
-    mean, std = gp.predict(z, noise=True)
+    mean, std = gp.posterior(z, noise=True)
     assert 0.93 < np.mean(np.abs(mean - new) < 1.96 * std) < 0.97
 
 
@@ -103,7 +103,7 @@ def test_prediction_with_all_neighbours_is_dense():
         gp = VecchiaGP(
             Box(("a", "b"), [0, 0], [1, 1]), x[order], KERNEL, nugget, mean, variance, belief
         )
-        guess, std = gp.predict(fresh)
+        guess, std = gp.posterior(fresh)
         K, C = KERNEL.matrix(x, x) + nugget * np.eye(80), KERNEL.matrix(fresh, x)
         one = np.linalg.solve(K, np.ones(80))
         level = one @ y / one.sum()

@@ -188,7 +188,7 @@ def main(m: int = 400, r: int = 16) -> None:
             importlib.import_module(library)
     mu, a, fresh, truth, u, V = data(m, r)
     arms: dict[str, Callable[[], Any]] = {
-        f"ours, {share}": lambda share=share: coefficient_gp(mu, a, share=share).predict(
+        f"ours, {share}": lambda share=share: coefficient_gp(mu, a, share=share).posterior(
             fresh, noise=True
         )
         for share in ("auto", "shared", "clusters", "independent")
@@ -229,7 +229,7 @@ def million(q: int = 1_000_000) -> None:
     mu, a = data(400, 4)[:2]
     gp = coefficient_gp(mu, a, share="shared")
     z = np.random.default_rng(1).random((q, 5))
-    elapsed, peak = anonymous_peak(lambda: gp.predict(z))
+    elapsed, peak = anonymous_peak(lambda: gp.posterior(z))
     print(
         f"{q} points, 4 outputs, 400 runs, with standard deviations: "
         f"{elapsed:.1f} s wall, {peak:.0f} MiB (asked <= 1000)"

@@ -155,7 +155,7 @@ def completed(n: int) -> list[tuple]:
     x, y = surface(n)
     seen, truth = np.random.default_rng(1).random((n, n)) > 0.3, np.sin(5 * x) * np.cos(7 * x.T)
     arms = {
-        "ours": lambda: kronecker_gp([x, x], np.where(seen, y, np.nan), observed=seen).predict(
+        "ours": lambda: kronecker_gp([x, x], np.where(seen, y, np.nan), observed=seen).posterior(
             x, x, std=False
         )[0],
         "BoTorch latent Kronecker": lambda: latent_kronecker(x, y, seen),

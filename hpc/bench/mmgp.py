@@ -122,7 +122,7 @@ def main(m: int = 40, n: int = 10, modes: int = 8, nodes: int = 100_000) -> None
         (
             "rom: bands, calibration, score",
             ours_s,
-            lambda s: ours.predict(s.mesh, s.mu).fields["u"],
+            lambda s: ours.predict(s.mu, mesh=s.mesh).field("u"),
         ),
         ("plain MMGP: mean only", plain_s, lambda s: plain.predict(s.mesh, s.mu)),
     ):
@@ -148,8 +148,8 @@ def parts(model: Any, s: Sample, reference: Mesh) -> dict[str, float]:
     back, _ = seconds(
         lambda: interpolation(Mesh(model.chart, {"triangle": simplices(reference)}), place)
     )
-    whole, answer = seconds(lambda: model.predict(s.mesh, s.mu))
-    error = rel_l2([answer.fields["u"]], [s.fields["u"]])
+    whole, answer = seconds(lambda: model.predict(s.mu, mesh=s.mesh))
+    error = rel_l2([answer.field("u")], [s.fields["u"]])
     return {
         "morphing": morph,
         "laying over, morphing included": laid,

@@ -45,7 +45,7 @@ def told(make: Callable[[], Any], n: int, fresh: np.ndarray) -> dict:
     begin = time.process_time()
     _, peak = anonymous_peak(lambda: made.append(make()))
     fitted = time.process_time()
-    mean, std = made[0].predict(fresh)
+    mean, std = made[0].posterior(fresh)
     asked = time.process_time()
     gap = np.abs(mean - function(fresh))
     error, covered = float(np.sqrt(np.mean(gap**2))), float(np.mean(gap < 1.96 * std))
@@ -101,7 +101,7 @@ def dense(n: int = 3000, neighbours: tuple[int, ...] = (10, 20, 30, 60)) -> list
         order, belief, centre, variance = fit_posterior(kernel, nugget, x, y, k)
         guess, std = VecchiaGP(
             Box(("a", "b"), [0, 0], [1, 1]), x[order], kernel, nugget, centre, variance, belief
-        ).predict(fresh)
+        ).posterior(fresh)
         rows.append(
             (
                 k,

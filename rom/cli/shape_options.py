@@ -11,7 +11,8 @@ import typer
 from rom.errors import BadInput
 
 if TYPE_CHECKING:
-    from rom.shapes import Sample, ShapeModel, ShapePrediction
+    from rom.prediction import Prediction
+    from rom.shapes import Sample, ShapeModel
 
 Folder = Annotated[
     Path,
@@ -37,21 +38,18 @@ def load_shape_model(path: Path) -> ShapeModel:
     return model
 
 
-def answer_on_mesh(path: Path, mesh: Path, mu: str | None) -> tuple[ShapePrediction, Sample]:
-    """The prediction of a model on a file's mesh, and the file as a sample."""
+def answer_on_mesh(path: Path, mesh: Path, mu: str | None) -> tuple[ShapeModel, Prediction, Sample]:
+    """A model, its prediction on a file's mesh, and the file as a sample."""
     from rom.cli.case import parameters
     from rom.shapes import Sample
-    from rom.shapes.families import BASELINE, flat, open_sample
+    from rom.shapes.families import open_sample, split_baseline
 
     model = load_shape_model(path)
     scalars = np.zeros(0)
     if model.box is not None:
         scalars = parameters([mu] if mu else [], None, model.box)[0]
     nodes, columns = open_sample(mesh)
-    baseline, fields = {}, {}
-    for name, (values, _) in columns.items():
-        if name.startswith(BASELINE):
-            baseline[name.removeprefix(BASELINE)] = flat(values, nodes)
-        else:
-            fields[name] = flat(values, nodes)
-    return model.predict(nodes, scalars, baseline), Sample(nodes, scalars, fields)
+    fields, baseline = split_baseline(nodes, columns)
+    needed = {name: values for name, values in baseline.items() if name in model.given}
+    answer = model.predict(scalars, mesh=nodes, fields=needed)
+    return model, answer, Sample(nodes, scalars, fields)

@@ -91,21 +91,21 @@ def validate_shapes_command(
     shapes = load_shape_model(model)
     fields = [part.name for part in shapes.fields]
     samples = family(folder, shapes.outputs, fields)[0]
-    answers = [shapes.predict(s.mesh, s.mu, s.baseline) for s in samples]
+    answers = [shapes.predict(s.mu, mesh=s.mesh, fields=s.baseline) for s in samples]
     numbers: dict[str, Any] = {"samples": len(samples)}
     for name in fields:
-        values = [answer.fields[name] for answer in answers]
+        values = [answer.field(name) for answer in answers]
         exact = [sample.fields[name] for sample in samples]
-        std = [answer.std[name] for answer in answers]
+        std = [np.asarray(answer.std(name), dtype=float) for answer in answers]
         numbers[f"rel_l2 {name}"] = rel_l2(values, exact)
         numbers[f"rrmse {name}"] = rrmse(values, exact)
         numbers[f"q2 {name}"] = q2(values, exact)
         numbers[f"coverage_90 {name}"] = field_coverage(values, exact, std)
     for name in shapes.outputs:
-        predictions = np.array([answer.outputs[name] for answer in answers])
+        predictions = np.array([answer.outputs[name].value[0] for answer in answers])
         truths = np.array([sample.outputs[name] for sample in samples])
         numbers[f"largest error {name}"] = float(np.abs(predictions - truths).max())
-    numbers["outside"] = sum(not answer.inside for answer in answers)
+    numbers["outside"] = sum(not np.all(answer.inside) for answer in answers)
     show_numbers(numbers, {}, json)
 
 

@@ -46,25 +46,34 @@ def predict_shapes_command(
 
     A stranger does not lie among the designs that the model has seen.
     """
+    from rom.shapes.answers import SCORE
     from rom.shapes.families import write_answer
 
-    answer, _ = answer_on_mesh(model, mesh, mu)
+    shapes, answer, sample = answer_on_mesh(model, mesh, mu)
     if out is not None:
         write_answer(out, answer)
     numbers: dict[str, Any] = {
-        "score": answer.score,
-        "inside": answer.inside,
-        "outside": ", ".join(answer.outside) or "none",
+        "score": float(answer.outputs[SCORE].value[0]),
+        "inside": bool(answer.inside[0]) if answer.inside is not None else None,
+        "outside": ", ".join(shapes.names_outside(sample.mu)) or "none",
     }
-    for name, values in answer.fields.items():
+    units = {}
+    for name, part in answer.parts.items():
+        values, std = answer.field(name), answer.std(name)
         numbers[f"min {name}"] = values.min()
         numbers[f"max {name}"] = values.max()
-        numbers[f"largest std {name}"] = answer.std[name].max()
-    for name, value in answer.outputs.items():
-        numbers[name] = value
-        numbers[f"std {name}"] = answer.outputs_std[name]
+        numbers[f"largest std {name}"] = None if std is None else std.max()
+        for key in (f"min {name}", f"max {name}", f"largest std {name}"):
+            units[key] = part.quantity.unit
+    for quantity in shapes.output_quantities:
+        name, output = quantity.name, answer.outputs[quantity.name]
+        numbers[name] = float(output.value[0])
+        numbers[f"std {name}"] = None if output.error is None else float(output.error.value[0])
+        units[name] = units[f"std {name}"] = quantity.unit
+    for warning in answer.warnings:
+        numbers[f"warning: {warning.kind}"] = warning.text
     numbers["out"] = None if out is None else str(out)
-    show_numbers(numbers, {}, json)
+    show_numbers(numbers, units, json)
 
 
 @app.command("view", epilog="Example: rom shapes view plates.h5 test_07.vtu --picture plate.png")
@@ -84,10 +93,10 @@ def view_shapes_command(
     """Prediction, standard deviation and error side by side."""
     from rom.shapes.families import answer_fields
 
-    answer, sample = answer_on_mesh(model, mesh, mu)
-    name = field or next(iter(answer.fields))
-    if name not in answer.fields:
-        raise BadInput(f"no field {name!r} in the model; it has {', '.join(answer.fields)}")
+    _, answer, sample = answer_on_mesh(model, mesh, mu)
+    name = field or next(iter(answer.parts))
+    if name not in answer.parts:
+        raise BadInput(f"no field {name!r} in the model; it has {', '.join(answer.parts)}")
     names = (name, f"std {name}", f"error {name}")
     fields = {key: values for key, values in answer_fields(answer, sample).items() if key in names}
-    draw_scene(picture, answer.mesh, fields, {}, title=mesh.name)
+    draw_scene(picture, sample.mesh, fields, {}, title=mesh.name)

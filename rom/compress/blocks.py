@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ COLUMNS = 8  # snapshots at a time where the product is sparse
 class RowBlocks:
     """Snapshots U (n, m), read in blocks of rows, without their mean if `center`.
 
+    space, m : of the snapshots, and their number; dtype : of products, double precision at least
     budget : bytes for the blocks; strict : it holds for the modes too
     """
 
@@ -28,26 +29,19 @@ class RowBlocks:
     center: bool
     budget: float
     strict: bool
+    space: Space = field(init=False, repr=False)
+    m: int = field(init=False)
+    dtype: np.dtype[Any] = field(init=False)
 
-    @property
-    def space(self) -> Space:
-        """The space of the snapshots."""
-        return self.snapshots.space
-
-    @property
-    def m(self) -> int:
-        """Number of snapshots."""
-        return self.snapshots.m
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "space", self.snapshots.space)
+        object.__setattr__(self, "m", int(self.snapshots.u.shape[1]))
+        object.__setattr__(self, "dtype", np.result_type(self.snapshots.u.dtype, float))
 
     @property
     def lazy(self) -> bool:
         """Whether the snapshots lie on disk."""
         return not isinstance(self.snapshots.u, np.ndarray)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of products: double precision at least."""
-        return np.result_type(self.snapshots.u.dtype, float)
 
     def beside(self, rank: int) -> RowBlocks:
         """The same data with the budget that `rank` modes leave.
@@ -99,7 +93,7 @@ class RowBlocks:
 
     def times(self, W: np.ndarray) -> np.ndarray:
         """U W, (n, k)."""
-        shape = (self.space.n, W.shape[1])
+        shape = (self.snapshots.u.shape[0], W.shape[1])
         dtype = np.result_type(self.snapshots.u.dtype, W)
         product = np.empty(shape, dtype=dtype)
         for rows, block in self.blocks():

@@ -53,7 +53,7 @@ def pod(
     check_request(snapshots, request, method)
     strict = memory_budget is not None
     data = RowBlocks(snapshots, center, memory_budget or BLOCK_BYTES, strict)
-    if method == "random" or (method == "auto" and _few_modes(snapshots.m, rank)):
+    if method == "random" or (method == "auto" and _few_modes(data.m, rank)):
         return _random_pod(data, request, rng)
     if method == "gram":
         return _gram_pod(data, request)

@@ -3,7 +3,8 @@
 An output is y(x) = h(x) beta + f(x) + noise, f ~ GP(0, variance k(x, x'; theta)), with theta and
 the noise of largest restricted likelihood. Given runs y at X,
     E[f(x)] = k(x, X) (K + nugget I)^{-1} (y - H beta).
-Many outputs over few runs: `coefficient_gp`; fields: `field_gp`; values on grids: `kronecker_gp`;
+Many outputs over few runs: `coefficient_gp`; fields: `field_gp`; whole
+trajectories: `trajectory_gp`; values on grids: `kronecker_gp`;
 20,000 to a million points: `vecchia_gp`; counts, yes or no, outliers: `variational_gp`; somebody's
 own GPyTorch model: `gpytorch_model`; scikit-learn: `from rom.gp.estimator import GPRegressor`.
 
@@ -14,7 +15,7 @@ free logarithms; H, beta trend and its coefficients; nugget = noise variance / v
 >>> from rom.gp import coefficient_gp
 >>> x = np.linspace(0.0, 1.0, 9)[:, None]
 >>> gp = coefficient_gp(x, np.sin(6.0 * x), noise=0.0)
->>> mean, std = gp.predict(np.array([[0.55], [0.95]]))
+>>> mean, std = gp.posterior(np.array([[0.55], [0.95]]))
 >>> error = np.abs(mean - np.sin(6.0 * np.array([[0.55], [0.95]])))
 >>> bool(np.all(error < 0.02)), bool(np.all(error < 3.0 * std))
 (True, True)
@@ -34,6 +35,8 @@ from rom.gp.kronecker import KroneckerGP, kronecker_gp
 from rom.gp.sharing import coefficient_gp
 from rom.gp.sparse_posterior import SparsePosterior
 from rom.gp.spectral import Spectral, initial_lines, spectral_mixture
+from rom.gp.trajectories import TrajectoryGP
+from rom.gp.trajectory_fit import trajectory_gp
 from rom.gp.variational import VariationalGP, variational_gp
 from rom.gp.vecchia import VecchiaGP, vecchia_gp
 
@@ -47,6 +50,7 @@ NOUNS = (
     "Spectral",
     "Stationary",
     "Sum",
+    "TrajectoryGP",
     "VariationalGP",
     "VecchiaGP",
 )
@@ -62,6 +66,7 @@ __all__ = [
     "Spectral",
     "Stationary",
     "Sum",
+    "TrajectoryGP",
     "VariationalGP",
     "VecchiaGP",
     "coefficient_gp",
@@ -70,6 +75,7 @@ __all__ = [
     "initial_lines",
     "kronecker_gp",
     "spectral_mixture",
+    "trajectory_gp",
     "variational_gp",
     "vecchia_gp",
 ]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from rom.gp.algebra import to_device, to_numpy
 from rom.gp.inputs import output_scale, scale_inputs
+from rom.gp.kernels import matrices
 from rom.gp.likelihood import (
     Factors,
-    factorise,
+    factorise_each,
     factors_to_device,
     left_out_errors,
     posterior_halves,
@@ -21,14 +22,16 @@ from rom.gp.likelihood import (
     remaining_variance,
     trend_columns,
 )
+from rom.gp.outputs import answer_of_columns, dimensionless, output_names, within_range
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Known
+from rom.prediction import Known, Prediction, Quantity
 
 CHUNK = 2**23  # numbers of all matrices of one chunk of predictions
 
 
 @dataclass(frozen=True, eq=False)
-class CoefficientGP:
+class CoefficientGP(Model):
     """a_i(x) ~ GP(h(x) beta_i, variance_i (k_g(x, x') + nugget_g)), g = groups[i].
 
     Inputs lie in the unit box and beta is integrated out.
@@ -73,17 +76,17 @@ class CoefficientGP:
         return max(factors.jitter for factors in self._factors)
 
     @cached_property
+    def _trend_and_factors(self) -> tuple[Any, tuple[Factors, ...]]:
+        Ks = matrices(self.kernels, self.x, self.x)
+        return factorise_each(self.mean, self.x, Ks, self.nuggets)
+
+    @property
     def _factors(self) -> tuple[Factors, ...]:
-        H = trend_columns(self.mean, self.x)
-        factors = []
-        for kernel, nugget in zip(self.kernels, self.nuggets, strict=True):
-            K = kernel.matrix(self.x, self.x)
-            factors.append(factorise(K, float(nugget), H))
-        return tuple(factors)
+        return self._trend_and_factors[1]
 
     @cached_property
     def _solution(self) -> _Solution:
-        H, scale = trend_columns(self.mean, self.x), output_scale(self.a)
+        H, scale = self._trend_and_factors[0], output_scale(self.a)
         beta = np.empty((H.shape[1], self.r))
         variance = np.empty(self.r)
         weights = np.empty_like(self.a)
@@ -102,7 +105,23 @@ class CoefficientGP:
         """Of the error: the standard deviation."""
         return Known.STATISTICAL
 
-    def predict(
+    @property
+    def asks(self) -> Asks:
+        """Parameters, in the box where one was given."""
+        return Asks(self.box.p, self.box if self.closed else None)
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """a1, ..., ar."""
+        return dimensionless(output_names(self.r))
+
+    def answer(self, question: Question) -> Prediction:
+        """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""
+        mean, std = self.posterior(question.mu, noise=True)
+        inside = within_range(self.box.to_unit(question.mu), self.x)
+        return answer_of_columns(question, mean, np.asarray(std), inside)
+
+    def posterior(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Posterior mean and standard deviation, both (q, r), or (r,) for x (p,).
@@ -129,22 +148,24 @@ class CoefficientGP:
         """Mean (q, r), and per group the variance left relative to the process's, (q, g)."""
         mean = np.empty((len(scaled), self.r))
         left = np.empty((len(scaled), len(self.kernels))) if std else None
-        X = to_device(self.x, device)
-        beta = to_device(self._solution.beta, device)
-        weights = to_device(self._solution.weights, device)
-        factors = [factors_to_device(f, device) for f in self._factors] if std else []
+        place = np.asarray if device is None else partial(to_device, device=device)
+        fetch = np.asarray if device is None else to_numpy
+        X, beta, weights = (place(v) for v in (self.x, self._solution.beta, self._solution.weights))
+        factors = self._factors if std else ()
+        if device is not None:
+            factors = factors_to_device(factors, device)
         step = max(1, CHUNK // (len(self.x) * (3 + len(beta))))
         for start in range(0, len(scaled), step):
             rows = slice(start, start + step)
-            z = to_device(scaled[rows], device)
+            z = place(scaled[rows])
             h = trend_columns(self.mean, z)
             for g, kernel in enumerate(self.kernels):
                 mine = np.flatnonzero(self.groups == g)
                 cross = kernel.matrix(z, X)
                 trend = h @ beta[:, mine]
-                mean[rows, mine] = to_numpy(trend + cross @ weights[:, mine])
+                mean[rows, mine] = fetch(trend + cross @ weights[:, mine])
                 if left is not None:
-                    left[rows, g] = to_numpy(remaining_variance(factors[g], cross, h))
+                    left[rows, g] = fetch(remaining_variance(factors[g], cross, h))
         return mean, left
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +177,7 @@ class CoefficientGP:
 
     @cached_property
     def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
-        H, scale = trend_columns(self.mean, self.x), output_scale(self.a)
+        H, scale = self._trend_and_factors[0], output_scale(self.a)
         residuals, std = np.empty_like(self.a), np.empty_like(self.a)
         for factors, mine in self._by_group():
             a = (self.a / scale)[:, mine]
@@ -173,7 +194,7 @@ class CoefficientGP:
         generator = np.random.default_rng(rng)
         points = np.atleast_2d(x)
         z = scale_inputs(points, self.box, self.closed)
-        mean = self.predict(points, std=False)[0]
+        mean = self.posterior(points, std=False)[0]
         draws = np.empty((count, len(z), self.r))
         for g in range(len(self.kernels)):
             root = self._root(g, z)

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.linalg as la
 
 from rom.errors import NotConverged, Singular
-from rom.gp.algebra import cholesky
 from rom.gp.kernels import Stationary
+from rom.gp.likelihood import cholesky
 from rom.gp.noises import Observations, expected_density
 
 NUGGET = 1e-6

@@ -110,7 +110,7 @@ def _regressor() -> type:
             """y, or (y, standard deviation of a new run) with return_std."""
             check_is_fitted(self)
             X = validate_data(self, X, reset=False, dtype=float)
-            a, std = self.gp_.predict(X, noise=True, std=return_std)
+            a, std = self.gp_.posterior(X, noise=True, std=return_std)
             mean = self.offset_ + a @ self.components_
             if self.single_:
                 mean = mean[:, 0]

@@ -74,7 +74,7 @@ class FieldGP(Model):
 
     def _posterior(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (r, m) of coefficients at mu (m, p)."""
-        answer, spread = self.gp.predict(mu, noise=True)
+        answer, spread = self.gp.posterior(mu, noise=True)
         mean, std = answer.T, np.asarray(spread).T
         if self._complex:
             mean = self._join(mean)

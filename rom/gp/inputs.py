@@ -79,6 +79,7 @@ def scale_inputs(x: np.ndarray, box: Box, closed: bool) -> np.ndarray:
     Raises BadInput for another width or NaN, OutsideBox beyond a closed box.
     """
     x = np.asarray(x, dtype=float)
-    if x.shape[-1] != box.p or not np.isfinite(x).all():
-        raise BadInput(f"x has shape {x.shape}; the model needs finite (q, {box.p})")
+    p = len(box.names)
+    if x.shape[-1] != p or not np.isfinite(x).all():
+        raise BadInput(f"x has shape {x.shape}; the model needs finite (q, {p})")
     return box.to_unit(box.check(x) if closed else x)

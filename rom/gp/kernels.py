@@ -8,19 +8,24 @@ and so are the answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial.distance import cdist, pdist, squareform
 
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
-from rom.gp.profiles import FORMS, by_axis, profile_pair, radial, radial_profile, squares
 
+ROOM = 2**22  # numbers of all matrices that are held at once: 32 MiB
+FORMS = ("matern12", "matern32", "matern52", "rbf")
+SCALES = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}  # 2 nu
+BLOCK = 8192  # numbers that stay in the cache
 LIMITS = (-4.0, 4.0)  # of log lengths, the box having sides of one
 Pullback = Callable[[Any], np.ndarray]
+Queries = Sequence[tuple[int, np.ndarray]]
+OfMatrices = Callable[[list[np.ndarray], Queries], list[tuple[float, Any, np.ndarray]]]
 
 
 class Kernel(Protocol):
@@ -84,7 +89,7 @@ class Stationary:
 
     def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """Gradients sum_ij W_ij h(d_ij) ((x_i - x_j) / l)^2; numpy visits every pair once."""
-        if namespace(x) is not np:
+        if not isinstance(x, np.ndarray):
             K, h = radial_profile(self.form, squares(x, x, self.lengths))
             return K, lambda W: by_axis(x, W * h) / self.lengths**2
         return self._pullback_of_pairs(x)
@@ -107,3 +112,102 @@ class Stationary:
         K = squareform(value)
         K[np.diag_indices_from(K)] = 1.0
         return K, pull
+
+
+def matrices(kernels: Sequence[Kernel], x: Any, y: Any) -> list[Any]:
+    """k(x_i, y_j), (n, m), of each kernel."""
+    return [kernel.matrix(x, y) for kernel in kernels]
+
+
+def through_kernel(
+    kernel: Kernel,
+    x: np.ndarray,
+    size: int,
+    of_matrices: OfMatrices,
+    queries: Queries,
+) -> list[tuple[float, np.ndarray]]:
+    """Values and slopes of functions of K(theta) at (number, logarithms): the chain rule.
+
+    size : of theta, the first logarithms
+    of_matrices : (K of some queries, they) -> of each (value, W, slope without K), W the slope in
+        K or None where it has none; as many at a time as ROOM allows
+    """
+    answers: list[tuple[float, np.ndarray]] = []
+    step = max(1, ROOM // len(x) ** 2)
+    for start in range(0, len(queries), step):
+        some = queries[start : start + step]
+        pairs = [kernel.at(point[:size]).pullback(x) for _, point in some]
+        values = of_matrices([K for K, _ in pairs], some)
+        for (value, W, slope), (_, pull) in zip(values, pairs, strict=True):
+            if W is not None:
+                slope[:size] += pull(W)
+            answers.append((value, slope))
+    return answers
+
+
+def radial(form: str, square: Any) -> Any:
+    """g(d) from d^2."""
+    return radial_profile(form, square)[0]
+
+
+def radial_profile(form: str, square: Any) -> tuple[Any, Any]:
+    """(g(d), h) from d^2, h = -2 dg/d(d^2), so dk/dlog l_j = h ((x_j - y_j) / l_j)^2."""
+    xp = np if isinstance(square, np.ndarray) else namespace(square)
+    if form == "rbf":
+        g = xp.exp(-0.5 * square)
+        return g, g
+    d = xp.sqrt(SCALES[form] * square)
+    decay = xp.exp(-d)
+    if form == "matern12":
+        positive = xp.where(d > 0, d, d + 1)
+        return decay, xp.where(d > 0, decay / positive, 0 * d)
+    if form == "matern32":
+        return (1 + d) * decay, 3 * decay
+    straight = (1 + d) * decay
+    return straight + (5 / 3) * square * decay, (5 / 3) * straight
+
+
+def profile_pair(
+    form: str, square: np.ndarray, block: int = BLOCK
+) -> tuple[np.ndarray, np.ndarray]:
+    """(g, h) of a long vector of d^2, which is used up, block by block."""
+    g = np.empty_like(square)
+    for start in range(0, len(square), block):
+        part = slice(start, start + block)
+        g[part], square[part] = radial_profile(form, square[part])
+    return g, square
+
+
+def squares(x: Any, y: Any, lengths: np.ndarray) -> Any:
+    """sum_j ((x_j - y_j) / lengths_j)^2, (n, m)."""
+    if isinstance(x, np.ndarray):
+        return cdist(x / lengths, y / lengths, "sqeuclidean")
+    scale = namespace(x).as_tensor(lengths, dtype=x.dtype, device=x.device)
+    total = 0
+    for j in range(x.shape[1]):
+        gap = x[:, None, j] - y[None, :, j]
+        total = total + gap.div(scale[j]).square()
+    return total
+
+
+def phase(x: Any, y: Any, f: np.ndarray) -> Any:
+    """2 pi f . (x - y), (n, m)."""
+    total = 0
+    for j in range(x.shape[1]):
+        gap = x[:, None, j] - y[None, :, j]
+        total = total + gap * float(f[j])
+    return 2 * np.pi * total
+
+
+def by_axis(x: Any, G: Any) -> np.ndarray:
+    """sum_ij G_ij (x_i - x_j)^2 for each column of x, (p,)."""
+    sums = []
+    for j in range(x.shape[1]):
+        moment = G * apart(x, j) ** 2
+        sums.append(float(moment.sum()))
+    return np.array(sums)
+
+
+def apart(x: Any, j: int) -> Any:
+    """x_j - y_j between all points of x, (n, n)."""
+    return x[:, None, j] - x[None, :, j]

@@ -24,12 +24,14 @@ from rom.gp.kronecker_posterior import (
 )
 from rom.gp.likelihood import FLOOR
 from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
+from rom.gp.outputs import answer_with_outputs, dimensionless, scalar_output, within_range
 from rom.gp.tensors import GridSpectrum, apply_along, grid_spectrum, outer
-from rom.prediction import Known
+from rom.model import Asks, Model, Question
+from rom.prediction import Error, Known, Part, Prediction, Quantity
 
 
 @dataclass(frozen=True, eq=False)
-class KroneckerGP:
+class KroneckerGP(Model):
     """y = mean + f + noise on a grid, f ~ GP(0, variance k_1 k_2 ... k_d).
 
     The noise variance is nugget variance; missing cells are allowed.
@@ -82,7 +84,46 @@ class KroneckerGP:
         """Of the error: the standard deviation."""
         return Known.STATISTICAL
 
-    def predict(self, *x: np.ndarray, std: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+    @property
+    def asks(self) -> Asks:
+        """A point: its coordinates on all axes, one after the other."""
+        return Asks(sum(x.shape[1] for x in self.axes))
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """y."""
+        return dimensionless(("y",))
+
+    def answer(self, question: Question) -> Prediction:
+        """Output y of a new cell, noise included, with its deviation.
+
+        With missing cells each deviation costs a solve.
+        """
+        cross = self._cross(self._split(question.mu))
+        left = self._left_at(cross) + self.nugget
+        mean = self.mean + _contract(cross, self.weights)
+        std = np.sqrt(self.variance * np.maximum(left, 0.0))
+        pairs = zip(self._split(question.mu), self.axes, strict=True)
+        inside = np.all([within_range(z, x) for z, x in pairs], axis=0)
+        return answer_with_outputs(question, {"y": scalar_output(mean, std)}, inside)
+
+    def on_grid(self) -> Prediction:
+        """f + mean in all cells of its own grid: field y, rows as y.ravel().
+
+        With missing cells no deviation is known, as each would cost a solve.
+        """
+        whole = self.observed is None
+        mean, std = self.posterior(*self.axes, std=whole)
+        spread = None if std is None else std.reshape(-1, 1, 1)
+        errors: tuple[Error, ...] = ()
+        if std is not None:
+            rms = np.sqrt(np.mean(std**2))
+            errors = (Error(np.array([rms]), Known.STATISTICAL, "root mean square of cells"),)
+        part = Part(Quantity("y"), mean.reshape(-1, 1, 1), std=spread, errors=errors)
+        question = Question(np.empty((1, 0)), single=True)
+        return Prediction(question, {"y": part}, inside=np.ones(1, dtype=bool))
+
+    def posterior(self, *x: np.ndarray, std: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean and standard deviation of f + mean on the tensor grid of new points.
 
         x : one array (q_j,) or (q_j, p_j) per axis; both answers (q_1, ..., q_d)
@@ -99,15 +140,10 @@ class KroneckerGP:
     def at(self, points: np.ndarray, *, chunk: int = 256) -> np.ndarray:
         """Mean (q,) at scattered points (q, p_1 + ... + p_d)."""
         points = np.asarray(points, dtype=float)
-        stops = np.cumsum([x.shape[1] for x in self.axes])[:-1]
         value = np.empty(len(points))
         for start in range(0, len(points), chunk):
             rows = slice(start, start + chunk)
-            cross = self._cross(np.split(points[rows], stops, axis=1))
-            part = np.tensordot(cross[0], self.weights, axes=1)
-            for C in cross[1:]:
-                part = np.einsum("qk,qk...->q...", C, part)
-            value[rows] = part
+            value[rows] = _contract(self._cross(self._split(points[rows])), self.weights)
         return self.mean + value
 
     def leave_one_out(self, axis: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -171,11 +207,32 @@ class KroneckerGP:
             left[index] = 1.0 - explained
         return left
 
+    def _left_at(self, cross: list[np.ndarray]) -> np.ndarray:
+        """The share of the process variance that the data leave at points, (q,)."""
+        if self.observed is None:
+            squares = [(C @ V) ** 2 for C, V in zip(cross, self._spectrum.V, strict=True)]
+            return 1.0 - _contract(squares, 1.0 / self._spectrum.S)
+        rows = [[C[q : q + 1] for C in cross] for q in range(len(cross[0]))]
+        return np.array([self._left_variance(row).item() for row in rows])
+
+    def _split(self, points: np.ndarray) -> list[np.ndarray]:
+        """Points (q, p_1 + ... + p_d) as (q, p_j) per axis."""
+        stops = np.cumsum([x.shape[1] for x in self.axes])[:-1]
+        return np.split(points, stops, axis=1)
+
     def _cross(self, x: Sequence[np.ndarray]) -> list[np.ndarray]:
         """k_j(new points, points) of each axis."""
         new = self._grid.scale(x)
         axes = zip(self.kernels, new, self._units, strict=True)
         return [k.matrix(z, unit) for k, z, unit in axes]
+
+
+def _contract(rows: Sequence[np.ndarray], U: np.ndarray) -> np.ndarray:
+    """sum_{k_1 .. k_d} rows_1[q, k_1] ... rows_d[q, k_d] U[k_1, ..., k_d], (q,)."""
+    part = np.tensordot(rows[0], U, axes=1)
+    for row in rows[1:]:
+        part = np.einsum("qk,qk...->q...", row, part)
+    return np.asarray(part)
 
 
 def kronecker_gp(

@@ -22,6 +22,7 @@ SHARES = _RAW_SHARES / _RAW_SHARES.sum()
 
 Density = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 Response = Callable[[np.ndarray], np.ndarray]
+Variance = Callable[[np.ndarray, float], np.ndarray]
 
 
 def gaussian(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -73,6 +74,13 @@ RESPONSES: dict[str, Response] = {
     "poisson": np.exp,
     "bernoulli": expit,
 }
+# (f, scale) -> variance of y given f
+VARIANCES: dict[str, Variance] = {
+    "gaussian": lambda f, scale: np.full_like(f, scale**2),
+    "student": lambda f, scale: np.full_like(f, scale**2 * FREEDOM / (FREEDOM - 2)),
+    "poisson": lambda f, scale: np.exp(f),
+    "bernoulli": lambda f, scale: expit(f) * expit(-f),
+}
 # noises whose f is a logarithm or a log odds, so that y has no unit and no scale
 UNITLESS = ("poisson", "bernoulli")
 
@@ -120,3 +128,15 @@ def expected_response(noise: str, m: np.ndarray, std: np.ndarray) -> np.ndarray:
     """E y (n,) for f ~ N(m, std^2)."""
     f = m[:, None] + std[:, None] * NODES
     return np.asarray(RESPONSES[noise](f) @ SHARES)
+
+
+def response_deviations(
+    noise: str, scale: float, m: np.ndarray, std: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviations (n,) of E(y | f), and of y, for f ~ N(m, std^2)."""
+    f = m[:, None] + std[:, None] * NODES
+    response = RESPONSES[noise](f)
+    around = response - (response @ SHARES)[:, None]
+    of_response = around**2 @ SHARES
+    of_noise = VARIANCES[noise](f, scale) @ SHARES
+    return np.sqrt(of_response), np.sqrt(of_response + of_noise)

@@ -93,9 +93,11 @@ def _models_by_share(
 
     Each search starts from the maximum of the coarser groups before.
     """
-    gp, maxima = _fit(blank, kernel, [cloud], None, noise=noise, device=device)
+    scale = output_scale(blank.a)
+    scaled = blank.a / scale
+    gp, maxima = _fit(blank, scaled, kernel, [cloud], None, noise=noise, device=device)
     models, before = [gp], blank.groups
-    roughness = np.log(gp.variance / output_scale(blank.a) ** 2)
+    roughness = np.log(gp.variance / scale**2)
     for name, groups in _groupings(roughness):
         if share not in (AUTO, name):
             continue
@@ -106,7 +108,7 @@ def _models_by_share(
         finer = replace(blank, groups=groups, share=name)
         points = [maximum.end[None] for maximum in nearest]
         bends = [maximum.curvature for maximum in nearest]
-        gp, maxima = _fit(finer, kernel, points, bends, noise=noise, device=device)
+        gp, maxima = _fit(finer, scaled, kernel, points, bends, noise=noise, device=device)
         models.append(gp)
         before = groups
     return models
@@ -126,6 +128,7 @@ def _groupings(roughness: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 def _fit(
     blank: CoefficientGP,
+    scaled: np.ndarray,
     kernel: Any,
     starts: list[np.ndarray],
     curvatures: Sequence[np.ndarray] | None,
@@ -135,9 +138,9 @@ def _fit(
 ) -> tuple[CoefficientGP, list[Maximum]]:
     """(model, maximum per group) of searches from `starts` (s, k + 1) of each group.
 
+    scaled : outputs of unit deviation
     curvatures : per output, of the groups that had these outputs before
     """
-    scaled = blank.a / output_scale(blank.a)
     parts = [scaled[:, blank.groups == g] for g in range(len(starts))]
     sizes = [part.shape[1] for part in parts]
     bends = None

@@ -13,9 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.errors import BadInput
-from rom.gp.kernels import Stationary
+from rom.gp.kernels import Stationary, radial
 from rom.gp.orderings import earlier_neighbours, maximin_order
-from rom.gp.profiles import radial
 
 BATCH = 512
 MIN_VARIANCE = 1e-14  # of a point given its neighbours, over the process variance

@@ -9,8 +9,16 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
-from rom.gp.kernels import Pullback
-from rom.gp.profiles import FORMS, apart, by_axis, phase, radial, radial_profile, squares
+from rom.gp.kernels import (
+    FORMS,
+    Pullback,
+    apart,
+    by_axis,
+    phase,
+    radial,
+    radial_profile,
+    squares,
+)
 
 LOG_RANGE = 23.0  # ten decades
 FREQUENCY_REACH = 3.0  # of log frequencies on either side: a factor 20

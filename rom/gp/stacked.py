@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from rom.errors import Singular
-from rom.gp.algebra import cholesky, to_numpy
+from rom.gp.algebra import to_numpy
+from rom.gp.likelihood import TINY, cholesky
 
 ROOM = 2**27  # numbers of all covariances in memory at once: 1 GiB
-TINY = 1e-20  # keeps the variance of constant outputs positive
 
 Answer = tuple[float, np.ndarray] | None  # value and gradient
 
@@ -102,7 +102,7 @@ def _log_diagonal(L: Any) -> Any:
 def _lower(K: Any, noise: Any) -> tuple[Any, list[bool]]:
     """L L^T = K + noise I for a stack, and whether each is definite.
 
-    One that is not gets the jitter of `algebra.cholesky`, or the identity and False.
+    One that is not gets the jitter of `cholesky`, or the identity and False.
     """
     import torch
 

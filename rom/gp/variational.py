@@ -19,20 +19,29 @@ from rom.errors import BadInput
 from rom.gp.dense_bound import NUGGET
 from rom.gp.dense_fit import fit_dense
 from rom.gp.kernels import Stationary
-from rom.gp.noises import NOISES, Observations, check_outputs, expected_response
+from rom.gp.noises import (
+    NOISES,
+    Observations,
+    check_outputs,
+    expected_response,
+    response_deviations,
+)
+from rom.gp.outputs import answer_with_outputs, dimensionless, scalar_output, within_range
 from rom.gp.point_cloud import are_finite_points, box_of_points, scale_queries
 from rom.gp.sparse_ascent import ascend_bound
 from rom.gp.sparse_posterior import SparsePosterior, predict_from_neighbours
 from rom.gp.sparse_start import variational_posterior
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Known
+from rom.prediction import Known, Prediction, Quantity
 
 ELBO_POINTS = 4096  # on which the bound is estimated
 MIN_POINTS = 3
+MEAN_RESPONSE = "mean response"
 
 
 @dataclass(frozen=True, eq=False)
-class VariationalGP:
+class VariationalGP(Model):
     """q(f) = N(m, (V V^T)^{-1}) at x (n, p), scaled by box and ordered as V is.
 
     belief : q, with the noise under which y ~ p(. | f) was observed
@@ -57,7 +66,32 @@ class VariationalGP:
         """Of the error: the standard deviation."""
         return Known.STATISTICAL
 
-    def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def asks(self) -> Asks:
+        """A point (p,); beyond the training range an answer says so."""
+        return Asks(self.box.p)
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """y and its mean response."""
+        return dimensionless(("y", MEAN_RESPONSE))
+
+    def answer(self, question: Question) -> Prediction:
+        """E y twice: as new data, noise included, and as the mean response to the noise.
+
+        Their deviations are those of y and of E(y | f).
+        """
+        mean, std = self.posterior(question.mu)
+        response = expected_response(self.belief.noise, mean, std)
+        of_response, of_y = response_deviations(self.belief.noise, self.belief.scale, mean, std)
+        outputs = {
+            "y": scalar_output(response, of_y),
+            MEAN_RESPONSE: scalar_output(response, of_response),
+        }
+        inside = within_range(self.box.to_unit(question.mu), self.x)
+        return answer_with_outputs(question, outputs, inside)
+
+    def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (q,) of f at x (q, p).
 
         The prior given the nearest f, integrated over q(f). Raises BadInput.
@@ -75,7 +109,7 @@ class VariationalGP:
 
     def mean_response(self, x: np.ndarray) -> np.ndarray:
         """E y (q,) at x (q, p): the rate of counts, the probability of a one."""
-        mean, std = self.predict(x)
+        mean, std = self.posterior(x)
         return expected_response(self.belief.noise, mean, std)
 
 

@@ -13,13 +13,15 @@ from scipy.spatial import cKDTree
 
 from rom.errors import BadInput
 from rom.gp.kernels import Stationary
+from rom.gp.outputs import answer_with_outputs, dimensionless, scalar_output, within_range
 from rom.gp.point_cloud import are_finite_points, box_of_points, scale_queries
 from rom.gp.sharing import coefficient_gp
 from rom.gp.sparse_factor import assemble_factor, ordered_factor
 from rom.gp.sparse_posterior import SparsePosterior, predict_from_neighbours
 from rom.gp.triangles import incomplete_cholesky, posterior_mean
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Known
+from rom.prediction import Known, Prediction, Quantity
 
 JITTER = 1e-7
 TINY = 1e-300
@@ -27,7 +29,7 @@ FIT_STARTS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class VecchiaGP:
+class VecchiaGP(Model):
     """y = mean + f + noise, f ~ GP(0, variance k); q(f) = N(m, (V V^T)^{-1}).
 
     q is of f at x (n, p). The noise variance is nugget variance; x is scaled by box.
@@ -52,7 +54,23 @@ class VecchiaGP:
         """Of the error: the standard deviation."""
         return Known.STATISTICAL
 
-    def predict(self, x: np.ndarray, *, noise: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def asks(self) -> Asks:
+        """A point (p,); beyond the training range an answer says so."""
+        return Asks(self.box.p)
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """y."""
+        return dimensionless(("y",))
+
+    def answer(self, question: Question) -> Prediction:
+        """Output y of new data, noise included, with its deviation."""
+        mean, std = self.posterior(question.mu, noise=True)
+        inside = within_range(self.box.to_unit(question.mu), self.x)
+        return answer_with_outputs(question, {"y": scalar_output(mean, std)}, inside)
+
+    def posterior(self, x: np.ndarray, *, noise: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (q,) of mean + f at x (q, p).
 
         f there given its nearest f, integrated over q(f); noise=True : of new data.

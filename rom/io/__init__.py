@@ -27,6 +27,7 @@ from rom.io.files import read_file, read_mesh, write_mesh
 from rom.io.frame import Frame
 from rom.io.frames import read_frames
 from rom.io.grid import from_grid, to_grid
+from rom.io.loadings import read_loading
 from rom.io.placement import reorder
 from rom.io.result import Result, history_of_result
 from rom.io.series import ingest_files
@@ -38,6 +39,7 @@ from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 NOUNS = ("Result",)
 __all__ = [
     "NOUNS", "Frame", "Result", "check_fields", "convert", "from_grid", "history_of_result",
-    "ingest_files", "label", "on_mesh", "read_file", "read_frames", "read_mesh", "reorder",
+    "ingest_files", "label", "on_mesh", "read_file", "read_frames", "read_loading", "read_mesh",
+    "reorder",
     "to_grid", "unlabel", "vtkhdf", "write_columns", "write_mesh", "write_points", "write_vtkhdf",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rom.io import writers
+import rom.io.writers as writers
 from rom.io.fields import Fields
 from rom.io.frames import read_frames
 from rom.io.registry import choose_by_suffix

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import rom.io.readers as readers
 from rom.errors import BadInput, ForeignFile, MissingExtra
-from rom.io import readers
 from rom.io.frame import Frame
 from rom.io.registry import choose_by_suffix
 from rom.mesh import Mesh

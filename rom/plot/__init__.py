@@ -18,7 +18,7 @@ relative error of the training set with k modes. Every label carries its unit.
 Reference: Sullivan and Kaszynski (2019), PyVista.
 """
 
-from rom.plot.clusters import gains, scatter
+from rom.plot.clusters import cluster_plot, gain_plot
 from rom.plot.curves import (
     band_plot,
     decay_plot,
@@ -33,6 +33,17 @@ from rom.plot.shapes import shape_pictures
 
 NOUNS: tuple[str, ...] = ()
 __all__ = [
-    "NOUNS", "band_plot", "decay_plot", "directivity", "effectivity_plot", "error_plot", "gains",
-    "indicator_plot", "line_plot", "picture", "scatter", "shape_pictures", "show_window",
+    "NOUNS",
+    "band_plot",
+    "cluster_plot",
+    "decay_plot",
+    "directivity",
+    "effectivity_plot",
+    "error_plot",
+    "gain_plot",
+    "indicator_plot",
+    "line_plot",
+    "picture",
+    "shape_pictures",
+    "show_window",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ MARKERS = "os^Dv<>pP*"
 N_COLOURS = 10  # of matplotlib's cycle; the marker changes after each round
 
 
-def scatter(
+def cluster_plot(
     path: Any, x: np.ndarray, labels: np.ndarray, *, share: float | None = None, title: str = ""
 ) -> Any:
     """Samples x (m, 2) of a multidimensional scaling, coloured by cluster.
@@ -44,7 +44,7 @@ def scatter(
     return save_figure(path, figure)
 
 
-def gains(
+def gain_plot(
     path: Any,
     k: np.ndarray,
     gain: np.ndarray,

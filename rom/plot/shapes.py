@@ -37,7 +37,7 @@ class _Drawing:
     def values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Predicted field, true field, standard deviation."""
         name = self.part.name
-        return self.answer.fields[name], self.sample.fields[name], self.answer.std[name]
+        return self.answer.field(name), self.sample.fields[name], self.answer.std(name)
 
 
 def shape_pictures(
@@ -55,7 +55,7 @@ def shape_pictures(
         raise BadInput(f"no field {name!r} in model and sample; the model has {names}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    answer = model.predict(s.mesh, s.mu, s.baseline)
+    answer = model.predict(s.mu, mesh=s.mesh, fields=s.baseline)
     drawing = _Drawing(folder, model, s, part, unit, model.lay(s.mesh), answer)
     cells = simplices(linear(s.mesh))
     if cells.shape[1] == 2:

@@ -19,8 +19,8 @@ reference, N nodes of the reference, n of a mesh, m samples, c components.
 >>> heights = np.linspace(0.2, 1.0, 6)
 >>> samples = [Sample(arch(h), fields={"load": h * np.sin(np.pi * s)}) for h in heights]
 >>> model = shape_model(samples, ArcLength(), reduction=Reduction(shape=1, fields=1))
->>> answer = model.predict(arch(0.5))
->>> bool(abs(answer.fields["load"].max() - 0.5) < 0.01), answer.inside
+>>> answer = model.predict(mesh=arch(0.5))
+>>> bool(abs(answer.field("load").max() - 0.5) < 0.01), bool(answer.inside[0])
 (True, True)
 
 Reference: Casenave, Staber, Roynard (2023); Kabalan, Casenave, Bordeu, Ehrlacher, Ern (2025).
@@ -31,7 +31,7 @@ from rom.shapes.elastic import Elastic
 from rom.shapes.embeddings import embedding
 from rom.shapes.families import family
 from rom.shapes.lifting import FieldModel
-from rom.shapes.models import ShapeModel, ShapePrediction
+from rom.shapes.models import ShapeModel
 from rom.shapes.morphing import Embedding, Sample
 from rom.shapes.optimal import optimal_mappings
 from rom.shapes.overlays import overlay
@@ -53,7 +53,6 @@ NOUNS = (
     "Same",
     "Sample",
     "ShapeModel",
-    "ShapePrediction",
 )
 __all__ = [
     "NOUNS",
@@ -67,7 +66,6 @@ __all__ = [
     "Same",
     "Sample",
     "ShapeModel",
-    "ShapePrediction",
     "conservative",
     "embedding",
     "family",

@@ -94,9 +94,9 @@ def modes(space: Space, u: np.ndarray, rank: int | None, tol: float | None) -> B
     """POD about the mean of columns u (n, m); no mode where all agree to round-off."""
     mean = u.mean(axis=1)
     centred = u - mean[:, None]
-    spread = np.max(space.norm(centred))
+    *deviations, size = space.norm(np.column_stack([centred, mean]))
     m = u.shape[1]
-    if spread <= ROUND_OFF * max(space.norm(mean), TINY):
+    if max(deviations) <= ROUND_OFF * max(size, TINY):
         return Basis(space, np.zeros((space.n, 0)), mean, reason="all samples agree")
     most = None if rank is None else min(rank, m - 1)
     snapshots = Snapshots(space, np.arange(m)[:, None], u)

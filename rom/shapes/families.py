@@ -8,6 +8,7 @@ keeps a sample as `meshes/mesh_*.cgns` and its scalars in the tree, or in scalar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from rom.io.fields import Fields
 from rom.io.files import read_file, write_mesh
 from rom.io.readers.cgns import read_cgns
 from rom.mesh import Mesh
+from rom.prediction import Prediction
 from rom.shapes.facets import facets
 from rom.shapes.folders import list_files
-from rom.shapes.models import ShapePrediction
 from rom.shapes.morphing import Sample
 from rom.shapes.simplex import simplices
 
@@ -35,16 +36,14 @@ def family(
     folder : mesh files of any format that `read_file` knows, with point fields ("baseline:NAME" is
         a baseline), and scalars.csv, whose first column is the file and whose others are scalars
         "name [unit]"; or `samples/sample_*/` with meshes/*.cgns and scalars.csv (PLAID)
-    outputs : columns that are outputs; fields : those to learn, by default all
+    outputs : columns that are outputs, by name or by their whole head; fields : those to learn,
+        by default all
     Raises BadInput naming file and column.
     """
     files = list_files(folder)
     heads = list(files[0].scalars)
-    for name in outputs:
-        if name not in heads:
-            columns = ", ".join(heads) or "none"
-            raise BadInput(f"no column {name!r} in the scalars of {folder}; it has {columns}")
-    inputs = [head for head in heads if head not in outputs]
+    columns = {name: _column(name, heads, folder) for name in outputs}
+    inputs = [head for head in heads if head not in columns.values()]
     samples = []
     for file in files:
         if list(file.scalars) != heads:
@@ -54,10 +53,23 @@ def family(
                 "give all of them the same"
             )
         mu = [file.scalars[name] for name in inputs]
-        values = {name: file.scalars[name] for name in outputs}
-        samples.append(_sample(file.path, mu, values, fields))
+        values = {name: file.scalars[head] for name, head in columns.items()}
+        sample = _sample(file.path, mu, values, fields)
+        units_of_outputs = {name: _name_and_unit(head)[1] for name, head in columns.items()}
+        samples.append(replace(sample, units={**sample.units, **units_of_outputs}))
     names, units = zip(*map(_name_and_unit, inputs), strict=True) if inputs else ((), ())
     return samples, names, units, [file.name for file in files]
+
+
+def _column(name: str, heads: Sequence[str], folder: str | Path) -> str:
+    """The column of an output. Raises BadInput where there is none, or several."""
+    if name in heads:
+        return name
+    matches = [head for head in heads if _name_and_unit(head)[0] == name]
+    if len(matches) != 1:
+        columns = ", ".join(heads) or "none"
+        raise BadInput(f"no column {name!r} in the scalars of {folder}; it has {columns}")
+    return matches[0]
 
 
 def _name_and_unit(head: str) -> tuple[str, str]:
@@ -78,7 +90,8 @@ def _sample(
             names = ", ".join(values) or "none"
             raise BadInput(f"{path.name} has no point field {name!r}; it has {names}")
     chosen = {name: values[name] for name in fields or sorted(values)}
-    return Sample(mesh, np.array(mu), chosen, outputs, baseline)
+    units = {name: every[name][1] or "1" for name in chosen}
+    return Sample(mesh, np.array(mu), chosen, outputs, baseline, units)
 
 
 def split_baseline(
@@ -137,21 +150,25 @@ def flat(values: np.ndarray, mesh: Mesh) -> np.ndarray:
     return values
 
 
-def write_answer(path: str | Path, answer: ShapePrediction, true: Sample | None = None) -> Path:
+def write_answer(path: str | Path, answer: Prediction, true: Sample | None = None) -> Path:
     """The fields of a prediction on the user's mesh, in the format of the suffix.
 
-    With "std NAME", and "error NAME" where the truth is there.
+    With "std NAME", and "error NAME" where the truth is there. Raises BadInput without a mesh.
     """
+    if answer.mesh is None:
+        raise BadInput("this answer has no mesh to write; ask the model with one")
     return write_mesh(path, answer.mesh, answer_fields(answer, true))
 
 
-def answer_fields(answer: ShapePrediction, true: Sample | None = None) -> Fields:
+def answer_fields(answer: Prediction, true: Sample | None = None) -> Fields:
     """name -> (array, unit) of prediction, deviation and, with the truth, error."""
     fields: Fields = {}
-    for name, values in answer.fields.items():
-        fields[name] = (values, "")
-        fields[f"std {name}"] = (answer.std[name], "")
+    for name, part in answer.parts.items():
+        unit = "" if part.quantity.unit == "1" else part.quantity.unit
+        values, std = answer.field(name), answer.std(name)
+        fields[name] = (values, unit)
+        if std is not None:
+            fields[f"std {name}"] = (std, unit)
         if true is not None and name in true.fields:
-            error = np.abs(values - true.fields[name])
-            fields[f"error {name}"] = (error, "")
+            fields[f"error {name}"] = (np.abs(values - true.fields[name]), unit)
     return fields

@@ -11,15 +11,19 @@ import numpy as np
 from rom.gp.modal import condition_on, regression, useful_modes
 from rom.mesh import Mesh
 from rom.shapes.embeddings import modes
-from rom.shapes.lifting import BackTransfer, FieldModel, predict_coefficients
+from rom.shapes.lifting import (
+    LEVEL,
+    NORMAL_90,
+    BackTransfer,
+    FieldModel,
+    predict_coefficients,
+)
 from rom.shapes.models import ShapeModel
 from rom.shapes.morphing import Morphing
 from rom.shapes.reduction import TrainingSet
 from rom.shapes.simplex import lumped_mass, simplices
 from rom.space import Space
 
-LEVEL = 0.9  # share of the errors that bands hold
-NORMAL_90 = 1.6448536  # half width of 90 % of the normal distribution
 LEAST_FACTOR = 1e-3
 LEAST_STD = 1e-150
 TINY = 1e-300
@@ -141,12 +145,13 @@ def _fit(
     basis = modes(data.space, v, min(rank, count - 1), tol)
     a = basis.coefficients(v)
     square = np.mean((v - basis.lift(a)) ** 2, axis=1)
-    truncation = square * count / max(count - 1 - basis.r, 1)
+    truncation = square * count / max(count - 1 - len(a), 1)
     z = training.z[rows]
     gp = condition_on(like.gp, z, a.T) if like is not None else regression(z, a.T, rng=training.rng)
     floor = truncation + np.mean(data.lost[:, rows], axis=1)
     factor = np.ones(data.components)
-    return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0)
+    unit = training.samples[0].units.get(data.name, "1")
+    return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0, unit=unit)
 
 
 def _calibrate(
@@ -162,11 +167,11 @@ def _calibrate(
     ratios: list[np.ndarray] = [np.zeros(0)] * len(data.u)
     error = 0.0
     size = 0.0
-    fold = _folds(training)
+    fold, rank = _folds(training), whole.basis.r
     for k in range(fold.max() + 1):
         rows = np.flatnonzero(fold != k)
         out = np.flatnonzero(fold == k)
-        part = _fit(training, data, rows, whole.basis.r, whole)
+        part = _fit(training, data, rows, rank, whole)
         a, s = predict_coefficients(part.gp, training.z[out])
         for sample, mean_a, std_a in zip(out.tolist(), a, s, strict=True):
             mean, std = data.back[sample].lift(part, mean_a, std_a)

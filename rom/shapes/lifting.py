@@ -11,6 +11,9 @@ from rom.basis import Basis
 from rom.gp.coefficients import CoefficientGP
 from rom.shapes.location import Locator
 
+LEVEL = 0.9  # share of the errors that bands hold
+NORMAL_90 = 1.6448536  # half width of 90 % of the normal distribution
+
 
 @dataclass(frozen=True, eq=False)
 class FieldModel:
@@ -19,7 +22,7 @@ class FieldModel:
     Without a baseline u = (offset + V a) o psi^{-1}.
     floor : variance at each node of what modes and transfers leave out (N c,)
     factor : what cross-validation makes of the standard deviation of each component (c,)
-    error : relative L2 error in cross-validation
+    error : relative L2 error in cross-validation; unit : of u
     """
 
     name: str
@@ -29,6 +32,12 @@ class FieldModel:
     floor: np.ndarray
     factor: np.ndarray
     error: float
+    unit: str = "1"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether cross-validation gave the factor, so that 90 % bands hold 90 %."""
+        return bool(np.any(self.factor != 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,5 +75,5 @@ def predict_coefficients(gp: CoefficientGP | None, z: np.ndarray) -> tuple[np.nd
     """Mean and standard deviation of new runs, (q, r) each; r = 0 without a process."""
     if gp is None:
         return np.zeros((len(z), 0)), np.zeros((len(z), 0))
-    mean, std = gp.predict(z, noise=True)
+    mean, std = gp.posterior(z, noise=True)
     return mean, np.asarray(std)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,8 +12,10 @@ from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP
 from rom.mesh import Mesh
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Known
+from rom.prediction import Known, Place, Prediction, Quantity
+from rom.shapes.answers import DETERMINANT, SCORE, answer_shape, field_quantity
 from rom.shapes.lifting import BackTransfer, FieldModel, predict_coefficients
 from rom.shapes.location import Locator, locator
 from rom.shapes.morphing import Embedding, Morphing, Sample
@@ -26,41 +26,17 @@ MAX_SHRINKS = 20  # of a predicted mapping that folds
 SHRINK = 0.9
 LEAST_DET = 1e-3
 TINY = 1e-300
-log = logging.getLogger("rom")
 
 
 @dataclass(frozen=True, eq=False)
-class ShapePrediction:
-    """Fields and outputs with their standard deviations, on the mesh of the question.
-
-    score : above 1 the shape lies beyond the training cloud
-    outside : names of the scalars beyond their range
-    jacobian : smallest determinant of the morphing
-    """
-
-    mesh: Mesh
-    fields: dict[str, np.ndarray]
-    std: dict[str, np.ndarray]
-    outputs: dict[str, float]
-    outputs_std: dict[str, float]
-    score: float
-    outside: tuple[str, ...]
-    jacobian: float
-
-    @property
-    def inside(self) -> bool:
-        """Whether shape and scalars lie where the training samples were."""
-        return self.score <= 1.0 and not self.outside
-
-
-@dataclass(frozen=True, eq=False)
-class ShapeModel:
+class ShapeModel(Model):
     """(mesh, mu) -> fields, outputs, standard deviations: O-MMGP.
 
     MMGP where `mapping` is None.
     chart (N, d) : nodes of the reference in the domain of the morphing
     box : range of the training scalars; given : baseline name -> its basis
     mapping : modes of psi - id (N d,), warp : their process; scalars : that of the outputs
+    output_units : of the outputs, 1 where there are none
     References: Casenave, Staber, Roynard (2023); Kabalan, Casenave, Bordeu, Ehrlacher, Ern (2025).
     """
 
@@ -74,6 +50,7 @@ class ShapeModel:
     fields: tuple[FieldModel, ...]
     outputs: tuple[str, ...] = ()
     scalars: CoefficientGP | None = None
+    output_units: tuple[str, ...] = ()
 
     @property
     def latents(self) -> int:
@@ -90,59 +67,50 @@ class ShapeModel:
 
     @property
     def known(self) -> Known:
-        """Of the error: the standard deviation."""
-        return Known.STATISTICAL
+        """Bands of fields where cross-validation calibrated them, or standard deviations."""
+        calibrated = bool(self.fields) and all(part.calibrated for part in self.fields)
+        return Known.CONFORMAL if calibrated else Known.STATISTICAL
 
-    def predict(
-        self, mesh: Mesh, mu: Any = (), baseline: Mapping[str, np.ndarray] | None = None
-    ) -> ShapePrediction:
-        """Fields on the nodes of `mesh`, outputs, and what is known of them.
+    @property
+    def asks(self) -> Asks:
+        """A mesh, the scalars, and every baseline on the nodes of the mesh."""
+        p = 0 if self.box is None else self.box.p
+        return Asks(p, self.box, mesh=True, fields=self._baselines(), outside=True)
 
-        Raises BadInput where scalars or the baseline do not fit, Folded where the morphing folds.
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The fields on the nodes of the mesh."""
+        return tuple(field_quantity(part) for part in self.fields)
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """The outputs, the score of the shape and the determinant of its morphing."""
+        return (*self.output_quantities, Quantity(SCORE), Quantity(DETERMINANT))
+
+    @property
+    def output_quantities(self) -> tuple[Quantity, ...]:
+        """The outputs of the training samples."""
+        units = self.output_units or ("1",) * len(self.outputs)
+        return tuple(Quantity(name, unit) for name, unit in zip(self.outputs, units, strict=True))
+
+    def answer(self, question: Question) -> Prediction:
+        """Fields on the nodes of the mesh, outputs, and what is known of them.
+
+        The outputs SCORE, above 1 for a shape beyond the training cloud, and DETERMINANT, the
+        smallest of the morphing, are there too. Raises BadInput where a baseline does not fit
+        the mesh, Folded where the morphing folds.
         """
-        scalars = np.asarray(mu, dtype=float)
-        sample = Sample(mesh, scalars, baseline=dict(baseline or {}))
-        morphing = self.lay(mesh)
-        z = self.inputs(sample, morphing)[None]
-        back = self._predict_back(morphing, z)
-        fields, std = {}, {}
-        for part in self.fields:
-            a, s = predict_coefficients(part.gp, z)
-            mean, deviation = back.lift(part, a[0], s[0])
-            if part.components == 1:
-                mean, deviation = mean[:, 0], deviation[:, 0]
-            size = self.size(sample, morphing, part.name)
-            shift = sample.baseline.get(part.name, np.zeros(mean.shape))
-            fields[part.name] = size * mean + shift.reshape(mean.shape)
-            std[part.name] = size * deviation
-        outputs, outputs_std = self._predict_outputs(z)
-        return ShapePrediction(
-            mesh=mesh,
-            fields=fields,
-            std=std,
-            outputs=outputs,
-            outputs_std=outputs_std,
-            score=self.embedding.score(morphing.points),
-            outside=self._outside(sample.mu),
-            jacobian=morphing.jacobian,
-        )
+        return answer_shape(self, question)
 
-    def _predict_back(self, morphing: Morphing, z: np.ndarray) -> BackTransfer:
-        """The way back to a mesh through the predicted mapping."""
-        w, spread = self.warp_modes(z)
-        back = self.back_transfer(morphing, w, spread)
-        if self.mapping is not None and not np.array_equal(back.moved.points, self.chart + w):
-            log.warning("the predicted mapping folds; it was shrunk until it does not")
-        return back
+    def _baselines(self) -> tuple[Quantity, ...]:
+        units = {part.name: part.unit for part in self.fields}
+        quantities = []
+        for name, basis in self.given.items():
+            components = basis.space.n // len(self.chart)
+            quantities.append(Quantity(name, units.get(name, "1"), components, Place.NODES))
+        return tuple(quantities)
 
-    def _predict_outputs(self, z: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
-        """Outputs and their standard deviations by name."""
-        mean, std = predict_coefficients(self.scalars, z)
-        values = dict(zip(self.outputs, mean[0].tolist(), strict=True))
-        deviations = dict(zip(self.outputs, std[0].tolist(), strict=True))
-        return values, deviations
-
-    def _outside(self, mu: np.ndarray) -> tuple[str, ...]:
+    def names_outside(self, mu: np.ndarray) -> tuple[str, ...]:
         """Names of the scalars beyond the range of the training samples."""
         if self.box is None:
             return ()

@@ -20,6 +20,7 @@ class Sample:
     fields : name -> (n,) or (n, c); outputs : name -> number
     baseline : fields of a cheaper physics on the same nodes, known at prediction too; a model then
         learns the difference
+    units : name of a field or an output -> its unit, 1 where there is none
     Raises BadInput for fields of another length and for NaN, naming field and node.
     """
 
@@ -28,6 +29,7 @@ class Sample:
     fields: dict[str, np.ndarray] = field(default_factory=dict)
     outputs: dict[str, float] = field(default_factory=dict)
     baseline: dict[str, np.ndarray] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         mu = np.atleast_1d(np.asarray(self.mu, dtype=float))

@@ -13,6 +13,7 @@ from rom.errors import BadInput
 from rom.gp.modal import regression
 from rom.mesh import Mesh
 from rom.parameters import Box
+from rom.shapes.answers import DETERMINANT, SCORE
 from rom.shapes.embeddings import embedding, modes
 from rom.shapes.fields import back_transfers, field_models, space_of
 from rom.shapes.mappings import fit_mappings
@@ -53,9 +54,10 @@ def shape_model(
     training = _lay_out(samples, morph, reference, box, reduction, rng=rng)
     chosen = _choose_mapping(training)
     outputs = tuple(samples[0].outputs)
+    units_of_outputs = tuple(samples[0].units.get(name, "1") for name in outputs)
     table = [[s.outputs[name] for name in outputs] for s in samples]
     scalars = regression(training.z, np.array(table), rng=rng, calibrate=True)
-    return replace(chosen, outputs=outputs, scalars=scalars)
+    return replace(chosen, outputs=outputs, scalars=scalars, output_units=units_of_outputs)
 
 
 def _lay_out(
@@ -120,6 +122,14 @@ def _check_alike(samples: Sequence[Sample]) -> None:
     if len(samples) < LEAST_SAMPLES:
         raise BadInput(f"{len(samples)} samples; a model over shapes needs five or more")
     first = samples[0]
+    for name in (SCORE, DETERMINANT):
+        if name in first.outputs:
+            raise BadInput(f"{name!r} is the name of what every answer says; rename that output")
+    for k, s in enumerate(samples):
+        if s.units != first.units:
+            raise BadInput(
+                f"sample {k} has units {s.units}, sample 0 {first.units}; give all of them the same"
+            )
     for part in ("fields", "outputs", "baseline"):
         names = set(getattr(first, part))
         for k, s in enumerate(samples):

@@ -17,6 +17,9 @@ w weights, eps_k strain of mode k, u_D prescribed displacements, g points of int
 >>> history = march(body, loading, loading.t)
 >>> model = train_solid(body, [history], Tolerances(u=1e-5, p=1e-5, cubature=1e-5))
 >>> run = follow(model, body, loading)
+>>> answer = model.predict(loading=loading)  # the same from the model alone
+>>> bool(abs(answer.part("u").lift(0, -1) - run.states[-1].u()).max() < 1e-12)
+True
 >>> error = body.space.norm(run.states[-1].u() - history.u[:, -1])
 >>> bool(error < 1e-3 * body.space.norm(history.u[:, -1]))
 True
@@ -25,7 +28,12 @@ Reference: Casenave and Akkari (2019).
 """
 
 from rom.solids.body import Law, Solid
-from rom.solids.calibration import calibrate_solid, follow_with_and_without, step_errors
+from rom.solids.calibration import (
+    calibrate_solid,
+    follow_with_and_without,
+    step_errors,
+    with_indicators,
+)
 from rom.solids.local_gain import expected_solid_gains
 from rom.solids.local_training import Budget, local_solids
 from rom.solids.model import RunState, SolidModel, Tolerances
@@ -59,4 +67,5 @@ __all__ = [
     "step_errors",
     "train_solid",
     "weighted_model",
+    "with_indicators",
 ]

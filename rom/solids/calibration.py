@@ -6,11 +6,12 @@ Bare runs come first, then runs that the models enrich themselves.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rom.bands import Indicator, calibrate_indicator
+from rom.errors import BadInput
 from rom.history import History
 from rom.loading import Loading
 from rom.solids.body import Solid
@@ -26,7 +27,7 @@ FLOOR = 1e-4  # errors and features below it count as this
 
 
 @dataclass(frozen=True, eq=False)
-class Observations:
+class CalibrationData:
     """Reduced steps: run (m,), errors (m, 3) of QUANTITIES, features (m, 6)."""
 
     run: np.ndarray
@@ -56,20 +57,20 @@ def step_errors(body: Solid, states: Sequence[RunState], truth: History) -> np.n
     return np.asarray(np.array(rows) / largest)
 
 
-def observe_run(number: int, run: FollowedRun, errors: np.ndarray) -> Observations:
+def observe_run(number: int, run: FollowedRun, errors: np.ndarray) -> CalibrationData:
     """What the reduced steps of a run teach; errors (m, 3) of all its steps."""
     reduced = [k for k, step in enumerate(run.steps) if not step.full]
     features = [run.states[k].features for k in reduced]
-    return Observations(
+    return CalibrationData(
         run=np.full(len(reduced), number),
         errors=errors[reduced].reshape(-1, len(QUANTITIES)),
         features=np.array(features).reshape(-1, len(FEATURES)),
     )
 
 
-def join_observations(parts: Sequence[Observations]) -> Observations:
+def join_observations(parts: Sequence[CalibrationData]) -> CalibrationData:
     """The observations of several runs as one."""
-    return Observations(
+    return CalibrationData(
         run=np.concatenate([part.run for part in parts]),
         errors=np.vstack([part.errors for part in parts]),
         features=np.vstack([part.features for part in parts]),
@@ -118,7 +119,7 @@ def calibrate_solid(
     three runs.
     """
     starts = [with_expected_sizes(start_run(model, body, loading)) for loading, _ in runs]
-    parts: list[Observations] = []
+    parts: list[CalibrationData] = []
     watch = Watch()
     for chosen, limit in (((), 0), (full_steps, max_full_steps)):
         for number, (start, (_, truth)) in enumerate(zip(starts, runs, strict=True)):
@@ -137,7 +138,18 @@ def calibrate_solid(
     return {name: _calibrate(data, name, LEVEL) for name in tolerances}, watch
 
 
-def _calibrate(data: Observations, name: str, level: float, *, whole: bool = False) -> Indicator:
+def with_indicators(model: SolidModel, indicators: Mapping[str, Indicator]) -> SolidModel:
+    """The model with indicators of the errors of QUANTITIES, which its answers then hold.
+
+    Raises BadInput for another name.
+    """
+    for name in indicators:
+        if name not in QUANTITIES:
+            raise BadInput(f"no error {name!r}; indicators are of {', '.join(QUANTITIES)}")
+    return replace(model, indicators=dict(indicators))
+
+
+def _calibrate(data: CalibrationData, name: str, level: float, *, whole: bool = False) -> Indicator:
     return calibrate_indicator(
         FEATURES,
         data.features,

@@ -10,11 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from rom.bands import Indicator
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.history import State
 from rom.loading import Loading
+from rom.mesh import Mesh
+from rom.model import Asks, Model, Question
+from rom.prediction import Known, Place, Prediction, Quantity
 from rom.rule import Cubature
+from rom.solids.answers import answer_solid
 from rom.solids.weighted import WeightedModel
 
 RESIDUALS = (
@@ -44,7 +49,7 @@ class Tolerances:
 
 
 @dataclass(frozen=True, eq=False)
-class SolidModel:
+class SolidModel(Model):
     """A hyper-reduced model, and all that enrichment adds to.
 
     basis : of u; strain : (g, 6, r) of its modes
@@ -52,6 +57,9 @@ class SolidModel:
     rows : (k, g) compressed contributions; p, stress : bases of the dual fields
     rule, second : cubature of the model and, disjoint from it, that of the watch
     seen : (k, 6, q) strains of the tests at the points of the second cubature
+    moves : (n, L) orthonormal prescribed displacements, moves_strain : (g, 6, L) theirs, or None
+    indicators : of the errors of u, p and stress, by name; stress_unit : of the stress
+    mesh : of the displacements
     """
 
     basis: Basis
@@ -66,6 +74,38 @@ class SolidModel:
     tol: Tolerances
     model: WeightedModel
     seen: Any = None
+    moves: Any = None
+    moves_strain: Any = None
+    indicators: dict[str, Indicator] = field(default_factory=dict)
+    stress_unit: str = "Pa"
+    mesh: Mesh | None = None
+
+    @property
+    def known(self) -> Known:
+        """Conformal bands where indicators were calibrated, otherwise nothing."""
+        return Known.CONFORMAL if self.indicators else Known.NOTHING
+
+    @property
+    def asks(self) -> Asks:
+        """A loading of the whole body."""
+        return Asks(loading=True)
+
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """u at the nodes, p and stress (Mandel) at the points of integration."""
+        fields = self.basis.space.fields
+        u = Quantity("u", "m")
+        if len(fields) == 1:
+            u = Quantity("u", fields[0].unit, fields[0].components, Place.NODES)
+        p = Quantity("p", "1", place=Place.INTEGRATION)
+        return u, p, Quantity("stress", self.stress_unit, 6, Place.INTEGRATION)
+
+    def answer(self, question: Question) -> Prediction:
+        """u, p and stress at the times of the loading after its first, by reduced steps alone.
+
+        Raises BadInput for a loading that does not fit, NotConverged where a step fails.
+        """
+        return answer_solid(self, question)
 
 
 @dataclass(frozen=True, eq=False)

@@ -179,6 +179,8 @@ def compact(state: RunState) -> RunState:
         tests=empty(trained.tests),
         watch=empty(trained.watch),
         rows=empty(trained.rows),
+        moves=None,
+        moves_strain=None,
     )
     return replace(state, trained=bare)
 

@@ -19,6 +19,7 @@ from rom.points.cubature import compress_contributions, ecm, orthonormal_strain,
 from rom.points.gappy_pod import gappy, gappy_points
 from rom.rule import Cubature, Interpolation
 from rom.snapshots import Snapshots
+from rom.solids.answers import span_of_moves
 from rom.solids.body import Solid
 from rom.solids.model import SolidModel, Tolerances
 from rom.solids.norms import componentwise, tensor_norms
@@ -37,13 +38,15 @@ def train_solid(
     tol: Tolerances | None = None,
     *,
     loadings: Sequence[Loading] | None = None,
+    stress_unit: str = "Pa",
 ) -> SolidModel:
     """POD of u, p and stress, cubature, second cubature, gappy rules.
 
     Snapshots of u and stress count relative to their size.
 
     loadings : of the histories, needed where prescribed displacements move: the modes are of
-        u(t) - u_D(t)
+        u(t) - u_D(t), and the model alone answers their sums
+    stress_unit : of the histories
     Raises BadInput without histories.
     """
     tol = tol or Tolerances()
@@ -68,6 +71,7 @@ def train_solid(
     model = online_model(
         body, basis, strain, rule, second=second, p=p, stress=stress, condition=tol.condition
     )
+    moves = span_of_moves(loadings) if _is_serial(body.space) else None
     return SolidModel(
         basis=basis,
         strain=strain,
@@ -81,6 +85,10 @@ def train_solid(
         tol=tol,
         model=model,
         seen=points.take(watch, second.elements),
+        moves=moves,
+        moves_strain=None if moves is None else body.strain(moves),
+        stress_unit=stress_unit,
+        mesh=getattr(body, "mesh", None) if _is_serial(body.space) else None,
     )
 
 
@@ -159,6 +167,11 @@ def _stress_basis(points: Space, unit_stress: np.ndarray, tol: Tolerances) -> Ba
     six = componentwise(points)
     basis, _ = pod(_snapshots(six, unit_stress.reshape(six.n, -1)), tol=tol.stress)
     return basis
+
+
+def _is_serial(space: Space) -> bool:
+    """Whether the space lies on one rank."""
+    return space.comm is None or space.comm.Get_size() == 1
 
 
 def _snapshots(space: Space, u: np.ndarray) -> Snapshots:

@@ -1,0 +1,163 @@
+"""Whole trajectories of solvers that are only called: a spreading wave, and a cloud in the wind.
+
+Fisher's equation in 1-D, u_t = D u_xx + r u (1 - u/K), and 2-D advection and diffusion of a
+cloud over a source, wind from the south-west within 30 degrees. 32 runs each; beside the
+processes of whole trajectories stand the mean run, the nearest run and linear interpolation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.interpolate import LinearNDInterpolator
+from scipy.sparse import csc_array, diags, identity, kron
+from scipy.sparse.linalg import splu
+
+from rom.design import sobol
+from rom.gp import trajectory_gp
+from rom.parameters import Box
+
+RUNS = 32
+TIMES = np.linspace(0.0, 1.0, 41)
+SCALES = ("log", "linear", "linear")
+FISHER = Box(("D", "r", "K"), np.array([1e-4, 1.0, 0.5]), np.array([1e-2, 10.0, 2.0]), (), SCALES)
+WIND = Box(
+    ("Pe", "angle", "source"),
+    np.array([1.0, np.pi / 12, 0.0]),
+    np.array([300.0, 5 * np.pi / 12, 1.0]),
+    ("1", "rad", "1/s"),
+    SCALES,
+)
+SPEED = 0.5  # half the square in the time of a run
+
+
+def fisher(mu: np.ndarray, n: int = 201, steps: int = 10) -> np.ndarray:
+    """u (n, n_t): Strang's splitting, the reaction exactly, Crank-Nicolson; Neumann ends."""
+    D, r, K = mu
+    x = np.linspace(0.0, 1.0, n)
+    side = np.ones(n - 1)
+    upper, lower = side.copy(), side.copy()
+    upper[0] = lower[-1] = 2.0
+    A = D / x[1] ** 2 * diags([lower, -2.0 * np.ones(n), upper], [-1, 0, 1])
+    dt = TIMES[1] / steps
+    growth = np.exp(0.5 * r * dt)
+    step = crank_nicolson(A, dt)
+    u = np.exp(-0.5 * ((x - 0.3) / 0.05) ** 2)
+    states = [u]
+    for _ in TIMES[1:]:
+        for _ in range(steps):
+            u = K * u * growth / (K + u * (growth - 1.0))
+            u = step(u)
+            u = K * u * growth / (K + u * (growth - 1.0))
+        states.append(u)
+    return np.column_stack(states)
+
+
+def wind(mu: np.ndarray, n: int = 40, steps: int = 4) -> np.ndarray:
+    """u (n n, n_t): central differences, nothing flows in, the outflow is free."""
+    Pe, angle, source = mu
+    x = np.arange(1, n + 1) / n
+    side = np.ones(n - 1)
+    slope = diags([-side, side], [-1, 1]).tolil() * (0.5 * n)
+    slope[-1, -2:] = [-n, n]
+    lower = side.copy()
+    lower[-1] = 2.0
+    bend = n**2 * diags([lower, -2.0 * np.ones(n), side], [-1, 0, 1])
+    one = identity(n)
+    along = np.cos(angle) * kron(slope, one) + np.sin(angle) * kron(one, slope)
+    A = SPEED * ((kron(bend, one) + kron(one, bend)) / Pe - along)
+    dt = TIMES[1] / steps
+    X, Y = np.meshgrid(x, x, indexing="ij")
+    f = 2.0 * source * np.exp(-((X - 0.5) ** 2 + (Y - 0.5) ** 2) / (2 * 0.1**2)).ravel()
+    u = np.exp(-((X - 0.3) ** 2 + (Y - 0.3) ** 2) / (2 * 0.15**2)).ravel()
+    step = crank_nicolson(A, dt, f)
+    states = [u]
+    for _ in TIMES[1:]:
+        for _ in range(steps):
+            u = step(u)
+        states.append(u)
+    return np.column_stack(states)
+
+
+def crank_nicolson(A: Any, dt: float, f: Any = 0.0) -> Callable[[np.ndarray], np.ndarray]:
+    """One step of u' = A u + f."""
+    one = identity(A.shape[0])
+    lu = splu(csc_array(one - 0.5 * dt * A))
+    explicit = (one + 0.5 * dt * A).tocsr()
+    return lambda u: lu.solve(explicit @ u + dt * f)
+
+
+PROBLEMS = {"fisher": (FISHER, fisher), "advection": (WIND, wind)}
+
+
+def errors(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Relative L2 error of each whole trajectory (m,), in space and time."""
+    missed = np.linalg.norm((answers - truth).reshape(len(truth), -1), axis=1)
+    size: np.ndarray = np.linalg.norm(truth.reshape(len(truth), -1), axis=1)
+    return missed / size
+
+
+def one_design(name: str, seed: int, unseen: int) -> dict[str, float]:
+    """Figures of one problem trained on one Sobol design."""
+    box, solve = PROBLEMS[name]
+    mus = sobol(box, RUNS, seed)
+    fresh = box.from_unit(np.random.default_rng([1000, seed]).random((unseen, box.p)))
+    runs = np.stack([solve(mu) for mu in mus])
+    truth = np.stack([solve(mu) for mu in fresh])
+    gp = trajectory_gp(runs, box, mu=mus, times=TIMES)
+    answers = gp.field(fresh)[0]
+    low, high = gp.band(fresh)
+    inside = np.all((truth >= low) & (truth <= high), axis=(1, 2))
+    at_time = np.linalg.norm(answers - truth, axis=1).max(axis=1)
+    size = np.linalg.norm(truth, axis=1).max(axis=1)
+    z, z_new = box.to_unit(mus), box.to_unit(fresh)
+    nearest = runs[np.argmin(np.linalg.norm(z_new[:, None] - z, axis=2), axis=1)]
+    flat = runs.reshape(RUNS, -1)
+    linear = LinearNDInterpolator(z, flat)(z_new).reshape(truth.shape)
+    linear = np.where(np.isnan(linear), nearest, linear)
+    mean = np.broadcast_to(runs.mean(axis=0), truth.shape)
+    return {
+        "mean_error": float(errors(answers, truth).mean()),
+        "worst_time_error": float(np.max(at_time / size)),
+        "coverage_whole": float(inside.mean()),
+        "mean_field_error": float(errors(mean, truth).mean()),
+        "nearest_error": float(errors(nearest, truth).mean()),
+        "linear_error": float(errors(linear, truth).mean()),
+    }
+
+
+def run(seed: int = 0, designs: int = 1, unseen: int = 100) -> dict[str, Any]:
+    """Figures of both problems in the mean over designs; the designs' own under "rows"."""
+    figures: dict[str, Any] = {"designs": designs, "unseen": unseen, "rows": []}
+    for name in PROBLEMS:
+        rows = [one_design(name, seed + k, unseen) for k in range(designs)]
+        for key in rows[0]:
+            figures[f"{name}_{key}"] = float(np.mean([row[key] for row in rows]))
+        figures["rows"] += [{"problem": name, **row} for row in rows]
+    return figures
+
+
+def main(argv: list[str] | None = None) -> dict[str, Any]:
+    """The table, or with --json one object on the last line."""
+    parser = argparse.ArgumentParser(prog="python -m cases.own_transient", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--designs", type=int, default=1)
+    parser.add_argument("--unseen", type=int, default=100)
+    options = parser.parse_args(argv)
+    figures = run(options.seed, options.designs, options.unseen)
+    if options.json:
+        print(json.dumps(figures))
+        return figures
+    for key, value in figures.items():
+        if isinstance(value, float):
+            print(f"{key:28} {value:.4g}")
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Posteriors of outputs as answers: named outputs with their standard deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rom.model import Question
+from rom.prediction import Error, Known, Output, Prediction, Quantity, Warned
+
+SLACK = 1e-9  # of the width of the training range
+
+
+def output_names(r: int) -> tuple[str, ...]:
+    """("a1", ..., "ar")."""
+    return tuple(f"a{i}" for i in range(1, r + 1))
+
+
+def dimensionless(names: Sequence[str]) -> tuple[Quantity, ...]:
+    """The quantities of outputs whose units a regression does not know."""
+    return tuple(Quantity(name) for name in names)
+
+
+def within_range(z: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Whether each point z (q, p) lies within the range of the points x (m, p), (q,)."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    width = SLACK * (high - low)
+    inside: np.ndarray = np.all((z >= low - width) & (z <= high + width), axis=1)
+    return inside
+
+
+def scalar_output(value: np.ndarray, std: np.ndarray) -> Output:
+    """An output (m,) and the standard deviation (m,) of its error."""
+    return Output(value, error=Error(std, Known.STATISTICAL, "absolute value"))
+
+
+def answer_with_outputs(
+    question: Question, outputs: dict[str, Output], inside: np.ndarray
+) -> Prediction:
+    """The answer of a regression, with a warning where it extrapolates."""
+    warnings: tuple[Warned, ...] = ()
+    if not inside.all():
+        beyond = tuple(int(k) for k in np.flatnonzero(~inside))
+        text = f"{len(beyond)} of {len(inside)} samples lie beyond the training range"
+        warnings = (Warned("range", text, beyond),)
+    return Prediction(question, outputs=outputs, inside=inside, warnings=warnings)
+
+
+def answer_of_columns(
+    question: Question, mean: np.ndarray, std: np.ndarray, inside: np.ndarray
+) -> Prediction:
+    """The answer of outputs a1 .. ar: mean and std (m, r)."""
+    names = output_names(mean.shape[1])
+    columns = zip(names, mean.T, std.T, strict=True)
+    outputs = {name: scalar_output(value, spread) for name, value, spread in columns}
+    return answer_with_outputs(question, outputs, inside)
