@@ -83,8 +83,11 @@ class Asks:
         signals: Mapping[str, Any] | None = None,
         loading: Loading | None = None,
     ) -> Question:
-        """A checked question. Raises BadInput for what is missing, not asked for, or wrong;
-        OutsideBox for parameters that the model was not trained for."""
+        """A checked question.
+
+        Raises BadInput for what is missing, not asked for, or wrong; OutsideBox for parameters
+        that the model was not trained for.
+        """
         points, single = self._parameters(mu)
         self._check_presence("a mesh", self.mesh, mesh is not None)
         self._check_presence("a loading", self.loading, loading is not None)

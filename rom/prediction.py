@@ -360,10 +360,10 @@ def state_parts(
     a, std : (r, m, n_t); tail : (n,) pointwise deviation of what the modes leave out
     errors : of each field by name
     """
-    known = errors or {}
+    field_errors = errors or {}
     if not basis.space.fields:
         quantity = Quantity("u", "1")
-        return {"u": Part(quantity, a, basis, std=std, tail=tail, errors=known.get("u", ()))}
+        return {"u": Part(quantity, a, basis, std=std, tail=tail, errors=field_errors.get("u", ()))}
     parts = {}
     for part in basis.space.fields:
         rows = np.asarray(part.rows, dtype=np.int64)
@@ -374,7 +374,7 @@ def state_parts(
             rows,
             std,
             None if tail is None else tail[rows],
-            errors=known.get(part.name, ()),
+            errors=field_errors.get(part.name, ()),
         )
     return parts
 

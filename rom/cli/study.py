@@ -184,6 +184,7 @@ def _mass_norm(problem: Problem) -> Any:
     assert space is not None
 
     def norm(u: np.ndarray) -> np.ndarray:
+        """|u|_M of columns."""
         columns = u.reshape(len(u), -1)
         squares = space.sum(np.sum(columns.conj() * (mass @ columns), axis=0).real)
         return np.asarray(np.sqrt(np.maximum(squares, 0.0)))

@@ -32,6 +32,7 @@ def flat_part(part: Part, samples: slice = slice(None)) -> Part:
     """The part with its samples and times as the times of one sample, (r, 1, m n_t)."""
 
     def flat(array: np.ndarray) -> np.ndarray:
+        """(k, m, n_t) -> (k, 1, m n_t)."""
         chosen = array[:, samples]
         return chosen.reshape(len(chosen), 1, -1)
 
@@ -82,7 +83,7 @@ def input_columns(answer: Prediction, box: Box | None = None) -> Columns:
 
 
 def known_columns(answer: Prediction) -> Columns:
-    """'what is known [unit]' -> (m n_t,): outputs, errors, and whether the model was trained there.
+    """'what is known [unit]' -> (m n_t,): outputs, errors, and `inside`.
 
     The key of an error says its kind, level and norm.
     """

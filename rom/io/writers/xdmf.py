@@ -44,8 +44,8 @@ def write_xdmf_series(
     with meshio.xdmf.TimeSeriesWriter(path, data_format="XML") as writer:
         writer.write_points_cells(parts.bare.points, parts.bare.cells)
         for k, t in enumerate(times):
-            point_data = _at_time(at_points, k) | parts.node_masks
-            cell_data = _at_time(at_cells, k) | parts.cell_masks
+            point_data = _at_time(at_points | parts.node_masks, k)
+            cell_data = _at_time(at_cells | parts.cell_masks, k)
             by_block = {name: parts.by_block(values) for name, values in cell_data.items()}
             writer.write_data(float(t), point_data=point_data, cell_data=by_block)
     return path
