@@ -63,7 +63,7 @@ class TrajectoryGP:
         Raises OutsideBox.
         """
         points = self.box.check(mu)
-        answers = [gp.predict(points, noise=True) for gp in self.processes]
+        answers = [gp.posterior(points, noise=True) for gp in self.processes]
         means = np.stack([mean for mean, _ in answers])
         spreads = np.stack([np.asarray(std) for _, std in answers])
         mean, std = mixture(means, spreads)
