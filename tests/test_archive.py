@@ -51,8 +51,8 @@ from rom.gp.kronecker import kronecker_gp
 from rom.gp.noises import Observations
 from rom.gp.sparse_start import variational_posterior
 from rom.gp.spectral import spectral_mixture
-from rom.gp.variational import variational_gp
 from rom.gp.trajectories import TrajectoryGP
+from rom.gp.variational import variational_gp
 from rom.gp.vecchia import vecchia_gp
 from rom.history import History, State
 from rom.io.result import Result

@@ -79,7 +79,12 @@ def reduce_command(
     snapshots = read(path, space, comm=comm, memory_budget=memory)
     tol = DEFAULT_TOL if tol is None and modes is None else tol
     budget = None if memory is None else nbytes(memory)
-    options: dict[str, Any] = {"method": method, "center": center, "memory_budget": budget, "rng": seed}
+    options: dict[str, Any] = {
+        "method": method,
+        "center": center,
+        "memory_budget": budget,
+        "rng": seed,
+    }
     operators = None if regress else problem
     projected = operators is not None and operators.A is not None and operators.f is not None
     several = len(snapshots.space.fields) > 1 and not projected
