@@ -1,4 +1,4 @@
-"""From options of a command to a question, by what the model asks and nothing else."""
+"""From options of a command to a question, by what the model asks."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def read_question(
 def _check_presence(
     asks: Asks, has_mu: bool, *, t: str | None, mesh: Path | None, loading: Path | None
 ) -> None:
-    """Raises BadInput for what is not asked for, and for a mesh or loading that is missing."""
+    """Raises BadInput for what is not asked for, or is missing."""
     if has_mu and asks.p == 0:
         raise BadInput("the model asks for no parameters; leave --mu, --set and --csv out")
     if t is not None and asks.times is None:

@@ -67,7 +67,7 @@ def snapshots_of_store(path: Path) -> States:
 
 
 def bases_of(model: Any) -> dict[str, Basis]:
-    """The bases of a model: "" for the one of the whole state, or one by each field's name."""
+    """The bases of a model by field, "" for one of the whole state."""
     basis = getattr(model, "basis", None)
     if isinstance(basis, Basis):
         return {"": basis}
@@ -177,7 +177,7 @@ def state_scene(path: Path, states: States, step: int) -> Scene:
 
 
 def answer_scene(path: Path, answer: Prediction, box: Box | None, step: int) -> Scene:
-    """Sample and time number `step` of an answer; all samples as points where it has no mesh.
+    """Sample and time number `step` of an answer, or all samples as points.
 
     Raises BadInput where there is no such step.
     """

@@ -71,7 +71,7 @@ def study_command(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Error, bound, effectivity and speed-up of a model against its solver or stored runs.
+    """Error, bound and speed-up of a model against its solver or stored runs.
 
     At parameters that it has not seen; exit code 1 where a certified bound is below an error.
     """
@@ -115,7 +115,7 @@ def report_command(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """One HTML file about a model: what it asks and tells, asked and delivered, its error.
+    """One HTML file about a model: what it asks, tells, and knows of its error.
 
     With --against the study of its errors too.
     """

@@ -131,7 +131,7 @@ def field_columns(answer: Prediction) -> Columns:
 
 
 def whole_state(answer: Prediction, fields: list[np.ndarray]) -> np.ndarray | None:
-    """The state (n, ...) of a space from its fields, or None where they do not fill it.
+    """The state (n, ...) of a space from its fields, None where they do not fill it.
 
     fields : (k, ...) in the order of the answer's parts
     """

@@ -44,7 +44,7 @@ WITHOUT_FIELDS = (".inp",)
 
 
 def answer_grid(answer: Prediction, sample: int = 0, time: int | None = None) -> Any:
-    """A PyVista grid with the fields of a sample and their deviations, units in the names.
+    """A PyVista grid of the fields and deviations of a sample, with units.
 
     Raises BadInput where the answer has no mesh.
     """
@@ -56,7 +56,7 @@ def answer_grid(answer: Prediction, sample: int = 0, time: int | None = None) ->
 
 
 def answer_step(answer: Prediction, time: int | None) -> int:
-    """The number of a time, the last by default. Raises BadInput for one that is not there."""
+    """The number of a time, the last by default. Raises BadInput."""
     count = count_times(answer)
     step = count - 1 if time is None else int(time)
     if not -count <= step < count:
@@ -67,7 +67,7 @@ def answer_step(answer: Prediction, time: int | None) -> int:
 def answer_fields_on_mesh(
     answer: Prediction, mesh: Mesh, sample: int, step: int
 ) -> tuple[Fields, Fields]:
-    """Point fields and cell fields, name -> (array, unit), deviations after each field.
+    """Point and cell fields, name -> (array, unit), deviations after each.
 
     Fields at points of integration lie on neither and are left out. Raises BadInput where
     another field fits neither the points nor the cells.
@@ -167,7 +167,7 @@ def write_answer(path: str | Path, answer: Prediction, box: Box | None = None) -
 
 
 def _write_npz(path: Path, answer: Prediction, box: Box | None) -> Path:
-    """Fields by label (k, columns); the whole state as u (n, columns) where there is one."""
+    """Fields by label (k, columns); the whole state, if any, as u (n, columns)."""
     fields = field_columns(answer)
     arrays: dict[str, Any] = dict(fields)
     lifted = [fields[part.quantity.label] for part in answer.parts.values()]
@@ -236,7 +236,7 @@ def _write_steps(path: Path, answer: Prediction, mesh: Mesh, box: Box | None) ->
 
 
 def _columns_on_mesh(answer: Prediction) -> Iterator[tuple[str, Part, np.ndarray]]:
-    """Name, part and values (k, columns) of all fields and deviations at nodes or cells."""
+    """Name, part and values (k, columns) of fields at nodes or cells."""
     for name, part in answer.parts.items():
         if part.quantity.place is Place.INTEGRATION:
             continue
@@ -269,7 +269,7 @@ def _write_series(path: Path, content: Content, steps: np.ndarray, scalars: Colu
 
 
 def _write_one(path: Path, content: Content, scalars: Columns) -> Path:
-    """One state: its scalars as data of the file where it has such, else on every point."""
+    """One state: its scalars as data of the file, else on every point."""
     mesh, fields, cell_fields = content
     if path.suffix == ".vtkhdf":
         return write_vtkhdf(path, mesh, fields, None, cell_fields, scalars=scalars)

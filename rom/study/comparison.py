@@ -1,4 +1,4 @@
-"""A model against high fidelity: errors of the state, of each field, and of outputs."""
+"""A model against high fidelity: errors of state, fields and outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUND_OFF = 1e-12  # of the size of what is compared: smaller errors say nothing
 
 @dataclass(frozen=True, eq=False)
 class Discrepancy:
-    """Errors of one field or output over the samples of a study, the largest over times.
+    """Errors of one field or output over samples, the largest over times.
 
     norm, unit : in which size, error (m,) are
     bound : (m,) the model's own statement in `bound_norm`, NaN where there is none; bound_error :
@@ -187,7 +187,7 @@ def _part_numbers(part: Discrepancy) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One question with its true answer u (n,) or (n, n_t), and the seconds it took or NaN."""
+    """One question, its true answer u (n,) or (n, n_t), and the seconds it took."""
 
     mu: np.ndarray
     u: np.ndarray
@@ -208,7 +208,7 @@ def study(
     ask: Ask | None = None,
     timed: bool = True,
 ) -> Study:
-    """error(mu) = |solve(mu) - model(mu)|_X at each mu of (m, p), and that of each field.
+    """error(mu) = |solve(mu) - model(mu)|_X at each mu (m, p), and of each field.
 
     solve : mu -> u (n,) or (n, n_t), this rank's rows; numbers of a trajectory are the maxima over
         its times. u holds the outputs where the model tells outputs alone and `truth` is None
@@ -303,7 +303,7 @@ def _compare(
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
-    """Rows of each field in a state of n rows: those of its part or its space, or in order."""
+    """Rows of each field in a state: of its part or space, or in order."""
     named = {} if answer.space is None else {f.name: f.rows for f in answer.space.fields}
     rows: dict[str, Any] = {}
     start = 0
@@ -462,18 +462,22 @@ def _output_statement(error: Error, miss: np.ndarray, size: np.ndarray) -> dict[
 
 
 def _true_outputs(answer: Prediction, run: _Run, truth: Truth | None) -> dict[str, np.ndarray]:
-    """name -> (n_t,) of what high fidelity says. Raises BadInput where nothing can be compared."""
+    """name -> (n_t,) of what high fidelity says. Raises BadInput.
+
+    Without `truth` its numbers are the first outputs of the model, in their order.
+    """
     names = list(answer.outputs)
     if truth is not None:
         true = {key.split(" [")[0]: value for key, value in truth(run.u, run.mu).items()}
         return {key: np.atleast_1d(np.asarray(value)) for key, value in true.items()}
     n_t = 1 if answer.t is None else len(answer.t)
-    if run.u.size != len(names) * n_t:
+    count, rest = divmod(run.u.size, n_t)
+    if rest or not 0 < count <= len(names):
         raise BadInput(
             f"high fidelity gives {run.u.size} numbers, the model the outputs {names}; give the "
             "problem outputs(u, mu) of these names"
         )
-    return dict(zip(names, run.u.reshape(len(names), n_t), strict=True))
+    return dict(zip(names[:count], run.u.reshape(count, n_t), strict=True))
 
 
 def _collect(mus: np.ndarray, rows: list[_Row], seconds: tuple[float, float, float]) -> Study:

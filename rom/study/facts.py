@@ -30,7 +30,7 @@ def error_known_by(model: Any) -> str:
 
 
 def asks_facts(asks: Asks) -> Facts:
-    """What is asked: parameters with bounds and units, times, mesh, fields, signals, loading."""
+    """What is asked: parameters, times, mesh, fields, signals, loading."""
     facts: Facts = box_facts(asks.box)
     if asks.box is None:
         facts["asks parameters"] = "any number" if asks.p is None else asks.p

@@ -1,4 +1,4 @@
-"""One HTML file about a model: what it asks and tells, and how wrong it is where studied."""
+"""One HTML file about a model, and how wrong it is where studied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs no model: the mean of the runs, the nearest run, linear interpolation.
+"""What needs no model: mean of the runs, nearest run, linear interpolation.
 
 A model that is not better than these is worth nothing at the parameters that were tried.
 """
@@ -70,7 +70,7 @@ def _nearest(x: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _linear(x: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Barycentric weights in the simplex around a point; outside the hull the nearest run."""
+    """Barycentric weights of a point; outside the hull the nearest run."""
     if x.shape[1] == 1:
         return _linear_on_a_line(x[:, 0], float(at[0]))
     from scipy.spatial import Delaunay, QhullError

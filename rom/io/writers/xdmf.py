@@ -31,7 +31,7 @@ def write_xdmf_series(
     *,
     cell_fields: Fields | None = None,
 ) -> Path:
-    """Fields (n, ..., n_t) at times (n_t,) [s] on one mesh; regions and node sets at each.
+    """Fields (n, ..., n_t) at times (n_t,) [s] on one mesh.
 
     Numbers stand in the file itself as text. Raises BadInput for NaN and wrong lengths.
     """
