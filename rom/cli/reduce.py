@@ -66,7 +66,6 @@ def reduce_command(
     """
     from rom.archive.models import save_model
     from rom.campaign import nbytes, open_store, read
-    from rom.compress import pod, pod_by_field
 
     comm = world()
     problem, path = _source(case, store, settings)
@@ -85,15 +84,9 @@ def reduce_command(
         "memory_budget": budget,
         "rng": seed,
     }
-    operators = None if regress else problem
-    projected = operators is not None and operators.A is not None and operators.f is not None
-    several = len(snapshots.space.fields) > 1 and not projected
-    by_field: dict[str, float] = {}
-    if several:
-        basis, _, by_field = pod_by_field(snapshots, tol, modes, **options)
-    else:
-        basis, _ = pod(snapshots, tol=tol, rank=modes, **options)
-    if projected and operators is not None:
+    operators = _operators(None if regress else problem)
+    basis, by_field = _basis(snapshots, tol, modes, options, by_field=operators is None)
+    if operators is not None:
         model, kind = _projection(operators, basis)
     elif snapshots.t is not None:
         model, kind = _trajectories(snapshots, campaign.box, comm, tol)
@@ -102,12 +95,7 @@ def reduce_command(
     if rank():
         return
     target = out or Path(f"{stem(case)}.rom.h5")
-    provenance = {
-        "command": shlex.join(["rom", *sys.argv[1:]]),
-        "package": f"rom-platform {__version__}",
-        "numpy": np.__version__,
-        "case": case,
-        "settings": list(settings or ()),
+    provenance = _provenance(case, settings) | {
         "store": str(path),
         "solver version": campaign.identity["version"],
         "snapshots": snapshots.m,
@@ -121,6 +109,40 @@ def reduce_command(
     for name, error in by_field.items():
         numbers[f"training_error {name}"] = error
     show_numbers(numbers, {"bytes": "B", "training_error": "relative"}, json)
+
+
+def _operators(problem: Problem | None) -> Problem | None:
+    """The problem, where it has the A and f that a projection needs."""
+    if problem is None or problem.A is None or problem.f is None:
+        return None
+    return problem
+
+
+def _basis(
+    snapshots: Snapshots,
+    tol: float | None,
+    modes: int | None,
+    options: dict[str, Any],
+    *,
+    by_field: bool,
+) -> tuple[Basis, dict[str, float]]:
+    """The basis, and the training error of each field where there are several."""
+    from rom.compress import pod, pod_by_field
+
+    if by_field and len(snapshots.space.fields) > 1:
+        basis, _, errors = pod_by_field(snapshots, tol, modes, **options)
+        return basis, errors
+    return pod(snapshots, tol=tol, rank=modes, **options)[0], {}
+
+
+def _provenance(case: str, settings: list[str] | None) -> dict[str, Any]:
+    return {
+        "command": shlex.join(["rom", *sys.argv[1:]]),
+        "package": f"rom-platform {__version__}",
+        "numpy": np.__version__,
+        "case": case,
+        "settings": list(settings or ()),
+    }
 
 
 def _source(

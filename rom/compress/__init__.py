@@ -28,7 +28,7 @@ True
 References: Sirovich (1987); updates: Brand (2006).
 """
 
-from rom.compress.balancing import balance, field_errors, pod_by_field
+from rom.compress.balancing import balance, errors_by_field, pod_by_field
 from rom.compress.concatenated import greedy_concatenation
 from rom.compress.decomposition import pod, projection_error
 from rom.compress.hierarchy import hierarchical, hierarchical_pod
@@ -46,8 +46,8 @@ __all__ = [
     "balance",
     "blocks_of_labels",
     "downdate",
+    "errors_by_field",
     "extend_svd",
-    "field_errors",
     "greedy_concatenation",
     "hierarchical",
     "hierarchical_pod",

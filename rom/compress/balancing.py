@@ -60,7 +60,7 @@ def _weigh(product: Any, weight: np.ndarray) -> Any:
     return left
 
 
-def field_errors(snapshots: Snapshots, basis: Basis) -> dict[str, float]:
+def errors_by_field(snapshots: Snapshots, basis: Basis) -> dict[str, float]:
     """|U_f - (V a + offset)_f| / |U_f| of each field f, Frobenius norms of its rows."""
     u = np.asarray(snapshots.u[:])
     missed = u - basis.lift(basis.coefficients(u))
@@ -86,7 +86,7 @@ def pod_by_field(
     target = tol
     for _ in range(MAX_TIGHTENINGS):
         basis, s = pod(balanced, tol=target, rank=rank, **options)
-        errors = field_errors(snapshots, basis)
+        errors = errors_by_field(snapshots, basis)
         if tol is None or target is None or rank is not None or max(errors.values()) <= tol:
             break
         target = 0.5 * target

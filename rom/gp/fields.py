@@ -87,7 +87,7 @@ class FieldGP(Model):
 
     def _field_errors(self, std: np.ndarray) -> dict[str, tuple[Error, ...]]:
         """rms over a field of its deviation, from those of coefficients (r, m)."""
-        errors = {}
+        errors: dict[str, tuple[Error, ...]] = {}
         for name, unit, energies, tail, count in self._field_energies:
             rms = np.sqrt((energies @ std**2 + tail) / count)
             errors[name] = (Error(rms, Known.STATISTICAL, "rms over the field", unit),)
@@ -95,7 +95,7 @@ class FieldGP(Model):
 
     @cached_property
     def _field_energies(self) -> list[tuple[str, str, np.ndarray, float, int]]:
-        """Name, unit, sums of squares of the modes (r,) and the tail, and rows of each field."""
+        """Of each field: name, unit, sums of squares of modes (r,) and tail, rows."""
         space = self.basis.space
         fields = space.fields or (Field("u", "1", np.arange(space.n)),)
         energies = []

@@ -64,7 +64,7 @@ def trajectory_gp(
     """
     runs = whole_runs(snapshots, mu, times)
     space = snapshots.space if isinstance(snapshots, Snapshots) else None
-    scales = None if space is None or len(space.fields) < 2 else _field_scales(space, runs)
+    scales = _field_scales(space, runs)
     if scales is not None:
         runs = replace(runs, u=runs.u / scales[:, None])
     if not 0.5 <= level < 1:
@@ -75,12 +75,13 @@ def trajectory_gp(
     usable_priors = _usable_priors(priors, runs)
     candidates: dict[str, TrajectoryGP] = {}
     for name, sized in product(usable, (False, True)):
-        size = np.sqrt(np.mean(transform_field(name, runs.u) ** 2, axis=(1, 2)))
-        if sized and size.min() < SMALLEST * size.max():
+        size = _run_sizes(runs, name) if sized else None
+        if size is not None and size.min() < SMALLEST * size.max():
             continue
-        blank, a = _compress(runs, size if sized else None, name, tol, level)
+        blank, a = _compress(runs, size, name, tol, level)
         gp = _fit_modes(runs.mu, a, box, usable_priors[0])
-        candidates[f"{name}, sized" if sized else name] = replace(blank, processes=(gp,))
+        label = f"{name}, sized" if sized else name
+        candidates[label] = replace(blank, processes=(gp,))
     errors = {label: left_out_error(model, runs.u) for label, model in candidates.items()}
     model = candidates[min(errors, key=lambda label: errors[label])]
     a = model.processes[0].a
@@ -91,8 +92,15 @@ def trajectory_gp(
     return replace(model, space=space, scales=scales)
 
 
-def _field_scales(space: Space, runs: WholeRuns) -> np.ndarray:
-    """(n,) rms of the deviation of each field from its mean over the runs."""
+def _run_sizes(runs: WholeRuns, transform: str) -> np.ndarray:
+    """(m,) rms of each run."""
+    return np.sqrt(np.mean(transform_field(transform, runs.u) ** 2, axis=(1, 2)))
+
+
+def _field_scales(space: Space | None, runs: WholeRuns) -> np.ndarray | None:
+    """(n,) rms of the deviation of each field from its mean; None for one field."""
+    if space is None or len(space.fields) < 2:
+        return None
     scales = np.ones(space.n)
     deviation = runs.u - runs.u.mean(axis=0)
     for part in space.fields:
