@@ -83,8 +83,11 @@ class Asks:
         signals: Mapping[str, Any] | None = None,
         loading: Loading | None = None,
     ) -> Question:
-        """A checked question. Raises BadInput for what is missing, not asked for, or wrong;
-        OutsideBox for parameters that the model was not trained for."""
+        """A checked question.
+
+        Raises BadInput for what is missing, not asked for, or wrong; OutsideBox for parameters
+        that the model was not trained for.
+        """
         points, single = self._parameters(mu)
         self._check_presence("a mesh", self.mesh, mesh is not None)
         self._check_presence("a loading", self.loading, loading is not None)
@@ -165,7 +168,7 @@ def _are_among(times: np.ndarray, trained: np.ndarray) -> bool:
 def _select(
     asked: tuple[Quantity, ...], values: Mapping[str, Any] | None, what: str
 ) -> dict[str, np.ndarray]:
-    """The asked fields or signals out of those given. Raises BadInput naming the difference."""
+    """The asked fields or signals. Raises BadInput naming the difference."""
     values = dict(values or {})
     names = [quantity.name for quantity in asked]
     foreign = sorted(set(values) - set(names))
@@ -178,7 +181,10 @@ def _select(
 
 
 def _columns(name: str, values: np.ndarray, components: int, m: int) -> np.ndarray:
-    """A field (n,), (n, m), (n, c) or (n, c, m) as (n, c, m). Raises BadInput for others."""
+    """A field (n,), (n, m), (n, c) or (n, c, m) as (n, c, m).
+
+    Raises BadInput for others.
+    """
     shape = values.shape
     if components == 1 and values.ndim < 3 and shape[1:] in ((), (1,), (m,)):
         values = values.reshape(len(values), 1, -1) if values.ndim else values

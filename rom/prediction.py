@@ -99,7 +99,7 @@ class Error:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """A scalar of interest: value (m,) or (m, n_t), its unit, and what is known of its error."""
+    """A scalar of interest, value (m,) or (m, n_t), with its unit and error."""
 
     value: np.ndarray
     unit: str = "1"
@@ -113,7 +113,9 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One field of an answer: u = scale (offset + V a)[rows] + shift, lifted on demand.
+    """One field of an answer: u = scale (offset + V a)[rows] + shift.
+
+    It is lifted on demand.
 
     a, std : (r, m, n_t) coefficients and their standard deviations; where `basis` is None, the
         values (k, m, n_t) of the field themselves and theirs
@@ -209,7 +211,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something that a reader of an answer should know: its kind, its text, and the samples."""
+    """What a reader of an answer should know: its kind, text and samples."""
 
     kind: str
     text: str
@@ -218,7 +220,7 @@ class Warned:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The answers of a model to a question: fields and outputs with what is known of their errors.
+    """The answers of a model to a question, and what is known of their errors.
 
     t : (n_t,) times [s], or None; parts : fields by name; errors : of the whole state
     inside : (m,) or (m, n_t), whether the model was trained there
@@ -305,14 +307,14 @@ class Prediction:
 
     @property
     def coefficient_std(self) -> np.ndarray | None:
-        """Standard deviations shaped as `coefficients`, or None where the model knows none."""
+        """Standard deviations shaped as `coefficients`, or None."""
         stds = {id(part.std): part.std for part in self.parts.values() if part.basis is not None}
         std = next(iter(stds.values()), None)
         return None if std is None else self._squeezed(std)
 
     @property
     def bound(self) -> Any:
-        """The certified bound of the whole state, () or (m,), with times (n_t,) or (m, n_t)."""
+        """The certified bound of the whole state: (), (m,), (n_t,) or (m, n_t)."""
         proved = [error for error in self.errors if error.known is Known.CERTIFIED]
         if not proved:
             return None
@@ -322,7 +324,7 @@ class Prediction:
         return float(value[0]) if value.ndim == 1 else value[0]
 
     def grid(self, sample: int = 0, time: int | None = None) -> Any:
-        """A PyVista grid with the fields of a sample, what is known of their errors, and units.
+        """A PyVista grid with the fields of a sample, their deviations, and units.
 
         Raises BadInput where the answer has no mesh, MissingExtra without PyVista.
         """
@@ -358,10 +360,10 @@ def state_parts(
     a, std : (r, m, n_t); tail : (n,) pointwise deviation of what the modes leave out
     errors : of each field by name
     """
-    known = errors or {}
+    field_errors = errors or {}
     if not basis.space.fields:
         quantity = Quantity("u", "1")
-        return {"u": Part(quantity, a, basis, std=std, tail=tail, errors=known.get("u", ()))}
+        return {"u": Part(quantity, a, basis, std=std, tail=tail, errors=field_errors.get("u", ()))}
     parts = {}
     for part in basis.space.fields:
         rows = np.asarray(part.rows, dtype=np.int64)
@@ -372,7 +374,7 @@ def state_parts(
             rows,
             std,
             None if tail is None else tail[rows],
-            errors=known.get(part.name, ()),
+            errors=field_errors.get(part.name, ()),
         )
     return parts
 

@@ -51,6 +51,7 @@ from rom.gp.kronecker import kronecker_gp
 from rom.gp.noises import Observations
 from rom.gp.sparse_start import variational_posterior
 from rom.gp.spectral import spectral_mixture
+from rom.gp.trajectories import TrajectoryGP
 from rom.gp.variational import variational_gp
 from rom.gp.vecchia import vecchia_gp
 from rom.history import History, State
@@ -177,6 +178,20 @@ SHAPES = [
     for k in np.linspace(0, 1, 6)
 ]
 SHAPED = shape_model(SHAPES, Same(), LINE)
+TRAJECTORIES = TrajectoryGP(
+    times=np.array([0.0, 1.0]),
+    offset=np.zeros((3, 2)),
+    modes=np.ones((3, 2, 1)),
+    tail=np.zeros((3, 2)),
+    transform="identity",
+    sized=False,
+    processes=(FIELD_GP.gp,),
+    floor=1e-3,
+    factor=2.0,
+    level=0.9,
+    errors={"identity": 0.1},
+    space=euclidean(3),
+)
 EXAMPLES = {
     "Field": SPACE.fields[0],
     "Space": SPACE,
@@ -230,6 +245,7 @@ EXAMPLES = {
     "Discrepancy": Discrepancy("T", "K", "rms", np.ones(2), np.zeros(2)),
     "GreedyStep": GreedyStep(3, MUS[0], 1e-3, "tol reached"),
     "FieldGP": FIELD_GP,
+    "TrajectoryGP": TRAJECTORIES,
     "CoefficientGP": FIELD_GP.gp,
     "VecchiaGP": vecchia_gp(
         np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4
@@ -329,6 +345,12 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Budget": "settings of a call",
+    "Candidate": "a moment of a search",
+    "LocalOption": "a moment of a search",
+    "Watch": "is built from stored indicators",
+    "WholeRuns": "a moment of a training",
+    "GroupLikelihoods": "the objective of a search",
     "Round": "a moment of a search",
     "SolidGain": "a report of a search",
     "States": "what a command shows",
@@ -369,14 +391,11 @@ NOT_STORED = {  # by their own nature
     "Manifest": "is a folder",
     "Work": "holds a solver",
     "Pilot": "a table of a file",
-    "States": "a moment of a command",
-    "Round": "a moment of a search",
     "RowGroup": "a moment of a pass over points",
     "Scheduler": "a program",
     "Extent": "a place in a file",
-    "Part": "a place in a file",
+    "FilePart": "a place in a file",
     "Columns": "is on disk",
-    "RunningPod": "a moment of a stream; its basis is stored",
     "SwitchingStep": "a moment of a run",
     "Descent": "a moment of a search; the model that it finds is stored",
     "Run": "its folder is its file",

@@ -16,7 +16,7 @@ from rom.archive.decoding import _sparse
 from rom.archive.layout import Extent
 from rom.archive.nouns import load, save
 from rom.campaign import Store, collect, journal, lease, open_store, read, rebuild, verify
-from rom.campaign.disk_columns import Part
+from rom.campaign.disk_columns import FilePart
 from rom.campaign.journal import append_record, journals
 from rom.campaign.records import sample_record
 from rom.campaign.samples import commit
@@ -187,7 +187,7 @@ def test_a_record_that_contradicts_its_sample_is_told(change, tmp_path):
 def test_a_sample_cut_short_while_it_is_read_is_told(tmp_path):
     path = tmp_path / "numbers"
     path.write_bytes(np.arange(4.0).tobytes())
-    part = Part(path, Extent(np.dtype(float), (1, 5), 0), "all")
+    part = FilePart(path, Extent(np.dtype(float), (1, 5), 0), "all")
     with (
         open(path, "rb") as raw,
         pytest.raises(DamagedFile, match=r"numbers was cut short while it was read"),

@@ -20,7 +20,7 @@ UNITS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class FilePart:
     """What one file holds of a sample: `steps` (k, rows), and the name of its rows.
 
     rows : a name in `Columns.picks`
@@ -53,7 +53,7 @@ class Columns:
     """
 
     n: int
-    samples: tuple[tuple[Part, ...], ...]
+    samples: tuple[tuple[FilePart, ...], ...]
     where: np.ndarray
     picks: Picks
 

@@ -11,7 +11,7 @@ import numpy as np
 from rom.archive.files import open_archive
 from rom.archive.layout import extents
 from rom.archive.nouns import load
-from rom.campaign.disk_columns import Columns, Part, Picks, nbytes
+from rom.campaign.disk_columns import Columns, FilePart, Picks, nbytes
 from rom.campaign.ranks import talk
 from rom.campaign.records import Record
 from rom.campaign.samples import ALL_ROWS
@@ -183,7 +183,7 @@ def _pick(
     return (mine, place[mine]), theirs.size
 
 
-def _part(folder: Path, entry: Record) -> Part:
+def _part(folder: Path, entry: Record) -> FilePart:
     path = folder / entry["name"]
     with open(path, "rb") as raw:
-        return Part(path, extents(raw, path)["steps"], entry["rows"])
+        return FilePart(path, extents(raw, path)["steps"], entry["rows"])

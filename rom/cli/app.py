@@ -1,9 +1,12 @@
 """The `rom` command.
 
 collect, reduce, predict, study, report, inspect, view, export; ingest, shapes; submit, resume,
-status, cancel, logs. Exit codes: 0 done; 1 an error of the solver or of this package; 2 bad
-usage or input; 3 failed solves; 4 a damaged or foreign file; 5 a missing optional dependency; 6 a file
-that could not be written, or a job not submitted; 7 the time was over, run again.
+status, cancel, logs.
+
+Exit codes: 0 done; 1 an error of the solver or of this package, or a bound that an error beats;
+2 bad usage or input; 3 failed solves; 4 a damaged or foreign file; 5 a missing optional
+dependency; 6 a file that could not be written, or a job not submitted; 7 the time was over, run
+again.
 """
 
 from __future__ import annotations

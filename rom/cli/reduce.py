@@ -16,6 +16,7 @@ from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Seed, Settings, stem
 from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
+from rom.errors import BadInput
 from rom.parameters import Box
 from rom.problem import Problem
 from rom.snapshots import Snapshots
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rom.gp import FieldGP
 
 app = typer.Typer()
+REGRESSION = "Gaussian-process regression"
 DEFAULT_TOL = 1e-4
 
 
@@ -64,7 +66,7 @@ def reduce_command(
     """
     from rom.archive.models import save_model
     from rom.campaign import nbytes, open_store, read
-    from rom.compress import pod
+    from rom.compress import pod, pod_by_field
 
     comm = world()
     problem, path = _source(case, store, settings)
@@ -77,13 +79,26 @@ def reduce_command(
     snapshots = read(path, space, comm=comm, memory_budget=memory)
     tol = DEFAULT_TOL if tol is None and modes is None else tol
     budget = None if memory is None else nbytes(memory)
-    basis, _ = pod(
-        snapshots, tol=tol, rank=modes, method=method, center=center, memory_budget=budget,
-        rng=seed,
-    )  # fmt: skip
-    model, kind = _projection(None if regress else problem, basis)
-    if model is None:
-        model = _regression(snapshots, basis, campaign.box, seed)
+    options: dict[str, Any] = {
+        "method": method,
+        "center": center,
+        "memory_budget": budget,
+        "rng": seed,
+    }
+    operators = None if regress else problem
+    projected = operators is not None and operators.A is not None and operators.f is not None
+    several = len(snapshots.space.fields) > 1 and not projected
+    by_field: dict[str, float] = {}
+    if several:
+        basis, _, by_field = pod_by_field(snapshots, tol, modes, **options)
+    else:
+        basis, _ = pod(snapshots, tol=tol, rank=modes, **options)
+    if projected and operators is not None:
+        model, kind = _projection(operators, basis)
+    elif snapshots.t is not None:
+        model, kind = _trajectories(snapshots, campaign.box, comm, tol)
+    else:
+        model, kind = _regression(snapshots, basis, campaign.box, seed), REGRESSION
     if rank():
         return
     target = out or Path(f"{stem(case)}.rom.h5")
@@ -103,6 +118,8 @@ def reduce_command(
         "r": basis.r, "tol_asked": tol, "rank_asked": modes, "reason": basis.reason,
         "training_error": basis.error, "bytes": target.stat().st_size, "sha256": digest,
     }  # fmt: skip
+    for name, error in by_field.items():
+        numbers[f"training_error {name}"] = error
     show_numbers(numbers, {"bytes": "B", "training_error": "relative"}, json)
 
 
@@ -125,12 +142,22 @@ def _regression(snapshots: Snapshots, basis: Basis, box: Box | None, seed: int) 
     return model if basis.space.comm is None else model.to_serial()
 
 
-def _projection(problem: Problem | None, basis: Basis) -> tuple[Any, str]:
-    """The Galerkin model and its kind, or None where a regression is to be trained."""
+def _trajectories(
+    snapshots: Snapshots, box: Box | None, comm: Any, tol: float | None
+) -> tuple[Any, str]:
+    """A process of whole trajectories. Raises BadInput on several ranks."""
+    from rom.gp import trajectory_gp
+
+    if comm is not None and comm.Get_size() > 1:
+        raise BadInput("a model of trajectories is trained on one rank; run it without mpiexec")
+    model = trajectory_gp(snapshots, box, tol=tol or DEFAULT_TOL)
+    return model, f"process of whole trajectories ({model.reason})"
+
+
+def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:
+    """The Galerkin model of a problem with A and f, and its kind."""
     from rom.certified import galerkin_model, unsteady_model
 
-    if problem is None or problem.A is None or problem.f is None:
-        return None, "Gaussian-process regression"
     if problem.M is not None and problem.times is not None:
         return unsteady_model(problem, basis), "unsteady Galerkin"
     certified = problem.stability is not None

@@ -47,11 +47,11 @@ def predict_shapes_command(
     A stranger does not lie among the designs that the model has seen.
     """
     from rom.shapes.answers import SCORE
-    from rom.shapes.families import write_answer
+    from rom.shapes.families import write_shape_answer
 
     shapes, answer, sample = answer_on_mesh(model, mesh, mu)
     if out is not None:
-        write_answer(out, answer)
+        write_shape_answer(out, answer)
     numbers: dict[str, Any] = {
         "score": float(answer.outputs[SCORE].value[0]),
         "inside": bool(answer.inside[0]) if answer.inside is not None else None,

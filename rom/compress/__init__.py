@@ -28,7 +28,7 @@ True
 References: Sirovich (1987); updates: Brand (2006).
 """
 
-from rom.compress.balancing import balance
+from rom.compress.balancing import balance, field_errors, pod_by_field
 from rom.compress.concatenated import greedy_concatenation
 from rom.compress.decomposition import pod, projection_error
 from rom.compress.hierarchy import hierarchical, hierarchical_pod
@@ -47,6 +47,7 @@ __all__ = [
     "blocks_of_labels",
     "downdate",
     "extend_svd",
+    "field_errors",
     "greedy_concatenation",
     "hierarchical",
     "hierarchical_pod",
@@ -55,6 +56,7 @@ __all__ = [
     "merge_pods",
     "norms_bound",
     "pod",
+    "pod_by_field",
     "projection_error",
     "residuals_bound",
     "update",

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from rom.basis import Basis
+from rom.compress.decomposition import pod
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Field, Space
 
+MAX_TIGHTENINGS = 12  # of the common tolerance, by halves
 COUPLING = 1e-12  # of the largest entry: what a block-diagonal product may have off its blocks
 
 
@@ -55,3 +58,36 @@ def _weigh(product: Any, weight: np.ndarray) -> Any:
     if asymmetry > COUPLING * abs(left).max():
         raise BadInput("the inner product couples fields; balancing needs a block-diagonal one")
     return left
+
+
+def field_errors(snapshots: Snapshots, basis: Basis) -> dict[str, float]:
+    """|U_f - (V a + offset)_f| / |U_f| of each field f, Frobenius norms of its rows."""
+    u = np.asarray(snapshots.u[:])
+    missed = u - basis.lift(basis.coefficients(u))
+    space = snapshots.space
+    errors = {}
+    for part in space.fields:
+        squares = np.array([np.sum(np.abs(a[part.rows]) ** 2) for a in (missed, u)])
+        lost, whole = space.sum(squares)
+        errors[part.name] = float(np.sqrt(lost / whole)) if whole > 0 else 0.0
+    return errors
+
+
+def pod_by_field(
+    snapshots: Snapshots, tol: float | None = None, rank: int | None = None, **options: Any
+) -> tuple[Basis, np.ndarray, dict[str, float]]:
+    """One basis in which every field has the tolerance on its own scale.
+
+    tol : relative error of each field; options : of `pod`
+    Returns the basis in the balanced inner product, its singular values and the relative error
+    of each field. Raises BadInput as `balance` does.
+    """
+    balanced = balance(snapshots)
+    target = tol
+    for _ in range(MAX_TIGHTENINGS):
+        basis, s = pod(balanced, tol=target, rank=rank, **options)
+        errors = field_errors(snapshots, basis)
+        if tol is None or target is None or rank is not None or max(errors.values()) <= tol:
+            break
+        target = 0.5 * target
+    return basis, s, errors

@@ -1,4 +1,4 @@
-"""Arrays of numpy and of torch: which they are, and where they lie. All are float64."""
+"""Arrays of numpy and of torch: which they are, and where they lie."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from rom.prediction import (
     state_quantities,
 )
 from rom.snapshots import Snapshots
+from rom.space import Field
 
 ROWS = 4096  # of the fields that are lifted at once
 
@@ -67,7 +68,9 @@ class FieldGP(Model):
         """Posterior mean and standard deviation of a new run's fields."""
         mean, std = self._posterior(question.mu)
         a, spread = mean[:, :, None], std[:, :, None]
-        parts = state_parts(self.basis, a, std=spread, tail=self.tail)
+        parts = state_parts(
+            self.basis, a, std=spread, tail=self.tail, errors=self._field_errors(std)
+        )
         total = np.sum(std**2, axis=0) + self._tail_energy
         error = Error(np.sqrt(total), Known.STATISTICAL, "the norm of the space")
         return Prediction(question, parts, errors=(error,), space=self.basis.space)
@@ -81,6 +84,27 @@ class FieldGP(Model):
             r = self.basis.r
             std = np.sqrt(std[:r] ** 2 + std[r:] ** 2)
         return mean, std
+
+    def _field_errors(self, std: np.ndarray) -> dict[str, tuple[Error, ...]]:
+        """rms over a field of its deviation, from those of coefficients (r, m)."""
+        errors = {}
+        for name, unit, energies, tail, count in self._field_energies:
+            rms = np.sqrt((energies @ std**2 + tail) / count)
+            errors[name] = (Error(rms, Known.STATISTICAL, "rms over the field", unit),)
+        return errors
+
+    @cached_property
+    def _field_energies(self) -> list[tuple[str, str, np.ndarray, float, int]]:
+        """Name, unit, sums of squares of the modes (r,) and the tail, and rows of each field."""
+        space = self.basis.space
+        fields = space.fields or (Field("u", "1", np.arange(space.n)),)
+        energies = []
+        for part in fields:
+            modes, tail = self.basis.modes[part.rows], self.tail[part.rows]
+            sums = space.sum(np.sum(np.abs(modes) ** 2, axis=0))
+            scalars = space.sum(np.array([np.sum(tail**2), float(len(tail))]))
+            energies.append((part.name, part.unit, sums, float(scalars[0]), int(scalars[1])))
+        return energies
 
     @cached_property
     def _tail_energy(self) -> float:

@@ -126,7 +126,9 @@ def through_kernel(
     of_matrices: OfMatrices,
     queries: Queries,
 ) -> list[tuple[float, np.ndarray]]:
-    """Values and slopes of functions of K(theta) at (number, logarithms): the chain rule.
+    """Values and slopes of functions of K(theta), by the chain rule.
+
+    They are asked at (number, logarithms).
 
     size : of theta, the first logarithms
     of_matrices : (K of some queries, they) -> of each (value, W, slope without K), W the slope in

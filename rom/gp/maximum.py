@@ -61,17 +61,14 @@ def maximise(
     of_nugget = (np.log(FLOOR), np.log(MAX_NUGGET))
     limits = np.vstack([kernel.limits, of_nugget])[free]
     bends = [None] * len(parts) if curvatures is None else curvatures
-    first = []
-    for g, points in enumerate(starts):
-        for point in points:
-            first.append((g, start_search(point[free], limits, bends[g])))
+    first = [
+        (g, start_search(point[free], limits, bends[g]))
+        for g, points in enumerate(starts)
+        for point in points
+    ]
     ends = _search(problem, first)
     if restarts > 1 and max(map(len, ends)) > 1:
-        few = []
-        for g, some in enumerate(ends):
-            for end in some[:restarts]:
-                few.append((g, bfgs(end, limits, tol=SCREEN_TOL, max_steps=SCREEN_STEPS)))
-        ends = _search(problem, few)
+        ends = _search(problem, _screen(ends, restarts, limits))
     last = [(g, bfgs(some[0], limits)) for g, some in enumerate(ends)]
     best = [some[0] for some in _search(problem, last)]
     if not max(end.value for end in best) < 0.1 * INFEASIBLE:
@@ -83,6 +80,15 @@ def maximise(
     text = "likelihood: %d groups, %d starts, %d evaluations"
     log.info(text, len(parts), len(first), evaluations)
     return [_maximum(problem, end) for end in best]
+
+
+def _screen(ends: Sequence[Any], restarts: int, limits: np.ndarray) -> list[tuple[int, Any]]:
+    """Short searches from the best few ends of each group."""
+    few = []
+    for g, some in enumerate(ends):
+        for end in some[:restarts]:
+            few.append((g, bfgs(end, limits, tol=SCREEN_TOL, max_steps=SCREEN_STEPS)))
+    return few
 
 
 def sobol_starts(kernel: Any, count: int, rng: int | np.random.Generator) -> np.ndarray:

@@ -7,19 +7,23 @@ g the identity or a root; s is the size of a run, or 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rom.errors import BadInput, OutsideBox, real
 from rom.gp.coefficients import CoefficientGP
-from rom.model import Prediction
+from rom.mesh import Mesh
+from rom.model import Asks, Model, Question
 from rom.parameters import Box
+from rom.prediction import Error, Known, Part, Prediction, Quantity, state_quantities
+from rom.space import Space
 
 IDENTITY, ROOT = "identity", "root"
 
 
 @dataclass(frozen=True, eq=False)
-class TrajectoryGP:
+class TrajectoryGP(Model):
     """The mean of several processes of the coefficients of whole trajectories.
 
     times (n_t,) [s]; offset (n, n_t); modes (n, n_t, r) : orthonormal, of `transform` of u
@@ -30,6 +34,8 @@ class TrajectoryGP:
     floor : least deviation of u in a band; factor, level : a share `level` of whole trajectories
         lies within factor times the deviation of the mean, at all dofs and times at once
     errors : relative leave-one-run-out error of each candidate
+    space : of a state, with its fields, or None
+    scales : (n,) by which rows were divided, a number for each field, or None
     """
 
     times: np.ndarray
@@ -43,6 +49,9 @@ class TrajectoryGP:
     factor: float
     level: float
     errors: dict[str, float]
+    space: Space | None = None
+    scales: np.ndarray | None = None
+    mesh: Mesh | None = None
 
     @property
     def box(self) -> Box:
@@ -56,18 +65,46 @@ class TrajectoryGP:
         size = "runs over their size" if self.sized else "runs"
         return f"{size}, {self.transform}; left-out error of whole runs: {', '.join(texts)}"
 
-    def predict(self, mu: np.ndarray) -> Prediction:
-        """Mean and standard deviation of the coefficients of whole trajectories.
+    @property
+    def asks(self) -> Asks:
+        """Parameters in the box, and any times between the trained ones."""
+        return Asks(self.box.p, self.box, self.times, between=True)
 
-        They are (r,) for mu (p,) and (r, m) for mu (m, p), one more where `sized`.
-        Raises OutsideBox.
-        """
-        points = self.box.check(mu)
-        answers = [gp.predict(points, noise=True) for gp in self.processes]
-        means = np.stack([mean for mean, _ in answers])
-        spreads = np.stack([np.asarray(std) for _, std in answers])
-        mean, std = mixture(means, spreads)
-        return Prediction(points, mean.T, std=std.T)
+    @property
+    def known(self) -> Known:
+        """Of the error: bands of whole trajectories, conformal by left-out runs."""
+        return Known.CONFORMAL
+
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The fields of the space, or "u"."""
+        return (Quantity("u"),) if self.space is None else state_quantities(self.space)
+
+    def answer(self, question: Question) -> Prediction:
+        """Fields at the times asked for, their deviations and bands of whole trajectories."""
+        t = self.times if question.t is None else question.t
+        mean, std = self.field(question.mu, t)
+        values, spread = np.moveaxis(mean, 0, 1), np.moveaxis(std, 0, 1)
+        width = np.moveaxis(self._width(std), 0, 1)
+        parts = {}
+        for quantity, rows in self._rows():
+            band = Error(
+                width[rows].max(axis=0),
+                Known.CONFORMAL,
+                "largest over the field",
+                quantity.unit,
+                self.level,
+                whole=True,
+            )
+            parts[quantity.name] = Part(quantity, values[rows], std=spread[rows], errors=(band,))
+        return Prediction(question, parts, t=t, space=self.space)
+
+    def _rows(self) -> list[tuple[Quantity, Any]]:
+        """Each field and its rows."""
+        if self.space is None or not self.space.fields:
+            return [(Quantity("u"), slice(None))]
+        pairs = zip(state_quantities(self.space), self.space.fields, strict=True)
+        return [(quantity, np.asarray(part.rows)) for quantity, part in pairs]
 
     def field(self, mu: np.ndarray, t: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of u at times t (q,), in space and time.
@@ -76,9 +113,17 @@ class TrajectoryGP:
         t : inside the trained times, by default these. Truncated modes are included.
         Raises OutsideBox for a parameter or a time beyond the trained ones.
         """
-        answer = self.predict(mu)
-        a, std = answer.coefficients.T, np.asarray(answer.std).T
-        return self.lift(a, std, t)
+        points = self.box.check(mu)
+        answers = [gp.posterior(points, noise=True) for gp in self.processes]
+        means = np.stack([mean for mean, _ in answers])
+        spreads = np.stack([np.asarray(std) for _, std in answers])
+        values, std = self.lift(*mixture(means, spreads), t)
+        return (values, std) if self.scales is None else (self._scale * values, self._scale * std)
+
+    @property
+    def _scale(self) -> Any:
+        """Of the rows, (n, 1), or 1.0."""
+        return 1.0 if self.scales is None else self.scales[:, None]
 
     def lift(
         self, a: np.ndarray, std: np.ndarray, t: np.ndarray | None = None
@@ -101,8 +146,12 @@ class TrajectoryGP:
         Shaped like the fields; the chance is of whole trajectories of new parameters.
         """
         mean, std = self.field(mu, t)
-        width = self.factor * np.hypot(std, self.floor)
+        width = self._width(std)
         return mean - width, mean + width
+
+    def _width(self, std: np.ndarray) -> np.ndarray:
+        """Half the width of the band of whole trajectories, from deviations (..., n, q)."""
+        return np.asarray(self.factor * np.hypot(std, self.floor * self._scale))
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """(a - E[a | the other runs], its standard deviation), both (m, r)."""

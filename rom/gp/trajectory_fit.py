@@ -27,6 +27,7 @@ from rom.gp.trajectories import (
 from rom.gp.trajectory_runs import WholeRuns, whole_runs
 from rom.parameters import Box
 from rom.snapshots import Snapshots
+from rom.space import Space
 
 PRIORS = (("rbf", CONSTANT), ("matern52", LINEAR))
 NEGATIVE = 1e-2  # of the largest value: below it a field has no root
@@ -62,6 +63,10 @@ def trajectory_gp(
     Raises BadInput for other shapes, NaN, and fewer than six runs.
     """
     runs = whole_runs(snapshots, mu, times)
+    space = snapshots.space if isinstance(snapshots, Snapshots) else None
+    scales = None if space is None or len(space.fields) < 2 else _field_scales(space, runs)
+    if scales is not None:
+        runs = replace(runs, u=runs.u / scales[:, None])
     if not 0.5 <= level < 1:
         raise BadInput(f"level = {level:g} must lie in [0.5, 1)")
     scale = np.abs(runs.u).max()
@@ -83,7 +88,18 @@ def trajectory_gp(
     processes = (*model.processes, *others)
     model = _calibrate(replace(model, processes=processes, errors=errors), runs)
     log.info("trajectories: %s", model.reason)
-    return model
+    return replace(model, space=space, scales=scales)
+
+
+def _field_scales(space: Space, runs: WholeRuns) -> np.ndarray:
+    """(n,) rms of the deviation of each field from its mean over the runs."""
+    scales = np.ones(space.n)
+    deviation = runs.u - runs.u.mean(axis=0)
+    for part in space.fields:
+        size = float(np.sqrt(np.mean(deviation[:, part.rows] ** 2)))
+        if size > 0.0:
+            scales[part.rows] = size
+    return scales
 
 
 def _usable_priors(priors: Sequence[tuple[str, str]], runs: WholeRuns) -> list[tuple[str, str]]:

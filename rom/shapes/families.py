@@ -150,7 +150,7 @@ def flat(values: np.ndarray, mesh: Mesh) -> np.ndarray:
     return values
 
 
-def write_answer(path: str | Path, answer: Prediction, true: Sample | None = None) -> Path:
+def write_shape_answer(path: str | Path, answer: Prediction, true: Sample | None = None) -> Path:
     """The fields of a prediction on the user's mesh, in the format of the suffix.
 
     With "std NAME", and "error NAME" where the truth is there. Raises BadInput without a mesh.

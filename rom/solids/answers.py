@@ -32,7 +32,7 @@ NORMS = {
 
 
 def answer_solid(model: SolidModel, question: Question) -> Prediction:
-    """u, p and stress at the times of the loading after its first, by reduced steps alone.
+    """u, p and stress at the times after the first, by reduced steps alone.
 
     Raises BadInput for a loading that does not fit, NotConverged where a step fails.
     """

@@ -139,7 +139,7 @@ def calibrate_solid(
 
 
 def with_indicators(model: SolidModel, indicators: Mapping[str, Indicator]) -> SolidModel:
-    """The model with indicators of the errors of QUANTITIES, which its answers then hold.
+    """The model with indicators of the errors of QUANTITIES: its answers hold them.
 
     Raises BadInput for another name.
     """

@@ -101,7 +101,7 @@ class SolidModel(Model):
         return u, p, Quantity("stress", self.stress_unit, 6, Place.INTEGRATION)
 
     def answer(self, question: Question) -> Prediction:
-        """u, p and stress at the times of the loading after its first, by reduced steps alone.
+        """u, p and stress at the times after the first, by reduced steps alone.
 
         Raises BadInput for a loading that does not fit, NotConverged where a step fails.
         """
