@@ -51,6 +51,11 @@ class Discrepancy:
     level: float = LEVEL
 
     @property
+    def statement(self) -> str:
+        """What `bound` is in a word: a bound, or a deviation that bounds nothing."""
+        return "deviation" if self.known == Known.STATISTICAL.value else "bound"
+
+    @property
     def relative(self) -> np.ndarray:
         """error / size, (m,)."""
         return np.asarray(self.error / np.maximum(self.size, 1e-300))
@@ -133,7 +138,9 @@ class Study:
         units |= {"max_error": SPACE_NORM, "max_bound": self.bound_norm}
         for part in (*self.fields, *self.outputs):
             units[f"max_error {part.name}"] = f"{part.unit}, {part.norm}"
-            units[f"max_bound {part.name}"] = f"{part.unit}, {part.bound_norm}, {part.known}"
+            units[f"max_{part.statement} {part.name}"] = (
+                f"{part.unit}, {part.bound_norm}, {part.known}"
+            )
         return units
 
     def _state_numbers(self) -> dict[str, float]:
@@ -174,7 +181,7 @@ def _part_numbers(part: Discrepancy) -> dict[str, float]:
         f"max_rel_error {part.name}": float(part.relative.max()),
     }
     if part.bound is not None:
-        numbers[f"max_bound {part.name}"] = float(part.bound.max())
+        numbers[f"max_{part.statement} {part.name}"] = float(part.bound.max())
     if part.effectivity is not None:
         numbers[f"min_effectivity {part.name}"] = float(part.effectivity.min())
     band = f"{100 * part.level:g} % bands of {part.name}"
@@ -407,6 +414,7 @@ def _compare_field(
 
 FIELD_NORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     RMS: _rms,
+    "rms over the field": _rms,
     "nodal rms": _rms,
     "the nodal rms": _rms,
     "the largest value": lambda values: np.abs(values).max(axis=0),
@@ -418,7 +426,7 @@ def _statement(error: Error, miss: np.ndarray, true: np.ndarray) -> dict[str, fl
     values = error.value.reshape(-1)
     numbers = {"bound": float(values.max())}
     norm = FIELD_NORMS.get(error.norm)
-    if norm is not None:
+    if norm is not None and error.known is not Known.STATISTICAL:
         own = norm(miss)
         numbers["bound_error"] = float(own.max())
         numbers["effectivity"] = _least_ratio(values, own, float(norm(true).max()))
