@@ -408,6 +408,27 @@ def prediction_of_010(
     return Prediction(question, {"coefficients": part}, errors=errors, t=t)
 
 
+def shape_prediction_of_010(
+    mesh: Mesh,
+    fields: Mapping[str, np.ndarray],
+    std: Mapping[str, np.ndarray],
+    outputs: Mapping[str, float],
+    **others: Any,
+) -> Prediction:
+    """An answer over shapes as version 0.1.0 stored it."""
+    from rom.model import Question
+
+    parts = {}
+    for name, values in fields.items():
+        components = 1 if np.ndim(values) == 1 else np.shape(values)[1]
+        quantity = Quantity(name, "", components, Place.NODES)
+        spread = np.reshape(std[name], (-1, 1, 1)) if name in std else None
+        parts[name] = Part(quantity, np.reshape(values, (-1, 1, 1)), std=spread)
+    scalars = {name: Output(np.array([float(value)])) for name, value in outputs.items()}
+    question = Question(np.zeros((1, 0)), mesh=mesh, single=True)
+    return Prediction(question, parts, scalars, mesh=mesh)
+
+
 def state_quantities(space: Space) -> tuple[Quantity, ...]:
     """The fields of a space as what a model tells."""
     if not space.fields:

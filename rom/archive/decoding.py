@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from rom.archive.encoding import SPARSE_PARTS
 from rom.archive.registry import LEFT_OUT, RENAMED, find_noun, rename_fields
 from rom.errors import BadInput, ForeignFile, RomError
-from rom.prediction import prediction_of_010
+from rom.prediction import prediction_of_010, shape_prediction_of_010
 
 Functions = Mapping[str, Callable[..., Any]]
 
@@ -123,6 +123,8 @@ def _noun(reader: _Reader, kind: str, members: dict[str, Any]) -> Any:
     """An object of the class of that name, with its members checked."""
     if kind == "Prediction" and "coefficients" in members:
         return prediction_of_010(**members)
+    if kind == "ShapePrediction":
+        return shape_prediction_of_010(**members)
     noun = _class(reader, kind)
     name_now = RENAMED.get(kind, kind)
     members = rename_fields(name_now, members)
