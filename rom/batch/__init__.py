@@ -16,7 +16,7 @@ A site is a TOML file (`Profile`), a scheduler one file of `rom.batch.schedulers
 >>> mus = np.arange(10.0)[:, None]
 >>> run = create_run(Run(folder, "case.py", "/work", (), ("k",), mus, site))
 >>> ((name, script),) = submit_stage(run, "collect", dry=True)
->>> [line for line in script.splitlines() if "array=" in line or "time=" in line]
+>>> sorted(line for line in script.splitlines() if "array=" in line or "time=" in line)
 ['#SBATCH --array=0-2', '#SBATCH --time=02:00:00']
 
 Reference: Yoo, Jette and Grondona, SLURM: simple Linux utility for resource management (2003).
