@@ -14,7 +14,7 @@ A site is a TOML file (`Profile`), a scheduler one file of `rom.batch.schedulers
 >>> site = Profile("slurm", chunk=4, time="02:00:00", memory="8G")
 >>> folder = Path(tempfile.mkdtemp(), "run")
 >>> mus = np.arange(10.0)[:, None]
->>> run = create_run(Run(folder, "case.py", "/work", (), ("k",), mus, site))
+>>> run = create_run(Run(folder, "case.py", "/home/me", (), ("k",), mus, site))
 >>> ((name, script),) = submit_stage(run, "collect", dry=True)
 >>> sorted(line for line in script.splitlines() if "array=" in line or "time=" in line)
 ['#SBATCH --array=0-2', '#SBATCH --time=02:00:00']
