@@ -27,8 +27,8 @@ from rom.plot.clusters import cluster_plot, gain_plot
 
 burgers = physics(cells=2)["burgers"]
 train, unseen = (
-    burgers.drawn(40, seed=0),
-    burgers.drawn(40, seed=1),
+    burgers.draw(40, seed=0),
+    burgers.draw(40, seed=1),
 )  # 40 runs each, ten snapshots a run, columns of u (256, 400)
 
 # %% [markdown]
