@@ -25,7 +25,8 @@ log = logging.getLogger("rom")
 class Enriched:
     """The last model, and its largest indicator over the candidates.
 
-    indicator : relative to the rms size of the state; known : its kind; mu (p,) : where it is largest; runs : planned in all
+    indicator : relative to the rms size of the state; known : its kind
+    mu (p,) : where it is largest; runs : planned in all
     """
 
     training: Training
