@@ -387,7 +387,7 @@ def _least_ratio(bound: np.ndarray, error: np.ndarray, size: float) -> float:
     return float(np.min(ratios))
 
 
-def _rms(values: np.ndarray) -> np.ndarray:
+def root_mean_square(values: np.ndarray) -> np.ndarray:
     """Root mean square over rows, (n_t,)."""
     return np.asarray(np.sqrt(np.mean(np.abs(values) ** 2, axis=0)))
 
@@ -397,7 +397,10 @@ def _compare_field(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Numbers of one field, and the words that say what they are."""
     miss = true - values
-    numbers = {"size": float(_rms(true).max()), "error": float(_rms(miss).max())}
+    numbers = {
+        "size": float(root_mean_square(true).max()),
+        "error": float(root_mean_square(miss).max()),
+    }
     words = {"unit": part.quantity.unit, "norm": RMS}
     std = part.spread(0)
     if std is not None:
@@ -413,10 +416,10 @@ def _compare_field(
 
 
 FIELD_NORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    RMS: _rms,
-    "rms over the field": _rms,
-    "nodal rms": _rms,
-    "the nodal rms": _rms,
+    RMS: root_mean_square,
+    "rms over the field": root_mean_square,
+    "nodal rms": root_mean_square,
+    "the nodal rms": root_mean_square,
     "the largest value": lambda values: np.abs(values).max(axis=0),
 }
 
