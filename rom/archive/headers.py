@@ -28,7 +28,7 @@ from rom.prediction import Known, Quantity
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a file says of its model: class, asks, tells, what is known of errors, provenance.
+    """What a file says of its model before its arrays.
 
     bound : class of the bound, if any; sizes : of mesh and basis, by name
     """
@@ -59,7 +59,7 @@ def header_of(model: Model, mesh: Mesh | None, made: Mapping[str, Any]) -> Heade
 
 
 def _sizes(model: Any, mesh: Mesh | None) -> dict[str, Any]:
-    """Numbers of points, cells, dofs and modes; the training error and why modes ended."""
+    """Numbers of points, cells, dofs and modes; the training error."""
     sizes: dict[str, Any] = {}
     basis = getattr(model, "basis", None)
     if basis is not None:
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
 
 
 def open_header(path: str | Path) -> Header | None:
-    """The header of a model's file; nothing behind it is read. None in files without one.
+    """The header of a model's file, or None; nothing behind it is read.
 
     Raises BadInput, ForeignFile, DamagedFile as `open_archive` does, of the header's own bytes.
     """

@@ -145,7 +145,7 @@ def report_command(
 
 
 def _own_case(source: str) -> str | None:
-    """The case whose functions a model may need: no folder of runs, no table of designs."""
+    """The case whose functions a model may need: no folder, no table of designs."""
     return None if Path(source).is_dir() or Path(source).suffix == ".csv" else source
 
 

@@ -45,7 +45,7 @@ def study_samples(model: ShapeModel, samples: Sequence[Sample]) -> Study:
 
 
 def _state(answer: Prediction, sample: Sample) -> np.ndarray:
-    """The true fields one after the other, in the order of the answer. Raises BadInput."""
+    """The true fields one after the other, as in the answer. Raises BadInput."""
     columns = []
     for name in answer.parts:
         if name not in sample.fields:
