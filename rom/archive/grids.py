@@ -117,7 +117,8 @@ def _virtual_lines(root: Any, key: str, sources: list[tuple[Any, Any]]) -> None:
 def put_modes(file: Any, model: Any, mesh: Mesh, stored: Named) -> None:
     """The mesh of a model, with its modes and mean as fields.
 
-    They are there where they fit points or cells. Modes of a field of c components are one array of c times as many as there are modes, those
+    They are there where they fit points or cells. Modes of a field of c components are one
+    array of c times as many as there are modes, those
     of the first mode first in each component.
     """
     root = put_grid(file, mesh, stored)

@@ -19,7 +19,8 @@ VECTOR = 3  # XDMF knows vectors and tensors; wider rows must be matrices
 def write_xdmf(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> None:
     """Mesh and fields, numbers in an .h5 file of that name.
 
-    Regions and node sets are 0/1 arrays. Raises BadInput where that file is there and is not of an earlier answer.
+    Regions and node sets are 0/1 arrays. Raises BadInput where that file is there and is not
+    of an earlier answer.
     """
     _spare_other_files(path)
     parts = meshio_parts(mesh, fields, cell_fields)
