@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
+from rom.arrays import NUMBER, check_members, each, first_bad, function, number_array, real
 from rom.basis import Basis
-from rom.errors import BadInput, first_bad, real
+from rom.errors import BadInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +68,20 @@ class Affine:
     theta: Callable[[np.ndarray], np.ndarray]
     terms: Any
 
+    def __post_init__(self) -> None:
+        check_members(self, theta=function)
+        if isinstance(self.terms, np.ndarray):
+            _check_term(self.terms, "terms")
+            return
+        check_members(self, terms=each(_check_term))
+        object.__setattr__(self, "terms", tuple(self.terms))
+        shapes = {term.shape for term in self.terms}
+        if len(shapes) > 1:
+            raise BadInput(f"terms have shapes {sorted(shapes)}; give terms of one shape")
+
     def __call__(self, mu: np.ndarray) -> Any:
         """A(mu); for mu (m, p) and reduced terms, all of them stacked (m, ...)."""
-        theta = np.asarray(self.theta(np.asarray(mu, dtype=float)))
+        theta = np.asarray(self.theta(real(mu, "mu")))
         if theta.shape[-1] != len(self.terms):
             raise BadInput(f"{theta.shape[-1]} coefficients for {len(self.terms)} terms")
         if isinstance(self.terms, np.ndarray):
@@ -91,3 +104,13 @@ class Affine:
             for term in self.terms
         ]
         return Affine(self.theta, np.stack([basis.space.pair(W, column) for column in columns]))
+
+
+def _check_term(term: Any, name: str) -> Any:
+    """A matrix or vector of finite numbers, dense or sparse, in its own precision."""
+    if not sp.issparse(term):
+        term = number_array(term, name, NUMBER)
+    entries = term.data if sp.issparse(term) else term
+    if entries.dtype.kind not in NUMBER or not np.isfinite(entries).all():
+        raise BadInput(f"{name} holds {entries.dtype}, NaN or Inf; give finite numbers")
+    return term

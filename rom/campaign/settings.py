@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, first_bad
+from rom.arrays import first_bad
+from rom.errors import BadInput
 from rom.parameters import Box
 from rom.space import Space
 

@@ -12,7 +12,8 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, splu
 
 from rom.affine import Affine
-from rom.errors import BadInput, NotConverged, first_bad, real
+from rom.arrays import first_bad, real
+from rom.errors import BadInput, NotConverged
 from rom.space import Space
 
 SYMMETRY = 1e-10  # of the largest entry: asymmetry that counts as round-off

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import real
 from rom.basis import Basis
 from rom.certified.stationary import asks_parameters, bound_errors
-from rom.errors import BadInput, Singular, real
+from rom.errors import BadInput, Singular
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box

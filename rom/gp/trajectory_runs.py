@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rom.errors import BadInput, first_bad, real
+from rom.arrays import first_bad, real
+from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
 MIN_RUNS = 6

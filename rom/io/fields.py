@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 
-from rom.errors import BadInput, real
+from rom.arrays import real
+from rom.errors import BadInput
 
 SLASH = "\N{DIVISION SLASH}"  # HDF5 names hold no "/", units do
 Fields = dict[str, tuple[np.ndarray, str]]

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, SolveFailed, real
+from rom.arrays import real
+from rom.errors import BadInput, SolveFailed
 from rom.model import Question
 from rom.prediction import Error, Known, Part, Place, Prediction
 from rom.space import Space
