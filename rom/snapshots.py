@@ -71,11 +71,12 @@ class Snapshots:
             self.check_finite(self.u, 0)
         object.__setattr__(self, "mu", mu)
 
-    def check_finite(self, block: np.ndarray, first_row: int) -> None:
-        """Raises BadInput for the first NaN or Inf of rows that start at `first_row`."""
+    def check_finite(self, block: np.ndarray, first_row: int, first_column: int = 0) -> None:
+        """Raises BadInput for the first NaN or Inf of a block that starts there."""
         flat = block.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real) and not np.isfinite(block).all():
             i, j = np.argwhere(~np.isfinite(block))[0]
+            j += first_column
             dof = int(self.space.numbers[first_row + i])
             raise BadInput(
                 f"snapshot {j} (mu = {np.asarray(self.mu)[j]}) holds NaN or Inf at dof {dof}; "
