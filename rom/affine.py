@@ -107,7 +107,12 @@ class Affine:
 
 
 def _check_term(term: Any, name: str) -> Any:
-    """A matrix or vector of finite numbers, dense or sparse, in its own precision."""
+    """A matrix or vector of finite numbers, dense or sparse, in its own precision.
+
+    Or an operator that is known by its products.
+    """
+    if hasattr(term, "matvec"):
+        return term
     if not sp.issparse(term):
         term = number_array(term, name, NUMBER)
     entries = term.data if sp.issparse(term) else term

@@ -104,12 +104,13 @@ def check_size(array: np.ndarray, name: str, most: float = LARGEST) -> None:
         raise BadInput(f"{name} exceeds {most:g} at {where}: its square overflows; rescale")
 
 
-vector = array_of("(m,)")
-points = array_of("(m, p)")
-outputs = array_of("(m,)", "(m, r)")
-columns = array_of("(n, m)", kinds=NUMBER)
-states = array_of("(n,)", "(n, m)", kinds=NUMBER)
-tensors = array_of("(g, c, r)")
+VECTOR = array_of("(m,)")
+POINTS = array_of("(m, p)")
+OUTPUTS = array_of("(m,)", "(m, r)")
+COLUMNS = array_of("(n, m)", kinds=NUMBER)
+STATES = array_of("(n,)", "(n, m)", kinds=NUMBER)
+TENSORS = array_of("(g, c, r)", empty=True)
+FIELDS = array_of("(n,)", "(n, c)", "(n, c, m)")
 
 
 def integers(value: Any, name: str) -> np.ndarray:
@@ -148,6 +149,16 @@ def stream(check: Check) -> Check:
 def either(noun: type, check: Check) -> Check:
     """A noun as it is, or what the check makes of it."""
     return lambda value, name: value if isinstance(value, noun) else check(value, name)
+
+
+def of_noun(noun: type) -> Check:
+    """The check that something is a noun of this type."""
+    return lambda value, name: check_noun(value, name, noun)
+
+
+def as_it_is(value: Any, name: str) -> Any:
+    """Anything, as it is."""
+    return value
 
 
 def function(value: Any, name: str) -> Any:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from rom.arrays import (
+    COLUMNS,
     NUMBER,
     array_of,
     check_members,
     check_noun,
-    columns,
     each,
     integers,
     number_array,
@@ -144,7 +144,7 @@ class LocalBases:
     classifier: Any = None
 
     def __post_init__(self) -> None:
-        check_members(self, hull=Basis, rotations=each(columns), labels=integers, centres=columns)
+        check_members(self, hull=Basis, rotations=each(COLUMNS), labels=integers, centres=COLUMNS)
         object.__setattr__(self, "rotations", tuple(self.rotations))
         K, R = len(self.rotations), self.hull.r
         shapes = [np.shape(W) for W in self.rotations]

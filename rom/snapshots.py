@@ -10,12 +10,12 @@ import scipy.sparse as sp
 
 from rom.arrays import (
     NUMBER,
+    VECTOR,
     check_members,
     check_noun,
     first_bad,
     number_array,
     real,
-    vector,
 )
 from rom.errors import BadInput
 from rom.space import Space
@@ -66,7 +66,7 @@ class Snapshots:
                 f"give one time for each column of u: ({self.u.shape[1]},)"
             )
         if self.t is not None:
-            check_members(self, t=vector)
+            check_members(self, t=VECTOR)
         if isinstance(self.u, np.ndarray) and not isinstance(self.u, np.memmap):
             self.check_finite(self.u, 0)
         object.__setattr__(self, "mu", mu)

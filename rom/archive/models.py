@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rom.archive.nouns import load, save
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.mesh import Mesh
 
 
+@gate(mesh=Mesh)
 def save_model(
     path: str | Path, model: Any, mesh: Mesh | None = None, made: dict[str, Any] | None = None
 ) -> str:

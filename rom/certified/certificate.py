@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import COLUMNS, OUTPUTS, gate
 from rom.errors import BadInput, NotConverged, SolveFailed
 from rom.parameters import parameter_rows
 
@@ -29,6 +30,7 @@ class Certificate:
     lebesgue: np.ndarray
 
 
+@gate(A=Affine, fresh=OUTPUTS, sketch=COLUMNS)
 def certify(
     A: Affine,
     assemble: Any,

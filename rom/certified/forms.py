@@ -21,6 +21,7 @@ import numpy as np
 from scipy.linalg import lu_factor, solve_triangular
 
 from rom.affine import Affine
+from rom.arrays import COLUMNS, POINTS, function, gate
 from rom.basis import Basis
 from rom.certified.residual import ResidualBound, images, residual_bound, residual_coordinates
 from rom.errors import BadInput
@@ -119,6 +120,7 @@ def coordinate_products(y: np.ndarray) -> np.ndarray:
     return np.concatenate([x.real, x.imag[:, i < j]], axis=1)
 
 
+@gate(A=Affine, f=Affine, basis=Basis, stability=function)
 def bound_by(
     A: Affine, f: Affine, basis: Basis, stability: Theta, *, form: str, dtype: Any = None
 ) -> Any:
@@ -141,6 +143,7 @@ def bound_by(
     return GramResidual(G, A.theta, f.theta, stability, shift)
 
 
+@gate(full=FullResidual, bound=ResidualBound, mu=POINTS, a=COLUMNS)
 def sampled_residual(
     full: FullResidual, bound: ResidualBound, mu: np.ndarray, a: np.ndarray, *, rule: Any = None
 ) -> SampledResidual:

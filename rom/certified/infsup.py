@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine
+from rom.arrays import OUTPUTS, function, gate
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
@@ -58,6 +59,7 @@ def inf_sup_constant(A: np.ndarray, space: Space) -> float:
     return float(np.linalg.svd(scaled, compute_uv=False)[-1])
 
 
+@gate(operator=function, space=Space, box=Box, anchors=OUTPUTS, fresh=OUTPUTS)
 def inf_sup(
     operator: Callable[[np.ndarray], Any],
     space: Space,
@@ -125,6 +127,7 @@ class Consistent:
         return np.asarray(self.residual(mu, a) / self.bound.stability(mu))
 
 
+@gate(A=Affine, f=Affine, basis=Basis, fresh=OUTPUTS, host_operator=function, host_load=function)
 def consistent_bound(
     bound: Any,
     A: Affine,

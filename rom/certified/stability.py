@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, splu
 
 from rom.affine import Affine
-from rom.arrays import first_bad, real
+from rom.arrays import POINTS, first_bad, gate, real
 from rom.errors import BadInput, NotConverged
 from rom.space import Space
 
@@ -99,6 +99,7 @@ class SuccessiveConstraints:
         return float(program.fun)
 
 
+@gate(A=Affine, space=Space, train=POINTS)
 def scm(
     A: Affine, space: Space, train: np.ndarray, *, tol: float = 0.5, max_constraints: int = 50
 ) -> SuccessiveConstraints:

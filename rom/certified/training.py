@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import POINTS, gate
 from rom.basis import Basis, gram_schmidt
 from rom.certified.enrichment import GreedyStep, greedy
 from rom.certified.models import galerkin_model, unsteady_model
@@ -22,6 +23,7 @@ from rom.space import Space
 LEAST_WEIGHT = 1e-8  # keeps every sample in Lawson's iteration
 
 
+@gate(problem=Problem, train=POINTS)
 def reduced_basis(
     problem: Problem,
     train: np.ndarray,
@@ -101,6 +103,7 @@ class _Images:
         return self.T[:, order]
 
 
+@gate(problem=Problem, model=GalerkinModel, mus=POINTS)
 def recompress(
     problem: Problem, model: GalerkinModel, mus: np.ndarray, *, rank: int, sweeps: int = 40
 ) -> GalerkinModel:
@@ -141,6 +144,7 @@ def _lawson(a: np.ndarray, rank: int, sweeps: int) -> tuple[float, np.ndarray, n
     return worst, rotation, values
 
 
+@gate(problem=Problem, train=POINTS)
 def pod_greedy(
     problem: Problem,
     train: np.ndarray,

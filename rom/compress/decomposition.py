@@ -10,6 +10,7 @@ import os
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.compress.blocks import RowBlocks
 from rom.compress.gram import gram_matrix, sketch
@@ -29,6 +30,7 @@ NEGLIGIBLE = 2**20  # bytes of matrices that no budget counts
 DEPENDENT = 1e-3  # of the largest eigenvalue: directions of the sketch that are left out
 
 
+@gate(snapshots=Snapshots)
 def pod(
     snapshots: Snapshots,
     tol: float | None = None,
@@ -74,6 +76,7 @@ def pod(
     return _full_pod(data, request, rng)
 
 
+@gate(snapshots=Snapshots, basis=Basis)
 def projection_error(snapshots: Snapshots, basis: Basis) -> float:
     """|W - V V^H X W|_X / |W|_X of all snapshots, W = U - offset, measured directly."""
     U = np.asarray(snapshots.u[:])

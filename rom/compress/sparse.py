@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from rom.arrays import as_it_is, gate, stream
 from rom.compress.directions import (
     DIRECTIONS,
     Search,
@@ -54,6 +55,7 @@ class SparseSvd:
         return float(bound / np.sqrt(self.energy))
 
 
+@gate(blocks=stream(as_it_is))
 def extend_svd(
     A: Any,
     blocks: Iterable[Any],

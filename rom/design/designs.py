@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.parameters import Box
 
 
+@gate(box=Box)
 def sobol(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.ndarray:
     """mus (m, p): the first m points of a scrambled Sobol sequence.
 
@@ -25,6 +27,7 @@ def sobol(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.ndarray:
     return box.from_unit(points[:m])
 
 
+@gate(box=Box)
 def latin_hypercube(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.ndarray:
     """mus (m, p): one point in each of m slices of every axis.
 
@@ -37,6 +40,7 @@ def latin_hypercube(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.
     return box.from_unit(design.random(_count(m)))
 
 
+@gate(box=Box)
 def grid(box: Box, counts: int | Sequence[int]) -> np.ndarray:
     """mus (prod counts, p): a tensor grid with the bounds included.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rom.arrays import OUTPUTS, check_size, number_array
 from rom.errors import BadInput
 
 MIN_CELLS = 3
@@ -41,12 +42,8 @@ def grid_points(axes: tuple[np.ndarray, ...]) -> GridPoints:
 
 def axis_points(x: np.ndarray, name: str) -> np.ndarray:
     """Points (n,) or (n, p) as (n, p). Raises BadInput where empty or not finite."""
-    x = np.asarray(x, dtype=float)
-    if x.ndim == 1:
-        x = x[:, None]
-    if x.ndim != 2 or not len(x) or not np.isfinite(x).all():
-        raise BadInput(f"{name} has shape {x.shape}; give finite (n,) or (n, p)")
-    return x
+    x = OUTPUTS(x, name)
+    return x[:, None] if x.ndim == 1 else x
 
 
 def check_grid(
@@ -64,16 +61,17 @@ def check_grid(
     if observed is None or np.all(observed):
         _check_finite(y)
         return None
-    mask = np.asarray(observed, dtype=bool)
+    mask = number_array(observed, "observed") != 0
     if mask.shape != y.shape or mask.sum() < MIN_CELLS:
         raise BadInput(
             f"observed has shape {mask.shape} and {mask.sum()} known cells; "
             f"give {y.shape} and at least three"
         )
     _check_finite(y[mask])
-    return mask
+    return np.asarray(mask)
 
 
 def _check_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise BadInput("a known cell of y is NaN or Inf; mark it in `observed`")
+    check_size(values, "y")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import BadInput, ForeignFile
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import Blocks, masks, mesh_and_fields
@@ -49,6 +50,7 @@ def points_3d(mesh: Mesh) -> np.ndarray:
     return np.pad(mesh.points, ((0, 0), (0, absent)))
 
 
+@gate(mesh=Mesh)
 def to_grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None) -> Any:
     """The mesh as a pyvista.UnstructuredGrid; regions and node sets become 0/1 arrays."""
     import pyvista

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.history import History, State
 from rom.mesh import Mesh
@@ -32,6 +33,7 @@ class Result:
     x: np.ndarray | None = None
 
 
+@gate(result=Result)
 def history_of_result(
     result: Result,
     *,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.local.bases import choose_foreseeable, features
 from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
@@ -67,6 +68,7 @@ class _Unseen:
     run_of: np.ndarray
 
 
+@gate(snapshots=Snapshots, inputs=POINTS)
 def expected_gain(
     snapshots: Snapshots,
     rank: int,

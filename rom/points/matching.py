@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import POINTS, VECTOR, gate, integers
+from rom.errors import BadInput
 from rom.points.factorisation import QrFactors, append_column, drop_columns, qr_factors
 
 NEARLY = 0.9  # of the best score of a sweep: candidates this good are taken without another
@@ -20,6 +22,7 @@ STEEP = 1e-14  # of the target: a smaller score is round-off
 ZERO = 1e-14  # of the largest weight
 
 
+@gate(G=POINTS, b=VECTOR, start=integers)
 def matching_pursuit(
     G: np.ndarray,
     b: np.ndarray,
@@ -36,6 +39,13 @@ def matching_pursuit(
     one, each by the residual that the last one left, while they are nearly as good as the best
     of the sweep was.
     """
+    k, g = G.shape
+    if b.shape != (k,) or (start.size and not 0 <= start.min() <= start.max() < g):
+        raise BadInput(
+            f"G {G.shape}, b {b.shape} and start {start}: give (k, g), (k,) and columns of G"
+        )
+    if not b.any():
+        raise BadInput("b is zero; there is nothing to match")
     pursuit = _Pursuit(G, b, start, max_points or len(b))
     while pursuit.residual_norm > tol * pursuit.size and pursuit.has_room():
         column = pursuit.best_candidate()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rom.arrays import array_of, gate
 from rom.basis import Basis
 from rom.compress.decomposition import pod
+from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.morphing import Embedding, coordinates
 from rom.shapes.simplex import lumped_mass, simplices
@@ -19,6 +21,7 @@ LEAST_EIGENVALUE = 1e-12  # relative
 TINY = 1e-300
 
 
+@gate(points=array_of("(m, N, d)"), reference=Mesh)
 def embedding(
     points: np.ndarray,
     reference: Mesh,
@@ -31,6 +34,11 @@ def embedding(
     rank : modes at most; tol : relative error, or fewer
     """
     m, n, d = points.shape
+    if (n, d) != reference.points.shape:
+        raise BadInput(
+            f"points have shape {points.shape}; give coordinates (m, N, d) of the reference's "
+            f"nodes {reference.points.shape}"
+        )
     cells = simplices(reference)
     area = lumped_mass(reference.points, cells)
     space = Space(np.repeat(area, d), np.arange(n * d))

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from rom.arrays import TENSORS, VECTOR, gate, integers
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
 from rom.history import History, State, history
@@ -98,6 +99,7 @@ def check_loading(question: Question) -> Loading:
     return question.loading
 
 
+@gate(basis=Basis, strain=TENSORS, points=integers, weights=VECTOR)
 def weighted_model(
     basis: Basis, strain: np.ndarray, body: Solid, points: np.ndarray, weights: np.ndarray
 ) -> WeightedModel:
@@ -223,6 +225,7 @@ def advance(
     return cut(increment, t0, t1, start, max_cuts)
 
 
+@gate(model=WeightedModel, loading=Loading, times=VECTOR)
 def reduced_march(
     model: WeightedModel,
     loading: Loading,

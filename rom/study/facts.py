@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.model import Asks, Model
 from rom.parameters import Box
@@ -12,6 +13,7 @@ from rom.prediction import Quantity
 Facts = dict[str, Any]  # name -> text or number
 
 
+@gate(model=Model)
 def model_facts(model: Model) -> Facts:
     """What a model asks, what it tells with units, and what is known of its error."""
     facts = asks_facts(model.asks)
@@ -61,6 +63,7 @@ def _quantity(quantity: Quantity) -> str:
     return f"[{quantity.unit}] {quantity.components} component(s) on {quantity.place.value}"
 
 
+@gate(box=Box)
 def box_facts(box: Box | None) -> Facts:
     """Bounds, unit and scale of each parameter."""
     if box is None:
@@ -72,6 +75,7 @@ def box_facts(box: Box | None) -> Facts:
     }
 
 
+@gate(basis=Basis)
 def basis_facts(basis: Basis) -> Facts:
     """Modes asked and delivered, and the reason for a difference."""
     wishes = []

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -21,6 +22,7 @@ MAX_PARAMETERS = 4  # of linear interpolation: the triangulation grows beyond us
 Weights = Callable[[np.ndarray], np.ndarray]  # x (p,) in the unit box -> weights (m,) of the runs
 
 
+@gate(runs=Snapshots, space=Space, box=Box)
 def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box) -> Study:
     """The study with the relative errors of trivial answers from training runs.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import VECTOR, gate
 from rom.io.fields import SLASH, Fields, check_fields, unlabel
 from rom.io.grid import flat_cells, points_3d
 from rom.io.regions import count_cells, masks
@@ -35,6 +36,7 @@ class _Content:
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+@gate(mesh=Mesh, times=VECTOR)
 def vtkhdf(
     mesh: Mesh,
     fields: Fields | None = None,
@@ -57,6 +59,7 @@ def vtkhdf(
     return partial(_fill, content)
 
 
+@gate(mesh=Mesh, times=VECTOR)
 def write_vtkhdf(
     path: str | Path,
     mesh: Mesh,

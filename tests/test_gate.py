@@ -1,0 +1,158 @@
+"""The gate: every public verb times every kind of input, at each of its array arguments.
+
+The same numbers in another dress give the same answer; what is no array of numbers, or another
+shape, is refused by name; numbers that a verb cannot treat are refused or answered with finite
+ones. Never a bare error, and never is an argument changed.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from rom.errors import RomError
+from tests.gate_kinds import COMPLEX, DRESSES, NUMBERS, STRANGERS, Frame
+from tests.gate_rows import ROWS
+
+NOUN_STRANGERS = {
+    "an array": lambda good: np.ones((3, 3)),
+    "nothing": lambda good: None,
+    "a word": lambda good: "abc",
+    "a number": lambda good: 3.0,
+    "a dictionary": lambda good: {"a": 1},
+    "a list": lambda good: [1.0, 2.0],
+    "an object": lambda good: object(),
+}
+REFUSED = "refused"
+PLAIN = {  # what a dress is compared with
+    "float16": lambda a: a.real.astype(np.float16).astype(float),
+    "float32": lambda a: (
+        a.astype(np.complex64).astype(complex)
+        if a.dtype.kind == "c"
+        else a.astype(np.float32).astype(float)
+    ),
+    "int32": lambda a: np.round(4 * a.real),
+}
+
+
+def numbers(answer):
+    """All numbers of an answer, in order."""
+    if isinstance(answer, np.ndarray):
+        return [answer.ravel()]
+    if sp.issparse(answer):
+        return [answer.toarray().ravel()]
+    if isinstance(answer, (bool, int, float, complex, np.generic)):
+        return [np.atleast_1d(answer)]
+    if dataclasses.is_dataclass(answer):
+        members = (getattr(answer, member.name) for member in dataclasses.fields(answer))
+        return [part for member in members for part in numbers(member)]
+    if isinstance(answer, dict):
+        answer = list(answer.values())
+    if isinstance(answer, (list, tuple)):
+        return [part for member in answer for part in numbers(member)]
+    return []
+
+
+def outcome(row, name, value):
+    """REFUSED, or all numbers of the answer. Bare errors and warnings pass through."""
+    arguments = {key: good for key, (_, good) in row.arguments.items()}
+    arguments[name] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            answer = row.call(**arguments)
+        except RomError as error:
+            assert len(str(error)) > 10
+            return REFUSED
+    parts = numbers(answer)
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def frozen(value):
+    """A copy to compare with afterwards."""
+    if isinstance(value, Frame):
+        return copy.deepcopy(value.values)
+    return copy.deepcopy(value)
+
+
+def unchanged(before, after):
+    if isinstance(after, Frame):
+        after = after.values
+    if isinstance(after, np.ndarray) and after.dtype.kind in "biufc":
+        return np.array_equal(np.asarray(before), np.asarray(after), equal_nan=True)
+    return repr(before) == repr(after)
+
+
+def fault(row, name, kind, make, rule):
+    """What is wrong with the answer to one kind of input, or an empty text."""
+    good = row.arguments[name][1]
+    try:
+        value = make(good)
+    except (ValueError, TypeError, IndexError):
+        return ""  # this array has no such dress
+    before = frozen(value) if not callable(value) else value
+    try:
+        answer = outcome(row, name, value)
+    except Exception as error:
+        return f"bare {type(error).__name__}: {str(error)[:90]}"
+    if not callable(value) and type(value) is not object and not unchanged(before, value):
+        return "changed"
+    return rule(answer, good)
+
+
+def same(kind, row, name):
+    def rule(answer, good):
+        plain = outcome(row, name, PLAIN.get(kind, np.array)(good))
+        if isinstance(plain, str) or isinstance(answer, str):
+            return "" if isinstance(plain, str) == isinstance(answer, str) else "not as plain"
+        close = plain.shape == answer.shape and np.allclose(answer, plain, rtol=1e-9, atol=1e-12)
+        return "" if close else "another answer"
+
+    return rule
+
+
+def refuse(answer, good):
+    return "" if isinstance(answer, str) else "silent"
+
+
+def refuse_or_finite(answer, good):
+    finite = isinstance(answer, str) or answer.dtype.kind not in "fc" or np.isfinite(answer).all()
+    return "" if finite else "not finite"
+
+
+def trials(name):
+    """(argument, kind, what makes it, rule) of a row."""
+    row = ROWS[name]
+    for argument, (what, _) in row.arguments.items():
+        if what == "noun":
+            strangers = NOUN_STRANGERS
+        else:
+            strangers = {**STRANGERS, **({} if what == "complex" else COMPLEX)}
+        for kind, make in strangers.items():
+            rule = refuse_or_finite if kind in row.free else refuse
+            yield argument, kind, make, rule
+        if what == "noun":
+            continue
+        for kind, make in DRESSES.items():
+            if what != "integers" or kind not in PLAIN:
+                yield argument, kind, make, same(kind, row, argument)
+        for kind, make in NUMBERS.items():
+            yield argument, kind, make, refuse_or_finite
+
+
+def faults(name):
+    return [
+        f"{argument}, {kind}: {text}"
+        for argument, kind, make, rule in trials(name)
+        if (text := fault(ROWS[name], argument, kind, make, rule))
+    ]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_verb_takes_numbers_and_refuses_the_rest_by_name(name):
+    assert not faults(name)
