@@ -87,7 +87,7 @@ def array_of(*shapes: str, kinds: str = REAL, most: float = LARGEST, empty: bool
             raise BadInput(f"{name} has shape {array.shape}; give {' or '.join(shapes)}")
         if array.size == 0 and not empty:
             raise BadInput(f"{name} has shape {array.shape}: nothing; give at least one entry")
-        array = array.astype(np.result_type(array, float), copy=False)
+        array = array.astype(complex if array.dtype.kind == "c" else float, copy=False)
         check_size(array, name, most)
         return array
 
@@ -115,7 +115,7 @@ FIELDS = array_of("(n,)", "(n, c)", "(n, c, m)")
 
 def integers(value: Any, name: str) -> np.ndarray:
     """Integers (k,), perhaps none. Raises BadInput."""
-    array = np.zeros(0, dtype=np.int64) if np.shape(value) == (0,) else real(value, name, int)
+    array = real(value, name, int)
     if array.ndim != 1:
         raise BadInput(f"{name} has shape {array.shape}; give integers (k,)")
     return np.asarray(array)
@@ -201,6 +201,7 @@ def gate(**checks: Check | type) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     box[key] = pass_one(box[key], name, check)
             return verb(*values, **kwargs)  # type: ignore[arg-type]
 
+        pass_gate.__dict__["gate"] = dict(checks)
         return pass_gate
 
     return guard

@@ -54,10 +54,10 @@ class Basis:
             raise BadInput(
                 f"modes have shape {modes.shape}; the space needs ({n}, r): give one row per dof"
             )
-        if np.ndim(self.offset):
-            check_members(self, offset=array_of("(n,)", kinds=NUMBER, empty=True))
-            if self.offset.shape != (n,):
-                raise BadInput(f"offset has shape {self.offset.shape}; give ({n},), one per dof")
+        if not isinstance(self.offset, (int, float)):
+            check_members(self, offset=array_of("()", "(n,)", kinds=NUMBER, empty=True))
+        if np.ndim(self.offset) and self.offset.shape != (n,):
+            raise BadInput(f"offset has shape {self.offset.shape}; give ({n},), one per dof")
         if self.s is not None:
             check_members(self, s=array_of("(k,)", most=np.inf, empty=True))
         flat = modes.ravel(order="K")

@@ -60,13 +60,13 @@ class Snapshots:
             )
         if not np.isfinite(mu).all():
             raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; drop this snapshot")
+        if self.t is not None:
+            check_members(self, t=VECTOR)
         if self.t is not None and np.shape(self.t) != (self.u.shape[1],):
             raise BadInput(
                 f"t has shape {np.shape(self.t)}; "
                 f"give one time for each column of u: ({self.u.shape[1]},)"
             )
-        if self.t is not None:
-            check_members(self, t=VECTOR)
         if isinstance(self.u, np.ndarray) and not isinstance(self.u, np.memmap):
             self.check_finite(self.u, 0)
         object.__setattr__(self, "mu", mu)

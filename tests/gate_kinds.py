@@ -33,15 +33,15 @@ def put(array, value, dtype=None):
 
 def mapped(array):
     """The array on disk."""
-    file = tempfile.TemporaryFile()
-    disk = np.memmap(file, dtype=array.dtype, mode="w+", shape=array.shape)
+    with tempfile.TemporaryFile() as file:
+        disk = np.memmap(file, dtype=array.dtype, mode="w+", shape=array.shape)
     disk[:] = array
     return disk
 
 
 def strided(array):
     """A view of every other entry of a larger array."""
-    wide = np.full([2 * k for k in array.shape], np.nan, dtype=array.dtype)
+    wide = np.zeros([2 * k for k in array.shape], dtype=array.dtype)
     view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
     view[...] = array
     return view
@@ -65,11 +65,6 @@ def nested(array):
 
 def tuples(array):
     return tuple(nested(row) if row.ndim else row for row in array)
-
-
-def floating(array):
-    """Integers as floats are what they are; floats stay."""
-    return array
 
 
 # the same numbers in another dress: the same answer
@@ -103,13 +98,13 @@ STRANGERS = {
     "masked": lambda a: np.ma.array(a, mask=put(np.zeros(a.shape, bool), True)),
     "empty (0,)": lambda a: np.zeros(0),
     "empty (0, n)": lambda a: np.zeros((0, *a.shape[1:]) if a.ndim > 1 else (0, 3)),
-    "empty (n, 0)": lambda a: np.zeros((*a.shape[:-1], 0)),
+    "empty (n, 0)": lambda a: np.zeros((*a.shape[:-1], 0) if a.ndim > 1 else (3, 0)),
     "a number": lambda a: np.array(1.5),
     "two axes more": lambda a: a[None, None],
     "ragged": lambda a: [[1.0, 2.0], [3.0]],
     "data frame with text": lambda a: Frame(put(a, "x", object)),
-    "dates": lambda a: np.full(a.shape, np.datetime64("2024-01-01")),
-    "spans of time": lambda a: np.full(a.shape, np.timedelta64(1, "s")),
+    "dates": lambda a: np.zeros(a.shape, "M8[s]"),
+    "spans of time": lambda a: np.zeros(a.shape, "m8[s]"),
     "a date": lambda a: datetime.date(2024, 1, 1),
     "sparse": lambda a: sp.csr_array(np.atleast_2d(a if a.ndim < 3 else a[0])),
     "beyond all integers": lambda a: np.full(a.shape, 10**400, dtype=object).tolist(),
@@ -125,7 +120,7 @@ COMPLEX = {"complex": lambda a: a + 1j}
 NUMBERS = {
     "bool": lambda a: a.real > 0,
     "huge": lambda a: put(a, 1e308, np.result_type(a, float)),
-    "all huge": lambda a: np.full(a.shape, 1e300),
+    "all huge": lambda a: np.zeros(a.shape) + 1e300,
     "tiny": lambda a: a * 1e-170,
     "zero": lambda a: np.zeros(a.shape),
     "constant": lambda a: np.ones(a.shape),

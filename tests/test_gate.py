@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import enum
+import importlib
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import rom
 from rom.errors import RomError
 from tests.gate_kinds import COMPLEX, DRESSES, NUMBERS, STRANGERS, Frame
-from tests.gate_rows import ROWS
+from tests.gate_rows import (
+    DECLARED,
+    LONG,
+    RESULTS,
+    ROWS,
+    WITHOUT_ARRAYS,
+    Row,
+    solid_rows,
+)
 
 NOUN_STRANGERS = {
     "an array": lambda good: np.ones((3, 3)),
@@ -120,6 +132,10 @@ def refuse(answer, good):
     return "" if isinstance(answer, str) else "silent"
 
 
+def anything(answer, good):
+    return ""
+
+
 def refuse_or_finite(answer, good):
     finite = isinstance(answer, str) or answer.dtype.kind not in "fc" or np.isfinite(answer).all()
     return "" if finite else "not finite"
@@ -127,14 +143,14 @@ def refuse_or_finite(answer, good):
 
 def trials(name):
     """(argument, kind, what makes it, rule) of a row."""
-    row = ROWS[name]
+    row = rows()[name]
     for argument, (what, _) in row.arguments.items():
         if what == "noun":
             strangers = NOUN_STRANGERS
         else:
             strangers = {**STRANGERS, **({} if what == "complex" else COMPLEX)}
         for kind, make in strangers.items():
-            rule = refuse_or_finite if kind in row.free else refuse
+            rule = anything if kind in row.free else refuse
             yield argument, kind, make, rule
         if what == "noun":
             continue
@@ -145,14 +161,77 @@ def trials(name):
             yield argument, kind, make, refuse_or_finite
 
 
-def faults(name):
+def faults(name, kinds=None):
     return [
         f"{argument}, {kind}: {text}"
         for argument, kind, make, rule in trials(name)
-        if (text := fault(ROWS[name], argument, kind, make, rule))
+        if (kinds is None or kind in kinds)
+        and (text := fault(rows()[name], argument, kind, make, rule))
     ]
 
 
-@pytest.mark.parametrize("name", ROWS)
+@cache
+def rows():
+    return ROWS | solid_rows()
+
+
+def public():
+    """One name of everything public that is called, by identity."""
+    names = {}
+    for chapter in ("", *rom.CHAPTERS):
+        face = importlib.import_module(f"rom.{chapter}" if chapter else "rom")
+        for name in face.__all__:
+            value = getattr(face, name)
+            abstract = isinstance(value, type) and issubclass(value, (Exception, enum.Enum))
+            if callable(value) and not abstract:
+                full = f"{chapter}.{name}" if chapter else name
+                names.setdefault(id(value), (value, set()))[1].add(full)
+    return list(names.values())
+
+
+def test_everything_public_is_tried_or_said_to_take_no_arrays():
+    lists = (set(rows()), set(RESULTS), set(WITHOUT_ARRAYS), set(DECLARED))
+    for value, names in public():
+        homes = [k for k, known in enumerate(lists) if names & known]
+        assert len(homes) == 1, f"{sorted(names)} is in {len(homes)} of the lists of gate_rows.py"
+        for name in names & set(DECLARED):
+            assert set(value.gate) >= DECLARED[name], name
+
+
+def test_every_name_of_the_lists_is_public():
+    names = set().union(*(every for _, every in public()))
+    outside = {"Question", "bands.calibrate_indicator", "shapes.Sample"}
+    assert {*rows(), *RESULTS, *WITHOUT_ARRAYS, *DECLARED} <= names | outside
+
+
+@pytest.mark.parametrize("name", sorted(set(ROWS) - LONG))
 def test_a_verb_takes_numbers_and_refuses_the_rest_by_name(name):
     assert not faults(name)
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_a_long_verb_refuses_strangers_before_work(name):
+    assert not faults(name, {*STRANGERS, *NOUN_STRANGERS} - rows()[name].free)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_a_long_verb_takes_numbers_and_refuses_the_rest_by_name(name):
+    assert not faults(name)
+
+
+def test_the_search_sees_what_it_looks_for():
+    def silent(x):
+        return np.nansum(np.asarray(x, dtype=float))
+
+    def bare(x):
+        return x.shape[5]
+
+    def changing(x):
+        x[0] = 1.0
+        return x
+
+    good = {"x": ("real", np.zeros(3))}
+    assert fault(Row(silent, good), "x", "NaN", STRANGERS["NaN"], refuse) == "silent"
+    assert fault(Row(bare, good), "x", "NaN", STRANGERS["NaN"], refuse).startswith("bare Index")
+    assert fault(Row(changing, good), "x", "zero", NUMBERS["zero"], anything) == "changed"

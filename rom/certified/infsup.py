@@ -80,7 +80,10 @@ def inf_sup(
     anchors, fresh = np.atleast_2d(anchors), np.atleast_2d(fresh)
     if not len(fresh):
         raise BadInput("no fresh parameters; without a check an interpolated constant is a hope")
-    s = np.atleast_2d(box.to_unit(anchors))[:, :reads]
+    box.check(fresh)
+    s = np.atleast_2d(box.to_unit(box.check(anchors)))[:, :reads]
+    if len(np.unique(s, axis=0)) < len(s):
+        raise BadInput("some anchors are equal in what the operator reads; give each once")
     beta = np.array([inf_sup_constant(operator(mu), space) for mu in anchors])
     exact = np.array([inf_sup_constant(operator(mu), space) for mu in fresh])
     free = InterpolatedInfSup(box, s, _interpolation_coefficients(s, beta), 1.0, len(fresh))

@@ -30,6 +30,8 @@ def rational_weights(
             f"sample of shape {np.shape(sample)} for {len(mu)} parameters; give finite columns, "
             "one per parameter"
         )
+    if np.unique(mu).size < mu.size:
+        raise BadInput("some training parameters are equal; give each once")
     F = F / np.abs(F).max(axis=0).clip(min=np.finfo(float).tiny)
     target = max(tol, FLOOR)
     max_rank = (len(mu) - 1) // 2 if rank is None else rank

@@ -14,7 +14,7 @@ from scipy.linalg import solve_triangular
 from scipy.sparse.linalg import LinearOperator
 
 from rom.affine import Affine
-from rom.arrays import OUTPUTS, function, gate
+from rom.arrays import OUTPUTS, POINTS, function, gate
 from rom.errors import BadInput, SolveFailed
 from rom.parameters import parameter_rows
 from rom.points.interpolation import eim
@@ -91,7 +91,7 @@ def two_stage_weights(
     return eim_weights(kernel, train, x[few], tol=tol, rank=rank)
 
 
-@gate(oracle=function, mu=OUTPUTS, x=OUTPUTS)
+@gate(oracle=function, mu=OUTPUTS, x=POINTS)
 def kernel_entries(
     oracle: Callable[[np.ndarray, np.ndarray], np.ndarray], mu: np.ndarray, x: np.ndarray
 ) -> np.ndarray:

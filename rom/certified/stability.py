@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, splu
 
 from rom.affine import Affine
-from rom.arrays import POINTS, first_bad, gate, real
+from rom.arrays import POINTS, array_of, check_members, first_bad, function, gate, real
 from rom.errors import BadInput, NotConverged
 from rom.space import Space
 
@@ -34,14 +34,17 @@ class MinTheta:
     mu_ref: np.ndarray
     constant: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_members(self, theta=function, mu_ref=array_of("()", "(p,)"))
+
     @cached_property
     def _reference(self) -> np.ndarray:
         return self.theta(np.asarray(self.mu_ref, dtype=float))
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = real(mu, "mu")
-        if mu.ndim == 0:
-            raise BadInput(f"mu = {mu} is one number; give (p,) or (m, p)")
+        if mu.ndim not in (1, 2):
+            raise BadInput(f"mu has shape {mu.shape}; give (p,) or (m, p)")
         if not np.isfinite(mu).all():
             raise BadInput(
                 f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that "

@@ -246,4 +246,4 @@ def _columns_of(space: Space, snapshots: Snapshots | np.ndarray) -> np.ndarray:
         raise BadInput(
             f"snapshots have shape {B.shape}; give at least one column of {space.n} numbers"
         )
-    return np.asfortranarray(B, dtype=np.result_type(B, float))
+    return np.asfortranarray(B, dtype=complex if B.dtype.kind == "c" else float)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rom.arrays import gate
+from rom.arrays import gate, integers
 from rom.errors import BadInput
 from rom.parameters import Box
+
+MAX_POINTS = 1e8  # of a grid
 
 
 @gate(box=Box)
@@ -47,13 +49,16 @@ def grid(box: Box, counts: int | Sequence[int]) -> np.ndarray:
     counts : one number for all parameters, or one per parameter; a count of 1 is the middle
     The last parameter runs fastest. Raises BadInput where counts are not positive integers.
     """
-    listed = counts if isinstance(counts, (Sequence, np.ndarray)) else [counts] * box.p
-    each = [_count(count) for count in listed]
+    if isinstance(counts, (int, np.integer)):
+        counts = [counts] * box.p
+    each = [_count(int(count)) for count in integers(counts, "counts")]
     if len(each) != box.p:
         raise BadInput(
             f"{len(each)} counts for the {box.p} parameters {box.names}; give one number, or one "
             "per parameter"
         )
+    if np.prod(np.array(each, dtype=float)) > MAX_POINTS:
+        raise BadInput(f"a grid of {each} points is too large; give fewer per parameter")
     axes = [_axis(count) for count in each]
     columns = np.meshgrid(*axes, indexing="ij")
     points = np.stack([column.ravel() for column in columns], axis=1)

@@ -11,6 +11,7 @@ from rom.arrays import NUMBER, number_array
 from rom.errors import BadInput
 
 SLASH = "\N{DIVISION SLASH}"  # HDF5 names hold no "/", units do
+FLOATS = (4, 8)  # bytes of floats that every format knows
 Fields = dict[str, tuple[np.ndarray, str]]
 
 
@@ -57,7 +58,9 @@ def _pairs(fields: Fields) -> Iterator[tuple[str, tuple[np.ndarray, str]]]:
 
 
 def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
-    return number_array(values, f"field {name!r}", NUMBER)
+    array = number_array(values, f"field {name!r}", NUMBER)
+    foreign = array.dtype.kind == "f" and array.dtype.itemsize not in FLOATS
+    return array.astype(float) if foreign else array
 
 
 def _check_shape(

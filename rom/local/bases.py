@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.arrays import POINTS, gate
+from rom.arrays import POINTS, check_lengths, gate
 from rom.basis import LocalBases
 from rom.errors import BadInput
 from rom.local.dissimilarity import gram_sines
@@ -85,6 +85,7 @@ def local_bases(
     starts = restarts if refine else None
     if inputs is None:
         inputs = features(snapshots)
+    check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
     choices = partitions(gram, k, rank, fold, generator, restarts=starts, run_of=tied)
     if classifier is None:
         best = _candidate(gram, choices[0], rank, fold)

@@ -100,6 +100,8 @@ def _check_samples(x: np.ndarray, labels: np.ndarray, errors: np.ndarray) -> _Sa
             f"features {x.shape}, labels {labels.shape}, errors {errors.shape}: "
             "give (m, p), (m,), (m, K)"
         )
+    if errors.min() < 0:
+        raise BadInput(f"errors reach {errors.min():g}; give relative errors, which are positive")
     if labels.min() < 0 or labels.max() >= errors.shape[1]:
         raise BadInput(
             f"labels reach {labels.min()}..{labels.max()}; give 0..{errors.shape[1] - 1}"

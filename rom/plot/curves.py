@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.arrays import VECTOR, each, gate
+from rom.arrays import VECTOR, check_lengths, each, gate
 from rom.basis import spectral_tail
 from rom.errors import BadInput
 from rom.plot.figures import add_legend_below, label_axes, new_figure, save_figure
@@ -163,6 +163,8 @@ def indicator_plot(
     Errors below 1e-3 of the largest, zero among them, are hollow marks at that height.
     """
     figure, axes = new_figure()
+    check_lengths("time", t=t, error=error, upper=upper, middle=middle, full=full)
+    full = full != 0
     above, centre = np.where(full, np.nan, upper), np.where(full, np.nan, middle)
     axes.semilogy(t, above, "-", color="tab:orange", label="upper quantile of the indicator")
     axes.semilogy(t, centre, ":", color="tab:orange", label="its middle")

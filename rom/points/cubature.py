@@ -22,6 +22,7 @@ from rom.space import Space
 CHUNK = 4_000  # points of which contributions are held at a time
 STRAIN_FLOOR = 1e-14  # of the largest squared size: what round-off leaves of strain modes
 STRESS_FLOOR = 1e-12  # of the largest norm: snapshots that count as zero
+TINY = 1e-280  # of an energy
 ROWS_FLOOR = 1e-8  # least tolerance of the compression, by a Gram matrix
 
 
@@ -52,10 +53,9 @@ def compress_contributions(
     Raises BadInput where the shapes do not agree.
     """
     _check_tensors(strain, stress, space)
-    if not strain.shape[2]:
-        raise BadInput(f"strain has shape {strain.shape}: no modes; give (g, c, r) with r > 0")
     strain = orthonormal_strain(space, strain)
     gram = _contributions_gram(space, strain, stress)
+    _refuse_zero(gram[:-1, :-1].trace())
     scale = _row_scale(gram)
     gram *= scale * scale[:, None]
     floor = max(tol, ROWS_FLOOR) ** 2 * _largest_eigenvalue(gram)
@@ -75,9 +75,11 @@ def orthonormal_strain(space: Space, strain: np.ndarray) -> np.ndarray:
     """
     _check_tensors(strain, strain, space)
     _, components, modes = strain.shape
-    flat = strain.reshape(-1, modes)
+    flat = strain.reshape(strain.shape[0] * components, modes)
     weight = np.repeat(space.product, components)[:, None]
     gram = space.sum(flat.T @ (weight * flat))
+    if not modes:
+        return strain
     squares, U = la.eigh(gram)
     visible = squares > STRAIN_FLOOR * squares[-1]
     rotation = U[:, visible] / np.sqrt(squares[visible])
@@ -162,6 +164,7 @@ def exactness(
         approximate += G @ weights[points]
     exact = space.sum(exact)
     approximate = space.sum(approximate)
+    _refuse_zero(float(exact[:-1] @ exact[:-1]))
     integrals = exact[:-1].reshape(snapshots, -1)
     errors = (exact - approximate)[:-1].reshape(snapshots, -1)
     worst = np.linalg.norm(errors, axis=1).max()
@@ -171,6 +174,12 @@ def exactness(
         "worst_snapshot": float(worst / largest),
         "volume": float(abs(exact[-1] - approximate[-1]) / exact[-1]),
     }
+
+
+def _refuse_zero(energy: float) -> None:
+    """BadInput where strain, stress or their squares vanish."""
+    if not energy > TINY:
+        raise BadInput("strain or stress is zero at every point; there is nothing to integrate")
 
 
 def _check_tensors(strain: np.ndarray, stress: np.ndarray, space: Space | None = None) -> None:

@@ -49,7 +49,7 @@ def embedding(
     size = float(np.ptp(reference.points))
     least = LEAST_REACH * (unit * size)
     reach = max(_reach(cloud), least) if m > 1 else least
-    rest = max(_distance_to_others(space, x, basis.r), least)
+    rest = max(_distance_to_others(space, x, basis.r), least) if m > 1 else least
     return Embedding(reference, basis, cloud, reach, rest, rigid)
 
 

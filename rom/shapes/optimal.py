@@ -21,6 +21,7 @@ REACH = 0.02  # largest entry of the first step in diameters
 STAGES = ((1, 0.1), (2, 0.03), (2, 0.01), (2, 0.0))
 RIDGE = 1e-6  # on the covariance over samples, of its mean variance
 LEAST_DET = 0.02  # determinants, at least, where low-rank mappings start
+TINY = 1e-150  # smaller numbers have squares that vanish
 SHRINK = 0.9
 MAX_HALVINGS = 12
 log = logging.getLogger("rom")
@@ -99,6 +100,8 @@ def optimal_mappings(
     size = float(np.ptp(x, axis=0).max())
     if weights is None:
         weights = _equal_energy(u, lumped_mass(x, cells))
+    if not weights.min() > TINY:
+        raise BadInput("weights must be positive, and their squares too")
     if weights.shape != (u.shape[2],):
         raise BadInput(
             f"weights has shape {weights.shape}; give one per component: ({u.shape[2]},)"
@@ -106,6 +109,8 @@ def optimal_mappings(
     G = np.eye(m) if covariance is None else covariance
     if G.shape != (m, m):
         raise BadInput(f"covariance has shape {G.shape}; give one of the samples: ({m}, {m})")
+    if not np.linalg.eigvalsh(G + RIDGE * np.abs(np.trace(G)) * np.eye(m)).min() > 0:
+        raise BadInput("covariance is not positive; give a kernel matrix of the samples")
     G = G + RIDGE * np.trace(G) / m * np.eye(m)
     K, solve = mapping_preconditioner(x, cells, length * size, kind, boundary)
     metric = Metric(G, solve)
@@ -140,6 +145,8 @@ def _check_fields(fields: np.ndarray, x: np.ndarray, cells: np.ndarray) -> np.nd
     if u.ndim == 2:
         u = u[:, :, None]
     n, d = x.shape
+    if not np.linalg.norm(u) > TINY:
+        raise BadInput("all fields are zero; there is nothing to align")
     if u.shape[1] != n or cells.shape[1] != d + 1:
         raise BadInput(
             f"fields have shape {u.shape}, the reference {n} nodes of a {d}-D domain; "

@@ -79,6 +79,7 @@ def join_observations(parts: Sequence[CalibrationData]) -> CalibrationData:
     )
 
 
+@gate(model=SolidModel, loading=Loading)
 def follow_with_and_without(
     body: Solid,
     model: SolidModel,

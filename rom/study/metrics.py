@@ -10,6 +10,7 @@ from rom.arrays import FIELDS, each, gate
 from rom.errors import BadInput
 
 Arrays = Sequence[np.ndarray]
+TINY = 1e-150  # smaller numbers have squares that vanish
 BAND_90 = 1.6448536  # standard deviations of the 90 % band of a normal distribution
 
 
@@ -45,7 +46,7 @@ def q2(predicted: Arrays, true: Arrays) -> float:
     _check_pairs(predicted, true)
     v = np.concatenate([np.ravel(values) for values in predicted])
     u = np.concatenate([np.ravel(values) for values in true])
-    if np.ptp(u) == 0:
+    if not np.ptp(u) > TINY:
         raise BadInput("all true values are equal; Q2 compares with their variance")
     return float(1 - np.sum((u - v) ** 2) / np.sum((u - u.mean()) ** 2))
 
@@ -70,7 +71,7 @@ def field_coverage(
 def _refuse_zero(true: Arrays) -> None:
     """BadInput naming a sample whose true values are zero: no error is relative to them."""
     for i, values in enumerate(true):
-        if not np.any(values):
+        if not np.linalg.norm(values) > TINY:
             raise BadInput(f"the true values of sample {i} are all zero; leave that sample out")
 
 
