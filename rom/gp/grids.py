@@ -11,6 +11,7 @@ from rom.arrays import OUTPUTS, check_size, number_array
 from rom.errors import BadInput
 
 MIN_CELLS = 3
+TINY = 1e-150
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ def grid_points(axes: tuple[np.ndarray, ...]) -> GridPoints:
     """The scaling that maps each axis to [0, 1]; a constant column keeps width 1."""
     low = tuple(x.min(axis=0) for x in axes)
     ranges = [np.ptp(x, axis=0) for x in axes]
+    if any(((extent > 0) & (extent < TINY)).any() for extent in ranges):
+        raise BadInput("an axis is so short that its length has no square; give it in another unit")
     width = tuple(np.where(extent > 0, extent, 1.0) for extent in ranges)
     return GridPoints(axes, low, width)
 

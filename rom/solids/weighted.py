@@ -108,9 +108,15 @@ def weighted_model(
     strain : (g, 6, r) of the modes at this rank's points; points : (k,) global numbers
     weights : of the first of the points, the others have none
     """
+    expected = (len(body.points.numbers), 6, basis.r)
+    inside = points.size > 0 and 0 <= points.min() <= points.max() < body.points.size
+    if strain.shape != expected or not inside or not len(weights) <= len(points):
+        raise BadInput(
+            f"strain {strain.shape}, {len(points)} points, {len(weights)} weights; give {expected}, "
+            f"numbers in 0..{body.points.size - 1}, and a weight for the first of them"
+        )
     padded = np.concatenate([weights, np.zeros(len(points) - len(weights))])
-    chosen = np.asarray(points)
-    return WeightedModel(basis, chosen, body.points.take(strain, points), padded, body.at(points))
+    return WeightedModel(basis, points, body.points.take(strain, points), padded, body.at(points))
 
 
 def with_duals(model: WeightedModel, duals: dict[str, Interpolation]) -> WeightedModel:
@@ -238,6 +244,8 @@ def reduced_march(
 
     Cycles are times, a restart is a start. Raises NotConverged.
     """
+    if len(times) < 2 or not (np.diff(times) > 0).all():
+        raise BadInput("times must increase, and there must be two or more")
     now = start or model.rest()
     states, counts = [], []
     for t0, t1 in pairwise(times):
