@@ -94,7 +94,7 @@ def trajectory_gp(
 
 def _run_sizes(runs: WholeRuns, transform: str) -> np.ndarray:
     """(m,) rms of each run."""
-    return np.sqrt(np.mean(transform_field(transform, runs.u) ** 2, axis=(1, 2)))
+    return np.asarray(np.sqrt(np.mean(transform_field(transform, runs.u) ** 2, axis=(1, 2))))
 
 
 def _field_scales(space: Space | None, runs: WholeRuns) -> np.ndarray | None:

@@ -112,8 +112,8 @@ def weighted_model(
     inside = points.size > 0 and 0 <= points.min() <= points.max() < body.points.size
     if strain.shape != expected or not inside or not len(weights) <= len(points):
         raise BadInput(
-            f"strain {strain.shape}, {len(points)} points, {len(weights)} weights; give {expected}, "
-            f"numbers in 0..{body.points.size - 1}, and a weight for the first of them"
+            f"strain {strain.shape}, {len(points)} points, {len(weights)} weights; give "
+            f"{expected}, numbers in 0..{body.points.size - 1}, and a weight for the first of them"
         )
     padded = np.concatenate([weights, np.zeros(len(points) - len(weights))])
     return WeightedModel(basis, points, body.points.take(strain, points), padded, body.at(points))
