@@ -95,7 +95,7 @@ def array_of(*shapes: str, kinds: str = REAL, most: float = LARGEST, empty: bool
 
 
 def check_size(array: np.ndarray, name: str, most: float = LARGEST) -> None:
-    """BadInput where an array holds NaN, Inf or numbers beyond `most`, naming the first."""
+    """BadInput naming the first NaN, Inf or number beyond `most`."""
     if not np.isfinite(array).all():
         raise BadInput(f"{name} holds NaN or Inf at {first_bad(array)}; give finite numbers")
     large = np.abs(array) > most
@@ -176,9 +176,9 @@ def check_noun(value: Any, name: str, noun: type) -> Any:
 
 
 def gate(**checks: Check | type) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A verb whose named arguments pass checks first: functions, or nouns by their type.
+    """A verb whose named arguments pass checks first.
 
-    An optional argument that is None passes.
+    checks : functions, or the types of nouns. An optional argument that is None passes.
     """
 
     def guard(verb: Callable[P, R]) -> Callable[P, R]:
@@ -221,7 +221,7 @@ def check_members(noun: Any, **checks: Check | type) -> None:
 
 
 def check_lengths(axis: str, **arrays: Any) -> None:
-    """BadInput where arrays differ in their number of `axis`, the first of their shapes."""
+    """BadInput where arrays differ in length, their number of `axis`."""
     lengths = {name: np.shape(a)[0] for name, a in arrays.items() if a is not None}
     if len(set(lengths.values())) > 1:
         text = ", ".join(f"{name} has {k}" for name, k in lengths.items())
@@ -229,11 +229,11 @@ def check_lengths(axis: str, **arrays: Any) -> None:
 
 
 def refuse_indefinite(X: Any) -> None:
-    """BadInput where a sparse or diagonal X is not Hermitian or has a negative eigenvalue.
+    """BadInput where X is not Hermitian or has a negative eigenvalue.
 
-    Diagonal entries scale rows and columns, so that fields of any unit count alike. Up to
-    EXACT rows the pivots of a factorisation decide; beyond, the minors |X_ij|^2 <= X_ii X_jj.
-    Semidefinite products pass.
+    X : sparse (n, n), or a diagonal (n,); semidefinite ones pass
+    Diagonal entries scale rows and columns, so that fields of any unit count alike. Up to EXACT
+    rows the pivots of a factorisation decide; beyond, the minors |X_ij|^2 <= X_ii X_jj.
     """
     diagonal = X.diagonal() if sp.issparse(X) else X
     negative = np.flatnonzero(np.real(diagonal) < 0)

@@ -100,7 +100,7 @@ class Space:
             self._refuse_unsymmetric()
 
     def _refuse_unsymmetric(self) -> None:
-        """BadInput where (u, v)_X != (v, u)_X or (u, u)_X < 0 for u, v that fill the space."""
+        """BadInput where (u, v)_X != (v, u)_X or (u, u)_X < 0 for two test vectors."""
         angles = np.stack([self.numbers, self.numbers * np.sqrt(2.0) + 1.0], axis=1)
         U = np.cos(angles)
         local = U.T @ self.apply(U)

@@ -52,6 +52,8 @@ class RowBlocks:
 
         Raises BadInput where nothing is left.
         """
+        if not self.strict:
+            return self
         n = self.space.n
         return self.reserve(n * rank * self.dtype.itemsize, f"{rank} modes of {n} rows")
 
@@ -73,14 +75,23 @@ class RowBlocks:
 
         One block tells, mostly; all are read where it holds nothing between 1e-100 and 1e100.
         """
-        blocks = (np.abs(block).max(initial=0.0) for _, block in self.blocks())
-        peak = float(self.space.sum(np.array([next(blocks, 0.0)]))[0])
+        step = self._rows_of(COPIES, self.dtype.itemsize)
+        peak = self._peak(range(0, 1), step)
         if not SMALL < peak < LARGE:
-            rest = max(blocks, default=0.0)
-            peak = max(peak, float(self.space.sum(np.array([rest]))[0]))
+            peak = self._peak(range(0, self.snapshots.u.shape[0], step), step)
         if peak == 0.0 or SMALL < peak < LARGE:
             return self
         return replace(self, scale=float(2.0 ** -np.floor(np.log2(peak))))
+
+    def _peak(self, starts: range, step: int) -> float:
+        """The largest magnitude of blocks of rows, summed over the ranks."""
+        peak = 0.0
+        for start in starts:
+            block = np.asarray(self.snapshots.u[start : start + step])
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+        if self.space.comm is None:
+            return peak
+        return float(self.space.sum(np.array([peak]))[0])
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """(rows, U[rows]), such that three blocks fit the budget.

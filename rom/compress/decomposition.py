@@ -95,7 +95,7 @@ def _few_modes(m: int, rank: int | None) -> bool:
 
 
 def _matrix_bytes(data: RowBlocks, method: str) -> float:
-    """Bytes of the matrices (m, m) that a method holds at a time, beyond what is negligible."""
+    """Bytes of the matrices (m, m) that a method holds at a time."""
     count = MATRICES.get(method, MATRICES["full"])
     return max(count * data.dtype.itemsize * data.m**2 - NEGLIGIBLE, 0.0)
 
@@ -112,7 +112,7 @@ def _reserve_matrices(data: RowBlocks, method: str) -> RowBlocks:
             f"{what} need {size / 2**30:.0f} GiB, this machine has {memory / 2**30:.0f}; give "
             "rank= with method 'random', or use hierarchical_pod"
         )
-    return data.reserve(size, what)
+    return data.reserve(size, what) if data.strict else data
 
 
 def _wide_pod(data: RowBlocks, request: Accuracy) -> tuple[Basis, np.ndarray]:

@@ -1,4 +1,4 @@
-"""More snapshots than dofs: the factors of U from a matrix of the size of the dofs.
+"""More snapshots than dofs: factors of U from a matrix (n, n).
 
 With X = L L^H and A = L^H U (n, m), n < m: A^H = Q R, R^H = P S Z^H, hence A = P S (Q Z)^H. Only
 R (n, n) is held; Q is never formed, and nothing is squared.
@@ -17,7 +17,7 @@ from rom.compress.orthonormal import EPS, column_signs
 
 
 def wide_factors(data: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
-    """s (k,) and right singular vectors W (m, k) of U, without those that are round-off."""
+    """s and right singular vectors W (m, k) of U, without round-off."""
     root = _root(data)
     R = np.zeros((0, data.space.size), dtype=data.dtype)
     for _, columns in _column_blocks(data):

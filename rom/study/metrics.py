@@ -69,7 +69,7 @@ def field_coverage(
 
 
 def _refuse_zero(true: Arrays) -> None:
-    """BadInput naming a sample whose true values are zero: no error is relative to them."""
+    """BadInput naming a sample whose true values are zero."""
     for i, values in enumerate(true):
         if not np.linalg.norm(values) > TINY:
             raise BadInput(f"the true values of sample {i} are all zero; leave that sample out")
