@@ -235,3 +235,26 @@ def test_the_search_sees_what_it_looks_for():
     assert fault(Row(silent, good), "x", "NaN", STRANGERS["NaN"], refuse) == "silent"
     assert fault(Row(bare, good), "x", "NaN", STRANGERS["NaN"], refuse).startswith("bare Index")
     assert fault(Row(changing, good), "x", "zero", NUMBERS["zero"], anything) == "changed"
+
+
+def test_a_masked_solution_is_no_solution(tmp_path):
+    def solve(mu):
+        return np.ma.array(np.ones(3), mask=[False, mu[0] > 0.5, False])
+
+    rom.collect(solve, np.array([[0.0], [1.0]]), tmp_path, progress=False)
+    kept = rom.read(tmp_path)
+    assert kept.mu.tolist() == [[0.0]] and kept.u.tolist() == [[1.0]] * 3
+
+
+def test_an_exception_without_a_text_ends_its_run_alone(tmp_path):
+    class MuteError(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    def solve(mu):
+        if mu[0] > 0.5:
+            raise MuteError
+        return np.ones(3)
+
+    campaign = rom.collect(solve, np.array([[1.0], [0.0]]), tmp_path, progress=False)
+    assert campaign.solved == 1 and "MuteError" in campaign.failed[0][1]
