@@ -407,6 +407,12 @@ ROWS: dict[str, Row] = {
     "gp.coefficient_gp": row(
         lambda x, a, box: rom.coefficient_gp(x, a, box, share="shared", **QUICK).posterior(MU)[0],
         "nothing", x=real(MU), a=real(U[:2].T), box=noun(BOX)),
+    "gp.fit_regressor": row(
+        lambda x, a, box: gp.fit_regressor(x, a, box, regressor="rbf").posterior(MU)[0],
+        "nothing", x=real(MU), a=real(U[:2].T), box=noun(BOX)),
+    "gp.run_interpolation": row(
+        lambda x, a, box: gp.run_interpolation(x, a, box, regressor="rbf").posterior(MU)[0],
+        "nothing", x=real(MU), a=real(U[:2].T), box=noun(BOX)),
     "gp.field_gp": row(
         lambda snapshots, basis, box: rom.field_gp(
             snapshots, basis, box, share="shared", **QUICK).tail, "nothing",
@@ -565,7 +571,8 @@ certified.GreedyStep certified.InterpolatedInfSup certified.Outputs certified.Re
 certified.SampledResidual certified.SuccessiveConstraints certified.UnsteadyModel local.Classifier
 local.Forest local.Gain local.LocalModel solids.FollowedRun solids.LocalWeighted solids.RunState
 solids.RunStep solids.SolidModel solids.WeightedModel gp.CoefficientGP gp.FieldGP gp.GPyTorchModel
-gp.KroneckerGP gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP shapes.Embedding
+gp.KroneckerGP gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
+shapes.Embedding
 shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status
 """
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
