@@ -7,6 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import (
+    COLUMNS,
+    NUMBER,
+    array_of,
+    check_members,
+    check_noun,
+    each,
+    integers,
+    number_array,
+)
 from rom.errors import BadInput
 from rom.space import Space
 
@@ -35,17 +45,21 @@ class Basis:
     error: float = float("nan")
 
     def __post_init__(self) -> None:
-        modes, n = self.modes, self.space.n
-        if not isinstance(modes, np.ndarray) or modes.ndim != 2 or modes.shape[0] != n:
-            shape = getattr(modes, "shape", type(modes).__name__)
+        n = check_noun(self.space, "space", Space).n
+        modes = number_array(self.modes, "modes", NUMBER)
+        if modes.dtype.kind not in "fc":
+            modes = modes.astype(float)
+        object.__setattr__(self, "modes", modes)
+        if modes.ndim != 2 or modes.shape[0] != n:
             raise BadInput(
-                f"modes have shape {shape}; the space needs ({n}, r): give one row per dof"
+                f"modes have shape {modes.shape}; the space needs ({n}, r): give one row per dof"
             )
-        if modes.dtype.kind not in "fc" or isinstance(modes, np.ma.MaskedArray):
-            raise BadInput(
-                f"modes are {modes.dtype}, or masked; give an array of floating-point or complex "
-                "numbers"
-            )
+        if not isinstance(self.offset, (int, float)):
+            check_members(self, offset=array_of("()", "(n,)", kinds=NUMBER, empty=True))
+        if np.ndim(self.offset) and self.offset.shape != (n,):
+            raise BadInput(f"offset has shape {self.offset.shape}; give ({n},), one per dof")
+        if self.s is not None:
+            check_members(self, s=array_of("(k,)", most=np.inf, empty=True))
         flat = modes.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real):
             largest = np.argmax(np.abs(modes))
@@ -130,6 +144,8 @@ class LocalBases:
     classifier: Any = None
 
     def __post_init__(self) -> None:
+        check_members(self, hull=Basis, rotations=each(COLUMNS), labels=integers, centres=COLUMNS)
+        object.__setattr__(self, "rotations", tuple(self.rotations))
         K, R = len(self.rotations), self.hull.r
         shapes = [np.shape(W) for W in self.rotations]
         if K == 0 or any(len(shape) != 2 or shape[0] != R for shape in shapes):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class RomError(Exception):
     """Anything this package refuses or cannot do."""
@@ -51,30 +49,3 @@ class NotSubmitted(RomError):
 
 class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
-
-
-def first_bad(array: Any) -> str:
-    """Where an array holds its first NaN or Inf, to be named: "7", or "(2, 1)"."""
-    import numpy as np
-
-    where = [int(k) for k in np.argwhere(~np.isfinite(np.asarray(array)))[0]]
-    return str(where[0] if len(where) == 1 else tuple(where))
-
-
-def real(value: Any, name: str, kind: type = float) -> Any:
-    """`value` as an array of floats, or of integers.
-
-    Raises BadInput for text, objects, ragged lists, complex or masked numbers.
-    """
-    import numpy as np
-
-    try:
-        array = np.asarray(value)
-        if np.ma.is_masked(value):
-            raise TypeError("it is masked")
-        if array.dtype.kind not in "biufO":
-            raise TypeError(f"it is {array.dtype}")
-        return array.astype(np.int64 if kind is int else float, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
-        numbers = "integers" if kind is int else "floats"
-        raise BadInput(f"{name} is no array of real numbers ({error}); give {numbers}") from error

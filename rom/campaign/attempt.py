@@ -180,15 +180,25 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
     try:
         u, reason = _to_array(work.solve(mu.copy()))
     except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"
-        return np.zeros((0, 0)), reason[:MAX_REASON]
+        return np.zeros((0, 0)), _reason(error)
     if reason:
         return u, reason
     return check_answer(u, work.store, work.space, collective=work.group is not None)
 
 
+def _reason(error: BaseException) -> str:
+    """What an exception says, also where saying it raises."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"[:MAX_REASON]
+    except Exception:
+        return f"{kind}, whose text cannot be read"
+
+
 def _to_array(answer: Any) -> tuple[np.ndarray, str]:
     """(the answer as an array, ""), or (nothing, why it is none)."""
+    if np.ma.is_masked(answer):
+        return np.zeros((0, 0)), "the solution is masked in places; return all of its values"
     try:
         return np.asarray(answer), ""
     except ValueError as error:

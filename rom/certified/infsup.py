@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine
+from rom.arrays import OUTPUTS, function, gate
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
@@ -58,6 +59,7 @@ def inf_sup_constant(A: np.ndarray, space: Space) -> float:
     return float(np.linalg.svd(scaled, compute_uv=False)[-1])
 
 
+@gate(operator=function, space=Space, box=Box, anchors=OUTPUTS, fresh=OUTPUTS)
 def inf_sup(
     operator: Callable[[np.ndarray], Any],
     space: Space,
@@ -78,7 +80,10 @@ def inf_sup(
     anchors, fresh = np.atleast_2d(anchors), np.atleast_2d(fresh)
     if not len(fresh):
         raise BadInput("no fresh parameters; without a check an interpolated constant is a hope")
-    s = np.atleast_2d(box.to_unit(anchors))[:, :reads]
+    box.check(fresh)
+    s = np.atleast_2d(box.to_unit(box.check(anchors)))[:, :reads]
+    if len(np.unique(s, axis=0)) < len(s):
+        raise BadInput("some anchors are equal in what the operator reads; give each once")
     beta = np.array([inf_sup_constant(operator(mu), space) for mu in anchors])
     exact = np.array([inf_sup_constant(operator(mu), space) for mu in fresh])
     free = InterpolatedInfSup(box, s, _interpolation_coefficients(s, beta), 1.0, len(fresh))
@@ -125,6 +130,7 @@ class Consistent:
         return np.asarray(self.residual(mu, a) / self.bound.stability(mu))
 
 
+@gate(A=Affine, f=Affine, basis=Basis, fresh=OUTPUTS, host_operator=function, host_load=function)
 def consistent_bound(
     bound: Any,
     A: Affine,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.certified.output_bounds import Conjugate, DualWeighted
 from rom.certified.residual import residual_bound
@@ -14,6 +15,7 @@ from rom.errors import BadInput
 from rom.problem import Problem
 
 
+@gate(problem=Problem, basis=Basis)
 def galerkin_model(problem: Problem, basis: Basis, *, T: np.ndarray | None = None) -> GalerkinModel:
     """The Galerkin model of an affine problem, with its bound if stability is known.
 
@@ -31,6 +33,7 @@ def galerkin_model(problem: Problem, basis: Basis, *, T: np.ndarray | None = Non
     return galerkin(problem.A, problem.f, basis, bound=bound, box=problem.box)
 
 
+@gate(problem=Problem, l=Affine, basis=Basis, dual=Basis)
 def dual_weighted_output(
     problem: Problem,
     l: Affine,  # noqa: E741
@@ -56,6 +59,7 @@ def dual_weighted_output(
     )
 
 
+@gate(problem=Problem, basis=Basis)
 def unsteady_model(problem: Problem, basis: Basis, *, theta: float = 1.0) -> UnsteadyModel:
     """The theta-scheme model of an affine problem with mass M and times.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.model import Asks, Model, Question
 from rom.prediction import Error, Known, Output, Prediction, Quantity
@@ -42,6 +43,7 @@ class Outputs:
         return s, size * (bound + self.miss * state)
 
 
+@gate(L=Affine, basis=Basis)
 def reduced_outputs(L: Affine, basis: Basis, *, miss: float = 0.0) -> Outputs:
     """The outputs of L(mu) = sum_q theta_q L_q, terms (m, n), on a basis.
 

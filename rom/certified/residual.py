@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import function, gate
 from rom.basis import Basis, gram_schmidt
 from rom.errors import BadInput
 
@@ -116,6 +117,7 @@ def images(
     return np.column_stack(columns), shift
 
 
+@gate(A=Affine, f=Affine, basis=Basis, stability=function)
 def residual_bound(
     A: Affine,
     f: Affine,

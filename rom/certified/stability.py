@@ -12,7 +12,8 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, splu
 
 from rom.affine import Affine
-from rom.errors import BadInput, NotConverged, first_bad, real
+from rom.arrays import POINTS, array_of, check_members, first_bad, function, gate, real
+from rom.errors import BadInput, NotConverged
 from rom.space import Space
 
 SYMMETRY = 1e-10  # of the largest entry: asymmetry that counts as round-off
@@ -33,14 +34,17 @@ class MinTheta:
     mu_ref: np.ndarray
     constant: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_members(self, theta=function, mu_ref=array_of("()", "(p,)"))
+
     @cached_property
     def _reference(self) -> np.ndarray:
         return self.theta(np.asarray(self.mu_ref, dtype=float))
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = real(mu, "mu")
-        if mu.ndim == 0:
-            raise BadInput(f"mu = {mu} is one number; give (p,) or (m, p)")
+        if mu.ndim not in (1, 2):
+            raise BadInput(f"mu has shape {mu.shape}; give (p,) or (m, p)")
         if not np.isfinite(mu).all():
             raise BadInput(
                 f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that "
@@ -98,6 +102,7 @@ class SuccessiveConstraints:
         return float(program.fun)
 
 
+@gate(A=Affine, space=Space, train=POINTS)
 def scm(
     A: Affine, space: Space, train: np.ndarray, *, tol: float = 0.5, max_constraints: int = 50
 ) -> SuccessiveConstraints:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
 from rom.mesh import Mesh
@@ -94,6 +95,7 @@ def bound_errors(bound: np.ndarray | None, norm: str) -> tuple[Error, ...]:
     return () if bound is None else (Error(bound, Known.CERTIFIED, norm),)
 
 
+@gate(A=Affine, f=Affine, basis=Basis, box=Box, test=Basis)
 def galerkin(
     A: Affine,
     f: Affine,
@@ -118,6 +120,7 @@ def galerkin(
     return GalerkinModel(A.project(basis, test), f.project(basis, test), basis, shift, bound, box)
 
 
+@gate(model=GalerkinModel)
 def truncate_model(model: GalerkinModel, rank: int) -> GalerkinModel:
     """The model on the first modes of its basis, without a bound.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import COLUMNS, POINTS, STATES, gate
 from rom.basis import Basis, gram_schmidt
 from rom.certified.enrichment import GreedyStep, greedy
 from rom.certified.models import galerkin_model, unsteady_model
@@ -22,6 +23,7 @@ from rom.space import Space
 LEAST_WEIGHT = 1e-8  # keeps every sample in Lawson's iteration
 
 
+@gate(problem=Problem, train=POINTS)
 def reduced_basis(
     problem: Problem,
     train: np.ndarray,
@@ -46,7 +48,7 @@ def reduced_basis(
 
     def add_solution(basis: Basis, mu: np.ndarray) -> GalerkinModel:
         """The model on the basis with the solution at mu."""
-        u = np.asarray(problem.solve(mu))
+        u = STATES(problem.solve(mu), "the solution")
         new, _ = gram_schmidt(space, u[:, None], basis.modes)
         images.add(new)
         modes = np.column_stack([basis.modes, new])
@@ -101,6 +103,7 @@ class _Images:
         return self.T[:, order]
 
 
+@gate(problem=Problem, model=GalerkinModel, mus=POINTS)
 def recompress(
     problem: Problem, model: GalerkinModel, mus: np.ndarray, *, rank: int, sweeps: int = 40
 ) -> GalerkinModel:
@@ -141,6 +144,7 @@ def _lawson(a: np.ndarray, rank: int, sweeps: int) -> tuple[float, np.ndarray, n
     return worst, rotation, values
 
 
+@gate(problem=Problem, train=POINTS)
 def pod_greedy(
     problem: Problem,
     train: np.ndarray,
@@ -186,7 +190,7 @@ def _trajectory_modes(
 
     def add_modes(modes: np.ndarray, mu: np.ndarray) -> np.ndarray:
         """The modes (n, r) and at most `rank` new ones."""
-        u = np.asarray(problem.solve(mu))
+        u = COLUMNS(problem.solve(mu), "the solution")
         rest = u - modes @ space.inner(modes, u)
         rest = rest - modes @ space.inner(modes, rest)
         trajectory = Snapshots(space, np.tile(mu, (u.shape[1], 1)), rest)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import VECTOR, gate
 from rom.basis import Basis
 from rom.certified.stationary import asks_parameters, bound_errors
-from rom.errors import BadInput, Singular, real
+from rom.errors import BadInput, Singular
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
@@ -124,6 +125,7 @@ class UnsteadyModel(Model):
         return self.theta * self.signal[k + 1] + (1 - self.theta) * self.signal[k]
 
 
+@gate(A=Affine, f=Affine, basis=Basis, times=VECTOR, initial=VECTOR, signal=VECTOR, box=Box)
 def unsteady(
     M: Any,
     A: Affine,
@@ -145,7 +147,6 @@ def unsteady(
     offset or a bound built without M.
     Reference: Haasdonk and Ohlberger (2008); Grepl and Patera (2005).
     """
-    times = real(times, "times")
     _check_times(times)
     if not 0.5 <= theta <= 1.0:
         raise BadInput(
@@ -160,7 +161,14 @@ def unsteady(
             "residual_bound(A, f, basis, stability, M)"
         )
     V, space = basis.modes, basis.space
-    start = np.zeros(space.n) if initial is None else np.asarray(initial, dtype=float)
+    start = np.zeros(space.n) if initial is None else initial
+    if start.shape != (space.n,) or np.shape(M) != (space.n, space.n):
+        raise BadInput(
+            f"initial has shape {start.shape}, M {np.shape(M)}; give ({space.n},) and a sparse "
+            f"({space.n}, {space.n})"
+        )
+    if signal is not None and signal.shape != times.shape:
+        raise BadInput(f"signal has shape {signal.shape}; give one number per time: {times.shape}")
     mass = space.pair(V, M @ V)
     a0 = np.linalg.solve(mass, space.pair(V, M @ start))
     return UnsteadyModel(

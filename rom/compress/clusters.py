@@ -57,22 +57,22 @@ class Cluster:
 def energies(blocks: Sequence[np.ndarray], tol: float, space: Space) -> np.ndarray:
     """|A_k|_X^2 of blocks, (K,).
 
-    Raises BadInput for a tol outside (0, 1), for no blocks, and naming a block that is zero, NaN
-    or of another space.
+    Raises BadInput for a tol outside (0, 1), and naming a block that is zero or of another space.
     """
-    if not 0.0 < tol < 1.0 or len(blocks) == 0:
-        raise BadInput(f"tol = {tol} must lie in (0, 1), and there must be at least one block")
-    for k, A in enumerate(blocks):
-        fits = np.ndim(A) == 2 and A.shape[0] == space.n and A.shape[1] > 0
-        if not fits or not np.isfinite(A).all():
-            raise BadInput(
-                f"block {k} has shape {np.shape(A)} or holds NaN; give finite columns of "
-                f"{space.n} rows"
-            )
+    if not 0.0 < tol < 1.0:
+        raise BadInput(f"tol = {tol} must lie in (0, 1)")
+    check_rows(blocks, space)
     energy = np.array([block_energy(A, space) for A in blocks])
     if not (energy > 0).all():
         raise BadInput(f"block {int(np.argmin(energy))} is zero; leave it out")
     return energy
+
+
+def check_rows(blocks: Sequence[np.ndarray], space: Space) -> None:
+    """BadInput naming a block of another space."""
+    for k, A in enumerate(blocks):
+        if A.shape[0] != space.n:
+            raise BadInput(f"block {k} has shape {A.shape}; give columns of {space.n} rows")
 
 
 def block_energy(A: np.ndarray, space: Space) -> float:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.spatial.distance import cdist, pdist, squareform
 
+from rom.arrays import real
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
 
@@ -60,7 +61,7 @@ class Stationary:
     lengths: np.ndarray
 
     def __post_init__(self) -> None:
-        lengths = np.atleast_1d(np.asarray(self.lengths, dtype=float))
+        lengths = np.atleast_1d(real(self.lengths, "lengths"))
         positive = (np.isfinite(lengths) & (lengths > 0)).all()
         if self.form not in FORMS or lengths.ndim != 1 or not positive:
             raise BadInput(

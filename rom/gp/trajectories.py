@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, OutsideBox, real
+from rom.arrays import real
+from rom.errors import BadInput, OutsideBox
 from rom.gp.coefficients import CoefficientGP
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question

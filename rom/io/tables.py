@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.io.fields import Fields, label
+from rom.arrays import gate
+from rom.io.fields import Fields, check_fields, label
 from rom.mesh import Mesh
 
 AXES = "xyz"
@@ -26,6 +27,7 @@ def write_table(path: str | Path, names: list[str], rows: Any) -> Path:
     return Path(path)
 
 
+@gate(mesh=Mesh)
 def write_points(path: str | Path, mesh: Mesh, fields: Fields, cell_fields: Fields) -> Path:
     """Points and their fields as .csv, one row per point; or all of a file as .npz."""
     path = Path(path)
@@ -34,7 +36,9 @@ def write_points(path: str | Path, mesh: Mesh, fields: Fields, cell_fields: Fiel
     columns = {}
     for axis, x in zip(AXES, mesh.points.T, strict=False):
         columns[label(axis, mesh.unit)] = x
+    check_fields(fields, len(mesh.points), "points")
     for name, (values, unit) in fields.items():
+        values = np.asarray(values)
         columns |= _component_columns(name, values, unit)
     return write_table(path, list(columns), np.column_stack(list(columns.values())))
 

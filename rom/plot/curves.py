@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import VECTOR, check_lengths, each, gate
 from rom.basis import spectral_tail
 from rom.errors import BadInput
 from rom.plot.figures import add_legend_below, label_axes, new_figure, save_figure
@@ -17,6 +18,7 @@ MAX_BINS = 20
 MIN_BINS = 5
 
 
+@gate(s=VECTOR)
 def decay_plot(path: Any, s: np.ndarray, *, r: int | None = None, title: str = "") -> Any:
     """s_k / s_1 and the tail sqrt(sum_{j>k} s_j^2 / sum s_j^2) over k.
 
@@ -39,6 +41,7 @@ def decay_plot(path: Any, s: np.ndarray, *, r: int | None = None, title: str = "
     return save_figure(path, figure)
 
 
+@gate(r=VECTOR, error=VECTOR, bound=VECTOR)
 def error_plot(
     path: Any,
     r: np.ndarray,
@@ -84,6 +87,7 @@ def effectivity_plot(path: Any, effectivity: np.ndarray, *, title: str = "") -> 
     return save_figure(path, figure)
 
 
+@gate(x=VECTOR)
 def line_plot(
     path: Any,
     x: np.ndarray,
@@ -110,6 +114,7 @@ def line_plot(
     return save_figure(path, figure)
 
 
+@gate(x=VECTOR, band=each(VECTOR))
 def band_plot(
     path: Any,
     x: np.ndarray,
@@ -140,6 +145,7 @@ def _make_room_for_legend(axes: Any) -> None:
     axes.set_ylim(low, high + room)
 
 
+@gate(t=VECTOR, error=VECTOR, upper=VECTOR, middle=VECTOR, full=VECTOR)
 def indicator_plot(
     path: Any,
     t: np.ndarray,
@@ -157,6 +163,8 @@ def indicator_plot(
     Errors below 1e-3 of the largest, zero among them, are hollow marks at that height.
     """
     figure, axes = new_figure()
+    check_lengths("time", t=t, error=error, upper=upper, middle=middle, full=full)
+    full = full != 0
     above, centre = np.where(full, np.nan, upper), np.where(full, np.nan, middle)
     axes.semilogy(t, above, "-", color="tab:orange", label="upper quantile of the indicator")
     axes.semilogy(t, centre, ":", color="tab:orange", label="its middle")
@@ -180,6 +188,7 @@ def _draw_true_error(axes: Any, t: np.ndarray, error: np.ndarray) -> None:
         axes.semilogy(t[small], heights, "o", ms=4, mfc="white", color="tab:blue", label=name)
 
 
+@gate(angle=VECTOR)
 def directivity(
     path: Any,
     angle: np.ndarray,

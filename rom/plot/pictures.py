@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.io.fields import Fields, label
 from rom.io.grid import to_grid
@@ -55,6 +56,7 @@ class _Scene:
     outline: Any
 
 
+@gate(mesh=Mesh)
 def picture(
     path: str | Path,
     mesh: Mesh,
@@ -91,6 +93,7 @@ def picture(
     return Path(path)
 
 
+@gate(mesh=Mesh)
 def show_window(
     mesh: Mesh, fields: Fields, cell_fields: Fields | None = None, *, title: str = ""
 ) -> None:

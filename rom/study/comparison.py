@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, SolveFailed, real
+from rom.arrays import POINTS, gate
+from rom.errors import BadInput, SolveFailed
 from rom.model import Question
 from rom.prediction import Error, Known, Part, Place, Prediction
 from rom.space import Space
@@ -207,6 +208,7 @@ Ask = Callable[[np.ndarray], Question]
 Truth = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
+@gate(mus=POINTS)
 def study(
     model: Any,
     solve: Solve,
@@ -228,9 +230,6 @@ def study(
     Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
     fidelity gives NaN.
     """
-    mus = real(mus, "mus")
-    if mus.ndim != 2 or not len(mus):
-        raise BadInput(f"mus have shape {mus.shape}; give (m, p) with m > 0")
     pose: Ask = ask or model.asks.question
     rows, online, full = [], 0.0, 0.0
     for run in _runs(solve, mus):

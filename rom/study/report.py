@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.model import Model
 from rom.parameters import Box
@@ -20,6 +21,7 @@ PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bou
 EMPTY: tuple[Any, ...] = ("", [])  # entries of the provenance that are left out
 
 
+@gate(model=Model)
 def write_report(
     path: str | Path,
     model: Model,
