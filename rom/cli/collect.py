@@ -24,6 +24,7 @@ from rom.cli.options import (
 )
 from rom.cli.ranks import place, rank, world
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_store
 from rom.errors import BadInput
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def collect_command(
     from rom.campaign import collect
     from rom.cli.case import load_problem
 
+    check_store(out)
     if limit is not None and not workers:
         raise BadInput("--limit ends the solves of a pilot; give --workers too")
     comm = None if workers else world()

@@ -22,6 +22,7 @@ from rom.cli.questions import (
 )
 from rom.cli.ranks import rank
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_answer_file
 
 app = typer.Typer()
 
@@ -61,6 +62,7 @@ def predict_command(
 
     if rank():
         return
+    check_answer_file(out)
     machine, place, provenance = open_model(model, case)
     texts = [*(mu or ()), *([",".join(values)] if values else [])]
     question = read_question(

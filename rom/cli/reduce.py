@@ -16,6 +16,7 @@ from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Seed, Settings, stem
 from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
+from rom.cli.targets import MODELS, check_suffix_of
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.problem import Problem
@@ -70,6 +71,7 @@ def reduce_command(
     from rom.archive.models import save_model
     from rom.campaign import nbytes, open_store, read
 
+    check_suffix_of(out, MODELS)
     comm = world()
     problem, path = _source(case, store, settings)
     space = None if problem is None else problem.space

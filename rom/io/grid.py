@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, ForeignFile
+from rom.errors import BadInput, ForeignFile, require
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import Blocks, masks, mesh_and_fields
 from rom.mesh import Mesh
@@ -49,8 +49,14 @@ def points_3d(mesh: Mesh) -> np.ndarray:
     return np.pad(mesh.points, ((0, 0), (0, absent)))
 
 
+def require_pyvista() -> None:
+    """MissingExtra where there is no PyVista."""
+    require("pyvista", "view", "files and grids of VTK")
+
+
 def to_grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None) -> Any:
     """The mesh as a pyvista.UnstructuredGrid; regions and node sets become 0/1 arrays."""
+    require_pyvista()
     import pyvista
 
     connectivity, offsets, types = flat_cells(mesh)
