@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from rom.errors import require
+from rom.space import FORWARDING
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
-FORWARDING = 0.5  # seconds: launchers drop what they have not forwarded when a rank aborts
 
 
 def rank() -> int:
