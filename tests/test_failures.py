@@ -21,7 +21,8 @@ import numpy as np
 from rom.parameters import Box
 box = Box(("a",), np.array([0.0]), np.array([1.0]))
 def solve(mu):
-    open("solved", "a").write("x")
+    with open("solved", "a") as file:
+        file.write("x")
     return mu[0] * np.arange(1.0, 6.0)
 """
 CODE = "from rom.cli.app import app; app()"
