@@ -49,3 +49,18 @@ class NotSubmitted(RomError):
 
 class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
+
+
+def require(module: str, extra: str, purpose: str) -> None:
+    """MissingExtra, with the line of pip, where `module` cannot be imported.
+
+    purpose : what needs it, a plural: "pictures"
+    """
+    from importlib import import_module
+
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"{purpose} need {module} ({error}); run: pip install 'rom-platform[{extra}]'"
+        ) from error

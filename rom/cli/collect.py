@@ -25,6 +25,7 @@ from rom.cli.options import (
 )
 from rom.cli.ranks import place, rank, world
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_store
 from rom.cli.training import Plan, save_training
 from rom.errors import BadInput
 
@@ -102,6 +103,7 @@ def collect_command(
     from rom.batch.plan import parse_rows
     from rom.cli.case import load_problem
 
+    check_store(out)
     if limit is not None and not workers:
         raise BadInput("--limit ends the solves of a pilot; give --workers too")
     comm = None if workers else world()

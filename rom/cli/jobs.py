@@ -21,6 +21,7 @@ from rom.cli.options import (
     stem,
 )
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_store
 from rom.io.answer_columns import parameter_headings
 
 app = typer.Typer()
@@ -60,6 +61,7 @@ def submit_command(
     from rom.batch import Run, create_run, read_profile, submit_stage
     from rom.cli.case import load_problem
 
+    check_store(out)
     site = read_profile(profile)
     problem = load_problem(case, settings or ())
     mus, box = parameters_to_solve(problem.box, csv, design=design, n=n, seed=seed)

@@ -18,6 +18,7 @@ from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_q
 from rom.cli.ranks import rank
 from rom.cli.scenes import is_model_file, trained_box
 from rom.cli.tables import show_numbers
+from rom.cli.targets import PAGES, check_suffix_of
 from rom.errors import BadInput
 from rom.model import Model, Question
 from rom.parameters import Box
@@ -81,6 +82,7 @@ def study_command(
 
     if rank():
         return
+    check_suffix_of(report, PAGES)
     path, source_name = _sort_arguments(first, second)
     own_case = _own_case(source_name)
     machine, _, provenance = open_model(path, case or own_case)
@@ -128,6 +130,7 @@ def report_command(
 
     if rank():
         return
+    check_suffix_of(out, PAGES)
     own_case = None if against is None else _own_case(against)
     machine, _, provenance = open_model(model, case or own_case)
     table = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from rom.archive.files import MAGIC
 from rom.errors import BadInput
-from rom.io.exchange import meshio_parts, silence, write_meshio
+from rom.io.exchange import check_suffix, meshio_parts, require_meshio, write_meshio
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import count_cells
 from rom.mesh import Mesh
@@ -42,8 +42,8 @@ def write_xdmf_series(
 
     Numbers stand in the file itself as text. Raises BadInput for NaN and wrong lengths.
     """
-    with silence():
-        import meshio
+    require_meshio()
+    import meshio
 
     parts = meshio_parts(mesh, None, None)
     at_points = check_fields(fields, len(mesh.points), "points", times)
@@ -91,4 +91,5 @@ def _as_matrices(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return matrices
 
 
+CHECK = check_suffix
 SUFFIXES = {".xdmf": write_xdmf}
