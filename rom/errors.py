@@ -53,6 +53,15 @@ class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
 
 
+def text_of(error: BaseException) -> str:
+    """'Type: text' of any exception, also of one whose text cannot be made."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception as another:
+        return f"{kind}: (its text raises {type(another).__name__})"
+
+
 def first_bad(array: Any) -> str:
     """Where an array holds its first NaN or Inf, to be named: "7", or "(2, 1)"."""
     import numpy as np

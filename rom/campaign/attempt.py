@@ -25,6 +25,7 @@ from rom.campaign.records import Record, failure_record, sample_record
 from rom.campaign.samples import ALL_ROWS, commit
 from rom.campaign.store import Store
 from rom.campaign.witness import ABORTED, note
+from rom.errors import text_of
 from rom.space import Space
 
 log = logging.getLogger("rom")
@@ -180,7 +181,7 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
     try:
         u, reason = _to_array(work.solve(mu.copy()))
     except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = text_of(error)
         return np.zeros((0, 0)), reason[:MAX_REASON]
     if reason:
         return u, reason
@@ -192,7 +193,7 @@ def _to_array(answer: Any) -> tuple[np.ndarray, str]:
     try:
         return np.asarray(answer), ""
     except ValueError as error:
-        reason = f"the solution is no array ({error}); return float or complex numbers"
+        reason = f"the solution is no array ({text_of(error)}); return float or complex numbers"
         return np.zeros((0, 0)), reason
 
 

@@ -22,7 +22,14 @@ from scipy.linalg import lu_factor, solve_triangular
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certified.residual import ResidualBound, images, residual_bound, residual_coordinates
+from rom.certified.residual import (
+    ResidualBound,
+    divide,
+    images,
+    residual_bound,
+    residual_coordinates,
+    stability_at,
+)
 from rom.errors import BadInput
 
 Theta = Callable[[np.ndarray], np.ndarray]
@@ -48,7 +55,7 @@ class FullResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,7 @@ class GramResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +111,7 @@ class SampledResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 def coordinate_products(y: np.ndarray) -> np.ndarray:

@@ -14,10 +14,17 @@ from rom.errors import BadInput
 from rom.problem import Problem
 
 
-def galerkin_model(problem: Problem, basis: Basis, *, T: np.ndarray | None = None) -> GalerkinModel:
+def galerkin_model(
+    problem: Problem,
+    basis: Basis,
+    *,
+    T: np.ndarray | None = None,
+    slack: np.ndarray | None = None,
+) -> GalerkinModel:
     """The Galerkin model of an affine problem, with its bound if stability is known.
 
-    T : triangular factor of the residual's representers, where it was computed before
+    T, slack : triangular factor of the residual's representers and what round-off leaves of
+        them, where they were computed before
     Raises BadInput where the problem has no A and f.
     """
     if problem.A is None or problem.f is None:
@@ -27,7 +34,7 @@ def galerkin_model(problem: Problem, basis: Basis, *, T: np.ndarray | None = Non
         )
     bound = None
     if problem.stability is not None:
-        bound = residual_bound(problem.A, problem.f, basis, problem.stability, T=T)
+        bound = residual_bound(problem.A, problem.f, basis, problem.stability, T=T, slack=slack)
     return galerkin(problem.A, problem.f, basis, bound=bound, box=problem.box)
 
 
