@@ -18,6 +18,7 @@ from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
 from rom.errors import BadInput
 from rom.parameters import Box
+from rom.prediction import Known
 from rom.problem import Problem
 from rom.snapshots import Snapshots
 
@@ -187,6 +188,6 @@ def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:
 
     if problem.M is not None and problem.times is not None:
         return unsteady_model(problem, basis), "unsteady Galerkin"
-    certified = problem.stability is not None
-    kind = "Galerkin with a certified bound" if certified else "Galerkin without a bound"
-    return galerkin_model(problem, basis), kind
+    model = galerkin_model(problem, basis)
+    words = {Known.CERTIFIED: "with a certified bound", Known.MEASURED: "with a measured bound"}
+    return model, f"Galerkin {words.get(model.known, 'without a bound')}"
