@@ -1,6 +1,6 @@
 """Extreme eigenvalues of A v = lambda X v, each proved by inertia.
 
-    lambda_min >= s  <=>  A - s X has no negative eigenvalue  <=>  nor has D of its L D L^T
+lambda_min >= s  <=>  A - s X has no negative eigenvalue  <=>  nor has D of its L D L^T
 """
 
 from __future__ import annotations

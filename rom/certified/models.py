@@ -6,7 +6,12 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certified.output_bounds import Conjugate, DualWeighted
+from rom.certified.output_bounds import (
+    Conjugate,
+    DualWeighted,
+    product_round_off,
+    with_offset,
+)
 from rom.certified.residual import residual_bound
 from rom.certified.stationary import GalerkinModel, galerkin
 from rom.certified.transient import UnsteadyModel, unsteady
@@ -51,15 +56,22 @@ def dual_weighted_output(
     """
     if problem.A is None or problem.f is None or problem.stability is None:
         raise BadInput("a dual-weighted output needs the problem's A, f and stability")
-    A = problem.A
+    A, f = problem.A, problem.f
     adjoint = Affine(Conjugate(A.theta), [term.conj().T for term in A.terms])
     dual_bound = residual_bound(adjoint, l, dual, problem.stability)
+    V, W = with_offset(basis), with_offset(dual)
+    round_off = max(
+        product_round_off(basis.space, np.column_stack(list(f.terms)), W.modes),
+        product_round_off(basis.space, np.column_stack(list(l.terms)), V.modes),
+        *(product_round_off(basis.space, term @ V.modes, W.modes) for term in A.terms),
+    )
     return DualWeighted(
         primal=galerkin_model(problem, basis),
         dual=galerkin(adjoint, l, dual, bound=dual_bound, box=problem.box),
-        A=A.project(basis, dual),
-        f=problem.f.project(dual),
-        l=l.project(basis),
+        A=A.project(V, W),
+        f=f.project(W),
+        l=l.project(V),
+        round_off=round_off,
     )
 
 
