@@ -9,6 +9,7 @@ from rom.basis import Basis
 from rom.certified.output_bounds import (
     Conjugate,
     DualWeighted,
+    offset_norm,
     product_round_off,
     with_offset,
 )
@@ -72,6 +73,8 @@ def dual_weighted_output(
         f=f.project(W),
         l=l.project(V),
         round_off=round_off,
+        primal_size=offset_norm(basis),
+        dual_size=offset_norm(dual),
     )
 
 

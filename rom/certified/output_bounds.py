@@ -12,6 +12,7 @@ from rom.basis import Basis
 from rom.certified.residual import (
     GUARD,
     divide,
+    is_shifted,
     known_of,
     residual_coordinates,
     stability_at,
@@ -66,14 +67,13 @@ def reduced_outputs(L: Affine, basis: Basis, *, miss: float = 0.0) -> Outputs:
     space = basis.space
     rows = [np.asarray(term).conj().T for term in L.terms]
     reduced = np.stack([space.pair(row, basis.modes) for row in rows])
-    constant, size, columns = None, 0.0, basis.modes
-    if np.ndim(basis.offset) > 0 or basis.offset != 0.0:
-        offset = np.broadcast_to(basis.offset, space.n)
-        constant = np.stack([space.pair(row, offset) for row in rows])
-        size = float(space.norm(offset))
-        columns = np.column_stack([offset, basis.modes])
-    round_off = max(product_round_off(space, row, columns) for row in rows)
+    whole = with_offset(basis)
+    constant = None
+    if whole.r > basis.r:
+        constant = np.stack([space.pair(row, whole.modes[:, 0]) for row in rows])
+    round_off = max(product_round_off(space, row, whole.modes) for row in rows)
     gram = _output_gram(rows, space)
+    size = offset_norm(basis)
     return Outputs(Affine(L.theta, reduced), gram, miss, constant, size, round_off)
 
 
@@ -112,6 +112,7 @@ class DualWeighted(Model):
     primal, dual : GalerkinModels with residual bounds, of modes V and W
     A : W^H A V; f : W^H f; l : V^H l, an offset of a basis being its first column
     round_off : of s, in units of the terms that are summed
+    primal_size, dual_size : norms of the offsets of the bases
     Reference: Pierce and Giles (2000); Rozza, Huynh, Patera (2008).
     """
 
@@ -121,6 +122,8 @@ class DualWeighted(Model):
     f: Affine
     l: Affine  # noqa: E741
     round_off: float = GUARD
+    primal_size: float = 0.0
+    dual_size: float = 0.0
 
     @property
     def known(self) -> Known:
@@ -152,17 +155,19 @@ class DualWeighted(Model):
         bound = divide(product, stability_at(primal.stability, mu))
         primal_terms = np.abs(residual_coordinates(primal, mu, a))
         dual_terms = np.abs(residual_coordinates(dual, mu, z))
+        u_size = np.abs(a).sum(axis=1) + self.primal_size
+        z_size = np.abs(z).sum(axis=1) + self.dual_size
         a, z = _with_offset(a, self.l.terms), _with_offset(z, self.f.terms)
         rest = self.f(mu) - np.einsum("mij,mj->mi", self.A(mu), a)
         plain = np.sum(self.l(mu).conj() * a, axis=1)
         correction = np.sum(z.conj() * rest, axis=1)
-        hidden = self._hidden(primal, primal_terms, z) + self._hidden(dual, dual_terms, a)
+        hidden = z_size * self._hidden(primal, primal_terms)
+        hidden = hidden + u_size * self._hidden(dual, dual_terms)
         return plain + correction, bound + hidden
 
-    def _hidden(self, bound: Any, y: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """What round-off may leave of c^H R y, |c| <= |a|."""
-        images = y @ (self.round_off * bound.sizes + bound.hidden)
-        return np.asarray(images * np.abs(a).sum(axis=1))
+    def _hidden(self, bound: Any, y: np.ndarray) -> np.ndarray:
+        """What round-off may leave of v^H R y, |v|_X = 1."""
+        return np.asarray(y @ (self.round_off * bound.sizes + bound.hidden))
 
 
 def _with_offset(a: np.ndarray, terms: np.ndarray) -> np.ndarray:
@@ -174,7 +179,12 @@ def _with_offset(a: np.ndarray, terms: np.ndarray) -> np.ndarray:
 
 def with_offset(basis: Basis) -> Basis:
     """The same affine set as columns: the offset, if there is one, then the modes."""
-    if np.ndim(basis.offset) == 0 and basis.offset == 0.0:
+    if not is_shifted(basis):
         return basis
     offset = np.broadcast_to(basis.offset, basis.space.n)
     return Basis(basis.space, np.column_stack([offset, basis.modes]))
+
+
+def offset_norm(basis: Basis) -> float:
+    """|offset|_X."""
+    return float(basis.space.norm(np.broadcast_to(basis.offset, basis.space.n)))

@@ -90,9 +90,10 @@ def stability_at(stability: Callable[[np.ndarray], np.ndarray], mu: np.ndarray) 
     if is_dataclass(stability):
         return np.asarray(stability(mu), dtype=float)
     batch = try_batch(stability, mu, (len(mu),))
-    ends = [try_batch(stability, row, (1,)) for row in (mu[:1], mu[-1:])]
-    if batch is not None and ends[0] is not None and ends[1] is not None:
-        if np.allclose(batch[[0, -1]], np.concatenate(ends), rtol=1e-10, atol=0.0, equal_nan=True):
+    first, last = (try_batch(stability, row, (1,)) for row in (mu[:1], mu[-1:]))
+    if batch is not None and first is not None and last is not None:
+        rows = np.allclose(batch[[0, -1]], [first[0], last[0]], rtol=1e-10, atol=0.0)
+        if rows:
             return batch
     return np.array([float(np.squeeze(stability(row))) for row in mu])
 
@@ -134,6 +135,11 @@ def has_offset(A: Affine, f: Affine, basis: Basis) -> bool:
     n = basis.space.n
     if any(np.shape(term)[0] != n for term in (*A.terms, *f.terms)):
         raise BadInput(f"operator and load terms must have the {n} rows of the space")
+    return is_shifted(basis)
+
+
+def is_shifted(basis: Basis) -> bool:
+    """Whether a basis has an offset that is not zero."""
     return np.ndim(basis.offset) > 0 or bool(basis.offset != 0.0)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certified.residual import known_of
+from rom.certified.residual import is_shifted, known_of
 from rom.errors import BadInput, Singular
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
@@ -116,8 +116,9 @@ def galerkin(
     if test is not None and test.r != basis.r:
         raise BadInput(f"trial basis has {basis.r} modes, test basis {test.r}; they must agree")
     shift = None
-    if np.ndim(basis.offset) > 0:
-        images = [term @ basis.offset for term in A.terms]
+    if is_shifted(basis):
+        offset = np.broadcast_to(basis.offset, basis.space.n)
+        images = [term @ offset for term in A.terms]
         shift = Affine(A.theta, images).project(basis, test)
     return GalerkinModel(A.project(basis, test), f.project(basis, test), basis, shift, bound, box)
 

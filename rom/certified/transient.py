@@ -9,7 +9,7 @@ import numpy as np
 
 from rom.affine import Affine
 from rom.basis import Basis
-from rom.certified.residual import divide, known_of, stability_at
+from rom.certified.residual import divide, is_shifted, known_of, stability_at
 from rom.certified.stationary import asks_parameters, bound_errors
 from rom.errors import BadInput, Singular, real
 from rom.mesh import Mesh
@@ -160,7 +160,7 @@ def unsteady(
         raise BadInput(
             f"theta = {theta} must lie in [0.5, 1]; smaller schemes are not unconditionally stable"
         )
-    if np.ndim(basis.offset) > 0:
+    if is_shifted(basis):
         raise BadInput("unsteady models take bases without offset; run pod(..., center=False)")
     stationary_images = len(f.terms) + len(A.terms) * basis.r
     if hasattr(bound, "T") and bound.T.shape[1] == stationary_images:
