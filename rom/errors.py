@@ -51,6 +51,15 @@ class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
 
 
+def text_of(error: BaseException) -> str:
+    """'Type: text' of any exception, also of one whose text cannot be made."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception as another:
+        return f"{kind}: (its text raises {type(another).__name__})"
+
+
 def require(module: str, extra: str, purpose: str) -> None:
     """MissingExtra, with the line of pip, where `module` cannot be imported.
 
