@@ -33,6 +33,7 @@ PRIORS = (("rbf", CONSTANT), ("matern52", LINEAR))
 NEGATIVE = 1e-2  # of the largest value: below it a field has no root
 SMALLEST = 1e-3  # of the largest size of a run: below it sizes are no scale
 FOLDS = 8
+FEW = 128  # runs whose searches share a stack of matrices
 FLOOR = 0.1  # of the rms held-out error: the least deviation in a band
 log = logging.getLogger("rom")
 
@@ -182,7 +183,7 @@ def _fit_modes(
 def _search(gp: CoefficientGP, first: Any, starts: list[np.ndarray]) -> CoefficientGP:
     """The process with kernels of largest likelihood, searched from `starts`."""
     parts = [column[:, None] for column in (gp.a / output_scale(gp.a)).T]
-    ends = maximise(first, gp.x, parts, starts, mean=gp.mean)
+    ends = maximise(first, gp.x, parts, starts, mean=gp.mean, few=len(gp.x) <= FEW)
     kernels = tuple(end.kernel for end in ends)
     nuggets = np.array([end.nugget for end in ends])
     return stretch_deviations(replace(gp, kernels=kernels, nuggets=nuggets))
