@@ -65,7 +65,8 @@ class TrajectoryGP(Model):
         """What was chosen, and the leave-one-run-out error of each candidate."""
         texts = [f"{name} {100 * error:.3g} %" for name, error in self.errors.items()]
         size = "runs over their size" if self.sized else "runs"
-        return f"{self.kind}, {size}, {self.transform}; left-out error of whole runs: {', '.join(texts)}"
+        errors = f"left-out error of whole runs: {', '.join(texts)}"
+        return f"{self.kind}, {size}, {self.transform}; {errors}"
 
     @property
     def asks(self) -> Asks:

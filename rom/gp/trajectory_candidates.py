@@ -24,6 +24,7 @@ from rom.gp.trajectories import TrajectoryGP
 from rom.gp.trajectory_modes import (
     Coefficients,
     Form,
+    averaged_modes,
     centred_series,
     joint_modes,
     product_modes,
@@ -66,6 +67,13 @@ def product(runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior
     return by_modes(product_modes, runs, form, box, priors)
 
 
+def mean_of_both(
+    runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior]
+) -> Candidate:
+    """The mean of `joint` and `product`."""
+    return by_modes(averaged_modes, runs, form, box, priors)
+
+
 def time_input(runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior]) -> Candidate:
     """Processes over (mu, t) with a stationary kernel in time, one for each mode in space.
 
@@ -76,11 +84,9 @@ def time_input(runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Pr
     return Candidate(model, lambda fewer: _train_grids(fewer, form, box, grids))
 
 
-CANDIDATES = {
-    "modes in space and time": joint,
-    "Kronecker over mu x t": product,
-    "time as an input": time_input,
-}
+JOINT, PRODUCT, TIME = "modes in space and time", "Kronecker over mu x t", "time as an input"
+MEAN = "mean of the first two"
+CANDIDATES = {JOINT: joint, PRODUCT: product, TIME: time_input, MEAN: mean_of_both}
 
 
 def _train_modes(

@@ -11,7 +11,7 @@ import numpy as np
 from rom.errors import BadInput
 from rom.gp.likelihood import CONSTANT, LINEAR
 from rom.gp.trajectories import IDENTITY, ROOT, TrajectoryGP, left_out_error
-from rom.gp.trajectory_candidates import CANDIDATES, Train, joint
+from rom.gp.trajectory_candidates import CANDIDATES, JOINT, MEAN, PRODUCT, TIME, Train, joint
 from rom.gp.trajectory_modes import Form, run_sizes
 from rom.gp.trajectory_runs import WholeRuns, whole_runs
 from rom.parameters import Box
@@ -21,7 +21,7 @@ from rom.space import Space
 PRIORS = (("rbf", CONSTANT), ("matern52", LINEAR))
 NEGATIVE = 1e-2  # of the largest value: below it a field has no root
 SMALLEST = 1e-3  # of the largest size of a run: below it sizes are no scale
-FOLDS = 8
+FOLDS, CHOOSING_FOLDS = 8, 4
 FLOOR = 0.1  # of the rms held-out error: the least deviation in a band
 log = logging.getLogger("rom")
 
@@ -47,8 +47,11 @@ def trajectory_gp(
     priors : (kernel, mean), one process for each and each coefficient, by likelihood; the mean of
         them is the answer
     Runs are taken as they are or over their size, its logarithm a process of its own. That and
-    the transform are those of least left-out error by the first prior: the relative L2 norm of u
-    in space and time, in the mean over runs; kernels stay those of all runs.
+    the transform are those of least leave-one-run-out error in closed form, by the first prior and
+    modes in space and time. Then the covariance over parameters and time is chosen: processes of
+    modes in space and time, Kronecker processes over mu x t, time as an input, or the mean of the
+    first two, by the error of runs held out with everything trained anew. Both errors are the
+    relative L2 norm of u in space and time, in the mean over runs.
     Raises BadInput for other shapes, NaN, and fewer than six runs.
     """
     runs = whole_runs(snapshots, mu, times)
@@ -60,9 +63,12 @@ def trajectory_gp(
         raise BadInput(f"level = {level:g} must lie in [0.5, 1)")
     usable = _usable_priors(priors, runs)
     form, errors = _choose_form(runs, box, usable[0], _forms(runs, transforms, tol, level))
-    for name, candidate in CANDIDATES.items():
-        first = candidate(runs, form, box, usable[:1])
-        errors[name] = mean_error(hold_out(first.train, runs)[0], runs.u)
+    held = {}
+    for name in (JOINT, PRODUCT, TIME):
+        first = CANDIDATES[name](runs, form, box, usable[:1])
+        held[name] = hold_out(first.train, runs, CHOOSING_FOLDS)[0]
+    held[MEAN] = 0.5 * (held[JOINT] + held[PRODUCT])
+    errors |= {name: mean_error(median, runs.u) for name, median in held.items()}
     name = min(CANDIDATES, key=lambda name: errors[name])
     chosen = CANDIDATES[name](runs, form, box, usable)
     model = _calibrate(chosen.model, hold_out(chosen.train, runs), runs)
@@ -71,9 +77,7 @@ def trajectory_gp(
     return replace(model, space=space, scales=scales)
 
 
-def _forms(
-    runs: WholeRuns, transforms: Sequence[str], tol: float, level: float
-) -> list[Form]:
+def _forms(runs: WholeRuns, transforms: Sequence[str], tol: float, level: float) -> list[Form]:
     """Transforms that the fields have, each as it is and, where all runs have a size, over it."""
     positive = runs.u.min() >= -NEGATIVE * np.abs(runs.u).max()
     forms = []
@@ -117,13 +121,13 @@ def _usable_priors(priors: Sequence[tuple[str, str]], runs: WholeRuns) -> list[t
     return [(kernel, CONSTANT if few and mean == LINEAR else mean) for kernel, mean in priors]
 
 
-def hold_out(train: Train, runs: WholeRuns) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(train: Train, runs: WholeRuns, folds: int = FOLDS) -> tuple[np.ndarray, np.ndarray]:
     """Median and deviation (m, n, n_t) of runs, each from a model trained without its fold.
 
     Modes, sizes and kernels are trained anew: those that have seen a run flatter it.
     """
     m = len(runs.u)
-    fold = np.random.default_rng(0).permutation(m) % min(FOLDS, m)
+    fold = np.random.default_rng(0).permutation(m) % min(folds, m)
     median, spread = np.empty_like(runs.u), np.empty_like(runs.u)
     for k in range(fold.max() + 1):
         out = fold == k

@@ -1,12 +1,12 @@
-"""Modes of whole trajectories: of space and time together, or a mode in space times one in time.
+"""Modes of whole trajectories: in space and time together, or as products.
 
-v(x, t; mu) = offset(x, t) + sum_k modes_k(x, t) a_k(mu), v the transform of u, over its size or not.
+v(x, t; mu) = offset(x, t) + sum_k modes_k(x, t) a_k(mu), v a transform of u, over its size or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,10 @@ SPARE = 10  # columns of a sketch beyond its rank
 
 @dataclass(frozen=True)
 class Form:
-    """What is compressed: `transform` of u, over the rms of its run if sized; tol; level of bands."""
+    """What is compressed: `transform` of u, over the rms of its run if sized.
+
+    tol : of what the modes leave out; level : of bands
+    """
 
     transform: str
     sized: bool
@@ -65,8 +68,9 @@ def product_modes(
 ) -> Coefficients:
     """Modes phi_k(x) psi_kj(t); the coefficients of one phi_k share a kernel.
 
-    in_time : psi_k (n_t, q), orthonormal, for each phi_k, the last for all further ones; by default those of the data, which is
-    the Kronecker process k_mu x k_t of each phi_k with the covariance in t of largest likelihood.
+    in_time : psi_k (n_t, q), orthonormal, for each phi_k, the last for all further ones; by
+        default those of the data, which is the Kronecker process k_mu x C_k of each phi_k with
+        the covariance C_k in time of largest likelihood
     """
     log_size, offset, centred = _centre(runs, form)
     phi, series = space_series(centred, form.tol)
@@ -85,6 +89,17 @@ def product_modes(
     modes = phi[:, None, where[:, 0]] * psi[None]
     groups = np.unique(where[:, 0], return_inverse=True)[1].ravel()
     return _coefficients(runs, form, (log_size, offset, centred), modes, a, groups, where)
+
+
+def averaged_modes(runs: WholeRuns, form: Form) -> Coefficients:
+    """Both kinds of modes side by side, halved: their fields are the mean of both answers."""
+    one, other = joint_modes(runs, form), product_modes(runs, form)
+    skip = int(form.sized)
+    modes = 0.5 * np.concatenate([one.blank.modes, other.blank.modes], axis=2)
+    tail = 0.5 * np.hypot(one.blank.tail, other.blank.tail)
+    a = np.hstack([one.a, other.a[:, skip:]])
+    groups = np.append(one.groups, other.groups[skip:] + one.groups.max() + 1 - skip)
+    return Coefficients(replace(one.blank, modes=modes, tail=tail), a, groups)
 
 
 def space_series(centred: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray]:
