@@ -18,7 +18,7 @@ from rom.gp.inputs import check_training, output_scale
 from rom.gp.kernel_names import kernel_of
 from rom.gp.kronecker_likelihood import fit_grid
 from rom.gp.likelihood import CONSTANT, FLOOR
-from rom.gp.maximum import MAX_NUGGET, maximise, sobol_starts
+from rom.gp.maximum import maximise, sobol_starts
 from rom.gp.scores import stretch_deviations
 from rom.gp.trajectories import TrajectoryGP
 from rom.gp.trajectory_modes import (
@@ -49,7 +49,7 @@ class Candidate:
 
 
 def by_modes(
-    compress: Compress, runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior]
+    compress: Compress, runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]
 ) -> Candidate:
     """Processes of coefficients, their kernels by likelihood; fewer runs start from these."""
     model = _train_modes(compress, runs, form, box, [(prior, None) for prior in priors])
@@ -57,31 +57,29 @@ def by_modes(
     return Candidate(model, lambda fewer: _train_modes(compress, fewer, form, box, known))
 
 
-def joint(runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior]) -> Candidate:
+def joint(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
     """Processes of the coefficients of modes in space and time, each with its own kernel."""
     return by_modes(joint_modes, runs, form, box, priors)
 
 
-def product(runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior]) -> Candidate:
+def product(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
     """Kronecker processes over mu x t, one for each mode in space."""
     return by_modes(product_modes, runs, form, box, priors)
 
 
-def mean_of_both(
-    runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior]
-) -> Candidate:
+def mean_of_both(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
     """The mean of `joint` and `product`."""
     return by_modes(averaged_modes, runs, form, box, priors)
 
 
-def time_input(runs: WholeRuns, form: Form, box: Box | None, priors: Sequence[Prior]) -> Candidate:
+def time_input(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
     """Processes over (mu, t) with a stationary kernel in time, one for each mode in space.
 
     The p + 2 numbers of each are those of all runs, for fewer runs too.
     """
     grids = _grid_kernels(runs, form, box, priors[0][0])
-    model = _train_grids(runs, form, box, grids)
-    return Candidate(model, lambda fewer: _train_grids(fewer, form, box, grids))
+    model = train_grids(runs, form, box, grids)
+    return Candidate(model, lambda fewer: train_grids(fewer, form, box, grids))
 
 
 JOINT, PRODUCT, TIME = "modes in space and time", "Kronecker over mu x t", "time as an input"
@@ -93,7 +91,7 @@ def _train_modes(
     compress: Compress,
     runs: WholeRuns,
     form: Form,
-    box: Box | None,
+    box: Box,
     priors: Sequence[tuple[Prior, CoefficientGP | None]],
 ) -> TrajectoryGP:
     """The model of runs with a process for each prior, searched from a like process if given."""
@@ -109,11 +107,11 @@ def _train_modes(
 
 
 def _blank_process(
-    mu: np.ndarray, parts: Coefficients, box: Box | None, prior: Prior
+    mu: np.ndarray, parts: Coefficients, box: Box, prior: Prior
 ) -> tuple[CoefficientGP, Any]:
     """(process without trained kernels, the kernel at unit lengths)."""
     name, mean = prior
-    mu, a, box, _ = check_training(mu, parts.a, box, mean)
+    mu, a, _, _ = check_training(mu, parts.a, box, mean)
     first, count = kernel_of(name, box.p), int(parts.groups.max()) + 1
     gp = CoefficientGP(
         box=box,
@@ -150,12 +148,9 @@ def _search(gp: CoefficientGP, first: Any, starts: list[np.ndarray]) -> Coeffici
     return stretch_deviations(replace(gp, kernels=kernels, nuggets=nuggets))
 
 
-def _grid_kernels(
-    runs: WholeRuns, form: Form, box: Box | None, name: str
-) -> list[tuple[Any, Any, float]]:
+def _grid_kernels(runs: WholeRuns, form: Form, box: Box, name: str) -> list[tuple[Any, Any, float]]:
     """(k_mu, k_t, nugget) of each mode in space, by the exact likelihood of the grid."""
-    mu, _, box, _ = check_training(runs.mu, runs.mu, box, CONSTANT)
-    axes = [box.to_unit(mu), _unit_times(runs)]
+    axes = [box.to_unit(runs.mu), _unit_times(runs)]
     first = [kernel_of(name, box.p), kernel_of(name, 1)]
     grids = []
     for part in centred_series(runs, form)[:OWN_KERNELS]:
@@ -169,8 +164,8 @@ def _unit_times(runs: WholeRuns) -> np.ndarray:
     return ((runs.times - runs.times[0]) / (runs.times[-1] - runs.times[0]))[:, None]
 
 
-def _train_grids(
-    runs: WholeRuns, form: Form, box: Box | None, grids: list[tuple[Any, Any, float]]
+def train_grids(
+    runs: WholeRuns, form: Form, box: Box, grids: list[tuple[Any, Any, float]]
 ) -> TrajectoryGP:
     """Modes in time are the eigenvectors of k_t = V diag(s) V^T.
 
@@ -185,10 +180,11 @@ def _train_grids(
         in_time.append(V[:, ::-1][:, usable])
     parts = product_modes(runs, form, in_time)
     kernels, nuggets = [], []
-    for k, j in parts.where:
+    where = np.empty((0, 2), dtype=int) if parts.where is None else parts.where
+    for k, j in where:
         mine = min(k, len(grids) - 1)
         kernels.append(grids[mine][0])
-        nuggets.append(np.clip(grids[mine][2] / spectra[mine][j], FLOOR, MAX_NUGGET))
+        nuggets.append(max(grids[mine][2] / spectra[mine][j], FLOOR))
     if form.sized:
         kernels, nuggets = [kernels[0], *kernels], [nuggets[0], *nuggets]
     each = replace(parts, groups=np.arange(parts.a.shape[1]))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from rom.errors import BadInput
+from rom.gp.inputs import check_training
 from rom.gp.likelihood import CONSTANT, LINEAR
 from rom.gp.trajectories import IDENTITY, ROOT, TrajectoryGP, left_out_error
 from rom.gp.trajectory_candidates import CANDIDATES, JOINT, MEAN, PRODUCT, TIME, Train, joint
@@ -61,6 +62,8 @@ def trajectory_gp(
         runs = replace(runs, u=runs.u / scales[:, None])
     if not 0.5 <= level < 1:
         raise BadInput(f"level = {level:g} must lie in [0.5, 1)")
+    mu, _, box, _ = check_training(runs.mu, runs.mu, box, CONSTANT)
+    runs = replace(runs, mu=mu)
     usable = _usable_priors(priors, runs)
     form, errors = _choose_form(runs, box, usable[0], _forms(runs, transforms, tol, level))
     held = {}
@@ -92,14 +95,12 @@ def _forms(runs: WholeRuns, transforms: Sequence[str], tol: float, level: float)
 
 
 def _choose_form(
-    runs: WholeRuns, box: Box | None, prior: tuple[str, str], forms: Sequence[Form]
+    runs: WholeRuns, box: Box, prior: tuple[str, str], forms: Sequence[Form]
 ) -> tuple[Form, dict[str, float]]:
     """The form of least leave-one-run-out error in closed form, and the errors of all."""
-    errors = {}
-    for form in forms:
-        errors[form.label] = left_out_error(joint(runs, form, box, [prior]).model, runs.u)
-    best = min(forms, key=lambda form: errors[form.label])
-    return best, errors
+    errors = [left_out_error(joint(runs, form, box, [prior]).model, runs.u) for form in forms]
+    labels = [f"{form.label} (closed form)" for form in forms]
+    return forms[int(np.argmin(errors))], dict(zip(labels, errors, strict=True))
 
 
 def _field_scales(space: Space | None, runs: WholeRuns) -> np.ndarray | None:

@@ -99,7 +99,8 @@ def averaged_modes(runs: WholeRuns, form: Form) -> Coefficients:
     tail = 0.5 * np.hypot(one.blank.tail, other.blank.tail)
     a = np.hstack([one.a, other.a[:, skip:]])
     groups = np.append(one.groups, other.groups[skip:] + one.groups.max() + 1 - skip)
-    return Coefficients(replace(one.blank, modes=modes, tail=tail), a, groups)
+    blank = replace(one.blank, modes=np.ascontiguousarray(modes), tail=tail)
+    return Coefficients(blank, np.ascontiguousarray(a), groups)
 
 
 def space_series(centred: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +168,7 @@ def _coefficients(
     blank = TrajectoryGP(
         times=runs.times,
         offset=offset,
-        modes=modes,
+        modes=np.ascontiguousarray(modes),
         tail=tail,
         transform=form.transform,
         sized=form.sized,
@@ -179,4 +180,4 @@ def _coefficients(
     )
     if log_size is not None:
         a, groups = np.column_stack([log_size, a]), np.append(0, groups + 1)
-    return Coefficients(blank, a, groups, where)
+    return Coefficients(blank, np.ascontiguousarray(a), groups, where)
