@@ -44,7 +44,7 @@ from rom.certified import (
 )
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
-from rom.gp import Product, Selected, Stationary, Sum
+from rom.gp import Product, Selected, Stationary, Sum, run_interpolation
 from rom.gp.dense_bound import Prior
 from rom.gp.fields import field_gp
 from rom.gp.kronecker import kronecker_gp
@@ -247,6 +247,7 @@ EXAMPLES = {
     "FieldGP": FIELD_GP,
     "TrajectoryGP": TRAJECTORIES,
     "CoefficientGP": FIELD_GP.gp,
+    "RunInterpolation": run_interpolation(np.eye(3), np.eye(3), regressor="nearest"),
     "VecchiaGP": vecchia_gp(
         np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4
     ),
@@ -345,6 +346,7 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Regressor": "a file of the package",
     "Budget": "settings of a call",
     "Candidate": "a moment of a search",
     "LocalOption": "a moment of a search",

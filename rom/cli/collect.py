@@ -67,6 +67,9 @@ def collect_command(
         float | None,
         typer.Option(min=0.0, help="Seconds of one solve of a pilot, which then has failed."),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep samples though the solver's files have changed.")
+    ] = False,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -98,6 +101,8 @@ def collect_command(
         distributed=problem.space is not None and problem.space.comm is not None,
         times=problem.times,
         version=problem.version,
+        source=problem.source,
+        keep=keep,
         retries=retries,
         seconds=seconds,
         only=None if rows is None else np.array(parse_rows(rows, len(mus))),

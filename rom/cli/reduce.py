@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rom.gp import FieldGP
 
 app = typer.Typer()
-REGRESSION = "Gaussian-process regression"
 DEFAULT_TOL = 1e-4
 
 
@@ -55,6 +54,9 @@ def reduce_command(
     regress: Annotated[
         bool, typer.Option(help="Regression even where the case has A and f.")
     ] = False,
+    regressor: Annotated[
+        str, typer.Option(help="Of the coefficients: auto, gp, linear, rbf, nearest.")
+    ] = "auto",
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -62,7 +64,8 @@ def reduce_command(
 ) -> None:
     """POD of a store, then a model of its coefficients; one file.
 
-    A certified Galerkin model where the case has A and f, else a Gaussian-process regression.
+    A certified Galerkin model where the case has A and f, else a regression: a Gaussian
+    process, or an interpolation of the runs where left-out runs say that it is better.
     """
     from rom.archive.models import save_model
     from rom.campaign import nbytes, open_store, read
@@ -91,7 +94,7 @@ def reduce_command(
     elif snapshots.t is not None:
         model, kind = _trajectories(snapshots, campaign.box, comm, tol)
     else:
-        model, kind = _regression(snapshots, basis, campaign.box, seed), REGRESSION
+        model, kind = _regression(snapshots, basis, campaign.box, regressor, seed)
     if rank():
         return
     target = out or Path(f"{stem(case)}.rom.h5")
@@ -156,12 +159,14 @@ def _source(
     return load_problem(case, settings or ()), store or Path(f"{stem(case)}.store")
 
 
-def _regression(snapshots: Snapshots, basis: Basis, box: Box | None, seed: int) -> FieldGP:
-    """A Gaussian process of the coefficients, whole on every rank."""
+def _regression(
+    snapshots: Snapshots, basis: Basis, box: Box | None, regressor: str, seed: int
+) -> tuple[FieldGP, str]:
+    """A regression of the coefficients, whole on every rank, and what it is."""
     from rom.gp import field_gp
 
-    model = field_gp(snapshots, basis, box, rng=seed)
-    return model if basis.space.comm is None else model.to_serial()
+    model = field_gp(snapshots, basis, box, regressor=regressor, rng=seed)
+    return model if basis.space.comm is None else model.to_serial(), model.kind
 
 
 def _trajectories(

@@ -26,10 +26,12 @@ free logarithms; H, beta trend and its coefficients; nugget = noise variance / v
 Reference: Rasmussen, Williams (2006).
 """
 
+from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.composed import Product, Selected, Sum
 from rom.gp.fields import FieldGP, field_gp
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
+from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.kernels import Stationary
 from rom.gp.kronecker import KroneckerGP, kronecker_gp
 from rom.gp.sharing import coefficient_gp
@@ -45,6 +47,7 @@ NOUNS = (
     "FieldGP",
     "KroneckerGP",
     "Product",
+    "RunInterpolation",
     "Selected",
     "SparsePosterior",
     "Spectral",
@@ -61,6 +64,7 @@ __all__ = [
     "GPyTorchModel",
     "KroneckerGP",
     "Product",
+    "RunInterpolation",
     "Selected",
     "SparsePosterior",
     "Spectral",
@@ -71,9 +75,11 @@ __all__ = [
     "VecchiaGP",
     "coefficient_gp",
     "field_gp",
+    "fit_regressor",
     "gpytorch_model",
     "initial_lines",
     "kronecker_gp",
+    "run_interpolation",
     "spectral_mixture",
     "trajectory_gp",
     "variational_gp",

@@ -11,9 +11,11 @@ import scipy.sparse as sp
 
 from rom.basis import Basis
 from rom.errors import BadInput
+from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
-from rom.gp.sharing import coefficient_gp
+from rom.gp.interpolated import RunInterpolation
+from rom.gp.regressors import open_regressor
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
@@ -40,7 +42,7 @@ class FieldGP(Model):
     """
 
     basis: Basis
-    gp: CoefficientGP | GPyTorchModel
+    gp: CoefficientGP | RunInterpolation | GPyTorchModel
     tail: np.ndarray
     mesh: Mesh | None = None
 
@@ -48,6 +50,14 @@ class FieldGP(Model):
     def box(self) -> Box:
         """Where the model may be asked; beyond, it refuses."""
         return self.gp.box
+
+    @property
+    def kind(self) -> str:
+        """What the regression is, and why."""
+        if isinstance(self.gp, GPyTorchModel):
+            return "regression by GPyTorch's processes"
+        name = self.gp.regressor if isinstance(self.gp, RunInterpolation) else "gp"
+        return f"regression by {open_regressor(name).title} ({self.gp.reason})"
 
     @property
     def known(self) -> Known:
@@ -139,8 +149,10 @@ class FieldGP(Model):
     ) -> np.ndarray:
         """Draws of the field at one mu (p,) from the posterior, (count, n); on one rank.
 
-        Truncated modes are independent noise.
+        Truncated modes are independent noise. Raises BadInput for an interpolation of runs.
         """
+        if isinstance(self.gp, RunInterpolation):
+            raise BadInput("an interpolation has no posterior to draw from; train a process")
         generator = np.random.default_rng(rng)
         draws = self.gp.samples(self.box.check(mu), count, rng=generator, noise=True)
         a = draws[:, 0].T
@@ -164,6 +176,7 @@ def field_gp(
     basis: Basis,
     box: Box | None = None,
     *,
+    regressor: str = "gp",
     rng: int | np.random.Generator = 0,
     model: Any = None,
     **options: Any,
@@ -172,7 +185,9 @@ def field_gp(
 
     snapshots : stationary, one column per parameter
     box : beyond which predictions are refused, by default the range of the parameters
-    model : a gpytorch.models.ExactGP class in place of `coefficient_gp`
+    regressor : of the coefficients: "gp", "linear", "rbf", "nearest", or "auto", the one with the
+        least error at left-out runs (`fit_regressor`)
+    model : a gpytorch.models.ExactGP class in place of the regressor
     options : those of `coefficient_gp`, or of `gpytorch_model`
     The truncated modes' deviation is the root mean square of what the basis misses of the
     snapshots, times m / (m - r) for their own fit. Raises BadInput for fewer than three distinct
@@ -184,9 +199,9 @@ def field_gp(
             "the coefficients of the snapshots overflow; scale the fields to other units"
         )
     parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
-    gp: CoefficientGP | GPyTorchModel
+    gp: CoefficientGP | RunInterpolation | GPyTorchModel
     if model is None:
-        gp = coefficient_gp(snapshots.mu, parts, box, rng=rng, **options)
+        gp = fit_regressor(snapshots.mu, parts, box, regressor=regressor, rng=rng, **options)
     else:
         gp = gpytorch_model(model, snapshots.mu, parts, box, **options)
     return FieldGP(basis, replace(gp, closed=True), _tail(snapshots, basis, a.T))

@@ -130,7 +130,7 @@ def centred_series(runs: WholeRuns, form: Form) -> np.ndarray:
 
 def run_sizes(runs: WholeRuns, transform: str) -> np.ndarray:
     """(m,) rms of each run."""
-    return np.sqrt(np.mean(transform_field(transform, runs.u) ** 2, axis=(1, 2)))
+    return np.asarray(np.sqrt(np.mean(transform_field(transform, runs.u) ** 2, axis=(1, 2))))
 
 
 def _centre(runs: WholeRuns, form: Form) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:

@@ -5,20 +5,19 @@ A model that is not better than these is worth nothing at the parameters that we
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
 from rom.study.comparison import Solve, Study
 
-MEAN, NEAREST, LINEAR = "mean of training", "nearest run", "linear interpolation"
-MAX_PARAMETERS = 4  # of linear interpolation: the triangulation grows beyond use with more
-
-Weights = Callable[[np.ndarray], np.ndarray]  # x (p,) in the unit box -> weights (m,) of the runs
+MEAN = "mean of training"
+INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
 
 
 def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box) -> Study:
@@ -28,13 +27,12 @@ def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box:
     runs : (n, m) stationary, or (n, m n_t) run after run; box : of the parameters
     """
     points, states = _runs(runs)
-    x = box.to_unit(points)
+    weights = _weights(box.to_unit(points), box.to_unit(study.mu))
     rows: dict[str, list[float]] = {}
-    for mu in study.mu:
+    for k, mu in enumerate(study.mu):
         u = np.asarray(solve(mu))
-        at = box.to_unit(mu)
-        for name, weigh in _interpolations(x).items():
-            guess = np.tensordot(weigh(at), states, axes=1).reshape(u.shape)
+        for name, weight in weights.items():
+            guess = np.tensordot(weight[k], states, axes=1).reshape(u.shape)
             error = np.max(space.norm(u - guess)) / np.max(space.norm(u))
             rows.setdefault(name, []).append(float(error))
     trivial: Mapping[str, np.ndarray] = {name: np.array(errors) for name, errors in rows.items()}
@@ -51,46 +49,12 @@ def _runs(runs: Snapshots) -> tuple[np.ndarray, np.ndarray]:
     return points, np.stack([u[:, k : k + n_t] for k in order])
 
 
-def _interpolations(x: np.ndarray) -> dict[str, Weights]:
-    """The trivial answers that points x (m, p) of the unit box allow."""
+def _weights(x: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> weights (q, m) of the runs x (m, p) at z (q, p), where x allows it."""
     m, p = x.shape
-    answers: dict[str, Weights] = {
-        MEAN: lambda at: np.full(m, 1 / m),
-        NEAREST: lambda at: _nearest(x, at),
-    }
-    if m > p + 1 and p <= MAX_PARAMETERS:
-        answers[LINEAR] = lambda at: _linear(x, at)
-    return answers
-
-
-def _nearest(x: np.ndarray, at: np.ndarray) -> np.ndarray:
-    weights = np.zeros(len(x))
-    weights[np.argmin(np.sum((x - at) ** 2, axis=1))] = 1.0
+    weights = {MEAN: np.full((len(z), m), 1 / m)}
+    for name, key in INTERPOLATIONS.items():
+        regressor = open_regressor(key)
+        if regressor.interpolate is not None and regressor.serves(m, p):
+            weights[name] = regressor.interpolate(x, np.eye(m), z)
     return weights
-
-
-def _linear(x: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Barycentric weights of a point; outside the hull the nearest run."""
-    if x.shape[1] == 1:
-        return _linear_on_a_line(x[:, 0], float(at[0]))
-    from scipy.spatial import Delaunay, QhullError
-
-    try:
-        mesh = Delaunay(x)
-    except QhullError:
-        return _nearest(x, at)
-    simplex = int(mesh.find_simplex(at))
-    if simplex < 0:
-        return _nearest(x, at)
-    p = x.shape[1]
-    transform = mesh.transform[simplex]
-    share = transform[:p] @ (at - transform[p])
-    weights = np.zeros(len(x))
-    weights[mesh.simplices[simplex]] = [*share, 1 - share.sum()]
-    return weights
-
-
-def _linear_on_a_line(x: np.ndarray, at: float) -> np.ndarray:
-    order = np.argsort(x)
-    columns = np.eye(len(x))[order]
-    return np.array([np.interp(at, x[order], column) for column in columns.T])
