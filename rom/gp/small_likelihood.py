@@ -1,4 +1,4 @@
-"""Restricted likelihoods of many processes of few runs, as one stack of small matrices.
+"""Restricted likelihoods of few runs, as one stack of small matrices.
 
 numpy's calls cost more than the algebra of a 32 x 32 matrix; a stack pays for them once.
 """
@@ -16,7 +16,7 @@ Answers = list[tuple[float, np.ndarray]]
 
 
 class SmallLikelihoods(GroupLikelihoods):
-    """`GroupLikelihoods` of a stationary kernel and numpy arrays, all queries at once."""
+    """`GroupLikelihoods` of a stationary kernel, all queries at once in numpy."""
 
     @property
     def stacked(self) -> bool:
@@ -24,7 +24,7 @@ class SmallLikelihoods(GroupLikelihoods):
         return True
 
     def _of_stack(self, owners: Sequence[int], queries: Queries) -> Answers:
-        """Values and slopes in the free logarithms; one by one where a matrix is not definite."""
+        """Values and slopes, one by one where a matrix is not definite."""
         points = np.stack([self.extend(free) for _, free in queries])
         parts = [self.parts[owners[k]] for k, _ in queries]
         try:
@@ -47,9 +47,9 @@ def small_likelihoods(
     points: np.ndarray,
     parts: Sequence[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(F (g,), gradients (g, k + 1)) of `restricted_likelihood` at points (g, k + 1).
+    """(F (g,), gradients (g, k + 1)) of `restricted_likelihood`.
 
-    parts : outputs (n, r_g) of each point. Raises LinAlgError.
+    points (g, k + 1) : logarithms; parts : outputs (n, r_g) of each point. Raises LinAlgError.
     """
     count = np.array([part.shape[1] for part in parts])
     a = np.zeros((len(parts), len(x), count.max()))
@@ -76,7 +76,7 @@ def small_likelihoods(
 
 
 def _projection(K: np.ndarray, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """P = K^{-1} - K^{-1} H (H^T K^{-1} H)^{-1} H^T K^{-1}; log |K| + log |H^T K^{-1} H|."""
+    """(P, log |K| + log |H^T K^{-1} H|), P as in `restricted_likelihood`."""
     L = np.linalg.cholesky(K)
     half = np.linalg.inv(L)
     C = half.transpose(0, 2, 1) @ half

@@ -1,4 +1,4 @@
-"""Regressions of whole trajectories: three covariances over parameters and time.
+"""Regressions of whole trajectories: covariances over parameters and time.
 
 joint : a process of mu for each mode in space and time
 product : phi_k(x) (k_mu x C_k)(mu, t), C_k the covariance in time of largest likelihood
@@ -41,7 +41,7 @@ Prior = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class TrajectoryCandidate:
     """A model of all runs, and the training of its like on fewer of them."""
 
     model: TrajectoryGP
@@ -50,36 +50,40 @@ class Candidate:
 
 def by_modes(
     compress: Compress, runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]
-) -> Candidate:
-    """Processes of coefficients, their kernels by likelihood; fewer runs start from these."""
+) -> TrajectoryCandidate:
+    """Processes of coefficients by likelihood; fewer runs start from their kernels."""
     model = _train_modes(compress, runs, form, box, [(prior, None) for prior in priors])
-    known = list(zip(priors, model.processes, strict=True))
-    return Candidate(model, lambda fewer: _train_modes(compress, fewer, form, box, known))
+    like = list(zip(priors, model.processes, strict=True))
+    return TrajectoryCandidate(model, lambda fewer: _train_modes(compress, fewer, form, box, like))
 
 
-def joint(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
-    """Processes of the coefficients of modes in space and time, each with its own kernel."""
+def joint(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> TrajectoryCandidate:
+    """A process with its own kernel for each mode in space and time."""
     return by_modes(joint_modes, runs, form, box, priors)
 
 
-def product(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
+def product(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> TrajectoryCandidate:
     """Kronecker processes over mu x t, one for each mode in space."""
     return by_modes(product_modes, runs, form, box, priors)
 
 
-def mean_of_both(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
+def mean_of_both(
+    runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]
+) -> TrajectoryCandidate:
     """The mean of `joint` and `product`."""
     return by_modes(averaged_modes, runs, form, box, priors)
 
 
-def time_input(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> Candidate:
-    """Processes over (mu, t) with a stationary kernel in time, one for each mode in space.
+def time_input(
+    runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]
+) -> TrajectoryCandidate:
+    """Processes over (mu, t), stationary in time, one for each mode in space.
 
     The p + 2 numbers of each are those of all runs, for fewer runs too.
     """
     grids = _grid_kernels(runs, form, box, priors[0][0])
     model = train_grids(runs, form, box, grids)
-    return Candidate(model, lambda fewer: train_grids(fewer, form, box, grids))
+    return TrajectoryCandidate(model, lambda fewer: train_grids(fewer, form, box, grids))
 
 
 JOINT, PRODUCT, TIME = "modes in space and time", "Kronecker over mu x t", "time as an input"
@@ -94,7 +98,7 @@ def _train_modes(
     box: Box,
     priors: Sequence[tuple[Prior, CoefficientGP | None]],
 ) -> TrajectoryGP:
-    """The model of runs with a process for each prior, searched from a like process if given."""
+    """The model with a process for each prior, searched from a like one if given."""
     parts = compress(runs, form)
     processes = []
     for prior, like in priors:
@@ -149,7 +153,7 @@ def _search(gp: CoefficientGP, first: Any, starts: list[np.ndarray]) -> Coeffici
 
 
 def _grid_kernels(runs: WholeRuns, form: Form, box: Box, name: str) -> list[tuple[Any, Any, float]]:
-    """(k_mu, k_t, nugget) of each mode in space, by the exact likelihood of the grid."""
+    """(k_mu, k_t, nugget) of each mode in space, by the likelihood of the grid."""
     axes = [box.to_unit(runs.mu), _unit_times(runs)]
     first = [kernel_of(name, box.p), kernel_of(name, 1)]
     grids = []

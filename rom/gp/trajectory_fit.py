@@ -66,12 +66,12 @@ def trajectory_gp(
     runs = replace(runs, mu=mu)
     usable = _usable_priors(priors, runs)
     form, errors = _choose_form(runs, box, usable[0], _forms(runs, transforms, tol, level))
-    held = {}
+    medians = {}
     for name in (JOINT, PRODUCT, TIME):
         first = CANDIDATES[name](runs, form, box, usable[:1])
-        held[name] = hold_out(first.train, runs, CHOOSING_FOLDS)[0]
-    held[MEAN] = 0.5 * (held[JOINT] + held[PRODUCT])
-    errors |= {name: mean_error(median, runs.u) for name, median in held.items()}
+        medians[name] = hold_out(first.train, runs, CHOOSING_FOLDS)[0]
+    medians[MEAN] = 0.5 * (medians[JOINT] + medians[PRODUCT])
+    errors |= {name: mean_error(median, runs.u) for name, median in medians.items()}
     name = min(CANDIDATES, key=lambda name: errors[name])
     chosen = CANDIDATES[name](runs, form, box, usable)
     model = _calibrate(chosen.model, hold_out(chosen.train, runs), runs)
@@ -81,7 +81,7 @@ def trajectory_gp(
 
 
 def _forms(runs: WholeRuns, transforms: Sequence[str], tol: float, level: float) -> list[Form]:
-    """Transforms that the fields have, each as it is and, where all runs have a size, over it."""
+    """Transforms that the fields have, each with and without sizes of runs."""
     positive = runs.u.min() >= -NEGATIVE * np.abs(runs.u).max()
     forms = []
     for name in transforms:
@@ -97,7 +97,7 @@ def _forms(runs: WholeRuns, transforms: Sequence[str], tol: float, level: float)
 def _choose_form(
     runs: WholeRuns, box: Box, prior: tuple[str, str], forms: Sequence[Form]
 ) -> tuple[Form, dict[str, float]]:
-    """The form of least leave-one-run-out error in closed form, and the errors of all."""
+    """The form of least leave-one-run-out error, and the errors of all."""
     errors = [left_out_error(joint(runs, form, box, [prior]).model, runs.u) for form in forms]
     labels = [f"{form.label} (closed form)" for form in forms]
     return forms[int(np.argmin(errors))], dict(zip(labels, errors, strict=True))
@@ -123,7 +123,7 @@ def _usable_priors(priors: Sequence[tuple[str, str]], runs: WholeRuns) -> list[t
 
 
 def hold_out(train: Train, runs: WholeRuns, folds: int = FOLDS) -> tuple[np.ndarray, np.ndarray]:
-    """Median and deviation (m, n, n_t) of runs, each from a model trained without its fold.
+    """Median and deviation (m, n, n_t) of runs, from models without their fold.
 
     Modes, sizes and kernels are trained anew: those that have seen a run flatter it.
     """
@@ -145,10 +145,10 @@ def mean_error(answers: np.ndarray, u: np.ndarray) -> float:
 
 
 def _calibrate(
-    model: TrajectoryGP, held: tuple[np.ndarray, np.ndarray], runs: WholeRuns
+    model: TrajectoryGP, left_out: tuple[np.ndarray, np.ndarray], runs: WholeRuns
 ) -> TrajectoryGP:
-    """The model with the floor and factor of its band, conformal over held-out runs."""
-    median, spread = held
+    """The model with its band, conformal over held-out runs."""
+    median, spread = left_out
     missed, m = runs.u - median, len(runs.u)
     floor = FLOOR * float(np.sqrt(np.mean(missed**2)))
     floor = max(floor, 1e-12 * float(np.abs(runs.u).max()), 1e-300)

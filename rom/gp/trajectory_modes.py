@@ -38,8 +38,9 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Coefficients:
-    """A model without processes, its coefficients a (m, r), and which share a kernel, groups (r,).
+    """A model without processes, and its coefficients a (m, r).
 
+    groups (r,) : those of one number share a kernel
     where : (r, 2), mode in space and in time of each coefficient, or None
     """
 
@@ -50,7 +51,7 @@ class Coefficients:
 
 
 def joint_modes(runs: WholeRuns, form: Form) -> Coefficients:
-    """The leading modes of runs as vectors (n n_t,), by the Gram matrix; each its own kernel."""
+    """The leading modes of runs as vectors (n n_t,); each has its own kernel."""
     log_size, offset, centred = _centre(runs, form)
     m = len(centred)
     flat = centred.reshape(m, -1)
@@ -60,7 +61,7 @@ def joint_modes(runs: WholeRuns, form: Form) -> Coefficients:
     singular = np.sqrt(np.maximum(values[:r], 1e-300))
     a = vectors[:, :r] * singular
     modes = (flat.T @ (vectors[:, :r] / singular)).reshape(*offset.shape, r)
-    return _coefficients(runs, form, (log_size, offset, centred), modes, a, np.arange(r))
+    return _coefficients(runs, form, (log_size, offset, centred), modes, a, groups=np.arange(r))
 
 
 def product_modes(
@@ -88,11 +89,13 @@ def product_modes(
     psi = np.stack([in_time[k][:, j] for k, j in where], axis=1)
     modes = phi[:, None, where[:, 0]] * psi[None]
     groups = np.unique(where[:, 0], return_inverse=True)[1].ravel()
-    return _coefficients(runs, form, (log_size, offset, centred), modes, a, groups, where)
+    return _coefficients(
+        runs, form, (log_size, offset, centred), modes, a, groups=groups, where=where
+    )
 
 
 def averaged_modes(runs: WholeRuns, form: Form) -> Coefficients:
-    """Both kinds of modes side by side, halved: their fields are the mean of both answers."""
+    """Both kinds of modes, halved: the mean of both answers."""
     one, other = joint_modes(runs, form), product_modes(runs, form)
     skip = int(form.sized)
     modes = 0.5 * np.concatenate([one.blank.modes, other.blank.modes], axis=2)
@@ -104,7 +107,7 @@ def averaged_modes(runs: WholeRuns, form: Form) -> Coefficients:
 
 
 def space_series(centred: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray]:
-    """(phi (n, k), coefficients (k, m, n_t)) of v (m, n, n_t), by a sketch with a fixed seed.
+    """(phi (n, k), coefficients (k, m, n_t)) of v (m, n, n_t), by a sketch.
 
     Reference: Halko, Martinsson, Tropp (2011).
     """
@@ -144,7 +147,7 @@ def _centre(runs: WholeRuns, form: Form) -> tuple[np.ndarray | None, np.ndarray,
 
 
 def _rank(energy: np.ndarray, total: float, tol: float) -> int:
-    """The least number of leading modes that leave out tol of the norm; all if none does."""
+    """The least number of modes that leave out tol of the norm, or all."""
     left = np.sqrt(np.maximum(total - np.cumsum(energy), 0.0) / max(total, 1e-300))
     enough = np.flatnonzero(left <= tol)
     return int(enough[0]) + 1 if len(enough) else len(energy)
@@ -156,10 +159,11 @@ def _coefficients(
     parts: tuple[np.ndarray | None, np.ndarray, np.ndarray],
     modes: np.ndarray,
     a: np.ndarray,
+    *,
     groups: np.ndarray,
     where: np.ndarray | None = None,
 ) -> Coefficients:
-    """The coefficients with their model; the logarithm of a size is a group of its own."""
+    """The coefficients with their model; the log of a size is a group of its own."""
     log_size, offset, centred = parts
     m = len(a)
     free = m - 1 if where is not None else max(m - 1 - a.shape[1], 1)
