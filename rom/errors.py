@@ -53,6 +53,13 @@ class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
 
 
+def printable(text: str) -> str:
+    r"""`text` without control characters, which drive a terminal: ESC becomes \\x1b."""
+    return "".join(
+        char if char.isprintable() or char in " \n\t" else repr(char)[1:-1] for char in text
+    )
+
+
 def first_bad(array: Any) -> str:
     """Where an array holds its first NaN or Inf, to be named: "7", or "(2, 1)"."""
     import numpy as np

@@ -24,7 +24,7 @@ from rom.cli.options import (
 )
 from rom.cli.ranks import place, rank, world
 from rom.cli.tables import show_numbers
-from rom.errors import BadInput
+from rom.errors import BadInput, printable
 
 if TYPE_CHECKING:
     from rom.campaign import Campaign
@@ -129,7 +129,7 @@ def _show_campaign(campaign: Campaign, path: Path, json: bool) -> None:
         "seconds": campaign.seconds,
     }
     for mu, reason in campaign.failed if rank() == 0 else ():
-        sys.stderr.write(f"failed at mu = {mu}: {reason}\n")
+        sys.stderr.write(printable(f"failed at mu = {mu}: {reason}\n"))
     show_numbers(numbers, {"seconds": "s"}, json)
 
 

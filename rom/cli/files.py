@@ -25,7 +25,7 @@ from rom.cli.scenes import (
     state_scene,
 )
 from rom.cli.tables import show_numbers
-from rom.errors import BadInput
+from rom.errors import BadInput, printable
 
 app = typer.Typer()
 
@@ -51,7 +51,7 @@ def inspect_command(
         return
     facts, problems = summary(path, load_functions(case))
     for line in problems:
-        sys.stderr.write(f"damaged: {line}\n")
+        sys.stderr.write(printable(f"damaged: {line}\n"))
     if json:
         facts["problems"] = list(problems)
     show_numbers(facts, {}, json)
