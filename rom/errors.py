@@ -60,6 +60,13 @@ def text_of(error: BaseException) -> str:
         return f"{kind}: (its text raises {type(another).__name__})"
 
 
+def printable(text: str) -> str:
+    r"""`text` without control characters, which drive a terminal: ESC becomes \\x1b."""
+    return "".join(
+        char if char.isprintable() or char in " \n\t" else repr(char)[1:-1] for char in text
+    )
+
+
 def require(module: str, extra: str, purpose: str) -> None:
     """MissingExtra, with the line of pip, where `module` cannot be imported.
 

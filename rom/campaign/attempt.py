@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Work:
     patience [s] : a rank alone in failing aborts the job after it
     ends [s] : no solve may last longer, by the monotonic clock
     rows : "all", or the name of this rank's rows, of `commit_rows`
+    journals : names of the journals of this campaign, all ranks and workers
     """
 
     store: Store
@@ -53,6 +54,7 @@ class Work:
     patience: float
     ends: float
     rows: str = ALL_ROWS
+    journals: set[str] = field(default_factory=set)
 
     @property
     def leads(self) -> bool:

@@ -105,9 +105,9 @@ def read_identity(path: Path) -> Identity:
 
 
 def write_identity(path: Path, identity: Identity) -> None:
-    """Writes campaign.json of the store at `path`, whole or not at all."""
+    """Writes campaign.json of the store at `path`, unless another did meanwhile."""
     text = json.dumps({**identity, "sha256": _identity_digest(identity)}, indent=1)
-    durably(path / "campaign.json", lambda temp: temp.write_text(text))
+    durably(path / "campaign.json", lambda temp: temp.write_text(text), once=True)
 
 
 def check_same(path: Path, theirs: Identity, mine: Identity) -> None:

@@ -22,6 +22,7 @@ from rom.cli.options import (
 )
 from rom.cli.tables import show_numbers
 from rom.cli.targets import check_store
+from rom.errors import printable
 from rom.io.answer_columns import parameter_headings
 
 app = typer.Typer()
@@ -83,7 +84,7 @@ def submit_command(
     )
     jobs = submit_stage(run, stage, dry=dry_run)
     if dry_run:
-        sys.stdout.write("\n".join(text for _, text in jobs))
+        sys.stdout.write(printable("\n".join(text for _, text in jobs)))
     else:
         _show_jobs(run.folder, jobs, json)
 
@@ -131,9 +132,11 @@ def status_command(folder: Folder, json: Json = False, verbose: Verbose = False)
         "results": list(now.results) if json else ", ".join(now.results),
     }
     for row, reason in now.failed.items():
-        sys.stderr.write(f"failed, row {row}: {reason}\n")
+        sys.stderr.write(printable(f"failed, row {row}: {reason}\n"))
     for row, kind in now.paused.items():
-        sys.stderr.write(f"paused, row {row}: {kind} too often; rom resume --force tries again\n")
+        sys.stderr.write(
+            printable(f"paused, row {row}: {kind} too often; rom resume --force tries again\n")
+        )
     show_numbers(numbers, {}, json)
 
 
@@ -157,7 +160,7 @@ def logs_command(
     from rom.batch import read_logs
 
     for name, text in read_logs(folder, part).items():
-        sys.stdout.write(f"==> {name} <==\n{text}\n")
+        sys.stdout.write(printable(f"==> {name} <==\n{text}\n"))
 
 
 def _count_states(states: list[str]) -> str:

@@ -24,6 +24,7 @@ from rom.errors import (
     NotWritten,
     Singular,
     SolveFailed,
+    printable,
 )
 
 __all__ = ["CODES", "Json", "Verbose", "exit_code", "guard", "log_to_stderr", "run", "world"]
@@ -119,8 +120,18 @@ def _switch(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, kind, default=False, annotation=annotation)
 
 
+class _Printable(logging.Formatter):
+    """Messages without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message of a record."""
+        return printable(super().format(record))
+
+
 def log_to_stderr(verbose: bool) -> None:
     """Messages of logger "rom" on stderr: warnings, with `verbose` also progress."""
     label = f"rank {rank()}: " if rank() else ""
-    logging.basicConfig(format=f"%(levelname).1s {label}%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable(f"%(levelname).1s {label}%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("rom").setLevel(logging.INFO if verbose else logging.WARNING)

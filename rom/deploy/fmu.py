@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import shutil
 import subprocess
@@ -14,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_file
 from rom.deploy.fmu_constants import constants_header
-from rom.deploy.fmu_description import model_description, variables
+from rom.deploy.fmu_description import check_identifier, model_description, variables
 from rom.errors import MissingExtra, NotWritten
 
 SOURCE = Path(__file__).parent / "fmu.c"
@@ -43,6 +45,7 @@ def write_fmu(
     C compiler, NotWritten. Reference: FMI 2.0.4 (Modelica Association, 2022).
     """
     path = Path(path)
+    check_identifier(name)
     header = constants_header(model, outputs)
     elements = variables(model, outputs)
     guid = sha256((header + elements).encode()).hexdigest()[:GUID_LENGTH]
@@ -53,16 +56,13 @@ def write_fmu(
     with tempfile.TemporaryDirectory() as folder:
         binary = _compile(Path(folder), source, header, name)
         place = f"binaries/{PLATFORMS[platform.system()][0]}/{binary.name}"
-        try:
-            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as unit:
-                unit.writestr("modelDescription.xml", description)
-                unit.writestr("sources/fmu.c", source)
-                unit.writestr("sources/model.h", header)
-                unit.write(binary, place)
-        except OSError as error:
-            raise NotWritten(
-                f"cannot write {path}: {error.strerror}; free space or choose another folder"
-            ) from error
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as unit:
+            unit.writestr("modelDescription.xml", description)
+            unit.writestr("sources/fmu.c", source)
+            unit.writestr("sources/model.h", header)
+            unit.write(binary, place)
+    write_file(path, content.getvalue())
 
 
 def _compile(folder: Path, source: str, header: str, name: str) -> Path:
