@@ -124,7 +124,7 @@ def create_store(
     store = open_store(path)
     now = replace_source(store.identity, identity)
     if keep and now != store.identity:
-        write_identity(path, now)
+        write_identity(path, now, once=False)
         store = open_store(path)
     check_same(path, store.identity, identity)
     if fields and not (path / "fields.h5").exists():
