@@ -8,7 +8,7 @@ number of axes. What is float64 already is not copied, and nothing passed is cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from inspect import signature
 from typing import Any, ParamSpec, TypeVar
@@ -133,6 +133,17 @@ def each(check: Check) -> Check:
         return parts
 
     return check_each
+
+
+def named(check: Check) -> Check:
+    """The check of every value of a mapping, under its name."""
+
+    def check_named(value: Any, name: str) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise BadInput(f"{name} is a {type(value).__name__}; give name -> array")
+        return {key: check(part, f"{name}[{key!r}]") for key, part in value.items()}
+
+    return check_named
 
 
 def stream(check: Check) -> Check:

@@ -518,10 +518,12 @@ ROWS: dict[str, Row] = {
         r=real([1.0, 2.0]), error=real([0.1, 0.01]), bound=real([0.2, 0.02])),
     "plot.line_plot": row(
         lambda x, y: drawn(lambda p: plot.line_plot(p, x, {"y": y}, xlabel="x", ylabel="y")),
+        "NaN", "Inf", "-Inf",
         x=real([0.0, 1.0]), y=real([0.0, 1.0])),
     "plot.band_plot": row(
         lambda x, low, high, y: drawn(
             lambda p: plot.band_plot(p, x, (low, high), {"y": y}, xlabel="x", ylabel="y")),
+        "NaN", "Inf", "-Inf",
         x=real([0.0, 1.0]), low=real([0.0, 1.0]), high=real([1.0, 2.0]), y=real([0.5, 1.5])),
     "plot.directivity": row(
         lambda angle, y: drawn(lambda p: plot.directivity(p, angle, {"y": y}, label="L [dB]")),

@@ -101,7 +101,8 @@ class RowBlocks:
         u = self.snapshots.u
         n = u.shape[0]
         on_disk = self.lazy or isinstance(u, np.memmap)
-        step = self._rows_of(COPIES, self.dtype.itemsize)
+        copies = COPIES if u.dtype == self.dtype else COPIES + 1
+        step = self._rows_of(copies, self.dtype.itemsize)
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
             block = np.asarray(u[rows])

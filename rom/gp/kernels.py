@@ -62,6 +62,8 @@ class Stationary:
 
     def __post_init__(self) -> None:
         lengths = np.atleast_1d(real(self.lengths, "lengths"))
+        if not lengths.size:
+            raise BadInput("no lengths; give one per parameter (p,)")
         positive = (np.isfinite(lengths) & (lengths > 0)).all()
         if self.form not in FORMS or lengths.ndim != 1 or not positive:
             raise BadInput(
@@ -86,6 +88,8 @@ class Stationary:
 
     def matrix(self, x: Any, y: Any) -> Any:
         """g(d), (n, m)."""
+        if len(self.lengths) not in (1, x.shape[1]):
+            raise BadInput(f"{len(self.lengths)} lengths for points of {x.shape[1]} coordinates")
         return radial(self.form, squares(x, y, self.lengths))
 
     def pullback(self, x: Any) -> tuple[Any, Pullback]:
