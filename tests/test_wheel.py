@@ -29,13 +29,14 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(source)]
-    subprocess.run([*pip, *build], check=True, capture_output=True, timeout=300)
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([*pip, *build], check=True, capture_output=True, timeout=300, env=clean)
     venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     (path,) = folder.glob("*.whl")
     python = venv / "bin" / "python"
     install = ["--python", str(python), "install", "--no-deps", "--no-index", str(path)]
-    subprocess.run([*pip, *install], check=True, capture_output=True, timeout=300)
+    subprocess.run([*pip, *install], check=True, capture_output=True, timeout=300, env=clean)
     (own,) = venv.glob("lib/python*/site-packages")
     (own / "theirs.pth").write_text("\n".join(site.getsitepackages()) + "\n")
     return venv / "bin"
