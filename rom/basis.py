@@ -214,7 +214,8 @@ def gram_schmidt(
     Returns Q (n, l), X-orthogonal to them, and T (k + l, m). Directions below round-off are
     dropped. Reference: Buhr et al. (2014).
     """
-    sizes = space.norm(U)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = space.norm(U)
     if not ((sizes > FEEBLE) & (sizes < 1 / FEEBLE)).all():
         return _scaled_gram_schmidt(space, U, against, block)
     m = U.shape[1]

@@ -15,7 +15,10 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
 
 from rom.errors import NotConverged, Singular
 
-EIGENVALUE_TOL = 1e-10
+ROUGH = 1e-6  # tolerance of an end of a range, which inertia moves outwards
+MAX_RESTARTS = 50
+OUTWARDS = 1e-6  # of a term's size: first step outwards, doubled until inertia agrees
+MAX_STEPS = 60
 DENSE = 256  # unknowns up to which all eigenvalues are computed
 ROUND_OFF = 1e-12  # of the largest quotient: by how much more a bound is moved outwards
 SEED = 0  # of the first Krylov vector, which must not be orthogonal to what is sought
@@ -79,16 +82,30 @@ def _largest_eigenvalue(A: Any, X: Any) -> float:
     if n <= DENSE:
         values = la.eigh(A.toarray(), X.toarray(), eigvals_only=True)
         return float(values[-1] + ROUND_OFF * np.abs(values).max())
+    v = _leading_vector(A, X)
+    value = float(v @ (A @ v))
+    residual = _dual_norm(A @ v - value * (X @ v), X)
+    step = max(residual, OUTWARDS * _dual_norm(A @ v, X))
+    bound = value + residual
+    for _ in range(MAX_STEPS):
+        if is_positive(bound * X - A):
+            return bound
+        bound, step = bound + step, 2 * step
+    raise NotConverged(
+        f"an eigenvalue of a term lies above {bound:g}, the largest that was computed; scale the "
+        "terms alike"
+    )
+
+
+def _leading_vector(A: Any, X: Any) -> np.ndarray:
+    """About the eigenvector of the largest eigenvalue; inertia corrects what it misses."""
     inverse = LinearOperator(X.shape, _solver(X))
-    value, v = _krylov(A, X, Minv=inverse, which="LA", tol=EIGENVALUE_TOL)
-    residual = A @ v[:, 0] - value[0] * (X @ v[:, 0])
-    bound = float(value[0]) + _dual_norm(residual, X) + ROUND_OFF * abs(float(value[0]))
-    if not is_positive(bound * X - A):
-        raise NotConverged(
-            f"an eigenvalue of a term lies above {bound:g}, the largest that was computed; scale "
-            "the terms alike"
-        )
-    return bound
+    try:
+        _, vectors = _krylov(A, X, Minv=inverse, which="LA", tol=ROUGH, maxiter=MAX_RESTARTS)
+        v = vectors[:, 0]
+    except NotConverged:
+        v = np.random.default_rng(SEED).standard_normal(X.shape[0])
+    return np.asarray(v / np.sqrt(v @ (X @ v)))
 
 
 def _krylov(A: Any, X: Any, **options: Any) -> tuple[np.ndarray, np.ndarray]:

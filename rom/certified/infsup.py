@@ -26,7 +26,7 @@ from rom.prediction import Known
 from rom.space import Space
 
 SLACK = 1e-9  # of the unit box
-SAFETY = 0.9  # of the smallest ratio of true to interpolated constant
+SAFETY = 0.9  # of the smallest ratio of true to interpolated constant, and of slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +135,11 @@ def inf_sup(
 
 
 def _steepest(s: np.ndarray, beta: np.ndarray) -> float:
-    """max |beta_i - beta_j| / |s_i - s_j|."""
+    """max |beta_i - beta_j| / |s_i - s_j|, and some more."""
     distance = np.linalg.norm(s[:, None] - s, axis=2)
     rise = np.abs(beta[:, None] - beta)
     apart = distance > SLACK
-    return float((rise[apart] / distance[apart]).max(initial=0.0))
+    return float((rise[apart] / distance[apart]).max(initial=0.0)) / SAFETY
 
 
 def _interpolation_coefficients(s: np.ndarray, beta: np.ndarray) -> np.ndarray:

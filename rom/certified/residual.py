@@ -210,6 +210,8 @@ def _factor(
 
 def row_norms(rows: np.ndarray) -> np.ndarray:
     """|row| of each row (m, k), also where squares of its numbers vanish."""
-    largest = np.abs(rows).max(initial=0.0)
-    unit = np.ldexp(1.0, int(np.frexp(largest)[1])) if 0 < largest < np.inf else 1.0
-    return np.asarray(np.linalg.norm(rows / unit, axis=1) * unit)
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    usual = (largest > 0) & (largest < np.inf)
+    exponents = np.clip(np.frexp(np.where(usual, largest, 1.0))[1], -1021, 1021)
+    unit = np.ldexp(1.0, exponents)
+    return np.asarray(np.linalg.norm(rows / unit[:, None], axis=1) * unit)
