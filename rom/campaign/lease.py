@@ -99,7 +99,7 @@ def _release(folder: Path, key: str, generation: int) -> None:
 
 
 def _generations(folder: Path, key: str) -> list[int]:
-    """The generations of a task's leases; what is no lease (KEY.tmp, a folder) is none."""
+    """The generations of a task's leases, without KEY.tmp or a folder KEY.7."""
     leases = []
     for path in folder.glob(f"{key}.*"):
         if path.suffix[1:].isdecimal() and not path.is_dir():

@@ -70,15 +70,15 @@ def _compile(folder: Path, source: str, header: str, name: str) -> Path:
     compiler = shutil.which("cc")
     if compiler is None or platform.system() not in PLATFORMS:
         raise MissingExtra("an FMU needs a C compiler `cc` on Linux or macOS (apt-get install gcc)")
-    (folder / "fmu.c").write_text(source)
-    (folder / "model.h").write_text(header)
+    write_file(folder / "fmu.c", source)
+    write_file(folder / "model.h", header)
     suffix = PLATFORMS[platform.system()][1]
     library = folder / f"{name}.{suffix}"
     command = [compiler, *FLAGS, "fmu.c", "-o", library.name, "-lm"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode:
-        complaint = run.stderr.strip().splitlines()[0]
+        complaint = (run.stderr.strip() or f"code {run.returncode}").splitlines()[0]
         raise NotWritten(
-            f"the C compiler refused the unit: {complaint}; check that {name!r} is a C identifier"
+            f"the C compiler refused the unit: {complaint}; is there space for its files?"
         )
     return library

@@ -34,7 +34,7 @@ def model_description(elements: str, n_outputs: int, p: int, *, guid: str, name:
 
 
 def check_identifier(name: str) -> None:
-    """BadInput unless the name of a unit is one of C, which files and folders are named by."""
+    """BadInput unless a unit's name, which files have too, is an identifier of C."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
         raise BadInput(
             f"{name!r} is no name of a unit; give a C identifier: letters, digits and _, 64 at most"
@@ -42,7 +42,7 @@ def check_identifier(name: str) -> None:
 
 
 def check_text(text: str) -> None:
-    """BadInput where a name or unit of a variable cannot stand in XML, or names nothing."""
+    """BadInput where the name or unit of a variable cannot stand in XML."""
     if not text.isprintable() or len(text) > MAX_TEXT:
         raise BadInput(
             f"{text[:MAX_TEXT]!r} is no name or unit of a variable; give at most {MAX_TEXT} "

@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import rom.io.readers as readers
 from rom import errors
 from rom.errors import ForeignFile
 from rom.io.messages import receive_message, send_message
@@ -62,10 +63,10 @@ def _ask(path: Path, function: str, unit: str) -> socket.socket:
     with theirs, LOCK:
         try:
             _hand_over(theirs, path)
-        except OSError:  # it was ended: begin anew
+        except OSError:  # that process was ended: begin anew
             _first_process.cache_clear()
             _hand_over(theirs, path)
-    send_message(ours, (function, str(path), unit))
+    send_message(ours, (function, str(path), unit, list(readers.__path__)))
     return ours
 
 

@@ -1,4 +1,4 @@
-"""Meshes and frames over a socket: JSON and the bytes of arrays, nothing that could run."""
+"""Meshes and frames over a socket: JSON and the bytes of arrays; nothing runs."""
 
 from __future__ import annotations
 

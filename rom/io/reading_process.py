@@ -1,4 +1,4 @@
-"""The other side of `rom.io.apart`: a process that loads libraries, and copies of it that read."""
+"""The other side of `rom.io.apart`: it loads libraries; copies of it read."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def _load(suffix: str) -> None:
 
 def _answer(connection: socket.socket) -> None:
     """Sends ("value", ...) for every request, then ("end", None) or the error."""
-    function, path, unit = receive_message(connection)
+    function, path, unit, places = receive_message(connection)
+    readers.__path__ = list(places)  # those of who asks
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
@@ -78,7 +79,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _frames(path: Path, unit: str) -> Iterator[Any]:
-    """Mesh and frame at every time of a file; the mesh once, then None while it is the same."""
+    """Mesh and frame at every time; None for a mesh that is that of before."""
     reader = choose_by_suffix(readers, path)
     mesh = None
     with name_errors(path):

@@ -1,4 +1,4 @@
-"""Where a result file leads: every other file that its reader would open, before it does.
+"""Where a result file leads: the other files that its reader would open.
 
 A file may name others of its own folder and of folders below, and these again others; nothing
 else is opened. What a format names stands in its text, or in the links, virtual datasets and
@@ -118,7 +118,7 @@ def _xml_files(file: Path) -> Iterator[str]:
 
 
 def _case_files(file: Path) -> Iterator[str]:
-    """All that lies in a case of OpenFOAM, whose reader looks for itself, and what it includes."""
+    """All that lies in a case of OpenFOAM, and what that includes."""
     for other in sorted(file.parent.rglob("*")):
         if other == file or (other.is_dir() and not other.is_symlink()):
             continue
@@ -146,7 +146,7 @@ def _includes(file: Path) -> Iterator[str]:
 
 
 def _hdf5_files(file: Path) -> list[str]:
-    """The files of external links, virtual datasets and external storage of an HDF5 file."""
+    """Where external links, virtual datasets and external storage lead."""
     import h5py
 
     try:
@@ -162,7 +162,7 @@ def _links(content: Any) -> Iterator[str]:
     """What leads out of an open HDF5 file, each of its groups looked at once."""
     import h5py
 
-    left, seen = [content], {h5py.h5o.get_info(content.id).addr}
+    left, addresses = [content], {h5py.h5o.get_info(content.id).addr}
     while left:
         group = left.pop()
         for name in group:
@@ -173,9 +173,9 @@ def _links(content: Any) -> Iterator[str]:
                 continue
             node = group[name]
             address = h5py.h5o.get_info(node.id).addr
-            if address in seen:
+            if address in addresses:
                 continue
-            seen.add(address)
+            addresses.add(address)
             if isinstance(node, h5py.Dataset):
                 yield from _storage(node)
             elif isinstance(node, h5py.Group):

@@ -15,7 +15,7 @@ from rom.errors import BadInput
 from rom.io import write_mesh
 
 SIZE = 5 * 2**20  # bytes of the disk
-LIMIT = 100  # bytes of a file, where no disk can be mounted
+LIMIT = 8  # bytes of a file, where no disk can be mounted
 SCRIPT = Path(__file__).with_name("outputs.py")
 
 

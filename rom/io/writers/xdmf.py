@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rom.archive.files import durably
-from rom.io.exchange import check_suffix, meshio_parts, require_meshio, write_meshio
+from rom.io.exchange import check_suffix, meshio_parts, require_meshio, silence
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import count_cells
 from rom.mesh import Mesh
@@ -24,7 +26,22 @@ def write_xdmf(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Field
     point_data = _as_matrices(_plain(parts.node_masks | parts.point_data))
     cell_data = _as_matrices(_plain(parts.cell_masks | parts.cell_data))
     parts.attach(point_data, cell_data)
-    write_meshio(path, parts.bare, data_format="XML")
+    durably(path, partial(_write_inline, parts.bare))
+
+
+def _write_inline(bare: Any, path: Path) -> None:
+    """A meshio.Mesh with its numbers as text, whatever their shape."""
+    with silence():
+        from meshio.xdmf.main import XdmfWriter
+
+    class Inline(XdmfWriter):  # type: ignore[misc]
+        """The writer of meshio, which puts tables into text but no stacks of them."""
+
+        def numpy_to_xml_string(self, data: np.ndarray) -> str:
+            """All numbers of an array, one a line."""
+            return str(super().numpy_to_xml_string(data.ravel()))
+
+    Inline(path, bare, data_format="XML")
 
 
 def write_xdmf_series(
@@ -66,7 +83,7 @@ def _at_time(data: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
 
 
 def _plain(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Contiguous arrays; bytes and truth values, which numbers as text know not, as integers."""
+    """Contiguous arrays; bytes and truth values, unknown as text, as integers."""
     arrays = {}
     for name, values in data.items():
         whole = values.dtype.kind in "bu"
