@@ -51,9 +51,10 @@ def _end_of_part(run: Run, record: Record, part: int, queue: States) -> str:
     log = run.folder / "logs" / record["name"].removeprefix(f"rom-{run.tag}-")
     if _exit_code(Path(exit_code_path(str(log), part))) == STOPPED:
         return "stopped"
-    path = Path(f"{log}-{part}.out")
+    scheduler = open_scheduler(run.site.scheduler)
+    path = Path(f"{log}-{part + scheduler.first_part}.out")
     tail = log_tail(path, LOG_TAIL) if path.exists() else ""
-    for words, kind in open_scheduler(run.site.scheduler).log_words.items():
+    for words, kind in scheduler.log_words.items():
         if words in tail:
             return kind
     state = queue.get(record["job"], {}).get(part, "unknown")

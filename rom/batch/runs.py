@@ -10,7 +10,7 @@ from rom.batch.ends import close_parts, ends_by_row, failure_kind, log_tail
 from rom.batch.jobs import RowGroup, Submitted, submit_jobs
 from rom.batch.queue import cancel_jobs
 from rom.batch.run_folder import RESULTS, Run, open_run
-from rom.batch.schedulers import States
+from rom.batch.schedulers import States, open_scheduler
 from rom.batch.status import Status, run_status
 from rom.batch.submissions import (
     Record,
@@ -151,6 +151,8 @@ def cancel_run(folder: str | Path) -> list[str]:
 def read_logs(folder: str | Path, part: int | None = None, size: int = 4000) -> dict[str, str]:
     """The ends of the logs of a run, or of one part of it, the newest last."""
     run = open_run(folder)
-    pattern = "*.out" if part is None else f"*-{part}.out"
+    pattern = "*.out"
+    if part is not None:
+        pattern = f"*-{part + open_scheduler(run.site.scheduler).first_part}.out"
     paths = sorted((run.folder / "logs").glob(pattern), key=lambda path: path.stat().st_mtime)
     return {path.name: log_tail(path, size) for path in paths}
