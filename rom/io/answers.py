@@ -81,10 +81,37 @@ def answer_fields_on_mesh(
         for key, values in ((name, part.lift(sample, step)), (f"{name} {DEVIATION}", spread)):
             if values is None:
                 continue
-            on_points, array = _shape_on_mesh(name, part, values, mesh)
+            whole = _on_all_nodes(answer, key, part, values, mesh)
+            on_points, array = _shape_on_mesh(name, part, whole, mesh)
             target = point_fields if on_points else cell_fields
             target[key] = (array, part.quantity.unit)
     return point_fields, cell_fields
+
+
+def _on_all_nodes(
+    answer: Prediction, key: str, part: Part, values: np.ndarray, mesh: Mesh
+) -> np.ndarray:
+    """Values (k, ...) of free unknowns at all nodes of the mesh, (n c, ...).
+
+    Others are as they are.
+    Raises BadInput where nothing says what the value is at nodes without an unknown.
+    """
+    space = answer.space if part.basis is None else part.basis.space
+    fields = {} if space is None else {field.name: field for field in space.fields}
+    field = fields.get(part.quantity.name)
+    if field is None or field.nodes is None:
+        return values
+    n, c = len(mesh.points), field.components
+    if len(field.nodes) < n and field.elsewhere is None:
+        raise BadInput(
+            f"field {field.name!r} has unknowns at {len(field.nodes)} of {n} nodes; give the "
+            "value at the others: elsewhere of its rom.Field"
+        )
+    beyond = 0.0 if key.endswith(DEVIATION) else field.elsewhere or 0.0
+    whole = np.full((n * c, *values.shape[1:]), beyond, dtype=values.dtype)
+    rows = field.nodes[:, None] * c + np.arange(c)
+    whole[rows.ravel()] = values
+    return whole
 
 
 def _shape_on_mesh(
@@ -219,7 +246,8 @@ def _write_steps(path: Path, answer: Prediction, mesh: Mesh, box: Box | None) ->
     point_fields: Fields = {}
     cell_fields: Fields = {}
     for name, part, values in _columns_on_mesh(answer):
-        on_points, array = _shape_on_mesh(name, part, values, mesh)
+        whole = _on_all_nodes(answer, name, part, values, mesh)
+        on_points, array = _shape_on_mesh(name, part, whole, mesh)
         target = point_fields if on_points else cell_fields
         target[name] = (array, part.quantity.unit)
     scalars = input_columns(answer, box) | known_columns(answer)
