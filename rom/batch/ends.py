@@ -61,6 +61,15 @@ def _end_of_part(run: Run, record: Record, part: int, queue: States) -> str:
     return state if state in QUEUE_ENDS else "unknown"
 
 
+def exit_codes(run: Run, record: Record) -> list[int | None]:
+    """The exit codes of the parts of a submission, or of its job; None of what was killed."""
+    log = str(run.folder / "logs" / record["name"].removeprefix(f"rom-{run.tag}-"))
+    if record["stage"] != "collect":
+        return [_exit_code(Path(exit_code_path(log)))]
+    parts = range(len(record["parts"]))
+    return [_exit_code(Path(exit_code_path(log, part))) for part in parts]
+
+
 def _exit_code(path: Path) -> int | None:
     """The exit code in a file, or None where the part was killed before."""
     try:

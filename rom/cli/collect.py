@@ -133,7 +133,7 @@ def collect_command(
         crew=_pilot(case, settings, workers, limit),
     )
     if until is not None:
-        plan = Plan(tol=MODES * until, regress=regress, seed=seed)
+        plan = Plan(tol=MODES * until, kind="regression" if regress else "auto", seed=seed)
         target = model or Path(f"{stem(case)}.rom.h5")
         state = enrich(
             lambda mus: collect_runs(mus=mus),

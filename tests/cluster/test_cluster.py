@@ -284,7 +284,7 @@ def test_a_part_that_runs_out_of_time_goes_on_by_itself(cluster, tmp_path):
 
 def test_a_dead_part_goes_on_in_a_new_job_while_the_rest_of_its_array_runs(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
-    (tmp_path / "wait").write_text("2.0")
+    (tmp_path / "wait").write_text("4.0")
     profile = site(tmp_path, cluster, chunk=4, concurrent=2)
     (job,) = last(
         rom(
