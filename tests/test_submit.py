@@ -3,8 +3,10 @@ end that a scheduler can report.
 """
 
 import ast
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +24,7 @@ from rom.batch.plan import arrays, format_rows, parse_rows, parts
 from rom.batch.script import STOPPED, exit_code_path, script
 from rom.batch.submissions import records
 from rom.campaign import collect, open_store
+from rom.campaign.journal import append_record
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
 
 ROOT = Path(__file__).parents[1]
@@ -429,7 +432,10 @@ def test_failures_are_tried_again_as_their_kind_allows(error, tries, kind, tmp_p
     rom(tmp_path, "resume", "run")
     assert len((tmp_path / "solves").read_text().splitlines()) == begun + tries * bad
     told = rom(tmp_path, "status", "run", "--json")
-    assert last(told)["paused"] == bad and f"{kind} too often; rom resume --force" in told
+    assert last(told)["paused"] == bad and f"(retry.{kind})" in told
+    why = {"transient": "a connection failed, which is not tried more than 2 times again",
+           "solver": "its solve failed, which is not tried again"}[kind]  # fmt: skip
+    assert why in told and "then rom resume run --force" in told
     (tmp_path / "broken").unlink()
     rom(tmp_path, "resume", "run", "--force")
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
@@ -474,6 +480,66 @@ def test_a_walltime_that_is_over_stops_before_a_solve_and_resume_goes_on(tmp_pat
     assert len((tmp_path / "solves").read_text().splitlines()) == 8
     told = rom(tmp_path, "collect", "case.py", "--n", 16, "--out", "s", "--seconds", "0.1", code=2)
     assert "do not suffice for one solve; give more time" in told
+
+
+def test_a_stage_that_failed_is_named_with_its_exit_code(tmp_path):
+    (tmp_path / "case.py").write_text(CASE)
+    words = ["submit", "all", "case.py", "--profile", site_file(tmp_path), "--n", 6, "--out", "run"]
+    told = rom(tmp_path, *words, "--train", "--memory lots", "--tests", 2)
+    assert re.search(r"collect-0-0 part 2 of 2 ended \(exit 0\)", told)
+    assert re.search(r"-train ended \(exit 2\): .*run/logs/1-train.out", told)
+    told = rom(tmp_path, "status", "run", "--json", code=1)
+    stages = last(told)["stages"]
+    assert stages["collect"] == "done" and stages["train"] == "failed (exit 2)"
+    assert stages["study"].startswith("failed (exit ")
+    assert "train failed (exit 2): rom logs run says why; correct it, then rom resume run" in told
+
+
+def test_a_job_that_ended_without_result_or_code_has_failed(run):
+    made, played = run
+    solved(made, range(6))
+    ((number, _),) = batch.submit_stage(made, "reduce")
+    for state, stage in (("PENDING", "waiting"), ("RUNNING", "running")):
+        played["states"][number] = [state]
+        assert batch.read_status(made.folder).stages == {"train": stage}
+    played["states"][number] = []
+    now = batch.read_status(made.folder)
+    assert now.broken == ("train",) and now.stages["train"].startswith("failed (killed")
+    (made.folder / "model.h5").touch()
+    assert batch.read_status(made.folder).stages == {"train": "done"}
+
+
+def test_a_campaign_whose_jobs_cannot_run_its_case_has_failed(run):
+    made, played = run
+    ((number, text),) = batch.submit_stage(made, "collect")
+    assert 'echo $code > "$exit_code"' in text
+    log = made.folder / "logs" / "1-collect-0-0"
+    for part, code in enumerate((0, STOPPED, 2)):
+        Path(exit_code_path(str(log), part)).write_text(f"{code}\n")
+    played["states"][number] = []
+    solved(made, [0, 1, 2])
+    assert batch.read_status(made.folder).stages == {"collect": "failed (exit 2)"}
+    solved(made, [3, 4, 5])
+    assert batch.read_status(made.folder).stages == {"collect": "done"}
+
+
+def test_a_run_of_an_older_version_is_read_and_goes_on(run):
+    made, _ = run
+    solved(made, range(6))
+    append_record(
+        made.folder / "submissions.jsonl",
+        {"state": "begun", "round": 1, "name": f"rom-{made.tag}-1-reduce", "time": 0.0,
+         "stage": "reduce", "parts": []},
+    )  # fmt: skip
+    ((_, text),) = batch.resume_run(made)
+    assert "train case.py --kind auto --store" in text
+    path = made.folder / "run.json"
+    entries = json.loads(path.read_bytes().split(b"\n", 2)[2])
+    del entries["kind"], entries["site"]["parallel"]
+    old = json.dumps(entries).encode()
+    digest = hashlib.sha256(old).hexdigest().encode()
+    path.write_bytes(b"rom run 1\n" + digest + b"\n" + old)
+    assert batch.open_run(made.folder).kind == "auto"
 
 
 @pytest.fixture

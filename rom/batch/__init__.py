@@ -30,6 +30,6 @@ from rom.batch.status import Status
 
 NOUNS: tuple[str, ...] = ()
 __all__ = [
-    "NOUNS", "Pilot", "Profile", "Run", "Status", "cancel_run", "check_stage", "create_run", "open_run",
-    "read_logs", "read_profile", "read_status", "resume_run", "submit_stage",
+    "NOUNS", "Pilot", "Profile", "Run", "Status", "cancel_run", "check_stage", "create_run",
+    "open_run", "read_logs", "read_profile", "read_status", "resume_run", "submit_stage",
 ]  # fmt: skip
