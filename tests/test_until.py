@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from rom.campaign import collect, open_store
 from rom.cli.app import app
 from rom.cli.case import load_problem
-from rom.cli.enrichment import MODES, enrich, relative_indicator
+from rom.cli.enrichment import MODES, draw_candidates, enrich, relative_indicator
 from rom.cli.training import Plan, train_model
 from rom.design import sobol
 from rom.errors import BadInput
@@ -67,8 +67,7 @@ def test_it_needs_no_more_runs_than_a_fixed_design(case, until, smooth, tmp_path
         fixed = tmp_path / f"sobol{n}"
         runs_into(fixed, problem)(sobol(problem.box, n, 0))
         model = train_model(problem, fixed, plan).model
-        candidates = sobol(problem.box, 256, 7)
-        assert relative_indicator(model, candidates)[0].max() > until, n
+        assert relative_indicator(model, draw_candidates(problem.box))[0].max() > until, n
     fresh = sobol(problem.box, 64, 99)
     answer = state.training.model.predict(fresh)
     truth = np.stack([problem.solve(mu) for mu in fresh], axis=1)

@@ -30,6 +30,7 @@ from rom.errors import BadInput
 
 if TYPE_CHECKING:
     from rom.campaign import Campaign
+    from rom.problem import Problem
 
 app = typer.Typer()
 SOLVES_FAILED = 3
@@ -99,33 +100,22 @@ def collect_command(
     What is solved stays solved.
     """
     from rom.batch.plan import parse_rows
-    from rom.campaign import collect
     from rom.cli.case import load_problem
 
     if limit is not None and not workers:
         raise BadInput("--limit ends the solves of a pilot; give --workers too")
     comm = None if workers else world()
     problem = load_problem(case, settings or ())
-    start = (
-        n
-        if until is None
-        else min(n, first or 2 * (0 if problem.box is None else problem.box.p) + 3)
-    )
+    start = n if until is None else _first_runs(problem, n, first)
     mus, box = parameters_to_solve(problem.box, csv, design=design, n=start, seed=seed)
     path = out or Path(f"{stem(case)}.store")
     signal.signal(signal.SIGTERM, _interrupt)
     collect_runs = partial(
-        collect,
-        problem.solve,
-        path=path,
+        _collect,
+        problem,
+        path,
         comm=comm,
         box=box,
-        space=problem.space,
-        mesh=problem.mesh,
-        distributed=problem.space is not None and problem.space.comm is not None,
-        times=problem.times,
-        version=problem.version,
-        source=problem.source,
         keep=keep,
         retries=retries,
         seconds=seconds,
@@ -134,29 +124,43 @@ def collect_command(
     )
     if until is not None:
         plan = Plan(tol=MODES * until, kind="regression" if regress else "auto", seed=seed)
+        state = enrich(collect_runs, problem, path, mus, until=until, most=n, plan=plan)
         target = model or Path(f"{stem(case)}.rom.h5")
-        state = enrich(
-            lambda mus: collect_runs(mus=mus),
-            problem,
-            path,
-            mus,
-            until=until,
-            most=n,
-            plan=plan,
-            comm=None if problem.space is None else problem.space.comm,
-        )
-        numbers = save_training(target, state.training, case, settings)
-        _show_enriched(state, until, numbers, json)
+        _show_enriched(state, until, save_training(target, state.training, case, settings), json)
         return
-    campaign = collect_runs(mus=mus)
+    campaign = collect_runs(mus)
     _show_campaign(campaign, path, json)
     if campaign.left and not campaign.solved and not campaign.failed:
         raise BadInput(f"{seconds:g} s do not suffice for one solve; give more time to a part")
     _exit_unless_complete(campaign)
 
 
+def _collect(problem: Problem, path: Path, mus: np.ndarray, **options: Any) -> Campaign:
+    """A campaign of a problem at mus (m, p)."""
+    from rom.campaign import collect
+
+    return collect(
+        problem.solve,
+        mus,
+        path,
+        space=problem.space,
+        mesh=problem.mesh,
+        distributed=problem.space is not None and problem.space.comm is not None,
+        times=problem.times,
+        version=problem.version,
+        source=problem.source,
+        **options,
+    )
+
+
+def _first_runs(problem: Problem, n: int, first: int) -> int:
+    """Runs before the first model, 2 p + 3 where nothing is said."""
+    p = 0 if problem.box is None else problem.box.p
+    return min(n, first or 2 * p + 3)
+
+
 def _show_enriched(state: Enriched, until: float, model: dict[str, Any], json: bool) -> None:
-    """Runs, the largest indicator and where; exit code 7 where it is above the tolerance."""
+    """Runs, the largest indicator and where; exit code 7 above the tolerance."""
     from rom.batch.script import STOPPED
 
     numbers = model | {

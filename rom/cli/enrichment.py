@@ -1,4 +1,4 @@
-"""`rom collect --until`: runs where the model says that it is worst, until it is good enough."""
+"""Runs where a model says that it is worst, until it is good enough."""
 
 from __future__ import annotations
 
@@ -46,9 +46,8 @@ def enrich(
     until: float,
     most: int,
     plan: Plan,
-    comm: Any = None,
 ) -> Enriched:
-    """Solves at the worst of many candidates, trains again, until all are within `until`.
+    """Solves where the model is worst and trains again, until it is good enough.
 
     mu_{k+1} = argmax of Delta over candidates, the model's own bound of its whole state, or
     standard deviation where it has no bound; the end is max Delta / rms |u_r| <= until
@@ -60,16 +59,17 @@ def enrich(
     """
     if problem.box is None:
         raise BadInput("--until chooses points of the case's box; define box = rom.Box(...)")
-    candidates = _candidates(problem.box)
+    comm = None if problem.space is None else problem.space.comm
+    candidates = draw_candidates(problem.box)
     mus = _planned(path, first)
     campaign = collect_runs(mus)
     while True:
         training = train_model(problem, path, plan, comm)
-        size, known = relative_indicator(training.model, candidates)
+        size, kind = relative_indicator(training.model, candidates)
         size[_are_planned(candidates, mus)] = -np.inf
         worst = int(np.argmax(size))
-        state = Enriched(training, float(size[worst]), known, candidates[worst], len(mus), campaign)
-        log.info("%d runs: largest relative %s %.3g", len(mus), known, state.indicator)
+        state = Enriched(training, float(size[worst]), kind, candidates[worst], len(mus), campaign)
+        log.info("%d runs: largest relative %s %.3g", len(mus), kind, state.indicator)
         if state.indicator <= until or len(mus) >= most or campaign.left:
             return state
         mus = np.vstack([mus, candidates[worst]])
@@ -94,14 +94,15 @@ def relative_indicator(model: Any, mus: np.ndarray) -> tuple[np.ndarray, str]:
     return value / np.sqrt(np.mean(squares)), str(error.known)
 
 
-def _candidates(box: Box) -> np.ndarray:
+def draw_candidates(box: Box) -> np.ndarray:
+    """The points of a box at which a model is asked how wrong it may be, (k, p)."""
     from rom.design import sobol
 
     return sobol(box, CANDIDATES, SEED)
 
 
 def _planned(path: Path, first: np.ndarray) -> np.ndarray:
-    """Parameters that the store has planned, or the first ones where there is no store."""
+    """Parameters that the store has planned; the first ones without a store."""
     from rom.campaign import open_store
 
     if not (path / "campaign.json").exists():
