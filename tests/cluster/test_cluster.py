@@ -387,6 +387,7 @@ def test_all_stages_through_a_kill_are_those_of_one_machine(cluster, tmp_path):
     now = last(rom(tmp_path, "status", "far", "--json"))
     assert (now["done"], now["results"]) == (10, ["model.h5", "report.html"]), now
     once(tmp_path / "far" / "store", 10)
+    (tmp_path / "wait").unlink()
     rom(tmp_path, *words, "--profile", site(tmp_path, "local", chunk=5), "--out", "near")
     one, other = (load(tmp_path / name / "model.h5")["model"] for name in ("far", "near"))
     np.testing.assert_array_equal(one.basis.modes, other.basis.modes)
