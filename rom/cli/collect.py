@@ -125,7 +125,7 @@ def collect_command(
         crew=_pilot(case, settings, workers, limit),
     )
     if until is not None:
-        plan = Plan(tol=MODES * until, regress=regress, seed=seed)
+        plan = Plan(tol=MODES * until, kind="regression" if regress else "auto", seed=seed)
         state = enrich(collect_runs, problem, path, mus, until=until, most=n, plan=plan)
         target = model or Path(f"{stem(case)}.rom.h5")
         _show_enriched(state, until, save_training(target, state.training, case, settings), json)

@@ -33,6 +33,7 @@ CODES: dict[type[Exception], int] = {
     MissingExtra: 5, NotWritten: 6, NotSubmitted: 6,
 }  # fmt: skip
 OTHER_ERROR = 1
+USAGE = typer.BadParameter.__bases__  # what a command line gets wrong: typer says it itself
 
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on the last line instead of a table.")
@@ -66,7 +67,7 @@ def guard(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             log_to_stderr(verbose)
             return command(*args, verbose=verbose, **settings)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort, *USAGE):
             raise
         except KeyboardInterrupt:
             report_interrupt(command.__name__)
