@@ -361,6 +361,8 @@ NOT_STORED = {  # by their own nature
     "Coefficients": "a moment of a training",
     "TrajectoryCandidate": "a moment of a training",
     "SmallLikelihoods": "the objective of a search",
+    "Axis": "a moment of a drawing",
+    "Table": "a moment of a reading",
     "Training": "a moment of a command",
     "Enriched": "a moment of a command",
     "Plan": "settings of a command",
