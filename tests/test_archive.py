@@ -732,14 +732,6 @@ def test_every_truncation_and_extension_is_detected(tmp_path):
         load(path)
 
 
-def test_a_newer_format_is_refused_by_name(tmp_path):
-    path = tmp_path / "n.h5"
-    save(path, BOX)
-    path.write_bytes(path.read_bytes().replace(b"format 1\n", b"format 2\n", 1))
-    with pytest.raises(ForeignFile, match=r"format 2, this package reads up to 1; upgrade"):
-        load(path)
-
-
 @pytest.mark.parametrize("bare", [True, False])
 def test_a_format_after_the_last_is_refused_before_its_digest(tmp_path, bare):
     path, newer = tmp_path / "n.h5", FORMAT + 1
