@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +134,7 @@ class Box:
         return np.where(self._log, logarithms, mu)
 
 
-def _check_texts(name: str, texts: object) -> None:
+def _check_texts(name: str, texts: Any) -> None:
     """BadInput where these are no texts, one per parameter."""
     sequence = isinstance(texts, (tuple, list, np.ndarray))
     if not sequence or not all(isinstance(text, str) for text in texts):

@@ -138,7 +138,7 @@ def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> Path:
 
     def write(temp: Path) -> None:
         with open(temp, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **dict[str, Any](arrays))
 
     durably(Path(path), write)
     return Path(path)

@@ -120,9 +120,9 @@ def open_header(path: str | Path) -> Header | None:
 def _asks(content: dict[str, Any]) -> Asks:
     box, times = content["box"], content["times"]
     if box is not None:
-        lists = {key: tuple(values) for key, values in box.items()}
+        lists: dict[str, Any] = {key: tuple(values) for key, values in box.items()}
         box = Box(**lists | {key: np.array(box[key], dtype=float) for key in ("lower", "upper")})
-    own = {key: _quantities(content[key]) for key in ("fields", "signals")}
+    own: dict[str, Any] = {key: _quantities(content[key]) for key in ("fields", "signals")}
     own |= {"box": box, "times": None if times is None else np.array(times, dtype=float)}
     return Asks(**content | own)
 

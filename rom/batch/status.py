@@ -74,6 +74,11 @@ def _stage_state(
     for state in ("running", "waiting"):
         if state in states:
             return state
+    return _ended_state(run, name, last, rows_are_left)
+
+
+def _ended_state(run: Run, name: str, last: Sequence[Record], rows_are_left: bool) -> str:
+    """How a stage stands of which nothing waits or runs, by its last submissions."""
     is_collect = name not in RESULTS
     codes = [code for record in last for code in exit_codes(run, record)]
     harmless = {0, STOPPED, SOLVES_FAILED} if is_collect else {0}

@@ -32,7 +32,7 @@ def records(run: Run) -> list[Record]:
         name = entry["name"]
         if entry["state"] == "begun":
             stage = ALIASES.get(entry["stage"], entry["stage"])
-            more = {"stage": stage, "job": "", "over": set(), "ended": []}
+            more: Record = {"stage": stage, "job": "", "over": set(), "ended": []}
             submissions[name] = {**entry, **more}
         elif entry["state"] == "submitted":
             numbers[name] = entry["job"]

@@ -106,7 +106,7 @@ def divide(residual: np.ndarray, stability: np.ndarray) -> np.ndarray:
 
 
 def known_of(source: Any) -> Known:
-    """What is known by a bound or a stability constant: certified, if it says nothing else."""
+    """What is known by a bound or a stability constant: certified by default."""
     return Known(getattr(source, "known", Known.CERTIFIED))
 
 

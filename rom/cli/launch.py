@@ -33,7 +33,7 @@ CODES: dict[type[Exception], int] = {
     MissingExtra: 5, NotWritten: 6, NotSubmitted: 6,
 }  # fmt: skip
 OTHER_ERROR = 1
-USAGE = typer.BadParameter.__bases__  # what a command line gets wrong: typer says it itself
+USAGE: Any = typer.BadParameter.__bases__  # what a command line gets wrong: typer says it itself
 
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on the last line instead of a table.")

@@ -22,10 +22,17 @@ from rom.cli.launch import Verbose, guard
 from rom.cli.training import KINDS as KINDS_FROM_RUNS
 from rom.errors import BadInput
 
+
+def _shape_command() -> Any:
+    """The command `rom shapes train`."""
+    group: Any = get_command(shape_training.app)
+    return group.commands["train"]
+
+
 app = typer.Typer()
 COMMANDS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(KINDS_FROM_RUNS, lambda: get_command(reduce.app)),
-    "shapes": lambda: get_command(shape_training.app).commands["train"],  # type: ignore[attr-defined]
+    "shapes": _shape_command,
     "solid": lambda: get_command(solid_training.app),
 }
 FORWARD = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

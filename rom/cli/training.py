@@ -155,7 +155,7 @@ def check_kind(problem: Problem, kind: str) -> None:
 
 
 def _check_times(snapshots: Snapshots, kind: str) -> None:
-    """Raises BadInput where the runs have times and the kind none, or none and it needs them."""
+    """Raises BadInput where the runs have times and the kind none, or the reverse."""
     if kind == "trajectories" and snapshots.t is None:
         raise BadInput("the stored runs have no times; take --kind regression")
     if kind == "local" and snapshots.t is not None:

@@ -59,7 +59,7 @@ def pod(
     request = Accuracy(tol, rank)
     check_request(snapshots, request, method)
     strict = memory_budget is not None
-    if strict and not memory_budget > 0:
+    if memory_budget is not None and not memory_budget > 0:
         raise BadInput(f"memory_budget = {memory_budget} must be a positive number of bytes")
     data = RowBlocks(snapshots, center, memory_budget or BLOCK_BYTES, strict).in_range()
     if method == "random" or (method == "auto" and _few_modes(data.m, rank)):

@@ -29,7 +29,7 @@ def send_message(connection: socket.socket, value: Any) -> None:
     connection.sendall(LENGTH.pack(len(text)) + text)
     for array in arrays:
         if array.nbytes:
-            connection.sendall(memoryview(array.reshape(-1).view(np.uint8)))
+            connection.sendall(array.reshape(-1).view(np.uint8).data)
 
 
 def receive_message(connection: socket.socket) -> Any:
@@ -85,5 +85,5 @@ def _decode(message: Any, connection: socket.socket) -> Any:
         return content
     array = np.empty(math.prod(content[1]), np.dtype(content[0]))
     if array.nbytes:
-        _fill(connection, memoryview(array.view(np.uint8)))
+        _fill(connection, array.view(np.uint8).data)
     return array.reshape(content[1])

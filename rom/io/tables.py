@@ -73,7 +73,13 @@ def read_table(path: str | Path) -> Table:
         raise BadInput(
             f"{path} is no table ({error}); give a CSV file with a header of names"
         ) from error
-    heads = [_heading(entry) for entry in header]
+    return _checked_table(path, [_heading(entry) for entry in header], rows, mark)
+
+
+def _checked_table(
+    path: Path, heads: list[tuple[str, str]], rows: list[list[str]], mark: str
+) -> Table:
+    """The columns of rows under their heads. Raises BadInput."""
     names = [name for name, _ in heads]
     for name in names:
         if names.count(name) > 1:

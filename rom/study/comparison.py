@@ -285,7 +285,7 @@ def compare_answer(
 ) -> Row:
     """Numbers of the state, of fields and of outputs of one answer. Raises BadInput."""
     if not answer.parts:
-        return Row(_empty_state(), "", {}, _compare_outputs(answer, run, truth))
+        return Row(_empty_state(), "", "", {}, _compare_outputs(answer, run, truth))
     u = run.u if run.u.ndim == 2 else run.u[:, None]
     n_t = 1 if answer.t is None else len(answer.t)
     if u.shape[1] != n_t:
@@ -313,9 +313,9 @@ def compare_answer(
     for name, values in lifted.items():
         whole[rows[name]] = values
     basis = getattr(model, "basis", None)
-    state, bound_norm, known = _compare_state(model, basis, answer, (u, whole), norms)
+    state, bound_norm, kind = _compare_state(model, basis, answer, (u, whole), norms)
     outputs = {} if truth is None else _compare_outputs(answer, run, truth)
-    return Row(state, bound_norm, known, fields, outputs)
+    return Row(state, bound_norm, kind, fields, outputs)
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
@@ -344,7 +344,7 @@ def _compare_state(
     states: tuple[np.ndarray, np.ndarray],
     norms: Mapping[str, Norm],
 ) -> tuple[dict[str, float], str, str]:
-    """Norm, error and floor in X, the bound beside the error in its own norm, and its kind."""
+    """Norm, error and floor in X; the bound, its norm, the error in it, and its kind."""
     numbers, (u, whole) = _empty_state(), states
     space: Space | None = (
         answer.space if answer.space is not None else getattr(basis, "space", None)
