@@ -98,7 +98,7 @@ def inf_sup(
     min_ratio: float = 0.5,
     reads: int | None = None,
 ) -> InterpolatedInfSup:
-    """Interpolate the inf-sup constant between anchors (J, p), check it at fresh (m, p).
+    """The inf-sup constant interpolated between anchors (J, p), checked at fresh ones.
 
     operator : mu -> A (n, n), such as a full Affine
     reads : how many of the first parameters it depends on, all by default
@@ -130,7 +130,7 @@ def inf_sup(
         margin=SAFETY * min(ratio, 1.0),
         seen=places,
         beta=constants,
-        slope=_steepest(seen, constants),
+        slope=_steepest(places, constants),
     )
 
 

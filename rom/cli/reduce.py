@@ -102,7 +102,7 @@ def choose_kind(kind: str, regress: bool) -> str:
     return "regression" if regress else kind
 
 
-def check_kind(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
     Plan(rank=options["modes"], kind=kind, regressor=options["regressor"], local=options["local"])
