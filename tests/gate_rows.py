@@ -566,7 +566,8 @@ def solid_rows():
 
 # what a user never builds: the package returns it, or loads it
 RESULTS = """
-Error Part Prediction Quantity archive.Header compress.Merging compress.SparseSvd points.NewtonSolution io.Frame
+Error Part Prediction Quantity archive.Header
+compress.Merging compress.SparseSvd points.NewtonSolution io.Frame
 io.Result campaign.Campaign campaign.Store certified.Certificate certified.Consistent
 certified.DualWeighted certified.FullResidual certified.GalerkinModel certified.GramResidual
 certified.GreedyStep certified.InterpolatedInfSup certified.Outputs certified.ResidualBound
@@ -580,7 +581,8 @@ shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
 # their arrays checked; each is tried in the tests of its chapter
 WITHOUT_ARRAYS = """
-Asks Model Problem io.ingest_files archive.load archive.load_model io.read_file archive.save
+Asks Model Problem io.ingest_files archive.load archive.load_model archive.open_header
+io.read_file archive.save
 archive.save_model certified.separate points.cut io.from_grid io.label io.read_frames
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.program campaign.rebuild campaign.talk campaign.ticker campaign.verify
