@@ -69,7 +69,8 @@ class Monomials:
 class Affine:
     """A(mu) = sum_q theta_q(mu) A_q.
 
-    theta : (p,) -> (Q,) and (m, p) -> (m, Q); Monomials, or a function at module level
+    theta : (p,) -> (Q,) and (m, p) -> (m, Q); Monomials, or a function at module level. One that
+        takes (p,) alone is called row by row.
     terms : Q matrices or vectors; this rank's shares in a full problem, an array (Q, r, r) or
         (Q, r) in a reduced one
     """
@@ -90,7 +91,7 @@ class Affine:
 
     def __call__(self, mu: np.ndarray) -> Any:
         """A(mu); for mu (m, p) and reduced terms, all of them stacked (m, ...)."""
-        theta = np.asarray(self.theta(_checked_parameters(mu)))
+        theta = theta_rows(self.theta, _checked_parameters(mu))
         if theta.shape[-1] != len(self.terms):
             raise BadInput(f"{theta.shape[-1]} coefficients for {len(self.terms)} terms")
         if isinstance(self.terms, np.ndarray):
@@ -141,3 +142,35 @@ def _checked_parameters(mu: Any) -> np.ndarray:
     if not np.isfinite(mu).all():
         raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters")
     return np.asarray(mu)
+
+
+def theta_rows(theta: Callable[[np.ndarray], np.ndarray], mu: np.ndarray) -> np.ndarray:
+    """theta(mu): (Q,) for mu (p,), (m, Q) for (m, p).
+
+    A batch is believed only where its first and last rows are theta of these mu; else, as where
+    theta was written for one mu, it is called row by row.
+    """
+    mu = np.asarray(mu, dtype=float)
+    if mu.ndim != 2 or not len(mu) or isinstance(theta, Monomials):
+        return np.asarray(theta(mu))
+    first = np.asarray(theta(mu[0]))
+    ends = np.stack([first, first if len(mu) == 1 else np.asarray(theta(mu[-1]))])
+    batch = try_batch(theta, mu, (len(mu), *ends.shape[1:]))
+    if batch is not None and np.allclose(
+        batch[[0, -1]], ends, rtol=1e-10, atol=0.0, equal_nan=True
+    ):
+        return batch
+    return np.stack([first, *(np.asarray(theta(row)) for row in mu[1:])])
+
+
+def try_batch(
+    function: Callable[[np.ndarray], Any], mu: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """function(mu), or None where it does not give numbers of that shape for several rows."""
+    try:
+        values = np.asarray(function(mu))
+    except BadInput:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+    return values if values.shape == shape and values.dtype.kind in "biufc" else None

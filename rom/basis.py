@@ -21,6 +21,7 @@ from rom.errors import BadInput
 from rom.space import Space
 
 ROUND_OFF = 4 * float(np.finfo(float).eps)  # of a column's norm: a smaller rest is no direction
+FEEBLE = 1e-140  # of a column's norm: its square is near the smallest number
 MAX_SWEEPS = 3  # of re-orthogonalisation
 
 
@@ -213,6 +214,10 @@ def gram_schmidt(
     Returns Q (n, l), X-orthogonal to them, and T (k + l, m). Directions below round-off are
     dropped. Reference: Buhr et al. (2014).
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = space.norm(U)
+    if not ((sizes > FEEBLE) & (sizes < 1 / FEEBLE)).all():
+        return _scaled_gram_schmidt(space, U, against, block)
     m = U.shape[1]
     first = 0 if against is None else against.shape[1]
     dtype = U.dtype if against is None else np.result_type(against, U)
@@ -220,7 +225,7 @@ def gram_schmidt(
     T = np.zeros((first + m, m), dtype=dtype)
     if against is not None:
         V[:, :first] = against
-    sizes, k = space.norm(U), first
+    k = first
     for start in range(0, m, block):
         columns = slice(start, start + block)
         W = U[:, columns].astype(dtype)
@@ -236,6 +241,27 @@ def gram_schmidt(
                 V[:, k] = w / size
                 k += 1
     return V[:, first:k], T[:k]
+
+
+def _scaled_gram_schmidt(
+    space: Space, U: np.ndarray, against: np.ndarray | None, block: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where squares of columns would vanish or overflow: each to size one before."""
+    unit = powers_of_two(space, U)
+    V = U / unit
+    sizes = space.norm(V)
+    zero = sizes <= FEEBLE
+    Q, T = gram_schmidt(space, V[:, ~zero], against, block=block)
+    whole = np.zeros((len(T), U.shape[1]), dtype=T.dtype)
+    whole[:, ~zero] = T * unit[~zero]
+    return Q, whole
+
+
+def powers_of_two(space: Space, U: np.ndarray) -> np.ndarray:
+    """About the largest entry of each column, (k,): to divide by it loses no digit."""
+    largest = space.sum(np.abs(U).max(axis=0, initial=0.0).astype(float))
+    exponents = np.frexp(np.where(largest > 0, largest, 1.0))[1]
+    return np.asarray(np.ldexp(1.0, np.clip(exponents, -1021, 1021)))
 
 
 def _orthogonalise(

@@ -49,3 +49,34 @@ class NotSubmitted(RomError):
 
 class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
+
+
+def text_of(error: BaseException) -> str:
+    """'Type: text' of any exception, also of one whose text cannot be made."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception as another:
+        return f"{kind}: (its text raises {type(another).__name__})"
+
+
+def printable(text: str) -> str:
+    r"""`text` without control characters, which drive a terminal: ESC becomes \\x1b."""
+    return "".join(
+        char if char.isprintable() or char in " \n\t" else repr(char)[1:-1] for char in text
+    )
+
+
+def require(module: str, extra: str, purpose: str) -> None:
+    """MissingExtra, with the line of pip, where `module` cannot be imported.
+
+    purpose : what needs it, a plural: "pictures"
+    """
+    from importlib import import_module
+
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"{purpose} need {module} ({error}); run: pip install 'rom-platform[{extra}]'"
+        ) from error

@@ -80,6 +80,7 @@ class Box:
     def check(self, mu: np.ndarray, slack: float = 1e-12) -> np.ndarray:
         """`mu` as float (p,) or (m, p), inside the box.
 
+        slack : of the width, in logarithms where the scale is log
         Raises BadInput for a wrong shape, NaN or Inf; OutsideBox naming the first parameter, row
         and value beyond the bounds.
         """
@@ -94,8 +95,11 @@ class Box:
                 f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that "
                 "row out"
             )
-        width = slack * (self.upper - self.lower)
-        outside = (mu < self.lower - width) | (mu > self.upper + width)
+        low, high = self._scaled(self.lower), self._scaled(self.upper)
+        width = slack * (high - low)
+        impossible = self._log & (mu <= 0)
+        x = self._scaled(np.where(impossible, self.lower, mu))
+        outside = impossible | (x < low - width) | (x > high + width)
         if outside.any():
             i, j = np.argwhere(np.atleast_2d(outside))[0]
             value = np.atleast_2d(mu)[i, j]

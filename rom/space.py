@@ -5,6 +5,8 @@ The only place where ranks talk.
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,6 +20,7 @@ from rom.arrays import NUMBER, check_members, integers, real, refuse_indefinite
 from rom.errors import BadInput, Singular
 
 PROBE = 1e-11  # of the sum of all magnitudes: what round-off leaves of (u, v) - (v, u)
+FORWARDING = 0.5  # seconds: launchers drop what they have not forwarded when a rank aborts
 EXTENDED_SWEEPS = 3  # of refinement, for right-hand sides in extended precision
 
 
@@ -345,11 +348,31 @@ def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, 
     return Space(1.0 / count[numbers], numbers, comm, fields)
 
 
+def _end_together(comm: Any) -> None:
+    """From now on an exception that nobody catches ends all ranks, its rank named.
+
+    Otherwise the others would wait for the rank that failed.
+    """
+    if sys.excepthook is not sys.__excepthook__:
+        return
+
+    def report(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        """The traceback, the rank, and the end of all ranks."""
+        sys.__excepthook__(kind, error, trace)
+        sys.stderr.write(f"error: rank {comm.Get_rank()}: {kind.__name__}: {error}\n")
+        sys.stderr.flush()
+        time.sleep(FORWARDING)
+        comm.Abort(1)
+
+    sys.excepthook = report
+
+
 def _allgatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
     """The arrays of all ranks, in rank order; they agree in all axes but the first."""
     part = np.ascontiguousarray(part)
     if comm is None or comm.Get_size() == 1:
         return [part]
+    _end_together(comm)
     counts = np.empty(comm.Get_size(), dtype=np.int64)
     comm.Allgather(np.array([part.shape[0]], dtype=np.int64), counts)
     width = int(np.prod(part.shape[1:], dtype=np.int64)) * part.itemsize

@@ -23,7 +23,14 @@ from scipy.linalg import lu_factor, solve_triangular
 from rom.affine import Affine
 from rom.arrays import COLUMNS, POINTS, check_lengths, function, gate
 from rom.basis import Basis
-from rom.certified.residual import ResidualBound, images, residual_bound, residual_coordinates
+from rom.certified.residual import (
+    ResidualBound,
+    divide,
+    images,
+    residual_bound,
+    residual_coordinates,
+    stability_at,
+)
 from rom.errors import BadInput
 
 Theta = Callable[[np.ndarray], np.ndarray]
@@ -49,7 +56,7 @@ class FullResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,7 @@ class GramResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +112,7 @@ class SampledResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 def coordinate_products(y: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def write_mesh(
     writer: Writer = choose_by_suffix(writers, path)
     writer(path, mesh, fields, cell_fields)
     return path
+
+
+def check_format(path: str | Path) -> None:
+    """BadInput for a suffix that nothing writes, MissingExtra without what writes it."""
+    writer: Writer = choose_by_suffix(writers, Path(path))
+    check = getattr(sys.modules[writer.__module__], "CHECK", None)
+    if check is not None:
+        check(Path(path))
 
 
 def read_file(path: str | Path, unit: str = "m") -> tuple[Mesh, Fields, Fields]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_npz
 from rom.arrays import COLUMNS, STATES, VECTOR, check_lengths, gate
 from rom.errors import BadInput
 from rom.io.fields import Fields, label
@@ -109,8 +110,7 @@ def _write_npz(path: Path, space: Space, U: np.ndarray, inputs: Mapping[str, np.
         key = label(part.name, part.unit)
         arrays[f"rows of {key}"] = part.rows
     arrays |= inputs
-    np.savez(path, **arrays)
-    return path
+    return write_npz(path, arrays)
 
 
 def _steps(inputs: Mapping[str, np.ndarray], m: int) -> np.ndarray:

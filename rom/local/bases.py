@@ -17,7 +17,7 @@ import numpy as np
 
 from rom.arrays import POINTS, check_lengths, gate
 from rom.basis import LocalBases
-from rom.errors import BadInput
+from rom.errors import BadInput, require
 from rom.local.dissimilarity import gram_sines
 from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
 from rom.local.hull import assemble_bases, hull_coordinates
@@ -69,8 +69,10 @@ def local_bases(
     refine : False stops at the k-medoids; restarts : random starts besides
     whole_runs : all snapshots of one mu share a basis
     tol : relative, on what the hull may miss
-    Raises BadInput for zero snapshots, or too few of them.
+    Raises BadInput for zero snapshots, or too few of them; MissingExtra without kmedoids.
     """
+    if k > 1:
+        require("kmedoids", "cluster", "local bases")
     generator = np.random.default_rng(rng)
     hull, coordinates = hull_coordinates(snapshots, tol)
     if not 0 < k <= snapshots.m or not 0 < rank <= hull.r:

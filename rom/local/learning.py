@@ -14,7 +14,7 @@ import numpy as np
 import scipy.linalg as la
 
 from rom.arrays import POINTS, gate, integers
-from rom.errors import BadInput, MissingExtra
+from rom.errors import BadInput, require
 from rom.local.classifier import TINY, Classifier, gaussian_kernel
 from rom.local.forest import Forest, fit_forest
 from rom.local.held_out import pick_errors
@@ -182,10 +182,7 @@ def _costs(samples: _Samples) -> np.ndarray:
 
 
 def _logistic(penalty: float) -> Any:
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise MissingExtra(
-            "classification needs scikit-learn; pip install 'rom-platform[cluster]'"
-        ) from error
+    require("sklearn", "cluster", "classifiers")
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=penalty, max_iter=200, tol=1e-4, solver="newton-cg")

@@ -25,20 +25,29 @@ def decay_plot(path: Any, s: np.ndarray, *, r: int | None = None, title: str = "
     path : of the PNG, a file name or stream; r : marks the modes kept
     Raises BadInput for values that are not finite or start with zero.
     """
+    figure, axes = new_figure()
+    for (name, curve), style in zip(decay_curves(s).items(), ("o-", "s--"), strict=True):
+        axes.semilogy(*curve, style, ms=3, label=name)
+    if r is not None:
+        axes.axvline(r, color="0.4", lw=1, label=f"kept: r = {r}")
+    label_axes(axes, "mode k [-]", "relative size [-]", title)
+    return save_figure(path, figure)
+
+
+def decay_curves(s: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """name -> (k, values) of s_k / s_1 and of the tail; zeros are SMALLEST.
+
+    Raises BadInput for values that are not finite or start with zero.
+    """
     s = np.asarray(s, dtype=float)
     if s.ndim != 1 or not s.size or not s[0] > 0 or not np.isfinite(s).all():
         raise BadInput("singular values must be a finite vector that starts with a positive number")
     k = np.arange(1, s.size + 1)
     tail = np.sqrt(spectral_tail(s)[1:-1] / np.sum(s**2))
-    sizes = np.maximum(s / s[0], SMALLEST)
-    tails = np.maximum(tail, SMALLEST)
-    figure, axes = new_figure()
-    axes.semilogy(k, sizes, "o-", ms=3, label="singular value $s_k/s_1$")
-    axes.semilogy(k[:-1], tails, "s--", ms=3, label="relative error of the set with k modes")
-    if r is not None:
-        axes.axvline(r, color="0.4", lw=1, label=f"kept: r = {r}")
-    label_axes(axes, "mode k [-]", "relative size [-]", title)
-    return save_figure(path, figure)
+    return {
+        "singular value s_k / s_1": (k, np.maximum(s / s[0], SMALLEST)),
+        "relative error of the set with k modes": (k[:-1], np.maximum(tail, SMALLEST)),
+    }
 
 
 @gate(r=VECTOR, error=VECTOR, bound=VECTOR)
@@ -75,16 +84,24 @@ def effectivity_plot(path: Any, effectivity: np.ndarray, *, title: str = "") -> 
 
     Raises BadInput where no value is finite.
     """
-    values = real(effectivity, "effectivity")
-    values = values[np.isfinite(values)]
-    if not values.size:
-        raise BadInput("no finite effectivity to draw; the model gives no bound")
-    bins = min(MAX_BINS, max(MIN_BINS, values.size // 3))
+    values, bins = effectivity_bins(effectivity)
     figure, axes = new_figure()
     axes.hist(values, bins=bins, color="tab:blue", edgecolor="white")
     axes.axvline(1.0, color="tab:red", lw=1.5, label="1: the bound is the error")
     label_axes(axes, "effectivity = bound / error [-]", "number of parameters [-]", title)
     return save_figure(path, figure)
+
+
+def effectivity_bins(effectivity: np.ndarray) -> tuple[np.ndarray, int]:
+    """The finite effectivities, and how many bins show them.
+
+    Raises BadInput where no value is finite.
+    """
+    values = real(effectivity, "effectivity")
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise BadInput("no finite effectivity to draw; the model gives no bound")
+    return values, min(MAX_BINS, max(MIN_BINS, values.size // 3))
 
 
 @gate(x=VECTOR, y=named(real))
