@@ -109,8 +109,10 @@ class Space:
         local = U.T @ self.apply(U)
         size = np.abs(U).T @ np.abs(self.apply(U))
         (uu, uv), (vu, vv) = self.sum(local)
+        share = self.product.diagonal() if sp.issparse(self.product) else self.product
+        negative = self.sum(np.array([np.sum(self.whole(share).real < 0, dtype=float)]))[0]
         bar = PROBE * float(self.sum(size).max())
-        if abs(uv - np.conj(vu)) > bar or min(uu.real, vv.real) < -bar:
+        if abs(uv - np.conj(vu)) > bar or min(uu.real, vv.real) < -bar or negative:
             raise BadInput(
                 "the inner product, summed over the ranks, is not symmetric and positive; give "
                 "shares of one that is"

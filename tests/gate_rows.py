@@ -530,7 +530,7 @@ ROWS: dict[str, Row] = {
         angle=real([0.0, 1.0, 2.0]), y=real([1.0, 2.0, 1.0])),
     "plot.effectivity_plot": row(
         lambda effectivity: drawn(lambda p: plot.effectivity_plot(p, effectivity)),
-        "NaN", "Inf", "-Inf", effectivity=real([1.1, 2.0, 3.0])),
+        "NaN", "Inf", "-Inf", "a number", "two axes more", effectivity=real([1.1, 2.0, 3.0])),
     "plot.indicator_plot": row(
         lambda t, error, upper, middle, full: drawn(lambda p: plot.indicator_plot(
             p, t, error, upper=upper, middle=middle, full=full, ylabel="e [1]")),
@@ -566,7 +566,8 @@ def solid_rows():
 
 # what a user never builds: the package returns it, or loads it
 RESULTS = """
-Error Part Prediction Quantity compress.Merging compress.SparseSvd points.NewtonSolution io.Frame
+Error Part Prediction Quantity archive.Header
+compress.Merging compress.SparseSvd points.NewtonSolution io.Frame
 io.Result campaign.Campaign campaign.Store certified.Certificate certified.Consistent
 certified.DualWeighted certified.FullResidual certified.GalerkinModel certified.GramResidual
 certified.GreedyStep certified.InterpolatedInfSup certified.Outputs certified.ResidualBound
@@ -580,7 +581,8 @@ shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
 # their arrays checked; each is tried in the tests of its chapter
 WITHOUT_ARRAYS = """
-Asks Model Problem io.ingest_files archive.load archive.load_model io.read_file archive.save
+Asks Model Problem io.ingest_files archive.load archive.load_model archive.open_header
+io.read_file archive.save
 archive.save_model certified.separate points.cut io.from_grid io.label io.read_frames
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.program campaign.rebuild campaign.talk campaign.ticker campaign.verify
