@@ -13,7 +13,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 def check_folder(path: Path | None) -> None:
-    """BadInput where the folder of a file to write is missing, or the file is a folder."""
+    """BadInput where the folder of a file to write is missing, or it is a folder."""
     if path is None:
         return
     if path.is_dir():
