@@ -1,6 +1,6 @@
 """The `rom` command.
 
-init; collect, reduce, predict, study, report, inspect, view, export; ingest, shapes; submit,
+init; collect, train, predict, study, report, inspect, view, export; ingest, shapes; submit,
 resume, status, cancel, logs.
 
 Exit codes: 0 done; 1 an error of the solver or of this package, or a bound that an error beats;
@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from rom import __version__
-from rom.cli import collect, files, init, jobs, predict, reduce, shapes, study
+from rom.cli import collect, files, init, jobs, predict, reduce, shapes, study, train
 from rom.cli.ingest import ingest_command
 from rom.cli.launch import run, world
 
@@ -50,7 +50,7 @@ def options(
     """Options before any command."""
 
 
-for group in (init, collect, reduce, predict, study, files):
+for group in (init, collect, train, reduce, predict, study, files):
     app.add_typer(group.app)
 app.command(
     "ingest",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import rom
 from rom.cli.ranks import rank, rank_label
-from rom.errors import RomError
+from rom.errors import RomError, printable
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 RESUME = "run the same command again to go on"
@@ -28,7 +28,7 @@ def report_failure(error: Exception, verbose: bool) -> None:
     if verbose:
         traceback.print_exception(error)
     text = str(error) if isinstance(error, RomError) else _unexpected(error, verbose)
-    sys.stderr.write(f"error: {rank_label()}{text}\n")
+    sys.stderr.write(f"error: {rank_label()}{printable(text)}\n")
 
 
 def report_interrupt(command: str) -> None:

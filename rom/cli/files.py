@@ -26,7 +26,7 @@ from rom.cli.scenes import (
 )
 from rom.cli.tables import show_numbers
 from rom.cli.targets import check_answer_file, check_picture
-from rom.errors import BadInput
+from rom.errors import BadInput, printable
 
 app = typer.Typer()
 
@@ -52,7 +52,7 @@ def inspect_command(
         return
     facts, problems = summary(path, load_functions(case))
     for line in problems:
-        sys.stderr.write(f"damaged: {line}\n")
+        sys.stderr.write(printable(f"damaged: {line}\n"))
     if json:
         facts["problems"] = list(problems)
     show_numbers(facts, {}, json)

@@ -24,6 +24,7 @@ from rom.errors import (
     NotWritten,
     Singular,
     SolveFailed,
+    printable,
 )
 
 __all__ = ["CODES", "Json", "Verbose", "exit_code", "guard", "log_to_stderr", "run", "world"]
@@ -32,6 +33,7 @@ CODES: dict[type[Exception], int] = {
     MissingExtra: 5, NotWritten: 6, NotSubmitted: 6,
 }  # fmt: skip
 OTHER_ERROR = 1
+USAGE = typer.BadParameter.__bases__  # what a command line gets wrong: typer says it itself
 
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on the last line instead of a table.")
@@ -65,7 +67,7 @@ def guard(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             log_to_stderr(verbose)
             return command(*args, verbose=verbose, **settings)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort, *USAGE):
             raise
         except KeyboardInterrupt:
             report_interrupt(command.__name__)
@@ -119,8 +121,18 @@ def _switch(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, kind, default=False, annotation=annotation)
 
 
+class _Printable(logging.Formatter):
+    """Messages without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message of a record."""
+        return printable(super().format(record))
+
+
 def log_to_stderr(verbose: bool) -> None:
     """Messages of logger "rom" on stderr: warnings, with `verbose` also progress."""
     label = f"rank {rank()}: " if rank() else ""
-    logging.basicConfig(format=f"%(levelname).1s {label}%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable(f"%(levelname).1s {label}%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("rom").setLevel(logging.INFO if verbose else logging.WARNING)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rom.io.writers as writers
+from rom.arrays import gate
 from rom.io.fields import Fields
 from rom.io.frames import read_frames
 from rom.io.registry import choose_by_suffix
@@ -16,6 +17,7 @@ from rom.mesh import Mesh
 Writer = Callable[[Path, Mesh, Fields | None, Fields | None], None]
 
 
+@gate(mesh=Mesh)
 def write_mesh(
     path: str | Path, mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None
 ) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rom.archive.grids import TYPES, flat_cells, points_3d
+from rom.arrays import gate
 from rom.errors import BadInput, ForeignFile, require
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import Blocks, masks, mesh_and_fields
@@ -21,6 +22,7 @@ def require_pyvista() -> None:
     require("pyvista", "view", "files and grids of VTK")
 
 
+@gate(mesh=Mesh)
 def to_grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None) -> Any:
     """The mesh as a pyvista.UnstructuredGrid; regions and node sets become 0/1 arrays."""
     require_pyvista()

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput
-from rom.io.fields import Fields, label
+from rom.archive.files import durably, write_npz
+from rom.arrays import gate
+from rom.errors import BadInput, printable
+from rom.io.fields import Fields, check_fields, label
 from rom.io.units import convert
 from rom.mesh import Mesh
 
 AXES = "xyz"
+FORMULA = ("=", "+", "-", "@")  # how formulas of spreadsheets begin
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,31 @@ def _heading(text: str) -> tuple[str, str]:
 
 
 def write_table(path: str | Path, names: list[str], rows: Any) -> Path:
-    """A CSV file with a header line; numbers with all their digits."""
-    with open(path, "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(names)
-        for row in rows:
-            numbers = np.asarray(row)
-            kind = complex if np.iscomplexobj(numbers) else float
-            table.writerow([repr(number) for number in numbers.astype(kind).tolist()])
+    """A CSV file with a header line; numbers with all their digits.
+
+    Names that a spreadsheet would run as a formula begin with an apostrophe.
+    """
+
+    def write(temp: Path) -> None:
+        with open(temp, "w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(map(disarm, names))
+            for row in rows:
+                numbers = np.asarray(row)
+                kind = complex if np.iscomplexobj(numbers) else float
+                table.writerow([repr(number) for number in numbers.astype(kind).tolist()])
+
+    durably(Path(path), write)
     return Path(path)
 
 
+def disarm(name: str) -> str:
+    """A header as plain text: no formula of a spreadsheet, no control character."""
+    plain = printable(name)
+    return f"'{plain}" if plain.startswith(FORMULA) else plain
+
+
+@gate(mesh=Mesh)
 def write_points(path: str | Path, mesh: Mesh, fields: Fields, cell_fields: Fields) -> Path:
     """Points and their fields as .csv, one row per point; or all of a file as .npz."""
     path = Path(path)
@@ -117,7 +134,9 @@ def write_points(path: str | Path, mesh: Mesh, fields: Fields, cell_fields: Fiel
     columns = {}
     for axis, x in zip(AXES, mesh.points.T, strict=False):
         columns[label(axis, mesh.unit)] = x
+    check_fields(fields, len(mesh.points), "points")
     for name, (values, unit) in fields.items():
+        values = np.asarray(values)
         columns |= _component_columns(name, values, unit)
     return write_table(path, list(columns), np.column_stack(list(columns.values())))
 
@@ -137,5 +156,4 @@ def _write_all(path: Path, mesh: Mesh, fields: Fields, cell_fields: Fields) -> P
     for part in (fields, cell_fields):
         for name, (values, unit) in part.items():
             arrays[label(name, unit)] = values
-    np.savez(path, **arrays)
-    return path
+    return write_npz(path, arrays)

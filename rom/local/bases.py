@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, check_lengths, gate
 from rom.basis import LocalBases
 from rom.errors import BadInput, require
 from rom.local.dissimilarity import gram_sines
@@ -43,6 +44,7 @@ class Candidate:
         return float(np.mean(pick_errors(self.errors, choice)))
 
 
+@gate(snapshots=Snapshots, inputs=POINTS)
 def local_bases(
     snapshots: Snapshots,
     k: int,
@@ -85,6 +87,7 @@ def local_bases(
     starts = restarts if refine else None
     if inputs is None:
         inputs = features(snapshots)
+    check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
     choices = partitions(gram, k, rank, fold, generator, restarts=starts, run_of=tied)
     if classifier is None:
         best = _candidate(gram, choices[0], rank, fold)
@@ -107,6 +110,7 @@ def local_bases(
     return replace(bases, classifier=best.classifier)
 
 
+@gate(snapshots=Snapshots)
 def features(snapshots: Snapshots) -> np.ndarray:
     """(mu, t), (m, p) or (m, p + 1): time is one more parameter."""
     if snapshots.t is None:

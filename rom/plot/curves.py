@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import LARGEST, VECTOR, check_lengths, each, gate, named, real
 from rom.basis import spectral_tail
 from rom.errors import BadInput
 from rom.plot.figures import add_legend_below, label_axes, new_figure, save_figure
@@ -17,6 +18,7 @@ MAX_BINS = 20
 MIN_BINS = 5
 
 
+@gate(s=VECTOR)
 def decay_plot(path: Any, s: np.ndarray, *, r: int | None = None, title: str = "") -> Any:
     """s_k / s_1 and the tail sqrt(sum_{j>k} s_j^2 / sum s_j^2) over k.
 
@@ -48,6 +50,7 @@ def decay_curves(s: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
+@gate(r=VECTOR, error=VECTOR, bound=VECTOR)
 def error_plot(
     path: Any,
     r: np.ndarray,
@@ -94,13 +97,14 @@ def effectivity_bins(effectivity: np.ndarray) -> tuple[np.ndarray, int]:
 
     Raises BadInput where no value is finite.
     """
-    values = np.asarray(effectivity, dtype=float)
+    values = real(effectivity, "effectivity")
     values = values[np.isfinite(values)]
     if not values.size:
         raise BadInput("no finite effectivity to draw; the model gives no bound")
     return values, min(MAX_BINS, max(MIN_BINS, values.size // 3))
 
 
+@gate(x=VECTOR, y=named(real))
 def line_plot(
     path: Any,
     x: np.ndarray,
@@ -116,6 +120,7 @@ def line_plot(
 
     log : in y; equal : both axes have one scale
     """
+    _check_curves(x, y)
     figure, axes = new_figure()
     for name, values in y.items():
         axes.plot(x, values, "o-", ms=3, label=name)
@@ -127,6 +132,7 @@ def line_plot(
     return save_figure(path, figure)
 
 
+@gate(x=VECTOR, band=each(VECTOR), y=named(real))
 def band_plot(
     path: Any,
     x: np.ndarray,
@@ -139,6 +145,9 @@ def band_plot(
     marks: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Any:
     """Named curves y(x), a shaded 95 % band (low, high) and named marks (x, y)."""
+    if len(band) != 2:
+        raise BadInput(f"the band has {len(band)} curves; give the lower and the upper one")
+    _check_curves(x, {**y, "lower": band[0], "upper": band[1]})
     figure, axes = new_figure()
     axes.fill_between(x, *band, alpha=0.3, color="tab:blue", lw=0, label="95 % band")
     for name, values in y.items():
@@ -150,6 +159,15 @@ def band_plot(
     return save_figure(path, figure)
 
 
+def _check_curves(x: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:
+    """BadInput naming a curve that has not one value at each x."""
+    for name, values in curves.items():
+        if values.shape[:1] != x.shape or values.size == 0:
+            raise BadInput(f"curve {name!r} has shape {values.shape}; give {x.shape[0]} values")
+        if (np.abs(values[np.isfinite(values)]) > LARGEST).any():
+            raise BadInput(f"curve {name!r} exceeds {LARGEST:g}; give it in another unit")
+
+
 def _make_room_for_legend(axes: Any) -> None:
     low, high = axes.get_ylim()
     _, names = axes.get_legend_handles_labels()
@@ -157,6 +175,7 @@ def _make_room_for_legend(axes: Any) -> None:
     axes.set_ylim(low, high + room)
 
 
+@gate(t=VECTOR, error=VECTOR, upper=VECTOR, middle=VECTOR, full=VECTOR)
 def indicator_plot(
     path: Any,
     t: np.ndarray,
@@ -174,6 +193,8 @@ def indicator_plot(
     Errors below 1e-3 of the largest, zero among them, are hollow marks at that height.
     """
     figure, axes = new_figure()
+    check_lengths("time", t=t, error=error, upper=upper, middle=middle, full=full)
+    full = full != 0
     above, centre = np.where(full, np.nan, upper), np.where(full, np.nan, middle)
     axes.semilogy(t, above, "-", color="tab:orange", label="upper quantile of the indicator")
     axes.semilogy(t, centre, ":", color="tab:orange", label="its middle")
@@ -197,6 +218,7 @@ def _draw_true_error(axes: Any, t: np.ndarray, error: np.ndarray) -> None:
         axes.semilogy(t[small], heights, "o", ms=4, mfc="white", color="tab:blue", label=name)
 
 
+@gate(angle=VECTOR, levels=named(VECTOR))
 def directivity(
     path: Any,
     angle: np.ndarray,
@@ -209,6 +231,9 @@ def directivity(
 
     label : what the levels are, with their unit
     """
+    if not np.ptp(angle) > SMALLEST:
+        raise BadInput("all angles are equal; give a range of them")
+    _check_curves(angle, levels)
     figure, flat = new_figure()
     flat.remove()
     axes = figure.add_subplot(projection="polar")

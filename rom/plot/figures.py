@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+from rom.archive.files import write_file
 from rom.errors import require
 
 SIZE = (6.0, 4.0)  # inches
@@ -40,5 +42,10 @@ def add_legend_below(figure: Any, axes: Any) -> None:
 
 def save_figure(path: Any, figure: Any) -> Any:
     """The figure as a PNG at `path`, a file name or stream, which is returned."""
-    figure.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=DPI, format="png", metadata={"Software": None})
+    if hasattr(path, "write"):
+        path.write(picture.getvalue())
+    else:
+        write_file(path, picture.getvalue())
     return path

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_file
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.model import Model
 from rom.parameters import Box
@@ -21,6 +23,7 @@ PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bou
 EMPTY: tuple[Any, ...] = ("", [])  # entries of the provenance that are left out
 
 
+@gate(model=Model)
 def write_report(
     path: str | Path,
     model: Model,
@@ -45,8 +48,7 @@ def write_report(
         "" if study is None else _every_parameter(study, box),
         html_section("How to do it again", html_table(["", ""], again)),
     ]
-    Path(path).write_text(html_page(title, parts), encoding="utf-8")
-    return Path(path)
+    return write_file(path, html_page(title, parts))
 
 
 def model_bases(model: Any) -> dict[str, Basis]:

@@ -69,4 +69,5 @@ def _check_complete(path: Path) -> None:
             )
 
 
+LIBRARIES = ("pyvista", "mapdl_archive")  # loaded once for all files
 SUFFIXES = {".cdb": cdb_frames}

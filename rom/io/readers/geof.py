@@ -78,4 +78,5 @@ def _tag(block: Any, name: str) -> np.ndarray:
     return np.asarray(block.tags[name].GetIds())
 
 
+LIBRARIES = ("meshio", "Muscat.IO.GeofReader")  # loaded once for all files
 SUFFIXES = {".geof": geof_frames}

@@ -35,4 +35,5 @@ def _series(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
             yield mesh, Frame(float(t), at_points, at_cells)
 
 
-SUFFIXES = {".xdmf": xdmf_frames}
+LIBRARIES = ("meshio", "h5py")  # loaded once for all files
+SUFFIXES = dict.fromkeys((".xdmf", ".xmf"), xdmf_frames)
