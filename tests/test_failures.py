@@ -76,6 +76,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_work(folder, arguments,
         ("pyvista", ["predict", "model.h5", "--mu", "a=2", "--out", "a.vtu"], "view"),
         ("meshio", ["predict", "model.h5", "--mu", "a=2", "--out", "a.xdmf"], "view"),
         ("meshio", ["export", "model.h5", "--out", "a.msh"], "view"),
+        ("sklearn", ["reduce", "case.py", "--local", 2, "--rank", 2], "cluster"),
         ("pyvista", ["view", "model.h5", "--mu", "a=2", "--picture", "a.png"], "view"),
     ],
 )

@@ -107,7 +107,10 @@ def test_commands_of_the_readme_run(wheel, tmp_path):
         call(tmp_path, wheel / "rom", *shlex.split(line, comments=True)[1:])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind == "function" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
+)
 def test_a_case_of_each_kind_runs_from_collect_to_view(kind, wheel, tmp_path):
     said = call(tmp_path, wheel / "rom", "init", "mine.py", "--kind", kind)
     commands = commands_of(case_text(kind, "mine"))

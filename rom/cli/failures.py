@@ -24,7 +24,7 @@ KEPT = {
 
 
 def report_failure(error: Exception, verbose: bool) -> None:
-    """One message on stderr; the traceback if verbose, its file if unexpected."""
+    """One message on stderr, with the traceback if verbose, or the file that has it."""
     if verbose:
         traceback.print_exception(error)
     text = str(error) if isinstance(error, RomError) else _unexpected(error, verbose)
@@ -52,7 +52,7 @@ def _unexpected(error: Exception, verbose: bool) -> str:
 
 
 def _is_own(frame: traceback.FrameSummary) -> bool:
-    """Whether a frame lies in a user's file, not here, in Python or in a library."""
+    """Whether a frame lies neither here, nor in Python, nor in a library."""
     if frame.filename.startswith("<"):
         return False
     places = [str(Path(rom.__file__).parent), *sysconfig.get_paths().values()]

@@ -14,7 +14,7 @@ from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
 from rom.cli.targets import MODELS, check_suffix_of
 from rom.cli.training import DEFAULT_TOL, Plan, save_training, train_model
-from rom.errors import BadInput
+from rom.errors import BadInput, require
 from rom.problem import Problem
 
 app = typer.Typer()
@@ -65,6 +65,8 @@ def reduce_command(
     process, or an interpolation of the runs where left-out runs say that it is better.
     """
     check_suffix_of(out, MODELS)
+    for library in ("kmedoids", "sklearn") if local else ():
+        require(library, "cluster", "local bases")
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed
     )

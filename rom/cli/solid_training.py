@@ -11,6 +11,7 @@ import typer
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Settings, stem
 from rom.cli.tables import show_numbers
+from rom.cli.targets import MODELS, check_suffix_of
 from rom.errors import BadInput
 
 app = typer.Typer()
@@ -37,6 +38,7 @@ def train_solid_command(
     from rom.cli.training import provenance
     from rom.solids import train_solid
 
+    check_suffix_of(out, MODELS)
     function = solid_function(case)
     body, histories, tolerances = function(**typed_settings(function, settings or ()))
     model = train_solid(body, histories, tolerances)

@@ -63,23 +63,8 @@ def read_table(path: str | Path) -> Table:
     table, rows of another length, a name that stands twice.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.lstrip().partition("\n")[0]
-        mark = next((mark for mark in (";", "\t") if mark in first), ",")
-        lines = list(csv.reader(text.splitlines(), delimiter=mark, skipinitialspace=True))
-        header, *rows = [line for line in lines if any(entry.strip() for entry in line)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise BadInput(
-            f"{path} is no table ({error}); give a CSV file with a header of names"
-        ) from error
-    return _checked_table(path, [_heading(entry) for entry in header], rows, mark)
-
-
-def _checked_table(
-    path: Path, heads: list[tuple[str, str]], rows: list[list[str]], mark: str
-) -> Table:
-    """The columns of rows under their heads. Raises BadInput."""
+    mark, header, rows = _entries(path)
+    heads = [_heading(entry) for entry in header]
     names = [name for name, _ in heads]
     for name in names:
         if names.count(name) > 1:
@@ -87,11 +72,26 @@ def _checked_table(
     for k, row in enumerate(rows):
         if len(row) != len(names):
             raise BadInput(f"{path}, row {k + 2}: {len(row)} entries under {len(names)} names")
-    entries = [[entry.strip() for entry in row] for row in rows]
     if mark != ",":
-        entries = [[entry.replace(",", ".") for entry in row] for row in entries]
-    columns = {name: [row[k] for row in entries] for k, name in enumerate(names)}
+        rows = [[entry.replace(",", ".") for entry in row] for row in rows]
+    columns = {name: [row[k] for row in rows] for k, name in enumerate(names)}
     return Table(path, dict(heads), columns)
+
+
+def _entries(path: Path) -> tuple[str, list[str], list[list[str]]]:
+    """What divides columns, the header, and the rows that are not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.lstrip().partition("\n")[0]
+        mark = next((mark for mark in (";", "\t") if mark in first), ",")
+        lines = csv.reader(text.splitlines(), delimiter=mark, skipinitialspace=True)
+        stripped = [[entry.strip() for entry in line] for line in lines]
+        header, *rows = filter(any, stripped)
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadInput(
+            f"{path} is no table ({error}); give a CSV file with a header of names"
+        ) from error
+    return mark, header, rows
 
 
 def _heading(text: str) -> tuple[str, str]:
