@@ -18,6 +18,7 @@ from rom.cli.questions import (
     Times,
     answer_question,
     open_model,
+    read_asks,
     read_question,
 )
 from rom.cli.ranks import rank
@@ -61,10 +62,9 @@ def predict_command(
 
     if rank():
         return
-    machine, place, provenance = open_model(model, case)
     texts = [*(mu or ()), *([",".join(values)] if values else [])]
     question = read_question(
-        machine.asks,
+        read_asks(model, case),
         texts=texts,
         csv=csv,
         t=t,
@@ -74,6 +74,7 @@ def predict_command(
         loading=loading,
         case=case,
     )
+    machine, place, provenance = open_model(model, case)
     outputs = None
     if case is not None and machine.tells and has_problem(case):
         outputs = load_problem(case, provenance.get("settings", ())).outputs

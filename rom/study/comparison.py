@@ -163,7 +163,9 @@ class Study:
         return numbers
 
     def _times(self) -> dict[str, float]:
-        numbers = {"online_ms": 1e3 * self.online_seconds, "batch_us": 1e6 * self.batch_seconds}
+        numbers = {"online_ms": 1e3 * self.online_seconds}
+        if np.isfinite(self.batch_seconds):
+            numbers["batch_us"] = 1e6 * self.batch_seconds
         if np.isfinite(self.full_seconds):
             speedup = self.full_seconds / self.online_seconds
             numbers = {"full_s": self.full_seconds, **numbers, "speedup": speedup}
@@ -199,7 +201,7 @@ def _part_numbers(part: Discrepancy) -> dict[str, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class TrueRun:
     """One question, its true answer u (n,) or (n, n_t), and the seconds it took."""
 
     mu: np.ndarray
@@ -242,21 +244,21 @@ def study(
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
         full += run.seconds if timed else np.nan
-        rows.append(_compare(model, answer, run, norms or {}, truth))
+        rows.append(compare_answer(model, answer, run, norms or {}, truth))
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
-    return _collect(mus, rows, (full, online, batch))
+    return gather_rows(mus, rows, (full, online, batch))
 
 
-def _runs(solve: Solve, mus: np.ndarray) -> Iterator[_Run]:
+def _runs(solve: Solve, mus: np.ndarray) -> Iterator[TrueRun]:
     for mu in mus:
         begin = time.perf_counter()
         u = _solve(solve, mu)
         seconds = time.perf_counter() - begin
         if not np.isfinite(u).all():
             raise SolveFailed(f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there")
-        yield _Run(mu, u, seconds)
+        yield TrueRun(mu, u, seconds)
 
 
 def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
@@ -269,7 +271,7 @@ def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Row:
+class Row:
     """What one sample gives: numbers of the state, of fields and of outputs."""
 
     state: dict[str, float]
@@ -279,11 +281,12 @@ class _Row:
     outputs: dict[str, tuple[dict[str, float], dict[str, str]]]
 
 
-def _compare(
-    model: Any, answer: Prediction, run: _Run, norms: Mapping[str, Norm], truth: Truth | None
-) -> _Row:
+def compare_answer(
+    model: Any, answer: Prediction, run: TrueRun, norms: Mapping[str, Norm], truth: Truth | None
+) -> Row:
+    """Numbers of the state, of fields and of outputs of one answer. Raises BadInput."""
     if not answer.parts:
-        return _Row(_empty_state(), "", {}, _compare_outputs(answer, run, truth))
+        return Row(_empty_state(), "", "", {}, _compare_outputs(answer, run, truth))
     u = run.u if run.u.ndim == 2 else run.u[:, None]
     n_t = 1 if answer.t is None else len(answer.t)
     if u.shape[1] != n_t:
@@ -313,7 +316,7 @@ def _compare(
     basis = getattr(model, "basis", None)
     state, bound_norm, known = _compare_state(model, basis, answer, (u, whole), norms)
     outputs = {} if truth is None else _compare_outputs(answer, run, truth)
-    return _Row(state, bound_norm, known, fields, outputs)
+    return Row(state, bound_norm, known, fields, outputs)
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
@@ -394,7 +397,7 @@ def _least_ratio(bound: np.ndarray, error: np.ndarray, size: float) -> float:
     return float(np.min(ratios))
 
 
-def _rms(values: np.ndarray) -> np.ndarray:
+def root_mean_square(values: np.ndarray) -> np.ndarray:
     """Root mean square over rows, (n_t,)."""
     return np.asarray(np.sqrt(np.mean(np.abs(values) ** 2, axis=0)))
 
@@ -404,7 +407,10 @@ def _compare_field(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Numbers of one field, and the words that say what they are."""
     miss = true - values
-    numbers = {"size": float(_rms(true).max()), "error": float(_rms(miss).max())}
+    numbers = {
+        "size": float(root_mean_square(true).max()),
+        "error": float(root_mean_square(miss).max()),
+    }
     words = {"unit": part.quantity.unit, "norm": RMS}
     std = part.spread(0)
     if std is not None:
@@ -420,10 +426,10 @@ def _compare_field(
 
 
 FIELD_NORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    RMS: _rms,
-    "rms over the field": _rms,
-    "nodal rms": _rms,
-    "the nodal rms": _rms,
+    RMS: root_mean_square,
+    "rms over the field": root_mean_square,
+    "nodal rms": root_mean_square,
+    "the nodal rms": root_mean_square,
     "the largest value": lambda values: np.abs(values).max(axis=0),
 }
 
@@ -441,7 +447,7 @@ def _statement(error: Error, miss: np.ndarray, true: np.ndarray) -> dict[str, fl
 
 
 def _compare_outputs(
-    answer: Prediction, run: _Run, truth: Truth | None
+    answer: Prediction, run: TrueRun, truth: Truth | None
 ) -> dict[str, tuple[dict[str, float], dict[str, str]]]:
     """Numbers of each output that high fidelity gives too."""
     true = _true_outputs(answer, run, truth)
@@ -476,7 +482,7 @@ def _output_statement(error: Error, miss: np.ndarray, size: np.ndarray) -> dict[
     }
 
 
-def _true_outputs(answer: Prediction, run: _Run, truth: Truth | None) -> dict[str, np.ndarray]:
+def _true_outputs(answer: Prediction, run: TrueRun, truth: Truth | None) -> dict[str, np.ndarray]:
     """name -> (n_t,) of what high fidelity says. Raises BadInput.
 
     Without `truth` its numbers are the first outputs of the model, in their order.
@@ -495,7 +501,7 @@ def _true_outputs(answer: Prediction, run: _Run, truth: Truth | None) -> dict[st
     return dict(zip(names[:count], run.u.reshape(count, n_t), strict=True))
 
 
-def _collect(mus: np.ndarray, rows: list[_Row], seconds: tuple[float, float, float]) -> Study:
+def gather_rows(mus: np.ndarray, rows: list[Row], seconds: tuple[float, float, float]) -> Study:
     """The rows of all samples as one study."""
     m = len(mus)
     state = {key: np.array([row.state[key] for row in rows]) for key in rows[0].state}
