@@ -99,7 +99,7 @@ def errors(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Relative L2 error of each whole trajectory (m,), in space and time."""
     missed = np.linalg.norm((answers - truth).reshape(len(truth), -1), axis=1)
     size: np.ndarray = np.linalg.norm(truth.reshape(len(truth), -1), axis=1)
-    return missed / size
+    return np.asarray(missed / size)
 
 
 def one_design(name: str, seed: int, unseen: int) -> dict[str, Any]:

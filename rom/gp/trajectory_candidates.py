@@ -165,7 +165,8 @@ def _grid_kernels(runs: WholeRuns, form: Form, box: Box, name: str) -> list[tupl
 
 def _unit_times(runs: WholeRuns) -> np.ndarray:
     """Times from 0 to 1, (n_t, 1)."""
-    return ((runs.times - runs.times[0]) / (runs.times[-1] - runs.times[0]))[:, None]
+    first, last = runs.times[0], runs.times[-1]
+    return np.asarray((runs.times - first) / (last - first))[:, None]
 
 
 def train_grids(
