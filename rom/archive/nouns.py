@@ -34,14 +34,27 @@ __all__ = [
 ]
 
 
-def save(path: str | Path, noun: Any) -> str:
+def save(
+    path: str | Path,
+    noun: Any,
+    *,
+    header: bytes = b"",
+    beside: Callable[[Any, Mapping[str, np.ndarray]], None] | None = None,
+) -> str:
     """noun -> one file, atomically; returns the sha256 of its content.
 
     noun : a noun, or tuples, lists and dicts of nouns, arrays, sparse arrays, text, numbers
+    header : read without the rest; beside : (file, arrays by name) adds groups of other formats
     The same noun gives the same bytes. Raises NotWritten where the disk refuses; BadInput for
     what no file can hold: a lambda, a distributed space, an object array.
     """
-    return write_h5(path, partial(add_arrays, arrays=encode(noun)))
+    return write_h5(path, partial(_fill, arrays=encode(noun), beside=beside), header)
+
+
+def _fill(file: Any, arrays: Any, beside: Any) -> None:
+    add_arrays(file, arrays)
+    if beside is not None:
+        beside(file, arrays)
 
 
 def put(file: Any, noun: Any) -> None:

@@ -25,6 +25,7 @@ from rom.campaign.records import Record, failure_record, sample_record
 from rom.campaign.samples import ALL_ROWS, commit
 from rom.campaign.store import Store
 from rom.campaign.witness import ABORTED, note
+from rom.errors import text_of
 from rom.space import Space
 
 log = logging.getLogger("rom")
@@ -182,8 +183,7 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
     try:
         u, reason = _to_array(work.solve(mu.copy()))
     except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"
-        return np.zeros((0, 0)), reason[:MAX_REASON]
+        return np.zeros((0, 0)), text_of(error)[:MAX_REASON]
     if reason:
         return u, reason
     return check_answer(u, work.store, work.space, collective=work.group is not None)
@@ -191,10 +191,12 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
 
 def _to_array(answer: Any) -> tuple[np.ndarray, str]:
     """(the answer as an array, ""), or (nothing, why it is none)."""
+    if np.ma.is_masked(answer):
+        return np.zeros((0, 0)), "the solution is masked in places; return all of its values"
     try:
         return np.asarray(answer), ""
     except ValueError as error:
-        reason = f"the solution is no array ({error}); return float or complex numbers"
+        reason = f"the solution is no array ({text_of(error)}); return float or complex numbers"
         return np.zeros((0, 0)), reason
 
 

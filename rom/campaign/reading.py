@@ -11,12 +11,13 @@ import numpy as np
 from rom.archive.files import open_archive
 from rom.archive.layout import extents
 from rom.archive.nouns import load
+from rom.arrays import real
 from rom.campaign.disk_columns import Columns, FilePart, Picks, nbytes
 from rom.campaign.ranks import talk
 from rom.campaign.records import Record
 from rom.campaign.samples import ALL_ROWS
 from rom.campaign.store import Store, open_store
-from rom.errors import BadInput, DamagedFile, RomError, real
+from rom.errors import BadInput, DamagedFile, RomError
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
@@ -74,7 +75,10 @@ def _local_fields(fields: tuple[Field, ...], numbers: np.ndarray) -> tuple[Field
     local = []
     for field in fields:
         is_inside = (field.rows >= first) & (field.rows < first + numbers.size)
-        local.append(replace(field, rows=field.rows[is_inside] - first))
+        nodes = field.nodes
+        if nodes is not None:
+            nodes = nodes[is_inside[:: field.components]]
+        local.append(replace(field, rows=field.rows[is_inside] - first, nodes=nodes))
     return tuple(local)
 
 

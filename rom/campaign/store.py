@@ -23,6 +23,7 @@ from rom.campaign.identity import (
     box_of,
     check_same,
     read_identity,
+    replace_source,
     times_of,
     write_identity,
 )
@@ -103,10 +104,12 @@ def create_store(
     *,
     fields: tuple[Field, ...] = (),
     mesh: Mesh | None = None,
+    keep: bool = False,
 ) -> Store:
     """The store of a campaign, founded where there is none.
 
     identity : of `campaign_identity`
+    keep : samples of a solver whose files have changed since
     Raises BadInput naming what differs where the folder holds another campaign; NotWritten.
     """
     path = Path(path)
@@ -119,6 +122,10 @@ def create_store(
     if not (path / "campaign.json").exists():
         write_identity(path, identity)
     store = open_store(path)
+    now = replace_source(store.identity, identity)
+    if keep and now != store.identity:
+        write_identity(path, now, once=False)
+        store = open_store(path)
     check_same(path, store.identity, identity)
     if fields and not (path / "fields.h5").exists():
         save(path / "fields.h5", fields)

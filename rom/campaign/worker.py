@@ -20,7 +20,7 @@ from rom.campaign.attempt import Work, attempt
 from rom.campaign.journal import refresh
 from rom.campaign.lease import lease
 from rom.campaign.store import open_store
-from rom.errors import RomError
+from rom.errors import RomError, text_of
 from rom.space import Space
 
 Solve = Callable[[np.ndarray], Any]
@@ -50,7 +50,7 @@ def run_worker(pipe: Connection, begin: Begin, journal: Path, ends: float, expir
         pipe.send((False, (type(error).__name__, str(error))))
     except Exception as error:
         traceback.print_exc()
-        pipe.send((False, ("SolveFailed", f"a worker raised {type(error).__name__}: {error}")))
+        pipe.send((False, ("SolveFailed", f"a worker raised {text_of(error)}")))
 
 
 def _try_task(work: Work, key: str, mu: np.ndarray, *, failures: int, expiry: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import importlib.util
 import inspect
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from rom.cli.plain import plain_problem
+from rom.cli.sources import source_digests
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.problem import Problem
@@ -44,6 +45,9 @@ def load_case_module(name: str) -> ModuleType:
         raise BadInput(f"{name} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[label] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     spec.loader.exec_module(module)
     return module
 
@@ -64,6 +68,7 @@ def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
     if hasattr(case, "problem"):
         chosen = typed_settings(case.problem, settings)
         problem: Problem = case.problem(**chosen)
+        problem = replace(problem, source=_source(case, name))
         if not chosen:
             return problem
         text = json.dumps(chosen, sort_keys=True, default=str)
@@ -75,8 +80,14 @@ def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
             f"{name} has only solve(mu), which takes no settings ({', '.join(settings)}); "
             "define problem(**settings)"
         )
-    version = str(getattr(case, "version", "1"))
-    return Problem(case.solve, getattr(case, "box", None), version=version)
+    return replace(plain_problem(case), source=_source(case, name))
+
+
+def _source(case: ModuleType, name: str) -> dict[str, str]:
+    """The digests of the files of a case."""
+    if case.__file__ is None:
+        return {}
+    return source_digests(Path(case.__file__), None if name.endswith(".py") else name)
 
 
 def load_functions(name: str | None) -> dict[str, Callable[..., Any]]:
@@ -142,7 +153,7 @@ def parameters(texts: Sequence[str], table: Path | None, box: Box | None) -> np.
     names = box.names if box is not None else None
     rows = [_row(text, names) for text in texts]
     if table is not None:
-        rows += _table(table, names)
+        rows += _table(table, box)
     if not rows:
         raise BadInput(f"no parameters; give values{_example(names)}, or a table: --csv FILE")
     lengths = [len(row) for row in rows]
@@ -163,7 +174,12 @@ def _row(text: str, names: tuple[str, ...] | None) -> list[float]:
     entries = [entry for entry in text.split(",") if entry.strip()]
     if all("=" not in entry for entry in entries):
         return [number(f"value {k + 1}", entry) for k, entry in enumerate(entries)]
-    values = dict(pair(entry) for entry in entries)
+    pairs = [pair(entry) for entry in entries]
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise BadInput(f"{double} stands twice in {text!r}; give each parameter once")
     if names is None:
         raise BadInput(
             "the model knows no names of parameters; give plain values in order: --mu 1,2"
@@ -183,23 +199,21 @@ def _in_order(values: dict[str, str], names: tuple[str, ...]) -> list[float]:
     return [number(name, values[name]) for name in names]
 
 
-def _table(path: Path, names: tuple[str, ...] | None) -> list[list[float]]:
-    try:
-        with open(path, newline="") as file:
-            header, *lines = [line for line in csv.reader(file) if line]
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        text = f"{path} is no table of parameters ({error}); give a CSV file with a header of names"
-        raise BadInput(text) from error
-    columns = [entry.split("[")[0].strip() for entry in header]
-    for k, line in enumerate(lines):
-        if len(line) != len(columns):
-            raise BadInput(f"{path}, row {k + 2}: {len(line)} entries under {len(columns)} names")
-    rows = []
-    for line in lines:
-        row = dict(zip(columns, line, strict=True))
-        if names is not None:
-            row = {name: text for name, text in row.items() if name in names}
-        rows.append(_in_order(row, names or tuple(columns)))
+def _table(path: Path, box: Box | None) -> list[list[float]]:
+    """The rows of a table in the order of the box, in its units."""
+    from rom.io.tables import read_table
+
+    table = read_table(path)
+    names = tuple(table.columns) if box is None else box.names
+    units = tuple("" for _ in names) if box is None else box.units
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise BadInput(
+            f"{path} has no column {', '.join(missing)}; the parameters are {', '.join(names)}, "
+            f"the columns {', '.join(table.columns)}"
+        )
+    columns = [table.values(name, unit) for name, unit in zip(names, units, strict=True)]
+    rows: list[list[float]] = np.column_stack(columns).tolist()
     return rows
 
 

@@ -25,6 +25,7 @@ from rom.cli.scenes import (
     state_scene,
 )
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_answer_file, check_picture
 from rom.errors import BadInput, printable
 
 app = typer.Typer()
@@ -86,6 +87,7 @@ def view_command(
     """
     if rank():
         return
+    check_picture(picture)
     options = {
         "texts": mu or (), "csv": csv, "t": t, "mesh": mesh, "fields": inputs or (),
         "signals": signals, "loading": loading,
@@ -145,6 +147,7 @@ def export_command(
 
     if rank():
         return
+    check_answer_file(out)
     if path.is_dir():
         _write_states(out, snapshots_of_store(path))
     elif is_model_file(path):

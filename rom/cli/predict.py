@@ -18,10 +18,12 @@ from rom.cli.questions import (
     Times,
     answer_question,
     open_model,
+    read_asks,
     read_question,
 )
 from rom.cli.ranks import rank
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_answer_file
 
 app = typer.Typer()
 
@@ -61,10 +63,10 @@ def predict_command(
 
     if rank():
         return
-    machine, place, provenance = open_model(model, case)
+    check_answer_file(out)
     texts = [*(mu or ()), *([",".join(values)] if values else [])]
     question = read_question(
-        machine.asks,
+        read_asks(model, case),
         texts=texts,
         csv=csv,
         t=t,
@@ -74,6 +76,7 @@ def predict_command(
         loading=loading,
         case=case,
     )
+    machine, place, provenance = open_model(model, case)
     outputs = None
     if case is not None and machine.tells and has_problem(case):
         outputs = load_problem(case, provenance.get("settings", ())).outputs

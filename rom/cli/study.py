@@ -18,6 +18,7 @@ from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_q
 from rom.cli.ranks import rank
 from rom.cli.scenes import is_model_file, trained_box
 from rom.cli.tables import show_numbers
+from rom.cli.targets import PAGES, check_suffix_of
 from rom.errors import BadInput, printable
 from rom.model import Model, Question
 from rom.parameters import Box
@@ -53,7 +54,7 @@ class _Source:
 @app.command("study", epilog="Example: rom study model.h5 solver.py --n 20 --report study.html")
 @guard
 def study_command(
-    first: Annotated[str, typer.Argument(help="A model file, and a case or a store with runs")],
+    first: Annotated[str, typer.Argument(help="A model file, and a case, a store or designs")],
     second: Annotated[str, typer.Argument(help="that it has not seen, in either order.")],
     *,
     n: Fresh = 20,
@@ -74,17 +75,23 @@ def study_command(
     """Error, bound and speed-up of a model against its solver or stored runs.
 
     At parameters that it has not seen; exit code 1 where a certified bound is below an error.
+    Of a model over shapes against a folder of designs, as `rom shapes train` takes them, or its
+    table of scalars.
     """
     from rom.study.report import write_report
 
     if rank():
         return
+    check_suffix_of(report, PAGES)
     path, source_name = _sort_arguments(first, second)
-    own_case = None if Path(source_name).is_dir() else source_name
+    own_case = _own_case(source_name)
     machine, _, provenance = open_model(path, case or own_case)
-    source = _open_source(source_name, machine, provenance, settings, (csv, n, seed))
-    question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
-    table = _study(machine, source, store, question)
+    if machine.asks.mesh:
+        table = _study_designs(machine, Path(source_name))
+    else:
+        source = _open_source(source_name, machine, provenance, settings, (csv, n, seed))
+        question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
+        table = _study(machine, source, store, question)
     numbers = table.summary()
     if report is not None:
         command = shlex.join(["rom", *sys.argv[1:]])
@@ -123,10 +130,13 @@ def report_command(
 
     if rank():
         return
-    own_case = None if against is None or Path(against).is_dir() else against
+    check_suffix_of(out, PAGES)
+    own_case = None if against is None else _own_case(against)
     machine, _, provenance = open_model(model, case or own_case)
     table = None
-    if against is not None:
+    if against is not None and machine.asks.mesh:
+        table = _study_designs(machine, Path(against))
+    elif against is not None:
         source = _open_source(against, machine, provenance, settings, (csv, n, seed))
         table = _study(machine, source, store, {})
     target = out or Path(f"{model.name}.html")
@@ -135,6 +145,23 @@ def report_command(
     show_numbers({"model": str(model), "report": str(target)}, {}, json)
     if table is not None:
         _say_alarms(table)
+
+
+def _own_case(source: str) -> str | None:
+    """The case whose functions a model may need: no folder, no table of designs."""
+    return None if Path(source).is_dir() or Path(source).suffix == ".csv" else source
+
+
+def _study_designs(model: Model, path: Path) -> Study:
+    """A model over shapes against designs that it has not seen."""
+    from rom.shapes import ShapeModel
+    from rom.shapes.families import family
+    from rom.study.samples import study_samples
+
+    if not isinstance(model, ShapeModel):
+        raise BadInput(f"a {type(model).__name__} asks for a mesh, and no folder gives its runs")
+    names = [quantity.name for quantity in model.tells]
+    return study_samples(model, family(path, model.outputs, names)[0])
 
 
 def _say_alarms(table: Study) -> None:

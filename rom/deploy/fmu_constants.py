@@ -117,7 +117,7 @@ def _bound_constants(model: Any) -> tuple[Scalars, Scalars, Arrays]:
     sizes: Scalars = {"K": T.shape[1], "K_ROWS": T.shape[0]}
     arrays: Arrays = {
         "T_R": T,
-        "T_SIZE": np.linalg.norm(T, axis=0),
+        "T_SIZE": model.bound.hidden / model.bound.guard,
         "THETA_REF": alpha.theta(reference),
     }
     return definitions, sizes, arrays

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from rom.archive.files import durably
-from rom.errors import BadInput
+from rom.archive.grids import points_3d
+from rom.errors import BadInput, require
 from rom.io.fields import Fields, check_fields
-from rom.io.grid import points_3d
 from rom.io.med_families import masks_of_families
 from rom.io.regions import DIMENSION, NODE_SET, REGION, Blocks, count_cells, masks, mesh_and_fields
 from rom.mesh import Mesh
 
 PHYSICAL = "gmsh:physical"
+OWN = (".vtkhdf", ".vtu", ".vtk")  # named in the message besides the formats of meshio
 HDF5 = {"med", "h5m", "hmf", "cgns"}  # formats of meshio that HDF5 writes
 
 
@@ -56,6 +57,7 @@ def meshio_parts(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) 
 
     Raises BadInput for fields of a wrong length, NaN and Inf.
     """
+    require_meshio()
     import meshio
 
     cell_masks, node_masks = masks(mesh)
@@ -64,6 +66,23 @@ def meshio_parts(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) 
     blocks = [(kind, np.asarray(cells)) for kind, cells in mesh.cells.items()]
     bare = meshio.Mesh(points_3d(mesh), blocks)
     return Parts(mesh, bare, point_data, cell_data, node_masks, cell_masks)
+
+
+def require_meshio() -> None:
+    """MissingExtra where there is no meshio."""
+    with silence():
+        require("meshio", "view", "mesh files of this format")
+
+
+def check_suffix(path: Path) -> None:
+    """BadInput where meshio does not know the suffix; MissingExtra without meshio."""
+    require_meshio()
+    import meshio
+
+    suffixes = meshio.extension_to_filetypes
+    if path.suffix not in suffixes:
+        every = sorted({*OWN, *suffixes})
+        raise BadInput(f"{path.name}: unknown format; known: {', '.join(every)}")
 
 
 @contextlib.contextmanager
@@ -75,6 +94,7 @@ def silence() -> Iterator[None]:
 
 def read_meshio(path: Path) -> Any:
     """The meshio.Mesh of a file."""
+    require_meshio()
     with silence():
         import meshio
 

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from rom.archive.files import write_file
-from rom.errors import MissingExtra
+from rom.errors import require
 
 SIZE = (6.0, 4.0)  # inches
 DPI = 120
@@ -15,12 +15,9 @@ FEW = 4  # entries that a legend below the axes holds in two columns
 
 def new_figure() -> tuple[Any, Any]:
     """A figure and its axes; MissingExtra without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra(
-            f"curves need matplotlib ({error}); run: pip install 'rom-platform[view]'"
-        ) from error
+    require("matplotlib", "view", "curves in files")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=SIZE, layout="constrained")
     return figure, figure.subplots()
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rom.archive.files import write_file
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.io.fields import Fields, label
 from rom.io.grid import to_grid
@@ -57,6 +58,7 @@ class _Scene:
     outline: Any
 
 
+@gate(mesh=Mesh)
 def picture(
     path: str | Path,
     mesh: Mesh,
@@ -94,6 +96,7 @@ def picture(
     return write_file(path, picture.getvalue())
 
 
+@gate(mesh=Mesh)
 def show_window(
     mesh: Mesh, fields: Fields, cell_fields: Fields | None = None, *, title: str = ""
 ) -> None:

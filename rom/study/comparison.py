@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, SolveFailed, real
+from rom.arrays import POINTS, gate
+from rom.errors import BadInput, SolveFailed
 from rom.model import Question
-from rom.prediction import Error, Known, Part, Place, Prediction
+from rom.prediction import BOUNDS, Error, Known, Part, Place, Prediction
 from rom.space import Space
 
 Solve = Callable[[np.ndarray], np.ndarray]
@@ -87,6 +88,7 @@ class Study:
     fields: tuple[Discrepancy, ...] = ()
     outputs: tuple[Discrepancy, ...] = ()
     trivial: Mapping[str, np.ndarray] = field(default_factory=dict)
+    bound_known: str = Known.CERTIFIED.value
 
     @property
     def relative(self) -> np.ndarray:
@@ -107,7 +109,7 @@ class Study:
     def alarms(self) -> tuple[str, ...]:
         """What is said to be certified and is not: bounds below errors, a line each."""
         lines = []
-        if self.effectivity is not None:
+        if self.effectivity is not None and self.bound_known == Known.CERTIFIED.value:
             lines += _alarm("the state", self.effectivity, self.bound_norm)
         for part in (*self.fields, *self.outputs):
             if part.effectivity is not None and part.known == Known.CERTIFIED.value:
@@ -135,13 +137,18 @@ class Study:
     def units(self) -> dict[str, str]:
         """Unit of each number of `summary` that has one, norms named."""
         units = {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"}
-        units |= {"max_error": SPACE_NORM, "max_bound": self.bound_norm}
+        units |= {"max_error": SPACE_NORM, "max_bound": self._bound_words()}
         for part in (*self.fields, *self.outputs):
             units[f"max_error {part.name}"] = f"{part.unit}, {part.norm}"
             units[f"max_{part.statement} {part.name}"] = (
                 f"{part.unit}, {part.bound_norm}, {part.known}"
             )
         return units
+
+    def _bound_words(self) -> str:
+        """The norm of the bound, and its kind where it is not certified."""
+        certified = self.bound_known in ("", Known.CERTIFIED.value)
+        return self.bound_norm if certified else f"{self.bound_norm}, {self.bound_known}"
 
     def _state_numbers(self) -> dict[str, float]:
         if not np.isfinite(self.error).all():
@@ -157,7 +164,9 @@ class Study:
         return numbers
 
     def _times(self) -> dict[str, float]:
-        numbers = {"online_ms": 1e3 * self.online_seconds, "batch_us": 1e6 * self.batch_seconds}
+        numbers = {"online_ms": 1e3 * self.online_seconds}
+        if np.isfinite(self.batch_seconds):
+            numbers["batch_us"] = 1e6 * self.batch_seconds
         if np.isfinite(self.full_seconds):
             speedup = self.full_seconds / self.online_seconds
             numbers = {"full_s": self.full_seconds, **numbers, "speedup": speedup}
@@ -193,7 +202,7 @@ def _part_numbers(part: Discrepancy) -> dict[str, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class TrueRun:
     """One question, its true answer u (n,) or (n, n_t), and the seconds it took."""
 
     mu: np.ndarray
@@ -205,6 +214,7 @@ Ask = Callable[[np.ndarray], Question]
 Truth = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
+@gate(mus=POINTS)
 def study(
     model: Any,
     solve: Solve,
@@ -226,9 +236,6 @@ def study(
     Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
     fidelity gives NaN.
     """
-    mus = real(mus, "mus")
-    if mus.ndim != 2 or not len(mus):
-        raise BadInput(f"mus have shape {mus.shape}; give (m, p) with m > 0")
     pose: Ask = ask or model.asks.question
     rows, online, full = [], 0.0, 0.0
     for run in _runs(solve, mus):
@@ -236,21 +243,21 @@ def study(
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
         full += run.seconds if timed else np.nan
-        rows.append(_compare(model, answer, run, norms or {}, truth))
+        rows.append(compare_answer(model, answer, run, norms or {}, truth))
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
-    return _collect(mus, rows, (full, online, batch))
+    return gather_rows(mus, rows, (full, online, batch))
 
 
-def _runs(solve: Solve, mus: np.ndarray) -> Iterator[_Run]:
+def _runs(solve: Solve, mus: np.ndarray) -> Iterator[TrueRun]:
     for mu in mus:
         begin = time.perf_counter()
         u = _solve(solve, mu)
         seconds = time.perf_counter() - begin
         if not np.isfinite(u).all():
             raise SolveFailed(f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there")
-        yield _Run(mu, u, seconds)
+        yield TrueRun(mu, u, seconds)
 
 
 def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
@@ -263,20 +270,22 @@ def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Row:
+class Row:
     """What one sample gives: numbers of the state, of fields and of outputs."""
 
     state: dict[str, float]
     bound_norm: str
+    known: str
     fields: dict[str, tuple[dict[str, float], dict[str, str]]]
     outputs: dict[str, tuple[dict[str, float], dict[str, str]]]
 
 
-def _compare(
-    model: Any, answer: Prediction, run: _Run, norms: Mapping[str, Norm], truth: Truth | None
-) -> _Row:
+def compare_answer(
+    model: Any, answer: Prediction, run: TrueRun, norms: Mapping[str, Norm], truth: Truth | None
+) -> Row:
+    """Numbers of the state, of fields and of outputs of one answer. Raises BadInput."""
     if not answer.parts:
-        return _Row(_empty_state(), "", {}, _compare_outputs(answer, run, truth))
+        return Row(_empty_state(), "", {}, _compare_outputs(answer, run, truth))
     u = run.u if run.u.ndim == 2 else run.u[:, None]
     n_t = 1 if answer.t is None else len(answer.t)
     if u.shape[1] != n_t:
@@ -304,9 +313,9 @@ def _compare(
     for name, values in lifted.items():
         whole[rows[name]] = values
     basis = getattr(model, "basis", None)
-    state, bound_norm = _compare_state(model, basis, answer, (u, whole), norms)
+    state, bound_norm, known = _compare_state(model, basis, answer, (u, whole), norms)
     outputs = {} if truth is None else _compare_outputs(answer, run, truth)
-    return _Row(state, bound_norm, fields, outputs)
+    return Row(state, bound_norm, known, fields, outputs)
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
@@ -334,8 +343,8 @@ def _compare_state(
     answer: Prediction,
     states: tuple[np.ndarray, np.ndarray],
     norms: Mapping[str, Norm],
-) -> tuple[dict[str, float], str]:
-    """Norm, error and floor in X, and the bound beside the error in its own norm."""
+) -> tuple[dict[str, float], str, str]:
+    """Norm, error and floor in X, the bound beside the error in its own norm, and its kind."""
     numbers, (u, whole) = _empty_state(), states
     space: Space | None = (
         answer.space if answer.space is not None else getattr(basis, "space", None)
@@ -346,9 +355,9 @@ def _compare_state(
         if basis is not None and basis.space.n == len(u):
             rest = u - basis.lift(basis.coefficients(u))
             numbers["floor"] = float(np.max(space.norm(rest)))
-    bounds = [error for error in answer.errors if error.known is Known.CERTIFIED]
+    bounds = [error for error in answer.errors if error.known in BOUNDS]
     if not bounds:
-        return numbers, SPACE_NORM
+        return numbers, SPACE_NORM, ""
     bound = bounds[0]
     values = bound.value.reshape(-1)
     numbers["bound"] = float(values.max())
@@ -357,7 +366,7 @@ def _compare_state(
         error, size = np.atleast_1d(norm(u - whole)), np.max(norm(u))
         numbers["bound_error"] = float(error.max())
         numbers["ratio"] = _least_ratio(values, error, float(size))
-    return numbers, bound.norm
+    return numbers, bound.norm, bound.known.value
 
 
 def _find_norm(
@@ -387,7 +396,7 @@ def _least_ratio(bound: np.ndarray, error: np.ndarray, size: float) -> float:
     return float(np.min(ratios))
 
 
-def _rms(values: np.ndarray) -> np.ndarray:
+def root_mean_square(values: np.ndarray) -> np.ndarray:
     """Root mean square over rows, (n_t,)."""
     return np.asarray(np.sqrt(np.mean(np.abs(values) ** 2, axis=0)))
 
@@ -397,7 +406,10 @@ def _compare_field(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Numbers of one field, and the words that say what they are."""
     miss = true - values
-    numbers = {"size": float(_rms(true).max()), "error": float(_rms(miss).max())}
+    numbers = {
+        "size": float(root_mean_square(true).max()),
+        "error": float(root_mean_square(miss).max()),
+    }
     words = {"unit": part.quantity.unit, "norm": RMS}
     std = part.spread(0)
     if std is not None:
@@ -413,10 +425,10 @@ def _compare_field(
 
 
 FIELD_NORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    RMS: _rms,
-    "rms over the field": _rms,
-    "nodal rms": _rms,
-    "the nodal rms": _rms,
+    RMS: root_mean_square,
+    "rms over the field": root_mean_square,
+    "nodal rms": root_mean_square,
+    "the nodal rms": root_mean_square,
     "the largest value": lambda values: np.abs(values).max(axis=0),
 }
 
@@ -434,7 +446,7 @@ def _statement(error: Error, miss: np.ndarray, true: np.ndarray) -> dict[str, fl
 
 
 def _compare_outputs(
-    answer: Prediction, run: _Run, truth: Truth | None
+    answer: Prediction, run: TrueRun, truth: Truth | None
 ) -> dict[str, tuple[dict[str, float], dict[str, str]]]:
     """Numbers of each output that high fidelity gives too."""
     true = _true_outputs(answer, run, truth)
@@ -469,7 +481,7 @@ def _output_statement(error: Error, miss: np.ndarray, size: np.ndarray) -> dict[
     }
 
 
-def _true_outputs(answer: Prediction, run: _Run, truth: Truth | None) -> dict[str, np.ndarray]:
+def _true_outputs(answer: Prediction, run: TrueRun, truth: Truth | None) -> dict[str, np.ndarray]:
     """name -> (n_t,) of what high fidelity says. Raises BadInput.
 
     Without `truth` its numbers are the first outputs of the model, in their order.
@@ -488,7 +500,7 @@ def _true_outputs(answer: Prediction, run: _Run, truth: Truth | None) -> dict[st
     return dict(zip(names[:count], run.u.reshape(count, n_t), strict=True))
 
 
-def _collect(mus: np.ndarray, rows: list[_Row], seconds: tuple[float, float, float]) -> Study:
+def gather_rows(mus: np.ndarray, rows: list[Row], seconds: tuple[float, float, float]) -> Study:
     """The rows of all samples as one study."""
     m = len(mus)
     state = {key: np.array([row.state[key] for row in rows]) for key in rows[0].state}
@@ -505,6 +517,7 @@ def _collect(mus: np.ndarray, rows: list[_Row], seconds: tuple[float, float, flo
         online / m,
         batch / m,
         bound_norm=rows[0].bound_norm,
+        bound_known=rows[0].known,
         bound_error=_all_finite(state["bound_error"]),
         ratio=None if np.isnan(state["ratio"]).any() else state["ratio"],
         fields=tuple(_discrepancies(fields)),

@@ -10,19 +10,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
-from rom.study.comparison import Solve, Study
+from rom.study.comparison import Solve, Study, root_mean_square
 
 MEAN = "mean of training"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
 
 
+@gate(runs=Snapshots, space=Space, box=Box)
 def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box) -> Study:
     """The study with the relative errors of trivial answers from training runs.
 
+    Of the state in the norm of the space, and of each field in the root mean square.
     solve : of the study, asked once more at each of its parameters
     runs : (n, m) stationary, or (n, m n_t) run after run; box : of the parameters
     """
@@ -35,6 +38,9 @@ def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box:
             guess = np.tensordot(weight[k], states, axes=1).reshape(u.shape)
             error = np.max(space.norm(u - guess)) / np.max(space.norm(u))
             rows.setdefault(name, []).append(float(error))
+            for part in space.fields:
+                miss, size = (root_mean_square(v[part.rows]).max() for v in (u - guess, u))
+                rows.setdefault(f"{name}, {part.name}", []).append(float(miss / max(size, 1e-300)))
     trivial: Mapping[str, np.ndarray] = {name: np.array(errors) for name, errors in rows.items()}
     return replace(study, trivial=trivial)
 

@@ -7,8 +7,13 @@ from typing import Any
 
 from rom.archive.files import write_file
 from rom.io.fields import Fields
-from rom.io.grid import to_grid
+from rom.io.grid import require_pyvista, to_grid
 from rom.mesh import Mesh
+
+
+def check_vtk(path: Path) -> None:
+    """MissingExtra without PyVista."""
+    require_pyvista()
 
 
 def write_vtk(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> None:
@@ -37,4 +42,5 @@ def save_grid(path: Path, grid: Any) -> Path:
     return write_file(path, content)
 
 
+CHECK = check_vtk
 SUFFIXES = dict.fromkeys((".vtu", ".vtk"), write_vtk)

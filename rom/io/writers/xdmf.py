@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rom.archive.files import durably
-from rom.io.exchange import meshio_parts, silence
+from rom.io.exchange import check_suffix, meshio_parts, require_meshio, silence
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import count_cells
 from rom.mesh import Mesh
@@ -56,8 +56,8 @@ def write_xdmf_series(
 
     Numbers stand in the file itself as text. Raises BadInput for NaN and wrong lengths.
     """
-    with silence():
-        import meshio
+    require_meshio()
+    import meshio
 
     parts = meshio_parts(mesh, None, None)
     at_points = check_fields(fields, len(mesh.points), "points", times)
@@ -100,4 +100,5 @@ def _as_matrices(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return matrices
 
 
+CHECK = check_suffix
 SUFFIXES = dict.fromkeys((".xdmf", ".xmf"), write_xdmf)

@@ -1,0 +1,240 @@
+"""From stored runs to a model: a basis, and a projection or a regression on it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rom import __version__
+from rom.basis import Basis
+from rom.cli.ranks import rank
+from rom.errors import BadInput
+from rom.parameters import Box
+from rom.prediction import Known
+from rom.problem import Problem
+from rom.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from rom.campaign.store import Store
+    from rom.gp import FieldGP
+
+DEFAULT_TOL = 1e-4
+HULL_TOL = 1e-7  # relative, on what the hull of local bases may miss
+KINDS = ("auto", "projection", "regression", "trajectories", "local")  # of models from runs
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How a model is trained from runs.
+
+    tol, rank : of the POD, `method`, `center`, `memory` its options
+    kind : one of KINDS; auto is a projection where the case has A and f, else a regression
+    regressor : of the coefficients; local : number of local bases, of `rank` modes each
+    Raises BadInput for an unknown kind, or options that it does not have.
+    """
+
+    tol: float | None = None
+    rank: int | None = None
+    method: str = "auto"
+    center: bool = False
+    memory: str | None = None
+    kind: str = "auto"
+    regressor: str = "auto"
+    local: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise BadInput(f"no kind {self.kind!r} of models from runs; known: {', '.join(KINDS)}")
+        if (self.kind == "local") != bool(self.local):
+            raise BadInput("local bases are --kind local with --local K, the number of bases")
+        if self.local and self.rank is None:
+            raise BadInput("--kind local needs the modes of each basis: --rank R")
+        if self.regressor != "auto" and self.kind not in ("auto", "regression"):
+            raise BadInput(f"--regressor is of --kind regression, not of {self.kind}")
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A model, what kind it is, and what it came from.
+
+    errors : relative training error of each field, where there are several
+    """
+
+    model: Any
+    kind: str
+    basis: Basis
+    snapshots: Snapshots
+    store: Store
+    errors: dict[str, float] = field(default_factory=dict)
+
+
+def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = None) -> Training:
+    """The model of the runs of a store, whole on every rank that has one.
+
+    problem : of the case, None where the store is all there is; comm : of its space, or None
+    Raises BadInput where the runs do not allow it.
+    """
+    from rom.campaign import nbytes, open_store, read
+
+    space = None if problem is None else problem.space
+    store = open_store(path)
+    snapshots = read(path, space, comm=comm, memory_budget=plan.memory)
+    tol = DEFAULT_TOL if plan.tol is None and plan.rank is None else plan.tol
+    options: dict[str, Any] = {
+        "method": plan.method,
+        "center": plan.center,
+        "memory_budget": None if plan.memory is None else nbytes(plan.memory),
+        "rng": plan.seed,
+    }
+    operators = _operators(problem, plan.kind)
+    _check_times(snapshots, plan.kind)
+    if operators is not None and plan.local:
+        model, kind = _local(operators, snapshots, plan)
+        return Training(model, kind, model.basis, snapshots, store)
+    basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
+    if operators is not None:
+        model, kind = _projection(operators, basis)
+    elif snapshots.t is not None:
+        model, kind = _trajectories(snapshots, store.box, comm, tol)
+    else:
+        model, kind = _regression(snapshots, basis, store.box, plan.regressor, plan.seed)
+    return Training(model, kind, basis, snapshots, store, errors)
+
+
+def save_training(
+    target: Path, training: Training, case: str, settings: list[str] | None
+) -> dict[str, Any]:
+    """One file of the model, written by rank 0; what it says of itself."""
+    from rom.archive.models import save_model
+
+    if rank():
+        return {}
+    origin = provenance(case, settings) | {
+        "store": str(training.store.path),
+        "solver version": training.store.identity["version"],
+        "snapshots": training.snapshots.m,
+    }
+    digest = save_model(target, training.model, training.store.mesh, origin)
+    basis = training.basis
+    numbers = {
+        "model": str(target), "kind": training.kind, "dofs": basis.space.size,
+        "snapshots": training.snapshots.m, "r": basis.r, "reason": basis.reason,
+        "training_error": basis.error, "bytes": target.stat().st_size, "sha256": digest,
+    }  # fmt: skip
+    return numbers | {f"training_error {name}": error for name, error in training.errors.items()}
+
+
+def _operators(problem: Problem | None, kind: str) -> Problem | None:
+    """The problem, where it has the A and f that a projection needs, or None.
+
+    Raises BadInput where a kind needs them and the case has none.
+    """
+    if kind in ("regression", "trajectories"):
+        return None
+    if problem is not None and problem.A is not None and problem.f is not None:
+        return problem
+    if kind == "auto":
+        return None
+    raise BadInput(
+        f"--kind {kind} projects A and f, which the case does not define; "
+        "add them to its Problem, or take --kind regression"
+    )
+
+
+def check_kind(problem: Problem, kind: str) -> None:
+    """Raises BadInput, before anything is solved, where a case does not allow a kind."""
+    _operators(problem, kind)
+    if kind == "trajectories" and problem.times is None:
+        raise BadInput("--kind trajectories needs the times of the case; define times in it")
+
+
+def _check_times(snapshots: Snapshots, kind: str) -> None:
+    """Raises BadInput where the runs have times and the kind none, or none and it needs them."""
+    if kind == "trajectories" and snapshots.t is None:
+        raise BadInput("the stored runs have no times; take --kind regression")
+    if kind == "local" and snapshots.t is not None:
+        raise BadInput("local bases of trajectories have no command; take --kind projection")
+
+
+def _local(problem: Problem, snapshots: Snapshots, plan: Plan) -> tuple[Any, str]:
+    """A Galerkin model on each of K local bases, and what they are expected to gain."""
+    from rom.certified import galerkin_model
+    from rom.local import LocalModel, expected_gain, fit_classifier, local_bases
+
+    rank = plan.rank or 1
+    bases = local_bases(
+        snapshots, plan.local, rank, classifier=fit_classifier, tol=plan.tol or HULL_TOL,
+        rng=plan.seed,
+    )  # fmt: skip
+    models = tuple(galerkin_model(problem, bases.basis(k)) for k in range(bases.K))
+    gain = expected_gain(snapshots, rank, (plan.local,), rng=plan.seed)
+    said = f"{gain.gain[0]:.3g} +- {gain.std[0]:.1g}"
+    text = f"{plan.local} local bases of {rank} modes, error of one basis over theirs {said}"
+    return LocalModel(bases, models), text
+
+
+def _basis(
+    snapshots: Snapshots,
+    tol: float | None,
+    modes: int | None,
+    options: dict[str, Any],
+    *,
+    by_field: bool,
+) -> tuple[Basis, dict[str, float]]:
+    """The basis, and the training error of each field where there are several."""
+    from rom.compress import pod, pod_by_field
+
+    if by_field and len(snapshots.space.fields) > 1:
+        basis, _, errors = pod_by_field(snapshots, tol, modes, **options)
+        return basis, errors
+    return pod(snapshots, tol=tol, rank=modes, **options)[0], {}
+
+
+def _regression(
+    snapshots: Snapshots, basis: Basis, box: Box | None, regressor: str, seed: int
+) -> tuple[FieldGP, str]:
+    """A regression of the coefficients, whole on every rank, and what it is."""
+    from rom.gp import field_gp
+
+    model = field_gp(snapshots, basis, box, regressor=regressor, rng=seed)
+    return model if basis.space.comm is None else model.to_serial(), model.kind
+
+
+def _trajectories(
+    snapshots: Snapshots, box: Box | None, comm: Any, tol: float | None
+) -> tuple[Any, str]:
+    """A process of whole trajectories. Raises BadInput on several ranks."""
+    from rom.gp import trajectory_gp
+
+    if comm is not None and comm.Get_size() > 1:
+        raise BadInput("a model of trajectories is trained on one rank; run it without mpiexec")
+    model = trajectory_gp(snapshots, box, tol=tol or DEFAULT_TOL)
+    return model, f"process of whole trajectories ({model.reason})"
+
+
+def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:
+    """The Galerkin model of a problem with A and f, and its kind."""
+    from rom.certified import galerkin_model, unsteady_model
+
+    if problem.M is not None and problem.times is not None:
+        return unsteady_model(problem, basis), "unsteady Galerkin"
+    model = galerkin_model(problem, basis)
+    words = {Known.CERTIFIED: "with a certified bound", Known.MEASURED: "with a measured bound"}
+    return model, f"Galerkin {words.get(model.known, 'without a bound')}"
+
+
+def provenance(case: str, settings: list[str] | None) -> dict[str, Any]:
+    """Where a model comes from: command, versions, case and its settings."""
+    return {
+        "command": shlex.join(["rom", *sys.argv[1:]]),
+        "package": f"rom-platform {__version__}",
+        "numpy": np.__version__,
+        "case": case,
+        "settings": list(settings or ()),
+    }
