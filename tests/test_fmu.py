@@ -1,17 +1,29 @@
 """A functional mock-up unit answers as the model it was made of."""
 
+import subprocess
+import tempfile
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from cases.thermal_block import problem
+from rom.affine import Affine, Monomials
+from rom.basis import Basis
 from rom.certified import galerkin_model
+from rom.certified.stationary import galerkin
 from rom.compress.decomposition import pod
-from rom.deploy.fmu import write_fmu
+from rom.deploy.fmu import FLAGS, SOURCE, write_fmu
+from rom.deploy.fmu_constants import constants_header
 from rom.design.designs import sobol
 from rom.errors import BadInput
+from rom.parameters import Box
 from rom.snapshots import Snapshots
+from rom.space import euclidean
 
 
 @pytest.fixture(scope="module", params=[False, True])
@@ -72,3 +84,70 @@ def test_refusals(model, tmp_path):
     with pytest.raises(BadInput, match="must all differ"):
         write_fmu(tmp_path / "a.fmu", model, {"k00": probes(model)["mean"]})
     assert not list(tmp_path.iterdir())
+
+
+def rod(name, unit="1"):
+    """A model of one parameter of that name."""
+    A = Affine(Monomials(np.ones(1), np.ones((1, 1))), [np.eye(2)])
+    f = Affine(Monomials(np.ones(1), np.zeros((1, 1))), [np.ones(2)])
+    box = Box((name,), np.array([1.0]), np.array([2.0]), (unit,))
+    return galerkin(A, f, Basis(euclidean(2), np.eye(2)), box=box)
+
+
+OUTPUTS = {"y": (np.ones(2), "K")}
+CODE = '"}; __attribute__((constructor)) static void run(void) { abort(); } char *more[] = {"'
+PRINTER = """
+#include <stdio.h>
+#include "model.h"
+int main(void) { fputs(NAMES[0], stdout); return 0; }
+"""
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+@example(CODE)
+@example("a\\")
+@example("a\n#include </etc/passwd>")
+@example('??/" };')
+@example("%s%n")
+@example("gr\u00f6\u00dfe \N{GREEK SMALL LETTER MU}9")
+def test_any_name_is_a_string_of_c_and_nothing_else(name):
+    header = constants_header(rod(name), OUTPUTS) + '#define GUID "0"\n'
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model.h").write_text(header)
+        Path(folder, "fmu.c").write_text(SOURCE.read_text())
+        Path(folder, "print.c").write_text(PRINTER)
+        strict = ("-Wall", "-Werror", "-Wno-unused-variable", "-trigraphs")
+        for command in (("cc", *FLAGS, "fmu.c", "-o", "u.so", "-lm"), ("cc", "print.c", "-o", "p")):
+            built = subprocess.run(
+                [*command, *strict], cwd=folder, capture_output=True, text=True, check=False
+            )
+            assert built.returncode == 0, built.stderr
+        told = subprocess.run([Path(folder, "p")], capture_output=True, check=True)
+    assert told.stdout.decode() == name
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\0b", "\x1b[31m", "a" * 300])
+def test_names_that_xml_cannot_hold_are_refused(name, tmp_path):
+    with pytest.raises(BadInput, match="printable"):
+        write_fmu(tmp_path / "a.fmu", rod(name), OUTPUTS)
+    with pytest.raises(BadInput, match="printable"):
+        write_fmu(tmp_path / "a.fmu", rod("a", unit=name), OUTPUTS)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["../a", "a b", "1a", "", "a;b", "-o", "a" * 65, "\u00e9", "a\n"])
+def test_a_unit_is_named_by_an_identifier(name, tmp_path):
+    with pytest.raises(BadInput, match="C identifier"):
+        write_fmu(tmp_path / "a.fmu", rod("k"), OUTPUTS, name=name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_code_in_a_name_does_not_run(tmp_path):
+    import fmpy
+
+    write_fmu(tmp_path / "a.fmu", rod(CODE), OUTPUTS)
+    with zipfile.ZipFile(tmp_path / "a.fmu") as unit:
+        assert "{ abort" not in unit.read("sources/model.h").decode()
+    answer = fmpy.simulate_fmu(str(tmp_path / "a.fmu"), stop_time=1.0, output=["y"])
+    np.testing.assert_allclose(answer["y"], 2 / 1.5)

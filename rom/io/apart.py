@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,22 +40,31 @@ def read_apart(function: str, path: Path, unit: str) -> Iterator[Any]:
     Raises the errors of this package that it raises, ForeignFile where it ends without a word.
     """
     with _ask(Path(os.path.abspath(path)), function, unit) as connection:
-        while True:
-            try:
-                connection.sendall(b"n")
-                kind, value = receive_message(connection)
-            except (EOFError, OSError) as error:
-                raise ForeignFile(
-                    f"{path.name} ended the process that read it: it is damaged, or declares more "
-                    "than its bytes can hold; write it again"
-                ) from error
-            if kind == "end":
-                return
-            if kind == "value":
+        _, pid = _receive(connection, path)
+        try:
+            while True:
+                kind, value = _receive(connection, path)
+                if kind == "end":
+                    return
+                if kind != "value":
+                    problem: Exception = getattr(errors, kind)(value)
+                    raise problem
                 yield value
-                continue
-            problem: Exception = getattr(errors, kind)(value)
-            raise problem
+        finally:  # it may be deep in a library
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _receive(connection: socket.socket, path: Path) -> Any:
+    """The next message; ForeignFile where the process that reads has ended."""
+    try:
+        connection.sendall(b"n")
+        return receive_message(connection)
+    except (EOFError, OSError) as error:
+        raise ForeignFile(
+            f"{path.name} ended the process that read it: it is damaged, or declares more "
+            "than its bytes can hold; write it again"
+        ) from error
 
 
 def _ask(path: Path, function: str, unit: str) -> socket.socket:

@@ -52,7 +52,7 @@ def _load(suffix: str) -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    """Sends ("value", ...) for every request, then ("end", None) or the error."""
+    """Sends its number, ("value", ...) for every request, ("end", None) or the error."""
     function, path, unit, places = receive_message(connection)
     readers.__path__ = list(places)  # those of who asks
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -61,6 +61,8 @@ def _answer(connection: socket.socket) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.chdir(Path(path).parent)
     steps = {"frames": _frames, "cgns": _cgns}[function](Path(path), unit)
+    connection.recv(1)
+    send_message(connection, ("pid", os.getpid()))
     while connection.recv(1):
         try:
             send_message(connection, ("value", next(steps)))

@@ -64,7 +64,8 @@ def _files_inside(path: Path, file: Path, name: str) -> list[Path]:
     is_strange = any(mark in name for mark in "\0$~")
     places = [] if is_strange else [file.parent / name]
     if not is_strange and not Path(name).is_absolute():
-        places += file.parent.glob(re.sub(r"\*+|%\d*b", "*", name) or ".")
+        pattern = re.sub(r"\*+|%\d*b", "*", name)  # of EnSight, of virtual datasets
+        places += file.parent.glob(pattern) if "*" in pattern else []
         places += [place for place in (folder / name, Path(name)) if place.exists()]
     for place in places:
         is_strange |= not place.resolve().is_relative_to(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -15,6 +16,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +31,14 @@ from rom.campaign import collect, open_store
 from rom.campaign.journal import Manifest, journals, refresh
 from rom.cli.case import parameters
 from rom.errors import RomError
+from rom.io import read_file, write_mesh
+from rom.mesh import Mesh
 from rom.parameters import Box
 
 Reader = Callable[[bytes], None]
-CAP, LIMIT = 2**30, 5
+CAP, LIMIT, FOREIGN_LIMIT = 2**30, 5, 60
+FORMATS = (".vtu", ".vtk", ".vtkhdf", ".xdmf", ".med", ".msh", ".inp", ".off")
+SIZES = (b"900000000000", b"3000000000", b"18446744073709551615", b"-1", b"2147483648")
 TOKENS = [
     b"null",
     b"-1",
@@ -161,6 +167,19 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         )
         open_run(folder / "fuzz" / "run")
 
+    def of_file(kind: str, data: bytes) -> None:
+        path = folder / "fuzz" / f"a{kind}"
+        path.write_bytes(data)
+        read_file(path)
+
+    files = {}
+    mesh = Mesh(np.array([[0.0, 0], [1, 0], [0, 1]]), {"triangle": np.array([[0, 1, 2]])})
+    for kind in FORMATS:
+        fields = {} if kind in (".inp", ".off") else {"u": (np.arange(3.0), "K")}
+        whole = write_mesh(folder / f"seed{kind}", mesh, fields).read_bytes()
+        own = kind == ".vtkhdf"  # without its seal, as other programs write it
+        seeds = [bytes(BLOCK) + whole[BLOCK:] if own else whole]
+        files[f"file {kind}"] = (seeds, partial(of_file, kind), 0.002)
     records = [line.partition(b" ")[2] for line in lines.splitlines()]
     del identity["sha256"]
     return {
@@ -178,7 +197,18 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
             lambda data: parse_rows(data.decode("latin1"), 1000) and None,
             0.1,
         ),
+        **files,
     }
+
+
+def declared(seed: bytes, rng: np.random.Generator) -> bytes:
+    """A seed with one of its numbers as a size that no file of a few bytes holds."""
+    numbers = list(re.finditer(rb"\d+", seed))
+    if not numbers:
+        return seed
+    match = numbers[int(rng.integers(len(numbers)))]
+    size = SIZES[int(rng.integers(len(SIZES)))]
+    return seed[: match.start()] + size + seed[match.end() :]
 
 
 def hunted(
@@ -192,9 +222,13 @@ def hunted(
         raise TimeoutError(f"longer than {LIMIT} s")
 
     signal.signal(signal.SIGALRM, late)
-    for _ in range(count):
-        data = mutated(seeds[int(rng.integers(len(seeds)))], rng)
-        signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    is_foreign = name.startswith("file ")
+    if is_foreign:
+        read(seeds[0])  # begins the process that reads
+    for k in range(count):
+        data = seeds[int(rng.integers(len(seeds)))]
+        data = declared(data, rng) if is_foreign and k % 2 else mutated(data, rng)
+        signal.setitimer(signal.ITIMER_REAL, FOREIGN_LIMIT if is_foreign else LIMIT)
         try:
             read(data)
         except RomError:

@@ -212,7 +212,7 @@ LEADING: dict[str, Callable[[Path, str], Path]] = {
 def _hmf(path: Path) -> Path:
     data = {"u": np.arange(3.0)}
     mesh = meshio.Mesh(np.eye(3), [("triangle", MESH.cells["triangle"])], point_data=data)
-    meshio.write(path, mesh, compression=None)
+    meshio.write(path, mesh, compression="gzip")
     return path
 
 

@@ -107,7 +107,7 @@ def crowd(count, folder):
     assert {kind for kind, _ in told} == {"gave"}, told
     numbers = np.array([answer for _, answer in told])
     assert numbers[:, 0].sum() == ROWS and (numbers.sum(axis=1) == ROWS).all()
-    assert np.array_equal(read(folder / "s").U[0], MUS[:, 0])
+    assert np.array_equal(np.asarray(read(folder / "s").u)[0], MUS[:, 0])
     assert len(list((folder / "s" / "samples").glob("*-*.h5"))) == ROWS
     assert not list((folder / "s" / "leases").iterdir())
 
