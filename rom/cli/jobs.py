@@ -23,7 +23,7 @@ from rom.cli.options import (
     parameters_to_solve,
     stem,
 )
-from rom.cli.reduce import check_plan, choose_kind
+from rom.cli.reduce import check_model_options, choose_kind
 from rom.cli.solid_training import solid_function
 from rom.cli.tables import show_numbers
 from rom.cli.training import DEFAULT_TOL, KINDS, check_kind
@@ -126,7 +126,7 @@ def _rows(
     design: tuple[str, int, int],
     settings: list[str] | None,
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names and values (m, p) of the parameters to solve; none where there is no solver."""
+    """Names and values (m, p) of the parameters to solve; none without a solver."""
     from rom.cli.case import load_problem
 
     if not _has_rows(case, kind):
@@ -147,7 +147,7 @@ def _check_training(
     sets = [word for text in settings or () for word in ("--set", text)]
     context = training_context(kind, [case, *words, *sets])
     if kind in KINDS:
-        check_plan(context.params)
+        check_model_options(context.params)
     elif kind == "solid":
         solid_function(case)
 

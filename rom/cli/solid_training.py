@@ -1,4 +1,4 @@
-"""`rom train CASE --kind solid`: a hyper-reduced solid from histories that a case marches."""
+"""`rom train CASE --kind solid`: a hyper-reduced solid from histories of a case."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def train_solid_command(
 
 
 def solid_function(case: str) -> Callable[..., Any]:
-    """The function of a case that gives (body, histories, tolerances). Raises BadInput."""
+    """solid(**settings) -> (body, histories, tolerances) of a case.
+
+    Raises BadInput where it has none.
+    """
     from rom.cli.case import load_case_module
 
     function: Callable[..., Any] | None = getattr(load_case_module(case), FUNCTION, None)

@@ -25,7 +25,7 @@ from rom.errors import BadInput
 app = typer.Typer()
 COMMANDS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(KINDS_FROM_RUNS, lambda: get_command(reduce.app)),
-    "shapes": lambda: get_command(shape_training.app).commands["train"],  # type: ignore[attr-defined]
+    "shapes": lambda: _subcommand(shape_training.app, "train"),
     "solid": lambda: get_command(solid_training.app),
 }
 FORWARD = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -60,3 +60,9 @@ def training_context(kind: str, words: Sequence[str], parent: Any = None) -> Any
     named = ["--kind", kind] if kind in KINDS_FROM_RUNS else []
     command, name = COMMANDS[kind](), f"--kind {kind}"
     return command.make_context(name, [*words, *named], parent=parent, help_option_names=["--help"])
+
+
+def _subcommand(group: typer.Typer, name: str) -> Any:
+    """One command of several."""
+    commands: Any = get_command(group)
+    return commands.commands[name]
