@@ -26,7 +26,9 @@ from rom.cli.options import (
 from rom.cli.reduce import check_model_options, choose_kind
 from rom.cli.solid_training import solid_function
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_store
 from rom.cli.training import DEFAULT_TOL, KINDS, check_kind
+from rom.errors import printable
 from rom.io.answer_columns import parameter_headings
 
 app = typer.Typer()
@@ -79,6 +81,7 @@ def submit_command(
     """
     from rom.batch import Run, check_stage, create_run, read_profile, submit_stage
 
+    check_store(out)
     _show_progress()
     site = read_profile(profile)
     kind = choose_kind(kind, regress)
@@ -101,7 +104,7 @@ def submit_command(
     run = create_run(run)
     jobs = submit_stage(run, stage, dry=dry_run)
     if dry_run:
-        sys.stdout.write("\n".join(text for _, text in jobs))
+        sys.stdout.write(printable("\n".join(text for _, text in jobs)))
     else:
         _show_jobs(run.folder, jobs, json)
 
@@ -205,14 +208,17 @@ def status_command(folder: Folder, json: Json = False, verbose: Verbose = False)
         "results": list(now.results) if json else ", ".join(now.results),
     }
     for row, reason in now.failed.items():
-        sys.stderr.write(f"failed, row {row}: {reason}\n")
+        sys.stderr.write(printable(f"failed, row {row}: {reason}\n"))
     site = open_run(folder).site
     for row, kind in now.paused.items():
-        sys.stderr.write(f"paused, row {row}: {_explain_pause(kind, site.tries(kind), folder)}\n")
+        why = _explain_pause(kind, site.tries(kind), folder)
+        sys.stderr.write(printable(f"paused, row {row}: {why}\n"))
     for stage in now.broken:
         sys.stderr.write(
-            f"{stage} {now.stages[stage]}: rom logs {folder} says why; "
-            f"correct it, then rom resume {folder}\n"
+            printable(
+                f"{stage} {now.stages[stage]}: rom logs {folder} says why; "
+                f"correct it, then rom resume {folder}\n"
+            )
         )
     show_numbers(numbers, {}, json)
     if now.broken:
@@ -251,7 +257,7 @@ def logs_command(
     from rom.batch import read_logs
 
     for name, text in read_logs(folder, part).items():
-        sys.stdout.write(f"==> {name} <==\n{text}\n")
+        sys.stdout.write(printable(f"==> {name} <==\n{text}\n"))
 
 
 def _count_states(states: list[str]) -> str:

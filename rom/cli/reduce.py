@@ -12,6 +12,7 @@ from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Seed, Settings, stem
 from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
+from rom.cli.targets import MODELS, check_suffix_of
 from rom.cli.training import DEFAULT_TOL, Plan, save_training, train_model
 from rom.errors import BadInput
 from rom.problem import Problem
@@ -63,6 +64,7 @@ def reduce_command(
     A certified Galerkin model where the case has A and f, else a regression: a Gaussian
     process, or an interpolation of the runs where left-out runs say that it is better.
     """
+    check_suffix_of(out, MODELS)
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed
     )

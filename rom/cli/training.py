@@ -15,6 +15,7 @@ from rom.basis import Basis
 from rom.cli.ranks import rank
 from rom.errors import BadInput
 from rom.parameters import Box
+from rom.prediction import Known
 from rom.problem import Problem
 from rom.snapshots import Snapshots
 
@@ -223,9 +224,9 @@ def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:
 
     if problem.M is not None and problem.times is not None:
         return unsteady_model(problem, basis), "unsteady Galerkin"
-    certified = problem.stability is not None
-    kind = "Galerkin with a certified bound" if certified else "Galerkin without a bound"
-    return galerkin_model(problem, basis), kind
+    model = galerkin_model(problem, basis)
+    words = {Known.CERTIFIED: "with a certified bound", Known.MEASURED: "with a measured bound"}
+    return model, f"Galerkin {words.get(model.known, 'without a bound')}"
 
 
 def provenance(case: str, settings: list[str] | None) -> dict[str, Any]:

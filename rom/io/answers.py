@@ -7,12 +7,13 @@ Where the answer has no mesh or no fields, mesh formats hold points in parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_npz
 from rom.errors import BadInput
 from rom.io.answer_columns import (
     DEVIATION,
@@ -31,8 +32,10 @@ from rom.io.answer_columns import (
 from rom.io.fields import Fields, label, unlabel
 from rom.io.files import write_mesh
 from rom.io.grid import to_grid
+from rom.io.integration import AT_POINTS, cell_array
 from rom.io.regions import count_cells
 from rom.io.tables import write_table
+from rom.io.writers.vtk import save_grid
 from rom.io.writers.vtkhdf import write_vtkhdf
 from rom.io.writers.xdmf import write_xdmf_series
 from rom.mesh import Mesh
@@ -69,22 +72,35 @@ def answer_fields_on_mesh(
 ) -> tuple[Fields, Fields]:
     """Point and cell fields, name -> (array, unit), deviations after each.
 
-    Fields at points of integration lie on neither and are left out. Raises BadInput where
-    another field fits neither the points nor the cells.
+    Fields at points of integration are data of their cells, or are left out with a warning as
+    `cell_array` says. Raises BadInput where another field fits neither the points nor the cells.
     """
+    columns: list[tuple[str, Part, np.ndarray]] = []
+    for name, part in answer.parts.items():
+        columns.append((name, part, part.lift(sample, step)))
+        std = part.spread(sample, step)
+        if std is not None:
+            columns.append((f"{name} {DEVIATION}", part, std))
+    return _place_columns(answer, mesh, columns)
+
+
+def _place_columns(
+    answer: Prediction, mesh: Mesh, columns: Iterable[tuple[str, Part, np.ndarray]]
+) -> tuple[Fields, Fields]:
+    """Point and cell fields of (name, part, values). Raises BadInput."""
     point_fields: Fields = {}
     cell_fields: Fields = {}
-    for name, part in answer.parts.items():
+    for name, part, values in columns:
+        unit = part.quantity.unit
         if part.quantity.place is Place.INTEGRATION:
+            by_cell = cell_array(name, part, values, mesh)
+            if by_cell is not None:
+                cell_fields[f"{name} {AT_POINTS}"] = (by_cell, unit)
             continue
-        spread = part.spread(sample, step)
-        for key, values in ((name, part.lift(sample, step)), (f"{name} {DEVIATION}", spread)):
-            if values is None:
-                continue
-            whole = _on_all_nodes(answer, key, part, values, mesh)
-            on_points, array = _shape_on_mesh(name, part, whole, mesh)
-            target = point_fields if on_points else cell_fields
-            target[key] = (array, part.quantity.unit)
+        whole = _on_all_nodes(answer, name, part, values, mesh)
+        on_points, array = _shape_on_mesh(name, part, whole, mesh)
+        target = point_fields if on_points else cell_fields
+        target[name] = (array, unit)
     return point_fields, cell_fields
 
 
@@ -194,18 +210,19 @@ def write_answer(path: str | Path, answer: Prediction, box: Box | None = None) -
 
 
 def _write_npz(path: Path, answer: Prediction, box: Box | None) -> Path:
-    """Fields by label (k, columns); the whole state, if any, as u (n, columns)."""
+    """Fields by label (k, columns); a state without named fields as u (n, columns)."""
     fields = field_columns(answer)
     arrays: dict[str, Any] = dict(fields)
     lifted = [fields[part.quantity.label] for part in answer.parts.values()]
     state = whole_state(answer, lifted)
     if state is not None and answer.space is not None:
-        arrays |= {"u": state, "numbers": answer.space.numbers}
+        arrays |= {"numbers": answer.space.numbers}
+        if not answer.space.fields:
+            arrays["u"] = state
         for field in answer.space.fields:
             arrays[f"rows of {label(field.name, field.unit)}"] = field.rows
     arrays |= input_columns(answer, box) | known_columns(answer)
-    np.savez(path, **arrays)
-    return path
+    return write_npz(path, arrays)
 
 
 def _is_deviation(key: str) -> bool:
@@ -243,13 +260,7 @@ def _write_points(path: Path, answer: Prediction, box: Box | None) -> Path:
 
 def _write_steps(path: Path, answer: Prediction, mesh: Mesh, box: Box | None) -> Path:
     """One step per sample and time: at the times themselves where there is one sample."""
-    point_fields: Fields = {}
-    cell_fields: Fields = {}
-    for name, part, values in _columns_on_mesh(answer):
-        whole = _on_all_nodes(answer, name, part, values, mesh)
-        on_points, array = _shape_on_mesh(name, part, whole, mesh)
-        target = point_fields if on_points else cell_fields
-        target[name] = (array, part.quantity.unit)
+    point_fields, cell_fields = _place_columns(answer, mesh, _all_columns(answer))
     scalars = input_columns(answer, box) | known_columns(answer)
     if answer.m == 1 and answer.t is None:
         single = {key: values[..., 0] for key, values in _arrays(point_fields).items()}
@@ -263,11 +274,9 @@ def _write_steps(path: Path, answer: Prediction, mesh: Mesh, box: Box | None) ->
     )
 
 
-def _columns_on_mesh(answer: Prediction) -> Iterator[tuple[str, Part, np.ndarray]]:
-    """Name, part and values (k, columns) of fields at nodes or cells."""
+def _all_columns(answer: Prediction) -> Iterator[tuple[str, Part, np.ndarray]]:
+    """Name, part and values (k, columns) of each field, its deviation after it."""
     for name, part in answer.parts.items():
-        if part.quantity.place is Place.INTEGRATION:
-            continue
         flat = flat_part(part)
         yield name, part, flat.lift(0)
         std = flat.spread(0)
@@ -305,8 +314,7 @@ def _write_one(path: Path, content: Content, scalars: Columns) -> Path:
         grid = to_grid(mesh, fields, cell_fields)
         for key, values in scalars.items():
             grid.field_data[key] = np.real(values)
-        grid.save(path)
-        return path
+        return save_grid(path, grid)
     if path.suffix in WITHOUT_FIELDS:
         return write_mesh(path, mesh, fields, cell_fields)
     constants = {
