@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,11 @@ from rom.campaign import read
 from rom.certified import galerkin_model
 from rom.cli.app import app
 from rom.cli.train import COMMANDS
-from rom.compress import pod
 from rom.design.designs import sobol
 from rom.local import fit_classifier, local_bases
 from tests.test_shapes import plates, written
 
+ROOT = Path(__file__).parents[1]
 BLOCK = "cases.thermal_block"
 TIMES = """
 import numpy as np
@@ -46,6 +47,7 @@ def site(tmp_path, monkeypatch):
     command = f"{sys.executable} -c 'from rom.cli.app import app; app()'"
     (tmp_path / "site.toml").write_text(
         f'scheduler = "local"\nchunk = 50\nrom = {json.dumps(command)}\n'
+        f"[environment]\nPYTHONPATH = {json.dumps(str(ROOT))}\n"
     )
     return tmp_path / "site.toml"
 
@@ -125,11 +127,15 @@ def test_a_solid_is_trained_in_a_job(site):
     np.testing.assert_array_equal(one.model.weights, other.model.weights)
 
 
-def test_trajectories_and_local_bases_are_campaigns_with_every_stage(site):
+def test_trajectories_are_a_campaign_with_every_stage(site):
     (site.parent / "times.py").write_text(TIMES)
     words = ["submit", "all", "times.py", "--kind", "trajectories", "--n", 8, "--tests", 2]
     rom(*words, "--profile", site, "--out", "times")
     assert json.loads(rom("status", "times", "--json"))["results"] == ["model.h5", "report.html"]
+
+
+@pytest.mark.slow
+def test_local_bases_are_a_campaign_with_every_stage(site):
     words = ["submit", "all", BLOCK, "--set", "cells=8", "--kind", "local", "--n", 24]
     words += ["--train", "--local 2 --rank 3", "--tests", 2]
     rom(*words, "--profile", site, "--out", "local")
@@ -167,8 +173,3 @@ def test_help_of_a_kind_lists_its_own_options(kind):
     told = rom("train", "--kind", kind, "--help")
     own = {"shapes": "--curves", "solid": "--set"}.get(kind, "--store")
     assert own in told and ("--curves" in told) == (kind == "shapes")
-
-
-def test_the_default_modes_are_those_of_the_pod(block):
-    told = json.loads(rom("train", block, "--out", block.parent / "m.h5", "--json"))
-    assert told["r"] == pod(read(block), tol=1e-4)[0].r

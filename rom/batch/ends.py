@@ -62,7 +62,7 @@ def _end_of_part(run: Run, record: Record, part: int, queue: States) -> str:
 
 
 def exit_codes(run: Run, record: Record) -> list[int | None]:
-    """Exit codes of the parts of a submission or its job; None of what was killed."""
+    """Exit codes of the parts of a submission, or of its job; None of the killed."""
     log = str(run.folder / "logs" / record["name"].removeprefix(f"rom-{run.tag}-"))
     if record["stage"] != "collect":
         return [_exit_code(Path(exit_code_path(log)))]

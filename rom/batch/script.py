@@ -34,7 +34,7 @@ def script(job: Job, site: Profile) -> str:
 
 
 def exit_code_path(log: str, part: int | str | None = None) -> str:
-    """The file with the exit code of a part, or of a job, that ended by itself."""
+    """The file with the exit code of a part, or of a job, that was not killed."""
     return f"{log}.exit" if part is None else f"{log}-{part}.exit"
 
 

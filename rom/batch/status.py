@@ -74,22 +74,20 @@ def _stage_state(
     for state in ("running", "waiting"):
         if state in states:
             return state
-    return _ended_state(run, name, last, rows_are_left)
-
-
-def _ended_state(run: Run, name: str, last: Sequence[Record], rows_are_left: bool) -> str:
-    """How a stage stands of which nothing waits or runs, by its last submissions."""
-    is_collect = name not in RESULTS
     codes = [code for record in last for code in exit_codes(run, record)]
-    harmless = {0, STOPPED, SOLVES_FAILED} if is_collect else {0}
-    bad = [code for code in codes if code is not None and code not in harmless]
-    if bad and (rows_are_left or not is_collect):
-        return f"{FAILED} (exit {bad[0]})"
-    if is_collect:
-        return "unfinished" if rows_are_left else "done"
-    if (run.folder / RESULTS[name]).exists():
-        return "done"
-    return f"{FAILED} (killed, or never begun)"
+    if name not in RESULTS:
+        return _campaign_end(codes) if rows_are_left else "done"
+    if codes[-1]:
+        return f"{FAILED} (exit {codes[-1]})"
+    has_result = (run.folder / RESULTS[name]).exists()
+    return "done" if has_result else f"{FAILED} (killed, or never begun)"
+
+
+def _campaign_end(codes: Sequence[int | None]) -> str:
+    """How the jobs of a campaign ended that left rows unsolved."""
+    harmless = (None, 0, STOPPED, SOLVES_FAILED)
+    bad = [code for code in codes if code not in harmless]
+    return f"{FAILED} (exit {bad[0]})" if bad else "unfinished"
 
 
 def _rows_of_store(run: Run) -> tuple[tuple[int, ...], dict[int, list[str]]]:

@@ -23,7 +23,7 @@ from rom.cli.options import (
     parameters_to_solve,
     stem,
 )
-from rom.cli.reduce import check_options, choose_kind
+from rom.cli.reduce import check_model_options, choose_kind
 from rom.cli.solid_training import solid_function
 from rom.cli.tables import show_numbers
 from rom.cli.targets import check_store
@@ -150,7 +150,7 @@ def _check_training(
     sets = [word for text in settings or () for word in ("--set", text)]
     context = training_context(kind, [case, *words, *sets])
     if kind in KINDS:
-        check_options(context.params)
+        check_model_options(context.params)
     elif kind == "solid":
         solid_function(case)
 

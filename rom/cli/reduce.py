@@ -1,4 +1,4 @@
-"""`rom reduce`, which is `rom train` of stored runs: from a store to a model."""
+"""`rom reduce`, or `rom train` of stored runs: from a store to one model file."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def choose_kind(kind: str, regress: bool) -> str:
     return "regression" if regress else kind
 
 
-def check_options(options: Mapping[str, Any]) -> None:
+def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
     Plan(rank=options["modes"], kind=kind, regressor=options["regressor"], local=options["local"])

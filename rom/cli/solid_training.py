@@ -11,7 +11,6 @@ import typer
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Settings, stem
 from rom.cli.tables import show_numbers
-from rom.cli.targets import MODELS, check_suffix_of
 from rom.errors import BadInput
 
 app = typer.Typer()
@@ -38,7 +37,6 @@ def train_solid_command(
     from rom.cli.training import provenance
     from rom.solids import train_solid
 
-    check_suffix_of(out, MODELS)
     function = solid_function(case)
     body, histories, tolerances = function(**typed_settings(function, settings or ()))
     model = train_solid(body, histories, tolerances)
@@ -53,7 +51,10 @@ def train_solid_command(
 
 
 def solid_function(case: str) -> Callable[..., Any]:
-    """The function of a case -> (body, histories, tolerances). Raises BadInput."""
+    """solid(**settings) -> (body, histories, tolerances) of a case.
+
+    Raises BadInput where it has none.
+    """
     from rom.cli.case import load_case_module
 
     function: Callable[..., Any] | None = getattr(load_case_module(case), FUNCTION, None)

@@ -22,17 +22,10 @@ from rom.cli.launch import Verbose, guard
 from rom.cli.training import KINDS as KINDS_FROM_RUNS
 from rom.errors import BadInput
 
-
-def _shape_command() -> Any:
-    """The command `rom shapes train`."""
-    group: Any = get_command(shape_training.app)
-    return group.commands["train"]
-
-
 app = typer.Typer()
 COMMANDS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(KINDS_FROM_RUNS, lambda: get_command(reduce.app)),
-    "shapes": _shape_command,
+    "shapes": lambda: _subcommand(shape_training.app, "train"),
     "solid": lambda: get_command(solid_training.app),
 }
 FORWARD = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -67,3 +60,9 @@ def training_context(kind: str, words: Sequence[str], parent: Any = None) -> Any
     named = ["--kind", kind] if kind in KINDS_FROM_RUNS else []
     command, name = COMMANDS[kind](), f"--kind {kind}"
     return command.make_context(name, [*words, *named], parent=parent, help_option_names=["--help"])
+
+
+def _subcommand(group: typer.Typer, name: str) -> Any:
+    """One command of several."""
+    commands: Any = get_command(group)
+    return commands.commands[name]

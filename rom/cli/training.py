@@ -148,14 +148,14 @@ def _operators(problem: Problem | None, kind: str) -> Problem | None:
 
 
 def check_kind(problem: Problem, kind: str) -> None:
-    """Raises BadInput, before anything is solved, where a case does not allow a kind."""
+    """Raises BadInput, before any solve, where a case does not allow a kind."""
     _operators(problem, kind)
     if kind == "trajectories" and problem.times is None:
         raise BadInput("--kind trajectories needs the times of the case; define times in it")
 
 
 def _check_times(snapshots: Snapshots, kind: str) -> None:
-    """Raises BadInput where the runs have times and the kind none, or the reverse."""
+    """Raises BadInput where runs and kind disagree on times."""
     if kind == "trajectories" and snapshots.t is None:
         raise BadInput("the stored runs have no times; take --kind regression")
     if kind == "local" and snapshots.t is not None:
