@@ -23,6 +23,7 @@ from rom.cli.questions import (
 )
 from rom.cli.ranks import rank
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_answer_file
 
 app = typer.Typer()
 
@@ -62,6 +63,7 @@ def predict_command(
 
     if rank():
         return
+    check_answer_file(out)
     texts = [*(mu or ()), *([",".join(values)] if values else [])]
     question = read_question(
         read_asks(model, case),

@@ -18,7 +18,8 @@ from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_q
 from rom.cli.ranks import rank
 from rom.cli.scenes import is_model_file, trained_box
 from rom.cli.tables import show_numbers
-from rom.errors import BadInput
+from rom.cli.targets import PAGES, check_suffix_of
+from rom.errors import BadInput, printable
 from rom.model import Model, Question
 from rom.parameters import Box
 from rom.problem import Problem
@@ -82,6 +83,7 @@ def study_command(
 
     if rank():
         return
+    check_suffix_of(report, PAGES)
     path, source_name = _sort_arguments(first, second)
     own_case = _own_case(source_name)
     machine, _, provenance = open_model(path, case or own_case)
@@ -129,6 +131,7 @@ def report_command(
 
     if rank():
         return
+    check_suffix_of(out, PAGES)
     own_case = None if against is None else _own_case(against)
     machine, _, provenance = open_model(model, case or own_case)
     table = None
@@ -165,7 +168,7 @@ def _study_designs(model: Model, path: Path) -> Study:
 def _say_alarms(table: Study) -> None:
     """Alarms on stderr, and exit code 1 where there is one."""
     for line in table.alarms:
-        sys.stderr.write(f"alarm: {line}\n")
+        sys.stderr.write(printable(f"alarm: {line}\n"))
     if table.alarms:
         raise typer.Exit(ALARM)
 
@@ -223,7 +226,7 @@ def _open_runs(path: Path, model: Model, provenance: Mapping[str, Any]) -> _Sour
 
     trained = provenance.get("store")
     if trained and Path(trained).resolve() == path.resolve():
-        sys.stderr.write(f"note: {path} holds the runs that the model was trained on\n")
+        sys.stderr.write(printable(f"note: {path} holds the runs that the model was trained on\n"))
     campaign = open_store(path)
     own_space = getattr(getattr(model, "basis", None), "space", None)
     runs = read(path)

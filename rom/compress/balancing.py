@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.compress.blocks import column_blocks
 from rom.compress.decomposition import pod
@@ -19,6 +20,7 @@ MAX_TIGHTENINGS = 12  # of the common tolerance, by halves
 COUPLING = 1e-12  # of the largest entry: what a block-diagonal product may have off its blocks
 
 
+@gate(snapshots=Snapshots)
 def balance(snapshots: Snapshots, *, memory_budget: float | None = None) -> Snapshots:
     """X_f <- X_f m / |U_f|_X^2 for every field f: each weighs the same in the energy.
 
@@ -67,6 +69,7 @@ def _weigh(product: Any, weight: np.ndarray) -> Any:
     return left
 
 
+@gate(snapshots=Snapshots, basis=Basis)
 def errors_by_field(
     snapshots: Snapshots, basis: Basis, *, memory_budget: float | None = None
 ) -> dict[str, float]:
@@ -85,6 +88,7 @@ def errors_by_field(
     return dict(zip((part.name for part in space.fields), errors.tolist(), strict=True))
 
 
+@gate(snapshots=Snapshots)
 def pod_by_field(
     snapshots: Snapshots, tol: float | None = None, rank: int | None = None, **options: Any
 ) -> tuple[Basis, np.ndarray, dict[str, float]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_npz
 from rom.errors import BadInput
 from rom.io.answer_columns import (
     DEVIATION,
@@ -34,6 +35,7 @@ from rom.io.grid import to_grid
 from rom.io.integration import AT_POINTS, cell_array
 from rom.io.regions import count_cells
 from rom.io.tables import write_table
+from rom.io.writers.vtk import save_grid
 from rom.io.writers.vtkhdf import write_vtkhdf
 from rom.io.writers.xdmf import write_xdmf_series
 from rom.mesh import Mesh
@@ -220,8 +222,7 @@ def _write_npz(path: Path, answer: Prediction, box: Box | None) -> Path:
         for field in answer.space.fields:
             arrays[f"rows of {label(field.name, field.unit)}"] = field.rows
     arrays |= input_columns(answer, box) | known_columns(answer)
-    np.savez(path, **arrays)
-    return path
+    return write_npz(path, arrays)
 
 
 def _is_deviation(key: str) -> bool:
@@ -313,8 +314,7 @@ def _write_one(path: Path, content: Content, scalars: Columns) -> Path:
         grid = to_grid(mesh, fields, cell_fields)
         for key, values in scalars.items():
             grid.field_data[key] = np.real(values)
-        grid.save(path)
-        return path
+        return save_grid(path, grid)
     if path.suffix in WITHOUT_FIELDS:
         return write_mesh(path, mesh, fields, cell_fields)
     constants = {

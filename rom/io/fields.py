@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from rom.errors import BadInput, real
+from rom.arrays import NUMBER, number_array
+from rom.errors import BadInput
 
 SLASH = "\N{DIVISION SLASH}"  # HDF5 names hold no "/", units do
+FLOATS = (4, 8)  # bytes of floats that every format knows
 Fields = dict[str, tuple[np.ndarray, str]]
-NUMBERS = "biufc"  # kinds of dtype that pass as they are
 
 
 def label(name: str, unit: str) -> str:
@@ -36,7 +38,7 @@ def check_fields(
     Raises BadInput for wrong lengths, NaN and Inf.
     """
     arrays: dict[str, np.ndarray] = {}
-    for name, (values, unit) in (fields or {}).items():
+    for name, (values, unit) in _pairs(fields or {}):
         array = _as_numbers(name, values)
         _check_shape(name, array, n, what, times)
         _check_finite(name, array, what)
@@ -45,11 +47,20 @@ def check_fields(
     return arrays
 
 
+def _pairs(fields: Fields) -> Iterator[tuple[str, tuple[np.ndarray, str]]]:
+    """(name, (array, unit)) of fields. Raises BadInput for anything else."""
+    if not isinstance(fields, Mapping):
+        raise BadInput(f"fields are a {type(fields).__name__}; give name -> (array, unit)")
+    for name, pair in fields.items():
+        if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], str):
+            raise BadInput(f"field {name!r} is a {type(pair).__name__}; give (array, unit)")
+        yield name, pair
+
+
 def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
-    dtype = getattr(values, "dtype", None)
-    if dtype is not None and dtype.kind in NUMBERS:
-        return np.asarray(values)
-    return np.asarray(real(values, f"field {name!r}"))
+    array = number_array(values, f"field {name!r}", NUMBER)
+    foreign = array.dtype.kind == "f" and array.dtype.itemsize not in FLOATS
+    return array.astype(float) if foreign else array
 
 
 def _check_shape(

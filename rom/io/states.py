@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_npz
+from rom.arrays import COLUMNS, STATES, VECTOR, check_lengths, gate
 from rom.errors import BadInput
 from rom.io.fields import Fields, label
 from rom.io.files import write_mesh
@@ -26,12 +28,17 @@ def fields_of_state(space: Space, u: np.ndarray) -> list[tuple[Field, np.ndarray
     return [(part, u[np.asarray(part.rows, dtype=np.int64)]) for part in parts]
 
 
+@gate(space=Space, mesh=Mesh, u=STATES)
 def on_mesh(space: Space, mesh: Mesh, u: np.ndarray) -> tuple[Fields, Fields]:
     """Point fields and cell fields of u (n,) or (n, n_t): name -> (array, unit).
 
     Components come before times. A field without named components has as many as rows fit on the
     points, or else on the cells. Raises BadInput where a field fits neither.
     """
+    if len(u) != space.n:
+        raise BadInput(
+            f"u has shape {u.shape}; the space has {space.n} rows: give (n,) or (n, n_t)"
+        )
     n_points, n_cells = len(mesh.points), count_cells(mesh)
     point_fields: Fields = {}
     cell_fields: Fields = {}
@@ -57,6 +64,7 @@ def _by_component(rows: np.ndarray, c: int) -> np.ndarray:
     return rows.reshape(len(rows) // c, c, *rows.shape[1:])
 
 
+@gate(space=Space, U=COLUMNS)
 def write_columns(
     path: str | Path,
     space: Space,
@@ -71,6 +79,10 @@ def write_columns(
     Raises BadInput for several states in a format that holds one, for fields that need a mesh.
     """
     path = Path(path)
+    if len(U) != space.n:
+        raise BadInput(f"U has shape {U.shape}; the space has {space.n} rows: give (n, m)")
+    inputs = {name: VECTOR(values, f"input {name!r}") for name, values in inputs.items()}
+    check_lengths("state", U=U.T, **inputs)
     if path.suffix == ".npz":
         return _write_npz(path, space, U, inputs)
     if path.suffix == ".csv":
@@ -98,8 +110,7 @@ def _write_npz(path: Path, space: Space, U: np.ndarray, inputs: Mapping[str, np.
         key = label(part.name, part.unit)
         arrays[f"rows of {key}"] = part.rows
     arrays |= inputs
-    np.savez(path, **arrays)
-    return path
+    return write_npz(path, arrays)
 
 
 def _steps(inputs: Mapping[str, np.ndarray], m: int) -> np.ndarray:

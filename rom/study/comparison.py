@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, SolveFailed, real
+from rom.arrays import POINTS, gate
+from rom.errors import SolveFailed
 from rom.model import Question
 from rom.study.discrepancy import Discrepancy, Study
 from rom.study.norms import Norm
@@ -19,6 +20,7 @@ Solve = Callable[[np.ndarray], np.ndarray]
 Ask = Callable[[np.ndarray], Question]
 
 
+@gate(mus=POINTS)
 def study(
     model: Any,
     solve: Solve,
@@ -40,9 +42,6 @@ def study(
     Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
     fidelity gives NaN.
     """
-    mus = real(mus, "mus")
-    if mus.ndim != 2 or not len(mus):
-        raise BadInput(f"mus have shape {mus.shape}; give (m, p) with m > 0")
     pose: Ask = ask or model.asks.question
     rows, online, full = [], 0.0, 0.0
     for run in _runs(solve, mus):
@@ -93,6 +92,7 @@ def gather_rows(mus: np.ndarray, rows: list[Row], seconds: tuple[float, float, f
         online / m,
         batch / m,
         bound_norm=rows[0].bound_norm,
+        bound_known=rows[0].known,
         bound_error=_all_finite(state["bound_error"]),
         ratio=None if np.isnan(state["ratio"]).any() else state["ratio"],
         fields=tuple(_discrepancies(fields)),

@@ -77,6 +77,7 @@ class Study:
     fields: tuple[Discrepancy, ...] = ()
     outputs: tuple[Discrepancy, ...] = ()
     trivial: Mapping[str, np.ndarray] = field(default_factory=dict)
+    bound_known: str = Known.CERTIFIED.value
 
     @property
     def relative(self) -> np.ndarray:
@@ -97,7 +98,7 @@ class Study:
     def alarms(self) -> tuple[str, ...]:
         """What is said to be certified and is not: bounds below errors, a line each."""
         lines = []
-        if self.effectivity is not None:
+        if self.effectivity is not None and self.bound_known == Known.CERTIFIED.value:
             lines += _alarm("the state", self.effectivity, self.bound_norm)
         for part in (*self.fields, *self.outputs):
             if part.effectivity is not None and part.known == Known.CERTIFIED.value:
@@ -125,13 +126,18 @@ class Study:
     def units(self) -> dict[str, str]:
         """Unit of each number of `summary` that has one, norms named."""
         units = {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"}
-        units |= {"max_error": SPACE_NORM, "max_bound": self.bound_norm}
+        units |= {"max_error": SPACE_NORM, "max_bound": self._bound_words()}
         for part in (*self.fields, *self.outputs):
             units[f"max_error {part.name}"] = f"{part.unit}, {part.norm}"
             units[f"max_{part.statement} {part.name}"] = (
                 f"{part.unit}, {part.bound_norm}, {part.known}"
             )
         return units
+
+    def _bound_words(self) -> str:
+        """The norm of the bound, and its kind where it is not certified."""
+        certified = self.bound_known in ("", Known.CERTIFIED.value)
+        return self.bound_norm if certified else f"{self.bound_norm}, {self.bound_known}"
 
     def _state_numbers(self) -> dict[str, float]:
         if not np.isfinite(self.error).all():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
-from rom.prediction import Known, Part, Place, Prediction
+from rom.prediction import BOUNDS, Part, Place, Prediction
 from rom.space import Space
 from rom.study.norms import SPACE_NORM, Norm, find_norm, least_ratio
 from rom.study.parts import TrueRun, Truth, compare_field, compare_outputs
@@ -21,6 +21,7 @@ class Row:
 
     state: dict[str, float]
     bound_norm: str
+    known: str
     fields: dict[str, tuple[dict[str, float], dict[str, str]]]
     outputs: dict[str, tuple[dict[str, float], dict[str, str]]]
 
@@ -58,9 +59,9 @@ def compare_answer(
     for name, values in lifted.items():
         whole[rows[name]] = values
     basis = getattr(model, "basis", None)
-    state, bound_norm = _compare_state(model, basis, answer, (u, whole), norms)
+    state, bound_norm, known = _compare_state(model, basis, answer, (u, whole), norms)
     outputs = {} if truth is None else compare_outputs(answer, run, truth)
-    return Row(state, bound_norm, fields, outputs)
+    return Row(state, bound_norm, known, fields, outputs)
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
@@ -88,8 +89,8 @@ def _compare_state(
     answer: Prediction,
     states: tuple[np.ndarray, np.ndarray],
     norms: Mapping[str, Norm],
-) -> tuple[dict[str, float], str]:
-    """Norm, error and floor in X, and the bound beside the error in its own norm."""
+) -> tuple[dict[str, float], str, str]:
+    """Norm, error and floor in X, the bound beside the error in its own norm, and its kind."""
     numbers, (u, whole) = _empty_state(), states
     space: Space | None = (
         answer.space if answer.space is not None else getattr(basis, "space", None)
@@ -100,9 +101,9 @@ def _compare_state(
         if basis is not None and basis.space.n == len(u):
             rest = u - basis.lift(basis.coefficients(u))
             numbers["floor"] = float(np.max(space.norm(rest)))
-    bounds = [error for error in answer.errors if error.known is Known.CERTIFIED]
+    bounds = [error for error in answer.errors if error.known in BOUNDS]
     if not bounds:
-        return numbers, SPACE_NORM
+        return numbers, SPACE_NORM, ""
     bound = bounds[0]
     values = bound.value.reshape(-1)
     numbers["bound"] = float(values.max())
@@ -111,4 +112,4 @@ def _compare_state(
         error, size = np.atleast_1d(norm(u - whole)), np.max(norm(u))
         numbers["bound_error"] = float(error.max())
         numbers["ratio"] = least_ratio(values, error, float(size))
-    return numbers, bound.norm
+    return numbers, bound.norm, bound.known.value

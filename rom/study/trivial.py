@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -22,6 +23,7 @@ MEAN = "mean of training"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
 
 
+@gate(runs=Snapshots, space=Space, box=Box)
 def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box) -> Study:
     """The study with the relative errors of trivial answers from training runs.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rom.archive.grids import put_grid
+from rom.arrays import VECTOR, gate
 from rom.io.fields import SLASH, Fields, check_fields, unlabel
 from rom.io.regions import count_cells, masks
 from rom.mesh import Mesh
@@ -33,6 +34,7 @@ class _Content:
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+@gate(mesh=Mesh, times=VECTOR)
 def vtkhdf(
     mesh: Mesh,
     fields: Fields | None = None,
@@ -55,6 +57,7 @@ def vtkhdf(
     return partial(_fill, content)
 
 
+@gate(mesh=Mesh, times=VECTOR)
 def write_vtkhdf(
     path: str | Path,
     mesh: Mesh,
