@@ -198,11 +198,11 @@ class Counted:
 @pytest.mark.parametrize("sparse", [False, True])
 def test_balanced_fields_are_read_within_the_budget(sparse):
     """Errors of fields of a budget far below the snapshots are those of all at once."""
-    U, _ = decaying(400, 240, 60)
-    U[:100] *= 1e3
-    rows, budget = np.arange(400), U.nbytes / 6
-    fields = (Field("T", "K", rows[:100]), Field("u", "m", rows[100:]))
-    product = sp.block_diag([stiff(100), stiff(300)], "csr") if sparse else np.ones(400)
+    U, _ = decaying(4000, 40, 40)
+    U[:1000] *= 1e3
+    rows, budget = np.arange(4000), U.nbytes / 4
+    fields = (Field("T", "K", rows[:1000]), Field("u", "m", rows[1000:]))
+    product = sp.block_diag([stiff(1000), stiff(3000)], "csr") if sparse else np.ones(4000)
     space = Space(sp.csr_array(product) if sparse else product, rows, None, fields)
     counted = Counted(U)
     basis, s, errors = pod_by_field(snapshots(counted, space), tol=1e-2, memory_budget=budget)
