@@ -34,7 +34,8 @@ from rom.errors import SolveFailed
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.problem import Problem
-from rom.study.comparison import Study, study
+from rom.study.comparison import study
+from rom.study.discrepancy import Study
 from solvers.blade_mesh import Blade, blade_mesh
 from solvers.heat import Film, heat
 from solvers.thermoelastic import Material, stress, thermoelastic, von_mises

@@ -77,7 +77,8 @@ from rom.solids.runs import RunStep
 from rom.solids.switching import LocalWeighted
 from rom.solids.weighted import WeightedModel
 from rom.space import Field, Space, euclidean
-from rom.study.comparison import Discrepancy, study
+from rom.study.comparison import study
+from rom.study.discrepancy import Discrepancy
 
 BOX = Box(
     ("k1", "k2"), np.array([0.1, 1e-3]), np.array([1.0, 10.0]), ("W/m/K", "1"), ("linear", "log")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cases.viscoplastic_cube import FLAT, cube, ten_steps
 from rom.affine import Affine, Monomials
 from rom.archive import save, save_model
-from rom.archive.nouns import nouns
+from rom.archive.nouns import load, nouns
 from rom.basis import Basis, LocalBases
 from rom.campaign import collect
 from rom.certified import MinTheta, galerkin, residual_bound, unsteady
@@ -31,8 +31,9 @@ from rom.io import read_file, write_mesh
 from rom.local.classifier import Classifier
 from rom.local.models import LocalModel
 from rom.mesh import Mesh
-from rom.model import Model
+from rom.model import Asks, Model
 from rom.parameters import Box
+from rom.prediction import Output, Prediction, Quantity
 from rom.shapes import Same, Sample, shape_model
 from rom.snapshots import Snapshots
 from rom.solids import train_solid
@@ -451,6 +452,103 @@ def test_a_table_is_one_prediction_and_one_table(door, monkeypatch, tmp_path):
 )
 def test_what_is_not_asked_for_is_refused(door, options, message, monkeypatch):
     assert message in run(door[0], monkeypatch, "predict", *options, code=2)
+
+
+class Motor(Model):
+    """Heat that follows two signals: a model that no file can hold."""
+
+    asks = Asks(times=TIMES, signals=(Quantity("stroke", "m"), Quantity("speed", "1/s")))
+    tells_outputs = (Quantity("heat", "W"),)
+
+    def answer(self, question):
+        """2 x^2 + n at the times of the question."""
+        x, n = question.signals["stroke"], question.signals["speed"]
+        heat = Output((2.0 * x**2 + n)[None], "W")
+        return Prediction(question, {}, t=question.t, outputs={"heat": heat})
+
+
+@pytest.fixture
+def motor(tmp_path, monkeypatch):
+    """A folder where every file is the motor."""
+    monkeypatch.setattr("rom.cli.predict.read_asks", lambda path, case: Motor.asks)
+    monkeypatch.setattr("rom.cli.predict.open_model", lambda path, case: (Motor(), None, {}))
+    (tmp_path / "motor.h5").touch()
+    return tmp_path
+
+
+def test_signals_come_from_a_table_in_their_own_units(motor, monkeypatch):
+    """The times are those of the column t, and mm become m."""
+    rows = ["t [s],speed,stroke [mm]", "0,10,0", "0.5,20,1000", "1,30,3000"]
+    (motor / "s.csv").write_text("\n".join(rows))
+    command = ("predict", "motor.h5", "--signals", "s.csv", "--out")
+    run(motor, monkeypatch, *command, "a.npz")
+    with np.load(motor / "a.npz") as arrays:
+        np.testing.assert_allclose(arrays["heat [W]"], [10.0, 22.0, 48.0], rtol=1e-14)
+        np.testing.assert_array_equal(arrays["t [s]"], [0.0, 0.5, 1.0])
+    run(motor, monkeypatch, *command, "b.npz", "--t", "0:1:0.5")
+    with np.load(motor / "a.npz") as one, np.load(motor / "b.npz") as other:
+        assert set(one) == set(other)
+        np.testing.assert_array_equal(one["heat [W]"], other["heat [W]"])
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ("t,speed\n0,1\n1,2", (), "asks for the signal 'stroke'; none was given"),
+        ("t,speed,stroke,noise\n0,1,2,3", (), "asks for no signal 'noise'"),
+        ("t,speed,stroke [K]\n0,1,2", (), "signal 'stroke'"),
+        ("t,speed,stroke\n0,1", (), "every row needs 3 entries"),
+        ("t,speed,stroke\n0,1,2\n1,1,2", ("--t", "0:1:0.25"), "leave --t out"),
+        ("t,speed,stroke\n0,1,2\n2,1,2", (), "leaves the trained times"),
+    ],
+)
+def test_signals_that_do_not_fit_are_refused_by_name(motor, table, options, message, monkeypatch):
+    (motor / "s.csv").write_text(table)
+    command = ("predict", "motor.h5", "--signals", "s.csv", *options)
+    assert message in run(motor, monkeypatch, *command, code=2)
+
+
+def test_a_loading_in_toml_is_the_loading_of_the_archive(door, monkeypatch, tmp_path):
+    """u, p and stress of both are the same to the last bit."""
+    loading = load(door[0] / "whole loading.h5")
+    lines = [f"t = {loading.t.tolist()}"]
+    for kind, fields, tables in (
+        ("force", loading.forces, loading.amplitudes),
+        ("temperature", loading.temperatures, loading.mixture),
+    ):
+        for k, (field, table) in enumerate(zip(fields.T, tables.T, strict=True)):
+            np.save(tmp_path / f"{kind}{k}.npy", field)
+            lines += [f"[[{kind}]]", f'field = "{kind}{k}.npy"', f"table = {table.tolist()}"]
+    assert loading.moves is None
+    (tmp_path / "loading.toml").write_text("\n".join(lines))
+    answers = []
+    for path in (door[0] / "whole loading.h5", tmp_path / "loading.toml"):
+        out = tmp_path / f"{path.suffix[1:]}.npz"
+        run(
+            door[0],
+            monkeypatch,
+            "predict",
+            "whole solid.h5",
+            "--loading",
+            path,
+            *LAWS,
+            "--out",
+            out,
+        )
+        with np.load(out) as arrays:
+            answers.append(dict(arrays))
+    assert answers[0].keys() == answers[1].keys() and np.ptp(answers[0]["p"]) > 0
+    for key, values in answers[0].items():
+        np.testing.assert_array_equal(values, answers[1][key])
+
+
+def test_fields_that_a_mesh_file_cannot_hold_are_said(door, monkeypatch, tmp_path, caplog):
+    """The cube has faces beside its cells, and no number may stand on those."""
+    question, out = QUESTION["whole solid"], tmp_path / "a.vtkhdf"
+    run(door[0], monkeypatch, "predict", "whole solid.h5", *question, "--out", out)
+    assert any(name.startswith("u") for name in written_names(out))
+    for name in ("p", "stress"):
+        assert f"'{name}' at integration points is left out" in caplog.text
 
 
 def test_version_is_told(door, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rom.basis import gram_schmidt, spectral_tail
-from rom.compress import RunningPod, balance, pod, projection_error, update
+from rom.compress import RunningPod, balance, pod, pod_by_field, projection_error, update
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
@@ -181,6 +181,39 @@ def test_balanced_fields_weigh_the_same():
         part = np.zeros_like(U)
         part[f.rows] = U[f.rows]
         assert np.sum(fair.space.norm(part) ** 2) == pytest.approx(7)
+
+
+class Counted:
+    """Columns as on disk, which count the bytes of each reading."""
+
+    def __init__(self, U):
+        self.U, self.shape, self.dtype, self.most = U, U.shape, U.dtype, 0
+
+    def __getitem__(self, key):
+        block = np.array(self.U[key])
+        self.most = max(self.most, block.nbytes)
+        return block
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_balanced_fields_are_read_within_the_budget(sparse):
+    """Errors of fields of a budget far below the snapshots are those of all at once."""
+    U, _ = decaying(4000, 40, 40)
+    U[:1000] *= 1e3
+    rows, budget = np.arange(4000), U.nbytes / 4
+    fields = (Field("T", "K", rows[:1000]), Field("u", "m", rows[1000:]))
+    product = sp.block_diag([stiff(1000), stiff(3000)], "csr") if sparse else np.ones(4000)
+    space = Space(sp.csr_array(product) if sparse else product, rows, None, fields)
+    counted = Counted(U)
+    basis, s, errors = pod_by_field(snapshots(counted, space), tol=1e-2, memory_budget=budget)
+    assert counted.most <= budget / 3
+    whole, s_whole, _ = pod_by_field(snapshots(U, space), tol=1e-2)
+    assert basis.r == whole.r
+    np.testing.assert_allclose(s[: basis.r], s_whole[: basis.r], rtol=1e-9)
+    miss = U - basis.lift(basis.coefficients(U))
+    for f in fields:
+        error = np.linalg.norm(miss[f.rows]) / np.linalg.norm(U[f.rows])
+        assert errors[f.name] == pytest.approx(error, rel=1e-12) and error <= 1e-2
 
 
 def test_gram_schmidt_keeps_orthogonality_of_nearly_dependent_columns():

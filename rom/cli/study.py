@@ -23,7 +23,8 @@ from rom.errors import BadInput, printable
 from rom.model import Model, Question
 from rom.parameters import Box
 from rom.problem import Problem
-from rom.study.comparison import Solve, Study, study
+from rom.study.comparison import Solve, study
+from rom.study.discrepancy import Study
 from rom.study.trivial import with_trivial
 
 app = typer.Typer()

@@ -17,6 +17,7 @@ from rom.space import Space
 COPIES = 3  # blocks in memory at a time
 SMALL, LARGE = 1e-100, 1e100  # between them squares neither vanish nor overflow
 COLUMNS = 8  # snapshots at a time where the product is sparse
+BLOCK_BYTES = 2**27  # memory of the blocks where no budget is given
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,3 +182,15 @@ class RowBlocks:
         """Rows of a block such that `copies` of it fit the budget, at least one."""
         row_bytes = self.snapshots.u.shape[1] * itemsize
         return max(1, int(self.budget / (copies * row_bytes)))
+
+
+def column_blocks(snapshots: Snapshots, budget: float | None = None) -> Iterator[np.ndarray]:
+    """U[:, columns] one after the other, such that four of them fit the budget.
+
+    One snapshot at least. Every rank has as many blocks: what is done with each may be collective.
+    """
+    u, m = snapshots.u, int(snapshots.u.shape[1])
+    column_bytes = 4 * max(8, np.dtype(u.dtype).itemsize) * max(1, snapshots.space.size)
+    step = max(1, int((budget or BLOCK_BYTES) / column_bytes))
+    for start in range(0, m, step):
+        yield np.asarray(u[:, start : start + step])

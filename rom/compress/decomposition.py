@@ -12,7 +12,7 @@ import scipy.linalg as la
 
 from rom.arrays import gate
 from rom.basis import Basis
-from rom.compress.blocks import RowBlocks
+from rom.compress.blocks import BLOCK_BYTES, RowBlocks
 from rom.compress.gram import gram_matrix, sketch
 from rom.compress.orthonormal import EPS, column_signs, orthonormalise
 from rom.compress.stopping import Accuracy, Stop, StopKind, check_request, choose_rank
@@ -20,7 +20,6 @@ from rom.compress.wide import wide_factors
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
-BLOCK_BYTES = 2**27  # memory of the blocks where no budget is given
 GRAM_FLOOR = float(np.sqrt(1e3 * EPS))  # of s / s_1: below, the Gram matrix is not trusted
 OVERSAMPLING = 10  # columns of the range finder beyond the rank
 POWER_SWEEPS = 2

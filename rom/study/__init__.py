@@ -20,7 +20,8 @@ differ, q2, rrmse, rel_l2 and the coverage of bands are taken over nodes.
 Reference: Quarteroni, Manzoni and Negri (2016).
 """
 
-from rom.study.comparison import Discrepancy, Study, study
+from rom.study.comparison import study
+from rom.study.discrepancy import Discrepancy, Study
 from rom.study.facts import basis_facts, box_facts, model_facts
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 from rom.study.report import write_report

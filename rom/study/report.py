@@ -14,9 +14,10 @@ from rom.arrays import gate
 from rom.basis import Basis
 from rom.model import Model
 from rom.parameters import Box
-from rom.study.comparison import SPACE_NORM, Study
+from rom.study.discrepancy import Study
 from rom.study.facts import basis_facts, model_facts
 from rom.study.html_parts import html_page, html_section, html_table
+from rom.study.norms import SPACE_NORM
 
 COLUMNS = ("norm", "error", "relative", "bound", "effectivity")
 PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bound is")

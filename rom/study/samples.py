@@ -13,7 +13,11 @@ from rom.errors import BadInput
 from rom.prediction import Prediction
 from rom.shapes import Sample, ShapeModel
 from rom.shapes.answers import mean_fields
-from rom.study.comparison import Study, TrueRun, compare_answer, gather_rows, root_mean_square
+from rom.study.comparison import gather_rows
+from rom.study.discrepancy import Study
+from rom.study.norms import root_mean_square
+from rom.study.parts import TrueRun
+from rom.study.rows import compare_answer
 
 MEAN_FIELD = "mean field"
 

@@ -15,7 +15,9 @@ from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
-from rom.study.comparison import Solve, Study, root_mean_square
+from rom.study.comparison import Solve
+from rom.study.discrepancy import Study
+from rom.study.norms import root_mean_square
 
 MEAN = "mean of training"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}

@@ -1,0 +1,115 @@
+"""Numbers of one field and of the outputs of an answer, beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from rom.errors import BadInput
+from rom.prediction import Error, Known, Part, Prediction
+from rom.study.discrepancy import LEVEL
+from rom.study.norms import FIELD_NORMS, RMS, least_ratio, root_mean_square
+
+Truth = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrueRun:
+    """One question, its true answer u (n,) or (n, n_t), and the seconds it took."""
+
+    mu: np.ndarray
+    u: np.ndarray
+    seconds: float
+
+
+def compare_field(
+    part: Part, values: np.ndarray, true: np.ndarray
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Numbers of one field, and the words that say what they are."""
+    miss = true - values
+    numbers = {
+        "size": float(root_mean_square(true).max()),
+        "error": float(root_mean_square(miss).max()),
+    }
+    words = {"unit": part.quantity.unit, "norm": RMS}
+    std = part.spread(0)
+    if std is not None:
+        width = NormalDist().inv_cdf(0.5 + 0.5 * LEVEL)
+        inside = np.abs(miss) <= width * std
+        numbers["covered"] = float(inside.mean())
+        if inside.shape[1] > 1:
+            numbers["covered_whole"] = float(inside.all(axis=1).mean())
+    for error in part.errors[:1]:
+        numbers |= _statement(error, miss, true)
+        words |= {"known": error.known.value, "bound_norm": error.norm}
+    return numbers, words
+
+
+def _statement(error: Error, miss: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """What a model says of a field's error, beside the error in the same norm."""
+    values = error.value.reshape(-1)
+    numbers = {"bound": float(values.max())}
+    norm = FIELD_NORMS.get(error.norm)
+    if norm is not None and error.known is not Known.STATISTICAL:
+        own = norm(miss)
+        numbers["bound_error"] = float(own.max())
+        numbers["effectivity"] = least_ratio(values, own, float(norm(true).max()))
+    return numbers
+
+
+def compare_outputs(
+    answer: Prediction, run: TrueRun, truth: Truth | None
+) -> dict[str, tuple[dict[str, float], dict[str, str]]]:
+    """Numbers of each output that high fidelity gives too."""
+    true = _true_outputs(answer, run, truth)
+    rows = {}
+    for name, output in answer.outputs.items():
+        if name not in true:
+            continue
+        value = output.value.reshape(-1)
+        miss = np.abs(true[name] - value)
+        numbers = {"size": float(np.abs(true[name]).max()), "error": float(miss.max())}
+        words = {"unit": output.unit, "norm": "absolute value"}
+        if output.error is not None:
+            numbers |= _output_statement(output.error, miss, np.abs(true[name]))
+            words |= {"known": output.error.known.value, "bound_norm": output.error.norm}
+        rows[name] = (numbers, words)
+    return rows
+
+
+def _output_statement(error: Error, miss: np.ndarray, size: np.ndarray) -> dict[str, float]:
+    bound = error.value.reshape(-1)
+    if error.known is Known.STATISTICAL:
+        width = NormalDist().inv_cdf(0.5 + 0.5 * LEVEL)
+        inside = miss <= width * bound
+        numbers = {"bound": float(bound.max()), "covered": float(inside.mean())}
+        if len(miss) > 1:
+            numbers["covered_whole"] = float(inside.all())
+        return numbers
+    return {
+        "bound": float(bound.max()),
+        "bound_error": float(miss.max()),
+        "effectivity": least_ratio(bound, miss, float(size.max())),
+    }
+
+
+def _true_outputs(answer: Prediction, run: TrueRun, truth: Truth | None) -> dict[str, np.ndarray]:
+    """name -> (n_t,) of what high fidelity says. Raises BadInput.
+
+    Without `truth` its numbers are the first outputs of the model, in their order.
+    """
+    names = list(answer.outputs)
+    if truth is not None:
+        true = {key.split(" [")[0]: value for key, value in truth(run.u, run.mu).items()}
+        return {key: np.atleast_1d(np.asarray(value)) for key, value in true.items()}
+    n_t = 1 if answer.t is None else len(answer.t)
+    count, rest = divmod(run.u.size, n_t)
+    if rest or not 0 < count <= len(names):
+        raise BadInput(
+            f"high fidelity gives {run.u.size} numbers, the model the outputs {names}; give the "
+            "problem outputs(u, mu) of these names"
+        )
+    return dict(zip(names[:count], run.u.reshape(count, n_t), strict=True))
