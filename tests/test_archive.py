@@ -378,8 +378,6 @@ NOT_STORED = {  # by their own nature
     "FieldState": "a moment of a file",
     "Blocks": "a moment of a file",
     "Parts": "a moment of a file",
-    "Table": "a moment of a file",
-    "Axis": "a moment of a picture",
     "Request": "what is asked of files",
     "Room": "spare columns",
     "RowBlocks": "reads snapshots",
