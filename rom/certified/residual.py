@@ -71,7 +71,7 @@ class ResidualBound:
         rate : da/dt (m, r) of an unsteady problem; load : a factor of f
         """
         y = residual_coordinates(self, mu, a, rate, load)
-        return row_norms(y @ self.T.T) + np.abs(y) @ self.hidden
+        return np.asarray(row_norms(y @ self.T.T) + np.abs(y) @ self.hidden)
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,) for mu (m, p) and coefficients a (m, r)."""
@@ -102,7 +102,7 @@ def stability_at(stability: Callable[[np.ndarray], np.ndarray], mu: np.ndarray) 
 def divide(residual: np.ndarray, stability: np.ndarray) -> np.ndarray:
     """residual / stability, infinite where the constant is not positive."""
     bound = np.full(np.shape(residual), np.inf)
-    return np.divide(residual, stability, out=bound, where=stability > 0)
+    return np.asarray(np.divide(residual, stability, out=bound, where=stability > 0))
 
 
 def known_of(source: Any) -> Known:

@@ -90,7 +90,7 @@ def _compare_state(
     states: tuple[np.ndarray, np.ndarray],
     norms: Mapping[str, Norm],
 ) -> tuple[dict[str, float], str, str]:
-    """Norm, error and floor in X, the bound beside the error in its own norm, and its kind."""
+    """Norm, error and floor in X; the bound, its norm, the error in it, its kind."""
     numbers, (u, whole) = _empty_state(), states
     space: Space | None = (
         answer.space if answer.space is not None else getattr(basis, "space", None)
