@@ -130,7 +130,7 @@ def _check_term(term: Any, name: str) -> Any:
     entries = term.data if sp.issparse(term) else term
     if entries.dtype.kind not in NUMBER:
         raise BadInput(f"{name} holds {entries.dtype}; give numbers")
-    check_size(entries, name)
+    check_size(entries, name, most=np.inf)
     return term
 
 
