@@ -353,7 +353,7 @@ ROWS: dict[str, Row] = {
     "certified.unsteady": row(
         lambda A, f, basis, times, initial, signal: certified.unsteady(
             MASS, A, f, basis, times, initial=initial, signal=signal).initial,
-        A=noun(A), f=noun(F), basis=noun(BASIS), times=real(TIMES), initial=real(U[:, 0]),
+        A=noun(A), f=noun(F), basis=noun(BASIS), times=real(TIMES), initial=number(U[:, 0]),
         signal=real(TIMES + 1)),
     "certified.greedy": row(
         lambda train: certified.greedy(
@@ -590,7 +590,8 @@ certified.Conjugate solids.Budget solids.Law solids.Solid solids.Tolerances soli
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic
 shapes.Radial shapes.Reduction shapes.Same shapes.family study.box_facts study.model_facts
 study.write_report plot.shape_pictures plot.show_window plot.picture deploy.write_fmu batch.Pilot
-batch.Profile batch.Run batch.cancel_run batch.create_run batch.open_run batch.read_logs
+batch.Profile batch.Run
+batch.check_stage batch.cancel_run batch.create_run batch.open_run batch.read_logs
 batch.read_profile batch.read_status batch.resume_run batch.submit_stage
 """
 # arrays go through the gate, but an example takes too long or an extra library: declared only
