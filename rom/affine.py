@@ -116,7 +116,7 @@ def theta_rows(theta: Callable[[np.ndarray], np.ndarray], mu: np.ndarray) -> np.
 def try_batch(
     function: Callable[[np.ndarray], Any], mu: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray | None:
-    """function(mu), or None where it does not give numbers of that shape for several rows."""
+    """function(mu), or None where it does not give numbers of that shape."""
     try:
         values = np.asarray(function(mu))
     except BadInput:

@@ -230,7 +230,7 @@ def gram_schmidt(
 def _scaled_gram_schmidt(
     space: Space, U: np.ndarray, against: np.ndarray | None, block: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same where squares of columns would vanish or overflow: each to size one before."""
+    """The same where squares of columns would vanish or overflow."""
     unit = powers_of_two(space, U)
     V = U / unit
     sizes = space.norm(V)

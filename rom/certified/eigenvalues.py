@@ -50,7 +50,7 @@ def eigenvalue_range(A: Any, X: Any) -> tuple[float, float]:
 
 
 def is_positive(A: Any) -> bool:
-    """Whether a symmetric matrix has no eigenvalue below zero: the signs of its pivots."""
+    """Whether a symmetric matrix is positive definite, by the signs of pivots."""
     try:
         factors = splu(
             sp.csc_array(A),
@@ -98,7 +98,7 @@ def _largest_eigenvalue(A: Any, X: Any) -> float:
 
 
 def _leading_vector(A: Any, X: Any) -> np.ndarray:
-    """About the eigenvector of the largest eigenvalue; inertia corrects what it misses."""
+    """About the eigenvector of the largest eigenvalue; inertia corrects the rest."""
     inverse = LinearOperator(X.shape, _solver(X))
     try:
         _, vectors = _krylov(A, X, Minv=inverse, which="LA", tol=ROUGH, maxiter=MAX_RESTARTS)

@@ -1,4 +1,4 @@
-"""Inf-sup constants of noncoercive operators, interpolated and then checked: measured.
+"""Inf-sup constants of noncoercive operators: interpolated, measured.
 
     beta(mu) = inf_u sup_v |v^H A(mu) u| / |u|_X |v|_X
 
@@ -70,7 +70,7 @@ class InterpolatedInfSup:
         return np.asarray(self.c[0] + distance @ self.c[1:])
 
     def _is_supported(self, s: np.ndarray) -> np.ndarray:
-        """Whether a constant that was computed excludes zero at s (m, q), by the slope seen."""
+        """Whether the constants that were computed exclude zero at s (m, q)."""
         if self.seen is None or self.beta is None:
             return np.ones(len(s), dtype=bool)
         distance = np.linalg.norm(s[:, None] - self.seen, axis=2)
@@ -96,7 +96,7 @@ def inf_sup(
     min_ratio: float = 0.5,
     reads: int | None = None,
 ) -> InterpolatedInfSup:
-    """Interpolate the inf-sup constant between anchors (J, p), measure it at fresh (m, p).
+    """Interpolate inf-sup constants of anchors (J, p), measured at fresh (m, p).
 
     operator : mu -> A (n, n), such as a full Affine
     reads : how many of the first parameters it depends on, all by default
@@ -118,14 +118,14 @@ def inf_sup(
             f"the inf-sup constant at mu = {worst} is {ratio:.2g} of its interpolant; "
             "add anchors around it"
         )
-    seen = np.vstack([s, np.atleast_2d(box.to_unit(fresh))[:, :reads]])
+    sites = np.vstack([s, np.atleast_2d(box.to_unit(fresh))[:, :reads]])
     constants = np.append(beta, exact)
     return replace(
         free,
         margin=SAFETY * min(ratio, 1.0),
-        seen=seen,
+        seen=sites,
         beta=constants,
-        slope=_steepest(seen, constants),
+        slope=_steepest(sites, constants),
     )
 
 

@@ -24,7 +24,7 @@ from rom.space import Space
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """s = L(mu) u_r with |s - s_r|_2 <= |L(mu)|_F |u - u_r|_X and what round-off may add.
+    """s = L(mu) u_r with |s - s_r|_2 <= |L(mu)|_F |u - u_r|_X + round-off.
 
     The Frobenius norm is taken from X to R^m.
     L : reduced, terms (Q, m, r); gram : (Q, Q), trace of L_p X^{-1} L_q^H

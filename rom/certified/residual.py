@@ -105,7 +105,7 @@ def divide(residual: np.ndarray, stability: np.ndarray) -> np.ndarray:
 
 
 def known_of(source: Any) -> Known:
-    """What is known by a bound or a stability constant: certified, if it says nothing else."""
+    """How a bound or a stability constant is known: certified, if not said."""
     return Known(getattr(source, "known", Known.CERTIFIED))
 
 

@@ -45,7 +45,7 @@ def representer_slack(
 
 
 def orthonormality_defect(space: Space, Q: np.ndarray, new: np.ndarray) -> float:
-    """|[Q, new]^H X new - [0, I]| in the Frobenius norm, X new formed in extended precision."""
+    """|[Q, new]^H X new - [0, I]|_F, X new formed in extended precision."""
     image = space.apply(new.astype(np.result_type(new, np.longdouble))).astype(new.dtype)
     own = space.pair(image, new) - np.eye(new.shape[1])
     cross = space.pair(image, Q)
@@ -53,7 +53,7 @@ def orthonormality_defect(space: Space, Q: np.ndarray, new: np.ndarray) -> float
 
 
 def stretch(defect: float) -> float:
-    """By how much |Q c|_X may exceed |c|, 1 where that is round-off of the norm itself."""
+    """By how much |Q c|_X may exceed |c|; 1 where that is the norm's round-off."""
     if not defect < 1.0:
         raise Singular(
             "the inner product is so ill-conditioned that representers cannot be orthonormalised; "

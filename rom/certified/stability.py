@@ -87,7 +87,7 @@ class SuccessiveConstraints:
         return np.asarray(np.min(theta @ self.y_j.T, axis=1))
 
     def _lower(self, theta: np.ndarray) -> float:
-        """The dual value of the multipliers found, a bound whatever the program's tolerance.
+        """The dual value of the multipliers: a bound whatever the program's tolerance.
 
         min theta . y >= lambda . alpha + sum_q min over [low_q, high_q] of (theta - lambda
         theta_j)_q y_q for any lambda >= 0. Reference: Neumaier and Shcherbina (2004).

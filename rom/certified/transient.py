@@ -121,7 +121,7 @@ class UnsteadyModel(Model):
         return a, np.sqrt(square) * unit
 
     def _unit(self) -> float:
-        """A power of two about as large as load and initial error, so that squares are numbers."""
+        """A power of two about as large as load and initial error, for squares."""
         sizes = getattr(self.bound, "sizes", np.zeros(0))[: len(self.f.terms)]
         largest = max(self.initial_error, float(sizes.max(initial=0.0)))
         return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if largest > 0 else 1.0

@@ -123,7 +123,7 @@ def single_blocks(
 
 
 def _round_off(hull: Basis) -> float:
-    """What round-off leaves of V V^H X A beside |A|_X: how V is orthonormal, and its products.
+    """What round-off leaves of V V^H X A, relative to |A|_X.
 
     A product V^H X A is summed over numbers that cancel by the condition of X.
     """

@@ -76,8 +76,8 @@ class LocalModel(Model):
         errors: tuple[Error, ...] = ()
         if all(one.errors for one in answers):
             values = np.concatenate([one.errors[0].value for one in answers])
-            known = {one.errors[0].known for one in answers} | {self.known}
-            weakest = Known.MEASURED if Known.MEASURED in known else answers[0].errors[0].known
+            kinds = {one.errors[0].known for one in answers} | {self.known}
+            weakest = Known.MEASURED if Known.MEASURED in kinds else answers[0].errors[0].known
             errors = (replace(answers[0].errors[0], value=values, known=weakest),)
         space = self.bases.hull.space
         return Prediction(

@@ -314,9 +314,9 @@ def compare_answer(
     for name, values in lifted.items():
         whole[rows[name]] = values
     basis = getattr(model, "basis", None)
-    state, bound_norm, known = _compare_state(model, basis, answer, (u, whole), norms)
+    state, bound_norm, kind = _compare_state(model, basis, answer, (u, whole), norms)
     outputs = {} if truth is None else _compare_outputs(answer, run, truth)
-    return Row(state, bound_norm, known, fields, outputs)
+    return Row(state, bound_norm, kind, fields, outputs)
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
@@ -345,7 +345,7 @@ def _compare_state(
     states: tuple[np.ndarray, np.ndarray],
     norms: Mapping[str, Norm],
 ) -> tuple[dict[str, float], str, str]:
-    """Norm, error and floor in X, the bound beside the error in its own norm, and its kind."""
+    """Norm, error and floor in X; the bound, its norm and its kind."""
     numbers, (u, whole) = _empty_state(), states
     space: Space | None = (
         answer.space if answer.space is not None else getattr(basis, "space", None)
