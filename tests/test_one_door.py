@@ -23,6 +23,7 @@ from rom.gp import (
     coefficient_gp,
     field_gp,
     kronecker_gp,
+    run_interpolation,
     trajectory_gp,
     variational_gp,
     vecchia_gp,
@@ -132,6 +133,7 @@ def models():
         "local": LocalModel(local, ones, 0.9),
         "field process": field_gp(Snapshots(SPACE, mus, U), basis, BOX),
         "coefficients": coefficient_gp(mus, basis.coefficients(U).T, BOX),
+        "interpolation": run_interpolation(mus, basis.coefficients(U).T, BOX, regressor="linear"),
         "kronecker": grid,
         "vecchia": vecchia_gp(BOX.from_unit(rng.random((40, 2))), rng.random(40), neighbours=4),
         "variational": variational_gp(
@@ -169,7 +171,7 @@ def solids(b, run, loading, folder):
 
 
 KINDS = (
-    "galerkin", "unsteady", "dual-weighted", "local", "field process", "coefficients",
+    "galerkin", "unsteady", "dual-weighted", "local", "field process", "coefficients", "interpolation",
     "kronecker", "vecchia", "variational", "trajectories", "solid", "local solids", "whole solid",
     "shapes",
 )  # fmt: skip
@@ -249,7 +251,7 @@ QUESTION = {
 }
 TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
-    "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
+    "trajectories": "moving", "coefficients": "coefficients", "interpolation": "coefficients", "shapes": "designs",
     **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 
