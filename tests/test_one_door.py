@@ -171,7 +171,8 @@ def solids(b, run, loading, folder):
 
 
 KINDS = (
-    "galerkin", "unsteady", "dual-weighted", "local", "field process", "coefficients", "interpolation",
+    "galerkin", "unsteady", "dual-weighted", "local", "field process", "coefficients",
+    "interpolation",
     "kronecker", "vecchia", "variational", "trajectories", "solid", "local solids", "whole solid",
     "shapes",
 )  # fmt: skip
@@ -251,7 +252,8 @@ QUESTION = {
 }
 TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
-    "trajectories": "moving", "coefficients": "coefficients", "interpolation": "coefficients", "shapes": "designs",
+    "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
+    "interpolation": "coefficients",
     **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 
