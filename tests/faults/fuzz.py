@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.archive.files import _header
+from rom.archive.files import _seal_block
 from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
 from rom.batch import Profile, read_profile
@@ -146,7 +146,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         _ = (store.times, store.box, store.key(np.zeros(2)))
 
     def of_archive(data: bytes) -> None:
-        work["h5"].write_bytes(_header(hashlib.sha256(data).hexdigest()) + data)
+        work["h5"].write_bytes(_seal_block(hashlib.sha256(data).hexdigest()) + data)
         load(work["h5"])
 
     def of_raw_archive(data: bytes) -> None:

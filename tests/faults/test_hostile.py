@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import rom.batch as batch
-from rom.archive.files import _header, write_h5
+from rom.archive.files import _seal_block, write_h5
 from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
 from rom.batch import Profile, read_profile
@@ -313,7 +313,7 @@ def test_a_resealed_body_of_noise_is_refused(tmp_path):
         body = bytearray(whole)
         body[: int(rng.integers(8, 400))] = rng.bytes(int(rng.integers(8, 400)))
         (tmp_path / "n.h5").write_bytes(
-            _header(hashlib.sha256(bytes(body)).hexdigest()) + bytes(body)
+            _seal_block(hashlib.sha256(bytes(body)).hexdigest()) + bytes(body)
         )
         assert quiet(tmp_path, lambda: load(tmp_path / "n.h5")) is not None
 
