@@ -231,8 +231,10 @@ def test_inspect_tells_shapes_units_and_damage(chain, tmp_path):
     whole = bytearray((folder / "model.h5").read_bytes())
     whole[-7] ^= 1
     bad.write_bytes(whole)
-    for command in ("inspect", "predict"):
-        assert "sha256" in rom(tmp_path, command, bad, code=4)
+    assert "sha256" in rom(tmp_path, "predict", bad, "--mu", "2,1", code=4)
+    whole[600] ^= 1
+    bad.write_bytes(whole)
+    assert "sha256" in rom(tmp_path, "inspect", bad, code=4)
     (tmp_path / "text.h5").write_text("not a file of ours")
     assert "error:" in rom(tmp_path, "predict", "text.h5", "--mu", "1,2", code=4)
     assert "no file or folder" in rom(tmp_path, "inspect", "nothing", code=2)

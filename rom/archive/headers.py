@@ -63,7 +63,12 @@ def _sizes(model: Any, mesh: Mesh | None) -> dict[str, Any]:
     sizes: dict[str, Any] = {}
     basis = getattr(model, "basis", None)
     if basis is not None:
+        wishes = [f"rank {basis.rank_asked}"] if basis.rank_asked is not None else []
+        wishes += [f"tol {basis.tol_asked:g}"] if basis.tol_asked else []
         sizes = {"dofs": basis.space.size, "modes delivered": basis.r, "reason": basis.reason}
+        sizes["asked"] = ", ".join(wishes) or "nothing"
+        for part in basis.space.fields:
+            sizes[f"field {part.name}"] = f"[{part.unit}] {part.components} x {len(part.rows)}"
         sizes["relative error of the training set"] = basis.error
     if mesh is not None:
         sizes |= {"points": len(mesh.points), "mesh unit": mesh.unit}
