@@ -207,8 +207,16 @@ class Space:
         """A dual array with all N rows, shares summed, on every rank."""
         return self._collected(np.arange(self.n), F)
 
-    @cached_property
+    @property
     def _interface(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """What `_find_interface` says; kept without the lock that `cached_property` has."""
+        parts: tuple[np.ndarray, np.ndarray, int] | None = self.__dict__.get("_parts")
+        if parts is None:
+            parts = self._find_interface()
+            self.__dict__["_parts"] = parts
+        return parts
+
+    def _find_interface(self) -> tuple[np.ndarray, np.ndarray, int]:
         """Rows (k,) on other ranks too, their places among shared dofs, their number."""
         everyone = np.concatenate(_allgatherv(self.comm, self.numbers))
         count = np.bincount(everyone, minlength=self.size)
