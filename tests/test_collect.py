@@ -879,7 +879,11 @@ REFUSED = {
     "mus shape": ({"mus": MUS[0]}, BadInput, r"mus has shape \(2,\); give one row per task"),
     "no mus": ({"mus": np.zeros((0, 2))}, BadInput, r"mus has shape \(0, 2\)"),
     "NaN": ({"mus": np.array([[0.1, np.nan]])}, BadInput, r"NaN or Inf at \(0, 1\)"),
-    "text": ({"mus": [["a", "b"]]}, BadInput, r"mus is an array of <U1 and no array of real numbers"),
+    "text": (
+        {"mus": [["a", "b"]]},
+        BadInput,
+        r"mus is an array of <U1 and no array of real numbers",
+    ),
     "outside": (
         {"mus": np.array([[0.5, 2.0], [1.5, 2.0]])},
         OutsideBox,
