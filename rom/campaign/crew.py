@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import secrets
 import signal
 import time
 from collections import Counter, deque
@@ -133,11 +134,11 @@ def _hire(crew: _Crew) -> None:
     context = get_context("spawn")
     while len(crew.workers) < size:
         pipe, far_end = context.Pipe()
-        journal = new_journal(crew.work.store.path)
-        crew.work.journals.add(journal.name)
-        settings = (journal, crew.work.ends, crew.tasks.expiry)
+        place = (crew.work.store.path, secrets.token_hex(4))
+        settings = (place, crew.work.ends, crew.tasks.expiry)
         process = context.Process(target=run_worker, args=(far_end, crew.begin, *settings))
         process.start()
+        crew.work.journals.add(new_journal(*place, process.pid or 0).name)
         far_end.close()
         crew.workers.append(Worker(process, pipe))
 

@@ -23,9 +23,12 @@ MAX_LINE = 2**28  # bytes
 NOT_A_RECORD = (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError)
 
 
-def new_journal(path: Path) -> Path:
-    """A journal of this process's own in the store at `path`, not written yet."""
-    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+def new_journal(path: Path, token: str = "", pid: int = 0) -> Path:
+    """A journal of one process in the store at `path`, not written yet; by default of this one.
+
+    token : that tells it from others of that pid, drawn by default
+    """
+    name = f"{socket.gethostname()}-{pid or os.getpid()}-{token or secrets.token_hex(4)}.jsonl"
     return path / "journal" / name
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rom.campaign.attempt import Work, attempt
-from rom.campaign.journal import refresh
+from rom.campaign.journal import new_journal, refresh
 from rom.campaign.lease import lease
 from rom.campaign.store import open_store
 from rom.errors import RomError, text_of
@@ -27,17 +27,19 @@ Solve = Callable[[np.ndarray], Any]
 Begin = Callable[[], tuple[Solve, Space | None]]
 
 
-def run_worker(pipe: Connection, begin: Begin, journal: Path, ends: float, expiry: float) -> None:
+def run_worker(
+    pipe: Connection, begin: Begin, place: tuple[Path, str], ends: float, expiry: float
+) -> None:
     """Solves what its supervisor sends, until that is gone.
 
-    begin : gives the solver; journal : its own, in the store; ends, expiry [s] : as in `Work`,
-        `Tasks`
+    begin : gives the solver; place : the store, and the token of its own journal
+    ends, expiry [s] : as in `Work`, `Tasks`
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         solve, space = begin()
-        store, token = open_store(journal.parents[1]), secrets.token_hex(4)
+        store, token, journal = open_store(place[0]), secrets.token_hex(4), new_journal(*place)
         work = Work(store, solve, space, None, token, journal, 0.0, ends)
         is_attempted = True
         while True:
