@@ -189,7 +189,7 @@ def check_noun(value: Any, name: str, noun: type) -> Any:
 def gate(**checks: Check | type) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A verb whose named arguments pass checks first.
 
-    checks : functions, or the types of nouns. An optional argument that is None passes.
+    checks : functions, or the types of nouns. Where None is meant to be given, it passes.
     """
 
     def guard(verb: Callable[P, R]) -> Callable[P, R]:
@@ -197,7 +197,8 @@ def gate(**checks: Check | type) -> Callable[[Callable[P, R]], Callable[P, R]]:
         plan = []
         for name, check in checks.items():
             place = list(parameters).index(name)
-            optional = parameters[name].default is None
+            own = parameters[name]
+            optional = own.default is None or "None" in str(own.annotation)
             plan.append((name, place, optional, check))
 
         @wraps(verb)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.arrays import OUTPUTS, POINTS, VECTOR, check_members, gate
+from rom.arrays import POINTS, VECTOR, check_members
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
 from rom.gp.kernels import (
@@ -164,7 +164,6 @@ def spectral_mixture(p: int, Q: int, top: float, envelope: str = "rbf") -> Spect
     return Spectral(weights, frequencies, np.full((Q, p), length), envelope)
 
 
-@gate(y=OUTPUTS)
 def initial_lines(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
     """The Q largest peaks of the mean periodogram of rows y (n, ...), evenly spaced.
 
