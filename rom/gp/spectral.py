@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.arrays import POINTS, VECTOR, check_members
+from rom.arrays import POINTS, VECTOR, array_of, check_members, gate
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
 from rom.gp.kernels import (
@@ -164,6 +164,7 @@ def spectral_mixture(p: int, Q: int, top: float, envelope: str = "rbf") -> Spect
     return Spectral(weights, frequencies, np.full((Q, p), length), envelope)
 
 
+@gate(y=array_of("(n,)", "(n, k)", "(n, k, l)", "(n, k, l, q)"))
 def initial_lines(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
     """The Q largest peaks of the mean periodogram of rows y (n, ...), evenly spaced.
 
