@@ -500,8 +500,8 @@ def test_signals_come_from_a_table_in_their_own_units(motor, monkeypatch):
     [
         ("t,speed\n0,1\n1,2", (), "asks for the signal 'stroke'; none was given"),
         ("t,speed,stroke,noise\n0,1,2,3", (), "asks for no signal 'noise'"),
-        ("t,speed,stroke [K]\n0,1,2", (), "signal 'stroke'"),
-        ("t,speed,stroke\n0,1", (), "every row needs 3 entries"),
+        ("t,speed,stroke [K]\n0,1,2", (), "stroke is in [K] and is wanted in [m]"),
+        ("t,speed,stroke\n0,1", (), "2 entries under 3 names"),
         ("t,speed,stroke\n0,1,2\n1,1,2", ("--t", "0:1:0.25"), "leave --t out"),
         ("t,speed,stroke\n0,1,2\n2,1,2", (), "leaves the trained times"),
     ],
