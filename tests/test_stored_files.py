@@ -25,6 +25,8 @@ NOT_STORED = ("comm", "riesz", "room")
 SINCE = {("Indicator", "whole")}  # fields that nouns have got since
 TOL = 1e-9  # of the largest entry: another processor rounds otherwise
 
+SINCE = ("round_off", "primal_size", "dual_size")  # numbers that nouns of 0.1.0 did not have
+
 
 def theta(mu):
     return np.stack([np.ones_like(mu[..., 0]), mu[..., 0] * mu[..., 1]], axis=-1)
@@ -82,7 +84,10 @@ def answers(stem, m, z):
         assert isinstance(m["Prediction"], Prediction)
         assert isinstance(m["ShapePrediction"], Prediction)
         same = {k: n for k, n in m.items() if not isinstance(n, Prediction)}
-        flat = {k: [v.ravel() for _, v in leaves(n) if v.size] for k, n in same.items()}
+        flat = {
+            k: [v.ravel() for name, v in leaves(n) if v.size and not str(name).endswith(SINCE)]
+            for k, n in same.items()
+        }
         return {k: np.concatenate(v) if v else np.zeros(0) for k, v in flat.items()}
     if stem == "dual_weighted":
         return dict(zip(("outputs", "bound"), m.evaluate(z["in_mu"]), strict=True))
