@@ -22,10 +22,17 @@ from solvers.laws import LAWS
 STORED = Path(__file__).parent / "stored" / "v0_1_0"
 FILES = sorted(STORED.glob("*.h5"))
 NOT_STORED = ("comm", "riesz", "room")
-SINCE = {("Indicator", "whole")}  # fields that nouns have got since
+SINCE = (
+    "DualWeighted.round_off",
+    "DualWeighted.primal_size",
+    "DualWeighted.dual_size",
+    "Outputs.round_off",
+    "Outputs.size",
+    "Indicator.whole",
+)  # not in 0.1.0
 TOL = 1e-9  # of the largest entry: another processor rounds otherwise
 
-SINCE = ("round_off", "primal_size", "dual_size")  # numbers that nouns of 0.1.0 did not have
+SINCE = ("round_off", "primal_size", "dual_size", "size", "miss")  # not in nouns of 0.1.0
 
 
 def theta(mu):
@@ -85,7 +92,7 @@ def answers(stem, m, z):
         assert isinstance(m["ShapePrediction"], Prediction)
         same = {k: n for k, n in m.items() if not isinstance(n, Prediction)}
         flat = {
-            k: [v.ravel() for name, v in leaves(n) if v.size and not str(name).endswith(SINCE)]
+            k: [v.ravel() for name, v in leaves(n) if v.size and f"{k}.{name}" not in SINCE]
             for k, n in same.items()
         }
         return {k: np.concatenate(v) if v else np.zeros(0) for k, v in flat.items()}
