@@ -23,9 +23,9 @@ STORED = Path(__file__).parent / "stored" / "v0_1_0"
 FILES = sorted(STORED.glob("*.h5"))
 NOT_STORED = ("comm", "riesz", "room")
 SINCE = (
-    "DualWeighted.round_off",
-    "DualWeighted.primal_size",
-    "DualWeighted.dual_size",
+    "round_off",
+    "primal_size",
+    "dual_size",
     "Outputs.round_off",
     "Outputs.size",
     "Indicator.whole",
@@ -92,7 +92,7 @@ def answers(stem, m, z):
         assert isinstance(m["ShapePrediction"], Prediction)
         same = {k: n for k, n in m.items() if not isinstance(n, Prediction)}
         flat = {
-            k: [v.ravel() for name, v in leaves(n) if v.size and f"{k}.{name}" not in SINCE]
+            k: [v.ravel() for name, v in leaves(n) if v.size and not f"{k}.{name}".endswith(SINCE)]
             for k, n in same.items()
         }
         return {k: np.concatenate(v) if v else np.zeros(0) for k, v in flat.items()}
