@@ -127,9 +127,7 @@ def test_an_error_without_a_text_is_recorded_and_the_rest_goes_on(tmp_path):
 
 @pytest.mark.parametrize("only", [[4], [-1], [], [0.5], [[0]]])
 def test_rows_that_are_none_are_refused(only, tmp_path):
-    with pytest.raises(
-        BadInput, match=r"must name rows of mus, 0\.\.3|only (holds|has shape) .*give integers"
-    ):
+    with pytest.raises(BadInput, match=r"must name rows of mus, 0\.\.3"):
         collect(solution, MUS, tmp_path, only=np.array(only))
 
 

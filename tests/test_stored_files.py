@@ -22,17 +22,16 @@ from solvers.laws import LAWS
 STORED = Path(__file__).parent / "stored" / "v0_1_0"
 FILES = sorted(STORED.glob("*.h5"))
 NOT_STORED = ("comm", "riesz", "room")
-SINCE = (
-    "round_off",
-    "primal_size",
-    "dual_size",
-    "Outputs.round_off",
-    "Outputs.size",
-    "Indicator.whole",
-)  # not in 0.1.0
+SINCE = {  # fields that nouns have got since
+    ("Indicator", "whole"),
+    ("InterpolatedInfSup", "slope"),
+    ("Outputs", "size"),
+    ("Outputs", "round_off"),
+    ("DualWeighted", "round_off"),
+    ("DualWeighted", "primal_size"),
+    ("DualWeighted", "dual_size"),
+}
 TOL = 1e-9  # of the largest entry: another processor rounds otherwise
-
-SINCE = ("round_off", "primal_size", "dual_size", "size", "miss")  # not in nouns of 0.1.0
 
 
 def theta(mu):
@@ -91,10 +90,7 @@ def answers(stem, m, z):
         assert isinstance(m["Prediction"], Prediction)
         assert isinstance(m["ShapePrediction"], Prediction)
         same = {k: n for k, n in m.items() if not isinstance(n, Prediction)}
-        flat = {
-            k: [v.ravel() for name, v in leaves(n) if v.size and not f"{k}.{name}".endswith(SINCE)]
-            for k, n in same.items()
-        }
+        flat = {k: [v.ravel() for _, v in leaves(n) if v.size] for k, n in same.items()}
         return {k: np.concatenate(v) if v else np.zeros(0) for k, v in flat.items()}
     if stem == "dual_weighted":
         return dict(zip(("outputs", "bound"), m.evaluate(z["in_mu"]), strict=True))

@@ -24,9 +24,9 @@ NOT_A_RECORD = (AttributeError, KeyError, TypeError, ValueError, OverflowError, 
 
 
 def new_journal(path: Path, token: str = "", pid: int = 0) -> Path:
-    """A journal of one process in the store at `path`, not written yet; by default of this one.
+    """A journal of one process in the store at `path`, not written yet.
 
-    token : that tells it from others of that pid, drawn by default
+    token : that tells it from others of that pid, drawn by default; pid : by default this one's
     """
     name = f"{socket.gethostname()}-{pid or os.getpid()}-{token or secrets.token_hex(4)}.jsonl"
     return path / "journal" / name

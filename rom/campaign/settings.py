@@ -62,7 +62,10 @@ def check_retries(retries: Any) -> None:
 
 def check_only(only: Any, count: int) -> np.ndarray:
     """Rows (k,) of `count` rows. Raises BadInput."""
-    rows = integers(only, "only")
+    try:
+        rows = integers(only, "only")
+    except BadInput as error:
+        raise BadInput(f"only must name rows of mus, 0..{count - 1} ({error})") from error
     if not rows.size or rows.min() < 0 or rows.max() >= count:
         raise BadInput(f"only = {rows} must name rows of mus, 0..{count - 1}")
     return rows

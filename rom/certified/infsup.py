@@ -50,7 +50,7 @@ class InterpolatedInfSup:
     checked: int
     seen: np.ndarray | None = None
     beta: np.ndarray | None = None
-    slope: float | None = None
+    slope: float = 0.0
 
     @property
     def known(self) -> Known:
@@ -75,7 +75,7 @@ class InterpolatedInfSup:
         if self.seen is None or self.beta is None:
             return np.ones(len(s), dtype=bool)
         distance = np.linalg.norm(s[:, None] - self.seen, axis=2)
-        return np.asarray((self.beta - (self.slope or 0.0) * distance).max(axis=1) > 0)
+        return np.asarray((self.beta - self.slope * distance).max(axis=1) > 0)
 
 
 def inf_sup_constant(A: np.ndarray, space: Space) -> float:

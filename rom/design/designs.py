@@ -49,9 +49,10 @@ def grid(box: Box, counts: int | Sequence[int]) -> np.ndarray:
     counts : one number for all parameters, or one per parameter; a count of 1 is the middle
     The last parameter runs fastest. Raises BadInput where counts are not positive integers.
     """
-    if isinstance(counts, (int, np.integer)):
-        counts = [counts] * box.p
-    each = [_count(int(count)) for count in integers(counts, "counts")]
+    if counts is None or np.isscalar(counts):
+        each = [_count(counts)] * box.p
+    else:
+        each = [_count(int(count)) for count in integers(counts, "counts")]
     if len(each) != box.p:
         raise BadInput(
             f"{len(each)} counts for the {box.p} parameters {box.names}; give one number, or one "
