@@ -2,7 +2,6 @@
 once and the others go on.
 """
 
-import json
 import os
 import resource
 import signal
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import last, words
+from command_line import run_rom as rom
 
 from rom.campaign import collect, open_store, pilot, read, verify
 from rom.campaign.journal import journals, read_lines
@@ -47,29 +48,6 @@ def solve(mu):
 def place(tmp_path):
     (tmp_path / "case.py").write_text(CASE)
     return tmp_path
-
-
-def words(*more):
-    return [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, more)]
-
-
-def rom(place, *more, code=0):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        words(*more),
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def last(text):
-    return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
 
 
 def begun(place):

@@ -5,7 +5,6 @@ end that a scheduler can report.
 import ast
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import last, run_rom
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,23 +44,7 @@ def solve(mu):
 
 
 def rom(folder, *words, code=0):
-    command = [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, words)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SOLVES": str(folder / "solves")}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def last(text):
-    return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
+    return run_rom(folder, *words, code=code, SOLVES=str(folder / "solves"))
 
 
 def site_file(folder, **entries):

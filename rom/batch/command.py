@@ -38,6 +38,14 @@ def raise_mute(name: str, output: str) -> NoReturn:
     raise NotSubmitted(f"{name} does not answer ({answer}); the jobs go on, ask again later")
 
 
-def cancel_refusal(name: str, jobs: Sequence[str], output: str) -> str:
-    """The message where jobs could not be cancelled."""
-    return f"{name} did not cancel {', '.join(jobs)}: {output.strip()[:SHOWN]}; try again"
+def cancel_by(words: Sequence[str], jobs: Sequence[str], harmless: str | None = None) -> None:
+    """Cancels jobs by a command.
+
+    harmless : what it says where there was nothing to cancel
+    Raises NotSubmitted where they could not be cancelled.
+    """
+    output, code = run_command([*words, *jobs])
+    if code and (harmless is None or harmless not in output):
+        raise NotSubmitted(
+            f"{words[0]} did not cancel {', '.join(jobs)}: {output.strip()[:SHOWN]}; try again"
+        )

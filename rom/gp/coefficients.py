@@ -22,16 +22,16 @@ from rom.gp.likelihood import (
     remaining_variance,
     trend_columns,
 )
-from rom.gp.outputs import answer_of_columns, dimensionless, output_names, within_range
-from rom.model import Asks, Model, Question
+from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
+from rom.model import Question
 from rom.parameters import Box
-from rom.prediction import Known, Prediction, Quantity
+from rom.prediction import Prediction
 
 CHUNK = 2**23  # numbers of all matrices of one chunk of predictions
 
 
 @dataclass(frozen=True, eq=False)
-class CoefficientGP(Model):
+class CoefficientGP(OutputsModel):
     """a_i(x) ~ GP(h(x) beta_i, variance_i (k_g(x, x') + nugget_g)), g = groups[i].
 
     Inputs lie in the unit box and beta is integrated out.
@@ -99,21 +99,6 @@ class CoefficientGP(Model):
         """Factors of each group, and which outputs are its."""
         for g, factors in enumerate(self._factors):
             yield factors, self.groups == g
-
-    @property
-    def known(self) -> Known:
-        """Of the error: the standard deviation."""
-        return Known.STATISTICAL
-
-    @property
-    def asks(self) -> Asks:
-        """Parameters, in the box where one was given."""
-        return Asks(self.box.p, self.box if self.closed else None)
-
-    @property
-    def tells_outputs(self) -> tuple[Quantity, ...]:
-        """a1, ..., ar."""
-        return dimensionless(output_names(self.r))
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""

@@ -15,16 +15,16 @@ from rom.gp.algebra import to_device, to_numpy
 from rom.gp.gpytorch_training import Build, build_exact_gp, exact_algebra, train_exact_gp
 from rom.gp.inputs import check_training, output_scale, scale_inputs
 from rom.gp.likelihood import CONSTANT
-from rom.gp.outputs import answer_of_columns, dimensionless, output_names, within_range
-from rom.model import Asks, Model, Question
+from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
+from rom.model import Question
 from rom.parameters import Box
-from rom.prediction import Known, Prediction, Quantity
+from rom.prediction import Prediction
 
 CHUNK = 512  # points of one chunk of predictions
 
 
 @dataclass(frozen=True, eq=False)
-class GPyTorchModel(Model):
+class GPyTorchModel(OutputsModel):
     """a_i(x) by models[i], an `ExactGP` of outputs scaled to mean 0 and deviation 1.
 
     Inputs are scaled to the box. It answers as a CoefficientGP does. No archive holds it: its file
@@ -41,21 +41,6 @@ class GPyTorchModel(Model):
     def r(self) -> int:
         """Number of outputs."""
         return len(self.models)
-
-    @property
-    def known(self) -> Known:
-        """Of the error: the standard deviation."""
-        return Known.STATISTICAL
-
-    @property
-    def asks(self) -> Asks:
-        """Parameters, in the box where one was given."""
-        return Asks(self.box.p, self.box if self.closed else None)
-
-    @property
-    def tells_outputs(self) -> tuple[Quantity, ...]:
-        """a1, ..., ar."""
-        return dimensionless(output_names(self.r))
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""

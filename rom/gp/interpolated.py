@@ -11,17 +11,17 @@ from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.gp.inputs import check_training, scale_inputs
 from rom.gp.likelihood import CONSTANT
-from rom.gp.outputs import answer_of_columns, dimensionless, output_names, within_range
+from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
 from rom.gp.regressors import open_regressor
-from rom.model import Asks, Model, Question
+from rom.model import Question
 from rom.parameters import Box
-from rom.prediction import Known, Prediction, Quantity
+from rom.prediction import Prediction
 
 FOLDS = 32  # of left-out runs; with as many runs or fewer each is left out alone
 
 
 @dataclass(frozen=True, eq=False)
-class RunInterpolation(Model):
+class RunInterpolation(OutputsModel):
     """a(mu) = sum_i w_i(mu) a_i over distinct runs, w by the regressor of that name.
 
     Inputs lie in the unit box; x (m, p), a (m, r) : distinct runs, repeated ones averaged
@@ -40,21 +40,6 @@ class RunInterpolation(Model):
     def r(self) -> int:
         """Number of outputs."""
         return int(self.a.shape[1])
-
-    @property
-    def known(self) -> Known:
-        """Of the error: the standard deviation."""
-        return Known.STATISTICAL
-
-    @property
-    def asks(self) -> Asks:
-        """Parameters, in the box where one was given."""
-        return Asks(self.box.p, self.box if self.closed else None)
-
-    @property
-    def tells_outputs(self) -> tuple[Quantity, ...]:
-        """a1, ..., ar."""
-        return dimensionless(output_names(self.r))
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, each with its deviation."""

@@ -6,10 +6,41 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rom.model import Question
+from rom.model import Asks, Model, Question
+from rom.parameters import Box
 from rom.prediction import Error, Known, Output, Prediction, Quantity, Warned
 
 SLACK = 1e-9  # of the width of the training range
+
+
+class OutputsModel(Model):
+    """A regression of outputs a1, ..., ar over parameters, with a deviation of each.
+
+    box : of the parameters; closed : whether others are refused
+    """
+
+    box: Box
+    closed: bool
+
+    @property
+    def r(self) -> int:
+        """Number of outputs."""
+        raise NotImplementedError
+
+    @property
+    def known(self) -> Known:
+        """Of the error: the standard deviation."""
+        return Known.STATISTICAL
+
+    @property
+    def asks(self) -> Asks:
+        """Parameters, in the box where one was given."""
+        return Asks(self.box.p, self.box if self.closed else None)
+
+    @property
+    def tells_outputs(self) -> tuple[Quantity, ...]:
+        """a1, ..., ar."""
+        return dimensionless(output_names(self.r))
 
 
 def output_names(r: int) -> tuple[str, ...]:

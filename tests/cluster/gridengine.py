@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from xml.etree import ElementTree
+
+from daemons import end as end_daemons
 
 NAME = "gridengine"
 PACKAGES = "gridengine-master gridengine-exec gridengine-client"
@@ -94,17 +95,7 @@ def start(folder: Path):
         _await(lambda: "-NA-" not in _ask("qstat", "-f") and "test@" in _ask("qstat", "-f"), folder)
         yield folder
     finally:
-        with suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(["qdel", "-f", "-u", "*"], timeout=10, capture_output=True)
-        for daemon in reversed(daemons):
-            daemon.send_signal(signal.SIGTERM)
-            try:
-                daemon.wait(10)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait(5)
-        for name, value in old.items():
-            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        end_daemons(("qdel", "-f", "-u", "*"), daemons, old)
 
 
 def is_empty() -> bool:

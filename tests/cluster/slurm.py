@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from daemons import end as end_daemons
 
 NAME = "slurm"
 PACKAGES = "slurm-wlm munge"
@@ -103,17 +104,7 @@ def start(folder: Path, largest: int = 9):
         _ready(folder, daemons)
         yield conf
     finally:
-        with suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(["scancel", "--user=root"], timeout=10, capture_output=True)
-        for daemon in reversed(daemons):
-            daemon.send_signal(signal.SIGTERM)
-            try:
-                daemon.wait(10)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait(5)
-        for name, value in old.items():
-            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        end_daemons(("scancel", "--user=root"), daemons, old)
 
 
 def is_empty() -> bool:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import gridengine
 import numpy as np
 import pytest
 import slurm
+from command_line import last, run_rom
 
 from rom.archive.nouns import load
 from rom.campaign import read, verify
@@ -77,24 +79,7 @@ def only_slurm(cluster):
     return cluster
 
 
-def rom(folder, *words, code=0):
-    command = [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, words)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def last(text):
-    return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
+rom = partial(run_rom, seconds=200)
 
 
 def site(folder, scheduler, retry="", **entries):

@@ -14,7 +14,7 @@ from rom.batch import command
 from rom.batch.job import Job, clock
 from rom.batch.profile import Profile
 from rom.batch.schedulers import Scheduler, States
-from rom.errors import BadInput, NotSubmitted
+from rom.errors import BadInput
 
 COMMENT = "#$"
 UNKNOWN_JOB = "does not exist"
@@ -139,9 +139,7 @@ def _end(entry: dict[str, str]) -> str:
 
 
 def _cancel(jobs: Sequence[str]) -> None:
-    output, code = command.run_command(["qdel", *jobs])
-    if code and UNKNOWN_JOB not in output:
-        raise NotSubmitted(command.cancel_refusal("qdel", jobs, output))
+    command.cancel_by(["qdel"], jobs, UNKNOWN_JOB)
 
 
 SCHEDULER = Scheduler(

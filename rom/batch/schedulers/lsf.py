@@ -14,7 +14,6 @@ from rom.batch import command
 from rom.batch.job import Job, array_limit
 from rom.batch.profile import Profile
 from rom.batch.schedulers import KILLED_FOR_MEMORY, Scheduler, States
-from rom.errors import NotSubmitted
 
 COMMENT = "#BSUB"
 UNKNOWN_JOB = "not found"
@@ -73,9 +72,7 @@ def _states(jobs: Sequence[str]) -> States:
 
 
 def _cancel(jobs: Sequence[str]) -> None:
-    output, code = command.run_command(["bkill", *jobs])
-    if code:
-        raise NotSubmitted(command.cancel_refusal("bkill", jobs, output))
+    command.cancel_by(["bkill"], jobs)
 
 
 SCHEDULER = Scheduler(

@@ -10,7 +10,6 @@ from rom.batch import command
 from rom.batch.job import Job, array_limit, clock, library_header, node_count
 from rom.batch.profile import Profile
 from rom.batch.schedulers import WHOLE_ARRAY, Scheduler, States
-from rom.errors import NotSubmitted
 
 COMMENT = "#PBS"
 UNKNOWN_JOB = "Unknown Job"
@@ -80,9 +79,7 @@ def _parse_line(cells: list[str]) -> tuple[str, int, str]:
 
 
 def _cancel(jobs: Sequence[str]) -> None:
-    output, code = command.run_command(["qdel", *jobs])
-    if code:
-        raise NotSubmitted(command.cancel_refusal("qdel", jobs, output))
+    command.cancel_by(["qdel"], jobs)
 
 
 SCHEDULER = Scheduler(

@@ -10,7 +10,6 @@ from rom.batch import command
 from rom.batch.job import Job, array_limit, clock, library_header, node_count
 from rom.batch.profile import Profile
 from rom.batch.schedulers import KILLED_FOR_MEMORY, Scheduler, States
-from rom.errors import NotSubmitted
 
 COMMENT = "#SBATCH"
 UNKNOWN_JOB = "Invalid job id"
@@ -97,9 +96,7 @@ def _states_one_by_one(jobs: Sequence[str]) -> States:
 
 
 def _cancel(jobs: Sequence[str]) -> None:
-    output, code = command.run_command(["scancel", "--quiet", *jobs])
-    if code and UNKNOWN_JOB not in output:
-        raise NotSubmitted(command.cancel_refusal("scancel", jobs, output))
+    command.cancel_by(["scancel", "--quiet"], jobs, UNKNOWN_JOB)
 
 
 SCHEDULER = Scheduler(

@@ -1,0 +1,34 @@
+"""The command `rom` in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def words(*more):
+    """The words of a shell that run `rom` of this tree."""
+    return [sys.executable, "-c", "from rom.cli.app import app; app()", *map(str, more)]
+
+
+def run_rom(folder, *more, code=0, seconds=120, **variables):
+    """What `rom` says in a folder; its exit code must be `code`."""
+    done = subprocess.run(
+        words(*more),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def last(text):
+    """The last line of JSON in a text."""
+    return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
