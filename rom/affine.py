@@ -91,7 +91,7 @@ class Affine:
 
     def __call__(self, mu: np.ndarray) -> Any:
         """A(mu); for mu (m, p) and reduced terms, all of them stacked (m, ...)."""
-        theta = theta_rows(self.theta, _checked_parameters(mu))
+        theta = theta_rows(self.theta, mu)
         if theta.shape[-1] != len(self.terms):
             raise BadInput(f"{theta.shape[-1]} coefficients for {len(self.terms)} terms")
         if isinstance(self.terms, np.ndarray):
@@ -150,8 +150,10 @@ def theta_rows(theta: Callable[[np.ndarray], np.ndarray], mu: np.ndarray) -> np.
     A batch is believed only where its first and last rows are theta of these mu; else, as where
     theta was written for one mu, it is called row by row.
     """
-    mu = np.asarray(mu, dtype=float)
-    if mu.ndim != 2 or not len(mu) or isinstance(theta, Monomials):
+    if isinstance(theta, Monomials):
+        return theta(mu)
+    mu = _checked_parameters(mu)
+    if mu.ndim != 2 or not len(mu):
         return np.asarray(theta(mu))
     first = np.asarray(theta(mu[0]))
     ends = np.stack([first, first if len(mu) == 1 else np.asarray(theta(mu[-1]))])

@@ -73,11 +73,18 @@ def real(value: Any, name: str, kind: type = float) -> Any:
     return whole
 
 
-def array_of(*shapes: str, kinds: str = REAL, most: float = LARGEST, empty: bool = False) -> Check:
+def array_of(
+    *shapes: str,
+    kinds: str = REAL,
+    most: float = LARGEST,
+    empty: bool = False,
+    rows: bool = False,
+) -> Check:
     """The check of finite numbers with as many axes as one of `shapes` names.
 
     shapes : as "(n, m)"; kinds : numpy's, REAL or NUMBER; most : largest magnitude
-    empty : whether an axis may have no entry
+    empty : whether an axis may have no entry; rows : whether the first may, as the rows of a
+        rank that has none
     """
     axes = [len(shape.strip("(,)").split(",")) if shape != "()" else 0 for shape in shapes]
 
@@ -85,7 +92,7 @@ def array_of(*shapes: str, kinds: str = REAL, most: float = LARGEST, empty: bool
         array = number_array(value, name, kinds)
         if array.ndim not in axes:
             raise BadInput(f"{name} has shape {array.shape}; give {' or '.join(shapes)}")
-        if array.size == 0 and not empty:
+        if 0 in array.shape[int(rows) :] and not empty:
             raise BadInput(f"{name} has shape {array.shape}: nothing; give at least one entry")
         array = array.astype(complex if array.dtype.kind == "c" else float, copy=False)
         check_size(array, name, most)
@@ -107,8 +114,8 @@ def check_size(array: np.ndarray, name: str, most: float = LARGEST) -> None:
 VECTOR = array_of("(m,)")
 POINTS = array_of("(m, p)")
 OUTPUTS = array_of("(m,)", "(m, r)")
-COLUMNS = array_of("(n, m)", kinds=NUMBER)
-STATES = array_of("(n,)", "(n, m)", kinds=NUMBER)
+COLUMNS = array_of("(n, m)", kinds=NUMBER, rows=True)
+STATES = array_of("(n,)", "(n, m)", kinds=NUMBER, rows=True)
 TENSORS = array_of("(g, c, r)", empty=True)
 FIELDS = array_of("(n,)", "(n, c)", "(n, c, m)")
 

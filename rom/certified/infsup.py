@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine
-from rom.arrays import OUTPUTS, function, gate
+from rom.arrays import OUTPUTS, array_of, function, gate
 from rom.basis import Basis
 from rom.certified.residual import divide, stability_at
 from rom.errors import BadInput, NotConverged
@@ -27,6 +27,7 @@ from rom.space import Space
 
 SLACK = 1e-9  # of the unit box
 SAFETY = 0.9  # of the smallest ratio of true to interpolated constant, and of slopes
+FRESH = array_of("(m,)", "(m, p)", rows=True)  # none are refused by what they are for
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ def inf_sup_constant(A: np.ndarray, space: Space) -> float:
     return float(np.linalg.svd(scaled, compute_uv=False)[-1])
 
 
-@gate(operator=function, space=Space, box=Box, anchors=OUTPUTS, fresh=OUTPUTS)
+@gate(operator=function, space=Space, box=Box, anchors=OUTPUTS, fresh=FRESH)
 def inf_sup(
     operator: Callable[[np.ndarray], Any],
     space: Space,

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from rom.arrays import COLUMNS, OUTPUTS, gate
+from rom.arrays import NUMBER, OUTPUTS, array_of, gate
 from rom.errors import BadInput, NotConverged
 from rom.parameters import parameter_rows
 from rom.points.interpolation import FLOOR
 from rom.rule import Barycentric
 
 
-@gate(train=OUTPUTS, sample=COLUMNS)
+@gate(train=OUTPUTS, sample=array_of("(n, m)", kinds=NUMBER))
 def rational_weights(
     train: np.ndarray, sample: np.ndarray, *, tol: float = 1e-12, rank: int | None = None
 ) -> Barycentric:

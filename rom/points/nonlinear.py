@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.arrays import STATES, function, gate
+from rom.arrays import NUMBER, array_of, function, gate
 from rom.errors import NotConverged
 
 log = logging.getLogger("rom")
@@ -35,7 +35,7 @@ class NewtonSolution:
     residuals: tuple[float, ...]
 
 
-@gate(evaluate=function, solve=function, x=STATES, norm=function)
+@gate(evaluate=function, solve=function, x=array_of("(n,)", "(n, m)", kinds=NUMBER), norm=function)
 def newton(
     evaluate: Callable[[np.ndarray], Residual],
     solve: Callable[[Any, np.ndarray, float], np.ndarray],
