@@ -144,4 +144,4 @@ def _check_texts(name: str, texts: Any) -> None:
 def parameter_rows(values: np.ndarray) -> np.ndarray:
     """Values as floats (m, p); (m,) are m values of one parameter."""
     rows = real(values, "mu")
-    return rows[:, None] if rows.ndim == 1 else rows
+    return np.asarray(rows[:, None] if rows.ndim == 1 else rows)

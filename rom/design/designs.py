@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def _axis(count: int) -> np.ndarray:
     return np.linspace(0.0, 1.0, count)
 
 
-def _count(m: int) -> int:
+def _count(m: Any) -> int:
     """m as an int; BadInput unless it is a positive integer."""
     if isinstance(m, bool) or not isinstance(m, (int, np.integer)) or m < 1:
         raise BadInput(f"a design of {m!r} points is not possible; give a positive integer")

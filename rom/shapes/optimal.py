@@ -152,7 +152,7 @@ def _check_fields(fields: np.ndarray, x: np.ndarray, cells: np.ndarray) -> np.nd
             f"fields have shape {u.shape}, the reference {n} nodes of a {d}-D domain; "
             f"give (m, {n}, c)"
         )
-    return u
+    return np.asarray(u)
 
 
 def _equal_energy(u: np.ndarray, area: np.ndarray) -> np.ndarray:
