@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +103,25 @@ def test_the_command_says_what_it_did_and_what_is_left(smooth, tmp_path, monkeyp
     said = numbers("collect", "smooth.py", "--until", 0.05, "--n", 40, "--model", "m.h5")
     assert said["indicator"] <= 0.05 and said["model"] == "m.h5"
     run("predict", "m.h5", "--mu", "a=2,b=1")
+
+
+def test_failed_solves_are_said_by_the_exit_code(smooth, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (
+        Path(smooth)
+        .read_text()
+        .replace(
+            "def solve(mu):\n",
+            "def solve(mu):\n    if 3.0 < mu[0] < 4.0:\n        raise ValueError\n",
+        )
+    )
+    Path("gaps.py").write_text(text)
+    said = numbers("collect", "gaps.py", "--until", 0.5, "--n", 12, code=3)
+    assert said["indicator"] <= 0.5 and said["failed"] > 0
+    assert (
+        "leave --rows out"
+        in run("collect", "gaps.py", "--until", 0.5, "--rows", "0-3", code=2).stderr
+    )
 
 
 def test_a_model_that_says_nothing_of_its_error_is_refused(tmp_path):

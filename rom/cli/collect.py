@@ -104,8 +104,7 @@ def collect_command(
     from rom.cli.case import load_problem
 
     check_store(out)
-    if limit is not None and not workers:
-        raise BadInput("--limit ends the solves of a pilot; give --workers too")
+    _check_together(limit=limit, workers=workers, until=until, rows=rows)
     comm = None if workers else world()
     problem = load_problem(case, settings or ())
     start = n if until is None else _first_runs(problem, n, first)
@@ -135,6 +134,16 @@ def collect_command(
     if campaign.left and not campaign.solved and not campaign.failed:
         raise BadInput(f"{seconds:g} s do not suffice for one solve; give more time to a part")
     _exit_unless_complete(campaign)
+
+
+def _check_together(
+    *, limit: float | None, workers: int, until: float | None, rows: str | None
+) -> None:
+    """Raises BadInput where options do not go together."""
+    if limit is not None and not workers:
+        raise BadInput("--limit ends the solves of a pilot; give --workers too")
+    if until is not None and rows is not None:
+        raise BadInput("--until chooses the rows; leave --rows out")
 
 
 def _collect(problem: Problem, path: Path, mus: np.ndarray, **options: Any) -> Campaign:
@@ -167,7 +176,6 @@ def _show_enriched(state: Enriched, until: float, model: dict[str, Any], json: b
 
     numbers = model | {
         "runs": state.runs,
-        "solved": state.campaign.solved,
         "failed": len(state.campaign.failed),
         "left": state.campaign.left,
         "until": until,
@@ -183,6 +191,7 @@ def _show_enriched(state: Enriched, until: float, model: dict[str, Any], json: b
                 "with a larger --n\n"
             )
         raise typer.Exit(STOPPED)
+    _exit_unless_complete(state.campaign)
 
 
 def _pilot(case: str, settings: list[str] | None, workers: int, limit: float | None) -> Any:
