@@ -24,6 +24,8 @@ from rom.arrays import (
 from rom.basis import Basis
 from rom.errors import BadInput
 
+LARGEST_TERM = 1e250  # so that theta times it is a number
+
 
 @dataclass(frozen=True, eq=False)
 class Monomials:
@@ -81,7 +83,9 @@ class Affine:
     def __post_init__(self) -> None:
         check_members(self, theta=function)
         if not isinstance(self.terms, (list, tuple)):
-            check_members(self, terms=array_of("(Q,)", "(Q, r)", "(Q, r, r)", kinds=NUMBER))
+            check_members(
+                self, terms=array_of("(Q,)", "(Q, r)", "(Q, r, r)", kinds=NUMBER, most=np.inf)
+            )
             return
         check_members(self, terms=each(_check_term))
         object.__setattr__(self, "terms", tuple(self.terms))
@@ -130,7 +134,7 @@ def _check_term(term: Any, name: str) -> Any:
     entries = term.data if sp.issparse(term) else term
     if entries.dtype.kind not in NUMBER:
         raise BadInput(f"{name} holds {entries.dtype}; give numbers")
-    check_size(entries, name, most=np.inf)
+    check_size(entries, name, most=LARGEST_TERM)
     return term
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rom.affine import Affine
-from rom.arrays import COLUMNS, POINTS, STATES, gate
+from rom.arrays import COLUMNS, NUMBER, POINTS, array_of, gate
 from rom.basis import Basis, gram_schmidt
 from rom.certified.enrichment import GreedyStep, greedy
 from rom.certified.models import galerkin_model, unsteady_model
@@ -21,6 +21,7 @@ from rom.problem import Problem
 from rom.snapshots import Snapshots
 from rom.space import Space
 
+SOLUTION = array_of("(n,)", kinds=NUMBER, most=np.inf, rows=True)
 LEAST_WEIGHT = 1e-8  # keeps every sample in Lawson's iteration
 
 
@@ -49,7 +50,7 @@ def reduced_basis(
 
     def add_solution(basis: Basis, mu: np.ndarray) -> GalerkinModel:
         """The model on the basis with the solution at mu."""
-        u = STATES(problem.solve(mu), "the solution")
+        u = SOLUTION(problem.solve(mu), "the solution")
         new, _ = gram_schmidt(space, u[:, None], basis.modes)
         images.add(new)
         modes = np.column_stack([basis.modes, new])

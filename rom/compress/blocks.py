@@ -15,6 +15,7 @@ from rom.snapshots import Snapshots
 from rom.space import Space
 
 COPIES = 3  # blocks in memory at a time
+LOG_LARGEST = float(np.log(np.finfo(float).max))
 SMALL, LARGE = 1e-100, 1e100  # between them squares neither vanish nor overflow
 COLUMNS = 8  # snapshots at a time where the product is sparse
 BLOCK_BYTES = 2**27  # memory of the blocks where no budget is given
@@ -82,6 +83,11 @@ class RowBlocks:
             peak = self._peak(range(0, self.snapshots.u.shape[0], step), step)
         if peak == 0.0 or SMALL < peak < LARGE:
             return self
+        if np.log(peak) + 0.5 * np.log(self.space.size * self.m) > LOG_LARGEST:
+            raise BadInput(
+                f"the snapshots reach {peak:g} and their norms overflow; scale the fields to "
+                "other units"
+            )
         return replace(self, scale=float(2.0 ** -np.floor(np.log2(peak))))
 
     def _peak(self, starts: range, step: int) -> float:

@@ -25,6 +25,7 @@ FILES = (
     "pwrite64",
     "fsync",
     "rename",
+    "link",
     "mkdir",
     "unlink",
     "ftruncate",

@@ -23,7 +23,9 @@ from test_kill_points import PROTOCOLS, appended, appended_well, fresh, nothing
 from rom.errors import RomError
 
 pytestmark = pytest.mark.skipif(not available(), reason="strace is not installed")
-CALLS = "openat,write,pwrite64,ftruncate,fsync,fdatasync,rename,unlink,mkdir,close,lseek,read,dup"
+CALLS = (
+    "openat,write,pwrite64,ftruncate,fsync,fdatasync,rename,link,unlink,mkdir,close,lseek,read,dup"
+)
 LINE = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+)")
 TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"(\.\.\.)?')
 
@@ -65,7 +67,9 @@ def recorded(act, folder):
         now, number = disk.moments, re.match(r"\d+", inside)
         handle = handles.get(int(number[0])) if number else None
         paths = (
-            [t.decode() for t in texts] if call in ("openat", "rename", "unlink", "mkdir") else []
+            [t.decode() for t in texts]
+            if call in ("openat", "rename", "link", "unlink", "mkdir")
+            else []
         )
         inner = [p for p in paths if p == root or p.startswith(root + "/")]
         if call == "openat" and inner:
@@ -107,6 +111,11 @@ def recorded(act, folder):
             here[inner[1]] = here.pop(inner[0])
             disk.names.setdefault(os.path.dirname(inner[1]), []).append(
                 (now, "\0".join(inner), here[inner[1]])
+            )
+        elif call == "link" and len(inner) == 2:
+            here[inner[1]] = here[inner[0]]
+            disk.names.setdefault(os.path.dirname(inner[1]), []).append(
+                (now, inner[1], here[inner[1]])
             )
         elif call in ("unlink", "mkdir") and inner:
             here.pop(inner[0], None)
