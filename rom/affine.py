@@ -84,7 +84,7 @@ class Affine:
         check_members(self, theta=function)
         if not isinstance(self.terms, (list, tuple)):
             check_members(
-                self, terms=array_of("(Q,)", "(Q, r)", "(Q, r, r)", kinds=NUMBER, most=np.inf)
+                self, terms=array_of("(Q,)", "(Q, r)", "(Q, r, r)", kinds=NUMBER, most=LARGEST_TERM)
             )
             return
         check_members(self, terms=each(_check_term))
