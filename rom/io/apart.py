@@ -1,8 +1,9 @@
 """Files of other programs, read in processes of their own.
 
 The libraries that read them end the process, or take all memory, where a file declares what it
-does not hold. So a first process loads the libraries once, and a copy of it reads one file, with
-an address space of SPARE + GROWTH * (bytes of the file and of what it leads to). Reference:
+does not hold, or never end. So a first process loads the libraries once, and a copy of it reads one
+file, with an address space of SPARE + GROWTH * (bytes of the file and of what it leads to), and
+SECONDS + (bytes) / PACE of the processor. Reference:
 Provos et al. (2003), privilege separation.
 """
 

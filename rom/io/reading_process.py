@@ -23,6 +23,7 @@ from rom.io.registry import choose_by_suffix
 
 SPARE = 2**30  # bytes of memory besides
 GROWTH = 64  # bytes of memory per byte of the files: text and packed numbers grow
+SECONDS, PACE = 5, 2e5  # of the processor: besides, and bytes of the files per second
 HERE = 0  # place of the size of a process in /proc/self/statm, in pages
 
 
@@ -72,9 +73,11 @@ def _answer(connection: socket.socket) -> None:
             send_message(connection, (type(error).__name__, str(error)))
 
 
-def _limit_memory(size: int) -> None:
-    """Bounds the address space by the bytes that are read."""
+def _limit(size: int) -> None:
+    """Bounds address space and processor time by the bytes that are read."""
+    seconds = SECONDS + int(size / PACE)
     with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
         pages = int(Path("/proc/self/statm").read_text().split()[HERE])
         limit = pages * resource.getpagesize() + SPARE + GROWTH * size
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
@@ -85,8 +88,8 @@ def _frames(path: Path, unit: str) -> Iterator[Any]:
     reader = choose_by_suffix(readers, path)
     mesh = None
     with name_errors(path):
-        _limit_memory(path.stat().st_size)
-        _limit_memory(check_references(path))
+        _limit(path.stat().st_size)
+        _limit(check_references(path))
         for other, frame in reader(path, unit):
             yield (None if other is mesh else other), frame
             mesh = other
@@ -95,6 +98,6 @@ def _frames(path: Path, unit: str) -> Iterator[Any]:
 def _cgns(path: Path, unit: str) -> Iterator[Any]:
     """The content of a CGNS file."""
     with name_errors(path):
-        _limit_memory(path.stat().st_size)
-        _limit_memory(check_references(path))
+        _limit(path.stat().st_size)
+        _limit(check_references(path))
         yield cgns_content(path, unit)
