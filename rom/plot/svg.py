@@ -46,7 +46,7 @@ class Axis:
             return 10.0 ** np.arange(first, last + 1, 1 + (last - first) // MAX_TICKS)
         step = _round_step((self.high - self.low) / (MAX_TICKS - 2))
         numbers = np.arange(np.ceil(self.low / step - 1e-9), np.floor(self.high / step + 1e-9) + 1)
-        return np.asarray(numbers * step)
+        return np.asarray(numbers * step + 0.0)  # no minus zero
 
 
 def svg_lines(
