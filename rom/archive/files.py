@@ -23,6 +23,7 @@ import numpy as np
 
 from rom.archive.layout import BLOCK
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError
+from rom.rows import Rows
 
 MAGIC, FORMAT = b"rom archive\n", 1
 
@@ -53,11 +54,20 @@ def write_h5(path: str | Path, fill: Callable[[Any], None]) -> str:
     return digest
 
 
-def add_arrays(file: Any, arrays: Mapping[str, np.ndarray]) -> None:
+def add_arrays(file: Any, arrays: Mapping[str, np.ndarray | Rows]) -> None:
     """Adds the group `/rom` with arrays by name to an open HDF5 file."""
     group = file.create_group("rom")
     for name, array in arrays.items():
-        group.create_dataset(name, data=array)
+        if isinstance(array, Rows):
+            write_rows(group.create_dataset(name, array.shape, array.dtype), array)
+        else:
+            group.create_dataset(name, data=array)
+
+
+def write_rows(dataset: Any, rows: Rows) -> None:
+    """Fills a dataset with rows that lie on several ranks, block by block."""
+    for start, block in rows.blocks():
+        dataset[start : start + len(block)] = block
 
 
 @dataclass(eq=False)

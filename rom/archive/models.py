@@ -9,6 +9,7 @@ from typing import Any
 from rom.archive.nouns import load, save
 from rom.errors import BadInput
 from rom.mesh import Mesh
+from rom.space import Space
 
 
 def save_model(
@@ -22,14 +23,18 @@ def save_model(
 
 
 def load_model(
-    path: str | Path, functions: Mapping[str, Callable[..., Any]] | None = None
+    path: str | Path,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    *,
+    comm: Any = None,
+    space: Space | None = None,
 ) -> tuple[Any, Mesh | None, dict[str, Any]]:
     """(model, mesh, provenance) of a file of `save_model`, or of `save` with a model.
 
-    functions : as for `load`
+    functions, comm, space : as for `load`; the mesh is on the first rank alone
     Raises BadInput where the file holds no model; ForeignFile, DamagedFile as `load` does.
     """
-    noun = load(path, functions)
+    noun = load(path, functions, comm=comm, space=space)
     parts = noun if isinstance(noun, dict) and "model" in noun else {"model": noun}
     model = parts["model"]
     if not hasattr(model, "predict"):
