@@ -1,7 +1,7 @@
 """Arrays whose rows lie on several ranks, brought to the first one block by block.
 
     rows = rows_of(space, modes)
-    for start, block in rows.blocks():     # all ranks; the blocks are empty but on the first
+    for start, block in rows.blocks():     # on all ranks; the blocks are empty but on the first
         dataset[start : start + len(block)] = block
 
 No rank ever holds the whole; serial and parallel are the same code.
@@ -9,8 +9,9 @@ No rank ever holds the whole; serial and parallel are the same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,26 +19,39 @@ import numpy as np
 from rom.space import Space
 
 BLOCK = 1 << 20  # numbers of a block
+Change = Callable[[np.ndarray, int], np.ndarray]  # (block, its first row) -> block
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """An array (K, ...) of rows that ranks compute where they lie.
 
-    lift : this rank's row numbers (j,) or a slice -> values (j, ...)
-    shape, dtype : of the whole array; change : of each block, or None
+    lift : this rank's row numbers (j,), or a slice of them -> values (j, ...)
+    extent, numbers : shape and dtype of the whole, as lifted
     order : (k,) which of its rows this rank hands out, places : (k,) where they stand, rising;
-        both None where they are all the rows in their order
-    group : rows that stay together in a block, as the components of a node
+        both None where this rank has all rows in their order
+    group : rows that one row of `shape` is made of, as the components of a node
+    changes : of each block, on its way
     """
 
     lift: Callable[[Any], np.ndarray]
-    shape: tuple[int, ...]
-    dtype: np.dtype
+    extent: tuple[int, ...]
+    numbers: np.dtype[Any]
     space: Space | None = None
     order: np.ndarray | None = None
     places: np.ndarray | None = None
     group: int = 1
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def root(self) -> bool:
+        """Whether the blocks arrive on this rank."""
+        return self.space is None or self.space.root
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole, after its changes."""
+        return (self.extent[0] // self.group, *self._nothing.shape[1:])
 
     @property
     def ndim(self) -> int:
@@ -45,85 +59,113 @@ class Rows:
         return len(self.shape)
 
     @property
-    def root(self) -> bool:
-        """Whether the blocks arrive on this rank."""
-        return self.space is None or self.space.root
+    def dtype(self) -> np.dtype[Any]:
+        """Of the whole, after its changes."""
+        return self._nothing.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def change(self, act: Change) -> Rows:
+        """The same rows, each block changed by act(block, its first row)."""
+        return replace(self, changes=(*self.changes, act))
+
+    def by_component(self, c: int) -> Rows:
+        """Rows (n c, ...) as (n, c, ...), or as they are where c = 1."""
+        if c == 1:
+            return self
+
+        def split(block: np.ndarray, start: int) -> np.ndarray:
+            """(n c, ...) -> (n, c, ...)."""
+            return block.reshape(len(block) // c, c, *block.shape[1:])
+
+        return replace(self.change(split), group=c)
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(first row, values) block by block, on the first rank; empty on the others."""
-        width = max(1, int(np.prod(self.shape[1:], dtype=np.int64)))
+        width = max(1, int(np.prod(self.extent[1:], dtype=np.int64)))
         step = max(1, BLOCK // (width * self.group)) * self.group
-        for start in range(0, self.shape[0], step):
-            yield start, self._block(start, min(start + step, self.shape[0]))
-
-    def _block(self, start: int, stop: int) -> np.ndarray:
-        if self.places is None or self.order is None or self.space is None:
-            whole = start == 0 and stop == self.shape[0]
-            return self.lift(slice(None) if whole else slice(start, stop))
-        first, last = np.searchsorted(self.places, [start, stop])
-        values = self.lift(as_slice(self.order[first:last]))
-        values = np.asarray(values, dtype=self.dtype)
-        places = self.space.bring(self.places[first:last] - start)
-        parts = self.space.bring(values)
-        block = np.empty((stop - start if self.root else 0, *self.shape[1:]), self.dtype)
-        for where, part in zip(places, parts, strict=True):
-            block[where] = part
-        return block
+        for start in range(0, self.extent[0], step):
+            block = self._bring(start, min(start + step, self.extent[0]))
+            yield start // self.group, self._changed(block, start // self.group)
 
     def whole(self) -> np.ndarray:
         """All rows on the first rank; empty on the others."""
-        array = np.empty((self.shape[0] if self.root else 0, *self.shape[1:]), self.dtype)
+        array = np.empty((len(self) if self.root else 0, *self.shape[1:]), self.dtype)
         for start, block in self.blocks():
             array[start : start + len(block)] = block
         return array
 
-    def send(self) -> None:
-        """Hands out this rank's rows, on a rank that writes nothing."""
-        for _ in self.blocks():
-            pass
+    @cached_property
+    def _nothing(self) -> np.ndarray:
+        return self._changed(np.empty((0, *self.extent[1:]), self.numbers), 0)
 
-    def column(self, k: slice) -> Rows:
-        """Some columns of an array (K, columns)."""
-        lift = self.lift
-        count = len(range(*k.indices(self.shape[1])))
-        return replace(self, lift=lambda rows: lift(rows)[:, k], shape=(self.shape[0], count))
+    def _changed(self, block: np.ndarray, start: int) -> np.ndarray:
+        for act in self.changes:
+            block = act(block, start)
+        return block
 
-
-def rows_of(space: Space | None, values: Any) -> Rows:
-    """The rows of this rank's array (n, ...) in the space, by global number."""
-    return lifted_rows(space, lambda rows: values[rows], values.shape, values.dtype)
+    def _bring(self, start: int, stop: int) -> np.ndarray:
+        """Rows start .. stop as lifted, on the first rank."""
+        if self.space is None or self.order is None or self.places is None:
+            return self.lift(slice(start, stop))
+        first, last = np.searchsorted(self.places, [start, stop])
+        values = np.asarray(self.lift(as_slice(self.order[first:last])), dtype=self.numbers)
+        places = self.space.bring(self.places[first:last] - start)
+        parts = self.space.bring(values)
+        block = np.empty((stop - start if self.root else 0, *self.extent[1:]), self.numbers)
+        for where, part in zip(places, parts, strict=True):
+            block[where] = part
+        return block
 
 
 def lifted_rows(
     space: Space | None,
     lift: Callable[[Any], np.ndarray],
-    shape: tuple[int, ...],
-    dtype: Any,
-    *,
+    count: int,
     where: np.ndarray | None = None,
-    group: int = 1,
 ) -> Rows:
-    """Rows that `lift` computes; `where` (k,) are their rows in the space, all by default.
+    """Rows that `lift` computes.
 
-    shape : of this rank's share
+    count : of this rank; where : (count,) their rows in the space, all of it by default
     """
+    nothing = lift(np.zeros(0, dtype=np.int64))
+    trail, dtype = nothing.shape[1:], nothing.dtype
     if space is None or not space.spread:
-        return Rows(lift, tuple(shape), np.dtype(dtype), space, group=group)
-    where = np.arange(space.n) if where is None else where
-    order, places, numbers = space.places(where)
-    whole = (len(numbers), *shape[1:])
-    return Rows(lift, whole, np.dtype(dtype), space, order, places, group)
+        return Rows(lift, (count, *trail), dtype, space)
+    order, places, numbers = space.places(np.arange(count) if where is None else where)
+    return Rows(lift, (len(numbers), *trail), dtype, space, order, places)
 
 
-def as_slice(rows: np.ndarray) -> Any:
+def rows_of(space: Space | None, values: np.ndarray) -> Rows:
+    """The rows of this rank's array (n, ...) of a space, by global number."""
+    return lifted_rows(space, lambda rows: values[rows], len(values))
+
+
+def as_slice(rows: Any) -> Any:
     """Consecutive rows as a slice, which copies nothing; others as they are."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+    if isinstance(rows, slice) or not len(rows):
+        return rows
+    if rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
         return slice(int(rows[0]), int(rows[-1]) + 1)
     return rows
 
 
-def send_all(arrays: Mapping[str, Any]) -> None:
-    """Hands out this rank's rows of all arrays in their order."""
-    for values in arrays.values():
-        if isinstance(values, Rows):
-            values.send()
+def row_blocks(values: Any) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, values) of an array at once, of Rows block by block."""
+    if isinstance(values, Rows):
+        yield from values.blocks()
+    else:
+        yield 0, np.asarray(values)
+
+
+def whole_array(values: Any) -> np.ndarray:
+    """An array as it is; of Rows all, on the first rank."""
+    return values.whole() if isinstance(values, Rows) else np.asarray(values)
+
+
+def send_all(arrays: Iterable[Any]) -> None:
+    """Hands out this rank's rows of all arrays in their order, where another writes them."""
+    for values in arrays:
+        for _ in row_blocks(values):
+            pass

@@ -343,6 +343,11 @@ def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, 
     return Space(1.0 / count[numbers], numbers, comm, fields)
 
 
+def meet(comm: Any) -> None:
+    """Waits until all ranks are here."""
+    _allgatherv(comm, np.zeros(1))
+
+
 def _allgatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
     """The arrays of all ranks, in rank order; they agree in all axes but the first."""
     if comm is None or comm.Get_size() == 1:

@@ -24,6 +24,7 @@ import numpy as np
 from rom.archive.layout import BLOCK
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError
 from rom.rows import Rows
+from rom.space import meet
 
 MAGIC, FORMAT = b"rom archive\n", 1
 
@@ -193,6 +194,16 @@ def open_archive(
         raw.close()
         raise
     return raw
+
+
+def open_together(path: str | Path, comm: Any) -> BufferedReader:
+    """The file on every rank, its digest verified by the first before others open it."""
+    if comm is None or comm.Get_rank() == 0:
+        raw = open_archive(path)
+        meet(comm)
+        return raw
+    meet(comm)
+    return plain_file(os.path.realpath(path))
 
 
 def seal(raw: Any) -> str:

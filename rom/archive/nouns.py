@@ -16,7 +16,7 @@ import numpy as np
 
 from rom.archive.decoding import decode
 from rom.archive.encoding import SCHEMA, encode
-from rom.archive.files import add_arrays, open_archive, write_h5
+from rom.archive.files import add_arrays, open_archive, open_together, write_h5
 from rom.archive.layout import extents
 from rom.archive.registry import RENAMED, RENAMED_FIELDS, find_noun, nouns
 from rom.archive.shares import serves_rows, share_of
@@ -57,7 +57,7 @@ def save(path: str | Path, noun: Any) -> str:
     if space.root:
         digest = write_h5(path, partial(add_arrays, arrays=arrays))
     else:
-        send_all(arrays)
+        send_all(arrays.values())
     return str(space.tell(digest))
 
 
@@ -86,7 +86,7 @@ def load(
     space : on several ranks, whose rows they hold; by default blocks of consecutive dofs
     Raises ForeignFile, DamagedFile, or BadInput where a function or a class is missing.
     """
-    with open_archive(path) as raw:
+    with open_together(path, comm) as raw:
         arrays = extents(raw, path)
         schema = read_schema(raw, arrays, path)
 

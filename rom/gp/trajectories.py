@@ -89,7 +89,7 @@ class TrajectoryGP(Model):
         parts = {}
         for quantity, rows in self._rows():
             band = Error(
-                width[rows].max(axis=0),
+                width[rows].max(axis=0, initial=0.0) if self.space is None else self.space.largest(width[rows].max(axis=0, initial=0.0)),
                 Known.CONFORMAL,
                 "largest over the field",
                 quantity.unit,
