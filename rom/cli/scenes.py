@@ -183,6 +183,7 @@ def answer_scene(path: Path, answer: Prediction, box: Box | None, step: int) -> 
     """
     from rom.io.answer_columns import count_times, input_columns
     from rom.io.answers import answer_fields_on_mesh, points_of_answer
+    from rom.io.states import whole_fields
 
     if answer.mesh is None or not answer.parts:
         mesh, point_fields = points_of_answer(answer, box)
@@ -193,7 +194,7 @@ def answer_scene(path: Path, answer: Prediction, box: Box | None, step: int) -> 
     _check_step(step, answer.m * n_t)
     sample, time = divmod(step, n_t)
     inputs = {name: values[step] for name, values in input_columns(answer, box).items()}
-    point_fields, cell_fields = answer_fields_on_mesh(answer, answer.mesh, sample, time)
+    point_fields, cell_fields = map(whole_fields, answer_fields_on_mesh(answer, sample, time))
     return answer.mesh, point_fields, cell_fields, _title(inputs, path)
 
 

@@ -122,7 +122,7 @@ def numbers_of(space: Space) -> dict[str, np.ndarray]:
 
 def _lines(space: Space, U: np.ndarray, inputs: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
     """One line per state: inputs, then the rows of U; a few whole states at a time."""
-    heads = np.column_stack(list(inputs.values()))
+    heads = np.column_stack([np.zeros((U.shape[1], 0)), *inputs.values()])
     step = max(1, BLOCK // max(1, space.size))
     for start in range(0, U.shape[1], step):
         some = slice(start, start + step)
