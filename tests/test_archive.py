@@ -367,6 +367,8 @@ NOT_STORED = {  # by their own nature
     "Room": "spare columns",
     "RowBlocks": "reads snapshots",
     "Accuracy": "settings of a call",
+    "Rows": "is written as an array",
+    "Share": "a moment of a file",
     "Stop": "is told by the reason of a basis",
     "SingleBlocks": "a moment of a search",
     "Cluster": "a moment of a search",

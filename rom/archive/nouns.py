@@ -16,7 +16,7 @@ import numpy as np
 
 from rom.archive.decoding import decode
 from rom.archive.encoding import SCHEMA, encode
-from rom.archive.files import add_arrays, open_archive, open_together, write_h5
+from rom.archive.files import add_arrays, open_together, write_h5
 from rom.archive.layout import extents
 from rom.archive.registry import RENAMED, RENAMED_FIELDS, find_noun, nouns
 from rom.archive.shares import serves_rows, share_of
@@ -102,15 +102,15 @@ def load(
         return decode(schema, fetch, path, functions or {}, share)
 
 
-def loads_by_rows(path: str | Path) -> bool:
+def loads_by_rows(path: str | Path, comm: Any = None) -> bool:
     """Whether ranks can share out the rows of the model in a file; raises as `load`."""
-    with open_archive(path) as raw:
+    with open_together(path, comm) as raw:
         return serves_rows(read_schema(raw, extents(raw, path), path))
 
 
-def load_entry(path: str | Path, key: str) -> Any:
+def load_entry(path: str | Path, key: str, comm: Any = None) -> Any:
     """One plain entry of a stored dict, without its nouns; None where there is none."""
-    with open_archive(path) as raw:
+    with open_together(path, comm) as raw:
         arrays = extents(raw, path)
         schema = read_schema(raw, arrays, path)
         for name, node in schema["root"].get("dict", ()):

@@ -16,6 +16,7 @@ from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.prediction import Prediction, Quantity
+from rom.space import Space
 
 MAX_TIMES = 10_000_000
 BASELINE = "baseline:"  # prefix of fields in a mesh file that a model asks for
@@ -243,15 +244,18 @@ def answer_question(model: Model, question: Question, mesh: Mesh | None) -> Pred
     return replace(answer, mesh=question.mesh or model.mesh or mesh)
 
 
-def open_model(path: Path, case: str | None) -> tuple[Model, Mesh | None, dict[str, Any]]:
+def open_model(
+    path: Path, case: str | None, comm: Any = None, space: Space | None = None
+) -> tuple[Model, Mesh | None, dict[str, Any]]:
     """(model, mesh, provenance) of a file.
 
+    comm, space : ranks that share out its rows, and whose rows these are, as for `load`
     Raises BadInput where it holds something that answers no questions.
     """
     from rom.archive.models import load_model
     from rom.cli.case import load_functions
 
-    model, mesh, provenance = load_model(path, load_functions(case))
+    model, mesh, provenance = load_model(path, load_functions(case), comm=comm, space=space)
     if not isinstance(model, Model):
         raise BadInput(
             f"{path} holds a {type(model).__name__}, which states nothing of what it asks; "

@@ -95,15 +95,15 @@ def reduce_command(
         model, kind = _trajectories(snapshots, campaign.box, comm, tol)
     else:
         model, kind = _regression(snapshots, basis, campaign.box, regressor, seed)
-    if rank():
-        return
     target = out or Path(f"{stem(case)}.rom.h5")
     provenance = _provenance(case, settings) | {
         "store": str(path),
         "solver version": campaign.identity["version"],
         "snapshots": snapshots.m,
     }
-    digest = save_model(target, model, campaign.mesh, provenance)
+    digest = save_model(target, model, None if rank() else campaign.mesh, provenance)
+    if rank():
+        return
     numbers = {
         "model": str(target), "kind": kind, "dofs": basis.space.size, "snapshots": snapshots.m,
         "r": basis.r, "tol_asked": tol, "rank_asked": modes, "reason": basis.reason,
@@ -162,11 +162,11 @@ def _source(
 def _regression(
     snapshots: Snapshots, basis: Basis, box: Box | None, regressor: str, seed: int
 ) -> tuple[FieldGP, str]:
-    """A regression of the coefficients, whole on every rank, and what it is."""
+    """A regression of the coefficients, and what it is."""
     from rom.gp import field_gp
 
     model = field_gp(snapshots, basis, box, regressor=regressor, rng=seed)
-    return model if basis.space.comm is None else model.to_serial(), model.kind
+    return model, model.kind
 
 
 def _trajectories(

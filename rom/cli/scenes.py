@@ -53,17 +53,18 @@ def is_model_file(path: Path) -> bool:
     return path.suffix != ".vtkhdf" and is_archive(path)
 
 
-def snapshots_of_store(path: Path) -> States:
-    """The snapshots of a store with their parameters and times."""
+def snapshots_of_store(path: Path, comm: Any = None) -> States:
+    """The snapshots of a store with their parameters and times, by rows over ranks."""
     from rom.campaign import open_store, read
     from rom.io.answer_columns import TIME, parameter_headings
 
-    store, snapshots = open_store(path), read(path)
+    store, snapshots = open_store(path), read(path, comm=comm)
     names = parameter_headings(store.box, snapshots.mu.shape[1])
     inputs = dict(zip(names, snapshots.mu.T, strict=True))
     if snapshots.t is not None:
         inputs[TIME] = snapshots.t
-    return States(snapshots.space, np.asarray(snapshots.u[:]), inputs, store.mesh)
+    mesh = store.mesh if snapshots.space.root else None
+    return States(snapshots.space, np.asarray(snapshots.u[:]), inputs, mesh)
 
 
 def bases_of(model: Any) -> dict[str, Basis]:
@@ -100,6 +101,8 @@ def _join_bases(bases: dict[str, Basis], mesh: Mesh | None) -> States:
     from rom.space import Field, euclidean
 
     rank = max(basis.r for basis in bases.values())
+    if any(basis.space.spread for basis in bases.values()):
+        raise BadInput("modes of several bases are exported by one rank; run it without mpiexec")
     size = sum(len(basis.modes) for basis in bases.values())
     columns = np.zeros((size, rank))
     parts, start = [], 0

@@ -78,9 +78,7 @@ def mesh_sizes(answer: Prediction) -> tuple[int, int] | None:
     return sizes if answer.space is None else answer.space.tell(sizes)
 
 
-def answer_fields_on_mesh(
-    answer: Prediction, sample: int, step: int
-) -> tuple[Fields, Fields]:
+def answer_fields_on_mesh(answer: Prediction, sample: int, step: int) -> tuple[Fields, Fields]:
     """Point and cell fields, name -> (Rows, unit), deviations after each.
 
     Fields at points of integration lie on neither and are left out. Raises BadInput where

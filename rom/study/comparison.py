@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.campaign.ranks import talk
 from rom.errors import BadInput, SolveFailed, real
 from rom.model import Question
 from rom.prediction import Error, Known, Part, Place, Prediction
@@ -214,6 +215,7 @@ def study(
     truth: Truth | None = None,
     ask: Ask | None = None,
     timed: bool = True,
+    comm: Any = None,
 ) -> Study:
     """error(mu) = |solve(mu) - model(mu)|_X at each mu (m, p), and of each field.
 
@@ -223,6 +225,8 @@ def study(
     truth : (u, mu) -> {"name [unit]": number}, true outputs
     ask : mus (m, p) -> Question, where parameters are not all that is asked
     timed : whether the time of `solve` is that of high fidelity
+    comm : ranks that share out the samples, each with all rows of a model; None where the ranks of
+        the model's space solve each sample together
     Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
     fidelity gives NaN.
     """
@@ -231,7 +235,7 @@ def study(
         raise BadInput(f"mus have shape {mus.shape}; give (m, p) with m > 0")
     pose: Ask = ask or model.asks.question
     rows, online, full = [], 0.0, 0.0
-    for run in _runs(solve, mus):
+    for run in _runs(solve, mus[share_out(comm, len(mus))]):
         begin = time.perf_counter()
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
@@ -240,7 +244,23 @@ def study(
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
+    rows = [_Row(*row) for row in in_order(comm, [list(vars(row).values()) for row in rows])]
+    full, online = np.sum(talk(comm, [full, online]), axis=0)
     return _collect(mus, rows, (full, online, batch))
+
+
+def share_out(comm: Any, m: int) -> slice:
+    """Which of m samples are this rank's, one after the other among the ranks."""
+    return slice(None) if comm is None else slice(comm.Get_rank(), m, comm.Get_size())
+
+
+def in_order(comm: Any, values: list[Any]) -> list[Any]:
+    """What the ranks have of their shares, plain JSON, in the order of the samples."""
+    if comm is None:
+        return values
+    parts = talk(comm, values)
+    m = sum(map(len, parts))
+    return [parts[k % len(parts)][k // len(parts)] for k in range(m)]
 
 
 def _runs(solve: Solve, mus: np.ndarray) -> Iterator[_Run]:
@@ -299,7 +319,8 @@ def _compare(
                 f"the model's field {name!r} has {len(lifted[name])} rows, high fidelity "
                 f"{len(true)}; study it against its own solver"
             )
-        fields[name] = _compare_field(part, lifted[name], true)
+        own = _own_rows(answer, rows[name])
+        fields[name] = _compare_field(part, own, lifted[name], true)
     whole = np.zeros(u.shape, dtype=np.result_type(u, *lifted.values()))
     for name, values in lifted.items():
         whole[rows[name]] = values
@@ -322,6 +343,39 @@ def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> di
         start += len(own)
         rows[name] = own
     return rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """Means over rows that each lie on one rank or on several: `own` (k,) are counted here."""
+
+    space: Space | None
+    own: np.ndarray | None
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Of the rows of values (k, ...)."""
+        if self.space is None:
+            return np.asarray(np.mean(values, axis=0))
+        values = values[self.own]
+        total = self.space.sum(np.append(values.sum(axis=0), float(len(values))))
+        return np.asarray(total[:-1] / total[-1])
+
+    def rms(self, values: np.ndarray) -> np.ndarray:
+        """Root mean square over rows, (n_t,)."""
+        return np.asarray(np.sqrt(self.mean(np.abs(values) ** 2)))
+
+    def largest(self, values: np.ndarray) -> np.ndarray:
+        """Of the magnitudes over rows, (n_t,)."""
+        sizes = np.abs(values).max(axis=0, initial=0.0)
+        return sizes if self.space is None else self.space.largest(sizes)
+
+
+def _own_rows(answer: Prediction, rows: Any) -> _Means:
+    """What rows of a state on several ranks count here, each of them once."""
+    space = answer.space
+    if space is None or not space.spread:
+        return _Means(None, None)
+    return _Means(space, space.owned[rows])
 
 
 def _empty_state() -> dict[str, float]:
@@ -387,49 +441,44 @@ def _least_ratio(bound: np.ndarray, error: np.ndarray, size: float) -> float:
     return float(np.min(ratios))
 
 
-def _rms(values: np.ndarray) -> np.ndarray:
-    """Root mean square over rows, (n_t,)."""
-    return np.asarray(np.sqrt(np.mean(np.abs(values) ** 2, axis=0)))
-
-
 def _compare_field(
-    part: Part, values: np.ndarray, true: np.ndarray
+    part: Part, rows: _Means, values: np.ndarray, true: np.ndarray
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Numbers of one field, and the words that say what they are."""
     miss = true - values
-    numbers = {"size": float(_rms(true).max()), "error": float(_rms(miss).max())}
+    numbers = {"size": float(rows.rms(true).max()), "error": float(rows.rms(miss).max())}
     words = {"unit": part.quantity.unit, "norm": RMS}
     std = part.spread(0)
     if std is not None:
         width = NormalDist().inv_cdf(0.5 + 0.5 * LEVEL)
         inside = np.abs(miss) <= width * std
-        numbers["covered"] = float(inside.mean())
+        numbers["covered"] = float(rows.mean(inside).mean())
         if inside.shape[1] > 1:
-            numbers["covered_whole"] = float(inside.all(axis=1).mean())
+            numbers["covered_whole"] = float(rows.mean(inside.all(axis=1)[:, None])[0])
     for error in part.errors[:1]:
-        numbers |= _statement(error, miss, true)
+        numbers |= _statement(error, rows, miss, true)
         words |= {"known": error.known.value, "bound_norm": error.norm}
     return numbers, words
 
 
-FIELD_NORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    RMS: _rms,
-    "rms over the field": _rms,
-    "nodal rms": _rms,
-    "the nodal rms": _rms,
-    "the largest value": lambda values: np.abs(values).max(axis=0),
+FIELD_NORMS: dict[str, Callable[[_Means, np.ndarray], np.ndarray]] = {
+    RMS: _Means.rms,
+    "rms over the field": _Means.rms,
+    "nodal rms": _Means.rms,
+    "the nodal rms": _Means.rms,
+    "the largest value": _Means.largest,
 }
 
 
-def _statement(error: Error, miss: np.ndarray, true: np.ndarray) -> dict[str, float]:
+def _statement(error: Error, rows: _Means, miss: np.ndarray, true: np.ndarray) -> dict[str, float]:
     """What a model says of a field's error, beside the error in the same norm."""
     values = error.value.reshape(-1)
     numbers = {"bound": float(values.max())}
     norm = FIELD_NORMS.get(error.norm)
     if norm is not None and error.known is not Known.STATISTICAL:
-        own = norm(miss)
+        own = norm(rows, miss)
         numbers["bound_error"] = float(own.max())
-        numbers["effectivity"] = _least_ratio(values, own, float(norm(true).max()))
+        numbers["effectivity"] = _least_ratio(values, own, float(norm(rows, true).max()))
     return numbers
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,28 +15,34 @@ from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
-from rom.study.comparison import Solve, Study
+from rom.study.comparison import Solve, Study, in_order, share_out
 
 MEAN = "mean of training"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
 
 
-def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box) -> Study:
+def with_trivial(
+    study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box, *, comm: Any = None
+) -> Study:
     """The study with the relative errors of trivial answers from training runs.
 
     solve : of the study, asked once more at each of its parameters
     runs : (n, m) stationary, or (n, m n_t) run after run; box : of the parameters
+    comm : ranks that share out the parameters
     """
     points, states = _runs(runs)
     weights = _weights(box.to_unit(points), box.to_unit(study.mu))
     rows: dict[str, list[float]] = {}
-    for k, mu in enumerate(study.mu):
+    for k in np.arange(len(study.mu))[share_out(comm, len(study.mu))]:
+        mu = study.mu[k]
         u = np.asarray(solve(mu))
         for name, weight in weights.items():
             guess = np.tensordot(weight[k], states, axes=1).reshape(u.shape)
             error = np.max(space.norm(u - guess)) / np.max(space.norm(u))
             rows.setdefault(name, []).append(float(error))
-    trivial: Mapping[str, np.ndarray] = {name: np.array(errors) for name, errors in rows.items()}
+    trivial: Mapping[str, np.ndarray] = {
+        name: np.array(in_order(comm, rows.get(name, []))) for name in weights
+    }
     return replace(study, trivial=trivial)
 
 

@@ -144,9 +144,7 @@ def _steps(root: Any, times: np.ndarray) -> Any:
     return steps
 
 
-def _attach(
-    group: Any, offsets: Any, name: str, values: Any, times: np.ndarray | None
-) -> None:
+def _attach(group: Any, offsets: Any, name: str, values: Any, times: np.ndarray | None) -> None:
     """One array: its times one after the other, and where each begins."""
     moving = times is not None and values.ndim > 1
     n, trail = len(values), values.shape[1:]
