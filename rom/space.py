@@ -126,7 +126,8 @@ class Space:
         """The largest over ranks of each of `values`."""
         if not self.spread:
             return values
-        return np.asarray(np.max(_allgatherv(self.comm, np.asarray(values)[None]), axis=0))
+        every = _allgatherv(self.comm, np.asarray(values)[None])
+        return np.asarray(np.concatenate(every).max(axis=0))
 
     def tell(self, value: Any) -> Any:
         """Plain JSON of the first rank, on every rank."""

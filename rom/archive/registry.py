@@ -43,7 +43,6 @@ BY_ROWS: dict[str, tuple[str, ...]] = {
     "Basis": ("modes", "offset"),
     "GalerkinModel": (),
     "UnsteadyModel": ("mass",),
-    "DualWeighted": (),
     "FieldGP": ("tail",),
     "TrajectoryGP": ("offset", "modes", "tail", "scales"),
     "LocalModel": (),
