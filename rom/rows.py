@@ -29,7 +29,7 @@ class Rows:
     lift : this rank's row numbers (j,), or a slice of them -> values (j, ...)
     extent, numbers : shape and dtype of the whole, as lifted
     order : (k,) which of its rows this rank hands out, places : (k,) where they stand, rising;
-        both None where this rank has all rows in their order
+        slices where they are consecutive; both None where this rank has all rows in their order
     group : rows that one row of `shape` is made of, as the components of a node
     changes : of each block, on its way
     """
@@ -38,8 +38,8 @@ class Rows:
     extent: tuple[int, ...]
     numbers: np.dtype[Any]
     space: Space | None = None
-    order: np.ndarray | None = None
-    places: np.ndarray | None = None
+    order: Any = None
+    places: Any = None
     group: int = 1
     changes: tuple[Change, ...] = ()
 
@@ -109,14 +109,28 @@ class Rows:
         """Rows start .. stop as lifted, on the first rank."""
         if self.space is None or self.order is None or self.places is None:
             return self.lift(slice(start, stop))
-        first, last = np.searchsorted(self.places, [start, stop])
-        values = np.asarray(self.lift(as_slice(self.order[first:last])), dtype=self.numbers)
-        places = self.space.bring(self.places[first:last] - start)
+        places, rows = _between(self.places, self.order, start, stop)
+        values = np.asarray(self.lift(rows), dtype=self.numbers)
+        places = self.space.bring(places - start)
         parts = self.space.bring(values)
         block = np.empty((stop - start if self.root else 0, *self.extent[1:]), self.numbers)
         for where, part in zip(places, parts, strict=True):
             block[where] = part
         return block
+
+
+def _between(places: Any, order: Any, start: int, stop: int) -> tuple[np.ndarray, Any]:
+    """The places in start .. stop, and the rows that stand there."""
+    if isinstance(places, slice):
+        first, last = np.clip([start, stop], places.start, places.stop)
+        inside = np.arange(first, last)
+        first, last = first - places.start, last - places.start
+    else:
+        first, last = np.searchsorted(places, [start, stop])
+        inside = places[first:last]
+    if isinstance(order, slice):
+        return inside, slice(order.start + int(first), order.start + int(last))
+    return inside, as_slice(order[first:last])
 
 
 def lifted_rows(
@@ -133,8 +147,9 @@ def lifted_rows(
     trail, dtype = nothing.shape[1:], nothing.dtype
     if space is None or not space.spread:
         return Rows(lift, (count, *trail), dtype, space)
-    order, places, numbers = space.places(np.arange(count) if where is None else where)
-    return Rows(lift, (len(numbers), *trail), dtype, space, order, places)
+    order, places, marks = space.places(np.arange(count) if where is None else where)
+    size = int(np.count_nonzero(marks))
+    return Rows(lift, (size, *trail), dtype, space, as_slice(order), as_slice(places))
 
 
 def rows_of(space: Space | None, values: np.ndarray) -> Rows:

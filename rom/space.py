@@ -136,16 +136,24 @@ class Space:
         return json.loads(parts[0].tobytes())
 
     def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(order, places, numbers): where local `rows` stand among those of all ranks.
+        """(order, places, marks): where local `rows` stand among those of all ranks.
 
-        numbers (K,) : their global numbers, rising, on every rank; order (k,) : which of `rows`
-        this rank hands out, each dof by one rank; places (k,) : theirs in `numbers`
+        marks (N,) : whether a dof is among them, on every rank; order (k,) : which of `rows` this
+        rank hands out, each dof by one rank; places (k,) : theirs among the marked dofs, rising
         """
-        mine = np.flatnonzero(self.owned[rows])
-        order = mine[np.argsort(self.numbers[rows[mine]], kind="stable")]
+        order = np.flatnonzero(self.owned[rows])
         own = self.numbers[rows[order]]
-        numbers = np.sort(np.concatenate(_allgatherv(self.comm, own)), kind="stable")
-        return order, np.searchsorted(numbers, own), numbers
+        if not (np.diff(own) > 0).all():
+            turn = np.argsort(own, kind="stable")
+            order, own = order[turn], own[turn]
+        marks = np.zeros(self.size, dtype=np.uint8)
+        marks[own] = 1
+        marks = self.sum(marks)
+        if not own.size:
+            return order, own, marks
+        first, last = int(own[0]), int(own[-1]) + 1
+        before = np.cumsum(marks[first:last]) - 1 + np.count_nonzero(marks[:first])
+        return order, before[own - first], marks
 
     def bring(self, part: np.ndarray) -> list[np.ndarray]:
         """The arrays of all ranks on the first, in rank order; nothing on the others."""

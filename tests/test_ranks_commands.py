@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 from parallel import on_ranks
-from test_one_door import BOX, LINE, MASS, SPACE, TIMES, A, F, N, models, steady, trajectory
+from test_one_door import BOX, LINE, SPACE, TIMES, N, models, steady, trajectory
 from typer.testing import CliRunner
 
-from rom.archive import load, save_model
+from rom.archive import save_model
 from rom.campaign import collect
 from rom.cli.app import app
 from rom.compress import pod_by_field
@@ -53,7 +52,8 @@ def problem(spread: bool = False, moves: bool = False) -> Problem:
                 local[i - rows[0], j - rows[0]] = matrix[i, j]
         return sp.csr_array(local)
     own = (rows >= first).astype(float)
-    space = Space(share(A.terms[0] + A.terms[1]), rows, comm, (Field("T", "K", np.arange(rows.size)),))
+    field = Field("T", "K", np.arange(rows.size))
+    space = Space(share(A.terms[0] + A.terms[1]), rows, comm, (field,))
     def largest(u, mu):
         u = u[:, -1] if u.ndim == 2 else u
         return {"largest [K]": float(space.largest(u.max()))}
@@ -82,7 +82,9 @@ def store(folder):
     stored["two"] = field_gp(two, pod_by_field(two, 1e-3)[0], BOX)
     runs = np.hstack([trajectory(mu) for mu in mus])
     times = np.tile(TIMES, len(mus))
-    stored["moves"] = trajectory_gp(Snapshots(SPACE, np.repeat(mus, len(TIMES), 0), runs, times), BOX)
+    stored["moves"] = trajectory_gp(
+        Snapshots(SPACE, np.repeat(mus, len(TIMES), 0), runs, times), BOX
+    )
     for name, model in stored.items():
         save_model(folder / f"{name}.h5", model, LINE)
     fresh = BOX.from_unit(np.random.default_rng(5).random((5, 2)))

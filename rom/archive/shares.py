@@ -6,13 +6,14 @@ or the dofs of a space that the caller has. Reduced matrices and processes are w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from rom.archive.layout import ROWS
 from rom.archive.registry import BY_ROWS
 from rom.errors import BadInput
 from rom.space import Field, Space
@@ -49,7 +50,7 @@ class Share:
     def read(self, noun: str, name: str, node: dict[str, Any]) -> Any:
         """This rank's rows of an array, or its share of a sparse matrix."""
         if noun == "Field":
-            return self._rows_of_field(self.fetch(node["array"]))
+            return self._rows_of_field(node["array"])
         if (noun, name) == ("Space", "numbers"):
             return self.numbers
         if "sparse" in node:
@@ -74,12 +75,18 @@ class Share:
     def _own(self) -> np.ndarray:
         return (self.numbers >= self.first) & (self.numbers < self.last)
 
-    def _rows_of_field(self, rows: np.ndarray) -> np.ndarray:
+    def _rows_of_field(self, name: str) -> np.ndarray:
         """Local rows of a field. Raises BadInput where its rows do not rise."""
-        if not (np.diff(rows) > 0).all():
-            raise BadInput(f"the rows of a field do not rise from dof to dof; {ALONE}")
-        place = np.searchsorted(rows, self.numbers)
-        return np.flatnonzero(np.append(rows, -1)[place] == self.numbers)
+        local, end = [np.zeros(0, dtype=np.int64)], -1
+        for rows in blocks_of(self.fetch, name):
+            if rows[0] <= end or not (np.diff(rows) > 0).all():
+                raise BadInput(f"the rows of a field do not rise from dof to dof; {ALONE}")
+            end = int(rows[-1])
+            place = np.searchsorted(self.numbers, rows)
+            inside = place < len(self.numbers)
+            inside[inside] = self.numbers[place[inside]] == rows[inside]
+            local.append(place[inside])
+        return np.concatenate(local)
 
     def _matrix(self, node: dict[str, Any]) -> sp.csr_array:
         """The own rows of a matrix (N, N) on the local dofs, the others empty."""
@@ -160,10 +167,18 @@ def _is_space(node: Mapping[str, Any]) -> bool:
 
 
 def _counts(fetch: Fetch, name: str, size: int) -> bool:
-    """Whether an array is 0, 1, 2, ..."""
-    step = 1 << 16
-    for start in range(0, size, step):
-        rows = fetch(name, slice(start, min(start + step, size)))
+    """Whether an array is 0, 1, ..., size - 1."""
+    start = 0
+    for rows in blocks_of(fetch, name):
         if not np.array_equal(rows, np.arange(start, start + len(rows))):
             return False
-    return True
+        start += len(rows)
+    return start == size
+
+
+def blocks_of(fetch: Fetch, name: str) -> Iterator[np.ndarray]:
+    """An array of a file, a block of rows at a time."""
+    start = 0
+    while len(rows := fetch(name, slice(start, start + ROWS))):
+        yield rows
+        start += len(rows)

@@ -246,10 +246,10 @@ def _open_runs(path: Path, model: Model, provenance: Mapping[str, Any]) -> _Sour
 
 
 def _space_of(model: Model) -> Space | None:
-    """The space of a model's basis, or of its rows where they lie on several ranks."""
-    space: Space | None = getattr(getattr(model, "basis", None), "space", None)
-    own: Space | None = getattr(model, "space", None)
-    return own if space is None and own is not None and own.spread else space
+    """The space where the answers of a model lie, of its basis or its own; None without one."""
+    holder = getattr(model, "basis", None) or model
+    space: Space | None = getattr(holder, "space", None)
+    return space
 
 
 def _study(model: Model, source: _Source, store: Path | None, options: Mapping[str, Any]) -> Study:

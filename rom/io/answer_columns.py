@@ -187,7 +187,7 @@ def state_rows(answer: Prediction) -> Rows | None:
         return None
     named = {field.name: field.rows for field in space.fields}
     source = np.zeros(space.n, dtype=np.int64)  # row of the state -> row of its part
-    owner = np.zeros(space.n, dtype=np.int64)
+    owner = np.zeros(space.n, dtype=np.int16)
     lifts = []
     for k, (name, part) in enumerate(parts.items()):
         rows = part.rows if part.rows is not None else named.get(name)

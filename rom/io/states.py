@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -111,11 +112,17 @@ def _write_npz(path: Path, space: Space, U: np.ndarray, inputs: Mapping[str, np.
     return write_npz(path, arrays, root=space.root)
 
 
-def numbers_of(space: Space) -> dict[str, np.ndarray]:
-    """Global numbers of the dofs, and of each field its rows."""
-    arrays = {"numbers": np.arange(space.size) if space.spread else space.numbers}
+def numbers_of(space: Space) -> dict[str, Any]:
+    """Global numbers of the dofs, and of each field its rows, on the first rank."""
+    numbers: Any = space.numbers
+    if space.spread:
+        numbers = np.arange(space.size) if space.root else ()
+    arrays = {"numbers": numbers}
     for part in space.fields:
-        rows = space.places(part.rows)[2] if space.spread else part.rows
+        rows: Any = part.rows
+        if space.spread:
+            marks = space.places(np.asarray(rows))[2]
+            rows = np.flatnonzero(marks) if space.root else ()
         arrays[f"rows of {label(part.name, part.unit)}"] = rows
     return arrays
 
