@@ -111,10 +111,10 @@ class Rows:
             return self.lift(slice(start, stop))
         places, rows = _between(self.places, self.order, start, stop)
         values = np.asarray(self.lift(rows), dtype=self.numbers)
-        places = self.space.bring(places - start)
+        everywhere = self.space.bring(places - start)
         parts = self.space.bring(values)
         block = np.empty((stop - start if self.root else 0, *self.extent[1:]), self.numbers)
-        for where, part in zip(places, parts, strict=True):
+        for where, part in zip(everywhere, parts, strict=True):
             block[where] = part
         return block
 

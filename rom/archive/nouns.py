@@ -50,9 +50,9 @@ def save(path: str | Path, noun: Any) -> str:
     """
     arrays = encode(noun)
     shared = [values.space for values in arrays.values() if isinstance(values, Rows)]
-    if not shared:
+    space = shared[0] if shared else None
+    if space is None:
         return write_h5(path, partial(add_arrays, arrays=arrays))
-    space = shared[0]
     digest = None
     if space.root:
         digest = write_h5(path, partial(add_arrays, arrays=arrays))

@@ -7,7 +7,7 @@ Where the answer has no mesh or no fields, mesh formats hold points in parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def answer_fields_on_mesh(answer: Prediction, sample: int, step: int) -> tuple[F
     for name, part in answer.parts.items():
         if part.quantity.place is Place.INTEGRATION:
             continue
-        lifts = {name: partial(part.lift, sample, step)}
+        lifts: dict[str, Callable[[Any], Any]] = {name: partial(part.lift, sample, step)}
         if part.std is not None:
             lifts[f"{name} {DEVIATION}"] = partial(part.spread, sample, step)
         for key, lift in lifts.items():

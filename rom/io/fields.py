@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,7 @@ def check_fields(
     """
     arrays: dict[str, Any] = {}
     for name, (values, unit) in (fields or {}).items():
+        parts: Mapping[str, Any]
         if isinstance(values, Rows):
             parts = _checked_rows(name, values, n, what, times)
         else:
