@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Problem:
     M : mass matrix of an unsteady problem; initial : its u at times[0]
     stability : mu -> lower bound of the coercivity constant in the norm of `space`
     outputs : (u, mu) -> {"name [unit]": number}
+    source : file -> digest of what the solver is made of, where it is known
     """
 
     solve: Solve
@@ -41,3 +42,4 @@ class Problem:
     outputs: Callable[[np.ndarray, np.ndarray], dict[str, float]] | None = None
     version: str = "1"
     initial: np.ndarray | None = None
+    source: Mapping[str, str] = field(default_factory=dict)

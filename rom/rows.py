@@ -31,7 +31,7 @@ class Rows:
     order : (k,) which of its rows this rank hands out, places : (k,) where they stand, rising;
         slices where they are consecutive; both None where this rank has all rows in their order
     group : rows that one row of `shape` is made of, as the components of a node
-    changes : of each block, on its way
+    changes : of each block, on its way; fill : where no rank has a row
     """
 
     lift: Callable[[Any], np.ndarray]
@@ -42,6 +42,7 @@ class Rows:
     places: Any = None
     group: int = 1
     changes: tuple[Change, ...] = ()
+    fill: float = 0.0
 
     @property
     def root(self) -> bool:
@@ -81,6 +82,18 @@ class Rows:
 
         return replace(self.change(split), group=c)
 
+    def put_at(self, rows: np.ndarray, size: int, fill: float, space: Space) -> Rows:
+        """The rows as `rows` (k,) of an array of so many that is `fill` elsewhere.
+
+        k : of this rank, in the order that `lift` knows
+        """
+        own = np.arange(len(rows)) if self.order is None else np.arange(len(rows))[self.order]
+        order = own[np.argsort(rows[own], kind="stable")]
+        return replace(
+            self, extent=(size, *self.extent[1:]), space=space, order=as_slice(order),
+            places=as_slice(rows[order]), fill=fill,
+        )  # fmt: skip
+
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(first row, values) block by block, on the first rank; empty on the others."""
         width = max(1, int(np.prod(self.extent[1:], dtype=np.int64)))
@@ -113,7 +126,8 @@ class Rows:
         values = np.asarray(self.lift(rows), dtype=self.numbers)
         everywhere = self.space.bring(places - start)
         parts = self.space.bring(values)
-        block = np.empty((stop - start if self.root else 0, *self.extent[1:]), self.numbers)
+        size = stop - start if self.root else 0
+        block = np.full((size, *self.extent[1:]), self.fill, self.numbers)
         for where, part in zip(everywhere, parts, strict=True):
             block[where] = part
         return block

@@ -25,12 +25,16 @@ class Field:
     """A named part of a state: local rows (k,) and unit.
 
     components : how many each node carries, node by node
+    nodes : (k / components,) node of a mesh that each carries, None for all of them in order
+    elsewhere : value at nodes without an unknown, where `nodes` leaves some out
     """
 
     name: str
     unit: str
     rows: np.ndarray
     components: int = 1
+    nodes: np.ndarray | None = None
+    elsewhere: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,6 +307,8 @@ class Space:
 
     def to_serial(self) -> Space:
         """The same space on one rank."""
+        if any(part.nodes is not None for part in self.fields) and self.n < self.size:
+            raise BadInput("nodes of free unknowns are known on one rank only; run it on one rank")
         fields = tuple(replace(f, rows=self._all_rows(f)) for f in self.fields)
         if sp.issparse(self.product):
             product = self.matrix(self.product)

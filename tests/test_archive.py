@@ -348,6 +348,9 @@ EXAMPLES |= {
 NOT_STORED = {  # by their own nature
     "Regressor": "a file of the package",
     "Budget": "settings of a call",
+    "Header": "JSON before the arrays of a file",
+    "TrueRun": "a moment of a study",
+    "Row": "a moment of a study",
     "Candidate": "a moment of a search",
     "LocalOption": "a moment of a search",
     "Watch": "is built from stored indicators",

@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,20 @@ from typer.testing import CliRunner
 from cases.viscoplastic_cube import FLAT, cube, ten_steps
 from rom.affine import Affine, Monomials
 from rom.archive import save, save_model
+from rom.archive.nouns import nouns
 from rom.basis import Basis, LocalBases
 from rom.campaign import collect
 from rom.certified import MinTheta, galerkin, residual_bound, unsteady
 from rom.certified.output_bounds import DualWeighted
 from rom.cli.app import app
-from rom.gp import coefficient_gp, field_gp, kronecker_gp, variational_gp, vecchia_gp
+from rom.gp import (
+    coefficient_gp,
+    field_gp,
+    kronecker_gp,
+    trajectory_gp,
+    variational_gp,
+    vecchia_gp,
+)  # fmt: skip
 from rom.io import read_file, write_mesh
 from rom.local.classifier import Classifier
 from rom.local.models import LocalModel
@@ -26,6 +35,9 @@ from rom.model import Model
 from rom.parameters import Box
 from rom.shapes import Same, Sample, shape_model
 from rom.snapshots import Snapshots
+from rom.solids import train_solid
+from rom.solids.model import Tolerances
+from rom.solids.switching import switching
 from rom.solids.weighted import weighted_model
 from rom.space import Field, Space
 from solvers.solid import march
@@ -90,7 +102,9 @@ def models():
     stability = MinTheta(A.theta, np.ones(2))
     bound = residual_bound(A, F, basis, stability)
     fixed = galerkin(A, F, basis, bound=bound, box=BOX)
-    moving_basis = orthonormal(np.hstack([trajectory(mu) for mu in mus]), 4)
+    runs = np.hstack([trajectory(mu) for mu in mus])
+    moving_basis = orthonormal(runs, 4)
+    spread = Snapshots(SPACE, np.repeat(mus, len(TIMES), axis=0), runs, np.tile(TIMES, len(mus)))
     moving = unsteady(
         MASS, A, F, moving_basis, TIMES, box=BOX,
         bound=residual_bound(A, F, moving_basis, stability, MASS),
@@ -103,7 +117,7 @@ def models():
     local = LocalBases(basis, halves, np.zeros(8, int), np.eye(3)[:, :2], None, classifier)
     ones = tuple(galerkin(A, F, local.basis(k), box=BOX) for k in range(2))
     conjugate = galerkin(A, MEAN, basis, bound=residual_bound(A, MEAN, basis, stability), box=BOX)
-    shapes = [
+    designs = [
         Sample(LINE, np.array([k]), {"u": np.sin(k + LINE.points[:, 0])}, {"w": float(k)})
         for k in np.linspace(0, 1, 6)
     ]
@@ -122,15 +136,65 @@ def models():
         "variational": variational_gp(
             BOX.from_unit(rng.random((30, 2))), np.arange(30.0) // 6, "poisson", neighbours=4
         ),
-        "shapes": shape_model(shapes, Same(), LINE),
+        "trajectories": trajectory_gp(spread, BOX, priors=(("matern52", "constant"),)),
+        "shapes": shape_model(designs, Same(), LINE, names=("q",)),
     }
 
 
 MEAN = Affine(Monomials(np.ones(1), np.zeros((1, 2))), (np.full(N, 1 / N),))
+
+
+def solids(b, run, loading, folder):
+    """Three hyper-reduced solids of one run, each with its loading in a file."""
+    modes, _ = np.linalg.qr(run.u)
+    modes = modes[:, :3] / np.sqrt(b.space.product)[:, None]
+    basis, points = Basis(b.space, modes), np.arange(b.points.n)
+    one = weighted_model(basis, b.strain(modes), b, points, b.points.product)
+    eye, zero = np.eye(3), np.zeros(2)
+    bases = LocalBases(
+        basis, (eye[:, :2], eye[:, 1:]), np.zeros(8, int), eye[:, :2], None,
+        Classifier(zero, np.ones(2), np.ones((8, 2)), np.ones((8, 2)), zero, 0.5, np.eye(2)),
+    )  # fmt: skip
+    halves = [
+        weighted_model(own, b.strain(own.modes), b, points, b.points.product)
+        for own in map(bases.basis, range(2))
+    ]
+    local = switching(bases, tuple(halves), b)
+    whole = train_solid(b, [run], Tolerances(1e-3, 1e-3, 1e-3, 1e-3))
+    save(folder / "loading.h5", loading.reduce(basis, one.points, b.points))
+    save(folder / "hull loading.h5", local.reduce(loading, b.points))
+    save(folder / "whole loading.h5", loading)
+    return {"solid": one, "local solids": local, "whole solid": whole}
+
+
 KINDS = (
     "galerkin", "unsteady", "dual-weighted", "local", "field process", "coefficients",
-    "kronecker", "vecchia", "variational", "solid", "shapes",
+    "kronecker", "vecchia", "variational", "trajectories", "solid", "local solids", "whole solid",
+    "shapes",
 )  # fmt: skip
+SOLIDS = ("solid", "local solids", "whole solid")
+IN_TIME = ("unsteady", "trajectories", *SOLIDS)
+ONE_TIME = ("--t", "0.5")
+COMMANDS = (
+    "inspect", "predict .npz", ".csv", ".vtu", ".vtkhdf", ".xdmf", "view", "study", "report",
+    "export",
+)  # fmt: skip
+
+
+def service(kind, command):
+    """What a command does for a kind of model: the words of the table in the README."""
+    if command == ".vtu" and kind in SOLIDS:
+        return "several times: .vtkhdf"
+    if command == ".vtu" and kind in IN_TIME:
+        return "one time"
+    return "yes"
+
+
+def table():
+    """The lines of the table of kinds and commands."""
+    rows = [("kind", *COMMANDS), ("---",) * (1 + len(COMMANDS))]
+    rows += [(kind, *(service(kind, command) for command in COMMANDS)) for kind in KINDS]
+    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -149,32 +213,43 @@ def door(tmp_path_factory):
     b = cube(2, FLAT)
     loading = ten_steps(b)
     run = march(b, loading, loading.t)
-    modes, _ = np.linalg.qr(run.u)
-    modes = modes[:, :3] / np.sqrt(b.space.product)[:, None]
-    basis = Basis(b.space, modes)
-    solid = weighted_model(basis, b.strain(modes), b, np.arange(b.points.n), b.points.product)
-    stored["solid"] = solid
-    save(folder / "loading.h5", loading.reduce(basis, solid.points, b.points))
+    stored |= solids(b, run, loading, folder)
     collect(
         lambda mu: run.u, np.ones((1, 1)), folder / "solid", box=Box(("one",), [0.0], [2.0]),
         space=b.space, times=loading.t[1:],
     )  # fmt: skip
     write_mesh(folder / "line.vtu", LINE, {"T": (np.ones(N), "K")})
+    write_designs(folder / "designs", (0.15, 0.5, 0.85))
     collect(coefficients, mus, folder / "coefficients", box=BOX)
     for name, model in stored.items():
-        mesh = b.mesh if name == "solid" else LINE
-        keeps_mesh = name in ("galerkin", "unsteady", "local", "field process", "solid")
+        mesh = b.mesh if name in SOLIDS else LINE
+        keeps_mesh = name in ("galerkin", "unsteady", "local", "field process", "trajectories")
+        keeps_mesh |= name in SOLIDS
         save_model(folder / f"{name}.h5", model, mesh if keeps_mesh else None)
     return folder, stored
 
 
+def write_designs(folder, values):
+    """Designs that no model has seen, as `rom shapes train` takes them."""
+    folder.mkdir()
+    lines = ["file,q,w"]
+    for k, q in enumerate(values):
+        write_mesh(folder / f"d{k}.vtu", LINE, {"u": (np.sin(q + LINE.points[:, 0]), "")})
+        lines.append(f"d{k}.vtu,{q},{q}")
+    (folder / "scalars.csv").write_text("\n".join(lines))
+
+
+LAWS = ("--case", "solvers.laws")
 QUESTION = {
-    "solid": ("--loading", "loading.h5", "--case", "solvers.laws"),
+    "solid": ("--loading", "loading.h5", *LAWS),
+    "local solids": ("--loading", "hull loading.h5", "--mu", "1", *LAWS),
+    "whole solid": ("--loading", "whole loading.h5", *LAWS),
     "shapes": ("--mesh", "line.vtu", "--mu", "0.5"),
 }
 TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
-    "solid": "solid",
+    "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
+    **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 
 
@@ -189,13 +264,22 @@ def run(folder, monkeypatch, *options, code=0):
 @pytest.fixture(params=KINDS)
 def kind(request, door):
     """A kind of model, its file and how it is asked."""
-    folder, stored = door
+    folder, _ = door
     name = request.param
-    if not isinstance(stored[name], Model):
-        pytest.skip(f"a {type(stored[name]).__name__} is no Model yet")
     question = QUESTION.get(name, ("--mu", "0.7,2"))
-    law = question[2:] if name == "solid" else ()
+    law = LAWS if name in SOLIDS else ()
     return name, folder, f"{name}.h5", question, law
+
+
+def test_every_stored_model_is_a_kind(door):
+    storable = {noun for noun in nouns().values() if issubclass(noun, Model)}
+    assert {type(model) for model in door[1].values()} == storable
+    assert set(door[1]) == set(KINDS)
+
+
+def test_the_table_of_the_readme_is_this_one():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert "\n".join(table()) in readme, "\n".join(["put into README.md:", *table()])
 
 
 def test_inspect_says_what_is_asked_and_told(kind, monkeypatch):
@@ -209,11 +293,13 @@ def test_inspect_says_what_is_asked_and_told(kind, monkeypatch):
 def test_predict_writes_every_format(kind, suffix, monkeypatch, tmp_path):
     name, folder, file, question, _ = kind
     target = tmp_path / f"answer.{suffix}"
-    times = name in ("unsteady", "solid")
-    if times and suffix == "vtu":
+    answer = service(name, f".{suffix}")
+    if answer != "yes":
         said = run(folder, monkeypatch, "predict", file, *question, "--out", target, code=2)
         assert "holds one state" in said
-        return
+        if answer != "one time":
+            return
+        question = (*question, *ONE_TIME)
     said = run(folder, monkeypatch, "predict", file, *question, "--out", target, "--json")
     assert len(json.loads(said)["answers"]) == 1
     keys = written_names(target)
@@ -250,24 +336,22 @@ def expected_names(name):
         "local": ("T",),
         "field process": ("T", "deviation", "standard deviation in"),
         "solid": ("displacement",),
+        "local solids": ("displacement",),
+        "whole solid": ("u",),
+        "trajectories": ("T", "deviation", "conformal band of whole trajectories"),
     }.get(name, ("standard deviation",) if name != "shapes" else ("u",))
 
 
 def test_view_draws_every_kind(kind, monkeypatch, tmp_path):
-    _, folder, file, question, law = kind
+    _, folder, file, question, _ = kind
     run(folder, monkeypatch, "view", file, *question, "--picture", tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    del law
 
 
 def test_study_and_report_serve_every_kind(kind, monkeypatch, tmp_path):
     name, folder, file, question, law = kind
-    if name == "shapes":
-        pytest.skip("families of shapes are studied by `rom shapes validate`")
-    extra = question if name == "solid" else ()
+    extra = (*question[:2], *law) if name in SOLIDS else ()
     store = TRUTH.get(name, "mean")
-    if name in ("coefficients",):
-        store = "coefficients"
     page = tmp_path / "s.html"
     said = run(folder, monkeypatch, "study", store, file, *extra, "--json", "--report", page)
     numbers = json.loads(said.strip().splitlines()[-1])
@@ -282,6 +366,22 @@ def test_export_serves_every_kind(kind, monkeypatch, tmp_path):
     run(folder, monkeypatch, "export", file, *law, "--out", tmp_path / "e.npz")
     with np.load(tmp_path / "e.npz") as arrays:
         assert len(list(arrays)) > 1
+
+
+def test_designs_are_studied_beside_the_mean_field(door, monkeypatch):
+    """The mean of sin(q + x) over the six training designs, q = 0, .2, ..., 1."""
+    words = ("study", "designs/scalars.csv", "shapes.h5", "--json")
+    numbers = json.loads(run(door[0], monkeypatch, *words).strip().splitlines()[-1])
+    x = LINE.points[:, 0]
+    mean = np.mean([np.sin(q + x) for q in np.linspace(0, 1, 6)], axis=0)
+    errors = [
+        np.linalg.norm(np.sin(q + x) - mean) / np.linalg.norm(np.sin(q + x))
+        for q in (0.15, 0.5, 0.85)
+    ]
+    np.testing.assert_allclose(numbers["max_rel_error of mean field, u"], max(errors), rtol=1e-9)
+    assert numbers["max_rel_error u"] < 0.1 * max(errors) and "max_error w" in numbers
+    folder = json.loads(run(door[0], monkeypatch, "study", "designs", *words[2:]))
+    assert folder["max_rel_error u"] == numbers["max_rel_error u"]
 
 
 def test_steps_of_a_file_are_the_times(door, monkeypatch, tmp_path):

@@ -21,7 +21,8 @@ file names: classes are those that the chapters declare in NOUNS, functions come
 Reference: Pillai et al., All file systems are not created equal, OSDI (2014).
 """
 
+from rom.archive.headers import Header, open_header
 from rom.archive.models import load_model, save_model
 from rom.archive.nouns import load, save
 
-__all__ = ["load", "load_model", "save", "save_model"]
+__all__ = ["Header", "load", "load_model", "open_header", "save", "save_model"]

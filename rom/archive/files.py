@@ -1,7 +1,8 @@
 """Sealed HDF5 files: a digest before the content, written whole or not at all.
 
 A file begins with BLOCK bytes (magic, format, sha256 of the rest). No content is parsed before
-its digest agrees.
+its digest agrees. In format 2 a header follows, with a sha256 of its own in the block: it can be
+read and trusted alone.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError
 from rom.rows import Rows
 from rom.space import meet
 
-MAGIC, FORMAT = b"rom archive\n", 1
+MAGIC, FORMAT = b"rom archive\n", 2
+MAX_HEADER = 2**26  # bytes
 
 
-def write_h5(path: str | Path, fill: Callable[[Any], None]) -> str:
+def write_h5(path: str | Path, fill: Callable[[Any], None], header: bytes = b"") -> str:
     """Writes an HDF5 file, complete and durable or not at all; returns its sha256.
 
-    fill : adds the groups to the open h5py file
+    fill : adds the groups to the open h5py file; header : before them, for format 2
     Temp file in the same folder, fsync, rename, fsync of the folder. Raises NotWritten where
     the disk refuses. Reference: Pillai et al. (2014).
     """
@@ -42,11 +44,13 @@ def write_h5(path: str | Path, fill: Callable[[Any], None]) -> str:
         """The digest of the content that was written."""
         with open(temp, "w+b", buffering=0) as raw:
             disk = _Disk(raw)
-            with h5py.File(disk, "w", userblock_size=BLOCK) as file:
+            with h5py.File(disk, "w", userblock_size=_user_block(len(header))) as file:
                 fill(file)
+            raw.seek(BLOCK)
+            disk.write(header)
             digest = _digest(raw)
             raw.seek(0)
-            disk.write(_header(digest))
+            disk.write(_seal_block(digest, header))
             if disk.refusal:
                 raise disk.refusal
         return digest
@@ -182,12 +186,7 @@ def open_archive(
     Raises BadInput where there is no such file, ForeignFile where it is not ours or newer,
     DamagedFile where its bytes changed.
     """
-    try:
-        raw = plain_file(os.path.realpath(path) if follow else path)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise BadInput(
-            f"{path}: {error.strerror}; give the path of a file that was saved"
-        ) from error
+    raw = _open_plain(path, follow)
     try:
         _check_seal(raw, digest, path)
     except BaseException:
@@ -206,6 +205,16 @@ def open_together(path: str | Path, comm: Any) -> BufferedReader:
     return plain_file(os.path.realpath(path))
 
 
+def _open_plain(path: str | Path, follow: bool) -> BufferedReader:
+    """The file, opened for bytes. Raises BadInput where there is none."""
+    try:
+        return plain_file(os.path.realpath(path) if follow else path)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise BadInput(
+            f"{path}: {error.strerror}; give the path of a file that was saved"
+        ) from error
+
+
 def seal(raw: Any) -> str:
     """The sha256 that a file carries."""
     raw.seek(0)
@@ -213,7 +222,41 @@ def seal(raw: Any) -> str:
     return block.partition(b"sha256 ")[2][:64].decode()
 
 
-def _check_seal(raw: BufferedReader, expected: str | None, path: str | Path) -> None:
+def _user_block(length: int) -> int:
+    """Bytes before HDF5: a power of two, BLOCK at least."""
+    return max(BLOCK, 1 << (BLOCK + length - 1).bit_length())
+
+
+def read_header(path: str | Path) -> bytes | None:
+    """The header of a file, its digest verified; None in files of format 1.
+
+    Raises BadInput where there is no such file, ForeignFile where it is not ours, DamagedFile
+    where the header's bytes changed.
+    """
+    with _open_plain(path, True) as raw:
+        block = _check_block(raw, path)
+        length, digest = _header_entry(block)
+        if digest is None:
+            return None
+        header = raw.read(min(length, MAX_HEADER))
+        if hashlib.sha256(header).hexdigest() != digest:
+            raise DamagedFile(
+                f"{path}: the bytes of its header do not match their sha256; delete it and write "
+                "it again, or restore a copy"
+            )
+        return header
+
+
+def _header_entry(block: bytes) -> tuple[int, str | None]:
+    """Length and digest of the header that a block announces, (0, None) without one."""
+    words = block.partition(b"\nheader ")[2].split(b"\n")[0].decode(errors="replace").split()
+    if len(words) != 2 or not words[0].isdigit():
+        return 0, None
+    return int(words[0]), words[1]
+
+
+def _check_block(raw: BufferedReader, path: str | Path) -> bytes:
+    """The first bytes of a file. Raises ForeignFile where it is not ours, or newer."""
     block = raw.read(BLOCK)
     if not block.startswith(MAGIC):
         raise ForeignFile(
@@ -227,8 +270,15 @@ def _check_seal(raw: BufferedReader, expected: str | None, path: str | Path) -> 
             f"{path} has format {int(version)}, this package reads up to {FORMAT}; "
             "upgrade rom-platform"
         )
+    return block
+
+
+def _check_seal(raw: BufferedReader, expected: str | None, path: str | Path) -> None:
+    block = _check_block(raw, path)
+    length, header_digest = _header_entry(block)
+    header = raw.read(min(length, MAX_HEADER)) if header_digest is not None else b""
     digest = _digest(raw)
-    if block != _header(digest) or expected not in (None, digest):
+    if block != _seal_block(digest, header) or expected not in (None, digest):
         raise DamagedFile(
             f"{path}: its bytes do not match its sha256; delete it and write it again, "
             "or restore a copy"
@@ -240,6 +290,9 @@ def _digest(raw: Any) -> str:
     return hashlib.file_digest(raw, "sha256").hexdigest()
 
 
-def _header(digest: str) -> bytes:
-    text = f"format {FORMAT}\nsha256 {digest}\n"
+def _seal_block(digest: str, header: bytes = b"") -> bytes:
+    """The first bytes of a file: format 1 without a header, 2 with one."""
+    text = f"format {2 if header else 1}\nsha256 {digest}\n"
+    if header:
+        text += f"header {len(header)} {hashlib.sha256(header).hexdigest()}\n"
     return (MAGIC + text.encode()).ljust(BLOCK, b"\0")

@@ -1,14 +1,22 @@
-"""Model files: one file with a model, its mesh and how it was trained."""
+"""Model files: one file with a model, its mesh and how it was trained.
+
+A header first, then /rom with the arrays; where there is a mesh also /VTKHDF, so that ParaView
+opens mesh, modes and mean as they stand in the file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rom.archive.grids import put_modes
+from rom.archive.headers import header_bytes, header_of
 from rom.archive.nouns import load, save
 from rom.errors import BadInput
 from rom.mesh import Mesh
+from rom.model import Model
 from rom.space import Space
 
 
@@ -19,7 +27,19 @@ def save_model(
 
     `predict` needs this file alone. Raises BadInput, NotWritten as `save` does.
     """
-    return save(path, {"model": model, "mesh": mesh, "made": made or {}})
+    content = {"model": model, "mesh": mesh, "made": made or {}}
+    if not isinstance(model, Model):
+        return save(path, content)
+    place = mesh if mesh is not None else model.mesh
+    header = header_bytes(header_of(model, place, made or {}))
+    beside = None
+    if place is not None:
+        beside = partial(_put_modes, model=model, mesh=place)
+    return save(path, content, header=header, beside=beside)
+
+
+def _put_modes(file: Any, arrays: Mapping[str, Any], *, model: Model, mesh: Mesh) -> None:
+    put_modes(file, model, mesh, arrays)
 
 
 def load_model(

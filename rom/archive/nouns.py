@@ -39,26 +39,40 @@ __all__ = [
 ]
 
 
-def save(path: str | Path, noun: Any) -> str:
+def save(
+    path: str | Path,
+    noun: Any,
+    *,
+    header: bytes = b"",
+    beside: Callable[[Any, Mapping[str, np.ndarray]], None] | None = None,
+) -> str:
     """noun -> one file, atomically; returns the sha256 of its content.
 
     Of a model on several ranks, asked by all of them, the first writes and is brought the rows
     block by block.
     noun : a noun, or tuples, lists and dicts of nouns, arrays, sparse arrays, text, numbers
+    header : read without the rest; beside : (file, arrays by name) adds groups of other formats
     The same noun gives the same bytes. Raises NotWritten where the disk refuses; BadInput for
     what no file can hold: a lambda, an object array, a noun whose rows cannot be shared out.
     """
     arrays = encode(noun)
+    write = partial(write_h5, path, partial(_fill, arrays=arrays, beside=beside), header)
     shared = [values.space for values in arrays.values() if isinstance(values, Rows)]
     space = shared[0] if shared else None
     if space is None:
-        return write_h5(path, partial(add_arrays, arrays=arrays))
+        return write()
     digest = None
     if space.root:
-        digest = write_h5(path, partial(add_arrays, arrays=arrays))
+        digest = write()
     else:
         send_all(arrays.values())
     return str(space.tell(digest))
+
+
+def _fill(file: Any, arrays: Any, beside: Any) -> None:
+    add_arrays(file, arrays)
+    if beside is not None:
+        beside(file, arrays)
 
 
 def put(file: Any, noun: Any) -> None:

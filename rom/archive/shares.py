@@ -116,8 +116,10 @@ def own_entries(
 
 
 def serves_rows(schema: Mapping[str, Any]) -> bool:
-    """Whether the model of a file can be read by rows: all its spaces are one R^N."""
+    """Whether the model of a file can be read by rows: one of `BY_ROWS`, on all nodes."""
     kinds = [node["noun"] for node in schema["nouns"]]
+    if any(node["noun"] == "Field" and node["fields"].get("nodes") for node in schema["nouns"]):
+        return False
     root = schema["root"]
     if "dict" in root:
         root = dict((key, node) for key, node in root["dict"] if isinstance(key, str))

@@ -6,7 +6,7 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +23,7 @@ from rom.campaign.records import plan_record
 from rom.campaign.samples import ALL_ROWS, commit_rows, owned_rows
 from rom.campaign.settings import check_crew, check_only, check_retries, check_tasks, check_times
 from rom.campaign.store import Store, create_store, open_store
+from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.space import Field, Space
@@ -59,6 +60,8 @@ def collect(
     distributed: bool = False,
     times: np.ndarray | None = None,
     version: str = "1",
+    source: Mapping[str, str] | None = None,
+    keep: bool = False,
     retries: int = 0,
     progress: bool | None = None,
     expiry: float = 120.0,
@@ -77,7 +80,8 @@ def collect(
         in order where the space lies on ranks
     comm, distributed : each rank farms whole samples; if distributed, `solve` is collective
         and returns this rank's rows of `space`
-    version : changes when the solver's answers do
+    version : changes when the solver's answers do; source : file -> digest of the solver's files,
+        which must not change either; keep : samples of the files as they were, and go on
     retries : how often a failed task is tried again
     expiry [s] : a claim of another host without a heartbeat is dead
     patience [s] : a rank alone in failing aborts the job after it
@@ -98,10 +102,12 @@ def collect(
     if space is not None:
         comm = space.comm if comm is None else comm
         size, fields = space.size, _global_fields(space)
-    identity = campaign_identity(version, size=size, box=box, fields=fields, mesh=mesh, times=times)
+    identity = campaign_identity(
+        version, size=size, box=box, fields=fields, mesh=mesh, times=times, source=source
+    )
     leads = comm is None or comm.Get_rank() == 0
     journal = new_journal(Path(path))
-    plan = partial(_plan, path, identity, mus, journal, fields=fields, mesh=mesh)
+    plan = partial(_plan, path, identity, mus, journal, fields=fields, mesh=mesh, keep=keep)
     act_together(comm, lambda: plan() if leads else None)
     store = open_store(path)
     rows = mus if only is None else mus[check_only(only, len(mus))]
@@ -140,9 +146,10 @@ def _plan(
     *,
     fields: tuple[Field, ...],
     mesh: Mesh | None,
+    keep: bool,
 ) -> None:
     """Founds the store where there is none, and plans the tasks that nobody planned."""
-    store = create_store(path, identity, fields=fields, mesh=mesh)
+    store = create_store(path, identity, fields=fields, mesh=mesh, keep=keep)
     tasks = dict(zip(store.keys(mus), mus.tolist(), strict=True))
     if set(tasks) <= set(store.manifest.plan):
         return
@@ -191,6 +198,10 @@ def _global_fields(space: Space) -> tuple[Field, ...]:
         return tuple(replace(f, rows=space.numbers[f.rows]) for f in space.fields)
     fields = []
     for field in space.fields:
+        if field.nodes is not None:
+            raise BadInput(
+                f"field {field.name!r} names the nodes of its unknowns; collect it on one rank"
+            )
         is_inside = np.isin(np.arange(space.n), field.rows)
         marks = space.gather(is_inside.astype(float))
         fields.append(replace(field, rows=np.flatnonzero(marks)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rom.parameters import Box
 from rom.space import Field
 
 Identity = dict[str, Any]
+Sources = list[dict[str, str]]  # file -> digest, the last for the samples to come
 FORMAT = 1
 MAX_IDENTITY = 2**26  # bytes of campaign.json
 NOT_AN_IDENTITY = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -40,10 +42,12 @@ def campaign_identity(
     fields: tuple[Field, ...] = (),
     mesh: Mesh | None = None,
     times: np.ndarray | None = None,
+    source: Mapping[str, str] | None = None,
 ) -> Identity:
     """What all samples of a store have in common, as JSON.
 
     version : of the solver; size : number of dofs; fields in global numbers; times (n_t,) [s]
+    source : file -> digest of the solver's files, where they are known
     """
     return {
         "format": FORMAT,
@@ -53,6 +57,7 @@ def campaign_identity(
         "fields": {field.name: _field_entries(field) for field in fields},
         "mesh": None if mesh is None else mesh.digest,
         "times": None if times is None else np.asarray(times, dtype=float).tolist(),
+        **({"source": [dict(source)]} if source else {}),
     }
 
 
@@ -74,7 +79,10 @@ def _box_entries(box: Box) -> dict[str, Any]:
 
 def _field_entries(field: Field) -> dict[str, Any]:
     dofs = numbers_digest(np.sort(field.rows))
-    return {"unit": field.unit, "components": field.components, "dofs": dofs}
+    entries = {"unit": field.unit, "components": field.components, "dofs": dofs}
+    if field.nodes is not None:
+        entries["nodes"] = numbers_digest(field.nodes)
+    return entries
 
 
 def read_identity(path: Path) -> Identity:
@@ -105,11 +113,34 @@ def write_identity(path: Path, identity: Identity) -> None:
 def check_same(path: Path, theirs: Identity, mine: Identity) -> None:
     """Raises BadInput naming what differs where a folder holds another campaign."""
     for name, value in mine.items():
-        if theirs.get(name) != value:
+        if name == "source":
+            _check_source(path, theirs.get(name), value)
+        elif theirs.get(name) != value:
             raise BadInput(
                 f"{path} holds another campaign: {_difference(name, theirs.get(name), value)};"
                 " give the same settings, or another folder"
             )
+
+
+def _check_source(path: Path, theirs: Sources | None, mine: Sources) -> None:
+    """Raises BadInput naming the solver's files that have changed since."""
+    if theirs is None or theirs[-1] == mine[-1]:
+        return
+    before, now = theirs[-1], mine[-1]
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    raise BadInput(
+        f"{', '.join(changed)} changed since the samples in {path} were computed; collect into "
+        "another folder, or keep these samples and go on: --keep"
+    )
+
+
+def replace_source(theirs: Identity, mine: Identity) -> Identity:
+    """The identity `theirs` with the solver's files of `mine` after its own."""
+    sources = list(theirs.get("source") or ())
+    for source in mine.get("source", ()):
+        if source not in sources[-1:]:
+            sources.append(source)
+    return {**theirs, "source": sources} if sources else theirs
 
 
 def times_of(identity: Identity) -> np.ndarray | None:
@@ -155,6 +186,8 @@ def _is_identity(identity: Identity) -> bool:
     for name, kind in IDENTITY_TYPES.items():
         if name not in identity or not isinstance(identity[name], kind):
             return False
+    if not _are_sources(identity.get("source", [])):
+        return False
     try:
         times, box = times_of(identity), box_of(identity)
         are_times = times is None or times.dtype == float
@@ -162,6 +195,13 @@ def _is_identity(identity: Identity) -> bool:
     except (BadInput, TypeError, ValueError, IndexError, OverflowError):
         return False
     return are_times and is_box
+
+
+def _are_sources(sources: Any) -> bool:
+    """Whether these are tables of text."""
+    if not isinstance(sources, list) or not all(isinstance(table, dict) for table in sources):
+        return False
+    return all(isinstance(digest, str) for table in sources for digest in table.values())
 
 
 def _difference(name: str, theirs: Any, mine: Any) -> str:

@@ -74,7 +74,10 @@ def _local_fields(fields: tuple[Field, ...], numbers: np.ndarray) -> tuple[Field
     local = []
     for field in fields:
         is_inside = (field.rows >= first) & (field.rows < first + numbers.size)
-        local.append(replace(field, rows=field.rows[is_inside] - first))
+        nodes = field.nodes
+        if nodes is not None:
+            nodes = nodes[is_inside[:: field.components]]
+        local.append(replace(field, rows=field.rows[is_inside] - first, nodes=nodes))
     return tuple(local)
 
 

@@ -22,6 +22,7 @@ from rom.campaign.identity import (
     box_of,
     check_same,
     read_identity,
+    replace_source,
     times_of,
     write_identity,
 )
@@ -102,10 +103,12 @@ def create_store(
     *,
     fields: tuple[Field, ...] = (),
     mesh: Mesh | None = None,
+    keep: bool = False,
 ) -> Store:
     """The store of a campaign, founded where there is none.
 
     identity : of `campaign_identity`
+    keep : samples of a solver whose files have changed since
     Raises BadInput naming what differs where the folder holds another campaign; NotWritten.
     """
     path = Path(path)
@@ -122,5 +125,9 @@ def create_store(
             save(path / "mesh.h5", mesh)
         write_identity(path, identity)
     store = open_store(path)
+    now = replace_source(store.identity, identity)
+    if keep and now != store.identity:
+        write_identity(path, now)
+        store = open_store(path)
     check_same(path, store.identity, identity)
     return store

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from rom.cli.plain import plain_problem
+from rom.cli.sources import source_digests
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.problem import Problem
@@ -44,6 +46,9 @@ def load_case_module(name: str) -> ModuleType:
         raise BadInput(f"{name} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[label] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     spec.loader.exec_module(module)
     return module
 
@@ -64,6 +69,7 @@ def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
     if hasattr(case, "problem"):
         chosen = typed_settings(case.problem, settings)
         problem: Problem = case.problem(**chosen)
+        problem = replace(problem, source=_source(case, name))
         if not chosen:
             return problem
         text = json.dumps(chosen, sort_keys=True, default=str)
@@ -75,8 +81,14 @@ def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
             f"{name} has only solve(mu), which takes no settings ({', '.join(settings)}); "
             "define problem(**settings)"
         )
-    version = str(getattr(case, "version", "1"))
-    return Problem(case.solve, getattr(case, "box", None), version=version)
+    return replace(plain_problem(case), source=_source(case, name))
+
+
+def _source(case: ModuleType, name: str) -> dict[str, str]:
+    """The digests of the files of a case."""
+    if case.__file__ is None:
+        return {}
+    return source_digests(Path(case.__file__), None if name.endswith(".py") else name)
 
 
 def case_on_ranks(name: str | None, path: Path, comm: Any) -> Problem | None:

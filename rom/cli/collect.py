@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from rom.cli.enrichment import MODES, Enriched, enrich
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import (
     Case,
@@ -24,10 +25,12 @@ from rom.cli.options import (
 )
 from rom.cli.ranks import place, rank, world
 from rom.cli.tables import show_numbers
+from rom.cli.training import Plan, save_training
 from rom.errors import BadInput
 
 if TYPE_CHECKING:
     from rom.campaign import Campaign
+    from rom.problem import Problem
 
 app = typer.Typer()
 SOLVES_FAILED = 3
@@ -67,6 +70,26 @@ def collect_command(
         float | None,
         typer.Option(min=0.0, help="Seconds of one solve of a pilot, which then has failed."),
     ] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Go on with the run where the model says that it is worst, until its relative "
+            "bound or deviation is below this everywhere, or --n runs are planned.",
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="With --until: file of the model. Default: CASE.rom.h5")
+    ] = None,
+    first: Annotated[
+        int, typer.Option(min=0, help="With --until: runs before the first model. Default: 2 p + 3")
+    ] = 0,
+    regress: Annotated[
+        bool, typer.Option(help="With --until: a regression even where the case has A and f.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep samples though the solver's files have changed.")
+    ] = False,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -77,36 +100,87 @@ def collect_command(
     What is solved stays solved.
     """
     from rom.batch.plan import parse_rows
-    from rom.campaign import collect
     from rom.cli.case import load_problem
 
     if limit is not None and not workers:
         raise BadInput("--limit ends the solves of a pilot; give --workers too")
     comm = None if workers else world()
     problem = load_problem(case, settings or ())
-    mus, box = parameters_to_solve(problem.box, csv, design=design, n=n, seed=seed)
+    start = n if until is None else _first_runs(problem, n, first)
+    mus, box = parameters_to_solve(problem.box, csv, design=design, n=start, seed=seed)
     path = out or Path(f"{stem(case)}.store")
     signal.signal(signal.SIGTERM, _interrupt)
-    campaign = collect(
-        problem.solve,
-        mus,
+    collect_runs = partial(
+        _collect,
+        problem,
         path,
         comm=comm,
         box=box,
-        space=problem.space,
-        mesh=problem.mesh,
-        distributed=problem.space is not None and problem.space.comm is not None,
-        times=problem.times,
-        version=problem.version,
+        keep=keep,
         retries=retries,
         seconds=seconds,
         only=None if rows is None else np.array(parse_rows(rows, len(mus))),
         crew=_pilot(case, settings, workers, limit),
     )
+    if until is not None:
+        plan = Plan(tol=MODES * until, regress=regress, seed=seed)
+        state = enrich(collect_runs, problem, path, mus, until=until, most=n, plan=plan)
+        target = model or Path(f"{stem(case)}.rom.h5")
+        _show_enriched(state, until, save_training(target, state.training, case, settings), json)
+        return
+    campaign = collect_runs(mus)
     _show_campaign(campaign, path, json)
     if campaign.left and not campaign.solved and not campaign.failed:
         raise BadInput(f"{seconds:g} s do not suffice for one solve; give more time to a part")
     _exit_unless_complete(campaign)
+
+
+def _collect(problem: Problem, path: Path, mus: np.ndarray, **options: Any) -> Campaign:
+    """A campaign of a problem at mus (m, p)."""
+    from rom.campaign import collect
+
+    return collect(
+        problem.solve,
+        mus,
+        path,
+        space=problem.space,
+        mesh=problem.mesh,
+        distributed=problem.space is not None and problem.space.comm is not None,
+        times=problem.times,
+        version=problem.version,
+        source=problem.source,
+        **options,
+    )
+
+
+def _first_runs(problem: Problem, n: int, first: int) -> int:
+    """Runs before the first model, 2 p + 3 where nothing is said."""
+    p = 0 if problem.box is None else problem.box.p
+    return min(n, first or 2 * p + 3)
+
+
+def _show_enriched(state: Enriched, until: float, model: dict[str, Any], json: bool) -> None:
+    """Runs, the largest indicator and where; exit code 7 above the tolerance."""
+    from rom.batch.script import STOPPED
+
+    numbers = model | {
+        "runs": state.runs,
+        "solved": state.campaign.solved,
+        "failed": len(state.campaign.failed),
+        "left": state.campaign.left,
+        "until": until,
+        "indicator": state.indicator,
+        "indicator is": state.known,
+        "worst at": [float(value) for value in state.mu],
+    }
+    show_numbers(numbers, {"indicator": "of the rms size of the state"}, json)
+    if state.indicator > until:
+        if rank() == 0:
+            sys.stderr.write(
+                f"{state.indicator:.3g} is above {until:g} after {state.runs} runs; run again "
+                "with a larger --n\n"
+            )
+        raise typer.Exit(STOPPED)
 
 
 def _pilot(case: str, settings: list[str] | None, workers: int, limit: float | None) -> Any:

@@ -18,6 +18,7 @@ from rom.cli.questions import (
     Times,
     answer_question,
     open_model,
+    read_asks,
     read_question,
 )
 from rom.cli.ranks import rank, ranks_of_model
@@ -61,12 +62,9 @@ def predict_command(
 
     comm = ranks_of_model(model)
     shared = case_on_ranks(case, model, comm)
-    machine, place, provenance = open_model(
-        model, case, comm, None if shared is None else shared.space
-    )
     texts = [*(mu or ()), *([",".join(values)] if values else [])]
     question = read_question(
-        machine.asks,
+        read_asks(model, case, comm),
         texts=texts,
         csv=csv,
         t=t,
@@ -75,6 +73,9 @@ def predict_command(
         signals=signals,
         loading=loading,
         case=case,
+    )
+    machine, place, provenance = open_model(
+        model, case, comm, None if shared is None else shared.space
     )
     outputs = None
     if shared is not None:

@@ -244,6 +244,17 @@ def answer_question(model: Model, question: Question, mesh: Mesh | None) -> Pred
     return replace(answer, mesh=question.mesh or model.mesh or mesh)
 
 
+def read_asks(path: Path, case: str | None, comm: Any = None) -> Asks:
+    """What the model of a file asks, from its header alone where it has one.
+
+    Raises BadInput where the file holds something that answers no questions.
+    """
+    from rom.archive.headers import open_header
+
+    header = open_header(path)
+    return open_model(path, case, comm)[0].asks if header is None else header.asks
+
+
 def open_model(
     path: Path, case: str | None, comm: Any = None, space: Space | None = None
 ) -> tuple[Model, Mesh | None, dict[str, Any]]:

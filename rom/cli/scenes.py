@@ -50,7 +50,11 @@ def is_model_file(path: Path) -> bool:
     """
     if not path.is_file():
         raise BadInput(f"no file or folder {path}")
-    return path.suffix != ".vtkhdf" and is_archive(path)
+    from rom.archive.headers import open_header
+
+    if not is_archive(path):
+        return False
+    return path.suffix != ".vtkhdf" or open_header(path) is not None
 
 
 def snapshots_of_store(path: Path, comm: Any = None) -> States:

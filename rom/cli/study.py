@@ -14,7 +14,7 @@ import typer
 
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
-from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_question
+from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_asks, read_question
 from rom.cli.ranks import rank, ranks_of_model, world
 from rom.cli.scenes import is_model_file, trained_box
 from rom.cli.tables import show_numbers
@@ -58,7 +58,7 @@ class _Source:
 @app.command("study", epilog="Example: rom study model.h5 solver.py --n 20 --report study.html")
 @guard
 def study_command(
-    first: Annotated[str, typer.Argument(help="A model file, and a case or a store with runs")],
+    first: Annotated[str, typer.Argument(help="A model file, and a case, a store or designs")],
     second: Annotated[str, typer.Argument(help="that it has not seen, in either order.")],
     *,
     n: Fresh = 20,
@@ -79,13 +79,17 @@ def study_command(
     """Error, bound and speed-up of a model against its solver or stored runs.
 
     At parameters that it has not seen; exit code 1 where a certified bound is below an error.
+    Of a model over shapes against a folder of designs, as `rom shapes train` takes them, or its
+    table of scalars.
     """
     from rom.study.report import write_report
 
     path, source_name = _sort_arguments(first, second)
-    machine, source, provenance = _open(path, source_name, case, settings, (csv, n, seed))
     question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
-    table = _study(machine, source, store, question)
+    design = (csv, n, seed)
+    machine, table, provenance = _open_and_study(
+        path, source_name, settings, design, store, question
+    )
     if rank():
         _say_alarms(table)
         return
@@ -129,8 +133,9 @@ def report_command(
     if against is None:
         machine, _, provenance = open_model(model, case, ranks_of_model(model))
     else:
-        machine, source, provenance = _open(model, against, case, settings, (csv, n, seed))
-        table = _study(machine, source, store, {})
+        machine, table, provenance = _open_and_study(
+            model, against, settings, (csv, n, seed), store, {"case": case}
+        )
     if rank():
         _say_alarms(table)
         return
@@ -139,6 +144,23 @@ def report_command(
     write_report(target, machine, table, provenance=again, title=f"Report of {model.name}")
     show_numbers({"model": str(model), "report": str(target)}, {}, json)
     _say_alarms(table)
+
+
+def _own_case(source: str) -> str | None:
+    """The case whose functions a model may need: no folder, no table of designs."""
+    return None if Path(source).is_dir() or Path(source).suffix == ".csv" else source
+
+
+def _study_designs(model: Model, path: Path) -> Study:
+    """A model over shapes against designs that it has not seen."""
+    from rom.shapes import ShapeModel
+    from rom.shapes.families import family
+    from rom.study.samples import study_samples
+
+    if not isinstance(model, ShapeModel):
+        raise BadInput(f"a {type(model).__name__} asks for a mesh, and no folder gives its runs")
+    names = [quantity.name for quantity in model.tells]
+    return study_samples(model, family(path, model.outputs, names)[0])
 
 
 def _say_alarms(table: Study | None) -> None:
@@ -161,6 +183,25 @@ def _sort_arguments(first: str, second: str) -> tuple[Path, str]:
             raise BadInput(f"no file {name}; give a model file and a case or a store")
     path = Path(second)
     return path, first
+
+
+def _open_and_study(
+    path: Path,
+    name: str,
+    settings: list[str] | None,
+    design: tuple[Path | None, int, int],
+    store: Path | None,
+    options: Mapping[str, Any],
+) -> tuple[Model, Study, dict[str, Any]]:
+    """The model, its study against a case, a store or designs, and its provenance."""
+    case = options.get("case")
+    if read_asks(path, case or _own_case(name)).mesh:
+        if rank():
+            raise typer.Exit(0)
+        model, _, provenance = open_model(path, case or _own_case(name))
+        return model, _study_designs(model, Path(name)), provenance
+    model, source, provenance = _open(path, name, case, settings, design)
+    return model, _study(model, source, store, options), provenance
 
 
 def _open(

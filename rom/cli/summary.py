@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.headers import Header, open_header
 from rom.basis import Basis
 from rom.cli.scenes import is_archive
 from rom.errors import BadInput
@@ -32,9 +33,20 @@ def summary(path: str | Path, functions: Functions | None = None) -> tuple[Facts
         return _store(path)
     if not path.is_file():
         raise BadInput(f"no file or folder {path}")
+    header = open_header(path) if is_archive(path) else None
+    if header is not None:
+        return _model_file(path, header), ()
     if is_archive(path) and not _has_only_fields(path):
         return _archive(path, functions), ()
     return _mesh_file(path), ()
+
+
+def _model_file(path: Path, header: Header) -> Facts:
+    """What the header of a model's file says; the rest is not read."""
+    facts: Facts = {"kind": "model", "bytes": path.stat().st_size}
+    facts |= {"digest": "of the header matches; the rest is checked where it is read"}
+    facts |= {"model": header.kind, **model_facts(header), **header.sizes}
+    return facts | {f"made: {key}": entry for key, entry in header.made.items()}
 
 
 def _has_only_fields(path: Path) -> bool:

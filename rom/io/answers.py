@@ -94,11 +94,35 @@ def answer_fields_on_mesh(answer: Prediction, sample: int, step: int) -> tuple[F
         if part.std is not None:
             lifts[f"{name} {DEVIATION}"] = partial(part.spread, sample, step)
         for key, lift in lifts.items():
-            rows = part_rows(answer, name, part, lift)
+            rows = _on_all_nodes(answer, key, part, part_rows(answer, name, part, lift), sizes)
             on_points, values = _shape_on_mesh(name, part, rows, sizes)
             target = point_fields if on_points else cell_fields
             target[key] = (values, part.quantity.unit)
     return point_fields, cell_fields
+
+
+def _on_all_nodes(
+    answer: Prediction, key: str, part: Part, values: Rows, sizes: tuple[int, int] | None
+) -> Rows:
+    """Values (k, ...) of free unknowns at all nodes of the mesh, (n c, ...).
+
+    Others are as they are.
+    Raises BadInput where nothing says what the value is at nodes without an unknown.
+    """
+    space = answer.space if part.basis is None else part.basis.space
+    fields = {} if space is None else {field.name: field for field in space.fields}
+    field = fields.get(part.quantity.name)
+    if field is None or field.nodes is None:
+        return values
+    n, c = (0 if sizes is None else sizes[0]), field.components
+    if len(values) < n * c and field.elsewhere is None:
+        raise BadInput(
+            f"field {field.name!r} has unknowns at {len(values) // c} of {n} nodes; give the "
+            "value at the others: elsewhere of its rom.Field"
+        )
+    beyond = 0.0 if key.endswith(DEVIATION) else field.elsewhere or 0.0
+    rows = field.nodes[:, None] * c + np.arange(c)
+    return values.put_at(rows.ravel(), n * c, beyond, space)
 
 
 def _shape_on_mesh(
@@ -239,7 +263,8 @@ def _write_steps(path: Path, answer: Prediction, box: Box | None) -> Path:
     for name, part, rows in field_rows(answer):
         if part.quantity.place is Place.INTEGRATION:
             continue
-        on_points, values = _shape_on_mesh(name, part, rows, sizes)
+        whole = _on_all_nodes(answer, name, part, rows, sizes)
+        on_points, values = _shape_on_mesh(name, part, whole, sizes)
         target = point_fields if on_points else cell_fields
         target[name] = (values, part.quantity.unit)
     scalars = input_columns(answer, box) | known_columns(answer)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.grids import points_3d
 from rom.io.fields import Fields, check_fields
-from rom.io.grid import points_3d
 from rom.io.med_families import masks_of_families
 from rom.io.regions import DIMENSION, NODE_SET, REGION, Blocks, count_cells, masks, mesh_and_fields
 from rom.mesh import Mesh

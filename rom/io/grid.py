@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from rom.archive.grids import TYPES, flat_cells, points_3d
 from rom.errors import BadInput, ForeignFile
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import Blocks, masks, mesh_and_fields
 from rom.mesh import Mesh
 
-# The nodes of every type stand in VTK's own order, wedges included: their first triangle looks
-# inwards, and volumes are positive.
-TYPES = {
-    "vertex": 1, "line": 3, "line3": 21, "triangle": 5, "triangle6": 22,
-    "quad": 9, "quad8": 23, "quad9": 28, "tetra": 10, "tetra10": 24,
-    "hexahedron": 12, "hexahedron20": 25, "hexahedron27": 29,
-    "wedge": 13, "wedge15": 26, "pyramid": 14,
-}  # fmt: skip
 KINDS = {code: kind for kind, code in TYPES.items()}
 TURNED_WEDGE = [0, 2, 1, 3, 5, 4]  # the nodes of a wedge from its other side
-
-
-def flat_cells(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Connectivity, offsets (k + 1,) and VTK types (k,) of all cells by block."""
-    connectivity, sizes, types = [], [], []
-    for kind, numbers in mesh.cells.items():
-        cells = np.asarray(numbers, dtype=np.int64)
-        connectivity.append(cells.ravel())
-        sizes.append(np.full(len(cells), cells.shape[1]))
-        types.append(np.full(len(cells), TYPES[kind], np.uint8))
-    ends = np.cumsum(_join(sizes, np.int64))
-    offsets = np.concatenate([[0], ends]).astype(np.int64)
-    return _join(connectivity, np.int64), offsets, _join(types, np.uint8)
-
-
-def _join(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
-    if not parts:
-        return np.zeros(0, dtype)
-    return np.concatenate(parts)
-
-
-def points_3d(mesh: Mesh) -> np.ndarray:
-    """Points (n, 3), missing coordinates zero."""
-    absent = 3 - mesh.points.shape[1]
-    return np.pad(mesh.points, ((0, 0), (0, absent)))
 
 
 def to_grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None) -> Any:

@@ -73,6 +73,22 @@ def answer_shape(model: ShapeModel, question: Question) -> Prediction:
     )
 
 
+def mean_fields(model: ShapeModel, sample: Sample) -> dict[str, np.ndarray]:
+    """The mean of the training fields on the mesh of a sample (n c,), by name.
+
+    What the model would answer if it had learnt nothing else; the baseline is added.
+    """
+    morphing = model.lay(sample.mesh)
+    means = {}
+    for part in model.fields:
+        offset = np.broadcast_to(part.basis.offset, part.basis.space.n)
+        mean = morphing.back @ offset.reshape(-1, part.components)
+        shift = sample.baseline.get(part.name, np.zeros(mean.shape))
+        size = model.size(sample, morphing, part.name)
+        means[part.name] = (size * mean + shift.reshape(mean.shape)).ravel()
+    return means
+
+
 def field_quantity(part: FieldModel) -> Quantity:
     """The field of a model as what it tells."""
     return Quantity(part.name, part.unit, part.components, Place.NODES)

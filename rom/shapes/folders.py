@@ -25,30 +25,33 @@ class DesignFile:
 def list_files(folder: str | Path) -> list[DesignFile]:
     """The designs of a folder in order; PLAID samples where there are some.
 
+    folder : or a table like scalars.csv, whose files lie beside it
     Raises BadInput where there are none, or a table does not fit.
     """
     folder = Path(folder)
+    if folder.is_file() and folder.suffix == ".csv":
+        return _listed_in_table(folder)
     if not folder.is_dir():
         raise BadInput(f"no folder {folder}; give a folder of mesh files, one per design")
     samples = sorted((folder / "samples").glob("sample_*"))
     if not samples:
         samples = sorted(folder.glob("sample_*/"))
     plaid = [_plaid(path) for path in samples if path.is_dir()]
-    return plaid or _listed_in_table(folder)
-
-
-def _listed_in_table(folder: Path) -> list[DesignFile]:
-    """The files of scalars.csv; all mesh files where there is no table."""
+    if plaid:
+        return plaid
     table = folder / TABLE
-    if not table.is_file():
-        return _mesh_files(folder)
+    return _listed_in_table(table) if table.is_file() else _mesh_files(folder)
+
+
+def _listed_in_table(table: Path) -> list[DesignFile]:
+    """The files that a table names, with their scalars."""
     head, *lines = _lines(table)
     if not lines:
         raise BadInput(f"{table} has no rows; give one per file: its name, then its scalars")
     files = []
     for name, *values in lines:
         scalars = _numbers(table, head[1:], values, name)
-        files.append(_design(folder / name, scalars))
+        files.append(_design(table.parent / name, scalars))
     return files
 
 

@@ -158,7 +158,9 @@ class Study:
         return numbers
 
     def _times(self) -> dict[str, float]:
-        numbers = {"online_ms": 1e3 * self.online_seconds, "batch_us": 1e6 * self.batch_seconds}
+        numbers = {"online_ms": 1e3 * self.online_seconds}
+        if np.isfinite(self.batch_seconds):
+            numbers["batch_us"] = 1e6 * self.batch_seconds
         if np.isfinite(self.full_seconds):
             speedup = self.full_seconds / self.online_seconds
             numbers = {"full_s": self.full_seconds, **numbers, "speedup": speedup}
@@ -194,7 +196,7 @@ def _part_numbers(part: Discrepancy) -> dict[str, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class TrueRun:
     """One question, its true answer u (n,) or (n, n_t), and the seconds it took."""
 
     mu: np.ndarray
@@ -240,13 +242,13 @@ def study(
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
         full += run.seconds if timed else np.nan
-        rows.append(_compare(model, answer, run, norms or {}, truth))
+        rows.append(compare_answer(model, answer, run, norms or {}, truth))
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
-    rows = [_Row(*row) for row in in_order(comm, [list(vars(row).values()) for row in rows])]
+    values = in_order(comm, [list(vars(row).values()) for row in rows])
     full, online = np.sum(talk(comm, [full, online]), axis=0)
-    return _collect(mus, rows, (full, online, batch))
+    return gather_rows(mus, [Row(*row) for row in values], (full, online, batch))
 
 
 def share_out(comm: Any, m: int) -> slice:
@@ -263,14 +265,14 @@ def in_order(comm: Any, values: list[Any]) -> list[Any]:
     return [parts[k % len(parts)][k // len(parts)] for k in range(m)]
 
 
-def _runs(solve: Solve, mus: np.ndarray) -> Iterator[_Run]:
+def _runs(solve: Solve, mus: np.ndarray) -> Iterator[TrueRun]:
     for mu in mus:
         begin = time.perf_counter()
         u = _solve(solve, mu)
         seconds = time.perf_counter() - begin
         if not np.isfinite(u).all():
             raise SolveFailed(f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there")
-        yield _Run(mu, u, seconds)
+        yield TrueRun(mu, u, seconds)
 
 
 def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
@@ -283,7 +285,7 @@ def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Row:
+class Row:
     """What one sample gives: numbers of the state, of fields and of outputs."""
 
     state: dict[str, float]
@@ -292,11 +294,12 @@ class _Row:
     outputs: dict[str, tuple[dict[str, float], dict[str, str]]]
 
 
-def _compare(
-    model: Any, answer: Prediction, run: _Run, norms: Mapping[str, Norm], truth: Truth | None
-) -> _Row:
+def compare_answer(
+    model: Any, answer: Prediction, run: TrueRun, norms: Mapping[str, Norm], truth: Truth | None
+) -> Row:
+    """Numbers of the state, of fields and of outputs of one answer. Raises BadInput."""
     if not answer.parts:
-        return _Row(_empty_state(), "", {}, _compare_outputs(answer, run, truth))
+        return Row(_empty_state(), "", {}, _compare_outputs(answer, run, truth))
     u = run.u if run.u.ndim == 2 else run.u[:, None]
     n_t = 1 if answer.t is None else len(answer.t)
     if u.shape[1] != n_t:
@@ -319,7 +322,7 @@ def _compare(
                 f"the model's field {name!r} has {len(lifted[name])} rows, high fidelity "
                 f"{len(true)}; study it against its own solver"
             )
-        own = _own_rows(answer, rows[name])
+        own = row_means(answer.space, rows[name])
         fields[name] = _compare_field(part, own, lifted[name], true)
     whole = np.zeros(u.shape, dtype=np.result_type(u, *lifted.values()))
     for name, values in lifted.items():
@@ -327,7 +330,7 @@ def _compare(
     basis = getattr(model, "basis", None)
     state, bound_norm = _compare_state(model, basis, answer, (u, whole), norms)
     outputs = {} if truth is None else _compare_outputs(answer, run, truth)
-    return _Row(state, bound_norm, fields, outputs)
+    return Row(state, bound_norm, fields, outputs)
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
@@ -346,11 +349,14 @@ def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> di
 
 
 @dataclass(frozen=True, eq=False)
-class _Means:
-    """Means over rows that each lie on one rank or on several: `own` (k,) are counted here."""
+class RowMeans:
+    """Means over rows (k, ...) that lie here, or on the ranks of a space.
 
-    space: Space | None
-    own: np.ndarray | None
+    own : (k,) whether this rank counts a row, which others may hold too
+    """
+
+    space: Space | None = None
+    own: np.ndarray | None = None
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Of the rows of values (k, ...)."""
@@ -360,22 +366,17 @@ class _Means:
         total = self.space.sum(np.append(values.sum(axis=0), float(len(values))))
         return np.asarray(total[:-1] / total[-1])
 
-    def rms(self, values: np.ndarray) -> np.ndarray:
-        """Root mean square over rows, (n_t,)."""
-        return np.asarray(np.sqrt(self.mean(np.abs(values) ** 2)))
-
     def largest(self, values: np.ndarray) -> np.ndarray:
         """Of the magnitudes over rows, (n_t,)."""
         sizes = np.abs(values).max(axis=0, initial=0.0)
         return sizes if self.space is None else self.space.largest(sizes)
 
 
-def _own_rows(answer: Prediction, rows: Any) -> _Means:
-    """What rows of a state on several ranks count here, each of them once."""
-    space = answer.space
+def row_means(space: Space | None, rows: Any) -> RowMeans:
+    """Means over rows of a state."""
     if space is None or not space.spread:
-        return _Means(None, None)
-    return _Means(space, space.owned[rows])
+        return RowMeans()
+    return RowMeans(space, space.owned[rows])
 
 
 def _empty_state() -> dict[str, float]:
@@ -441,12 +442,20 @@ def _least_ratio(bound: np.ndarray, error: np.ndarray, size: float) -> float:
     return float(np.min(ratios))
 
 
+def root_mean_square(values: np.ndarray, rows: RowMeans | None = None) -> np.ndarray:
+    """Root mean square over rows, (n_t,)."""
+    return np.asarray(np.sqrt((rows or RowMeans()).mean(np.abs(values) ** 2)))
+
+
 def _compare_field(
-    part: Part, rows: _Means, values: np.ndarray, true: np.ndarray
+    part: Part, rows: RowMeans, values: np.ndarray, true: np.ndarray
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Numbers of one field, and the words that say what they are."""
     miss = true - values
-    numbers = {"size": float(rows.rms(true).max()), "error": float(rows.rms(miss).max())}
+    numbers = {
+        "size": float(root_mean_square(true, rows).max()),
+        "error": float(root_mean_square(miss, rows).max()),
+    }
     words = {"unit": part.quantity.unit, "norm": RMS}
     std = part.spread(0)
     if std is not None:
@@ -461,29 +470,31 @@ def _compare_field(
     return numbers, words
 
 
-FIELD_NORMS: dict[str, Callable[[_Means, np.ndarray], np.ndarray]] = {
-    RMS: _Means.rms,
-    "rms over the field": _Means.rms,
-    "nodal rms": _Means.rms,
-    "the nodal rms": _Means.rms,
-    "the largest value": _Means.largest,
+FIELD_NORMS: dict[str, Callable[[np.ndarray, RowMeans], np.ndarray]] = {
+    RMS: root_mean_square,
+    "rms over the field": root_mean_square,
+    "nodal rms": root_mean_square,
+    "the nodal rms": root_mean_square,
+    "the largest value": lambda values, rows: rows.largest(values),
 }
 
 
-def _statement(error: Error, rows: _Means, miss: np.ndarray, true: np.ndarray) -> dict[str, float]:
+def _statement(
+    error: Error, rows: RowMeans, miss: np.ndarray, true: np.ndarray
+) -> dict[str, float]:
     """What a model says of a field's error, beside the error in the same norm."""
     values = error.value.reshape(-1)
     numbers = {"bound": float(values.max())}
     norm = FIELD_NORMS.get(error.norm)
     if norm is not None and error.known is not Known.STATISTICAL:
-        own = norm(rows, miss)
+        own = norm(miss, rows)
         numbers["bound_error"] = float(own.max())
-        numbers["effectivity"] = _least_ratio(values, own, float(norm(rows, true).max()))
+        numbers["effectivity"] = _least_ratio(values, own, float(norm(true, rows).max()))
     return numbers
 
 
 def _compare_outputs(
-    answer: Prediction, run: _Run, truth: Truth | None
+    answer: Prediction, run: TrueRun, truth: Truth | None
 ) -> dict[str, tuple[dict[str, float], dict[str, str]]]:
     """Numbers of each output that high fidelity gives too."""
     true = _true_outputs(answer, run, truth)
@@ -518,7 +529,7 @@ def _output_statement(error: Error, miss: np.ndarray, size: np.ndarray) -> dict[
     }
 
 
-def _true_outputs(answer: Prediction, run: _Run, truth: Truth | None) -> dict[str, np.ndarray]:
+def _true_outputs(answer: Prediction, run: TrueRun, truth: Truth | None) -> dict[str, np.ndarray]:
     """name -> (n_t,) of what high fidelity says. Raises BadInput.
 
     Without `truth` its numbers are the first outputs of the model, in their order.
@@ -537,7 +548,7 @@ def _true_outputs(answer: Prediction, run: _Run, truth: Truth | None) -> dict[st
     return dict(zip(names[:count], run.u.reshape(count, n_t), strict=True))
 
 
-def _collect(mus: np.ndarray, rows: list[_Row], seconds: tuple[float, float, float]) -> Study:
+def gather_rows(mus: np.ndarray, rows: list[Row], seconds: tuple[float, float, float]) -> Study:
     """The rows of all samples as one study."""
     m = len(mus)
     state = {key: np.array([row.state[key] for row in rows]) for key in rows[0].state}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rom.archive.headers import Header
 from rom.basis import Basis
 from rom.model import Asks, Model
 from rom.parameters import Box
@@ -12,7 +13,7 @@ from rom.prediction import Quantity
 Facts = dict[str, Any]  # name -> text or number
 
 
-def model_facts(model: Model) -> Facts:
+def model_facts(model: Model | Header) -> Facts:
     """What a model asks, what it tells with units, and what is known of its error."""
     facts = asks_facts(model.asks)
     for what, quantities in (("field", model.tells), ("output", model.tells_outputs)):
@@ -23,10 +24,12 @@ def model_facts(model: Model) -> Facts:
 
 
 def error_known_by(model: Any) -> str:
-    """What a model states of its error, and the kind of its bound."""
+    """What a model, or its header, states of its error, and the kind of its bound."""
     bound = getattr(model, "bound", None)
     statement: str = model.known.value
-    return statement if bound is None else f"{statement} ({type(bound).__name__})"
+    if not bound:
+        return statement
+    return f"{statement} ({bound if isinstance(bound, str) else type(bound).__name__})"
 
 
 def asks_facts(asks: Asks) -> Facts:

@@ -15,7 +15,14 @@ from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
-from rom.study.comparison import Solve, Study, in_order, share_out
+from rom.study.comparison import (
+    Solve,
+    Study,
+    in_order,
+    root_mean_square,
+    row_means,
+    share_out,
+)
 
 MEAN = "mean of training"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
@@ -26,6 +33,7 @@ def with_trivial(
 ) -> Study:
     """The study with the relative errors of trivial answers from training runs.
 
+    Of the state in the norm of the space, and of each field in the root mean square.
     solve : of the study, asked once more at each of its parameters
     runs : (n, m) stationary, or (n, m n_t) run after run; box : of the parameters
     comm : ranks that share out the parameters
@@ -40,8 +48,14 @@ def with_trivial(
             guess = np.tensordot(weight[k], states, axes=1).reshape(u.shape)
             error = np.max(space.norm(u - guess)) / np.max(space.norm(u))
             rows.setdefault(name, []).append(float(error))
+            for part in space.fields:
+                means = row_means(space, part.rows)
+                miss, size = (root_mean_square(v[part.rows], means).max() for v in (u - guess, u))
+                rows.setdefault(f"{name}, {part.name}", []).append(float(miss / max(size, 1e-300)))
+    tails = ("", *(f", {part.name}" for part in space.fields))
+    heads = [f"{name}{tail}" for name in weights for tail in tails]
     trivial: Mapping[str, np.ndarray] = {
-        name: np.array(in_order(comm, rows.get(name, []))) for name in weights
+        name: np.array(in_order(comm, rows.get(name, []))) for name in heads
     }
     return replace(study, trivial=trivial)
 

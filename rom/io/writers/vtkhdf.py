@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.grids import put_grid
 from rom.io.fields import SLASH, Fields, check_fields, unlabel
-from rom.io.grid import flat_cells, points_3d
 from rom.io.regions import count_cells, masks
 from rom.mesh import Mesh
 from rom.rows import row_blocks, send_all
-
-VERSION = (2, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +89,7 @@ def write_vtkhdf_mesh(
 
 def _fill(content: _Content, file: Any) -> None:
     mesh, times = content.mesh, content.times
-    root = file.create_group("VTKHDF")
-    root.attrs["Version"] = np.array(VERSION, dtype=np.int64)
-    root.attrs["Type"] = np.bytes_("UnstructuredGrid")
-    root.create_dataset("Points", data=points_3d(mesh)).attrs["unit"] = mesh.unit
-    connectivity, offsets, types = flat_cells(mesh)
-    root.create_dataset("Connectivity", data=connectivity)
-    root.create_dataset("Offsets", data=offsets)
-    root.create_dataset("Types", data=types)
-    counts = {
-        "Points": len(mesh.points),
-        "Cells": len(types),
-        "ConnectivityIds": len(connectivity),
-    }
-    for name, count in counts.items():
-        root.create_dataset(f"NumberOf{name}", data=np.array([count], dtype=np.int64))
+    root = put_grid(file, mesh)
     steps = None if times is None else _steps(root, np.asarray(times, dtype=float))
     for kind, data in (("PointData", content.point_data), ("CellData", content.cell_data)):
         group = root.create_group(kind)

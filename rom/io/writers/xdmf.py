@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rom.archive.files import MAGIC
+from rom.errors import BadInput
 from rom.io.exchange import meshio_parts, silence, write_meshio
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import count_cells
@@ -15,7 +17,12 @@ VECTOR = 3  # XDMF knows vectors and tensors; wider rows must be matrices
 
 
 def write_xdmf(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> None:
-    """Mesh and fields; regions and node sets are 0/1 arrays."""
+    """Mesh and fields, numbers in an .h5 file of that name.
+
+    Regions and node sets are 0/1 arrays. Raises BadInput where that file is there and is not
+    of an earlier answer.
+    """
+    _spare_other_files(path)
     parts = meshio_parts(mesh, fields, cell_fields)
     point_data = parts.node_masks | _as_matrices(parts.point_data)
     cell_data = parts.cell_masks | _as_matrices(parts.cell_data)
@@ -49,6 +56,20 @@ def write_xdmf_series(
             by_block = {name: parts.by_block(values) for name, values in cell_data.items()}
             writer.write_data(float(t), point_data=point_data, cell_data=by_block)
     return path
+
+
+def _spare_other_files(path: Path) -> None:
+    """Raises BadInput where numbers would be written over another file, as a model's."""
+    heavy = path.with_suffix(".h5")
+    if not heavy.exists():
+        return
+    with open(heavy, "rb") as file:
+        is_archive = file.read(len(MAGIC)) == MAGIC
+    if is_archive or not path.exists():
+        raise BadInput(
+            f"{path.name} keeps its numbers in {heavy.name}, which is there and holds something "
+            "else; choose another name"
+        )
 
 
 def _at_time(data: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
