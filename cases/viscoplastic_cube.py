@@ -116,6 +116,13 @@ def ten_steps(b: Body) -> Loading:
     return cycles(b, field, times, times / 2, omega=5.0e3, pressure=40.0)
 
 
+def solid(cells: int = 3) -> tuple[Body, list[History], Tolerances]:
+    """What `rom train cases.viscoplastic_cube --kind solid` trains on: growing loads."""
+    b = cube(cells)
+    loading = ten_steps(b)
+    return b, [march(b, loading, loading.t)], Tolerances(u=1e-5, p=1e-5, cubature=1e-5)
+
+
 def reproduce(
     cells: int = 6, u: float = 1e-6, p: float = 1e-6, cubature: float = 3e-6
 ) -> dict[str, float]:

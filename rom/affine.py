@@ -8,9 +8,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
+from rom.arrays import (
+    NUMBER,
+    array_of,
+    check_members,
+    check_size,
+    each,
+    first_bad,
+    function,
+    number_array,
+    real,
+)
 from rom.basis import Basis
-from rom.errors import BadInput, first_bad, real
+from rom.errors import BadInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +39,7 @@ class Monomials:
                 f"coefficients have shape {c.shape}, powers {p.shape}; give (Q,) and (Q, p)"
             )
         for name, array in (("coefficients", c), ("powers", p)):
-            if not np.isfinite(array).all():
-                raise BadInput(f"{name} hold NaN or Inf at {first_bad(array)}; give finite numbers")
+            check_size(array, name)
         if np.abs(p).max(initial=0.0) > 100:
             raise BadInput(f"powers reach {np.abs(p).max():g}; give powers of size 100 at most")
         object.__setattr__(self, "coefficients", c)
@@ -41,8 +52,8 @@ class Monomials:
         return [(j, terms, self.powers[terms, j]) for j, terms in used if terms.size]
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
-        mu = real(mu, "mu")
-        if mu.ndim == 0 or mu.shape[-1] != self.powers.shape[1]:
+        mu = _checked_parameters(mu)
+        if mu.shape[-1] != self.powers.shape[1]:
             raise BadInput(
                 f"mu has shape {mu.shape}; "
                 f"give the {self.powers.shape[1]} parameters of the powers: (p,) or (m, p)"
@@ -58,7 +69,8 @@ class Monomials:
 class Affine:
     """A(mu) = sum_q theta_q(mu) A_q.
 
-    theta : (p,) -> (Q,) and (m, p) -> (m, Q); Monomials, or a function at module level
+    theta : (p,) -> (Q,) and (m, p) -> (m, Q); Monomials, or a function at module level. One that
+        takes (p,) alone is called row by row.
     terms : Q matrices or vectors; this rank's shares in a full problem, an array (Q, r, r) or
         (Q, r) in a reduced one
     """
@@ -66,15 +78,28 @@ class Affine:
     theta: Callable[[np.ndarray], np.ndarray]
     terms: Any
 
+    def __post_init__(self) -> None:
+        check_members(self, theta=function)
+        if not isinstance(self.terms, (list, tuple)):
+            check_members(self, terms=array_of("(Q,)", "(Q, r)", "(Q, r, r)", kinds=NUMBER))
+            return
+        check_members(self, terms=each(_check_term))
+        object.__setattr__(self, "terms", tuple(self.terms))
+        shapes = {term.shape for term in self.terms}
+        if len(shapes) > 1:
+            raise BadInput(f"terms have shapes {sorted(shapes)}; give terms of one shape")
+
     def __call__(self, mu: np.ndarray) -> Any:
         """A(mu); for mu (m, p) and reduced terms, all of them stacked (m, ...)."""
-        theta = np.asarray(self.theta(np.asarray(mu, dtype=float)))
+        theta = theta_rows(self.theta, _checked_parameters(mu))
         if theta.shape[-1] != len(self.terms):
             raise BadInput(f"{theta.shape[-1]} coefficients for {len(self.terms)} terms")
         if isinstance(self.terms, np.ndarray):
             return (theta @ self.terms.reshape(len(self.terms), -1)).reshape(
                 *theta.shape[:-1], *self.terms.shape[1:]
             )
+        if theta.ndim != 1:
+            raise BadInput(f"mu has shape {np.shape(mu)}; give full terms one parameter (p,)")
         return sum(c * term for c, term in zip(theta, self.terms, strict=True))
 
     def project(self, basis: Basis, test: Basis | None = None) -> Affine:
@@ -91,3 +116,61 @@ class Affine:
             for term in self.terms
         ]
         return Affine(self.theta, np.stack([basis.space.pair(W, column) for column in columns]))
+
+
+def _check_term(term: Any, name: str) -> Any:
+    """A matrix or vector of finite numbers, dense or sparse, in its own precision.
+
+    Or an operator that is known by its products.
+    """
+    if hasattr(term, "matvec"):
+        return term
+    if not sp.issparse(term):
+        term = number_array(term, name, NUMBER)
+    entries = term.data if sp.issparse(term) else term
+    if entries.dtype.kind not in NUMBER:
+        raise BadInput(f"{name} holds {entries.dtype}; give numbers")
+    check_size(entries, name)
+    return term
+
+
+def _checked_parameters(mu: Any) -> np.ndarray:
+    """mu (p,) or (m, p) as floats. Raises BadInput for other shapes, NaN and Inf."""
+    mu = real(mu, "mu")
+    if mu.ndim not in (1, 2):
+        raise BadInput(f"mu has shape {mu.shape}; give (p,) or (m, p)")
+    if not np.isfinite(mu).all():
+        raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters")
+    return np.asarray(mu)
+
+
+def theta_rows(theta: Callable[[np.ndarray], np.ndarray], mu: np.ndarray) -> np.ndarray:
+    """theta(mu): (Q,) for mu (p,), (m, Q) for (m, p).
+
+    A batch is believed only where its first and last rows are theta of these mu; else, as where
+    theta was written for one mu, it is called row by row.
+    """
+    mu = np.asarray(mu, dtype=float)
+    if mu.ndim != 2 or not len(mu) or isinstance(theta, Monomials):
+        return np.asarray(theta(mu))
+    first = np.asarray(theta(mu[0]))
+    ends = np.stack([first, first if len(mu) == 1 else np.asarray(theta(mu[-1]))])
+    batch = try_batch(theta, mu, (len(mu), *ends.shape[1:]))
+    if batch is not None and np.allclose(
+        batch[[0, -1]], ends, rtol=1e-10, atol=0.0, equal_nan=True
+    ):
+        return batch
+    return np.stack([first, *(np.asarray(theta(row)) for row in mu[1:])])
+
+
+def try_batch(
+    function: Callable[[np.ndarray], Any], mu: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """function(mu), or None where it does not give numbers of that shape for several rows."""
+    try:
+        values = np.asarray(function(mu))
+    except BadInput:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+    return values if values.shape == shape and values.dtype.kind in "biufc" else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rom.arrays import POINTS, VECTOR, gate, integers
 from rom.errors import BadInput
 
 MIN_RUNS = 3
@@ -50,6 +51,7 @@ class Indicator:
         return np.asarray(np.exp(self.shift) * self.middle(features))
 
 
+@gate(features=POINTS, errors=VECTOR, runs=integers)
 def calibrate_indicator(
     names: tuple[str, ...],
     features: np.ndarray,
@@ -70,7 +72,8 @@ def calibrate_indicator(
     Raises BadInput for wrong shapes, a level outside [0.5, 1), fewer than three runs.
     """
     numbers = np.unique(runs)
-    if features.shape != (len(errors), len(names)) or len(numbers) < MIN_RUNS:
+    agree = features.shape == (len(errors), len(names)) and len(runs) == len(errors)
+    if not agree or len(numbers) < MIN_RUNS:
         raise BadInput(
             f"features {features.shape}, {len(errors)} errors, {len(numbers)} runs: "
             f"give (m, {len(names)}) and three runs"
@@ -86,6 +89,7 @@ def calibrate_indicator(
     return Indicator(names, _fit(A, log_errors), shift, level, floor, whole)
 
 
+@gate(indicator=Indicator, features=POINTS, errors=VECTOR)
 def trust(indicator: Indicator, features: np.ndarray, errors: np.ndarray) -> dict[str, float]:
     """How far an indicator is right on runs with known errors.
 
@@ -94,6 +98,10 @@ def trust(indicator: Indicator, features: np.ndarray, errors: np.ndarray) -> dic
     coverage : share of the errors below the upper quantile
     overestimate : median of the upper quantile over the error
     """
+    if features.shape != (len(errors), len(indicator.names)):
+        raise BadInput(
+            f"features {features.shape} and {len(errors)} errors; give (m, {len(indicator.names)})"
+        )
     true = np.maximum(errors, indicator.floor)
     upper = indicator.upper(features)
     log_middle = np.log(indicator.middle(features))

@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import (
+    COLUMNS,
+    NUMBER,
+    array_of,
+    check_members,
+    check_noun,
+    each,
+    integers,
+    number_array,
+)
 from rom.errors import BadInput
 from rom.space import Space
 
 ROUND_OFF = 4 * float(np.finfo(float).eps)  # of a column's norm: a smaller rest is no direction
+FEEBLE = 1e-140  # of a column's norm: its square is near the smallest number
 MAX_SWEEPS = 3  # of re-orthogonalisation
 
 
@@ -35,17 +46,21 @@ class Basis:
     error: float = float("nan")
 
     def __post_init__(self) -> None:
-        modes, n = self.modes, self.space.n
-        if not isinstance(modes, np.ndarray) or modes.ndim != 2 or modes.shape[0] != n:
-            shape = getattr(modes, "shape", type(modes).__name__)
+        n = check_noun(self.space, "space", Space).n
+        modes = number_array(self.modes, "modes", NUMBER)
+        if modes.dtype.kind not in "fc":
+            modes = modes.astype(float)
+        object.__setattr__(self, "modes", modes)
+        if modes.ndim != 2 or modes.shape[0] != n:
             raise BadInput(
-                f"modes have shape {shape}; the space needs ({n}, r): give one row per dof"
+                f"modes have shape {modes.shape}; the space needs ({n}, r): give one row per dof"
             )
-        if modes.dtype.kind not in "fc" or isinstance(modes, np.ma.MaskedArray):
-            raise BadInput(
-                f"modes are {modes.dtype}, or masked; give an array of floating-point or complex "
-                "numbers"
-            )
+        if not isinstance(self.offset, (int, float)):
+            check_members(self, offset=array_of("()", "(n,)", kinds=NUMBER, empty=True))
+        if np.ndim(self.offset) and self.offset.shape != (n,):
+            raise BadInput(f"offset has shape {self.offset.shape}; give ({n},), one per dof")
+        if self.s is not None:
+            check_members(self, s=array_of("(k,)", most=np.inf, empty=True))
         flat = modes.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real):
             largest = np.argmax(np.abs(modes))
@@ -130,6 +145,8 @@ class LocalBases:
     classifier: Any = None
 
     def __post_init__(self) -> None:
+        check_members(self, hull=Basis, rotations=each(COLUMNS), labels=integers, centres=COLUMNS)
+        object.__setattr__(self, "rotations", tuple(self.rotations))
         K, R = len(self.rotations), self.hull.r
         shapes = [np.shape(W) for W in self.rotations]
         if K == 0 or any(len(shape) != 2 or shape[0] != R for shape in shapes):
@@ -197,6 +214,10 @@ def gram_schmidt(
     Returns Q (n, l), X-orthogonal to them, and T (k + l, m). Directions below round-off are
     dropped. Reference: Buhr et al. (2014).
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = space.norm(U)
+    if not ((sizes > FEEBLE) & (sizes < 1 / FEEBLE)).all():
+        return _scaled_gram_schmidt(space, U, against, block)
     m = U.shape[1]
     first = 0 if against is None else against.shape[1]
     dtype = U.dtype if against is None else np.result_type(against, U)
@@ -204,7 +225,7 @@ def gram_schmidt(
     T = np.zeros((first + m, m), dtype=dtype)
     if against is not None:
         V[:, :first] = against
-    sizes, k = space.norm(U), first
+    k = first
     for start in range(0, m, block):
         columns = slice(start, start + block)
         W = U[:, columns].astype(dtype)
@@ -220,6 +241,27 @@ def gram_schmidt(
                 V[:, k] = w / size
                 k += 1
     return V[:, first:k], T[:k]
+
+
+def _scaled_gram_schmidt(
+    space: Space, U: np.ndarray, against: np.ndarray | None, block: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where squares of columns would vanish or overflow: each to size one before."""
+    unit = powers_of_two(space, U)
+    V = U / unit
+    sizes = space.norm(V)
+    zero = sizes <= FEEBLE
+    Q, T = gram_schmidt(space, V[:, ~zero], against, block=block)
+    whole = np.zeros((len(T), U.shape[1]), dtype=T.dtype)
+    whole[:, ~zero] = T * unit[~zero]
+    return Q, whole
+
+
+def powers_of_two(space: Space, U: np.ndarray) -> np.ndarray:
+    """About the largest entry of each column, (k,): to divide by it loses no digit."""
+    largest = space.sum(np.abs(U).max(axis=0, initial=0.0).astype(float))
+    exponents = np.frexp(np.where(largest > 0, largest, 1.0))[1]
+    return np.asarray(np.ldexp(1.0, np.clip(exponents, -1021, 1021)))
 
 
 def _orthogonalise(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class RomError(Exception):
     """Anything this package refuses or cannot do."""
@@ -53,28 +51,32 @@ class Folded(RomError, ArithmeticError):
     """A morphing that turns a cell over."""
 
 
-def first_bad(array: Any) -> str:
-    """Where an array holds its first NaN or Inf, to be named: "7", or "(2, 1)"."""
-    import numpy as np
+def text_of(error: BaseException) -> str:
+    """'Type: text' of any exception, also of one whose text cannot be made."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception as another:
+        return f"{kind}: (its text raises {type(another).__name__})"
 
-    where = [int(k) for k in np.argwhere(~np.isfinite(np.asarray(array)))[0]]
-    return str(where[0] if len(where) == 1 else tuple(where))
+
+def printable(text: str) -> str:
+    r"""`text` without control characters, which drive a terminal: ESC becomes \\x1b."""
+    return "".join(
+        char if char.isprintable() or char in " \n\t" else repr(char)[1:-1] for char in text
+    )
 
 
-def real(value: Any, name: str, kind: type = float) -> Any:
-    """`value` as an array of floats, or of integers.
+def require(module: str, extra: str, purpose: str) -> None:
+    """MissingExtra, with the line of pip, where `module` cannot be imported.
 
-    Raises BadInput for text, objects, ragged lists, complex or masked numbers.
+    purpose : what needs it, a plural: "pictures"
     """
-    import numpy as np
+    from importlib import import_module
 
     try:
-        array = np.asarray(value)
-        if np.ma.is_masked(value):
-            raise TypeError("it is masked")
-        if array.dtype.kind not in "biufO":
-            raise TypeError(f"it is {array.dtype}")
-        return array.astype(np.int64 if kind is int else float, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
-        numbers = "integers" if kind is int else "floats"
-        raise BadInput(f"{name} is no array of real numbers ({error}); give {numbers}") from error
+        import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"{purpose} need {module} ({error}); run: pip install 'rom-platform[{extra}]'"
+        ) from error

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rom.arrays import VECTOR, array_of, check_members
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.space import Space
 
+TABLE = array_of("(n, k)", empty=True)  # fields, or their factors in time
 MARGIN = 1e-12  # of the span of a loading: a time that round-off puts outside is inside
 
 
@@ -39,7 +41,13 @@ class Loading:
     motion: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        t = np.asarray(self.t, dtype=float)
+        check_members(
+            self, t=VECTOR, forces=TABLE, amplitudes=TABLE, temperatures=TABLE, mixture=TABLE
+        )
+        for name in ("moves", "motion"):
+            if getattr(self, name) is not None:
+                check_members(self, **{name: TABLE})
+        t = self.t
         if t.ndim != 1 or t.size < 2 or not (np.diff(t) > 0).all():
             raise BadInput("the times of a loading must increase, and there must be two at least")
         _check_table("forces", self.forces, self.amplitudes, t.size)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rom.errors import BadInput, first_bad, real
+from rom.arrays import first_bad, real
+from rom.errors import BadInput
 
 NODES = {
     "vertex": 1, "line": 2, "line3": 3, "triangle": 3, "triangle6": 6, "quad": 4, "quad8": 8,

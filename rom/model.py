@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, OutsideBox, first_bad, real
+from rom.arrays import first_bad, real
+from rom.errors import BadInput, OutsideBox
 from rom.loading import Loading
 from rom.mesh import Mesh
 from rom.parameters import Box

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rom.errors import BadInput, OutsideBox, first_bad, real
+from rom.arrays import first_bad, real
+from rom.errors import BadInput, OutsideBox
 
 SCALES = ("linear", "log")
 
@@ -27,6 +28,9 @@ class Box:
     scales: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_texts("names", self.names)
+        _check_texts("units", self.units)
+        _check_texts("scales", self.scales)
         names = tuple(self.names)
         members = {
             "names": names,
@@ -76,6 +80,7 @@ class Box:
     def check(self, mu: np.ndarray, slack: float = 1e-12) -> np.ndarray:
         """`mu` as float (p,) or (m, p), inside the box.
 
+        slack : of the width, in logarithms where the scale is log
         Raises BadInput for a wrong shape, NaN or Inf; OutsideBox naming the first parameter, row
         and value beyond the bounds.
         """
@@ -90,8 +95,11 @@ class Box:
                 f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that "
                 "row out"
             )
-        width = slack * (self.upper - self.lower)
-        outside = (mu < self.lower - width) | (mu > self.upper + width)
+        low, high = self._scaled(self.lower), self._scaled(self.upper)
+        width = slack * (high - low)
+        impossible = self._log & (mu <= 0)
+        x = self._scaled(np.where(impossible, self.lower, mu))
+        outside = impossible | (x < low - width) | (x > high + width)
         if outside.any():
             i, j = np.argwhere(np.atleast_2d(outside))[0]
             value = np.atleast_2d(mu)[i, j]
@@ -105,13 +113,13 @@ class Box:
     def to_unit(self, mu: np.ndarray) -> np.ndarray:
         """mu -> [0, 1]^p, logarithmically where the scale is log."""
         low, high = self._scaled(self.lower), self._scaled(self.upper)
-        x = self._scaled(np.asarray(mu, dtype=float))
+        x = self._scaled(real(mu, "mu"))
         return np.asarray((x - low) / (high - low))
 
     def from_unit(self, x: np.ndarray) -> np.ndarray:
         """[0, 1]^p -> mu."""
         low, high = self._scaled(self.lower), self._scaled(self.upper)
-        scaled = low + np.asarray(x, dtype=float) * (high - low)
+        scaled = low + real(x, "x") * (high - low)
         exponents = np.where(self._log, scaled, 0.0)
         mu = np.where(self._log, np.exp(exponents), scaled)
         return np.clip(mu, self.lower, self.upper)
@@ -125,7 +133,14 @@ class Box:
         return np.where(self._log, logarithms, mu)
 
 
+def _check_texts(name: str, texts: object) -> None:
+    """BadInput where these are no texts, one per parameter."""
+    sequence = isinstance(texts, (tuple, list, np.ndarray))
+    if not sequence or not all(isinstance(text, str) for text in texts):
+        raise BadInput(f"{name} = {texts!r}; give a tuple of texts, one per parameter")
+
+
 def parameter_rows(values: np.ndarray) -> np.ndarray:
     """Values as floats (m, p); (m,) are m values of one parameter."""
-    rows = np.asarray(values, dtype=float)
+    rows = real(values, "mu")
     return rows[:, None] if rows.ndim == 1 else rows

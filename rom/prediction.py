@@ -39,6 +39,9 @@ class Known(StrEnum):
     NOTHING = "nothing"
 
 
+BOUNDS = (Known.CERTIFIED, Known.PROBABLE, Known.MEASURED)  # numbers that claim to be above errors
+
+
 class Place(StrEnum):
     """Where the values of a field lie."""
 
@@ -317,11 +320,14 @@ class Prediction:
 
     @property
     def bound(self) -> Any:
-        """The certified bound of the whole state: (), (m,), (n_t,) or (m, n_t)."""
-        proved = [error for error in self.errors if error.known is Known.CERTIFIED]
-        if not proved:
+        """The bound of the whole state: (), (m,), (n_t,) or (m, n_t).
+
+        Whether it is certified or measured is said by the `known` of the same error.
+        """
+        bounds = [error for error in self.errors if error.known in BOUNDS]
+        if not bounds:
             return None
-        value = proved[0].value
+        value = bounds[0].value
         if not self.question.single:
             return value
         return float(value[0]) if value.ndim == 1 else value[0]

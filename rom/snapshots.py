@@ -6,8 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from rom.errors import BadInput, first_bad, real
+from rom.arrays import (
+    NUMBER,
+    VECTOR,
+    check_members,
+    check_noun,
+    first_bad,
+    number_array,
+    real,
+)
+from rom.errors import BadInput
 from rom.space import Space
 
 
@@ -27,12 +37,10 @@ class Snapshots:
     t: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        check_noun(self.space, "space", Space)
         mu = real(self.mu, "mu")
-        if not hasattr(self.u, "shape"):
-            raise BadInput(
-                f"u is a {type(self.u).__name__}; give an array of snapshots as columns: "
-                "(n_dof, n_snapshot)"
-            )
+        if not _reads_from_disk(self.u):
+            object.__setattr__(self, "u", _floats(self.u))
         if len(self.u.shape) != 2:
             raise BadInput(
                 f"u has shape {self.u.shape}; give snapshots as columns: (n_dof, n_snapshot)"
@@ -52,22 +60,23 @@ class Snapshots:
             )
         if not np.isfinite(mu).all():
             raise BadInput(f"mu holds NaN or Inf at {first_bad(mu)}; drop this snapshot")
+        if self.t is not None:
+            check_members(self, t=VECTOR)
         if self.t is not None and np.shape(self.t) != (self.u.shape[1],):
             raise BadInput(
                 f"t has shape {np.shape(self.t)}; "
                 f"give one time for each column of u: ({self.u.shape[1]},)"
             )
-        if isinstance(self.u, np.ndarray) and self.u.dtype.kind not in "fc":
-            raise BadInput(f"u has dtype {self.u.dtype}; give floating-point or complex numbers")
         if isinstance(self.u, np.ndarray) and not isinstance(self.u, np.memmap):
             self.check_finite(self.u, 0)
         object.__setattr__(self, "mu", mu)
 
-    def check_finite(self, block: np.ndarray, first_row: int) -> None:
-        """Raises BadInput for the first NaN or Inf of rows that start at `first_row`."""
+    def check_finite(self, block: np.ndarray, first_row: int, first_column: int = 0) -> None:
+        """Raises BadInput for the first NaN or Inf of a block that starts there."""
         flat = block.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real) and not np.isfinite(block).all():
             i, j = np.argwhere(~np.isfinite(block))[0]
+            j += first_column
             dof = int(self.space.numbers[first_row + i])
             raise BadInput(
                 f"snapshot {j} (mu = {np.asarray(self.mu)[j]}) holds NaN or Inf at dof {dof}; "
@@ -78,3 +87,17 @@ class Snapshots:
     def m(self) -> int:
         """Number of snapshots."""
         return int(self.u.shape[1])
+
+
+def _reads_from_disk(u: Any) -> bool:
+    """Whether u is read by rows from disk: it has a shape, a dtype, and is no array."""
+    if isinstance(u, np.memmap):
+        return u.dtype.isnative and u.dtype.kind in "fc"
+    foreign = hasattr(u, "shape") and not isinstance(u, np.ndarray) and not sp.issparse(u)
+    return foreign and isinstance(getattr(u, "dtype", None), np.dtype) and hasattr(u, "__getitem__")
+
+
+def _floats(u: Any) -> np.ndarray:
+    """u (n, m) as floating-point or complex numbers; single precision stays."""
+    array = number_array(u, "u", NUMBER)
+    return array if array.dtype.kind in "fc" else array.astype(float)

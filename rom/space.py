@@ -6,6 +6,8 @@ The only place where ranks talk.
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,8 +17,11 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from rom.errors import BadInput, Singular, real
+from rom.arrays import NUMBER, check_members, integers, real, refuse_indefinite
+from rom.errors import BadInput, Singular
 
+PROBE = 1e-11  # of the sum of all magnitudes: what round-off leaves of (u, v) - (v, u)
+FORWARDING = 0.5  # seconds: launchers drop what they have not forwarded when a rank aborts
 EXTENDED_SWEEPS = 3  # of refinement, for right-hand sides in extended precision
 
 
@@ -35,6 +40,9 @@ class Field:
     components: int = 1
     nodes: np.ndarray | None = None
     elsewhere: float | None = None
+
+    def __post_init__(self) -> None:
+        check_members(self, rows=integers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +72,7 @@ class Space:
     owned: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        numbers = real(self.numbers, "numbers", int)
+        numbers = integers(self.numbers, "numbers")
         product = _checked_product(self.product, numbers)
         if numbers.size and (numbers.min() < 0 or np.unique(numbers).size != numbers.size):
             distinct = np.unique(numbers).size
@@ -89,6 +97,24 @@ class Space:
             raise BadInput(
                 f"dof {int(np.argmin(covered))} of {size} belongs to no rank; "
                 "numbers must cover 0..N-1"
+            )
+        if self.comm is None or self.comm.Get_size() == 1:
+            refuse_indefinite(product)
+        else:
+            self._refuse_unsymmetric()
+
+    def _refuse_unsymmetric(self) -> None:
+        """BadInput where (u, v)_X != (v, u)_X or (u, u)_X < 0 for two test vectors."""
+        angles = np.stack([self.numbers, self.numbers * np.sqrt(2.0) + 1.0], axis=1)
+        U = np.cos(angles)
+        local = U.T @ self.apply(U)
+        size = np.abs(U).T @ np.abs(self.apply(U))
+        (uu, uv), (vu, vv) = self.sum(local)
+        bar = PROBE * float(self.sum(size).max())
+        if abs(uv - np.conj(vu)) > bar or min(uu.real, vv.real) < -bar:
+            raise BadInput(
+                "the inner product, summed over the ranks, is not symmetric and positive; give "
+                "shares of one that is"
             )
 
     @property
@@ -185,6 +211,8 @@ class Space:
 
         One allreduce of k (k + 1) / 2 numbers.
         """
+        if self.comm is None or self.comm.Get_size() == 1:
+            return np.asarray(0.5 * (share + share.conj().T))
         upper = np.triu_indices(len(share))
         G = np.zeros_like(share)
         G[upper] = self.sum(0.5 * (share[upper] + share.conj().T[upper]))
@@ -325,6 +353,10 @@ def _checked_product(product: Any, numbers: np.ndarray) -> Any:
     """A rank's share of X as a sparse (n, n) or a diagonal (n,) of finite numbers."""
     if sp.issparse(product):
         product = sp.csr_array(product)
+        if product.dtype.kind not in NUMBER:
+            raise BadInput(f"the inner product holds {product.dtype}; give numbers")
+        if np.result_type(product.dtype, float) != product.dtype:
+            product = product.astype(float)
         entries = product.data
         if product.shape != (numbers.size, numbers.size):
             raise BadInput(
@@ -337,7 +369,7 @@ def _checked_product(product: Any, numbers: np.ndarray) -> Any:
         if product.shape != numbers.shape:
             raise BadInput(
                 f"diagonal product has shape {product.shape}, numbers {numbers.shape}; "
-                "give one weight per number"
+                "give one weight per number, or a sparse (n, n)"
             )
     if not np.isfinite(np.abs(entries).sum()):
         where = int(np.argmax(np.abs(entries)))
@@ -350,9 +382,13 @@ def _checked_product(product: Any, numbers: np.ndarray) -> Any:
 
 def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, ...] = ()) -> Space:
     """(u, v) = sum over dofs of u v: interface dofs count once whatever the partition."""
-    if isinstance(numbers, (int, np.integer)):
+    if isinstance(numbers, (int, np.integer)) and not isinstance(numbers, bool):
+        if numbers < 0:
+            raise BadInput(f"a space of {numbers} dofs; give how many there are")
         numbers = np.arange(numbers)
-    numbers = np.asarray(numbers, dtype=np.int64)
+    numbers = integers(numbers, "numbers")
+    if numbers.size and numbers.min() < 0:
+        raise BadInput(f"numbers reach {numbers.min()}; give numbers of dofs, from 0")
     everyone = np.concatenate(_allgatherv(comm, numbers))
     count = np.bincount(everyone) if everyone.size else np.zeros(0)
     return Space(1.0 / count[numbers], numbers, comm, fields)
@@ -361,6 +397,25 @@ def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, 
 def meet(comm: Any) -> None:
     """Waits until all ranks are here."""
     _allgatherv(comm, np.zeros(1))
+
+
+def _end_together(comm: Any) -> None:
+    """From now on an exception that nobody catches ends all ranks, its rank named.
+
+    Otherwise the others would wait for the rank that failed.
+    """
+    if sys.excepthook is not sys.__excepthook__:
+        return
+
+    def report(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        """The traceback, the rank, and the end of all ranks."""
+        sys.__excepthook__(kind, error, trace)
+        sys.stderr.write(f"error: rank {comm.Get_rank()}: {kind.__name__}: {error}\n")
+        sys.stderr.flush()
+        time.sleep(FORWARDING)
+        comm.Abort(1)
+
+    sys.excepthook = report
 
 
 def _allgatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
@@ -389,6 +444,7 @@ def _raw_parts(
     comm: Any, part: np.ndarray, *, everywhere: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of every rank, this rank's bytes, and room for those of all."""
+    _end_together(comm)
     counts = np.empty(comm.Get_size(), dtype=np.int64)
     comm.Allgather(np.array([part.shape[0]], dtype=np.int64), counts)
     part = np.ascontiguousarray(part)

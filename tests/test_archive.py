@@ -20,8 +20,10 @@ import scipy.sparse as sp
 import rom
 from rom.affine import Affine, Monomials
 from rom.archive import registry
-from rom.archive.files import write_h5
+from rom.archive.files import FORMAT, write_h5
+from rom.archive.headers import open_header
 from rom.archive.layout import BLOCK
+from rom.archive.models import save_model
 from rom.archive.nouns import load, nouns, put, save
 from rom.bands import Indicator
 from rom.basis import Basis, LocalBases
@@ -355,6 +357,13 @@ NOT_STORED = {  # by their own nature
     "LocalOption": "a moment of a search",
     "Watch": "is built from stored indicators",
     "WholeRuns": "a moment of a training",
+    "Form": "a moment of a training",
+    "Coefficients": "a moment of a training",
+    "TrajectoryCandidate": "a moment of a training",
+    "SmallLikelihoods": "the objective of a search",
+    "Training": "a moment of a command",
+    "Enriched": "a moment of a command",
+    "Plan": "settings of a command",
     "GroupLikelihoods": "the objective of a search",
     "Round": "a moment of a search",
     "SolidGain": "a report of a search",
@@ -371,6 +380,7 @@ NOT_STORED = {  # by their own nature
     "RowBlocks": "reads snapshots",
     "Accuracy": "settings of a call",
     "Rows": "is written as an array",
+    "RowMeans": "a moment of a study",
     "Share": "a moment of a file",
     "Stop": "is told by the reason of a basis",
     "SingleBlocks": "a moment of a search",
@@ -683,7 +693,7 @@ def unstorable():
     yield "problem", Problem(theta, BOX), r"Problem, which no archive holds"
     yield (
         "distributed",
-        Basis(distributed(), np.eye(3)),
+        Snapshots(distributed(), np.ones((1, 1)), np.ones((3, 1))),
         r"space lies on 2 ranks; call \.to_serial\(\)",
     )
 
@@ -729,6 +739,23 @@ def test_a_newer_format_is_refused_by_name(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"format 1\n", b"format 2\n", 1))
     with pytest.raises(ForeignFile, match=r"format 2, this package reads up to 1; upgrade"):
         load(path)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_format_after_the_last_is_refused_before_its_digest(tmp_path, bare):
+    path, newer = tmp_path / "n.h5", FORMAT + 1
+    if bare:
+        save(path, BOX)
+    else:
+        save_model(path, GALERKIN)
+    content = path.read_bytes()
+    old = b"format 1\n" if bare else b"format 2\n"
+    assert old in content[:BLOCK]
+    path.write_bytes(content.replace(old, b"format %d\n" % newer, 1) + b"\0")
+    refusal = rf"n\.h5 has format {newer}, this package reads up to {FORMAT}; upgrade"
+    for read in (load, open_header):
+        with pytest.raises(ForeignFile, match=refusal):
+            read(path)
 
 
 def raw(file, name, kind, shape):

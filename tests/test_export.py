@@ -14,7 +14,7 @@ from vtkmodules.vtkIOHDF import vtkHDFReader
 
 from rom.archive.nouns import load, put, write_h5
 from rom.basis import Basis
-from rom.errors import BadInput, ForeignFile
+from rom.errors import BadInput, DamagedFile, ForeignFile
 from rom.io import readers, writers
 from rom.io.fields import label, unlabel
 from rom.io.files import read_file, read_mesh, write_mesh
@@ -321,7 +321,7 @@ def test_truncated_files_are_refused(suffix, keep, tmp_path):
     path = write_mesh(tmp_path / f"a{suffix}", replace(block(6), regions={}))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep)])
-    with pytest.raises((ForeignFile, BadInput), match=r"a\." + suffix[1:]):
+    with pytest.raises((ForeignFile, DamagedFile, BadInput), match=r"a\." + suffix[1:]):
         read_mesh(path)
 
 

@@ -165,11 +165,11 @@ def test_blocks_that_share_nothing_stay_as_they_are():
 def test_bad_blocks_are_named():
     good = np.ones((5, 2))
     for blocks, tol, message in [
-        ([good, np.full((5, 1), np.nan)], 0.1, "block 1"),
+        ([good, np.full((5, 1), np.nan)], 0.1, r"blocks\[1\] holds NaN"),
         ([good, np.ones((4, 2))], 0.1, "block 1"),
         ([good, 0 * good], 0.1, "block 1 is zero"),
         ([good], 2.0, "tol"),
-        ([], 0.1, "at least one"),
+        ([], 0.1, "give at least one"),
     ]:
         with pytest.raises(BadInput, match=message):
             merge_blocks(blocks, tol, euclidean(5))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rom.basis import gram_schmidt, spectral_tail
-from rom.compress import balance, pod, projection_error
+from rom.compress import RunningPod, balance, pod, projection_error, update
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
@@ -276,3 +276,71 @@ def test_the_spectral_tail_is_what_the_first_modes_leave_out():
     assert tails.shape == (13,) and tails[-1] == 0.0 and spectral_tail(s[:0]).tolist() == [0.0]
     for r in range(12):
         assert tails[r] == pytest.approx(np.linalg.norm(s[r:]) ** 2, rel=1e-14)
+
+
+def test_single_precision_is_decomposed_in_double():
+    x, p = np.linspace(0, 1, 5000)[:, None], np.linspace(0.1, 1, 60)
+    U = (300 + 1e-2 * np.sin(np.pi * x * (1 + 3 * p))).astype(np.float32)
+    for tol in (1e-3, 1e-5):
+        basis, _ = pod(snapshots(U), tol=tol, center=True)
+        W = U.astype(float) - U.astype(float).mean(axis=1, keepdims=True)
+        missed = W - basis.modes @ (basis.modes.T @ W)
+        assert np.linalg.norm(missed) <= tol * np.linalg.norm(W)
+        assert np.abs(basis.modes.T @ basis.modes - np.eye(basis.r)).max() < 1e-13
+
+
+@pytest.mark.parametrize("method", ["auto", "gram", "full", "random"])
+def test_the_rank_is_at_most_the_dofs(method):
+    U = np.random.default_rng(0).standard_normal((50, 125)).astype(np.float32)
+    basis, _ = pod(snapshots(U), rank=60, method=method)
+    assert basis.r == 50
+    assert np.abs(basis.modes.T @ basis.modes - np.eye(50)).max() < 1e-12
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("center", [False, True])
+def test_many_snapshots_of_few_dofs_need_no_matrix_of_the_snapshots(sparse, center):
+    gen = np.random.default_rng(0)
+    U = gen.standard_normal((40, 8)) @ gen.standard_normal((8, 30_000))
+    space = Space(stiff(40), np.arange(40)) if sparse else euclidean(40)
+    basis, s = pod(snapshots(U, space), tol=1e-10, center=center)
+    assert basis.r == 8 and projection_error(snapshots(U, space), basis) < 1e-13
+    W = U - U.mean(axis=1, keepdims=True) if center else U
+    energy = np.sum(space.norm(W) ** 2)
+    assert np.sum(s**2) == pytest.approx(energy, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e200])
+@pytest.mark.parametrize("method", ["auto", "gram", "full"])
+def test_numbers_whose_squares_vanish_are_decomposed(scale, method):
+    U = np.random.default_rng(0).standard_normal((200, 8))
+    basis, s = pod(snapshots(U), tol=0.3, method=method)
+    small, t = pod(snapshots(scale * U), tol=0.3, method=method)
+    assert small.r == basis.r and small.error == pytest.approx(basis.error, rel=1e-9)
+    np.testing.assert_allclose(t / scale, s, rtol=1e-9)
+
+
+def test_a_running_pod_of_vanishing_squares_is_refused_by_name():
+    with pytest.raises(BadInput, match="squares are beyond double precision"):
+        update(RunningPod(euclidean(30)), 1e-170 * np.ones((30, 2)))
+
+
+@pytest.mark.parametrize(
+    ("product", "message"),
+    [
+        (sp.csr_array([[2.0, 1.0], [0.0, 2.0]]), r"not symmetric: 1 at \(0, 1\), 0 at \(1, 0\)"),
+        (sp.csr_array([[1.0, 2.0], [2.0, 1.0]]), "indefinite"),
+        (sp.csr_array([[0.0, 1.0], [1.0, 0.0]]), "indefinite"),
+        (np.array([1.0, -1.0]), r"-1 at \(1, 1\)"),
+    ],
+)
+def test_a_product_that_is_none_is_refused(product, message):
+    with pytest.raises(BadInput, match=message):
+        Space(product, np.arange(2))
+
+
+def test_an_indefinite_form_near_its_resonance_is_refused():
+    K = sp.diags_array([-np.ones(199), 2 * np.ones(200), -np.ones(199)], offsets=[-1, 0, 1])
+    Space(K.tocsr(), np.arange(200))
+    with pytest.raises(BadInput, match="indefinite"):
+        Space(sp.csr_array(K - 1e-3 * sp.eye_array(200)), np.arange(200))

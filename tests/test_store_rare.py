@@ -107,6 +107,24 @@ def test_a_solution_without_numbers_is_recorded(answer, reason, tmp_path):
     assert told.startswith(reason)
 
 
+class Wordless(RuntimeError):
+    """An error whose text raises."""
+
+    def __str__(self):
+        raise KeyError("no text")
+
+
+def test_an_error_without_a_text_is_recorded_and_the_rest_goes_on(tmp_path):
+    def solve(mu):
+        if mu[0] == MUS[1, 0]:
+            raise Wordless
+        return solution(mu)
+
+    answer = collect(solve, MUS, tmp_path)
+    ((_, reason),) = answer.failed
+    assert answer.solved == len(MUS) - 1 and reason.startswith("Wordless: (its text raises KeyE")
+
+
 @pytest.mark.parametrize("only", [[4], [-1], [], [0.5], [[0]]])
 def test_rows_that_are_none_are_refused(only, tmp_path):
     with pytest.raises(BadInput, match=r"must name rows of mus, 0\.\.3"):

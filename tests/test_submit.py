@@ -3,8 +3,10 @@ end that a scheduler can report.
 """
 
 import ast
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +24,7 @@ from rom.batch.plan import arrays, format_rows, parse_rows, parts
 from rom.batch.script import STOPPED, exit_code_path, script
 from rom.batch.submissions import records
 from rom.campaign import collect, open_store
+from rom.campaign.journal import append_record
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotSubmitted
 
 ROOT = Path(__file__).parents[1]
@@ -105,7 +108,7 @@ BAD_PROFILES = {
     "no scheduler": ("chunk = 3", r"scheduler"),
     "scheduler": (
         'scheduler = "cron"',
-        r"scheduler: Input should be 'local', 'lsf', 'pbs' or 'slurm'",
+        r"scheduler: Input should be 'gridengine', 'local', 'lsf', 'pbs' or 'slurm'",
     ),
     "entry": ('scheduler = "slurm"\nqueue = "fast"', r"no entry 'queue'; known: scheduler, time"),
     "time": (
@@ -157,6 +160,22 @@ BAD_PROFILES = {
         'scheduler = "slurm"\nnodes = 2\nchunk = 8\n[pilot]\nworkers = 8',
         r"chunk = 8 leaves workers of \[pilot\] idle; give 16",
     ),
+    "quality of service": (
+        'scheduler = "pbs"\nqos = "high"',
+        r"qos = 'high': pbs has no such entry; leave it out, or say it in directives",
+    ),
+    "parallel environment": (
+        'scheduler = "slurm"\nparallel = "mpi"',
+        r"parallel = 'mpi': slurm has no such entry",
+    ),
+    "nodes": (
+        'scheduler = "gridengine"\nnodes = 2',
+        r"nodes = 2: gridengine has no such entry",
+    ),
+    "slots": (
+        'scheduler = "gridengine"\nranks = 2\ncpus = 3',
+        r"6 slots without a parallel environment; give parallel.*qconf -spl",
+    ),
 }
 
 
@@ -198,28 +217,66 @@ JOB = Job(
 )  # fmt: skip
 WORDS = {
     "slurm": [
-        "#SBATCH --array=0-4%2", "#SBATCH --time=01:30:00", "#SBATCH --mem=4096M",
-        "#SBATCH --ntasks=8", "#SBATCH --nodes=2",
-        "#SBATCH --partition=long", "#SBATCH --account=me", "#SBATCH --dependency=afterany:17:18",
+        "#SBATCH --array=0-4%2",
+        "#SBATCH --time=01:30:00",
+        "#SBATCH --mem=4096M",
+        "#SBATCH --ntasks=8",
+        "#SBATCH --nodes=2",
+        "#SBATCH --partition=long",
+        "#SBATCH --account=me",
+        "#SBATCH --dependency=afterany:17:18",
         "#SBATCH --requeue",
-        "#SBATCH --exclusive", "part=$((${SLURM_ARRAY_TASK_ID:-0} + 10))", "scontrol requeue",
+        "#SBATCH --exclusive",
+        "part=$((${SLURM_ARRAY_TASK_ID:-0} + 10))",
+        "scontrol requeue",
     ],
-    "pbs": ["#PBS -J 0-4%2", "#PBS -l walltime=01:30:00",
-        "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=4096mb", "#PBS -q long", "#PBS -A me",
-            "#PBS -W depend=afterany:17:18", "part=$((${PBS_ARRAY_INDEX:-0} + 10))"],
-    "lsf": ['#BSUB -J "rom-x-1-collect-0-0[1-5]%2"', "#BSUB -W 1:30", "#BSUB -n 8",
-        "#BSUB -M 8192MB", "#BSUB -q long", "#BSUB -P me",
-            '#BSUB -w "ended(17) && ended(18)"', "part=$(($((${LSB_JOBINDEX:-1} - 1)) + 10))"],
-}  # fmt: skip
+    "pbs": [
+        "#PBS -J 0-4%2",
+        "#PBS -l walltime=01:30:00",
+        "#PBS -l select=2:ncpus=4:mpiprocs=4:mem=4096mb",
+        "#PBS -q long",
+        "#PBS -A me",
+        "#PBS -W depend=afterany:17:18",
+        "part=$((${PBS_ARRAY_INDEX:-0} + 10))",
+    ],
+    "lsf": [
+        '#BSUB -J "rom-x-1-collect-0-0[1-5]%2"',
+        "#BSUB -W 1:30",
+        "#BSUB -n 8",
+        "#BSUB -M 8192MB",
+        "#BSUB -q long",
+        "#BSUB -P me",
+        '#BSUB -w "ended(17) && ended(18)"',
+        "part=$(($((${LSB_JOBINDEX:-1} - 1)) + 10))",
+    ],
+    "gridengine": [
+        "#$ -t 1-5",
+        "#$ -tc 2",
+        "#$ -l h_rt=01:30:00",
+        "#$ -l h_vmem=1024M",
+        "#$ -pe mpi 8",
+        "#$ -q long",
+        "#$ -P me",
+        "#$ -hold_jid 17,18",
+        "#$ -r y",
+        '#$ -wd "/home/me/my runs"',
+        '#$ -o "/logs/1-$TASK_ID.out"',
+        "exit 99",
+        "#$ --exclusive",
+        "part=$(($((${SGE_TASK_ID:-1} - 1)) + 10))",
+    ],
+}
+OWN_ENTRIES = {"gridengine": {"nodes": 1, "parallel": "mpi"}}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", WORDS)
 def test_scripts_say_what_the_site_wants_in_its_words(kind):
+    entries = {"nodes": 2, **OWN_ENTRIES.get(kind, {})}
     site = Profile(
-        kind, nodes=2, ranks=8, launch="srun -n {ranks}", partition="long", account="me",
+        kind, ranks=8, launch="srun -n {ranks}", partition="long", account="me",
         concurrent=2, modules=("mpi/4",), container="/c.sif",
         bind=("/scratch",), setup=("ulimit -c 0",), directives=("--exclusive",),
-        environment={"A": "it's"}, rom="rom",
+        environment={"A": "it's"}, rom="rom", **entries,
     )  # fmt: skip
     text = script(JOB, site)
     for line in [
@@ -246,16 +303,23 @@ PILOT = {
               "export SRUN_CPUS_PER_TASK=16"],
     "pbs": ["#PBS -l select=2:ncpus=16:mpiprocs=1:mem=4096mb"],
     "lsf": ["#BSUB -n 32", '#BSUB -R "span[ptile=16]"'],
+    "gridengine": ["#$ -pe mpi 16", "#$ -l h_vmem=512M"],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", PILOT)
 def test_a_pilot_has_one_supervisor_on_each_node_and_room_for_its_workers(kind):
-    site = Profile(kind, nodes=2, cpus=2, chunk=100, pilot=Pilot(8, 60.0))
+    entries = {"nodes": 2, **OWN_ENTRIES.get(kind, {})}
+    site = Profile(kind, cpus=2, chunk=100, pilot=Pilot(8, 60.0), **entries)
     text = script(replace(JOB, ranks=site.processes, cpus=site.threads), site)
     for line in [*PILOT[kind], "export OMP_NUM_THREADS=2"]:
         assert line in text.splitlines(), text
-    assert "mpiexec -n 2 " in text and site.crew == ("--workers", "8", "--limit", "60")
+    assert ("mpiexec -n 2 " in text) == (site.nodes == 2) and site.crew == (
+        "--workers",
+        "8",
+        "--limit",
+        "60",
+    )
 
 
 def test_a_run_on_this_machine_gives_what_the_commands_give(tmp_path):
@@ -368,7 +432,10 @@ def test_failures_are_tried_again_as_their_kind_allows(error, tries, kind, tmp_p
     rom(tmp_path, "resume", "run")
     assert len((tmp_path / "solves").read_text().splitlines()) == begun + tries * bad
     told = rom(tmp_path, "status", "run", "--json")
-    assert last(told)["paused"] == bad and f"{kind} too often; rom resume --force" in told
+    assert last(told)["paused"] == bad and f"(retry.{kind})" in told
+    why = {"transient": "a connection failed, which is not tried more than 2 times again",
+           "solver": "its solve failed, which is not tried again"}[kind]  # fmt: skip
+    assert why in told and "then rom resume run --force" in told
     (tmp_path / "broken").unlink()
     rom(tmp_path, "resume", "run", "--force")
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
@@ -391,7 +458,7 @@ def test_resume_with_another_profile_follows_it(tmp_path):
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 8
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('scheduler = "cron"')
-    assert "scheduler: Input should be 'local'" in rom(
+    assert "scheduler: Input should be 'gridengine', 'local'" in rom(
         tmp_path, "resume", "run", "--profile", wrong, code=2
     )
 
@@ -413,6 +480,66 @@ def test_a_walltime_that_is_over_stops_before_a_solve_and_resume_goes_on(tmp_pat
     assert len((tmp_path / "solves").read_text().splitlines()) == 8
     told = rom(tmp_path, "collect", "case.py", "--n", 16, "--out", "s", "--seconds", "0.1", code=2)
     assert "do not suffice for one solve; give more time" in told
+
+
+def test_a_stage_that_failed_is_named_with_its_exit_code(tmp_path):
+    (tmp_path / "case.py").write_text(CASE)
+    words = ["submit", "all", "case.py", "--profile", site_file(tmp_path), "--n", 6, "--out", "run"]
+    told = rom(tmp_path, *words, "--train", "--memory lots", "--tests", 2)
+    assert re.search(r"collect-0-0 part 2 of 2 ended \(exit 0\)", told)
+    assert re.search(r"-train ended \(exit 2\): .*run/logs/1-train.out", told)
+    told = rom(tmp_path, "status", "run", "--json", code=1)
+    stages = last(told)["stages"]
+    assert stages["collect"] == "done" and stages["train"] == "failed (exit 2)"
+    assert stages["study"].startswith("failed (exit ")
+    assert "train failed (exit 2): rom logs run says why; correct it, then rom resume run" in told
+
+
+def test_a_job_that_ended_without_result_or_code_has_failed(run):
+    made, played = run
+    solved(made, range(6))
+    ((number, _),) = batch.submit_stage(made, "reduce")
+    for state, stage in (("PENDING", "waiting"), ("RUNNING", "running")):
+        played["states"][number] = [state]
+        assert batch.read_status(made.folder).stages == {"train": stage}
+    played["states"][number] = []
+    now = batch.read_status(made.folder)
+    assert now.broken == ("train",) and now.stages["train"].startswith("failed (killed")
+    (made.folder / "model.h5").touch()
+    assert batch.read_status(made.folder).stages == {"train": "done"}
+
+
+def test_a_campaign_whose_jobs_cannot_run_its_case_has_failed(run):
+    made, played = run
+    ((number, text),) = batch.submit_stage(made, "collect")
+    assert 'echo $code > "$exit_code"' in text
+    log = made.folder / "logs" / "1-collect-0-0"
+    for part, code in enumerate((0, STOPPED, 2)):
+        Path(exit_code_path(str(log), part)).write_text(f"{code}\n")
+    played["states"][number] = []
+    solved(made, [0, 1, 2])
+    assert batch.read_status(made.folder).stages == {"collect": "failed (exit 2)"}
+    solved(made, [3, 4, 5])
+    assert batch.read_status(made.folder).stages == {"collect": "done"}
+
+
+def test_a_run_of_an_older_version_is_read_and_goes_on(run):
+    made, _ = run
+    solved(made, range(6))
+    append_record(
+        made.folder / "submissions.jsonl",
+        {"state": "begun", "round": 1, "name": f"rom-{made.tag}-1-reduce", "time": 0.0,
+         "stage": "reduce", "parts": []},
+    )  # fmt: skip
+    ((_, text),) = batch.resume_run(made)
+    assert "train case.py --kind auto --store" in text
+    path = made.folder / "run.json"
+    entries = json.loads(path.read_bytes().split(b"\n", 2)[2])
+    del entries["kind"], entries["site"]["parallel"]
+    old = json.dumps(entries).encode()
+    digest = hashlib.sha256(old).hexdigest().encode()
+    path.write_bytes(b"rom run 1\n" + digest + b"\n" + old)
+    assert batch.open_run(made.folder).kind == "auto"
 
 
 @pytest.fixture
@@ -533,13 +660,94 @@ ROWS = {
         "q\n17[2].pbs  a  me  0 X q\n18.pbs  b  me  0 Q q\n",
         {"17[].pbs": {-1: "running", 0: "running", 2: "unknown"}, "18.pbs": {0: "waiting"}},
     ),
+    "gridengine": (
+        "<job_info><queue_info>"
+        "<job_list><JB_job_number>17</JB_job_number><state>Rr</state><tasks>1</tasks></job_list>"
+        "</queue_info><job_info>"
+        "<job_list><JB_job_number>17</JB_job_number><state>Rq</state><tasks>3</tasks></job_list>"
+        "<job_list><JB_job_number>17</JB_job_number><state>qw</state><tasks>5-9:2,10</tasks>"
+        "</job_list>"
+        "<job_list><JB_job_number>17</JB_job_number><state>Eqw</state><tasks>4</tasks></job_list>"
+        "<job_list><JB_job_number>18</JB_job_number><state>hqw</state></job_list>"
+        "<job_list><JB_job_number>19</JB_job_number><state>r</state></job_list>"
+        "</job_info></job_info>",
+        {
+            "17": {
+                0: "running", 2: "waiting", 3: "node",
+                **dict.fromkeys((4, 6, 8, 9), "waiting"),
+            },
+            "18": {0: "waiting"},
+        },
+    ),
 }  # fmt: skip
+ACCOUNTS = """
+==============================================================
+jobnumber    17
+taskid       {task}
+failed       {failed}
+exit_status  {code}
+ru_wallclock {seconds}s
+category     -l h_rt=20,h_vmem=300M
+"""
+
+
+def test_the_accounts_say_how_parts_ended_that_left_the_queue(monkeypatch):
+    limit = "37  : qmaster enforced h_rt, h_cpu, or h_vmem limit"
+    rows = [
+        (1, "25  : rescheduling", 99, 1),
+        (1, 0, 0, 6),
+        (2, limit, "137 (Killed)", 21),
+        (3, limit, "137 (Killed)", 5),
+        (4, "100 : assumedly after job", "137 (Killed)", 5),
+        (5, 0, 0, 1),
+    ]
+    accounts = "".join(
+        ACCOUNTS.format(task=task, failed=failed, code=code, seconds=seconds)
+        for task, failed, code, seconds in rows
+    )
+    queue_ = (
+        "<job_info><job_list><JB_job_number>17</JB_job_number><state>Rq</state>"
+        "<tasks>5</tasks></job_list></job_info>"
+    )
+
+    def answer(words, text="", seconds=60.0):
+        if words[0] == "qstat":
+            return queue_, 0
+        return (accounts, 0) if words[-1] == "17" else (f"error: job id {words[-1]} not found", 1)
+
+    monkeypatch.setattr(command, "run_command", answer)
+    assert queue.job_states(["17", "18"], Profile("gridengine")) == {
+        "17": {0: "done", 1: "timeout", 2: "memory", 3: "unknown", 4: "waiting"}
+    }
+
+
+@pytest.mark.parametrize("scheduler", ["lsf", "gridengine"])
+def test_the_log_of_a_part_is_found_where_arrays_count_from_one(scheduler, tmp_path, monkeypatch):
+    mus = np.arange(4.0)[:, None]
+    site = Profile(scheduler, chunk=2, retry={"unknown": 5})
+    run = batch.create_run(batch.Run(tmp_path, "case.py", str(tmp_path), (), ("a",), mus, site))
+    answers = {"bsub": "Job <7>", "qsub": "7.1-2:1", "qstat": "<job_info/>"}
+    monkeypatch.setattr(
+        command, "run_command", lambda words, *_, **__: (answers.get(words[0], ""), 0)
+    )
+    ((_, text),) = batch.submit_stage(run, "collect")
+    assert "-%I.out" in text or "-$TASK_ID.out" in text
+    for task, words in ((1, "oom-kill"), (2, "all is well")):
+        (tmp_path / "logs" / f"1-collect-0-0-{task}.out").write_text(words)
+    assert batch.read_logs(tmp_path, part=0) == {"1-collect-0-0-1.out": "oom-kill"}
+    batch.resume_run(run)
+    ends = [record["ended"] for record in records(run) if record["stage"] == "collect"]
+    assert ends[0] == [("0-1", "memory"), ("2-3", "unknown")]
 
 
 @pytest.mark.parametrize("scheduler", ROWS)
 def test_every_part_of_an_array_has_its_state(scheduler, monkeypatch):
     said, expected = ROWS[scheduler]
-    monkeypatch.setattr(command, "run_command", lambda words, text="", seconds=60.0: (said, 0))
+    monkeypatch.setattr(
+        command,
+        "run_command",
+        lambda words, text="", seconds=60.0: ("", 1) if words[0] == "qacct" else (said, 0),
+    )
     assert queue.job_states(list(expected), Profile(scheduler)) == expected
 
 

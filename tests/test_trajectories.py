@@ -6,7 +6,13 @@ import pytest
 from rom.archive import load, save
 from rom.design import sobol
 from rom.errors import BadInput, OutsideBox
-from rom.gp import trajectory_gp
+from rom.gp import Stationary, trajectory_gp
+from rom.gp.likelihood import restricted_likelihood, trend_columns
+from rom.gp.small_likelihood import small_likelihoods
+from rom.gp.trajectory_candidates import joint, mean_of_both, product, train_grids
+from rom.gp.trajectory_fit import hold_out
+from rom.gp.trajectory_modes import Form, joint_modes, product_modes
+from rom.gp.trajectory_runs import WholeRuns
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import euclidean
@@ -127,3 +133,95 @@ def test_save_and_load(trained, tmp_path):
     loaded = load(tmp_path / "t.h5")
     np.testing.assert_array_equal(loaded.band(mu)[0], gp.band(mu)[0])
     assert loaded.errors == gp.errors
+
+
+FORM = Form("identity", False, 1e-9, 0.9)
+
+
+def few_waves(n=30):
+    box = Box(("a", "b"), [0.0, 1.0], [1.0, 3.0])
+    mus = sobol(box, 8)
+    return box, WholeRuns(travel(mus)[:, :n], mus, TIMES)
+
+
+@pytest.mark.parametrize("mean", ["zero", "constant", "linear"])
+@pytest.mark.parametrize("form", ["rbf", "matern52"])
+def test_a_stack_of_likelihoods_is_each_of_them(form, mean):
+    rng = np.random.default_rng(0)
+    x, parts = rng.random((20, 3)), [rng.random((20, 2)), rng.random((20, 1))]
+    points = np.array([[0.0, 0.3, -0.2, -5.0], [-1.0, 0.1, 0.2, -7.0]])
+    H, kernel = trend_columns(mean, x), Stationary(form, np.ones(3))
+    values, slopes = small_likelihoods(kernel, x, H, points, parts)
+    for value, slope, point, part in zip(values, slopes, points, parts, strict=True):
+        one = restricted_likelihood(kernel.at(point[:-1]), np.exp(point[-1]), x, part, H)
+        np.testing.assert_allclose(value, one[0], rtol=1e-10)
+        np.testing.assert_allclose(slope, one[1], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("compress", [joint_modes, product_modes])
+@pytest.mark.parametrize("sized", [False, True])
+def test_modes_are_orthonormal_and_give_the_runs_back(compress, sized):
+    _, runs = few_waves()
+    parts = compress(runs, Form("identity", sized, 1e-2, 0.9))
+    flat = parts.blank.modes.reshape(-1, parts.blank.modes.shape[2])
+    np.testing.assert_allclose(flat.T @ flat, np.eye(flat.shape[1]), atol=1e-8)
+    back, _ = parts.blank.lift(parts.a, np.zeros_like(parts.a))
+    assert relative(back, runs.u) < 1e-2
+
+
+def test_time_as_an_input_is_kriging_of_all_points():
+    box, runs = few_waves(n=1)
+    k_mu, k_t, nugget = Stationary("rbf", [0.8, 0.6]), Stationary("rbf", [0.5]), 1e-3
+    gp = train_grids(runs, FORM, box, [(k_mu, k_t, nugget)])
+    z, t = box.to_unit(runs.mu), TIMES[:, None]
+    fresh = box.from_unit(np.random.default_rng(1).random((5, 2)))
+    K_t = k_t.matrix(t, t)
+    K = np.kron(k_mu.matrix(z, z), K_t) + nugget * np.eye(8 * 11)
+    H = np.kron(np.ones((8, 1)), np.eye(11))
+    y = runs.u.reshape(-1)
+    beta = np.linalg.solve(H.T @ np.linalg.solve(K, H), H.T @ np.linalg.solve(K, y))
+    cross = np.kron(k_mu.matrix(box.to_unit(fresh), z), K_t)
+    expected = beta + (cross @ np.linalg.solve(K, y - H @ beta)).reshape(5, 11)
+    np.testing.assert_allclose(gp.field(fresh)[0][:, 0], expected, atol=1e-5)
+
+
+def test_the_mean_of_both_is_their_mean():
+    box, runs = few_waves()
+    fresh = box.from_unit(np.random.default_rng(1).random((5, 2)))
+    one, other, both = (
+        candidate(runs, FORM, box, [("rbf", "constant")]).model.field(fresh)[0]
+        for candidate in (joint, product, mean_of_both)
+    )
+    np.testing.assert_allclose(both, 0.5 * (one + other), atol=1e-4)
+    assert np.abs(one - other).max() > 1e-2
+
+
+def test_runs_held_out_are_not_seen():
+    _, runs = few_waves()
+
+    def train(rest):
+        seen = (runs.mu[:, None] == rest.mu[None]).all(axis=2).any(axis=1)
+        np.testing.assert_array_equal(rest.u, runs.u[seen])
+
+        class Blind:
+            def field(self, mu):
+                assert not (mu[:, None] == rest.mu[None]).all(axis=2).any()
+                return np.zeros((len(mu), 30, 11)), np.ones((len(mu), 30, 11))
+
+        return Blind()
+
+    median, spread = hold_out(train, runs)
+    assert not median.any() and spread.all()
+
+
+def test_the_reason_says_the_error_of_each_candidate(waves):
+    _, gp = waves
+    names = ("modes in space and time", "Kronecker over mu x t", "time as an input")
+    assert all(f"{name} {100 * gp.errors[name]:.3g} %" in gp.reason for name in names)
+    assert gp.errors[gp.kind] == min(gp.errors[name] for name in (*names, "mean of the first two"))
+
+
+def test_without_a_box_it_is_the_range_of_the_runs():
+    _, runs = few_waves()
+    gp = trajectory_gp(runs.u, mu=runs.mu, times=TIMES)
+    np.testing.assert_allclose(gp.box.lower, runs.mu.min(axis=0))

@@ -109,9 +109,10 @@ class _Disk:
             return 0
 
 
-def durably(path: Path, write: Callable[[Path], Any]) -> Any:
+def durably(path: Path, write: Callable[[Path], Any], *, once: bool = False) -> Any:
     """`write(temp)`, fsync, rename to `path`, fsync of the folder: all or nothing.
 
+    once : what is at `path` already stays, whoever wrote it and however late
     Returns what `write` returns. Raises NotWritten where the disk refuses.
     """
     process = f"{socket.gethostname()}-{os.getpid()}-{threading.get_native_id()}"
@@ -119,7 +120,11 @@ def durably(path: Path, write: Callable[[Path], Any]) -> Any:
     try:
         answer = write(temp)
         sync(temp)
-        os.replace(temp, path)
+        if once:
+            with suppress(FileExistsError):
+                os.link(temp, path)
+        else:
+            os.replace(temp, path)
         sync(path.parent)
     except RomError:
         raise
@@ -130,6 +135,13 @@ def durably(path: Path, write: Callable[[Path], Any]) -> Any:
     finally:
         temp.unlink(missing_ok=True)
     return answer
+
+
+def write_file(path: str | Path, content: bytes | str) -> Path:
+    """Bytes, or text in UTF-8, as a whole file or none; raises as `durably`."""
+    data = content.encode() if isinstance(content, str) else content
+    durably(Path(path), lambda temp: temp.write_bytes(data))
+    return Path(path)
 
 
 def folders(path: Path, names: Sequence[str]) -> None:

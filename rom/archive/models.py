@@ -14,12 +14,14 @@ from typing import Any
 from rom.archive.grids import put_modes
 from rom.archive.headers import header_bytes, header_of
 from rom.archive.nouns import load, save
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.model import Model
 from rom.space import Space
 
 
+@gate(mesh=Mesh)
 def save_model(
     path: str | Path, model: Any, mesh: Mesh | None = None, made: dict[str, Any] | None = None
 ) -> str:

@@ -25,11 +25,11 @@ Reference: Yoo, Jette and Grondona, SLURM: simple Linux utility for resource man
 from rom.batch.profile import Pilot, Profile
 from rom.batch.profile_files import read_profile
 from rom.batch.run_folder import Run, create_run, open_run
-from rom.batch.runs import cancel_run, read_logs, read_status, resume_run, submit_stage
+from rom.batch.runs import cancel_run, check_stage, read_logs, read_status, resume_run, submit_stage
 from rom.batch.status import Status
 
 NOUNS: tuple[str, ...] = ()
 __all__ = [
-    "NOUNS", "Pilot", "Profile", "Run", "Status", "cancel_run", "create_run", "open_run",
-    "read_logs", "read_profile", "read_status", "resume_run", "submit_stage",
+    "NOUNS", "Pilot", "Profile", "Run", "Status", "cancel_run", "check_stage", "create_run",
+    "open_run", "read_logs", "read_profile", "read_status", "resume_run", "submit_stage",
 ]  # fmt: skip

@@ -51,13 +51,23 @@ def _end_of_part(run: Run, record: Record, part: int, queue: States) -> str:
     log = run.folder / "logs" / record["name"].removeprefix(f"rom-{run.tag}-")
     if _exit_code(Path(exit_code_path(str(log), part))) == STOPPED:
         return "stopped"
-    path = Path(f"{log}-{part}.out")
+    scheduler = open_scheduler(run.site.scheduler)
+    path = Path(f"{log}-{part + scheduler.first_part}.out")
     tail = log_tail(path, LOG_TAIL) if path.exists() else ""
-    for words, kind in open_scheduler(run.site.scheduler).log_words.items():
+    for words, kind in scheduler.log_words.items():
         if words in tail:
             return kind
     state = queue.get(record["job"], {}).get(part, "unknown")
     return state if state in QUEUE_ENDS else "unknown"
+
+
+def exit_codes(run: Run, record: Record) -> list[int | None]:
+    """The exit codes of the parts of a submission, or of its job; None of what was killed."""
+    log = str(run.folder / "logs" / record["name"].removeprefix(f"rom-{run.tag}-"))
+    if record["stage"] != "collect":
+        return [_exit_code(Path(exit_code_path(log)))]
+    parts = range(len(record["parts"]))
+    return [_exit_code(Path(exit_code_path(log, part))) for part in parts]
 
 
 def _exit_code(path: Path) -> int | None:

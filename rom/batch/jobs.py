@@ -136,10 +136,12 @@ def _collect_command(run: Run, seconds: float, retry: bool) -> tuple[str, ...]:
 
 def _stage_command(run: Run, stage: str) -> tuple[str, ...]:
     """The command of a stage after the campaign."""
-    model = str(run.place / RESULTS["reduce"])
-    if stage == "reduce":
-        words = ["reduce", run.case, "--store", str(run.place / "store"), "--out", model]
-        return (*words, *run.reduce, *_settings(run))
+    model = str(run.place / RESULTS["train"])
+    if stage == "train":
+        words = ["train", run.case, "--kind", run.kind]
+        if len(run.mus):
+            words += ["--store", str(run.place / "store")]
+        return (*words, "--out", model, *run.reduce, *_settings(run))
     report = str(run.place / RESULTS["study"])
     words = ["study", run.case, model, "--report", report, "--json"]
     return (*words, *run.study, *_settings(run))

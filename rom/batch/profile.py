@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from rom.batch.profile_checks import (
+    check_entries,
     check_limits,
     check_lines,
     check_numbers,
@@ -60,6 +61,8 @@ class Profile:
     launch : how ranks start, "srun" or "mpiexec -n {ranks}"
     chunk : solves per part; concurrent : parts at once, 0 for all
     array, queued : the site's largest job array and most jobs in the queue
+    partition, account, qos, constraint : as the site names them, where its scheduler has them
+    parallel : the environment of jobs of several slots, where its scheduler has them
     modules, setup, environment : loaded, run and set before
     container : an Apptainer image, with folders to bind
     directives : lines of the scheduler as they are
@@ -87,6 +90,7 @@ class Profile:
     account: str = ""
     qos: str = ""
     constraint: str = ""
+    parallel: str = ""
     modules: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
@@ -106,6 +110,7 @@ class Profile:
         check_pilot(self)
         check_retry(self.retry, RETRY)
         check_limits(self)
+        check_entries(self)
 
     @property
     def processes(self) -> int:

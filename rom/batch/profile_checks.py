@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from rom.batch.schedulers import open_scheduler
 from rom.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def check_words(site: Profile) -> None:
     """Names hold nothing that a shell would read as more. Raises BadInput."""
     words = [
         (name, getattr(site, name))
-        for name in ("partition", "account", "qos", "constraint", "container")
+        for name in ("partition", "account", "qos", "constraint", "parallel", "container")
     ]
     words += [("modules", word) for word in site.modules]
     words += [("bind", word) for word in site.bind]
@@ -87,3 +89,15 @@ def check_limits(site: Profile) -> None:
         raise BadInput(f"time = {site.time!r} must be longer than the margin of {site.margin:g} s")
     if site.mebibytes < 1:
         raise BadInput(f"memory = {site.memory!r} must be positive")
+
+
+def check_entries(site: Profile) -> None:
+    """The scheduler has every entry that is given. Raises BadInput."""
+    scheduler = open_scheduler(site.scheduler)
+    for entry in fields(site):
+        if entry.name in scheduler.lacks and getattr(site, entry.name) != entry.default:
+            raise BadInput(
+                f"{entry.name} = {getattr(site, entry.name)!r}: {site.scheduler} has no such "
+                "entry; leave it out, or say it in directives"
+            )
+    scheduler.check(site)

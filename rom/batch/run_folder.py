@@ -19,7 +19,8 @@ MAGIC = b"rom run 1\n"
 MAX_BYTES = 2**30
 RUN_FILE = "run.json"
 TUPLES = ("settings", "names", "reduce", "study")
-RESULTS = {"reduce": "model.h5", "study": "report.html"}
+RESULTS = {"train": "model.h5", "study": "report.html"}
+ALIASES = {"reduce": "train"}  # other spellings of stages, as of runs of 0.1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,8 @@ class Run:
     """What a run folder was asked.
 
     case, cwd, settings : the case, where it is run, its "name=value"
-    names, mus : the parameters (m, p) by name
-    site : where it runs; reduce, study : options of later stages
+    names, mus : the parameters (m, p) by name; none where nothing is collected
+    site : where it runs; kind : of the model; reduce, study : options of train and study
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Run:
     site: Profile
     reduce: tuple[str, ...] = ()
     study: tuple[str, ...] = ()
+    kind: str = "auto"
 
     @property
     def tag(self) -> str:
@@ -83,7 +85,7 @@ def create_run(run: Run) -> Run:
 
 def _check_same(old: Run, run: Run) -> None:
     """Raises BadInput where a folder's run differs in more than its site."""
-    for name in ("case", *TUPLES):
+    for name in ("case", "kind", *TUPLES):
         before, now = getattr(old, name), getattr(run, name)
         if before != now:
             raise BadInput(
@@ -114,6 +116,7 @@ def open_run(folder: str | Path) -> Run:
             str(entries["cwd"]),
             mus=np.array(entries["mus"], dtype=float),
             site=check_profile(entries["site"], path),
+            kind=str(entries.get("kind", "auto")),
             **tuples,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

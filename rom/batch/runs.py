@@ -9,8 +9,8 @@ from pathlib import Path
 from rom.batch.ends import close_parts, ends_by_row, failure_kind, log_tail
 from rom.batch.jobs import RowGroup, Submitted, submit_jobs
 from rom.batch.queue import cancel_jobs
-from rom.batch.run_folder import RESULTS, Run, open_run
-from rom.batch.schedulers import States
+from rom.batch.run_folder import ALIASES, RESULTS, Run, open_run
+from rom.batch.schedulers import States, open_scheduler
 from rom.batch.status import Status, run_status
 from rom.batch.submissions import (
     Record,
@@ -27,9 +27,9 @@ LEASE = 120.0  # seconds for which one rom submit keeps a run to itself
 MAX_DOUBLINGS = 3  # of time and memory
 STAGES = {
     "collect": ("collect",),
-    "reduce": ("reduce",),
+    "train": ("train",),
     "study": ("study",),
-    "all": ("collect", "reduce", "study"),
+    "all": ("collect", "train", "study"),
 }
 
 
@@ -42,15 +42,26 @@ def _only_submitter(run: Run) -> Iterator[None]:
         yield
 
 
+def check_stage(run: Run, stage: str) -> tuple[str, ...]:
+    """The stages behind a word of rom submit.
+
+    Raises BadInput for an unknown one, or one that a run without a solver does not have.
+    """
+    stage = ALIASES.get(stage, stage)
+    if stage not in STAGES:
+        raise BadInput(f"no stage {stage!r}; known: {', '.join(STAGES)}")
+    if not len(run.mus) and stage != "train":
+        raise BadInput(f"{run.case} has nothing to collect or study; its one stage is train")
+    return STAGES[stage]
+
+
 def submit_stage(run: Run, stage: str, *, dry: bool = False) -> list[Submitted]:
     """Jobs of a stage, handed to the queue: (number, script).
 
     dry : nothing is submitted, the numbers are names
     Raises BadInput where the stage was submitted before: `resume_run` goes on with it.
     """
-    if stage not in STAGES:
-        raise BadInput(f"no stage {stage!r}; known: {', '.join(STAGES)}")
-    names = STAGES[stage]
+    names = check_stage(run, stage)
     with _only_submitter(run):
         submissions = records(run)
         before = {record["stage"] for record in submissions}
@@ -151,6 +162,8 @@ def cancel_run(folder: str | Path) -> list[str]:
 def read_logs(folder: str | Path, part: int | None = None, size: int = 4000) -> dict[str, str]:
     """The ends of the logs of a run, or of one part of it, the newest last."""
     run = open_run(folder)
-    pattern = "*.out" if part is None else f"*-{part}.out"
+    pattern = "*.out"
+    if part is not None:
+        pattern = f"*-{part + open_scheduler(run.site.scheduler).first_part}.out"
     paths = sorted((run.folder / "logs").glob(pattern), key=lambda path: path.stat().st_mtime)
     return {path.name: log_tail(path, size) for path in paths}

@@ -21,13 +21,11 @@ def script(job: Job, site: Profile) -> str:
     lines = ["#!/bin/bash", *scheduler.options(job, site)]
     lines += [f"{scheduler.comment} {line}" for line in site.directives]
     lines += _environment(job, site, scheduler)
-    if job.rows:
-        lines += _part(job, scheduler)
+    lines += _part(job, scheduler)
     for command in job.commands:
         lines.append(_command_line(command, job.ranks, site))
         lines.append("code=$?")
-        if job.rows:
-            lines.append('echo $code > "$exit_code"')
+        lines.append('echo $code > "$exit_code"')
         if job.rows and scheduler.requeue and site.requeues:
             again = f'"{scheduler.restarts}" -lt {site.requeues}'
             lines.append(f"if [ $code -eq {STOPPED} ] && [ {again} ]; then {scheduler.requeue}; fi")
@@ -35,9 +33,9 @@ def script(job: Job, site: Profile) -> str:
     return "\n".join([*lines, ""])
 
 
-def exit_code_path(log: str, part: int | str) -> str:
-    """The file with the exit code of a part that came to its end by itself."""
-    return f"{log}-{part}.exit"
+def exit_code_path(log: str, part: int | str | None = None) -> str:
+    """The file with the exit code of a part, or of a job, that came to its end by itself."""
+    return f"{log}.exit" if part is None else f"{log}-{part}.exit"
 
 
 def _environment(job: Job, site: Profile, scheduler: Scheduler) -> list[str]:
@@ -56,6 +54,8 @@ def _environment(job: Job, site: Profile, scheduler: Scheduler) -> list[str]:
 def _part(job: Job, scheduler: Scheduler) -> list[str]:
     """The lines that find the rows of a part, and forget how it ended before."""
     index = scheduler.array_index
+    if not job.rows:
+        return [f"exit_code={exit_code_path(shlex.quote(job.log))}", 'rm -f "$exit_code"']
     listing, log = shlex.quote(job.rows), shlex.quote(job.log)
     return [
         f"part=$(({index} + {job.first}))",

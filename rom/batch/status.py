@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rom.batch.ends import ends_by_row, failure_kind
+from rom.batch.ends import ends_by_row, exit_codes, failure_kind
 from rom.batch.profile import Profile
 from rom.batch.run_folder import RESULTS, Run
 from rom.batch.schedulers import States
+from rom.batch.script import STOPPED
 from rom.batch.submissions import Record
 
+FAILED = "failed"
+SOLVES_FAILED = 3  # exit code of rom collect: its failed rows are listed one by one
 UNCOUNTED = {"cancelled", "stopped", "refused"}  # ends that are no failure
 
 
@@ -20,6 +23,7 @@ class Status:
 
     failed : row -> reason; paused : row -> kind of failure
     jobs : number -> states of its parts; results : files that are there
+    stages : name -> "waiting", "running", "done", "unfinished" or "failed (exit 1)"
     """
 
     planned: int
@@ -29,6 +33,12 @@ class Status:
     unfinished: tuple[int, ...]
     jobs: dict[str, list[str]]
     results: tuple[str, ...]
+    stages: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Stages that failed."""
+        return tuple(name for name, text in self.stages.items() if text.startswith(FAILED))
 
 
 def run_status(run: Run, submissions: Sequence[Record], queue: States) -> Status:
@@ -47,7 +57,34 @@ def run_status(run: Run, submissions: Sequence[Record], queue: States) -> Status
     for record in submissions:
         states = queue.get(record["job"], {})
         jobs[record["job"] or record["name"]] = list(states.values())
-    return Status(len(run.mus), solved, failed, paused, rest, jobs, results)
+    stages = {
+        name: _stage_state(run, name, submissions, queue, bool(rest))
+        for name in dict.fromkeys(record["stage"] for record in submissions)
+    }
+    return Status(len(run.mus), solved, failed, paused, rest, jobs, results, stages)
+
+
+def _stage_state(
+    run: Run, name: str, submissions: Sequence[Record], queue: States, rows_are_left: bool
+) -> str:
+    """How a stage stands, by what was submitted of it last."""
+    every = [record for record in submissions if record["stage"] == name]
+    last = [record for record in every if record["round"] == every[-1]["round"]]
+    states = {state for record in last for state in queue.get(record["job"], {}).values()}
+    for state in ("running", "waiting"):
+        if state in states:
+            return state
+    is_collect = name not in RESULTS
+    codes = [code for record in last for code in exit_codes(run, record)]
+    harmless = {0, STOPPED, SOLVES_FAILED} if is_collect else {0}
+    bad = [code for code in codes if code is not None and code not in harmless]
+    if bad and (rows_are_left or not is_collect):
+        return f"{FAILED} (exit {bad[0]})"
+    if is_collect:
+        return "unfinished" if rows_are_left else "done"
+    if (run.folder / RESULTS[name]).exists():
+        return "done"
+    return f"{FAILED} (killed, or never begun)"
 
 
 def _rows_of_store(run: Run) -> tuple[tuple[int, ...], dict[int, list[str]]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rom.batch.plan import parse_rows
 from rom.batch.queue import find_job, job_states
-from rom.batch.run_folder import Run
+from rom.batch.run_folder import ALIASES, Run
 from rom.batch.schedulers import WHOLE_ARRAY, States
 from rom.campaign.journal import append_record, read_lines
 from rom.errors import DamagedFile, ForeignFile
@@ -31,7 +31,9 @@ def records(run: Run) -> list[Record]:
     for entry in entries:
         name = entry["name"]
         if entry["state"] == "begun":
-            submissions[name] = {**entry, "job": "", "over": set(), "ended": []}
+            stage = ALIASES.get(entry["stage"], entry["stage"])
+            more = {"stage": stage, "job": "", "over": set(), "ended": []}
+            submissions[name] = {**entry, **more}
         elif entry["state"] == "submitted":
             numbers[name] = entry["job"]
     for name, record in submissions.items():

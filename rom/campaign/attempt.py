@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from rom.campaign.records import Record, failure_record, sample_record
 from rom.campaign.samples import ALL_ROWS, commit
 from rom.campaign.store import Store
 from rom.campaign.witness import ABORTED, note
+from rom.errors import text_of
 from rom.space import Space
 
 log = logging.getLogger("rom")
@@ -41,6 +42,7 @@ class Work:
     patience [s] : a rank alone in failing aborts the job after it
     ends [s] : no solve may last longer, by the monotonic clock
     rows : "all", or the name of this rank's rows, of `commit_rows`
+    journals : names of the journals of this campaign, all ranks and workers
     """
 
     store: Store
@@ -52,6 +54,7 @@ class Work:
     patience: float
     ends: float
     rows: str = ALL_ROWS
+    journals: set[str] = field(default_factory=set)
 
     @property
     def leads(self) -> bool:
@@ -180,8 +183,7 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
     try:
         u, reason = _to_array(work.solve(mu.copy()))
     except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}"
-        return np.zeros((0, 0)), reason[:MAX_REASON]
+        return np.zeros((0, 0)), text_of(error)[:MAX_REASON]
     if reason:
         return u, reason
     return check_answer(u, work.store, work.space, collective=work.group is not None)
@@ -189,10 +191,12 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
 
 def _to_array(answer: Any) -> tuple[np.ndarray, str]:
     """(the answer as an array, ""), or (nothing, why it is none)."""
+    if np.ma.is_masked(answer):
+        return np.zeros((0, 0)), "the solution is masked in places; return all of its values"
     try:
         return np.asarray(answer), ""
     except ValueError as error:
-        reason = f"the solution is no array ({error}); return float or complex numbers"
+        reason = f"the solution is no array ({text_of(error)}); return float or complex numbers"
         return np.zeros((0, 0)), reason
 
 

@@ -36,7 +36,7 @@ Crew = Callable[[Work, Tasks], None]
 class Campaign:
     """What a call of `collect` did.
 
-    solved, skipped : numbers of tasks solved now, and done before
+    solved, skipped : numbers of tasks solved by this call, and by others, before or meanwhile
     failed : (mu, reason) of each; left : tasks that the time did not suffice for
     """
 
@@ -112,9 +112,8 @@ def collect(
     store = open_store(path)
     rows = mus if only is None else mus[check_only(only, len(mus))]
     keys = store.keys(rows)
-    skipped = len(set(keys) & set(store.manifest.done))
     tries = {key: _allowed_failures(store, key, retries) for key in keys}
-    talk(comm, 0)
+    names = talk(comm, journal.name)
     work = Work(
         store,
         solve,
@@ -125,6 +124,7 @@ def collect(
         patience,
         np.inf if seconds is None else time.monotonic() + seconds,
         _commit_rows(store, space, comm) if distributed and space is not None else ALL_ROWS,
+        set(names),
     )
     parameters = dict(zip(keys, rows, strict=True))
     with ticker(len(parameters), leads, progress) as tick:
@@ -133,7 +133,7 @@ def collect(
     if seconds is not None:
         talk(comm, 0)
     refresh(store.manifest)
-    campaign = _sum_up(tasks, str(path), skipped, time.perf_counter() - start)
+    campaign = _sum_up(tasks, str(path), work.journals, time.perf_counter() - start)
     _report(campaign, leads)
     return campaign
 
@@ -169,13 +169,16 @@ def _commit_rows(store: Store, space: Space, comm: Any) -> str:
     return names[0 if comm is None else comm.Get_rank()]
 
 
-def _sum_up(tasks: Tasks, path: str, skipped: int, seconds: float) -> Campaign:
+def _sum_up(tasks: Tasks, path: str, journals: set[str], seconds: float) -> Campaign:
+    """The campaign; its own solves are those that its journals acknowledge."""
     left, failed = set(tasks.left()), []
     for key, mu in tasks.mus.items():
         if key not in left and key not in tasks.manifest.done:
             reason = tasks.manifest.failed[key][-1]["reason"]
             failed.append((tuple(mu.tolist()), reason))
-    solved = len(tasks.mus) - skipped - len(failed) - len(left)
+    authors = tasks.manifest.authors
+    solved = sum(authors.get(key) in journals for key in tasks.mus)
+    skipped = len(tasks.mus) - solved - len(failed) - len(left)
     return Campaign(path, solved, skipped, tuple(failed), seconds, len(left))
 
 
@@ -183,7 +186,7 @@ def _report(campaign: Campaign, leads: bool) -> None:
     level = logging.INFO if leads else logging.DEBUG
     log.log(
         level,
-        "%s: %d solved, %d done before, %d failed, %d left",
+        "%s: %d solved, %d done by others, %d failed, %d left",
         campaign.path,
         campaign.solved,
         campaign.skipped,

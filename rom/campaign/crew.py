@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from rom.campaign.attempt import FIRST_PAUSE, MAX_PAUSE, PAUSE_GROWTH, Tasks, Work
-from rom.campaign.journal import append_record, refresh
+from rom.campaign.journal import append_record, new_journal, refresh
 from rom.campaign.ranks import error_of
 from rom.campaign.records import failure_record
 from rom.campaign.worker import Begin, run_worker
@@ -133,7 +133,9 @@ def _hire(crew: _Crew) -> None:
     context = get_context("spawn")
     while len(crew.workers) < size:
         pipe, far_end = context.Pipe()
-        settings = (str(crew.work.store.path), crew.work.ends, crew.tasks.expiry)
+        journal = new_journal(crew.work.store.path)
+        crew.work.journals.add(journal.name)
+        settings = (journal, crew.work.ends, crew.tasks.expiry)
         process = context.Process(target=run_worker, args=(far_end, crew.begin, *settings))
         process.start()
         far_end.close()

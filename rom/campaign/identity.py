@@ -104,10 +104,13 @@ def read_identity(path: Path) -> Identity:
     return identity
 
 
-def write_identity(path: Path, identity: Identity) -> None:
-    """Writes campaign.json of the store at `path`, whole or not at all."""
+def write_identity(path: Path, identity: Identity, *, once: bool = True) -> None:
+    """Writes campaign.json of the store at `path`, whole or not at all.
+
+    once : not where another did so meanwhile
+    """
     text = json.dumps({**identity, "sha256": _identity_digest(identity)}, indent=1)
-    durably(path / "campaign.json", lambda temp: temp.write_text(text))
+    durably(path / "campaign.json", lambda temp: temp.write_text(text), once=once)
 
 
 def check_same(path: Path, theirs: Identity, mine: Identity) -> None:

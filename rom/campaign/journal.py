@@ -30,8 +30,9 @@ def new_journal(path: Path) -> Path:
 
 
 def journals(path: Path) -> list[Path]:
-    """The journals of the store at `path`."""
-    return sorted((path / "journal").glob("*.jsonl"))
+    """The journals of the store at `path`; a folder is none, whatever its name."""
+    files = (path / "journal").glob("*.jsonl")
+    return sorted(file for file in files if not file.is_dir())
 
 
 def append_record(path: Path, record: Record) -> None:
@@ -114,6 +115,7 @@ class Manifest:
     lost : key -> files that a record names and the folder lacks
     seen : journal -> bytes that are read
     longest : journal -> seconds of its longest solve
+    authors : key -> journal of the record in `done`
     """
 
     path: Path
@@ -123,6 +125,7 @@ class Manifest:
     lost: dict[str, list[str]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     longest: dict[str, float] = field(default_factory=dict)
+    authors: dict[str, str] = field(default_factory=dict)
 
     @property
     def plan(self) -> dict[str, list[float]]:
@@ -194,7 +197,7 @@ def _enter_sample(manifest: Manifest, record: Record, journal: str) -> None:
     manifest.longest[journal] = max(manifest.longest.get(journal, 0.0), seconds)
     earlier = manifest.done.get(key)
     if earlier is None or _first_name(record) < _first_name(earlier):
-        manifest.done[key] = record
+        manifest.done[key], manifest.authors[key] = record, journal
 
 
 def _first_name(record: Record) -> str:

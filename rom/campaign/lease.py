@@ -2,14 +2,16 @@
 
 A lease is the file KEY.g of the highest generation g, made with O_EXCL. A dead one is succeeded
 by g + 1, never removed under another's feet. On one host it dies with its process, or `expiry`
-seconds after the last heartbeat of one that was stopped; across hosts, `expiry` seconds after
-the last heartbeat by the file system's own clock. Reference: Gray and Cheriton (1989).
+seconds after the last heartbeat of one that was stopped; across hosts, and in a store that was
+moved or copied, `expiry` seconds after the last heartbeat by the file system's own clock; a
+heartbeat of tomorrow is none. Reference: Gray and Cheriton (1989).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -53,13 +55,14 @@ def valid(mine: Path) -> bool:
 def alive(path: Path, expiry: float) -> bool:
     """Whether the holder of a lease still works on it."""
     try:
-        holder, pid, start = json.loads(path.read_text())
-        age = _age(path)
-    except FileNotFoundError:
+        text, age = path.read_text(), _age(path)
+    except FileNotFoundError:  # released this moment
         return False
-    except ValueError:  # created this moment, or cut short by a kill
-        return _age(path) < NEWBORN
-    if holder != host():
+    try:
+        holder, pid, start, *place = json.loads(text)
+    except (ValueError, TypeError):  # created this moment, or cut short by a kill
+        return age < NEWBORN
+    if holder != host() or place not in ([], [_place(path.parent)]):
         return age < expiry
     if start_time(pid) != start:
         return False
@@ -71,11 +74,13 @@ def _claim(folder: Path, key: str, expiry: float) -> Path | None:
     generations = _generations(folder, key)
     if generations and alive(folder / f"{key}.{generations[-1]}", expiry):
         return None
+    if _generations(folder, key) != generations:  # released this moment: look again
+        return None
     path = folder / f"{key}.{generations[-1] + 1 if generations else 0}"
     pid = os.getpid()
     try:
         with open(path, "x") as file:
-            file.write(json.dumps([host(), pid, start_time(pid)]))
+            file.write(json.dumps([host(), pid, start_time(pid), _place(folder)]))
     except FileExistsError:
         return None
     except OSError as error:
@@ -94,7 +99,17 @@ def _release(folder: Path, key: str, generation: int) -> None:
 
 
 def _generations(folder: Path, key: str) -> list[int]:
-    return sorted(_generation(path) for path in folder.glob(f"{key}.*"))
+    """The generations of a task's leases, without KEY.tmp or a folder KEY.7."""
+    leases = []
+    for path in folder.glob(f"{key}.*"):
+        if path.suffix[1:].isdecimal() and not path.is_dir():
+            leases.append(_generation(path))
+    return sorted(leases)
+
+
+def _place(folder: Path) -> str:
+    """Where the leases of a store lie; another place is another store."""
+    return os.path.realpath(folder)
 
 
 def _generation(path: Path) -> int:
@@ -108,17 +123,18 @@ def _beat(path: Path, stop: threading.Event, every: float) -> None:
 
 
 def _age(path: Path) -> float:
-    """Seconds since the last heartbeat, by the clock of the file system."""
-    return _now(path.parent) - path.stat().st_mtime
+    """Seconds between now and the last heartbeat, by the clock of the file system."""
+    return abs(_now(path.parent) - path.stat().st_mtime)
 
 
 def _now(folder: Path) -> float:
-    clock = folder / f".clock-{socket.gethostname()}-{os.getpid()}"
-    clock.touch()
+    """Time of the file system [s]; the file that tells it is of this call alone."""
+    clock = folder / f".clock-{secrets.token_hex(8)}"
     try:
-        return clock.stat().st_mtime
+        with open(clock, "xb") as file:
+            return os.fstat(file.fileno()).st_mtime
     finally:
-        clock.unlink()
+        clock.unlink(missing_ok=True)
 
 
 def host() -> str:

@@ -11,12 +11,13 @@ import numpy as np
 from rom.archive.files import open_archive
 from rom.archive.layout import extents
 from rom.archive.nouns import load
+from rom.arrays import real
 from rom.campaign.disk_columns import Columns, FilePart, Picks, nbytes
 from rom.campaign.ranks import talk
 from rom.campaign.records import Record
 from rom.campaign.samples import ALL_ROWS
 from rom.campaign.store import Store, open_store
-from rom.errors import BadInput, DamagedFile, RomError, real
+from rom.errors import BadInput, DamagedFile, RomError
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, first_bad
+from rom.arrays import first_bad, integers, real
+from rom.errors import BadInput
 from rom.parameters import Box
 from rom.space import Space
 
@@ -15,12 +16,7 @@ def check_tasks(solve: Any, mus: Any, box: Box | None) -> np.ndarray:
     """mus as floats (m, p), without minus zeros. Raises BadInput, OutsideBox."""
     if not callable(solve):
         raise BadInput(f"solve is a {type(solve).__name__}; give a function mu -> u")
-    try:
-        mus = np.asarray(mus, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise BadInput(
-            f"mus is not an array of numbers ({error}); give one row per task: (m, p)"
-        ) from error
+    mus = real(mus, "mus")
     if mus.ndim != 2 or mus.size == 0:
         raise BadInput(
             f"mus has shape {mus.shape}; give one row per task: (m, p) with m and p at least 1"
@@ -37,7 +33,8 @@ def check_times(times: Any) -> None:
     """Raises BadInput unless times are None or (n_t,), increasing and finite."""
     if times is None:
         return
-    is_list = np.ndim(times) == 1 and len(times) > 0
+    times = real(times, "times")
+    is_list = times.ndim == 1 and times.size > 0
     if not is_list or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise BadInput("times must be increasing, finite and not empty: (n_t,) [s]")
 
@@ -65,8 +62,7 @@ def check_retries(retries: Any) -> None:
 
 def check_only(only: Any, count: int) -> np.ndarray:
     """Rows (k,) of `count` rows. Raises BadInput."""
-    rows = np.asarray(only)
-    is_list = rows.dtype.kind in "iu" and rows.ndim == 1 and rows.size > 0
-    if not is_list or rows.min() < 0 or rows.max() >= count:
+    rows = integers(only, "only")
+    if not rows.size or rows.min() < 0 or rows.max() >= count:
         raise BadInput(f"only = {rows} must name rows of mus, 0..{count - 1}")
     return rows

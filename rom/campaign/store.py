@@ -1,7 +1,8 @@
 """The store of a campaign: a folder of samples, journals and leases.
 
-A store is founded by whoever comes first: the folders, then `fields.h5` and `mesh.h5`, and last
-`campaign.json`, which makes it a store. All later comers compare their settings with that file.
+A store is founded by whoever comes first: the folders, then `campaign.json`, which only one can
+create. All compare their settings with that file, the founder too, and only those who agree add
+`fields.h5` and `mesh.h5`, of which it holds the digests.
 """
 
 from __future__ import annotations
@@ -119,15 +120,15 @@ def create_store(
             f"{path} cannot be made the folder of a campaign ({error.strerror}); give another path"
         ) from error
     if not (path / "campaign.json").exists():
-        if fields:
-            save(path / "fields.h5", fields)
-        if mesh is not None:
-            save(path / "mesh.h5", mesh)
         write_identity(path, identity)
     store = open_store(path)
     now = replace_source(store.identity, identity)
     if keep and now != store.identity:
-        write_identity(path, now)
+        write_identity(path, now, once=False)
         store = open_store(path)
     check_same(path, store.identity, identity)
+    if fields and not (path / "fields.h5").exists():
+        save(path / "fields.h5", fields)
+    if mesh is not None and not (path / "mesh.h5").exists():
+        save(path / "mesh.h5", mesh)
     return store

@@ -17,27 +17,28 @@ from typing import Any
 import numpy as np
 
 from rom.campaign.attempt import Work, attempt
-from rom.campaign.journal import new_journal, refresh
+from rom.campaign.journal import refresh
 from rom.campaign.lease import lease
 from rom.campaign.store import open_store
-from rom.errors import RomError
+from rom.errors import RomError, text_of
 from rom.space import Space
 
 Solve = Callable[[np.ndarray], Any]
 Begin = Callable[[], tuple[Solve, Space | None]]
 
 
-def run_worker(pipe: Connection, begin: Begin, path: str, ends: float, expiry: float) -> None:
+def run_worker(pipe: Connection, begin: Begin, journal: Path, ends: float, expiry: float) -> None:
     """Solves what its supervisor sends, until that is gone.
 
-    begin : gives the solver; path : of the store; ends, expiry [s] : as in `Work`, `Tasks`
+    begin : gives the solver; journal : its own, in the store; ends, expiry [s] : as in `Work`,
+        `Tasks`
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         solve, space = begin()
-        token, journal = secrets.token_hex(4), new_journal(Path(path))
-        work = Work(open_store(path), solve, space, None, token, journal, 0.0, ends)
+        store, token = open_store(journal.parents[1]), secrets.token_hex(4)
+        work = Work(store, solve, space, None, token, journal, 0.0, ends)
         is_attempted = True
         while True:
             pipe.send((is_attempted, None))
@@ -49,7 +50,7 @@ def run_worker(pipe: Connection, begin: Begin, path: str, ends: float, expiry: f
         pipe.send((False, (type(error).__name__, str(error))))
     except Exception as error:
         traceback.print_exc()
-        pipe.send((False, ("SolveFailed", f"a worker raised {type(error).__name__}: {error}")))
+        pipe.send((False, ("SolveFailed", f"a worker raised {text_of(error)}")))
 
 
 def _try_task(work: Work, key: str, mu: np.ndarray, *, failures: int, expiry: float) -> bool:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import COLUMNS, OUTPUTS, gate
 from rom.errors import BadInput, NotConverged, SolveFailed
 from rom.parameters import parameter_rows
 
+TINY = 1e-150  # smaller numbers have squares that vanish
 MIN_FRESH = 3  # fewer cannot tell which sample is wrong
 PARALLEL = 0.1  # of the defects, and of the next sample's rest: what one wrong sample may leave
 
@@ -29,6 +31,7 @@ class Certificate:
     lebesgue: np.ndarray
 
 
+@gate(A=Affine, fresh=OUTPUTS, sketch=COLUMNS)
 def certify(
     A: Affine,
     assemble: Any,
@@ -51,6 +54,8 @@ def certify(
         raise BadInput(
             f"{len(fresh)} fresh parameters cannot tell which sample is wrong; give at least 3"
         )
+    if sketch is not None and np.ndim(A.terms[0]) == 2 and len(sketch) != A.terms[0].shape[1]:
+        raise BadInput(f"sketch has shape {sketch.shape}; give ({A.terms[0].shape[1]}, k)")
     rule: Any = A.theta
     beta = np.asarray(rule(fresh))
     terms = [_flatten(term, sketch) for term in A.terms]
@@ -60,6 +65,8 @@ def certify(
         exact = [_flatten(apply(mu, sketch), None) for mu in fresh]
     defects = np.array([_defect(e, row, terms) for e, row in zip(exact, beta, strict=True)])
     sizes = np.array([np.linalg.norm(e) for e in exact])
+    if (sizes < TINY).any():
+        raise BadInput(f"the host's answer at mu = {fresh[np.argmin(sizes)]} or its sketch is zero")
     error = np.linalg.norm(defects, axis=1) / sizes
     certificate = Certificate(fresh, error, np.abs(beta).sum(axis=1))
     if not error.max() <= tol:

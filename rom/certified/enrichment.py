@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, function, gate
 from rom.errors import BadInput
 
 LOG = logging.getLogger("rom")
@@ -30,6 +31,7 @@ class GreedyStep:
     stop: str = ""
 
 
+@gate(train=POINTS, error=function)
 def greedy(
     model: Any,
     train: np.ndarray,
@@ -47,9 +49,6 @@ def greedy(
     Raises BadInput for an empty training set, or a NaN estimate (the parameter is named).
     Reference: Binev et al. (2011).
     """
-    train = np.asarray(train, dtype=float)
-    if train.ndim != 2 or not len(train):
-        raise BadInput(f"the training set has shape {train.shape}; give (m, p) with m > 0")
     history: list[GreedyStep] = []
     while True:
         step = _worst_step(model.basis.r, train, np.asarray(error(model, train)))

@@ -21,8 +21,16 @@ import numpy as np
 from scipy.linalg import lu_factor, solve_triangular
 
 from rom.affine import Affine
+from rom.arrays import COLUMNS, POINTS, check_lengths, function, gate
 from rom.basis import Basis
-from rom.certified.residual import ResidualBound, images, residual_bound, residual_coordinates
+from rom.certified.residual import (
+    ResidualBound,
+    divide,
+    images,
+    residual_bound,
+    residual_coordinates,
+    stability_at,
+)
 from rom.errors import BadInput
 
 Theta = Callable[[np.ndarray], np.ndarray]
@@ -48,7 +56,7 @@ class FullResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +80,7 @@ class GramResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +112,7 @@ class SampledResidual:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return self.residual(mu, a) / self.stability(mu)
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
 
 
 def coordinate_products(y: np.ndarray) -> np.ndarray:
@@ -119,6 +127,7 @@ def coordinate_products(y: np.ndarray) -> np.ndarray:
     return np.concatenate([x.real, x.imag[:, i < j]], axis=1)
 
 
+@gate(A=Affine, f=Affine, basis=Basis, stability=function)
 def bound_by(
     A: Affine, f: Affine, basis: Basis, stability: Theta, *, form: str, dtype: Any = None
 ) -> Any:
@@ -141,6 +150,7 @@ def bound_by(
     return GramResidual(G, A.theta, f.theta, stability, shift)
 
 
+@gate(full=FullResidual, bound=ResidualBound, mu=POINTS, a=COLUMNS)
 def sampled_residual(
     full: FullResidual, bound: ResidualBound, mu: np.ndarray, a: np.ndarray, *, rule: Any = None
 ) -> SampledResidual:
@@ -150,6 +160,9 @@ def sampled_residual(
     rule : sample (sigma, m) -> Interpolation with the columns it picked
     Raises BadInput where E3 has not as many random mu as products.
     """
+    check_lengths("parameter", mu=mu, a=a)
+    if a.shape[1] != full.basis.r:
+        raise BadInput(f"a has shape {a.shape}; give (m, {full.basis.r}) coefficients")
     X = coordinate_products(residual_coordinates(bound, mu, a)).T
     if rule is not None:
         factors = _interpolate(rule, X)

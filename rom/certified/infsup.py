@@ -1,7 +1,9 @@
-"""Inf-sup constants of noncoercive operators, interpolated and then checked.
+"""Inf-sup constants of noncoercive operators, interpolated and then checked: measured.
 
     beta(mu) = inf_u sup_v |v^H A(mu) u| / |u|_X |v|_X
 
+The interpolant is lowered below the constants at fresh parameters. Between them a resonance may
+lie that none of them saw: bounds made of it are "measured", not certified.
 `consistent_bound` adds to a bound what the separation of the host's operator leaves out.
 """
 
@@ -15,22 +17,30 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine
+from rom.arrays import OUTPUTS, function, gate
 from rom.basis import Basis
+from rom.certified.residual import divide, stability_at
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
+from rom.prediction import Known
 from rom.space import Space
 
-SAFETY = 0.9  # of the smallest ratio of true to interpolated constant
+SLACK = 1e-9  # of the unit box
+SAFETY = 0.9  # of the smallest ratio of true to interpolated constant, and of slopes
 
 
 @dataclass(frozen=True, eq=False)
 class InterpolatedInfSup:
-    """beta(mu) ~ margin (c_0 + sum_j c_j |s(mu) - s_j|), s in the unit box.
+    """beta(mu) ~ margin (c_0 + sum_j c_j |s(mu) - s_j|): measured, s in the unit box.
 
     margin : below the smallest ratio of true to interpolated constant at the fresh parameters
-        that `inf_sup` checked: measured, not proven
+        that `inf_sup` checked
     box : of the parameters; s : (J, q), the operator reads the first q parameters; c : (J + 1,)
     checked : number of fresh parameters
+    seen : (k, q) all parameters where the constant is known, beta : (k,) constants there, slope :
+        the steepest |beta_i - beta_j| / |s_i - s_j|; None in files of 0.1.0
+    It is 0, and bounds infinite, outside the box and where no cone beta_j - slope |s - s_j| is
+    positive: there the constants that were computed do not exclude a resonance.
     """
 
     box: Box
@@ -38,15 +48,34 @@ class InterpolatedInfSup:
     c: np.ndarray
     margin: float
     checked: int
+    seen: np.ndarray | None = None
+    beta: np.ndarray | None = None
+    slope: float = 0.0
+
+    @property
+    def known(self) -> Known:
+        """Measured: between the parameters that were checked nothing is proved."""
+        return Known.MEASURED
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
-        """beta (m,) for mu (m, p), a number for (p,)."""
-        s = np.atleast_2d(self.box.to_unit(mu))[:, None, : self.s.shape[1]]
-        distance = np.linalg.norm(s - self.s, axis=2)
-        beta: np.ndarray = self.margin * (self.c[0] + distance @ self.c[1:])
-        if np.ndim(mu) != 2:
-            beta = beta[0]
-        return beta
+        """beta (m,) for mu (m, p), a number for (p,); 0 beyond what the check supports."""
+        unit = np.atleast_2d(self.box.to_unit(mu))
+        inside = (np.abs(unit - 0.5) <= 0.5 + SLACK).all(axis=1)
+        s = unit[:, : self.s.shape[1]]
+        beta = np.where(inside & self._is_supported(s), self.margin * self._interpolate(s), 0.0)
+        beta = np.maximum(beta, 0.0)
+        return beta if np.ndim(mu) == 2 else np.asarray(beta[0])
+
+    def _interpolate(self, s: np.ndarray) -> np.ndarray:
+        distance = np.linalg.norm(s[:, None] - self.s, axis=2)
+        return np.asarray(self.c[0] + distance @ self.c[1:])
+
+    def _is_supported(self, s: np.ndarray) -> np.ndarray:
+        """Whether a constant that was computed excludes zero at s (m, q), by the slope seen."""
+        if self.seen is None or self.beta is None:
+            return np.ones(len(s), dtype=bool)
+        distance = np.linalg.norm(s[:, None] - self.seen, axis=2)
+        return np.asarray((self.beta - self.slope * distance).max(axis=1) > 0)
 
 
 def inf_sup_constant(A: np.ndarray, space: Space) -> float:
@@ -58,6 +87,7 @@ def inf_sup_constant(A: np.ndarray, space: Space) -> float:
     return float(np.linalg.svd(scaled, compute_uv=False)[-1])
 
 
+@gate(operator=function, space=Space, box=Box, anchors=OUTPUTS, fresh=OUTPUTS)
 def inf_sup(
     operator: Callable[[np.ndarray], Any],
     space: Space,
@@ -68,7 +98,7 @@ def inf_sup(
     min_ratio: float = 0.5,
     reads: int | None = None,
 ) -> InterpolatedInfSup:
-    """Interpolate the inf-sup constant between anchors (J, p), check at fresh (m, p).
+    """Interpolate the inf-sup constant between anchors (J, p), measure it at fresh (m, p).
 
     operator : mu -> A (n, n), such as a full Affine
     reads : how many of the first parameters it depends on, all by default
@@ -78,11 +108,14 @@ def inf_sup(
     anchors, fresh = np.atleast_2d(anchors), np.atleast_2d(fresh)
     if not len(fresh):
         raise BadInput("no fresh parameters; without a check an interpolated constant is a hope")
-    s = np.atleast_2d(box.to_unit(anchors))[:, :reads]
+    box.check(fresh)
+    s = np.atleast_2d(box.to_unit(box.check(anchors)))[:, :reads]
+    if len(np.unique(s, axis=0)) < len(s):
+        raise BadInput("some anchors are equal in what the operator reads; give each once")
     beta = np.array([inf_sup_constant(operator(mu), space) for mu in anchors])
     exact = np.array([inf_sup_constant(operator(mu), space) for mu in fresh])
     free = InterpolatedInfSup(box, s, _interpolation_coefficients(s, beta), 1.0, len(fresh))
-    ratios = exact / free(fresh)
+    ratios = exact / free._interpolate(np.atleast_2d(box.to_unit(fresh))[:, :reads])
     ratio = float(np.min(ratios))
     if not ratio >= min_ratio:
         worst = fresh[int(np.argmin(ratios))]
@@ -90,7 +123,23 @@ def inf_sup(
             f"the inf-sup constant at mu = {worst} is {ratio:.2g} of its interpolant; "
             "add anchors around it"
         )
-    return replace(free, margin=SAFETY * min(ratio, 1.0))
+    seen = np.vstack([s, np.atleast_2d(box.to_unit(fresh))[:, :reads]])
+    constants = np.append(beta, exact)
+    return replace(
+        free,
+        margin=SAFETY * min(ratio, 1.0),
+        seen=seen,
+        beta=constants,
+        slope=_steepest(seen, constants),
+    )
+
+
+def _steepest(s: np.ndarray, beta: np.ndarray) -> float:
+    """max |beta_i - beta_j| / |s_i - s_j|, and some more."""
+    distance = np.linalg.norm(s[:, None] - s, axis=2)
+    rise = np.abs(beta[:, None] - beta)
+    apart = distance > SLACK
+    return float((rise[apart] / distance[apart]).max(initial=0.0)) / SAFETY
 
 
 def _interpolation_coefficients(s: np.ndarray, beta: np.ndarray) -> np.ndarray:
@@ -115,6 +164,11 @@ class Consistent:
     operator: float
     load: float
 
+    @property
+    def known(self) -> Known:
+        """Measured, as `operator` and `load` are."""
+        return Known.MEASURED
+
     def residual(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds of |f - A V a|_{X'} (m,) for mu (m, p) and coefficients a (m, r)."""
         size = np.linalg.norm(a, axis=1)
@@ -122,9 +176,10 @@ class Consistent:
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,)."""
-        return np.asarray(self.residual(mu, a) / self.bound.stability(mu))
+        return divide(self.residual(mu, a), stability_at(self.bound.stability, mu))
 
 
+@gate(A=Affine, f=Affine, basis=Basis, fresh=OUTPUTS, host_operator=function, host_load=function)
 def consistent_bound(
     bound: Any,
     A: Affine,

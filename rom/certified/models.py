@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import gate
 from rom.basis import Basis
-from rom.certified.output_bounds import Conjugate, DualWeighted
+from rom.certified.output_bounds import (
+    Conjugate,
+    DualWeighted,
+    offset_norm,
+    product_round_off,
+    with_offset,
+)
 from rom.certified.residual import residual_bound
 from rom.certified.stationary import GalerkinModel, galerkin
 from rom.certified.transient import UnsteadyModel, unsteady
@@ -14,10 +21,18 @@ from rom.errors import BadInput
 from rom.problem import Problem
 
 
-def galerkin_model(problem: Problem, basis: Basis, *, T: np.ndarray | None = None) -> GalerkinModel:
+@gate(problem=Problem, basis=Basis)
+def galerkin_model(
+    problem: Problem,
+    basis: Basis,
+    *,
+    T: np.ndarray | None = None,
+    slack: np.ndarray | None = None,
+) -> GalerkinModel:
     """The Galerkin model of an affine problem, with its bound if stability is known.
 
-    T : triangular factor of the residual's representers, where it was computed before
+    T, slack : triangular factor of the residual's representers and what round-off leaves of
+        them, where they were computed before
     Raises BadInput where the problem has no A and f.
     """
     if problem.A is None or problem.f is None:
@@ -27,10 +42,11 @@ def galerkin_model(problem: Problem, basis: Basis, *, T: np.ndarray | None = Non
         )
     bound = None
     if problem.stability is not None:
-        bound = residual_bound(problem.A, problem.f, basis, problem.stability, T=T)
+        bound = residual_bound(problem.A, problem.f, basis, problem.stability, T=T, slack=slack)
     return galerkin(problem.A, problem.f, basis, bound=bound, box=problem.box)
 
 
+@gate(problem=Problem, l=Affine, basis=Basis, dual=Basis)
 def dual_weighted_output(
     problem: Problem,
     l: Affine,  # noqa: E741
@@ -44,18 +60,28 @@ def dual_weighted_output(
     """
     if problem.A is None or problem.f is None or problem.stability is None:
         raise BadInput("a dual-weighted output needs the problem's A, f and stability")
-    A = problem.A
+    A, f = problem.A, problem.f
     adjoint = Affine(Conjugate(A.theta), [term.conj().T for term in A.terms])
     dual_bound = residual_bound(adjoint, l, dual, problem.stability)
+    V, W = with_offset(basis), with_offset(dual)
+    round_off = max(
+        product_round_off(basis.space, np.column_stack(list(f.terms)), W.modes),
+        product_round_off(basis.space, np.column_stack(list(l.terms)), V.modes),
+        *(product_round_off(basis.space, term @ V.modes, W.modes) for term in A.terms),
+    )
     return DualWeighted(
         primal=galerkin_model(problem, basis),
         dual=galerkin(adjoint, l, dual, bound=dual_bound, box=problem.box),
-        A=A.project(basis, dual),
-        f=problem.f.project(dual),
-        l=l.project(basis),
+        A=A.project(V, W),
+        f=f.project(W),
+        l=l.project(V),
+        round_off=round_off,
+        primal_size=offset_norm(basis),
+        dual_size=offset_norm(dual),
     )
 
 
+@gate(problem=Problem, basis=Basis)
 def unsteady_model(problem: Problem, basis: Basis, *, theta: float = 1.0) -> UnsteadyModel:
     """The theta-scheme model of an affine problem with mass M and times.
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from rom.arrays import COLUMNS, OUTPUTS, gate
 from rom.errors import BadInput, NotConverged
 from rom.parameters import parameter_rows
 from rom.points.interpolation import FLOOR
 from rom.rule import Barycentric
 
 
+@gate(train=OUTPUTS, sample=COLUMNS)
 def rational_weights(
     train: np.ndarray, sample: np.ndarray, *, tol: float = 1e-12, rank: int | None = None
 ) -> Barycentric:
@@ -22,12 +24,14 @@ def rational_weights(
     of A(mu_j)
     Raises NotConverged where no rational function of this degree fits.
     """
-    mu, F = parameter_rows(train)[:, 0], np.asarray(sample).T
-    if F.shape[0] != len(mu) or not np.isfinite(F).all():
+    mu, F = parameter_rows(train)[:, 0], sample.T
+    if F.shape[0] != len(mu):
         raise BadInput(
             f"sample of shape {np.shape(sample)} for {len(mu)} parameters; give finite columns, "
             "one per parameter"
         )
+    if np.unique(mu).size < mu.size:
+        raise BadInput("some training parameters are equal; give each once")
     F = F / np.abs(F).max(axis=0).clip(min=np.finfo(float).tiny)
     target = max(tol, FLOOR)
     max_rank = (len(mu) - 1) // 2 if rank is None else rank

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from rom.affine import Affine
+from rom.affine import Affine, theta_rows, try_batch
+from rom.arrays import function, gate
 from rom.basis import Basis, gram_schmidt
+from rom.certified.rounding import orthonormality_defect, representer_slack, stretch
 from rom.errors import BadInput
+from rom.prediction import Known
 
 EPS = float(np.finfo(float).eps)
 GUARD = 4 * EPS  # of images orthonormalised in double precision
@@ -24,11 +27,13 @@ class ResidualBound:
 
     y = [theta_f; -theta_A (x) (1, a); -da/dt]: coordinates of the residual in its images, whose
     Riesz representers are Q T with Q X-orthonormal. No square of a small number is formed, so
-    the bound has no floor at sqrt(eps). What round-off can still hide, guard sum_j |T_j| |y_j|,
-    is added.
+    the bound has no floor at sqrt(eps). What round-off can still hide,
+    sum_j max(guard |T_j|, slack_j) |y_j|, is added.
 
     T : (k, K); theta_A, theta_f : coefficient functions; stability : mu (m, p) -> alpha (m,)
     shift : whether the basis has an offset
+    slack : (K,) measured |R_j - X Q T_j|_{X'}, which grows with the condition of X; None in files
+        of version 0.1.0
     Reference: Buhr, Engwer, Ohlberger, Rave (2014).
     """
 
@@ -38,17 +43,25 @@ class ResidualBound:
     stability: Callable[[np.ndarray], np.ndarray]
     shift: bool = False
     guard: float = GUARD
+    slack: np.ndarray | None = None
 
     @cached_property
-    def _sizes(self) -> np.ndarray:
-        return np.asarray(np.linalg.norm(self.T, axis=0))
+    def sizes(self) -> np.ndarray:
+        """|T_j|, (K,): of each image in X'."""
+        return row_norms(self.T.T)
+
+    @cached_property
+    def hidden(self) -> np.ndarray:
+        """What round-off may hide of each image, (K,)."""
+        least = self.guard * self.sizes
+        return least if self.slack is None else np.maximum(least, self.slack)
 
     def norm(
         self, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
     ) -> np.ndarray:
         """|T y| (m,), without what round-off can hide."""
         y = residual_coordinates(self, mu, a, rate, load)
-        return np.asarray(np.linalg.norm(y @ self.T.T, axis=1))
+        return row_norms(y @ self.T.T)
 
     def residual(
         self, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
@@ -58,12 +71,43 @@ class ResidualBound:
         rate : da/dt (m, r) of an unsteady problem; load : a factor of f
         """
         y = residual_coordinates(self, mu, a, rate, load)
-        hidden = self.guard * (np.abs(y) @ self._sizes)
-        return np.asarray(np.linalg.norm(y @ self.T.T, axis=1) + hidden)
+        return row_norms(y @ self.T.T) + np.abs(y) @ self.hidden
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,) for mu (m, p) and coefficients a (m, r)."""
-        return np.asarray(self.residual(mu, a) / self.stability(mu))
+        return divide(self.residual(mu, a), stability_at(self.stability, mu))
+
+    @property
+    def known(self) -> Known:
+        """Certified where the stability constant is: what is known of it."""
+        return known_of(self.stability)
+
+
+def stability_at(stability: Callable[[np.ndarray], np.ndarray], mu: np.ndarray) -> np.ndarray:
+    """The stability constants (m,) at mu (m, p).
+
+    A function that was written for one mu is called row by row.
+    """
+    if is_dataclass(stability):
+        return np.asarray(stability(mu), dtype=float)
+    batch = try_batch(stability, mu, (len(mu),))
+    first, last = (try_batch(stability, row, (1,)) for row in (mu[:1], mu[-1:]))
+    if batch is not None and first is not None and last is not None:
+        rows = np.allclose(batch[[0, -1]], [first[0], last[0]], rtol=1e-10, atol=0.0)
+        if rows:
+            return batch
+    return np.array([float(np.squeeze(stability(row))) for row in mu])
+
+
+def divide(residual: np.ndarray, stability: np.ndarray) -> np.ndarray:
+    """residual / stability, infinite where the constant is not positive."""
+    bound = np.full(np.shape(residual), np.inf)
+    return np.divide(residual, stability, out=bound, where=stability > 0)
+
+
+def known_of(source: Any) -> Known:
+    """What is known by a bound or a stability constant: certified, if it says nothing else."""
+    return Known(getattr(source, "known", Known.CERTIFIED))
 
 
 def residual_coordinates(
@@ -75,9 +119,9 @@ def residual_coordinates(
     """
     m = len(a)
     extended = np.concatenate([np.ones((m, 1)), a], axis=1) if form.shift else a
-    count = len(form.theta_f(mu[0]))
-    loads = np.broadcast_to(form.theta_f(mu) * load, (m, count))
-    operators = form.theta_A(mu)[:, :, None] * extended[:, None, :]
+    theta_f = theta_rows(form.theta_f, mu)
+    loads = np.broadcast_to(theta_f * load, (m, theta_f.shape[1]))
+    operators = theta_rows(form.theta_A, mu)[:, :, None] * extended[:, None, :]
     parts = [loads, -operators.reshape(m, -1)]
     if rate is not None:
         parts.append(-rate)
@@ -92,6 +136,11 @@ def has_offset(A: Affine, f: Affine, basis: Basis) -> bool:
     n = basis.space.n
     if any(np.shape(term)[0] != n for term in (*A.terms, *f.terms)):
         raise BadInput(f"operator and load terms must have the {n} rows of the space")
+    return is_shifted(basis)
+
+
+def is_shifted(basis: Basis) -> bool:
+    """Whether a basis has an offset that is not zero."""
     return np.ndim(basis.offset) > 0 or bool(basis.offset != 0.0)
 
 
@@ -108,7 +157,7 @@ def images(
         offset = np.broadcast_to(basis.offset, basis.space.n)
         V = np.column_stack([offset, V])
     if dtype is not None:
-        V = V.astype(dtype)
+        V = V.astype(np.result_type(V, dtype))
     columns = [np.column_stack(list(f.terms))]
     columns.extend(term @ V for term in A.terms)
     if M is not None:
@@ -116,6 +165,7 @@ def images(
     return np.column_stack(columns), shift
 
 
+@gate(A=Affine, f=Affine, basis=Basis, stability=function)
 def residual_bound(
     A: Affine,
     f: Affine,
@@ -125,6 +175,7 @@ def residual_bound(
     *,
     dtype: Any = None,
     T: np.ndarray | None = None,
+    slack: np.ndarray | None = None,
 ) -> ResidualBound:
     """The bound of a reduced model of A u = f, or of M du/dt + A u = f.
 
@@ -132,14 +183,35 @@ def residual_bound(
         norm of the basis's space
     dtype : np.longdouble orthonormalises in extended precision, offline: the floor falls from
         some 1e-14 of the load to 1e-16
-    T : (k, K) triangular factor of the representers, where it was computed before
-    Raises BadInput where shapes disagree.
+    T : (k, K) triangular factor of the representers, where it was computed before, and its slack
+    Raises BadInput where shapes disagree, Singular where the condition of X leaves no digit.
     """
     shift = has_offset(A, f, basis)
     if T is None:
-        R, _ = images(A, f, basis, M, dtype=dtype)
-        _, T = gram_schmidt(basis.space, basis.space.represent(R))
+        T, slack = _factor(A, f, basis, M, dtype)
     T = T.astype(complex if np.iscomplexobj(T) else float)
     rows = np.any(T != 0, axis=1)
     guard = GUARD if dtype is None else EXTENDED_GUARD
-    return ResidualBound(T[rows], A.theta, f.theta, stability, shift, guard)
+    return ResidualBound(T[rows], A.theta, f.theta, stability, shift, guard, slack)
+
+
+def _factor(
+    A: Affine, f: Affine, basis: Basis, M: Any, dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """T of the representers, and its slack."""
+    space = basis.space
+    R, _ = images(A, f, basis, M, dtype=dtype)
+    S = space.represent(R)
+    Q, T = gram_schmidt(space, S)
+    exact, _ = images(A, f, basis, M, dtype=np.longdouble)
+    slack = representer_slack(space, exact, S, Q, T)
+    return T * stretch(orthonormality_defect(space, Q[:, :0], Q)), slack
+
+
+def row_norms(rows: np.ndarray) -> np.ndarray:
+    """|row| of each row (m, k), also where squares of its numbers vanish."""
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    usual = (largest > 0) & (largest < np.inf)
+    exponents = np.clip(np.frexp(np.where(usual, largest, 1.0))[1], -1021, 1021)
+    unit = np.ldexp(1.0, exponents)
+    return np.asarray(np.linalg.norm(rows / unit[:, None], axis=1) * unit)

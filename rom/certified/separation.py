@@ -14,6 +14,7 @@ from scipy.linalg import solve_triangular
 from scipy.sparse.linalg import LinearOperator
 
 from rom.affine import Affine
+from rom.arrays import OUTPUTS, POINTS, function, gate
 from rom.errors import BadInput, SolveFailed
 from rom.parameters import parameter_rows
 from rom.points.interpolation import eim
@@ -23,6 +24,7 @@ Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 ONE_FAMILY = 0.1  # of the tolerance, for the EIM of a family alone
 
 
+@gate(kernel=function, train=OUTPUTS, x=OUTPUTS)
 def eim_weights(
     kernel: Kernel,
     train: np.ndarray,
@@ -66,6 +68,7 @@ def eim_weights(
     )
 
 
+@gate(kernel=function, train=OUTPUTS, x=OUTPUTS)
 def two_stage_weights(
     kernel: Kernel,
     train: np.ndarray,
@@ -88,6 +91,7 @@ def two_stage_weights(
     return eim_weights(kernel, train, x[few], tol=tol, rank=rank)
 
 
+@gate(oracle=function, mu=OUTPUTS, x=POINTS)
 def kernel_entries(
     oracle: Callable[[np.ndarray, np.ndarray], np.ndarray], mu: np.ndarray, x: np.ndarray
 ) -> np.ndarray:

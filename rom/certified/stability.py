@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, splu
 
-from rom.affine import Affine
-from rom.errors import BadInput, NotConverged, first_bad, real
+from rom.affine import Affine, theta_rows
+from rom.arrays import POINTS, array_of, check_members, first_bad, function, gate, real
+from rom.certified.eigenvalues import eigenvalue_range, smallest_eigenpair
+from rom.errors import BadInput, NotConverged
+from rom.parameters import parameter_rows
 from rom.space import Space
 
 SYMMETRY = 1e-10  # of the largest entry: asymmetry that counts as round-off
-EIGENVALUE_TOL = 1e-10
+LP_ROUND_OFF = 1e-13  # of the terms of a dual bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +35,23 @@ class MinTheta:
     mu_ref: np.ndarray
     constant: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_members(self, theta=function, mu_ref=array_of("()", "(p,)"))
+
     @cached_property
     def _reference(self) -> np.ndarray:
         return self.theta(np.asarray(self.mu_ref, dtype=float))
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = real(mu, "mu")
-        if mu.ndim == 0:
-            raise BadInput(f"mu = {mu} is one number; give (p,) or (m, p)")
+        if mu.ndim not in (1, 2):
+            raise BadInput(f"mu has shape {mu.shape}; give (p,) or (m, p)")
         if not np.isfinite(mu).all():
             raise BadInput(
                 f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that "
                 "row out"
             )
-        reference, theta = self._reference, self.theta(mu)
+        reference, theta = self._reference, theta_rows(self.theta, mu)
         if (reference <= 0).any() or (theta <= 0).any():
             least = min(theta.min(), reference.min())
             raise BadInput(
@@ -77,15 +82,20 @@ class SuccessiveConstraints:
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = np.asarray(mu, dtype=float)
-        bounds = [self._lower(theta) for theta in np.atleast_2d(self.theta(mu))]
+        bounds = [self._lower(theta) for theta in np.atleast_2d(theta_rows(self.theta, mu))]
         return np.array(bounds if mu.ndim == 2 else bounds[0])
 
     def upper(self, mu: np.ndarray) -> np.ndarray:
         """Upper bounds (m,)."""
-        theta = np.atleast_2d(self.theta(np.asarray(mu, dtype=float)))
+        theta = np.atleast_2d(theta_rows(self.theta, mu))
         return np.asarray(np.min(theta @ self.y_j.T, axis=1))
 
     def _lower(self, theta: np.ndarray) -> float:
+        """The dual value of the multipliers found, a bound whatever the program's tolerance.
+
+        min theta . y >= lambda . alpha + sum_q min over [low_q, high_q] of (theta - lambda
+        theta_j)_q y_q for any lambda >= 0. Reference: Neumaier and Shcherbina (2004).
+        """
         from scipy.optimize import linprog
 
         box = np.column_stack([self.low, self.high])
@@ -95,9 +105,14 @@ class SuccessiveConstraints:
                 f"the stability program failed ({program.message}); rebuild with scm() on a finer "
                 "training set"
             )
-        return float(program.fun)
+        multipliers = np.maximum(-program.ineqlin.marginals, 0.0)
+        rest = theta - multipliers @ self.theta_j
+        parts = np.append(multipliers * self.alpha_j, np.minimum(rest * self.low, rest * self.high))
+        size = np.abs(theta) @ np.maximum(np.abs(self.low), np.abs(self.high))
+        return float(parts.sum() - LP_ROUND_OFF * (np.abs(parts).sum() + size))
 
 
+@gate(A=Affine, space=Space, train=POINTS)
 def scm(
     A: Affine, space: Space, train: np.ndarray, *, tol: float = 0.5, max_constraints: int = 50
 ) -> SuccessiveConstraints:
@@ -105,14 +120,19 @@ def scm(
 
     A : full affine sum with symmetric terms; dofs that no term touches count as fixed and are
         left out. Eigenproblems are solved on gathered matrices.
-    Raises BadInput for terms that are not symmetric, NotConverged with the ratio reached where
-    `max_constraints` do not suffice.
+    The alpha_j are smallest eigenvalues, proved by inertia, and positive.
+    Raises BadInput for terms that are not symmetric, a tol outside (0, 1), or naming a mu where
+    the operator is not coercive; NotConverged with the ratio reached where `max_constraints` do
+    not suffice.
     """
+    if not 0.0 < tol < 1.0:
+        raise BadInput(f"tol = {tol} must lie in (0, 1): at 1 a lower bound need not be positive")
+    train = parameter_rows(train)
     X, terms = _free_matrices(A, space)
     for q, term in enumerate(terms):
         _check_symmetry(q, term)
-    ranges = np.array([_quotient_range(term, X) for term in terms])
-    theta = A.theta(train)
+    ranges = np.array([eigenvalue_range(term, X) for term in terms])
+    theta = theta_rows(A.theta, train)
     distance = np.linalg.norm(theta - theta.mean(axis=0), axis=1)
     chosen = [int(np.argmin(distance))]
     alpha: list[float] = []
@@ -120,7 +140,8 @@ def scm(
     while True:
         mu_theta = theta[chosen[-1]]
         operator = sum(c * term for c, term in zip(mu_theta, terms, strict=True))
-        value, v = _smallest_eigenpair(operator, X)
+        value, v = smallest_eigenpair(operator, X, _span(mu_theta, ranges))
+        _check_coercive(train[chosen[-1]], value)
         alpha.append(value)
         quotients.append([float(v @ (term @ v)) for term in terms])
         bound = SuccessiveConstraints(
@@ -131,7 +152,10 @@ def scm(
             alpha_j=np.array(alpha),
             y_j=np.array(quotients),
         )
-        gap = 1.0 - bound(train) / bound.upper(train)
+        upper = bound.upper(train)
+        lowest = int(np.argmin(upper))
+        _check_coercive(train[lowest], float(upper[lowest]))
+        gap = 1.0 - bound(train) / upper
         worst = int(np.argmax(gap))
         if gap[worst] <= tol:
             return bound
@@ -153,48 +177,24 @@ def _free_matrices(A: Affine, space: Space) -> tuple[Any, list[Any]]:
     return X[free][:, free], [term[free][:, free] for term in terms]
 
 
+def _span(theta: np.ndarray, ranges: np.ndarray) -> tuple[float, float]:
+    """[low, high] that holds the quotients of sum_q theta_q A_q."""
+    ends = theta[:, None] * ranges
+    return float(ends.min(axis=1).sum()), float(ends.max(axis=1).sum())
+
+
+def _check_coercive(mu: np.ndarray, value: float) -> None:
+    """Raises BadInput where a smallest eigenvalue is not positive."""
+    if not value > 0:
+        raise BadInput(
+            f"the operator is not coercive at mu = {mu}: its smallest quotient there is {value:.3g}"
+            "; keep to a smaller box, or use inf_sup"
+        )
+
+
 def _check_symmetry(q: int, term: Any) -> None:
     if abs(term - term.T).max() > SYMMETRY * abs(term).max():
         raise BadInput(
             f"term {q} of the operator is not symmetric; give its symmetric part, whose quotients "
             "bound coercivity"
         )
-
-
-def _quotient_range(term: Any, X: Any) -> tuple[float, float]:
-    """[min, max] of v^T A_q v / v^T X v, widened by the eigenvalue residuals."""
-    return -_largest_eigenvalue(-term, X), _largest_eigenvalue(term, X)
-
-
-def _largest_eigenvalue(A: Any, X: Any) -> float:
-    """The largest eigenvalue of A v = lambda X v, plus its residual."""
-    if A.nnz == 0:
-        return 0.0
-    solve = splu(X).solve
-    inverse = LinearOperator(X.shape, solve)
-    start = np.ones(X.shape[0])
-    try:
-        value, v = eigsh(A, 1, M=X, Minv=inverse, which="LA", v0=start, tol=EIGENVALUE_TOL)
-    except ArpackNoConvergence as error:
-        raise NotConverged(
-            f"extreme eigenvalue of a term not found: {error}; scale the terms alike"
-        ) from error
-    residual = A @ v[:, 0] - value[0] * (X @ v[:, 0])
-    return float(value[0] + _dual_norm(residual, solve))
-
-
-def _smallest_eigenpair(A: Any, X: Any) -> tuple[float, np.ndarray]:
-    """The smallest eigenvalue of A v = lambda X v less its residual, and v.
-
-    v^T X v = 1.
-    """
-    value, vectors = eigsh(A.tocsc(), 1, M=X, sigma=0.0, which="LM", v0=np.ones(X.shape[0]))
-    v = vectors[:, 0]
-    v = v / np.sqrt(v @ (X @ v))
-    residual = A @ v - value[0] * (X @ v)
-    return float(value[0] - _dual_norm(residual, splu(X).solve)), v
-
-
-def _dual_norm(residual: np.ndarray, solve: Callable[[np.ndarray], np.ndarray]) -> float:
-    """(r^T X^{-1} r)^{1/2}."""
-    return float(np.sqrt(max(residual @ solve(residual), 0.0)))

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import gate
 from rom.basis import Basis
+from rom.certified.residual import is_shifted, known_of
 from rom.errors import BadInput, Singular
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
@@ -45,7 +47,7 @@ class GalerkinModel(Model):
     @property
     def known(self) -> Known:
         """Of the error: its bound, if there is one."""
-        return Known.NOTHING if self.bound is None else Known.CERTIFIED
+        return Known.NOTHING if self.bound is None else known_of(self.bound)
 
     @property
     def asks(self) -> Asks:
@@ -65,7 +67,8 @@ class GalerkinModel(Model):
         a, bound = self.solve(question.mu)
         space = self.basis.space
         parts = state_parts(self.basis, a.T[:, :, None])
-        return Prediction(question, parts, errors=bound_errors(bound, SPACE_NORM), space=space)
+        errors = bound_errors(bound, SPACE_NORM, self.known)
+        return Prediction(question, parts, errors=errors, space=space)
 
     def solve(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Coefficients (m, r) and bounds (m,) or None, for mu (m, p). Raises Singular."""
@@ -89,11 +92,14 @@ def asks_parameters(A: Affine, box: Box | None, times: np.ndarray | None = None)
     return Asks(None if powers is None else int(powers.shape[1]), None, times)
 
 
-def bound_errors(bound: np.ndarray | None, norm: str) -> tuple[Error, ...]:
-    """What a certified bound says of the whole state; nothing without one."""
-    return () if bound is None else (Error(bound, Known.CERTIFIED, norm),)
+def bound_errors(
+    bound: np.ndarray | None, norm: str, known: Known = Known.CERTIFIED
+) -> tuple[Error, ...]:
+    """What a bound says of the whole state, and how it is known; nothing without one."""
+    return () if bound is None else (Error(bound, known, norm),)
 
 
+@gate(A=Affine, f=Affine, basis=Basis, box=Box, test=Basis)
 def galerkin(
     A: Affine,
     f: Affine,
@@ -112,12 +118,14 @@ def galerkin(
     if test is not None and test.r != basis.r:
         raise BadInput(f"trial basis has {basis.r} modes, test basis {test.r}; they must agree")
     shift = None
-    if np.ndim(basis.offset) > 0:
-        images = [term @ basis.offset for term in A.terms]
+    if is_shifted(basis):
+        offset = np.broadcast_to(basis.offset, basis.space.n)
+        images = [term @ offset for term in A.terms]
         shift = Affine(A.theta, images).project(basis, test)
     return GalerkinModel(A.project(basis, test), f.project(basis, test), basis, shift, bound, box)
 
 
+@gate(model=GalerkinModel)
 def truncate_model(model: GalerkinModel, rank: int) -> GalerkinModel:
     """The model on the first modes of its basis, without a bound.
 

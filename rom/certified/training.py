@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import COLUMNS, POINTS, STATES, gate
 from rom.basis import Basis, gram_schmidt
 from rom.certified.enrichment import GreedyStep, greedy
 from rom.certified.models import galerkin_model, unsteady_model
+from rom.certified.rounding import orthonormality_defect, representer_slack, stretch
 from rom.certified.stationary import GalerkinModel
 from rom.certified.transient import UnsteadyModel
 from rom.compress.decomposition import pod
@@ -22,6 +24,7 @@ from rom.space import Space
 LEAST_WEIGHT = 1e-8  # keeps every sample in Lawson's iteration
 
 
+@gate(problem=Problem, train=POINTS)
 def reduced_basis(
     problem: Problem,
     train: np.ndarray,
@@ -46,12 +49,12 @@ def reduced_basis(
 
     def add_solution(basis: Basis, mu: np.ndarray) -> GalerkinModel:
         """The model on the basis with the solution at mu."""
-        u = np.asarray(problem.solve(mu))
+        u = STATES(problem.solve(mu), "the solution")
         new, _ = gram_schmidt(space, u[:, None], basis.modes)
         images.add(new)
         modes = np.column_stack([basis.modes, new])
-        T = images.factor(modes.shape[1])
-        return galerkin_model(problem, replace(basis, modes=modes), T=T)
+        T, slack = images.factor(modes.shape[1])
+        return galerkin_model(problem, replace(basis, modes=modes), T=T, slack=slack)
 
     empty = Basis(space, np.zeros((space.n, 0)), rank_asked=rank, tol_asked=tol)
     model, history = greedy(
@@ -80,27 +83,41 @@ class _Images:
 
     def __init__(self, space: Space, A: Affine, f: Affine) -> None:
         self.space, self.A, self.f = space, A, f
-        loads = space.represent(np.column_stack(list(f.terms)))
-        self.Q, self.T = gram_schmidt(space, loads)
+        loads = np.column_stack(list(f.terms))
+        self.Q, self.T = np.zeros((space.n, 0)), np.zeros((0, 0))
+        self.slack, self.defect = np.zeros(0), 0.0
+        self._append(loads, loads)
 
     def add(self, modes: np.ndarray) -> None:
         """Append the images of new modes (n, k); none for k = 0."""
         if not modes.shape[1]:
             return
-        columns = np.column_stack([term @ modes for term in self.A.terms])
-        Q, T = gram_schmidt(self.space, self.space.represent(columns), self.Q)
+        wide = modes.astype(np.result_type(modes, np.longdouble))
+        columns, exact = (
+            np.column_stack([term @ V for term in self.A.terms]) for V in (modes, wide)
+        )
+        self._append(columns, exact)
+
+    def _append(self, columns: np.ndarray, exact: np.ndarray) -> None:
+        """More columns of R; exact : the same in extended precision."""
+        S = self.space.represent(columns)
+        Q, T = gram_schmidt(self.space, S, self.Q)
+        self.defect = float(np.hypot(self.defect, orthonormality_defect(self.space, self.Q, Q)))
         taller = np.pad(self.T, ((0, Q.shape[1]), (0, 0)))
         self.T = np.hstack([taller, T])
         self.Q = np.column_stack([self.Q, Q])
+        slack = representer_slack(self.space, exact, S, self.Q, T)
+        self.slack = np.append(self.slack, slack)
 
-    def factor(self, rank: int) -> np.ndarray:
-        """T with its columns in the order of `images`: loads, then modes term by term."""
+    def factor(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
+        """T and its slack, in the order of `images`: loads, then modes term by term."""
         loads, terms = len(self.f.terms), len(self.A.terms)
         by_mode = np.arange(terms * rank).reshape(rank, terms)
         order = np.append(np.arange(loads), loads + by_mode.T.ravel())
-        return self.T[:, order]
+        return self.T[:, order] * stretch(self.defect), self.slack[order]
 
 
+@gate(problem=Problem, model=GalerkinModel, mus=POINTS)
 def recompress(
     problem: Problem, model: GalerkinModel, mus: np.ndarray, *, rank: int, sweeps: int = 40
 ) -> GalerkinModel:
@@ -141,6 +158,7 @@ def _lawson(a: np.ndarray, rank: int, sweeps: int) -> tuple[float, np.ndarray, n
     return worst, rotation, values
 
 
+@gate(problem=Problem, train=POINTS)
 def pod_greedy(
     problem: Problem,
     train: np.ndarray,
@@ -186,7 +204,7 @@ def _trajectory_modes(
 
     def add_modes(modes: np.ndarray, mu: np.ndarray) -> np.ndarray:
         """The modes (n, r) and at most `rank` new ones."""
-        u = np.asarray(problem.solve(mu))
+        u = COLUMNS(problem.solve(mu), "the solution")
         rest = u - modes @ space.inner(modes, u)
         rest = rest - modes @ space.inner(modes, rest)
         trajectory = Snapshots(space, np.tile(mu, (u.shape[1], 1)), rest)

@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Affine
+from rom.arrays import NUMBER, VECTOR, array_of, gate
 from rom.basis import Basis
+from rom.certified.residual import divide, is_shifted, known_of, stability_at
 from rom.certified.stationary import asks_parameters, bound_errors
-from rom.errors import BadInput, Singular, real
+from rom.errors import BadInput, Singular
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
 from rom.prediction import Known, Prediction, Quantity, state_parts, state_quantities
 
 MASS_NORM = "the norm of the mass matrix"
+
+STATE = array_of("(n,)", kinds=NUMBER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,7 @@ class UnsteadyModel(Model):
     @property
     def known(self) -> Known:
         """Of the error: its bound, if there is one."""
-        return Known.NOTHING if self.bound is None else Known.CERTIFIED
+        return Known.NOTHING if self.bound is None else known_of(self.bound)
 
     @property
     def asks(self) -> Asks:
@@ -67,12 +71,12 @@ class UnsteadyModel(Model):
 
         Raises Singular where a reduced step is.
         """
-        a, square = self._march(question.mu)
+        a, bounds = self._march(question.mu)
         t = self.times if question.t is None else question.t
         steps = np.abs(self.times[:, None] - t).argmin(axis=0)
-        bound = None if self.bound is None else np.sqrt(square[steps]).T
+        bound = None if self.bound is None else bounds[steps].T
         parts = state_parts(self.basis, np.moveaxis(a[steps], 2, 0).swapaxes(1, 2))
-        errors = bound_errors(bound, MASS_NORM)
+        errors = bound_errors(bound, MASS_NORM, self.known)
         return Prediction(
             question, parts, errors=errors, t=self.times[steps], space=self.basis.space
         )
@@ -93,13 +97,15 @@ class UnsteadyModel(Model):
         return np.sqrt(np.maximum(np.real(square), 0.0))
 
     def _march(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (n_t, m, r) and squares of the bounds (n_t, m)."""
+        """Coefficients (n_t, m, r), complex where a term is, and bounds (n_t, m)."""
         A, f = self.A(mu), self.f(mu)
         m, n_t = len(mu), len(self.times)
-        a = np.empty((n_t, m, self.basis.r))
+        signal = np.zeros(0) if self.signal is None else np.asarray(self.signal)
+        a = np.empty((n_t, m, self.basis.r), np.result_type(self.M, A, f, self.initial, signal))
         a[0] = self.initial
-        square = np.full((n_t, m), self.initial_error**2)
-        alpha = None if self.bound is None else self.bound.stability(mu)
+        unit = self._unit()
+        square = np.full((n_t, m), (self.initial_error / unit) ** 2)
+        alpha = None if self.bound is None else stability_at(self.bound.stability, mu)
         for k, dt in enumerate(np.diff(self.times)):
             load = self._load(k)
             rhs = load * f - np.einsum("mij,mj->mi", A, a[k])
@@ -111,11 +117,17 @@ class UnsteadyModel(Model):
                     "use fewer modes or another time step"
                 ) from error
             a[k + 1] = a[k] + dt * rate
-            if self.bound is not None:
+            if alpha is not None:
                 between = a[k] + self.theta * dt * rate
-                residual = self.bound.residual(mu, between, rate, load)
-                square[k + 1] = square[k] + 0.5 * dt * residual**2 / alpha
-        return a, square
+                residual = self.bound.residual(mu, between, rate, load) / unit
+                square[k + 1] = square[k] + divide(0.5 * dt * residual**2, alpha)
+        return a, np.sqrt(square) * unit
+
+    def _unit(self) -> float:
+        """A power of two about as large as load and initial error, so that squares are numbers."""
+        sizes = getattr(self.bound, "sizes", np.zeros(0))[: len(self.f.terms)]
+        largest = max(self.initial_error, float(sizes.max(initial=0.0)))
+        return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if largest > 0 else 1.0
 
     def _load(self, k: int) -> Any:
         """signal(t^{k+theta}), 1 without a signal."""
@@ -124,6 +136,7 @@ class UnsteadyModel(Model):
         return self.theta * self.signal[k + 1] + (1 - self.theta) * self.signal[k]
 
 
+@gate(A=Affine, f=Affine, basis=Basis, times=VECTOR, initial=STATE, signal=VECTOR, box=Box)
 def unsteady(
     M: Any,
     A: Affine,
@@ -145,13 +158,12 @@ def unsteady(
     offset or a bound built without M.
     Reference: Haasdonk and Ohlberger (2008); Grepl and Patera (2005).
     """
-    times = real(times, "times")
     _check_times(times)
     if not 0.5 <= theta <= 1.0:
         raise BadInput(
             f"theta = {theta} must lie in [0.5, 1]; smaller schemes are not unconditionally stable"
         )
-    if np.ndim(basis.offset) > 0:
+    if is_shifted(basis):
         raise BadInput("unsteady models take bases without offset; run pod(..., center=False)")
     stationary_images = len(f.terms) + len(A.terms) * basis.r
     if hasattr(bound, "T") and bound.T.shape[1] == stationary_images:
@@ -160,7 +172,14 @@ def unsteady(
             "residual_bound(A, f, basis, stability, M)"
         )
     V, space = basis.modes, basis.space
-    start = np.zeros(space.n) if initial is None else np.asarray(initial, dtype=float)
+    start = np.zeros(space.n) if initial is None else initial
+    if start.shape != (space.n,) or np.shape(M) != (space.n, space.n):
+        raise BadInput(
+            f"initial has shape {start.shape}, M {np.shape(M)}; give ({space.n},) and a sparse "
+            f"({space.n}, {space.n})"
+        )
+    if signal is not None and signal.shape != times.shape:
+        raise BadInput(f"signal has shape {signal.shape}; give one number per time: {times.shape}")
     mass = space.pair(V, M @ V)
     a0 = np.linalg.solve(mass, space.pair(V, M @ start))
     return UnsteadyModel(
@@ -192,6 +211,6 @@ def _initial_error(M: Any, basis: Basis, start: np.ndarray, a0: np.ndarray) -> f
     """|u^0 - V a^0|_M, and what rounding may hide of it."""
     V = basis.modes
     parts = np.column_stack([start - V @ a0, np.abs(V) @ np.abs(a0)])
-    squares = np.diag(basis.space.pair(M @ parts, parts))
+    squares = np.diag(basis.space.pair(M @ parts, parts)).real
     gap, size = np.sqrt(np.maximum(squares, 0.0))
     return float(gap + (basis.r + 2) * np.finfo(float).eps * size)

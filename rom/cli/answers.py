@@ -10,6 +10,7 @@ import numpy as np
 
 from rom.cli.options import units_of
 from rom.cli.tables import format_number, plain_value, show_numbers
+from rom.errors import printable
 from rom.parameters import Box
 from rom.prediction import Known, Prediction
 from rom.rows import rows_of
@@ -151,5 +152,5 @@ def show_table(rows: Sequence[Mapping[str, Any]], units: Mapping[str, str]) -> N
     widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
     for line in (titles, *lines):
         cells = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        sys.stdout.write(printable("  ".join(cells).rstrip()) + "\n")
     sys.stdout.flush()

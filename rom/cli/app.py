@@ -1,12 +1,12 @@
 """The `rom` command.
 
-collect, reduce, predict, study, report, inspect, view, export; ingest, shapes; submit, resume,
-status, cancel, logs.
+init; collect, train, predict, study, report, inspect, view, export; ingest, shapes; submit,
+resume, status, cancel, logs.
 
 Exit codes: 0 done; 1 an error of the solver or of this package, or a bound that an error beats;
 2 bad usage or input; 3 failed solves; 4 a damaged or foreign file; 5 a missing optional
 dependency; 6 a file that could not be written, or a job not submitted; 7 the time was over, run
-again.
+again; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from rom import __version__
-from rom.cli import collect, files, jobs, predict, reduce, shapes, study
+from rom.cli import collect, files, init, jobs, predict, reduce, shapes, study, train
 from rom.cli.ingest import ingest_command
 from rom.cli.launch import run, world
 
@@ -24,14 +24,13 @@ __all__ = ["app", "run", "world"]
 
 app = typer.Typer(
     name="rom",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Reduced-order models from your own solver: rom COMMAND --help shows examples. "
     "CASE is a module or a .py file.",
     epilog="Exit codes: 0 done, 1 error in a solver, 2 bad usage or input, 3 failed solves, "
     "4 damaged or foreign file, 5 missing extra, 6 not written or not submitted, "
-    "7 time over, run again.",
+    "7 time over, run again, 130 interrupted.",
 )
 
 
@@ -51,7 +50,7 @@ def options(
     """Options before any command."""
 
 
-for group in (collect, reduce, predict, study, files):
+for group in (init, collect, train, reduce, predict, study, files):
     app.add_typer(group.app)
 app.command(
     "ingest",

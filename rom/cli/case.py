@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import importlib.util
 import inspect
@@ -165,7 +164,7 @@ def parameters(texts: Sequence[str], table: Path | None, box: Box | None) -> np.
     names = box.names if box is not None else None
     rows = [_row(text, names) for text in texts]
     if table is not None:
-        rows += _table(table, names)
+        rows += _table(table, box)
     if not rows:
         raise BadInput(f"no parameters; give values{_example(names)}, or a table: --csv FILE")
     lengths = [len(row) for row in rows]
@@ -186,7 +185,12 @@ def _row(text: str, names: tuple[str, ...] | None) -> list[float]:
     entries = [entry for entry in text.split(",") if entry.strip()]
     if all("=" not in entry for entry in entries):
         return [number(f"value {k + 1}", entry) for k, entry in enumerate(entries)]
-    values = dict(pair(entry) for entry in entries)
+    pairs = [pair(entry) for entry in entries]
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise BadInput(f"{double} stands twice in {text!r}; give each parameter once")
     if names is None:
         raise BadInput(
             "the model knows no names of parameters; give plain values in order: --mu 1,2"
@@ -206,23 +210,21 @@ def _in_order(values: dict[str, str], names: tuple[str, ...]) -> list[float]:
     return [number(name, values[name]) for name in names]
 
 
-def _table(path: Path, names: tuple[str, ...] | None) -> list[list[float]]:
-    try:
-        with open(path, newline="") as file:
-            header, *lines = [line for line in csv.reader(file) if line]
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        text = f"{path} is no table of parameters ({error}); give a CSV file with a header of names"
-        raise BadInput(text) from error
-    columns = [entry.split("[")[0].strip() for entry in header]
-    for k, line in enumerate(lines):
-        if len(line) != len(columns):
-            raise BadInput(f"{path}, row {k + 2}: {len(line)} entries under {len(columns)} names")
-    rows = []
-    for line in lines:
-        row = dict(zip(columns, line, strict=True))
-        if names is not None:
-            row = {name: text for name, text in row.items() if name in names}
-        rows.append(_in_order(row, names or tuple(columns)))
+def _table(path: Path, box: Box | None) -> list[list[float]]:
+    """The rows of a table in the order of the box, in its units."""
+    from rom.io.tables import read_table
+
+    table = read_table(path)
+    names = tuple(table.columns) if box is None else box.names
+    units = tuple("" for _ in names) if box is None else box.units
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise BadInput(
+            f"{path} has no column {', '.join(missing)}; the parameters are {', '.join(names)}, "
+            f"the columns {', '.join(table.columns)}"
+        )
+    columns = [table.values(name, unit) for name, unit in zip(names, units, strict=True)]
+    rows: list[list[float]] = np.column_stack(columns).tolist()
     return rows
 
 

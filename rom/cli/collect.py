@@ -25,8 +25,9 @@ from rom.cli.options import (
 )
 from rom.cli.ranks import place, rank, world
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_store
 from rom.cli.training import Plan, save_training
-from rom.errors import BadInput
+from rom.errors import BadInput, printable
 
 if TYPE_CHECKING:
     from rom.campaign import Campaign
@@ -102,6 +103,7 @@ def collect_command(
     from rom.batch.plan import parse_rows
     from rom.cli.case import load_problem
 
+    check_store(out)
     if limit is not None and not workers:
         raise BadInput("--limit ends the solves of a pilot; give --workers too")
     comm = None if workers else world()
@@ -123,7 +125,7 @@ def collect_command(
         crew=_pilot(case, settings, workers, limit),
     )
     if until is not None:
-        plan = Plan(tol=MODES * until, regress=regress, seed=seed)
+        plan = Plan(tol=MODES * until, kind="regression" if regress else "auto", seed=seed)
         state = enrich(collect_runs, problem, path, mus, until=until, most=n, plan=plan)
         target = model or Path(f"{stem(case)}.rom.h5")
         _show_enriched(state, until, save_training(target, state.training, case, settings), json)
@@ -203,7 +205,7 @@ def _show_campaign(campaign: Campaign, path: Path, json: bool) -> None:
         "seconds": campaign.seconds,
     }
     for mu, reason in campaign.failed if rank() == 0 else ():
-        sys.stderr.write(f"failed at mu = {mu}: {reason}\n")
+        sys.stderr.write(printable(f"failed at mu = {mu}: {reason}\n"))
     show_numbers(numbers, {"seconds": "s"}, json)
 
 

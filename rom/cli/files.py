@@ -25,7 +25,8 @@ from rom.cli.scenes import (
     state_scene,
 )
 from rom.cli.tables import show_numbers
-from rom.errors import BadInput
+from rom.cli.targets import check_answer_file, check_picture
+from rom.errors import BadInput, printable
 
 app = typer.Typer()
 
@@ -51,7 +52,7 @@ def inspect_command(
         return
     facts, problems = summary(path, load_functions(case))
     for line in problems:
-        sys.stderr.write(f"damaged: {line}\n")
+        sys.stderr.write(printable(f"damaged: {line}\n"))
     if json:
         facts["problems"] = list(problems)
     show_numbers(facts, {}, json)
@@ -86,6 +87,7 @@ def view_command(
     """
     if rank():
         return
+    check_picture(picture)
     options = {
         "texts": mu or (), "csv": csv, "t": t, "mesh": mesh, "fields": inputs or (),
         "signals": signals, "loading": loading,
@@ -143,6 +145,7 @@ def export_command(
     from rom.io.files import read_file, write_mesh
     from rom.io.tables import write_points
 
+    check_answer_file(out)
     if path.is_dir():
         _write_states(out, snapshots_of_store(path, world()))
     elif is_model_file(path):

@@ -13,6 +13,7 @@ from rom.cli.case import load_case_module, pair, parameters
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.ranks import rank
 from rom.cli.tables import show_numbers
+from rom.cli.targets import MODELS, check_store, check_suffix_of
 from rom.errors import BadInput
 from rom.io.result import Result
 from rom.space import Field, euclidean
@@ -86,6 +87,8 @@ def ingest_command(
 
     if rank():
         return
+    check_suffix_of(out, MODELS)
+    check_store(store)
     if out is None and (store is None or mu is None):
         raise BadInput("nowhere to put the result; give --out FILE, or --store FOLDER with --mu")
     units, inner = _pairs(field), _pairs(integration)

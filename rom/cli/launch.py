@@ -6,13 +6,13 @@ import functools
 import inspect
 import logging
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from rom.cli.ranks import end_all, rank, rank_label, world
+from rom.cli.failures import INTERRUPTED, report_failure, report_interrupt
+from rom.cli.ranks import end_all, rank, world
 from rom.cli.tables import show_numbers
 from rom.errors import (
     BadInput,
@@ -22,9 +22,9 @@ from rom.errors import (
     NotConverged,
     NotSubmitted,
     NotWritten,
-    RomError,
     Singular,
     SolveFailed,
+    printable,
 )
 
 __all__ = ["CODES", "Json", "Verbose", "exit_code", "guard", "log_to_stderr", "run", "world"]
@@ -33,6 +33,7 @@ CODES: dict[type[Exception], int] = {
     MissingExtra: 5, NotWritten: 6, NotSubmitted: 6,
 }  # fmt: skip
 OTHER_ERROR = 1
+USAGE = typer.BadParameter.__bases__  # what a command line gets wrong: typer says it itself
 
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on the last line instead of a table.")
@@ -57,7 +58,7 @@ def exit_code(error: BaseException) -> int:
 def guard(command: Callable[..., Any]) -> Callable[..., Any]:
     """`command(..., verbose)` with this package's errors as one line and an exit code.
 
-    On all ranks; with a traceback if verbose.
+    On all ranks; with a traceback if verbose. Ctrl-C says what is kept, exit code 130.
     """
 
     @functools.wraps(command)
@@ -66,23 +67,18 @@ def guard(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             log_to_stderr(verbose)
             return command(*args, verbose=verbose, **settings)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort, *USAGE):
             raise
+        except KeyboardInterrupt:
+            report_interrupt(command.__name__)
+            end_all(INTERRUPTED)
+            raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
-            _report(error, verbose)
+            report_failure(error, verbose)
             end_all(exit_code(error))
             raise typer.Exit(exit_code(error)) from None
 
     return call
-
-
-def _report(error: Exception, verbose: bool) -> None:
-    """An error on stderr; with a traceback if it is not of this package."""
-    is_ours = isinstance(error, RomError)
-    if verbose or not is_ours:
-        traceback.print_exc()
-    text = str(error) if is_ours else f"{type(error).__name__}: {error}"
-    sys.stderr.write(f"error: {rank_label()}{text}\n")
 
 
 def run(main: Callable[..., Mapping[str, Any]], units: Mapping[str, str] | None = None) -> None:
@@ -125,8 +121,18 @@ def _switch(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, kind, default=False, annotation=annotation)
 
 
+class _Printable(logging.Formatter):
+    """Messages without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message of a record."""
+        return printable(super().format(record))
+
+
 def log_to_stderr(verbose: bool) -> None:
     """Messages of logger "rom" on stderr: warnings, with `verbose` also progress."""
     label = f"rank {rank()}: " if rank() else ""
-    logging.basicConfig(format=f"%(levelname).1s {label}%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable(f"%(levelname).1s {label}%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("rom").setLevel(logging.INFO if verbose else logging.WARNING)

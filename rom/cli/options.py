@@ -81,19 +81,14 @@ def span_box(table: Path, mus: np.ndarray) -> Box | None:
 
     None where a parameter does not vary.
     """
-    import csv
+    from rom.io.tables import read_table
 
     widths = np.ptp(mus, axis=0)
     if (widths == 0).any():
         return None
-    with open(table, newline="") as file:
-        header = next(csv.reader(file))
-    names, units = [], []
-    for entry in header:
-        name, *rest = entry.split("[")
-        names.append(name.strip())
-        units.append(rest[0].rstrip("] ") if rest else "1")
-    return Box(tuple(names), mus.min(axis=0), mus.max(axis=0), tuple(units))
+    heads = read_table(table).units
+    units = tuple(unit or "1" for unit in heads.values())
+    return Box(tuple(heads), mus.min(axis=0), mus.max(axis=0), units)
 
 
 def units_of(box: Box | None) -> dict[str, str]:

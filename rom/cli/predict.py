@@ -23,6 +23,7 @@ from rom.cli.questions import (
 )
 from rom.cli.ranks import rank, ranks_of_model
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_answer_file
 
 app = typer.Typer()
 
@@ -60,6 +61,7 @@ def predict_command(
     from rom.cli.case import case_on_ranks, has_problem, load_problem
     from rom.io.answers import write_answer
 
+    check_answer_file(out)
     comm = ranks_of_model(model)
     shared = case_on_ranks(case, model, comm)
     texts = [*(mu or ()), *([",".join(values)] if values else [])]

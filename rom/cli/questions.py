@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -181,30 +180,20 @@ def read_signals(
 
     Raises BadInput for what is no table, a signal that is not asked for, text.
     """
-    from rom.io.fields import unlabel
-    from rom.io.units import convert
+    from rom.io.tables import read_table
 
-    try:
-        with open(path, newline="") as file:
-            header, *lines = [line for line in csv.reader(file) if line]
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is no table of signals ({error}); give a CSV file") from error
-    if any(len(line) != len(header) for line in lines):
-        raise BadInput(f"{path}: every row needs {len(header)} entries, one under each name")
+    table = read_table(path)
     by_name = {quantity.name: quantity for quantity in quantities}
     signals: dict[str, np.ndarray] = {}
     times = None
-    for k, head in enumerate(header):
-        name, unit = unlabel(head.strip())
-        values = np.array([number(name, line[k]) for line in lines])
+    for name in table.columns:
         if name == TIME and TIME not in by_name:
-            times = values
+            times = table.values(name, "s")
         elif name not in by_name:
             listing = ", ".join(by_name)
             raise BadInput(f"the model asks for no signal {name!r}; it asks for: {listing}")
         else:
-            wish = by_name[name].unit
-            signals[name] = values if not unit else convert(values, unit, wish, f"signal {name!r}")
+            signals[name] = table.values(name, by_name[name].unit)
     return signals, times
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import typer
 
-from rom.errors import MissingExtra
+from rom.errors import require
+from rom.space import FORWARDING
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
-FORWARDING = 0.5  # seconds: launchers drop what they have not forwarded when a rank aborts
 
 
 def rank() -> int:
@@ -63,12 +63,9 @@ def world() -> Any:
         return None
     from rom.campaign.witness import start_witness
 
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise MissingExtra(
-            f"several ranks need mpi4py ({error}); run: pip install 'rom-platform[mpi]'"
-        ) from error
+    require("mpi4py", "mpi", "several ranks")
+    from mpi4py import MPI
+
     if MPI.COMM_WORLD.Get_size() < 2:
         return None
     sys.excepthook = _abort

@@ -1,9 +1,10 @@
-"""`rom reduce`: from a store to a model in one file."""
+"""`rom reduce`, which is `rom train` of stored runs: from a store to a model in one file."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,10 +12,15 @@ from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Seed, Settings, stem
 from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
+from rom.cli.targets import MODELS, check_suffix_of
 from rom.cli.training import DEFAULT_TOL, Plan, save_training, train_model
+from rom.errors import BadInput
 from rom.problem import Problem
 
 app = typer.Typer()
+KIND_HELP = (
+    "auto, projection, regression, trajectories or local; rom train has shapes and solid too."
+)
 
 
 @app.command(
@@ -40,9 +46,11 @@ def reduce_command(
         str | None, typer.Option(help="Snapshots beyond it stay on disk: 256MiB.")
     ] = None,
     center: Annotated[bool, typer.Option(help="Subtract the mean first.")] = False,
-    regress: Annotated[
-        bool, typer.Option(help="Regression even where the case has A and f.")
-    ] = False,
+    kind: Annotated[str, typer.Option(help=KIND_HELP)] = "auto",
+    regress: Annotated[bool, typer.Option(help="The same as --kind regression.")] = False,
+    local: Annotated[
+        int, typer.Option(min=0, help="Number of local bases, of --rank modes each.")
+    ] = 0,
     regressor: Annotated[
         str, typer.Option(help="Of the coefficients: auto, gp, linear, rbf, nearest.")
     ] = "auto",
@@ -56,6 +64,10 @@ def reduce_command(
     A certified Galerkin model where the case has A and f, else a regression: a Gaussian
     process, or an interpolation of the runs where left-out runs say that it is better.
     """
+    check_suffix_of(out, MODELS)
+    plan = Plan(
+        tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed
+    )
     comm = world()
     problem, path = _source(case, store, settings)
     space = None if problem is None else problem.space
@@ -63,7 +75,6 @@ def reduce_command(
         if rank():
             return
         comm = None
-    plan = Plan(tol, modes, method, center, memory, regress, regressor, seed)
     training = train_model(problem, path, plan, comm)
     numbers = save_training(out or Path(f"{stem(case)}.rom.h5"), training, case, settings)
     if rank():
@@ -82,3 +93,16 @@ def _source(
     if Path(case).is_dir():
         return None, Path(case)
     return load_problem(case, settings or ()), store or Path(f"{stem(case)}.store")
+
+
+def choose_kind(kind: str, regress: bool) -> str:
+    """The kind that --kind and --regress ask for. Raises BadInput where they disagree."""
+    if regress and kind not in ("auto", "regression"):
+        raise BadInput(f"--regress is --kind regression, not {kind}; give one of them")
+    return "regression" if regress else kind
+
+
+def check_plan(options: Mapping[str, Any]) -> None:
+    """Raises BadInput where the parsed options of this command do not fit together."""
+    kind = choose_kind(options["kind"], options["regress"])
+    Plan(rank=options["modes"], kind=kind, regressor=options["regressor"], local=options["local"])

@@ -14,6 +14,7 @@ from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Seed
 from rom.cli.shape_options import Folder, ShapeFile, load_shape_model
 from rom.cli.tables import show_numbers
+from rom.cli.targets import MODELS, check_suffix_of
 from rom.errors import BadInput
 
 app = typer.Typer()
@@ -57,6 +58,7 @@ def train_shapes_command(
     from rom.shapes.families import family
     from rom.shapes.references import refine
 
+    check_suffix_of(out, MODELS)
     samples, names, units, files = family(folder, _words(outputs), _words(fields))
     morphing = _morphing(morph, _words(curves), _words(landmarks))
     reference = None

@@ -13,6 +13,7 @@ from rom.cli.scenes import draw_scene
 from rom.cli.shape_options import Scalars, ShapeFile, answer_on_mesh
 from rom.cli.shape_training import app as training
 from rom.cli.tables import show_numbers
+from rom.cli.targets import check_mesh_file, check_picture
 from rom.errors import BadInput
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ def predict_shapes_command(
     from rom.shapes.answers import SCORE
     from rom.shapes.families import write_shape_answer
 
+    check_mesh_file(out)
     shapes, answer, sample = answer_on_mesh(model, mesh, mu)
     if out is not None:
         write_shape_answer(out, answer)
@@ -93,6 +95,7 @@ def view_shapes_command(
     """Prediction, standard deviation and error side by side."""
     from rom.shapes.families import answer_fields
 
+    check_picture(picture)
     _, answer, sample = answer_on_mesh(model, mesh, mu)
     name = field or next(iter(answer.parts))
     if name not in answer.parts:

@@ -18,7 +18,8 @@ from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_a
 from rom.cli.ranks import rank, ranks_of_model, world
 from rom.cli.scenes import is_model_file, trained_box
 from rom.cli.tables import show_numbers
-from rom.errors import BadInput
+from rom.cli.targets import PAGES, check_suffix_of
+from rom.errors import BadInput, printable
 from rom.model import Model, Question
 from rom.parameters import Box
 from rom.problem import Problem
@@ -84,6 +85,7 @@ def study_command(
     """
     from rom.study.report import write_report
 
+    check_suffix_of(report, PAGES)
     path, source_name = _sort_arguments(first, second)
     question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
     design = (csv, n, seed)
@@ -129,6 +131,7 @@ def report_command(
     """
     from rom.study.report import write_report
 
+    check_suffix_of(out, PAGES)
     table = None
     if against is None:
         machine, _, provenance = open_model(model, case, ranks_of_model(model))
@@ -167,7 +170,7 @@ def _say_alarms(table: Study | None) -> None:
     """Alarms on stderr, once, and exit code 1 where there is one."""
     alarms = () if table is None else table.alarms
     for line in () if rank() else alarms:
-        sys.stderr.write(f"alarm: {line}\n")
+        sys.stderr.write(printable(f"alarm: {line}\n"))
     if alarms:
         raise typer.Exit(ALARM)
 
@@ -263,7 +266,7 @@ def _open_runs(path: Path, model: Model, provenance: Mapping[str, Any]) -> _Sour
 
     trained = provenance.get("store")
     if trained and Path(trained).resolve() == path.resolve() and not rank():
-        sys.stderr.write(f"note: {path} holds the runs that the model was trained on\n")
+        sys.stderr.write(printable(f"note: {path} holds the runs that the model was trained on\n"))
     campaign = open_store(path)
     own_space = _space_of(model)
     if own_space is not None and own_space.spread:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rom.cli.ranks import rank
+from rom.errors import printable
 
 
 def plain_value(value: Any) -> Any:
@@ -48,10 +49,11 @@ def show_numbers(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, box=None, header_style="bold")
+    table = Table(title=printable(title) or None, box=None, header_style="bold")
     table.add_column("name", justify="left", overflow="fold")
     table.add_column("value", justify="right", overflow="fold")
     table.add_column("unit", justify="left", overflow="fold")
     for name, value in numbers.items():
-        table.add_row(name, format_number(value), units.get(name, ""))
+        row = (name, format_number(value), units.get(name, ""))
+        table.add_row(*map(printable, row))
     Console(markup=False).print(table)

@@ -15,6 +15,7 @@ from rom.basis import Basis
 from rom.cli.ranks import rank
 from rom.errors import BadInput
 from rom.parameters import Box
+from rom.prediction import Known
 from rom.problem import Problem
 from rom.snapshots import Snapshots
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rom.gp import FieldGP
 
 DEFAULT_TOL = 1e-4
+HULL_TOL = 1e-7  # relative, on what the hull of local bases may miss
+KINDS = ("auto", "projection", "regression", "trajectories", "local")  # of models from runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,9 @@ class Plan:
     """How a model is trained from runs.
 
     tol, rank : of the POD, `method`, `center`, `memory` its options
-    regress : a regression even where the case has A and f; regressor : of its coefficients
+    kind : one of KINDS; auto is a projection where the case has A and f, else a regression
+    regressor : of the coefficients; local : number of local bases, of `rank` modes each
+    Raises BadInput for an unknown kind, or options that it does not have.
     """
 
     tol: float | None = None
@@ -38,9 +43,20 @@ class Plan:
     method: str = "auto"
     center: bool = False
     memory: str | None = None
-    regress: bool = False
+    kind: str = "auto"
     regressor: str = "auto"
+    local: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise BadInput(f"no kind {self.kind!r} of models from runs; known: {', '.join(KINDS)}")
+        if (self.kind == "local") != bool(self.local):
+            raise BadInput("local bases are --kind local with --local K, the number of bases")
+        if self.local and self.rank is None:
+            raise BadInput("--kind local needs the modes of each basis: --rank R")
+        if self.regressor != "auto" and self.kind not in ("auto", "regression"):
+            raise BadInput(f"--regressor is of --kind regression, not of {self.kind}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +92,11 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
         "memory_budget": None if plan.memory is None else nbytes(plan.memory),
         "rng": plan.seed,
     }
-    operators = _operators(None if plan.regress else problem)
+    operators = _operators(problem, plan.kind)
+    _check_times(snapshots, plan.kind)
+    if operators is not None and plan.local:
+        model, kind = _local(operators, snapshots, plan)
+        return Training(model, kind, model.basis, snapshots, store)
     basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
     if operators is not None:
         model, kind = _projection(operators, basis)
@@ -95,13 +115,13 @@ def save_training(
 
     if rank() and not training.basis.space.spread:
         return {}
-    provenance = _provenance(case, settings) | {
+    origin = provenance(case, settings) | {
         "store": str(training.store.path),
         "solver version": training.store.identity["version"],
         "snapshots": training.snapshots.m,
     }
     mesh = None if rank() else training.store.mesh
-    digest = save_model(target, training.model, mesh, provenance)
+    digest = save_model(target, training.model, mesh, origin)
     if rank():
         return {}
     basis = training.basis
@@ -113,11 +133,53 @@ def save_training(
     return numbers | {f"training_error {name}": error for name, error in training.errors.items()}
 
 
-def _operators(problem: Problem | None) -> Problem | None:
-    """The problem, where it has the A and f that a projection needs."""
-    if problem is None or problem.A is None or problem.f is None:
+def _operators(problem: Problem | None, kind: str) -> Problem | None:
+    """The problem, where it has the A and f that a projection needs, or None.
+
+    Raises BadInput where a kind needs them and the case has none.
+    """
+    if kind in ("regression", "trajectories"):
         return None
-    return problem
+    if problem is not None and problem.A is not None and problem.f is not None:
+        return problem
+    if kind == "auto":
+        return None
+    raise BadInput(
+        f"--kind {kind} projects A and f, which the case does not define; "
+        "add them to its Problem, or take --kind regression"
+    )
+
+
+def check_kind(problem: Problem, kind: str) -> None:
+    """Raises BadInput, before anything is solved, where a case does not allow a kind."""
+    _operators(problem, kind)
+    if kind == "trajectories" and problem.times is None:
+        raise BadInput("--kind trajectories needs the times of the case; define times in it")
+
+
+def _check_times(snapshots: Snapshots, kind: str) -> None:
+    """Raises BadInput where the runs have times and the kind none, or none and it needs them."""
+    if kind == "trajectories" and snapshots.t is None:
+        raise BadInput("the stored runs have no times; take --kind regression")
+    if kind == "local" and snapshots.t is not None:
+        raise BadInput("local bases of trajectories have no command; take --kind projection")
+
+
+def _local(problem: Problem, snapshots: Snapshots, plan: Plan) -> tuple[Any, str]:
+    """A Galerkin model on each of K local bases, and what they are expected to gain."""
+    from rom.certified import galerkin_model
+    from rom.local import LocalModel, expected_gain, fit_classifier, local_bases
+
+    rank = plan.rank or 1
+    bases = local_bases(
+        snapshots, plan.local, rank, classifier=fit_classifier, tol=plan.tol or HULL_TOL,
+        rng=plan.seed,
+    )  # fmt: skip
+    models = tuple(galerkin_model(problem, bases.basis(k)) for k in range(bases.K))
+    gain = expected_gain(snapshots, rank, (plan.local,), rng=plan.seed)
+    said = f"{gain.gain[0]:.3g} +- {gain.std[0]:.1g}"
+    text = f"{plan.local} local bases of {rank} modes, error of one basis over theirs {said}"
+    return LocalModel(bases, models), text
 
 
 def _basis(
@@ -165,12 +227,13 @@ def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:
 
     if problem.M is not None and problem.times is not None:
         return unsteady_model(problem, basis), "unsteady Galerkin"
-    certified = problem.stability is not None
-    kind = "Galerkin with a certified bound" if certified else "Galerkin without a bound"
-    return galerkin_model(problem, basis), kind
+    model = galerkin_model(problem, basis)
+    words = {Known.CERTIFIED: "with a certified bound", Known.MEASURED: "with a measured bound"}
+    return model, f"Galerkin {words.get(model.known, 'without a bound')}"
 
 
-def _provenance(case: str, settings: list[str] | None) -> dict[str, Any]:
+def provenance(case: str, settings: list[str] | None) -> dict[str, Any]:
+    """Where a model comes from: command, versions, case and its settings."""
     return {
         "command": shlex.join(["rom", *sys.argv[1:]]),
         "package": f"rom-platform {__version__}",

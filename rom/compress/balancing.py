@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
@@ -18,6 +19,7 @@ MAX_TIGHTENINGS = 12  # of the common tolerance, by halves
 COUPLING = 1e-12  # of the largest entry: what a block-diagonal product may have off its blocks
 
 
+@gate(snapshots=Snapshots)
 def balance(snapshots: Snapshots) -> Snapshots:
     """X_f <- X_f m / |U_f|_X^2 for every field f: each weighs the same in the energy.
 
@@ -60,6 +62,7 @@ def _weigh(product: Any, weight: np.ndarray) -> Any:
     return left
 
 
+@gate(snapshots=Snapshots, basis=Basis)
 def errors_by_field(snapshots: Snapshots, basis: Basis) -> dict[str, float]:
     """|U_f - (V a + offset)_f| / |U_f| of each field f, Frobenius norms of its rows."""
     u = np.asarray(snapshots.u[:])
@@ -73,6 +76,7 @@ def errors_by_field(snapshots: Snapshots, basis: Basis) -> dict[str, float]:
     return errors
 
 
+@gate(snapshots=Snapshots)
 def pod_by_field(
     snapshots: Snapshots, tol: float | None = None, rank: int | None = None, **options: Any
 ) -> tuple[Basis, np.ndarray, dict[str, float]]:

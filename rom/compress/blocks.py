@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from rom.snapshots import Snapshots
 from rom.space import Space
 
 COPIES = 3  # blocks in memory at a time
+SMALL, LARGE = 1e-100, 1e100  # between them squares neither vanish nor overflow
 COLUMNS = 8  # snapshots at a time where the product is sparse
 
 
@@ -22,13 +24,15 @@ class RowBlocks:
     """Snapshots U (n, m), read in blocks of rows, without their mean if `center`.
 
     space, m : of the snapshots, and their number; dtype : of products, double precision at least
-    budget : bytes for the blocks; strict : it holds for the modes too
+    budget : bytes for the blocks; strict : it holds for modes and matrices too
+    scale : a power of two that multiplies U, such that its squares neither vanish nor overflow
     """
 
     snapshots: Snapshots
     center: bool
     budget: float
     strict: bool
+    scale: float = 1.0
     space: Space = field(init=False, repr=False)
     m: int = field(init=False)
     dtype: np.dtype[Any] = field(init=False)
@@ -51,15 +55,43 @@ class RowBlocks:
         if not self.strict:
             return self
         n = self.space.n
-        itemsize = np.dtype(self.snapshots.u.dtype).itemsize
-        left = self.budget - n * rank * itemsize
+        return self.reserve(n * rank * self.dtype.itemsize, f"{rank} modes of {n} rows")
+
+    def reserve(self, size: float, what: str) -> RowBlocks:
+        """The same data with `size` bytes less for its blocks. Raises BadInput."""
+        if not self.strict:
+            return self
+        left = self.budget - size
         row = COPIES * 8 * self.m
         if left < row:
             raise BadInput(
-                f"{rank} modes of {n} rows do not fit memory_budget = {self.budget:.3g} bytes; "
+                f"{what} do not fit memory_budget = {self.budget:.3g} bytes; "
                 "allow more, or ask for fewer"
             )
         return replace(self, budget=left)
+
+    def in_range(self) -> RowBlocks:
+        """The same data scaled where squares of its numbers would vanish or overflow.
+
+        One block tells, mostly; all are read where it holds nothing between 1e-100 and 1e100.
+        """
+        step = self._rows_of(COPIES, self.dtype.itemsize)
+        peak = self._peak(range(0, 1), step)
+        if not SMALL < peak < LARGE:
+            peak = self._peak(range(0, self.snapshots.u.shape[0], step), step)
+        if peak == 0.0 or SMALL < peak < LARGE:
+            return self
+        return replace(self, scale=float(2.0 ** -np.floor(np.log2(peak))))
+
+    def _peak(self, starts: range, step: int) -> float:
+        """The largest magnitude of blocks of rows, summed over the ranks."""
+        peak = 0.0
+        for start in starts:
+            block = np.asarray(self.snapshots.u[start : start + step])
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+        if self.space.comm is None:
+            return peak
+        return float(self.space.sum(np.array([peak]))[0])
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """(rows, U[rows]), such that three blocks fit the budget.
@@ -69,32 +101,44 @@ class RowBlocks:
         u = self.snapshots.u
         n = u.shape[0]
         on_disk = self.lazy or isinstance(u, np.memmap)
-        step = self._rows_of(COPIES, np.dtype(u.dtype).itemsize)
+        copies = COPIES if u.dtype == self.dtype else COPIES + 1
+        step = self._rows_of(copies, self.dtype.itemsize)
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
             block = np.asarray(u[rows])
             if on_disk:
                 self.snapshots.check_finite(block, start)
+            block = block.astype(self.dtype, copy=False)
             if self.center:
                 block = block - block.mean(axis=1, keepdims=True)
-            yield rows, block
+            yield rows, block if self.scale == 1.0 else block * self.scale
+
+    def column_block(self, columns: slice) -> np.ndarray:
+        """U[:, columns] of this rank's rows, in double precision, for any X."""
+        U = np.asarray(self.snapshots.u[:, columns]).astype(self.dtype, copy=False)
+        self.snapshots.check_finite(U, 0, columns.start)
+        if self.center:
+            U = U - self.offset()[:, None]
+        return U if self.scale == 1.0 else U * self.scale
 
     def offset(self) -> Any:
         """The mean of the snapshots (n,), or 0.0 where they are not centred."""
-        if not self.center:
-            return 0.0
+        return self._mean if self.center else 0.0
+
+    @cached_property
+    def _mean(self) -> np.ndarray:
         u = self.snapshots.u
         step = self._rows_of(2, 8)
-        means = [np.zeros(0, u.dtype)]
+        means = [np.zeros(0, self.dtype)]
         for start in range(0, u.shape[0], step):
             rows = u[start : start + step]
-            means.append(np.mean(rows, axis=1))
+            means.append(np.mean(rows, axis=1, dtype=self.dtype))
         return np.concatenate(means)
 
     def times(self, W: np.ndarray) -> np.ndarray:
         """U W, (n, k)."""
         shape = (self.snapshots.u.shape[0], W.shape[1])
-        dtype = np.result_type(self.snapshots.u.dtype, W)
+        dtype = np.result_type(self.dtype, W)
         product = np.empty(shape, dtype=dtype)
         for rows, block in self.blocks():
             np.matmul(block, W, out=product[rows])
@@ -103,7 +147,7 @@ class RowBlocks:
     def pair(self, F: np.ndarray) -> np.ndarray:
         """F^H U summed over all ranks, (k, m)."""
         shape = (F.shape[1], self.m)
-        dtype = np.result_type(F, self.snapshots.u.dtype)
+        dtype = np.result_type(F, self.dtype)
         total = np.zeros(shape, dtype=dtype)
         for rows, block in self.blocks():
             total += F[rows].conj().T @ block
@@ -117,12 +161,9 @@ class RowBlocks:
 
     def _sparse_share(self) -> float:
         """This rank's part of |U|_X^2 for a sparse X."""
-        u, offset = self.snapshots.u, self.offset()
         total = 0.0
         for start in range(0, self.m, COLUMNS):
-            columns = np.asarray(u[:, start : start + COLUMNS])
-            if self.center:
-                columns = columns - offset[:, None]
+            columns = self.column_block(slice(start, start + COLUMNS))
             squares = columns.conj() * self.space.apply(columns)
             total += np.sum(squares.real)
         return float(total)

@@ -14,6 +14,8 @@ from rom.errors import BadInput
 from rom.space import Space
 
 HULL_SHARE = 0.3  # of margin * tol: the error of the hull
+SUM_ROUND_OFF = 4 * float(np.finfo(float).eps)
+FEEBLE = 1e-260  # of a squared norm: smaller ones lose their digits
 MORE_RANKS = 4  # that are tried beyond the smallest that the tolerance allows
 
 
@@ -24,6 +26,7 @@ class SingleBlocks:
     F : (R, q_k) each, in coordinates of the hull; energy, lost, width : (K,)
     n : numbers of one column; tol : of clusters, cut : of spectra, both relative
     whole : all rows of every block are kept
+    round_off : of a cluster's error, relative to the cluster
     """
 
     F: tuple[np.ndarray, ...]
@@ -34,6 +37,7 @@ class SingleBlocks:
     tol: float
     cut: float
     whole: bool = False
+    round_off: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,22 +61,27 @@ class Cluster:
 def energies(blocks: Sequence[np.ndarray], tol: float, space: Space) -> np.ndarray:
     """|A_k|_X^2 of blocks, (K,).
 
-    Raises BadInput for a tol outside (0, 1), for no blocks, and naming a block that is zero, NaN
-    or of another space.
+    Raises BadInput for a tol outside (0, 1), and naming a block that is zero or of another space.
     """
-    if not 0.0 < tol < 1.0 or len(blocks) == 0:
-        raise BadInput(f"tol = {tol} must lie in (0, 1), and there must be at least one block")
-    for k, A in enumerate(blocks):
-        fits = np.ndim(A) == 2 and A.shape[0] == space.n and A.shape[1] > 0
-        if not fits or not np.isfinite(A).all():
-            raise BadInput(
-                f"block {k} has shape {np.shape(A)} or holds NaN; give finite columns of "
-                f"{space.n} rows"
-            )
+    if not 0.0 < tol < 1.0:
+        raise BadInput(f"tol = {tol} must lie in (0, 1)")
+    check_rows(blocks, space)
     energy = np.array([block_energy(A, space) for A in blocks])
     if not (energy > 0).all():
         raise BadInput(f"block {int(np.argmin(energy))} is zero; leave it out")
+    if not (energy.min() > FEEBLE and energy.max() < 1 / FEEBLE):
+        raise BadInput(
+            f"squared norms of blocks reach from {energy.min():.1e} to {energy.max():.1e}; "
+            "give them in another unit"
+        )
     return energy
+
+
+def check_rows(blocks: Sequence[np.ndarray], space: Space) -> None:
+    """BadInput naming a block of another space."""
+    for k, A in enumerate(blocks):
+        if A.shape[0] != space.n:
+            raise BadInput(f"block {k} has shape {A.shape}; give columns of {space.n} rows")
 
 
 def block_energy(A: np.ndarray, space: Space) -> float:
@@ -93,12 +102,35 @@ def single_blocks(
         C = hull.coefficients(A)
         W, s, _ = la.svd(C, full_matrices=False)
         q, tail = _cut_spectrum(s, size, cut)
-        outside = max(float(size - np.sum(s**2)), 0.0)
+        outside = block_energy(A - hull.modes @ C, space)
         factors.append(W[:, :q] * s[:q])
         lost.append(outside + tail)
     width = np.array([A.shape[1] for A in blocks])
-    singles = SingleBlocks(tuple(factors), energy, np.array(lost), width, space.size, tol, cut)
+    round_off = _round_off(hull)
+    if tol < 2 * round_off:
+        raise BadInput(f"tol = {tol:g} is below the round-off of these blocks, {round_off:.1e}")
+    singles = SingleBlocks(
+        tuple(factors),
+        energy,
+        np.array(lost),
+        width,
+        space.size,
+        tol,
+        cut,
+        round_off=round_off,
+    )
     return hull, singles
+
+
+def _round_off(hull: Basis) -> float:
+    """What round-off leaves of V V^H X A beside |A|_X: how V is orthonormal, and its products.
+
+    A product V^H X A is summed over numbers that cancel by the condition of X.
+    """
+    space = hull.space
+    gram = space.gram(hull.modes) - np.eye(hull.r)
+    gross = space.pair(np.abs(hull.modes), np.abs(space.apply(hull.modes))).diagonal().max()
+    return float(np.linalg.norm(gram, 2) + SUM_ROUND_OFF * np.sqrt(hull.r) * gross)
 
 
 def build_cluster(members: tuple[int, ...], singles: SingleBlocks) -> Cluster:
@@ -158,7 +190,15 @@ def _cluster(
     V, s = W[:, :q], s[:q]
     columns = int(singles.width[list(members)].sum())
     raw = Cluster(members, V * s, s, energy, lost + tail, stored=singles.n * columns)
-    return _store_best(raw, _mode_energies(V, members, singles), singles)
+    rows = _mode_energies(V, members, singles)
+    outside = float(singles.lost[list(members)].sum()) + _outside(V, members, singles)
+    return _store_best(raw, rows, outside, singles)
+
+
+def _outside(V: np.ndarray, members: tuple[int, ...], singles: SingleBlocks) -> float:
+    """|F - V V^H F|^2 of all blocks: differences first, then squares."""
+    F = np.hstack([singles.F[k] for k in members])
+    return float(np.sum(np.abs(F - V @ (V.conj().T @ F)) ** 2))
 
 
 def _mode_energies(V: np.ndarray, members: tuple[int, ...], singles: SingleBlocks) -> np.ndarray:
@@ -170,12 +210,12 @@ def _mode_energies(V: np.ndarray, members: tuple[int, ...], singles: SingleBlock
     return np.add.reduceat(np.abs(projections) ** 2, first, axis=1)
 
 
-def _store_best(raw: Cluster, rows: np.ndarray, singles: SingleBlocks) -> Cluster:
+def _store_best(raw: Cluster, rows: np.ndarray, outside: float, singles: SingleBlocks) -> Cluster:
     """The cheapest rank and depths; the raw columns, where nothing is cheaper.
 
-    rows : (q, m) energies of modes in blocks. Rows of least energy per number go first, last
-    rows before others. What is kept of the energy is known from below, by the F_k, so that what
-    is missing is bounded from above.
+    rows : (q, m) energies of modes in blocks; outside : energy that no mode has. Rows of least
+    energy per number go first, last rows before others. What is missing is a sum of squares of
+    what is left out, never a difference of energies, so it is known to round-off.
     """
     allowed = singles.tol**2 * raw.energy
     tails = raw.lost + spectral_tail(raw.s)
@@ -186,23 +226,28 @@ def _store_best(raw: Cluster, rows: np.ndarray, singles: SingleBlocks) -> Cluste
     order = later / width
     best = raw
     for rank in range(max(smallest, 1), largest + 1):
-        trial = _store(raw, rank, rows, order, singles)
+        trial = _store(raw, rank, rows, (order, outside), singles)
         if trial.bound <= singles.tol and trial.stored < best.stored:
             best = trial
     return best
 
 
 def _store(
-    raw: Cluster, rank: int, rows: np.ndarray, order: np.ndarray, singles: SingleBlocks
+    raw: Cluster,
+    rank: int,
+    rows: np.ndarray,
+    order: tuple[np.ndarray, float],
+    singles: SingleBlocks,
 ) -> Cluster:
     """The cluster with `rank` modes and as few rows as the tolerance allows."""
     width = singles.width[list(raw.members)]
-    block, mode = _rows_in_order(order[:rank])
-    missing = max(raw.energy - float(rows.sum()), 0.0) + float(rows[rank:].sum())
+    sequence, outside = order
+    block, mode = _rows_in_order(sequence[:rank])
+    missing = outside + float(rows[rank:].sum())
     spent = missing + np.cumsum(rows[mode, block])
     count = 0
     if not singles.whole:
-        allowed = singles.tol**2 * raw.energy
+        allowed = (singles.tol - singles.round_off) ** 2 * raw.energy
         count = int(np.searchsorted(spent, allowed, side="right"))
     left_out = np.bincount(block[:count], minlength=len(width))
     depths = rank - left_out
@@ -210,7 +255,7 @@ def _store(
     if not singles.whole:
         numbers += len(width)
     error = spent[count - 1] if count else missing
-    bound = float(np.sqrt(max(error, 0.0) / raw.energy))
+    bound = float(np.sqrt(error / raw.energy)) + singles.round_off
     return replace(raw, rank=rank, depths=depths, bound=bound, stored=numbers)
 
 

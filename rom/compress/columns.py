@@ -19,6 +19,7 @@ from rom.errors import BadInput
 from rom.space import Space
 
 INDEPENDENT = 1e-5  # least eigenvalue of the scaled Gram matrix of columns appended as they are
+TINY = 1e-280  # of an energy: smaller ones have lost digits
 NEGLIGIBLE = 1e6  # energy discarded over round-off, such that the latter is a millionth of it
 
 
@@ -83,6 +84,7 @@ def append_columns(
         D, S, norms = _remainder(space, both, R, B)
         if stage == 0:
             size = float(norms @ norms)
+            _refuse_tiny(B, energy + size)
         least = _least_eigenvalue(S, norms, size)
         bar = NEGLIGIBLE * EPS * (energy + size)
         if least > INDEPENDENT:
@@ -181,6 +183,15 @@ def _subtract(P: np.ndarray, W: np.ndarray, C: np.ndarray) -> None:
     result = multiply(-1.0, W, C, 1.0, P, overwrite_c=True)
     if not np.may_share_memory(result, P):
         P[:] = result
+
+
+def _refuse_tiny(B: np.ndarray, energy: float) -> None:
+    """BadInput where the squares of all numbers so far vanish and the numbers do not."""
+    if energy < TINY and B.any():
+        raise BadInput(
+            f"all snapshots so far are of size {np.abs(B).max():.1e}: their squares are beyond "
+            "double precision; give them in another unit, or scale them"
+        )
 
 
 def _bad_column(B: np.ndarray) -> BadInput:

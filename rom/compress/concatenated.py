@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import COLUMNS, each, gate
 from rom.basis import Basis
 from rom.compress.clusters import energies
 from rom.compress.merge import Merging
@@ -22,6 +23,7 @@ from rom.space import Space
 TINY = 1e-300
 
 
+@gate(blocks=each(COLUMNS), space=Space)
 def greedy_concatenation(
     blocks: Sequence[np.ndarray],
     tol: float,

@@ -5,14 +5,18 @@ In memory or from disk, serial or distributed: every method reads the snapshots 
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.compress.blocks import RowBlocks
 from rom.compress.gram import gram_matrix, sketch
 from rom.compress.orthonormal import EPS, column_signs, orthonormalise
 from rom.compress.stopping import Accuracy, Stop, StopKind, check_request, choose_rank
+from rom.compress.wide import wide_factors
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
@@ -21,9 +25,12 @@ GRAM_FLOOR = float(np.sqrt(1e3 * EPS))  # of s / s_1: below, the Gram matrix is 
 OVERSAMPLING = 10  # columns of the range finder beyond the rank
 POWER_SWEEPS = 2
 FEW = 12  # random where the snapshots are so many times more than its columns
+MATRICES = {"gram": 6, "full": 13}  # of m x m numbers in memory at a time
+NEGLIGIBLE = 2**20  # bytes of matrices that no budget counts
 DEPENDENT = 1e-3  # of the largest eigenvalue: directions of the sketch that are left out
 
 
+@gate(snapshots=Snapshots)
 def pod(
     snapshots: Snapshots,
     tol: float | None = None,
@@ -52,9 +59,14 @@ def pod(
     request = Accuracy(tol, rank)
     check_request(snapshots, request, method)
     strict = memory_budget is not None
-    data = RowBlocks(snapshots, center, memory_budget or BLOCK_BYTES, strict)
+    if strict and not memory_budget > 0:
+        raise BadInput(f"memory_budget = {memory_budget} must be a positive number of bytes")
+    data = RowBlocks(snapshots, center, memory_budget or BLOCK_BYTES, strict).in_range()
     if method == "random" or (method == "auto" and _few_modes(data.m, rank)):
         return _random_pod(data, request, rng)
+    if data.space.size < data.m and _matrix_bytes(data, method) > data.budget:
+        return _wide_pod(data, request)
+    data = _reserve_matrices(data, method)
     if method == "gram":
         return _gram_pod(data, request)
     if method == "auto":
@@ -64,6 +76,7 @@ def pod(
     return _full_pod(data, request, rng)
 
 
+@gate(snapshots=Snapshots, basis=Basis)
 def projection_error(snapshots: Snapshots, basis: Basis) -> float:
     """|W - V V^H X W|_X / |W|_X of all snapshots, W = U - offset, measured directly."""
     U = np.asarray(snapshots.u[:])
@@ -79,6 +92,40 @@ def projection_error(snapshots: Snapshots, basis: Basis) -> float:
 def _few_modes(m: int, rank: int | None) -> bool:
     """Whether so few modes are asked for that random sampling is cheapest."""
     return rank is not None and m > FEW * (rank + OVERSAMPLING)
+
+
+def _matrix_bytes(data: RowBlocks, method: str) -> float:
+    """Bytes of the matrices (m, m) that a method holds at a time."""
+    count = MATRICES.get(method, MATRICES["full"])
+    return max(count * data.dtype.itemsize * data.m**2 - NEGLIGIBLE, 0.0)
+
+
+def _reserve_matrices(data: RowBlocks, method: str) -> RowBlocks:
+    """The data with the budget that matrices (m, m) leave.
+
+    Raises BadInput where they fit neither the budget nor this machine.
+    """
+    size, what = _matrix_bytes(data, method), f"matrices of {data.m} x {data.m}"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise BadInput(
+            f"{what} need {size / 2**30:.0f} GiB, this machine has {memory / 2**30:.0f}; give "
+            "rank= with method 'random', or use hierarchical_pod"
+        )
+    return data.reserve(size, what) if data.strict else data
+
+
+def _wide_pod(data: RowBlocks, request: Accuracy) -> tuple[Basis, np.ndarray]:
+    """POD of more snapshots than dofs, accurate to round-off of s_1."""
+    size = data.space.size
+    data = data.reserve(8 * data.dtype.itemsize * size**2, f"matrices of {size} x {size}")
+    s, W = wide_factors(data)
+    _refuse_zero(s)
+    floor = 2 * EPS * np.sqrt(data.m) * s[0]
+    r, stop = choose_rank(s, request, floor)
+    modes = _modes(data, W[:, :r] / s[:r])
+    noise = data.m * EPS * (EPS * s[0] ** 2)
+    return _deliver(data, request, f"full: {stop.text}", (modes, s), _error(s, r, noise))
 
 
 def _gram_pod(data: RowBlocks, request: Accuracy) -> tuple[Basis, np.ndarray]:
@@ -129,10 +176,11 @@ def _random_pod(
     rank = request.rank
     if rank is None:
         raise BadInput("method 'random' needs rank=; with tol= alone use 'auto'")
-    k = min(rank + OVERSAMPLING, data.m)
+    k = min(rank + OVERSAMPLING, data.m, data.space.size)
     data = data.beside(2 * k)
     Q = _random_range(data, k, rng)
     W, s, Zh = la.svd(data.pair(data.space.apply(Q)), full_matrices=False)
+    _refuse_zero(s)
     W = W * column_signs(Zh.conj().T)
     energy = data.energy()
     floor = 2 * EPS * np.sqrt(data.m) * s[0]
@@ -152,6 +200,7 @@ def _deliver(
 ) -> tuple[Basis, np.ndarray]:
     """The basis that says what was asked for, and the singular values."""
     modes, s = factors
+    s = s / data.scale
     offset = data.offset()
     basis = Basis(data.space, modes, offset, s, request.rank, request.tol, reason, error)
     return basis, s
@@ -178,13 +227,18 @@ def _gram_factors(data: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
             "the Gram matrix overflows; rescale the snapshots, or give their fields sensible units"
         )
     eigenvalues, vectors = la.eigh(gram)
-    s = np.sqrt(np.maximum(eigenvalues[::-1], 0.0))
+    s = np.sqrt(np.maximum(eigenvalues[::-1], 0.0))[: data.space.size]
+    _refuse_zero(s)
+    W = vectors[:, ::-1][:, : len(s)]
+    return s, W * column_signs(W)
+
+
+def _refuse_zero(s: np.ndarray) -> None:
+    """BadInput where the largest singular value is zero."""
     if s[0] == 0.0:
         raise BadInput(
             "every snapshot is zero in this inner product; give at least one that is not"
         )
-    W = vectors[:, ::-1]
-    return s, W * column_signs(W)
 
 
 def _sketched_svd(
@@ -196,7 +250,9 @@ def _sketched_svd(
     round-off, as where snapshots outnumber the free dofs, are left out.
     """
     generator = np.random.default_rng(rng)
-    _, sigma, Qh = la.svd(sketch(data, generator), full_matrices=False)
+    R = la.qr(sketch(data, generator), mode="r", overwrite_a=True)[0][: data.m]
+    _, sigma, Qh = la.svd(R, full_matrices=False)
+    _refuse_zero(sigma)
     above = int(np.sum(sigma > EPS * sigma[0]))
     k = min(above, data.space.size)
     P = Qh[:k].conj().T / sigma[:k]

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from rom.arrays import POINTS, REAL
 from rom.errors import BadInput
 
 FEW = 16  # so few rows are multiplied as dense ones
@@ -39,6 +40,10 @@ class Search(NamedTuple):
 
 def sparse_rows(E: Any, width: int | None) -> sp.csr_array:
     """E as sparse rows of floats; BadInput for another width, NaN or Inf."""
+    if not sp.issparse(E):
+        E = POINTS(E, "a block")
+    elif E.dtype.kind not in REAL or E.ndim != 2:
+        raise BadInput(f"a sparse block holds {E.dtype} in {E.ndim} axes; give real rows (s, N)")
     if not isinstance(E, sp.csr_array) or E.dtype != float:
         E = sp.csr_array(E).astype(float)
     if E.shape[0] > FEW and not E.has_canonical_format:

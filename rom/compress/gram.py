@@ -38,7 +38,7 @@ def _diagonal_gram(data: RowBlocks, transform: np.ndarray | None) -> np.ndarray:
 
 def _sparse_gram(data: RowBlocks, transform: np.ndarray | None) -> np.ndarray:
     """The Gram matrix for a sparse X: columns in memory or in a scratch file."""
-    raw = transform is None and not data.center
+    raw = transform is None and not data.center and data.scale == 1.0
     with tempfile.TemporaryFile() as scratch:
         if raw and not data.lazy:
             columns = data.snapshots.u
@@ -69,10 +69,10 @@ def _column_products(data: RowBlocks, V: Any) -> np.ndarray:
     step = max(1, int(data.budget / (COPIES * n * total.itemsize)))
     for j in range(0, k, step):
         right = slice(j, j + step)
-        image = data.space.product @ np.asarray(V[:, right])
+        image = data.space.product @ np.asarray(V[:, right], dtype=data.dtype)
         for i in range(0, j + step, step):
             left = slice(i, i + step)
-            total[left, right] = np.asarray(V[:, left]).conj().T @ image
+            total[left, right] = np.asarray(V[:, left], dtype=data.dtype).conj().T @ image
     return total
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.arrays import COLUMNS, either, gate, stream
 from rom.basis import Basis, spectral_tail
 from rom.compress.running import RunningPod, merge_pods, update
 from rom.errors import BadInput
@@ -17,6 +18,7 @@ from rom.snapshots import Snapshots
 from rom.space import Space
 
 
+@gate(blocks=stream(either(Snapshots, COLUMNS)), space=Space)
 def hierarchical(
     blocks: Iterable[Snapshots | np.ndarray],
     space: Space,
@@ -56,6 +58,7 @@ def hierarchical(
     return _truncate(root, np.sqrt(max(left, 0.0)), rank)
 
 
+@gate(blocks=stream(either(Snapshots, COLUMNS)), space=Space)
 def hierarchical_pod(
     blocks: Iterable[Snapshots | np.ndarray],
     space: Space,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rom.arrays import COLUMNS, each, gate, integers
 from rom.basis import Basis
 from rom.compress.agglomeration import History, agglomerate, reassign
 from rom.compress.clusters import Cluster, SingleBlocks, build_cluster, single_blocks, stored_total
@@ -68,6 +69,7 @@ class Merging:
         return np.asarray(leading @ rows)
 
 
+@gate(blocks=each(COLUMNS), space=Space)
 def merge_blocks(
     blocks: Sequence[np.ndarray],
     tol: float,
@@ -102,6 +104,7 @@ def merge_blocks(
     return _build_merging(best, hull, singles, history)
 
 
+@gate(blocks=each(COLUMNS), labels=integers, space=Space)
 def blocks_of_labels(
     blocks: Sequence[np.ndarray],
     labels: np.ndarray,

@@ -6,10 +6,12 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from rom.errors import NotConverged
 from rom.space import Space
 
 EPS = float(np.finfo(float).eps)
 MAX_SWEEPS = 6
+ORTHONORMAL = 1e-10  # of |V^H X V - I|: more is no basis
 COPIES = 3  # blocks of rows in memory at a time
 
 
@@ -17,7 +19,8 @@ def orthonormalise(space: Space, V: np.ndarray, budget: float = 2**26) -> np.nda
     """V C^{-1} with C^H C = V^H X V, in place, repeated up to round-off.
 
     V : (n, r); budget : bytes for blocks of rows
-    The Gram matrix is shifted where V is numerically dependent.
+    The Gram matrix is shifted where V is numerically dependent. Raises NotConverged where the
+    result is not orthonormal.
     Reference: Fukaya et al. (2020).
     """
     row_bytes = max(V.shape[1], 1) * V.itemsize
@@ -27,10 +30,16 @@ def orthonormalise(space: Space, V: np.ndarray, budget: float = 2**26) -> np.nda
         identity = np.eye(len(gram))
         defect = np.abs(gram - identity).max()
         if defect <= 8 * EPS:
-            break
+            return V
         factor = _shifted_cholesky(gram)
         inverse = la.solve_triangular(factor, identity)
         _multiply_in_place(V, inverse, step)
+    defect = np.abs(_gram(space, V, step) - identity).max()
+    if not defect <= ORTHONORMAL:
+        raise NotConverged(
+            f"{V.shape[1]} modes stay dependent, |V^H X V - I| = {defect:.1e}; ask for fewer, or "
+            "check the inner product"
+        )
     return V
 
 
@@ -53,10 +62,14 @@ def _shifted_cholesky(gram: np.ndarray) -> np.ndarray:
 
 def _gram(space: Space, V: np.ndarray, step: int) -> np.ndarray:
     """V^H X V; by blocks of rows where X is diagonal."""
-    if sp.issparse(space.product):
-        return space.gram(V)
     r = V.shape[1]
     total = np.zeros((r, r), dtype=V.dtype)
+    if sp.issparse(space.product):
+        width = max(1, step * r // max(len(V), 1))
+        for start in range(0, r, width):
+            columns = slice(start, start + width)
+            total[:, columns] = V.conj().T @ space.apply(V[:, columns])
+        return space.hermitian(total)
     weight = row_weights(space)
     for start in range(0, len(V), step):
         rows = slice(start, start + step)

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import NUMBER, STATES, gate, number_array
 from rom.basis import Basis, spectral_tail
 from rom.compress.columns import Room, append_columns, make_room
 from rom.compress.orthonormal import EPS
@@ -82,6 +83,7 @@ class RunningPod:
         return Basis(self.space, V, s=self.s, reason=reason, error=self.error)
 
 
+@gate(state=RunningPod)
 def update(
     state: RunningPod,
     snapshots: Snapshots | np.ndarray,
@@ -136,6 +138,7 @@ def update(
     )
 
 
+@gate(state=RunningPod, u=STATES)
 def downdate(state: RunningPod, u: np.ndarray) -> RunningPod:
     """The running POD without the snapshot u (n,): diag(s^2) - c c^H, c = V^H X u.
 
@@ -145,11 +148,8 @@ def downdate(state: RunningPod, u: np.ndarray) -> RunningPod:
     """
     if state.s is None or state.columns is None:
         raise BadInput("no snapshot yet; there is nothing to remove")
-    u = np.asarray(u)
-    if u.shape != (state.space.n,) or not np.isfinite(u).all():
-        raise BadInput(
-            f"u has shape {u.shape} or holds NaN; give one finite snapshot ({state.space.n},)"
-        )
+    if u.shape != (state.space.n,):
+        raise BadInput(f"u has shape {u.shape}; give one snapshot ({state.space.n},)")
     products = state.space.inner(state.columns, u[:, None])
     c = state.mix.conj().T @ products[:, 0]
     size = float(state.space.norm(u)) ** 2
@@ -171,6 +171,7 @@ def downdate(state: RunningPod, u: np.ndarray) -> RunningPod:
     )
 
 
+@gate(first=RunningPod, second=RunningPod)
 def merge_pods(
     first: RunningPod,
     second: RunningPod,
@@ -238,13 +239,11 @@ def _check_options(tol: float | None, rank: int | None, forget: float) -> None:
 def _columns_of(space: Space, snapshots: Snapshots | np.ndarray) -> np.ndarray:
     """B (n, b) by columns; BadInput for another shape or type."""
     u = snapshots.u[:] if isinstance(snapshots, Snapshots) else snapshots
-    B = np.asarray(u)
+    B = number_array(u, "snapshots", NUMBER)
     if B.ndim == 1:
         B = B[:, None]
-    fits = B.ndim == 2 and B.shape[0] == space.n and B.shape[1] > 0
-    if not fits or B.dtype.kind not in "fc":
+    if B.ndim != 2 or B.shape[0] != space.n or B.shape[1] == 0:
         raise BadInput(
-            f"snapshots have shape {B.shape} of {B.dtype}; give at least one column of "
-            f"{space.n} floats"
+            f"snapshots have shape {B.shape}; give at least one column of {space.n} numbers"
         )
-    return np.asfortranarray(B)
+    return np.asfortranarray(B, dtype=complex if B.dtype.kind == "c" else float)

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from rom.arrays import as_it_is, gate, stream
 from rom.compress.directions import (
     DIRECTIONS,
     Search,
@@ -20,8 +21,9 @@ from rom.compress.directions import (
     sparse_rows,
 )
 from rom.compress.orthonormal import EPS
-from rom.errors import BadInput
+from rom.errors import BadInput, Singular
 
+TINY = 1e-280  # of an energy
 ILL_CONDITIONED = 1e3  # entries of K^{-1}: beyond, the factors are multiplied out
 
 
@@ -54,6 +56,7 @@ class SparseSvd:
         return float(bound / np.sqrt(self.energy))
 
 
+@gate(blocks=stream(as_it_is))
 def extend_svd(
     A: Any,
     blocks: Iterable[Any],
@@ -81,9 +84,11 @@ def extend_svd(
     largest = min(A.shape) - 1
     if not 0 < rank <= largest:
         raise BadInput(f"rank = {rank} must lie in 1..{largest} for a matrix of shape {A.shape}")
+    energy = float(np.sum(A.data**2))
+    if not energy > TINY:
+        raise BadInput("the matrix is zero, or its squares vanish; give one that is not")
     generator = np.random.default_rng(rng)
     U, s, Vt = svds(A, rank, rng=generator)
-    energy = float(np.sum(A.data**2))
     growing = _GrowingSvd(U[:, ::-1], s[::-1].copy(), Vt[::-1].T.copy(), energy)
     search = Search(DIRECTIONS[method], width, sweeps, generator)
     for block in blocks:
@@ -123,7 +128,12 @@ class _GrowingSvd:
         self.Ku = self.Ku @ F[:k]
         self.Kv = self.Kv @ (G[:k] - C @ new)
         both = np.stack([self.Ku, self.Kv])
-        inverses = np.linalg.inv(both)
+        try:
+            inverses = np.linalg.inv(both)
+        except np.linalg.LinAlgError as error:
+            raise Singular(
+                f"the matrix has fewer than {k} independent rows; ask for a smaller rank"
+            ) from error
         self.V[touched] += B.T @ (new @ inverses[1])
         self.parts.append(F[k:] @ inverses[0])
         if np.abs(inverses).max() > ILL_CONDITIONED:

@@ -14,9 +14,11 @@ from typing import Protocol
 import numpy as np
 import scipy.linalg as la
 
-from rom.compress.clusters import block_energy
+from rom.arrays import COLUMNS, each, gate
+from rom.compress.clusters import block_energy, check_rows
 from rom.compress.running import RunningPod, update
 from rom.compress.splitting import split
+from rom.errors import BadInput
 from rom.space import Space
 
 
@@ -28,6 +30,7 @@ class LowerBound(Protocol):
         ...
 
 
+@gate(blocks=each(COLUMNS), space=Space)
 def norms_bound(blocks: Sequence[np.ndarray], rank: int, space: Space) -> float:
     """e_r <= sqrt(1 - L / |M|^2), L the energy of the largest blocks up to width r.
 
@@ -36,6 +39,7 @@ def norms_bound(blocks: Sequence[np.ndarray], rank: int, space: Space) -> float:
     return _bound(_Norms(space, rank), blocks, space)
 
 
+@gate(blocks=each(COLUMNS), space=Space)
 def residuals_bound(blocks: Sequence[np.ndarray], rank: int, space: Space) -> float:
     """e_r with L the r largest squared singular values of all residuals.
 
@@ -44,6 +48,7 @@ def residuals_bound(blocks: Sequence[np.ndarray], rank: int, space: Space) -> fl
     return _bound(_Residuals(space, rank), blocks, space)
 
 
+@gate(blocks=each(COLUMNS), space=Space)
 def incremental_bound(
     blocks: Sequence[np.ndarray], rank: int, space: Space, oversampling: int = 5
 ) -> float:
@@ -57,10 +62,13 @@ def incremental_bound(
 def _bound(state: LowerBound, blocks: Sequence[np.ndarray], space: Space) -> float:
     """sqrt(1 - L / |M|^2) of all blocks."""
     L, total = 0.0, 0.0
+    check_rows(blocks, space)
     for A in blocks:
         energy = block_energy(A, space)
         L = state.add(A, energy)
         total += energy
+    if not total > 0:
+        raise BadInput("all blocks are zero; give at least one that is not")
     return float(np.sqrt(max(1.0 - L / total, 0.0)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import shutil
 import subprocess
@@ -14,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_file
 from rom.deploy.fmu_constants import constants_header
-from rom.deploy.fmu_description import model_description, variables
+from rom.deploy.fmu_description import check_identifier, model_description, variables
 from rom.errors import MissingExtra, NotWritten
 
 SOURCE = Path(__file__).parent / "fmu.c"
@@ -43,6 +45,7 @@ def write_fmu(
     C compiler, NotWritten. Reference: FMI 2.0.4 (Modelica Association, 2022).
     """
     path = Path(path)
+    check_identifier(name)
     header = constants_header(model, outputs)
     elements = variables(model, outputs)
     guid = sha256((header + elements).encode()).hexdigest()[:GUID_LENGTH]
@@ -53,16 +56,13 @@ def write_fmu(
     with tempfile.TemporaryDirectory() as folder:
         binary = _compile(Path(folder), source, header, name)
         place = f"binaries/{PLATFORMS[platform.system()][0]}/{binary.name}"
-        try:
-            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as unit:
-                unit.writestr("modelDescription.xml", description)
-                unit.writestr("sources/fmu.c", source)
-                unit.writestr("sources/model.h", header)
-                unit.write(binary, place)
-        except OSError as error:
-            raise NotWritten(
-                f"cannot write {path}: {error.strerror}; free space or choose another folder"
-            ) from error
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as unit:
+            unit.writestr("modelDescription.xml", description)
+            unit.writestr("sources/fmu.c", source)
+            unit.writestr("sources/model.h", header)
+            unit.write(binary, place)
+    write_file(path, content.getvalue())
 
 
 def _compile(folder: Path, source: str, header: str, name: str) -> Path:
@@ -70,15 +70,15 @@ def _compile(folder: Path, source: str, header: str, name: str) -> Path:
     compiler = shutil.which("cc")
     if compiler is None or platform.system() not in PLATFORMS:
         raise MissingExtra("an FMU needs a C compiler `cc` on Linux or macOS (apt-get install gcc)")
-    (folder / "fmu.c").write_text(source)
-    (folder / "model.h").write_text(header)
+    write_file(folder / "fmu.c", source)
+    write_file(folder / "model.h", header)
     suffix = PLATFORMS[platform.system()][1]
     library = folder / f"{name}.{suffix}"
     command = [compiler, *FLAGS, "fmu.c", "-o", library.name, "-lm"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode:
-        complaint = run.stderr.strip().splitlines()[0]
+        complaint = (run.stderr.strip() or f"code {run.returncode}").splitlines()[0]
         raise NotWritten(
-            f"the C compiler refused the unit: {complaint}; check that {name!r} is a C identifier"
+            f"the C compiler refused the unit: {complaint}; is there space for its files?"
         )
     return library

@@ -10,6 +10,8 @@ import numpy as np
 from rom.affine import Monomials
 from rom.errors import BadInput
 
+ASCII = 128
+PLAIN = " _.,:;()[]<>=+-*/"  # marks that mean nothing in a string of C
 Outputs = Mapping[str, tuple[np.ndarray, str]]
 Scalars = dict[str, int | float]
 Arrays = dict[str, np.ndarray]
@@ -33,15 +35,27 @@ def constants_header(model: Any, outputs: Outputs) -> str:
         sizes |= bound_sizes
         arrays |= bound_arrays
     lines = [f"#define {key} {value!r}" for key, value in (definitions | sizes).items()]
-    lines.append(_c_array("char *const", "NAMES", [f'"{key}"' for key in model.box.names]))
+    lines.append(_c_array("char *const", "NAMES", map(_c_string, model.box.names)))
     for key, values in arrays.items():
         numbers = np.ravel(values).astype(float).tolist()
+        if not np.isfinite(numbers).all():
+            raise BadInput(f"an FMU needs finite numbers; {key} of the model holds NaN or Inf")
         lines.append(_c_array("double", key, map(repr, numbers)))
     return "\n".join(lines) + "\n"
 
 
 def _c_array(kind: str, name: str, entries: Iterable[str]) -> str:
     return f"static const {kind} {name}[] = {{{', '.join(entries)}}};"
+
+
+def _c_string(text: str) -> str:
+    """A string of C: all but letters, digits and a few marks of ASCII as octal bytes."""
+    parts = []
+    for byte in text.encode():
+        char = chr(byte)
+        is_plain = byte < ASCII and (char.isalnum() or char in PLAIN)
+        parts.append(char if is_plain else f"\\{byte:03o}")
+    return f'"{"".join(parts)}"'
 
 
 def _check_model(model: Any, outputs: Outputs) -> None:
@@ -103,7 +117,7 @@ def _bound_constants(model: Any) -> tuple[Scalars, Scalars, Arrays]:
     sizes: Scalars = {"K": T.shape[1], "K_ROWS": T.shape[0]}
     arrays: Arrays = {
         "T_R": T,
-        "T_SIZE": np.linalg.norm(T, axis=0),
+        "T_SIZE": model.bound.hidden / model.bound.guard,
         "THETA_REF": alpha.theta(reference),
     }
     return definitions, sizes, arrays

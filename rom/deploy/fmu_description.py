@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -10,6 +11,7 @@ import numpy as np
 
 from rom.errors import BadInput
 
+MAX_TEXT = 256  # characters
 BOUND = "error_bound"  # name of the last output of a certified model
 TEMPLATE = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -31,6 +33,23 @@ def model_description(elements: str, n_outputs: int, p: int, *, guid: str, name:
     return TEMPLATE.format(name=quoted, guid=guid, variables=elements, unknowns=unknowns)
 
 
+def check_identifier(name: str) -> None:
+    """BadInput unless a unit's name, which files have too, is an identifier of C."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
+        raise BadInput(
+            f"{name!r} is no name of a unit; give a C identifier: letters, digits and _, 64 at most"
+        )
+
+
+def check_text(text: str) -> None:
+    """BadInput where the name or unit of a variable cannot stand in XML."""
+    if not text.isprintable() or len(text) > MAX_TEXT:
+        raise BadInput(
+            f"{text[:MAX_TEXT]!r} is no name or unit of a variable; give at most {MAX_TEXT} "
+            "printable characters"
+        )
+
+
 def variables(model: Any, outputs: Mapping[str, tuple[np.ndarray, str]]) -> str:
     """The <ScalarVariable> elements: parameters as inputs, outputs, then the bound.
 
@@ -43,6 +62,8 @@ def variables(model: Any, outputs: Mapping[str, tuple[np.ndarray, str]]) -> str:
         raise BadInput(
             "names of parameters and outputs must all differ, and differ from error_bound"
         )
+    for text in (*names, *box.units, *units.values()):
+        check_text(text)
     lines = list(_inputs(box))
     if model.bound is not None:
         units[BOUND] = "norm of the space"

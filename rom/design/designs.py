@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rom.arrays import gate, integers
 from rom.errors import BadInput
 from rom.parameters import Box
 
+MAX_POINTS = 1e8  # of a grid
 
+
+@gate(box=Box)
 def sobol(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.ndarray:
     """mus (m, p): the first m points of a scrambled Sobol sequence.
 
@@ -25,6 +29,7 @@ def sobol(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.ndarray:
     return box.from_unit(points[:m])
 
 
+@gate(box=Box)
 def latin_hypercube(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.ndarray:
     """mus (m, p): one point in each of m slices of every axis.
 
@@ -37,19 +42,23 @@ def latin_hypercube(box: Box, m: int, rng: int | np.random.Generator = 0) -> np.
     return box.from_unit(design.random(_count(m)))
 
 
+@gate(box=Box)
 def grid(box: Box, counts: int | Sequence[int]) -> np.ndarray:
     """mus (prod counts, p): a tensor grid with the bounds included.
 
     counts : one number for all parameters, or one per parameter; a count of 1 is the middle
     The last parameter runs fastest. Raises BadInput where counts are not positive integers.
     """
-    listed = counts if isinstance(counts, (Sequence, np.ndarray)) else [counts] * box.p
-    each = [_count(count) for count in listed]
+    if isinstance(counts, (int, np.integer)):
+        counts = [counts] * box.p
+    each = [_count(int(count)) for count in integers(counts, "counts")]
     if len(each) != box.p:
         raise BadInput(
             f"{len(each)} counts for the {box.p} parameters {box.names}; give one number, or one "
             "per parameter"
         )
+    if np.prod(np.array(each, dtype=float)) > MAX_POINTS:
+        raise BadInput(f"a grid of {each} points is too large; give fewer per parameter")
     axes = [_axis(count) for count in each]
     columns = np.meshgrid(*axes, indexing="ij")
     points = np.stack([column.ravel() for column in columns], axis=1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, MissingExtra
+from rom.errors import BadInput, require
 
 
 def namespace(x: Any) -> Any:
@@ -27,12 +27,9 @@ def to_device(x: np.ndarray, device: str | None) -> Any:
     x = np.asarray(x, dtype=float)
     if device is None:
         return x
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra(
-            "a device needs torch; pip install 'rom-platform[gp]', or device=None for numpy"
-        ) from error
+    require("torch", "torch", "devices other than None")
+    import torch
+
     try:
         return torch.as_tensor(x, dtype=torch.float64, device=device)
     except (RuntimeError, AssertionError) as error:

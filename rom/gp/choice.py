@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, gate
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.regressors import AUTO, open_regressor, regressor_names
@@ -16,6 +17,7 @@ from rom.parameters import Box
 log = logging.getLogger("rom")
 
 
+@gate(x=POINTS, a=POINTS, box=Box)
 def fit_regressor(
     x: np.ndarray,
     a: np.ndarray,

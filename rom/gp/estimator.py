@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rom.basis import spectral_tail
-from rom.errors import MissingExtra
+from rom.errors import require
 from rom.gp.likelihood import CONSTANT
 from rom.gp.sharing import AUTO, coefficient_gp
 
@@ -46,14 +46,10 @@ def _compress(
 
 @cache
 def _regressor() -> type:
-    try:
-        from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-        from sklearn.utils import check_random_state
-        from sklearn.utils.validation import check_is_fitted, validate_data
-    except ImportError as error:
-        raise MissingExtra(
-            "GPRegressor needs scikit-learn; pip install 'rom-platform[gp]'"
-        ) from error
+    require("sklearn", "gp", "estimators of scikit-learn")
+    from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
     class GPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Gaussian-process regression of scalars y (m,), many outputs, or fields y (m, n).

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.choice import fit_regressor
@@ -172,6 +173,7 @@ class FieldGP(Model):
         return replace(self, basis=self.basis.to_serial(), tail=tail[:, 0])
 
 
+@gate(snapshots=Snapshots, basis=Basis, box=Box)
 def field_gp(
     snapshots: Snapshots,
     basis: Basis,

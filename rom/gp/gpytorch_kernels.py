@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, MissingExtra
+from rom.errors import BadInput, require
 from rom.gp.algebra import namespace, to_numpy
 from rom.gp.kernels import Pullback
 
@@ -79,12 +79,9 @@ def gpytorch_kernel(kernel: Any) -> GPyTorchKernel:
 
     Raises BadInput for anything else, MissingExtra without gpytorch.
     """
-    try:
-        import gpytorch
-    except ImportError as error:
-        raise MissingExtra(
-            "a GPyTorch kernel needs gpytorch; pip install 'rom-platform[gp]'"
-        ) from error
+    require("gpytorch", "torch", "kernels of GPyTorch")
+    import gpytorch
+
     if not isinstance(kernel, gpytorch.kernels.Kernel):
         raise BadInput(
             f"{kernel!r} is no kernel; "

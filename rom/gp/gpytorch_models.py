@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, function, gate
 from rom.gp.algebra import to_device, to_numpy
 from rom.gp.gpytorch_training import Build, build_exact_gp, exact_algebra, train_exact_gp
 from rom.gp.inputs import check_training, output_scale, scale_inputs
@@ -128,6 +129,7 @@ class GPyTorchModel(Model):
         return joint
 
 
+@gate(build=function, x=POINTS, a=POINTS, box=Box)
 def gpytorch_model(
     build: Build,
     x: np.ndarray,

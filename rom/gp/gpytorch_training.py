@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, MissingExtra, NotConverged
+from rom.errors import BadInput, NotConverged, require
 
 MIN_NOISE = 1e-8  # variance over the output's
 START_NOISE = 1e-4
@@ -20,12 +20,9 @@ Build = Callable[[Any, Any, Any], Any]  # (x, y, likelihood) -> an ExactGP
 
 def build_exact_gp(build: Build, x: Any, y: Any, noise: float | None) -> Any:
     """build(x, y, likelihood) on the device of x, before its training."""
-    try:
-        import gpytorch
-    except ImportError as error:
-        raise MissingExtra(
-            "a GPyTorch model needs gpytorch; pip install 'rom-platform[gp]'"
-        ) from error
+    require("gpytorch", "torch", "models of GPyTorch")
+    import gpytorch
+
     constraint = gpytorch.constraints.GreaterThan(MIN_NOISE)
     likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_constraint=constraint)
     likelihood.noise = max(START_NOISE if noise is None else noise, 2 * MIN_NOISE)

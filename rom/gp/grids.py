@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rom.arrays import OUTPUTS, check_size, number_array
 from rom.errors import BadInput
 
 MIN_CELLS = 3
+TINY = 1e-150
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,18 +37,16 @@ def grid_points(axes: tuple[np.ndarray, ...]) -> GridPoints:
     """The scaling that maps each axis to [0, 1]; a constant column keeps width 1."""
     low = tuple(x.min(axis=0) for x in axes)
     ranges = [np.ptp(x, axis=0) for x in axes]
+    if any(((extent > 0) & (extent < TINY)).any() for extent in ranges):
+        raise BadInput("an axis is so short that its length has no square; give it in another unit")
     width = tuple(np.where(extent > 0, extent, 1.0) for extent in ranges)
     return GridPoints(axes, low, width)
 
 
 def axis_points(x: np.ndarray, name: str) -> np.ndarray:
     """Points (n,) or (n, p) as (n, p). Raises BadInput where empty or not finite."""
-    x = np.asarray(x, dtype=float)
-    if x.ndim == 1:
-        x = x[:, None]
-    if x.ndim != 2 or not len(x) or not np.isfinite(x).all():
-        raise BadInput(f"{name} has shape {x.shape}; give finite (n,) or (n, p)")
-    return x
+    x = OUTPUTS(x, name)
+    return x[:, None] if x.ndim == 1 else x
 
 
 def check_grid(
@@ -64,16 +64,17 @@ def check_grid(
     if observed is None or np.all(observed):
         _check_finite(y)
         return None
-    mask = np.asarray(observed, dtype=bool)
+    mask = number_array(observed, "observed") != 0
     if mask.shape != y.shape or mask.sum() < MIN_CELLS:
         raise BadInput(
             f"observed has shape {mask.shape} and {mask.sum()} known cells; "
             f"give {y.shape} and at least three"
         )
     _check_finite(y[mask])
-    return mask
+    return np.asarray(mask)
 
 
 def _check_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise BadInput("a known cell of y is NaN or Inf; mark it in `observed`")
+    check_size(values, "y")

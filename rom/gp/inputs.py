@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rom.arrays import OUTPUTS
 from rom.errors import BadInput
 from rom.gp.likelihood import LINEAR
 from rom.parameters import Box
@@ -17,31 +18,17 @@ def check_training(
 ) -> tuple[np.ndarray, np.ndarray, Box, bool]:
     """(x (m, p), a (m, r), box, whether it was passed) as floats.
 
-    Without a box it is the range of x. Raises BadInput for complex outputs, wrong shapes, NaN, and
-    too few distinct runs for the mean.
+    Without a box it is the range of x. Raises BadInput for other lengths and too
+    few distinct runs for the mean.
     """
-    x, a = np.asarray(x, dtype=float), np.asarray(a)
-    if np.iscomplexobj(a):
-        raise BadInput("outputs are complex; give real and imaginary parts as columns")
-    a = a.astype(float)
-    matching = x.ndim == 2 and a.ndim == 2 and len(x) == len(a)
-    if not matching or not a.shape[1] or not x.shape[1]:
+    if len(x) != len(a):
         raise BadInput(
             f"inputs {x.shape} and outputs {a.shape}; give x (m, p) and a (m, r), one row per run"
         )
-    _refuse_nan("input", x)
-    _refuse_nan("output", a)
     _refuse_few(x, mean)
     if box is not None:
         return box.check(x), a, box, True
     return x, a, _range_of(x), False
-
-
-def _refuse_nan(name: str, values: np.ndarray) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        place = tuple(int(k) for k in np.argwhere(~finite)[0])
-        raise BadInput(f"{name} {place} is NaN or Inf; drop that run")
 
 
 def _refuse_few(x: np.ndarray, mean: str) -> None:
@@ -78,8 +65,8 @@ def scale_inputs(x: np.ndarray, box: Box, closed: bool) -> np.ndarray:
 
     Raises BadInput for another width or NaN, OutsideBox beyond a closed box.
     """
-    x = np.asarray(x, dtype=float)
+    x = OUTPUTS(x, "x")
     p = len(box.names)
-    if x.shape[-1] != p or not np.isfinite(x).all():
+    if x.shape[-1] != p:
         raise BadInput(f"x has shape {x.shape}; the model needs finite (q, {p})")
     return box.to_unit(box.check(x) if closed else x)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.gp.inputs import check_training, scale_inputs
 from rom.gp.likelihood import CONSTANT
@@ -103,6 +104,7 @@ def _interpolate(name: str, x: np.ndarray, a: np.ndarray, z: np.ndarray) -> np.n
     return interpolate(x, a, z)
 
 
+@gate(x=POINTS, a=POINTS, box=Box)
 def run_interpolation(
     x: np.ndarray, a: np.ndarray, box: Box | None = None, *, regressor: str
 ) -> RunInterpolation:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.spatial.distance import cdist, pdist, squareform
 
+from rom.arrays import real
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
 
@@ -60,7 +61,9 @@ class Stationary:
     lengths: np.ndarray
 
     def __post_init__(self) -> None:
-        lengths = np.atleast_1d(np.asarray(self.lengths, dtype=float))
+        lengths = np.atleast_1d(real(self.lengths, "lengths"))
+        if not lengths.size:
+            raise BadInput("no lengths; give one per parameter (p,)")
         positive = (np.isfinite(lengths) & (lengths > 0)).all()
         if self.form not in FORMS or lengths.ndim != 1 or not positive:
             raise BadInput(
@@ -85,6 +88,8 @@ class Stationary:
 
     def matrix(self, x: Any, y: Any) -> Any:
         """g(d), (n, m)."""
+        if len(self.lengths) not in (1, x.shape[1]):
+            raise BadInput(f"{len(self.lengths)} lengths for points of {x.shape[1]} coordinates")
         return radial(self.form, squares(x, y, self.lengths))
 
     def pullback(self, x: Any) -> tuple[Any, Pullback]:

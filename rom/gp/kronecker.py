@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import OUTPUTS, each, gate, real
 from rom.errors import BadInput
 from rom.gp.grids import GridPoints, axis_points, check_grid, grid_points
 from rom.gp.kronecker_likelihood import fit_grid, fit_on_subset, kernel_per_axis
@@ -235,6 +236,7 @@ def _contract(rows: Sequence[np.ndarray], U: np.ndarray) -> np.ndarray:
     return np.asarray(part)
 
 
+@gate(axes=each(OUTPUTS))
 def kronecker_gp(
     axes: Sequence[np.ndarray],
     y: np.ndarray,
@@ -259,7 +261,9 @@ def kronecker_gp(
     Raises BadInput for wrong shapes or NaN in known cells.
     """
     points = tuple(axis_points(x, f"axis {j}") for j, x in enumerate(axes))
-    y = np.asarray(y, dtype=float)
+    y = real(y, "y")
+    if observed is not None and not np.ndim(observed):
+        raise BadInput(f"observed is {observed!r}; give one truth value per cell of y")
     mask = check_grid(points, y, observed)
     grid = grid_points(points)
     units = grid.scale(points)

@@ -155,10 +155,15 @@ class GroupLikelihoods:
 
         The value is INFEASIBLE where a covariance is not definite.
         """
-        if not isinstance(self.x, np.ndarray):
+        if self.stacked:
             return partial(self._of_stack, owners)
         of_matrices = partial(self._of_matrices, owners)
         return partial(through_kernel, self.kernel, self.x, len(self.theta), of_matrices)
+
+    @property
+    def stacked(self) -> bool:
+        """Whether all queries are answered as one stack of matrices."""
+        return not isinstance(self.x, np.ndarray)
 
     def extend(self, free: np.ndarray) -> np.ndarray:
         """All logarithms, (theta, log nugget), of the free ones."""

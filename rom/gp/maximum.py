@@ -14,6 +14,7 @@ from rom.errors import NotConverged
 from rom.gp.algebra import to_device
 from rom.gp.descent import Descent, Search, bfgs, side_by_side, start_search
 from rom.gp.likelihood import FLOOR, INFEASIBLE, GroupLikelihoods, trend_columns
+from rom.gp.small_likelihood import SmallLikelihoods
 
 MAX_NUGGET = 10.0
 SPREAD = 3.0  # of the cloud of starts on either side, in logarithms
@@ -45,18 +46,20 @@ def maximise(
     device: str | None = None,
     curvatures: Sequence[np.ndarray | None] | None = None,
     restarts: int = 3,
+    few: bool = False,
 ) -> list[Maximum]:
     """The largest restricted likelihood of each group of outputs (n, r_g) at x (n, p).
 
     starts : of each group, (s, k + 1): all are screened, the best `restarts` searched
     noise : the nugget if it is known; curvatures : what like problems left
+    few : runs so few that numpy takes all searches as one stack of a stationary kernel's matrices
     A flat prior would leave unidentified logarithms wherever the search stops, so they have wide
     ones, exp(-((theta - theta_0) / 6)^2 / 2), and nugget^{1/10} against taking noise for a
     function, which few runs cannot refute. All searches advance in step, so that a device factors
     them as one batch. Raises NotConverged where no start is usable.
     """
     nugget = None if noise is None else max(noise, FLOOR)
-    problem = _pose(kernel, x, parts, mean, nugget=nugget, device=device)
+    problem = _pose(kernel, x, parts, mean, nugget=nugget, device=device, few=few)
     free = slice(None) if nugget is None else slice(-1)
     of_nugget = (np.log(FLOOR), np.log(MAX_NUGGET))
     limits = np.vstack([kernel.limits, of_nugget])[free]
@@ -138,7 +141,10 @@ def _pose(
     *,
     nugget: float | None,
     device: str | None,
+    few: bool,
 ) -> GroupLikelihoods:
     place = np.asarray if device is None else partial(to_device, device=device)
     X, outputs = place(x), [place(part) for part in parts]
-    return GroupLikelihoods(kernel, kernel.theta, X, outputs, trend_columns(mean, X), nugget)
+    trend = trend_columns(mean, X)
+    of = SmallLikelihoods if few else GroupLikelihoods
+    return of(kernel, kernel.theta, X, outputs, trend, nugget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rom.arrays import OUTPUTS
 from rom.errors import BadInput
 from rom.parameters import Box
 
@@ -26,8 +27,8 @@ def box_of_points(x: np.ndarray) -> Box:
 
 def scale_queries(box: Box, x: np.ndarray) -> np.ndarray:
     """x in the unit cube of the box, (q, p). Raises BadInput where not finite."""
-    z = np.asarray(box.to_unit(np.atleast_2d(np.asarray(x, dtype=float))))
+    z = np.atleast_2d(OUTPUTS(x, "x"))
     width = len(box.names)
-    if z.shape[1] != width or not np.isfinite(z).all():
+    if z.shape[1] != width:
         raise BadInput(f"x has shape {np.shape(x)}; the model needs finite (q, {width})")
-    return z
+    return np.asarray(box.to_unit(z))

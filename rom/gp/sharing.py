@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.inputs import check_training, output_scale
@@ -24,6 +25,7 @@ MAX_CLUSTERS = 4
 log = logging.getLogger("rom")
 
 
+@gate(x=POINTS, a=POINTS, box=Box)
 def coefficient_gp(
     x: np.ndarray,
     a: np.ndarray,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import OUTPUTS, POINTS, VECTOR, check_members, gate
 from rom.errors import BadInput
 from rom.gp.algebra import namespace
 from rom.gp.kernels import (
@@ -43,9 +44,8 @@ class Spectral:
     envelope: str = "rbf"
 
     def __post_init__(self) -> None:
-        w = np.asarray(self.weights, dtype=float)
-        f = np.asarray(self.frequencies, dtype=float)
-        lengths = np.asarray(self.lengths, dtype=float)
+        check_members(self, weights=VECTOR, frequencies=POINTS, lengths=POINTS)
+        w, f, lengths = self.weights, self.frequencies, self.lengths
         fitting = w.ndim == 1 and f.ndim == 2 and f.shape == lengths.shape and len(f) == len(w)
         if not fitting or self.envelope not in FORMS:
             raise BadInput(
@@ -164,6 +164,7 @@ def spectral_mixture(p: int, Q: int, top: float, envelope: str = "rbf") -> Spect
     return Spectral(weights, frequencies, np.full((Q, p), length), envelope)
 
 
+@gate(y=OUTPUTS)
 def initial_lines(y: np.ndarray, Q: int, envelope: str = "rbf") -> Spectral:
     """The Q largest peaks of the mean periodogram of rows y (n, ...), evenly spaced.
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, OutsideBox, real
+from rom.arrays import real
+from rom.errors import BadInput, OutsideBox
 from rom.gp.coefficients import CoefficientGP
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
@@ -36,6 +37,7 @@ class TrajectoryGP(Model):
     errors : relative leave-one-run-out error of each candidate
     space : of a state, with its fields, or None
     scales : (n,) by which rows were divided, a number for each field, or None
+    kind : of the covariance over parameters and time
     """
 
     times: np.ndarray
@@ -52,6 +54,7 @@ class TrajectoryGP(Model):
     space: Space | None = None
     scales: np.ndarray | None = None
     mesh: Mesh | None = None
+    kind: str = "modes in space and time"
 
     @property
     def box(self) -> Box:
@@ -63,7 +66,8 @@ class TrajectoryGP(Model):
         """What was chosen, and the leave-one-run-out error of each candidate."""
         texts = [f"{name} {100 * error:.3g} %" for name, error in self.errors.items()]
         size = "runs over their size" if self.sized else "runs"
-        return f"{size}, {self.transform}; left-out error of whole runs: {', '.join(texts)}"
+        errors = f"left-out error of whole runs: {', '.join(texts)}"
+        return f"{self.kind}, {size}, {self.transform}; {errors}"
 
     @property
     def asks(self) -> Asks:

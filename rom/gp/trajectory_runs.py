@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rom.errors import BadInput, first_bad, real
+from rom.arrays import POINTS, VECTOR, array_of, first_bad
+from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
 MIN_RUNS = 6
@@ -28,10 +29,10 @@ def whole_runs(
     if isinstance(snapshots, Snapshots):
         u, mu, times = _stack_columns(snapshots)
     else:
-        u = real(snapshots, "the runs")
+        u = array_of("(m, n, n_t)")(snapshots, "snapshots")
     if mu is None or times is None or u.ndim != 3:
         raise BadInput("give snapshots with times, or runs (m, n, n_t) with mu (m, p) and times")
-    mu, times = real(mu, "mu"), real(times, "times")
+    mu, times = POINTS(mu, "mu"), VECTOR(times, "times")
     if mu.ndim != 2 or len(mu) != len(u) or times.shape != u.shape[2:]:
         raise BadInput(
             f"runs {u.shape}, mu {mu.shape}, times {times.shape}; give (m, n, n_t), (m, p), (n_t,)"

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
+from rom.arrays import POINTS, VECTOR, gate
 from rom.errors import BadInput
 from rom.gp.dense_bound import NUGGET
 from rom.gp.dense_fit import fit_dense
@@ -113,6 +114,7 @@ class VariationalGP(Model):
         return expected_response(self.belief.noise, mean, std)
 
 
+@gate(x=POINTS, y=VECTOR)
 def variational_gp(
     x: np.ndarray,
     y: np.ndarray,
@@ -133,8 +135,6 @@ def variational_gp(
     minutes for 100,000); with 0 the bound is estimated from a few thousand points
     Raises BadInput for wrong shapes, NaN, an unknown noise, counts or classes that are none.
     """
-    x = np.asarray(x, dtype=float)
-    y = np.asarray(y, dtype=float)
     _check_points(x, y, noise)
     box = box_of_points(x)
     unit = box.to_unit(x)

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
+from rom.arrays import POINTS, VECTOR, gate
 from rom.errors import BadInput
 from rom.gp.kernels import Stationary
 from rom.gp.outputs import answer_with_outputs, dimensionless, scalar_output, within_range
@@ -90,6 +91,7 @@ class VecchiaGP(Model):
         return self.mean + deviation * mean, std
 
 
+@gate(x=POINTS, y=VECTOR)
 def vecchia_gp(
     x: np.ndarray,
     y: np.ndarray,
@@ -110,8 +112,6 @@ def vecchia_gp(
     Raises BadInput for wrong shapes and NaN.
     References: Vecchia (1988); Schaefer, Katzfuss, Owhadi (2021).
     """
-    x = np.asarray(x, dtype=float)
-    y = np.asarray(y, dtype=float)
     if not are_finite_points(x, y):
         raise BadInput(f"inputs {x.shape} and outputs {y.shape}; give finite x (n, p) and y (n,)")
     box = box_of_points(x)

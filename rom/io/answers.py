@@ -7,7 +7,7 @@ Where the answer has no mesh or no fields, mesh formats hold points in parameter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,12 @@ from rom.io.answer_columns import (
 from rom.io.fields import Fields, unlabel
 from rom.io.files import write_mesh
 from rom.io.grid import to_grid
+from rom.io.integration import AT_POINTS, cell_array
 from rom.io.npz import write_npz
 from rom.io.regions import count_cells
 from rom.io.states import numbers_of, whole_fields
 from rom.io.tables import write_table
+from rom.io.writers.vtk import save_grid
 from rom.io.writers.vtkhdf import write_vtkhdf
 from rom.io.writers.xdmf import write_xdmf_series
 from rom.mesh import Mesh
@@ -81,23 +83,36 @@ def mesh_sizes(answer: Prediction) -> tuple[int, int] | None:
 def answer_fields_on_mesh(answer: Prediction, sample: int, step: int) -> tuple[Fields, Fields]:
     """Point and cell fields, name -> (Rows, unit), deviations after each.
 
-    Fields at points of integration lie on neither and are left out. Raises BadInput where
-    another field fits neither the points nor the cells.
+    Fields at points of integration are data of their cells, or are left out with a warning as
+    `cell_array` says. Raises BadInput where another field fits neither the points nor the cells.
     """
-    point_fields: Fields = {}
-    cell_fields: Fields = {}
-    sizes = mesh_sizes(answer)
+    columns: list[tuple[str, Part, Rows]] = []
     for name, part in answer.parts.items():
-        if part.quantity.place is Place.INTEGRATION:
-            continue
         lifts: dict[str, Callable[[Any], Any]] = {name: partial(part.lift, sample, step)}
         if part.std is not None:
             lifts[f"{name} {DEVIATION}"] = partial(part.spread, sample, step)
-        for key, lift in lifts.items():
-            rows = _on_all_nodes(answer, key, part, part_rows(answer, name, part, lift), sizes)
-            on_points, values = _shape_on_mesh(name, part, rows, sizes)
-            target = point_fields if on_points else cell_fields
-            target[key] = (values, part.quantity.unit)
+        columns += [(key, part, part_rows(answer, name, part, lifts[key])) for key in lifts]
+    return _place_columns(answer, columns)
+
+
+def _place_columns(
+    answer: Prediction, columns: Iterable[tuple[str, Part, Rows]]
+) -> tuple[Fields, Fields]:
+    """Point and cell fields of (name, part, values). Raises BadInput."""
+    point_fields: Fields = {}
+    cell_fields: Fields = {}
+    sizes = mesh_sizes(answer)
+    for name, part, values in columns:
+        unit = part.quantity.unit
+        if part.quantity.place is Place.INTEGRATION:
+            by_cell = cell_array(name, part, values.whole(), answer.mesh)
+            if by_cell is not None:
+                cell_fields[f"{name} {AT_POINTS}"] = (by_cell, unit)
+            continue
+        whole = _on_all_nodes(answer, name, part, values, sizes)
+        on_points, array = _shape_on_mesh(name, part, whole, sizes)
+        target = point_fields if on_points else cell_fields
+        target[name] = (array, unit)
     return point_fields, cell_fields
 
 
@@ -201,11 +216,13 @@ def write_answer(path: str | Path, answer: Prediction, box: Box | None = None) -
 
 
 def _write_npz(path: Path, answer: Prediction, box: Box | None) -> Path:
-    """Fields by label (k, columns); the whole state, if any, as u (n, columns)."""
+    """Fields by label (k, columns); a state without named fields as u (n, columns)."""
     arrays: dict[str, Any] = dict(field_columns(answer))
     state = state_rows(answer)
     if state is not None and answer.space is not None:
-        arrays |= {"u": state, **numbers_of(answer.space)}
+        arrays |= numbers_of(answer.space)
+        if not answer.space.fields:
+            arrays["u"] = state
     arrays |= input_columns(answer, box) | known_columns(answer)
     return write_npz(path, arrays, root=is_root(answer))
 
@@ -257,16 +274,8 @@ def _write_points(path: Path, answer: Prediction, box: Box | None) -> Path:
 
 def _write_steps(path: Path, answer: Prediction, box: Box | None) -> Path:
     """One step per sample and time: at the times themselves where there is one sample."""
-    point_fields: Fields = {}
-    cell_fields: Fields = {}
-    sizes, mesh = mesh_sizes(answer), answer.mesh
-    for name, part, rows in field_rows(answer):
-        if part.quantity.place is Place.INTEGRATION:
-            continue
-        whole = _on_all_nodes(answer, name, part, rows, sizes)
-        on_points, values = _shape_on_mesh(name, part, whole, sizes)
-        target = point_fields if on_points else cell_fields
-        target[name] = (values, part.quantity.unit)
+    mesh = answer.mesh
+    point_fields, cell_fields = _place_columns(answer, field_rows(answer))
     scalars = input_columns(answer, box) | known_columns(answer)
     if answer.m == 1 and answer.t is None:
         return _write_one(path, (mesh, _first(point_fields), _first(cell_fields)), scalars)
@@ -314,8 +323,7 @@ def _write_one(path: Path, content: Content, scalars: Columns) -> Path:
         grid = to_grid(mesh, fields, cell_fields)
         for key, values in scalars.items():
             grid.field_data[key] = np.real(values)
-        grid.save(path)
-        return path
+        return save_grid(path, grid)
     if path.suffix in WITHOUT_FIELDS:
         return write_mesh(path, mesh, fields, cell_fields)
     constants = {

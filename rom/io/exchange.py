@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rom.archive.files import durably
 from rom.archive.grids import points_3d
+from rom.errors import BadInput, require
 from rom.io.fields import Fields, check_fields
 from rom.io.med_families import masks_of_families
 from rom.io.regions import DIMENSION, NODE_SET, REGION, Blocks, count_cells, masks, mesh_and_fields
 from rom.mesh import Mesh
 
 PHYSICAL = "gmsh:physical"
+OWN = (".vtkhdf", ".vtu", ".vtk")  # named in the message besides the formats of meshio
+HDF5 = {"med", "h5m", "hmf", "cgns"}  # formats of meshio that HDF5 writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,7 @@ def meshio_parts(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) 
 
     Raises BadInput for fields of a wrong length, NaN and Inf.
     """
+    require_meshio()
     import meshio
 
     cell_masks, node_masks = masks(mesh)
@@ -59,6 +66,23 @@ def meshio_parts(mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) 
     blocks = [(kind, np.asarray(cells)) for kind, cells in mesh.cells.items()]
     bare = meshio.Mesh(points_3d(mesh), blocks)
     return Parts(mesh, bare, point_data, cell_data, node_masks, cell_masks)
+
+
+def require_meshio() -> None:
+    """MissingExtra where there is no meshio."""
+    with silence():
+        require("meshio", "view", "mesh files of this format")
+
+
+def check_suffix(path: Path) -> None:
+    """BadInput where meshio does not know the suffix; MissingExtra without meshio."""
+    require_meshio()
+    import meshio
+
+    suffixes = meshio.extension_to_filetypes
+    if path.suffix not in suffixes:
+        every = sorted({*OWN, *suffixes})
+        raise BadInput(f"{path.name}: unknown format; known: {', '.join(every)}")
 
 
 @contextlib.contextmanager
@@ -70,16 +94,46 @@ def silence() -> Iterator[None]:
 
 def read_meshio(path: Path) -> Any:
     """The meshio.Mesh of a file."""
+    require_meshio()
     with silence():
         import meshio
 
         return meshio.read(path)
 
 
-def write_meshio(path: Path, made: Any, **options: Any) -> None:
-    """A meshio.Mesh in the format of the suffix; options : of its writer."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        made.write(path, **options)
+def write_meshio(path: Path, source: Any, **options: Any) -> None:
+    """A meshio.Mesh in the format of the suffix; options : of its writer.
+
+    Raises NotWritten; BadInput where a file that comes with it would take the place of another.
+    """
+    durably(path, partial(_write_whole, path.name, source, options))
+
+
+def _write_whole(name: str, source: Any, options: Mapping[str, Any], temp: Path) -> None:
+    """The file at `temp`, and those that its format puts beside it."""
+    import meshio
+
+    kinds = meshio.extension_to_filetypes.get(Path(name).suffix, [])
+    with silence():
+        if HDF5.intersection(kinds):  # its library ends the process on a full disk
+            memory = io.BytesIO()
+            source.write(memory, file_format=kinds[0], **options)
+            temp.write_bytes(memory.getvalue())
+            return
+        with tempfile.TemporaryDirectory(dir=temp.parent, prefix=".") as folder:
+            source.write(Path(folder, name), **options)
+            Path(folder, name).replace(temp)
+            for other in Path(folder).iterdir():
+                _put_beside(name, other, temp.parent)
+
+
+def _put_beside(name: str, other: Path, folder: Path) -> None:
+    if (folder / other.name).exists():
+        raise BadInput(
+            f"{name} comes with a file {other.name}, and there is one; remove that, or choose "
+            "another name"
+        )
+    other.replace(folder / other.name)
 
 
 def from_meshio(source: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, real
+from rom.arrays import NUMBER, number_array
+from rom.errors import BadInput
 from rom.rows import Rows
 
 SLASH = "\N{DIVISION SLASH}"  # HDF5 names hold no "/", units do
+FLOATS = (4, 8)  # bytes of floats that every format knows
 Fields = dict[str, tuple[Any, str]]  # name -> (array or Rows, unit)
-NUMBERS = "biufc"  # kinds of dtype that pass as they are
 
 
 def label(name: str, unit: str) -> str:
@@ -40,7 +41,7 @@ def check_fields(
     Raises BadInput for wrong lengths, NaN and Inf.
     """
     arrays: dict[str, Any] = {}
-    for name, (values, unit) in (fields or {}).items():
+    for name, (values, unit) in _pairs(fields or {}):
         parts: Mapping[str, Any]
         if isinstance(values, Rows):
             parts = _checked_rows(name, values, n, what, times)
@@ -63,7 +64,7 @@ def _checked_rows(
     def check(block: np.ndarray, start: int) -> np.ndarray:
         """The block, real vectors with three components."""
         _check_finite(name, what, block, start)
-        return _in_space(times, block)
+        return _in_space(times, _known_floats(block))
 
     def pick(key: str, block: np.ndarray, start: int) -> np.ndarray:
         """The part of a block by its name."""
@@ -74,11 +75,23 @@ def _checked_rows(
     return {key: rows.change(partial(pick, key)) for key in keys}
 
 
+def _pairs(fields: Fields) -> Iterator[tuple[str, tuple[Any, str]]]:
+    """(name, (array, unit)) of fields. Raises BadInput for anything else."""
+    if not isinstance(fields, Mapping):
+        raise BadInput(f"fields are a {type(fields).__name__}; give name -> (array, unit)")
+    for name, pair in fields.items():
+        if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], str):
+            raise BadInput(f"field {name!r} is a {type(pair).__name__}; give (array, unit)")
+        yield name, pair
+
+
 def _as_numbers(name: str, values: np.ndarray) -> np.ndarray:
-    dtype = getattr(values, "dtype", None)
-    if dtype is not None and dtype.kind in NUMBERS:
-        return np.asarray(values)
-    return np.asarray(real(values, f"field {name!r}"))
+    return _known_floats(number_array(values, f"field {name!r}", NUMBER))
+
+
+def _known_floats(array: np.ndarray) -> np.ndarray:
+    foreign = array.dtype.kind == "f" and array.dtype.itemsize not in FLOATS
+    return array.astype(float) if foreign else array
 
 
 def _check_shape(

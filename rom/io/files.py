@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import rom.io.writers as writers
+from rom.arrays import gate
 from rom.io.fields import Fields
 from rom.io.frames import read_frames
 from rom.io.registry import choose_by_suffix
@@ -15,6 +17,7 @@ from rom.mesh import Mesh
 Writer = Callable[[Path, Mesh, Fields | None, Fields | None], None]
 
 
+@gate(mesh=Mesh)
 def write_mesh(
     path: str | Path, mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None
 ) -> Path:
@@ -27,6 +30,14 @@ def write_mesh(
     writer: Writer = choose_by_suffix(writers, path)
     writer(path, mesh, fields, cell_fields)
     return path
+
+
+def check_format(path: str | Path) -> None:
+    """BadInput for a suffix that nothing writes, MissingExtra without what writes it."""
+    writer: Writer = choose_by_suffix(writers, Path(path))
+    check = getattr(sys.modules[writer.__module__], "CHECK", None)
+    if check is not None:
+        check(Path(path))
 
 
 def read_file(path: str | Path, unit: str = "m") -> tuple[Mesh, Fields, Fields]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import rom.io.readers as readers
-from rom.errors import BadInput, ForeignFile, MissingExtra
+from rom.errors import BadInput, DamagedFile, ForeignFile, MissingExtra
+from rom.io.apart import read_apart
 from rom.io.frame import Frame
-from rom.io.registry import choose_by_suffix
 from rom.mesh import Mesh
 
-Frames = Iterator[tuple[Mesh, Frame]]
-Reader = Callable[[Path, str], Frames]  # (path, unit of the coordinates) -> mesh and frame per time
+Frames = Iterator[tuple[Any, Frame]]  # the mesh, or None where it is that of before
 
 
 def read_frames(path: str | Path, unit: str = "m") -> tuple[Mesh, Iterator[Frame]]:
@@ -29,23 +28,16 @@ def read_frames(path: str | Path, unit: str = "m") -> tuple[Mesh, Iterator[Frame
     path = Path(path)
     if not path.is_file():
         raise ForeignFile(f"no file {path}")
-    reader: Reader = choose_by_suffix(readers, path)
-    with _name_errors(path):
-        steps = reader(path, unit)
-        mesh, first = next(steps)
+    steps: Frames = read_apart("frames", path, unit)
+    mesh, first = next(steps)
     return mesh, _same_mesh(path, mesh, first, steps)
 
 
 def _same_mesh(path: Path, mesh: Mesh, first: Frame, steps: Frames) -> Iterator[Frame]:
     """The frames of a file; BadInput where the mesh is not always the same."""
     yield first
-    while True:
-        with _name_errors(path):
-            step = next(steps, None)
-        if step is None:
-            return
-        other, frame = step
-        if other is not mesh and other.digest != mesh.digest:
+    for other, frame in steps:
+        if other is not None and other.digest != mesh.digest:
             raise BadInput(
                 f"the mesh of {path.name} changes at time {frame.t}; ingest one mesh at a time"
             )
@@ -53,11 +45,11 @@ def _same_mesh(path: Path, mesh: Mesh, first: Frame, steps: Frames) -> Iterator[
 
 
 @contextlib.contextmanager
-def _name_errors(path: Path) -> Iterator[None]:
+def name_errors(path: Path) -> Iterator[None]:
     """Whatever a reader raises, as an error of this package with the name of the file."""
     try:
         yield
-    except (ForeignFile, MissingExtra):
+    except (DamagedFile, ForeignFile, MissingExtra):
         raise
     except BadInput as error:
         if str(error).startswith(path.name):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rom.archive.grids import TYPES, flat_cells, points_3d
-from rom.errors import BadInput, ForeignFile
+from rom.arrays import gate
+from rom.errors import BadInput, ForeignFile, require
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import Blocks, masks, mesh_and_fields
 from rom.mesh import Mesh
@@ -16,8 +17,15 @@ KINDS = {code: kind for kind, code in TYPES.items()}
 TURNED_WEDGE = [0, 2, 1, 3, 5, 4]  # the nodes of a wedge from its other side
 
 
+def require_pyvista() -> None:
+    """MissingExtra where there is no PyVista."""
+    require("pyvista", "view", "files and grids of VTK")
+
+
+@gate(mesh=Mesh)
 def to_grid(mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None) -> Any:
     """The mesh as a pyvista.UnstructuredGrid; regions and node sets become 0/1 arrays."""
+    require_pyvista()
     import pyvista
 
     connectivity, offsets, types = flat_cells(mesh)

@@ -34,7 +34,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rom.errors import BadInput, real
+from rom.arrays import real
+from rom.errors import BadInput
 from rom.io.fields import unlabel
 from rom.io.files import read_file
 from rom.io.units import convert

@@ -9,18 +9,26 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import durably
 from rom.rows import Rows, send_all
 
 
 def write_npz(path: str | Path, arrays: Mapping[str, Any], *, root: bool = True) -> Path:
-    """Arrays as `numpy.load` reads them; a rank that is not the `root` hands out its rows."""
+    """Arrays by name as a whole .npz or none; raises as `durably`.
+
+    A rank that is not the `root` only hands out its rows.
+    """
     if not root:
         send_all(arrays.values())
         return Path(path)
-    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
-        for name, values in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                _write_array(file, values)
+
+    def write(temp: Path) -> None:
+        with zipfile.ZipFile(temp, "w", allowZip64=True) as archive:
+            for name, values in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    _write_array(file, values)
+
+    durably(Path(path), write)
     return Path(path)
 
 

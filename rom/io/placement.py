@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rom.arrays import NUMBER, POINTS, gate, number_array
 from rom.errors import BadInput
 from rom.io.regions import DIMENSION
 from rom.mesh import Mesh
@@ -70,6 +71,7 @@ def check_inside(x: np.ndarray, mesh: Mesh, what: str) -> np.ndarray:
     return x.reshape(-1, x.shape[2])
 
 
+@gate(theirs=POINTS, ours=POINTS)
 def reorder(
     values: np.ndarray, theirs: np.ndarray, ours: np.ndarray, *, tol: float = 1e-6
 ) -> np.ndarray:
@@ -81,6 +83,9 @@ def reorder(
     """
     from scipy.spatial import cKDTree
 
+    values = number_array(values, "values", NUMBER)
+    if not values.ndim:
+        raise BadInput("values is one number; give one per point (g, ...)")
     if theirs.shape != ours.shape or len(values) != len(theirs):
         raise BadInput(
             f"{len(values)} values at {theirs.shape} points cannot be put at {ours.shape}; "

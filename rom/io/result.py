@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rom.arrays import array_of, check_lengths, gate
 from rom.errors import BadInput
 from rom.history import History, State
 from rom.mesh import Mesh
 
 MANDEL = ("11", "22", "33", "23", "13", "12")
+STEPS = array_of("(n, c, m)")
 N_NORMAL = 3  # rows of MANDEL before those of shear, which are scaled by sqrt(2)
 
 
@@ -32,6 +34,7 @@ class Result:
     x: np.ndarray | None = None
 
 
+@gate(result=Result)
 def history_of_result(
     result: Result,
     *,
@@ -54,10 +57,14 @@ def history_of_result(
     _check_place(result, stress, "integration")
     if p in result.fields:
         _check_place(result, p, "integration")
-    sigma = _mandel_stress(result.fields[stress], stress, order)
+    names = [u, stress, *([p] if p in result.fields else [])]
+    fields = {name: STEPS(result.fields[name], f"field {name!r}") for name in names}
+    lengths = {name: values.T for name, values in fields.items()}
+    check_lengths("time", t=result.t, **lengths)
+    sigma = _mandel_stress(fields[stress], stress, order)
     m = sigma.shape[2]
-    plastic = result.fields[p][:, 0] if p in result.fields else np.zeros((len(sigma), m))
-    U = result.fields[u].reshape(-1, m)
+    plastic = fields[p][:, 0] if p in fields else np.zeros((len(sigma), m))
+    U = fields[u].reshape(-1, m)
     last = State(U[:, -1], sigma[..., -1], plastic[:, -1:])
     iterations = np.zeros(len(result.t), dtype=np.int64)
     return History(result.t, U, sigma, plastic, last, iterations)

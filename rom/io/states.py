@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import COLUMNS, STATES, VECTOR, check_lengths, gate
 from rom.errors import BadInput
 from rom.io.fields import Fields, label
 from rom.io.files import write_mesh
@@ -32,6 +33,7 @@ def _rows_of_field(space: Space, u: np.ndarray, own: np.ndarray) -> Rows:
     return lifted_rows(space, lambda rows: u[as_slice(own[rows])], len(own), own)
 
 
+@gate(space=Space, mesh=Mesh, u=STATES)
 def on_mesh(space: Space, mesh: Mesh, u: np.ndarray) -> tuple[Fields, Fields]:
     """Point fields and cell fields of u (n,) or (n, n_t) on one rank: name -> (array, unit)."""
     sizes = len(mesh.points), count_cells(mesh)
@@ -51,6 +53,10 @@ def rows_on_mesh(space: Space, sizes: tuple[int, int], u: np.ndarray) -> tuple[F
     Components come before times. A field without named components has as many as rows fit on the
     points, or else on the cells. Raises BadInput where a field fits neither.
     """
+    if len(u) != space.n:
+        raise BadInput(
+            f"u has shape {u.shape}; the space has {space.n} rows: give (n,) or (n, n_t)"
+        )
     n_points, n_cells = sizes
     point_fields: Fields = {}
     cell_fields: Fields = {}
@@ -69,6 +75,7 @@ def rows_on_mesh(space: Space, sizes: tuple[int, int], u: np.ndarray) -> tuple[F
     return point_fields, cell_fields
 
 
+@gate(space=Space, U=COLUMNS)
 def write_columns(
     path: str | Path,
     space: Space,
@@ -85,6 +92,10 @@ def write_columns(
     Raises BadInput for several states in a format that holds one, for fields that need a mesh.
     """
     path = Path(path)
+    if len(U) != space.n:
+        raise BadInput(f"U has shape {U.shape}; the space has {space.n} rows: give (n, m)")
+    inputs = {name: VECTOR(values, f"input {name!r}") for name, values in inputs.items()}
+    check_lengths("state", U=U.T, **inputs)
     if path.suffix == ".npz":
         return _write_npz(path, space, U, inputs)
     if path.suffix == ".csv":

@@ -1,38 +1,131 @@
-"""Numbers as comma-separated tables, and fields point by point in them."""
+"""Numbers as tables of text, read and written, and fields point by point in them."""
 
 from __future__ import annotations
 
 import csv
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom.io.fields import Fields, label
+from rom.archive.files import durably
+from rom.arrays import gate
+from rom.errors import BadInput, printable
+from rom.io.fields import Fields, check_fields, label
+from rom.io.npz import write_npz
+from rom.io.units import convert
 from rom.mesh import Mesh
 
 AXES = "xyz"
+FORMULA = ("=", "+", "-", "@")  # how formulas of spreadsheets begin
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of numbers: what each column is called, its unit, and values (m,)."""
+
+    path: Path
+    units: dict[str, str]
+    columns: dict[str, list[str]]
+
+    def values(self, name: str, unit: str = "") -> np.ndarray:
+        """The numbers (m,) of a column, in a unit where both are said.
+
+        Raises BadInput naming row and column of an empty cell or a text, and a unit that
+        cannot be converted.
+        """
+        numbers = np.array([self._number(name, k) for k in range(len(self.columns[name]))])
+        theirs = self.units[name]
+        if not theirs or theirs == unit or unit in ("", "1"):
+            return numbers
+        try:
+            return convert(numbers, theirs, unit, name)
+        except BadInput as error:
+            raise BadInput(
+                f"{self.path}: {name} is in [{theirs}] and is wanted in [{unit}]; convert the "
+                "column and its heading"
+            ) from error
+
+    def _number(self, name: str, k: int) -> float:
+        text = self.columns[name][k]
+        try:
+            return float(text)
+        except ValueError as error:
+            what = "is empty" if not text else f"= {text!r} is no number"
+            raise BadInput(f"{self.path}, row {k + 2}: {name} {what}") from error
+
+
+def read_table(path: str | Path) -> Table:
+    """The columns of a file of text whose first line names them, "name [unit]".
+
+    Columns are divided by commas, semicolons or tabs; with the last two decimal commas are
+    read. A byte-order mark and empty lines are passed over. Raises BadInput for what is no
+    table, rows of another length, a name that stands twice.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.lstrip().partition("\n")[0]
+        mark = next((mark for mark in (";", "\t") if mark in first), ",")
+        lines = list(csv.reader(text.splitlines(), delimiter=mark, skipinitialspace=True))
+        header, *rows = [line for line in lines if any(entry.strip() for entry in line)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadInput(
+            f"{path} is no table ({error}); give a CSV file with a header of names"
+        ) from error
+    heads = [_heading(entry) for entry in header]
+    names = [name for name, _ in heads]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"{path}: {name!r} heads {names.count(name)} columns; keep one")
+    for k, row in enumerate(rows):
+        if len(row) != len(names):
+            raise BadInput(f"{path}, row {k + 2}: {len(row)} entries under {len(names)} names")
+    entries = [[entry.strip() for entry in row] for row in rows]
+    if mark != ",":
+        entries = [[entry.replace(",", ".") for entry in row] for row in entries]
+    columns = {name: [row[k] for row in entries] for k, name in enumerate(names)}
+    return Table(path, dict(heads), columns)
+
+
+def _heading(text: str) -> tuple[str, str]:
+    """'name [unit]', 'name[unit]' or 'name' as name and unit."""
+    name, _, unit = text.partition("[")
+    return name.strip(), unit.rstrip("] ")
 
 
 def write_table(path: str | Path, names: list[str], rows: Any, *, root: bool = True) -> Path:
     """A CSV file with a header line; numbers with all their digits.
 
+    Names that a spreadsheet would run as a formula begin with an apostrophe.
     root : whether this rank writes; the others only make their share of `rows`
     """
-    if not root:
-        for _ in rows:
-            pass
-        return Path(path)
-    with open(path, "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(names)
-        for row in rows:
-            numbers = np.asarray(row)
-            kind = complex if np.iscomplexobj(numbers) else float
-            table.writerow([repr(number) for number in numbers.astype(kind).tolist()])
+
+    def write(temp: Path) -> None:
+        with open(temp, "w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(map(disarm, names))
+            for row in rows:
+                numbers = np.asarray(row)
+                kind = complex if np.iscomplexobj(numbers) else float
+                table.writerow([repr(number) for number in numbers.astype(kind).tolist()])
+
+    if root:
+        durably(Path(path), write)
+    else:
+        deque(rows, maxlen=0)
     return Path(path)
 
 
+def disarm(name: str) -> str:
+    """A header as plain text: no formula of a spreadsheet, no control character."""
+    plain = printable(name)
+    return f"'{plain}" if plain.startswith(FORMULA) else plain
+
+
+@gate(mesh=Mesh)
 def write_points(path: str | Path, mesh: Mesh, fields: Fields, cell_fields: Fields) -> Path:
     """Points and their fields as .csv, one row per point; or all of a file as .npz."""
     path = Path(path)
@@ -41,7 +134,9 @@ def write_points(path: str | Path, mesh: Mesh, fields: Fields, cell_fields: Fiel
     columns = {}
     for axis, x in zip(AXES, mesh.points.T, strict=False):
         columns[label(axis, mesh.unit)] = x
+    check_fields(fields, len(mesh.points), "points")
     for name, (values, unit) in fields.items():
+        values = np.asarray(values)
         columns |= _component_columns(name, values, unit)
     return write_table(path, list(columns), np.column_stack(list(columns.values())))
 
@@ -61,5 +156,4 @@ def _write_all(path: Path, mesh: Mesh, fields: Fields, cell_fields: Fields) -> P
     for part in (fields, cell_fields):
         for name, (values, unit) in part.items():
             arrays[label(name, unit)] = values
-    np.savez(path, **arrays)
-    return path
+    return write_npz(path, arrays)

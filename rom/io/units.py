@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rom.arrays import array_of, gate
 from rom.errors import BadInput
 
 # unit -> (kind, factor to SI); temperatures differ by a shift and are not converted
@@ -16,6 +17,7 @@ UNITS = {
 NO_UNIT = ("", 0.0)
 
 
+@gate(values=array_of("()", "(n,)", "(n, c)", "(n, c, m)", most=np.inf, empty=True))
 def convert(values: np.ndarray, theirs: str, wanted: str, what: str) -> np.ndarray:
     """Values in unit `theirs` as values in unit `wanted`; `what` : their name.
 

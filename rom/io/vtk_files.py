@@ -12,7 +12,7 @@ import numpy as np
 
 from rom.errors import ForeignFile
 from rom.io.frame import Frame
-from rom.io.grid import from_grid
+from rom.io.grid import from_grid, require_pyvista
 from rom.io.regions import REGION
 from rom.mesh import Mesh
 
@@ -21,6 +21,7 @@ PREAMBLE = r"(ERROR|Warning|Generic Warning): In "  # of a complaint, before wha
 
 def open_reader(path: Path, extension: str | None = None) -> Any:
     """The reader of PyVista for a file, or for another extension than its own."""
+    require_pyvista()
     import pyvista
 
     get_reader: Any = pyvista.get_reader

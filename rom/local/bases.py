@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, check_lengths, gate
 from rom.basis import LocalBases
-from rom.errors import BadInput
+from rom.errors import BadInput, require
 from rom.local.dissimilarity import gram_sines
 from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
 from rom.local.hull import assemble_bases, hull_coordinates
@@ -43,6 +44,7 @@ class Candidate:
         return float(np.mean(pick_errors(self.errors, choice)))
 
 
+@gate(snapshots=Snapshots, inputs=POINTS)
 def local_bases(
     snapshots: Snapshots,
     k: int,
@@ -67,8 +69,10 @@ def local_bases(
     refine : False stops at the k-medoids; restarts : random starts besides
     whole_runs : all snapshots of one mu share a basis
     tol : relative, on what the hull may miss
-    Raises BadInput for zero snapshots, or too few of them.
+    Raises BadInput for zero snapshots, or too few of them; MissingExtra without kmedoids.
     """
+    if k > 1:
+        require("kmedoids", "cluster", "local bases")
     generator = np.random.default_rng(rng)
     hull, coordinates = hull_coordinates(snapshots, tol)
     if not 0 < k <= snapshots.m or not 0 < rank <= hull.r:
@@ -83,6 +87,7 @@ def local_bases(
     starts = restarts if refine else None
     if inputs is None:
         inputs = features(snapshots)
+    check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
     choices = partitions(gram, k, rank, fold, generator, restarts=starts, run_of=tied)
     if classifier is None:
         best = _candidate(gram, choices[0], rank, fold)
@@ -105,6 +110,7 @@ def local_bases(
     return replace(bases, classifier=best.classifier)
 
 
+@gate(snapshots=Snapshots)
 def features(snapshots: Snapshots) -> np.ndarray:
     """(mu, t), (m, p) or (m, p + 1): time is one more parameter."""
     if snapshots.t is None:

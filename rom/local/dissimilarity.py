@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import POINTS, VECTOR, each, gate, integers, real
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
@@ -18,6 +19,7 @@ BYTES_PER_ENTRY = 24  # a block of columns, its product with the mass, and a cop
 SYMMETRY_TOL = 1e-8
 
 
+@gate(snapshots=Snapshots, rows=integers)
 def sines(
     snapshots: Snapshots, rows: np.ndarray | None = None, *, memory_budget: float = 2**28
 ) -> np.ndarray:
@@ -30,6 +32,8 @@ def sines(
     Raises BadInput naming a zero snapshot: 0 has no direction. Reference: Daniel et al. (2022).
     """
     space, u, m = snapshots.space, snapshots.u, snapshots.m
+    if rows is not None and rows.size and not 0 <= rows.min() <= rows.max() < space.n:
+        raise BadInput(f"rows reach {rows.min()}..{rows.max()}; the space has {space.n}")
     step = max(1, int(memory_budget / (BYTES_PER_ENTRY * max(space.n, 1))))
     products = np.empty((m, m), dtype=np.result_type(u.dtype, float))
     size = np.empty(m)
@@ -59,13 +63,14 @@ def check_directions(size: np.ndarray, snapshots: Snapshots) -> None:
         )
 
 
+@gate(parts=each(POINTS), weights=VECTOR)
 def combine(parts: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
     """D_ij = sqrt(sum_f w_f D_f,ij^2), sum_f w_f = 1: several quantities as one.
 
     parts : (m, m) each; weights : equal by default
     Raises BadInput for negative weights or shapes that differ.
     """
-    share = np.ones(len(parts)) if weights is None else np.asarray(weights, dtype=float)
+    share = np.ones(len(parts)) if weights is None else np.asarray(weights)
     positive = share.shape == (len(parts),) and (share >= 0).all() and share.sum() > 0
     if not len(parts) or not positive:
         raise BadInput(
@@ -112,7 +117,7 @@ def check_dissimilarity(values: Any) -> np.ndarray:
 
     Raises BadInput naming the first entry that is not.
     """
-    D: np.ndarray = np.asarray(values, dtype=float)
+    D: np.ndarray = real(values, "dissimilarities")
     if D.ndim != 2 or D.shape[0] != D.shape[1] or D.size == 0:
         raise BadInput(f"dissimilarities have shape {D.shape}; give (m, m), m > 0")
     bad = np.argwhere(~(np.isfinite(D) & (D >= 0)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import MissingExtra
+from rom.errors import require
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +48,9 @@ def fit_forest(x: np.ndarray, y: np.ndarray, trees: int, *, leaf: int = 3, seed:
 
     Raises MissingExtra without scikit-learn. Reference: Geurts, Ernst and Wehenkel (2006).
     """
-    try:
-        from sklearn.tree import ExtraTreeRegressor
-    except ImportError as error:
-        raise MissingExtra(
-            "classification needs scikit-learn; pip install 'rom-platform[cluster]'"
-        ) from error
+    require("sklearn", "cluster", "classifiers")
+    from sklearn.tree import ExtraTreeRegressor
+
     x = np.ascontiguousarray(x, dtype=np.float32)
     y = np.ascontiguousarray(y, dtype=float)
     grown: list[Any] = []

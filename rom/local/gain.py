@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, check_lengths, gate
 from rom.errors import BadInput
 from rom.local.bases import choose_foreseeable, features
 from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
@@ -67,6 +68,7 @@ class _Unseen:
     run_of: np.ndarray
 
 
+@gate(snapshots=Snapshots, inputs=POINTS)
 def expected_gain(
     snapshots: Snapshots,
     rank: int,
@@ -94,6 +96,7 @@ def expected_gain(
     runs = _training_runs(int(run_of.max()) + 1, splits, budget)
     if inputs is None:
         inputs = features(snapshots)
+    check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
     _, coordinates = hull_coordinates(snapshots)
     fold = choose_folds(run_of, splits, generator)
     gram = coordinates.conj().T @ coordinates

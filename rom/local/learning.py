@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from rom.errors import BadInput, MissingExtra
+from rom.arrays import POINTS, gate, integers
+from rom.errors import BadInput, require
 from rom.local.classifier import TINY, Classifier, gaussian_kernel
 from rom.local.forest import Forest, fit_forest
 from rom.local.held_out import pick_errors
@@ -43,6 +44,7 @@ class _Samples:
         return _Samples(self.x[rows], self.labels[rows], self.errors[rows])
 
 
+@gate(x=POINTS, labels=integers, errors=POINTS)
 def fit_classifier(
     x: np.ndarray,
     labels: np.ndarray,
@@ -93,14 +95,16 @@ def confusion(labels: np.ndarray, guesses: np.ndarray, k: int) -> np.ndarray:
 
 
 def _check_samples(x: np.ndarray, labels: np.ndarray, errors: np.ndarray) -> _Samples:
-    x = np.asarray(x, dtype=float)
-    labels = np.asarray(labels, dtype=int)
-    errors = np.asarray(errors, dtype=float)
-    agree = x.ndim == 2 and labels.shape == (len(x),) and errors.shape[0] == len(x)
-    if not agree or not np.isfinite(x).all():
+    if not len(x) == len(labels) == len(errors):
         raise BadInput(
             f"features {x.shape}, labels {labels.shape}, errors {errors.shape}: "
-            "give finite (m, p), (m,), (m, K)"
+            "give (m, p), (m,), (m, K)"
+        )
+    if errors.min() < 0:
+        raise BadInput(f"errors reach {errors.min():g}; give relative errors, which are positive")
+    if labels.min() < 0 or labels.max() >= errors.shape[1]:
+        raise BadInput(
+            f"labels reach {labels.min()}..{labels.max()}; give 0..{errors.shape[1] - 1}"
         )
     return _Samples(x, labels, errors)
 
@@ -178,10 +182,7 @@ def _costs(samples: _Samples) -> np.ndarray:
 
 
 def _logistic(penalty: float) -> Any:
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise MissingExtra(
-            "classification needs scikit-learn; pip install 'rom-platform[cluster]'"
-        ) from error
+    require("sklearn", "cluster", "classifiers")
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=penalty, max_iter=200, tol=1e-4, solver="newton-cg")

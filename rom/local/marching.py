@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import VECTOR, function, gate
 from rom.basis import LocalBases
 from rom.errors import BadInput
 from rom.points.nonlinear import newton
@@ -21,6 +22,7 @@ Equation = Callable[
 STILL = 1e-12  # of |c_old|: the scale of a residual that starts at zero
 
 
+@gate(bases=LocalBases, equation=function, mu=VECTOR, times=VECTOR, start=VECTOR)
 def switch_bases(
     bases: LocalBases,
     equation: Equation,
@@ -40,8 +42,6 @@ def switch_bases(
     Returns hull coordinates (R, n_t) and the cluster of every step. Raises NotConverged, and
     BadInput for shapes. Reference: Amsallem, Zahr and Farhat (2012).
     """
-    mu = np.asarray(mu, dtype=float)
-    times = np.asarray(times, dtype=float)
     _check_times(bases, times, start)
     plan = None
     if bases.classifier is not None:

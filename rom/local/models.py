@@ -52,9 +52,11 @@ class LocalModel(Model):
 
     @property
     def known(self) -> Known:
-        """Of the error: the bounds of the models, if all have one."""
+        """Of the error: the bounds of the models, if all have one; measured if one is."""
         every = {getattr(model, "known", Known.NOTHING) for model in self.models}
-        return Known.CERTIFIED if every == {Known.CERTIFIED} else Known.NOTHING
+        if every <= {Known.CERTIFIED, Known.MEASURED}:
+            return Known.MEASURED if Known.MEASURED in every else Known.CERTIFIED
+        return Known.NOTHING
 
     @property
     def asks(self) -> Asks:
@@ -74,7 +76,9 @@ class LocalModel(Model):
         errors: tuple[Error, ...] = ()
         if all(one.errors for one in answers):
             values = np.concatenate([one.errors[0].value for one in answers])
-            errors = (replace(answers[0].errors[0], value=values),)
+            known = {one.errors[0].known for one in answers} | {self.known}
+            weakest = Known.MEASURED if Known.MEASURED in known else answers[0].errors[0].known
+            errors = (replace(answers[0].errors[0], value=values, known=weakest),)
         space = self.bases.hull.space
         return Prediction(
             question,

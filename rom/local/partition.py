@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rom.errors import BadInput, MissingExtra
+from rom.errors import BadInput, require
 from rom.local.dissimilarity import check_dissimilarity, gram_sines, mirror
 from rom.local.held_out import held_out_errors, pick_errors
 
@@ -64,12 +64,9 @@ def medoids(
     if k == 1:
         centre = int(np.argmin(D.sum(axis=0)))
         return np.zeros(len(D), dtype=int), np.array([centre]), float(D[:, centre].sum())
-    try:
-        import kmedoids
-    except ImportError as error:
-        raise MissingExtra(
-            "k-medoids needs the library kmedoids; pip install 'rom-platform[cluster]'"
-        ) from error
+    require("kmedoids", "cluster", "clusters of runs")
+    import kmedoids
+
     generator = np.random.default_rng(rng)
     results = []
     for _ in range(restarts):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import COLUMNS, each, gate, of_noun
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.local.dissimilarity import mirror
@@ -19,6 +20,7 @@ from rom.space import Space
 HALF_COSINE = 0.5  # cos^2 of 45 degrees: below it the sine is the accurate one
 
 
+@gate(runs=each(of_noun(Basis)))
 def between_runs(runs: Sequence[Basis], kind: str = "chordal") -> np.ndarray:
     """Dissimilarity (k, k) of spans of POD bases by their principal angles theta_i.
 
@@ -46,12 +48,16 @@ def between_runs(runs: Sequence[Basis], kind: str = "chordal") -> np.ndarray:
     return mirror(D)
 
 
+@gate(space=Space, V=COLUMNS, W=COLUMNS)
 def principal_angles(space: Space, V: np.ndarray, W: np.ndarray) -> np.ndarray:
     """theta_1 <= theta_2 <= ... between span V and span W, orthonormal in X.
 
     cos theta_i = sigma_i(V^H X W) above 45 degrees, sin theta_i = sigma_i(W - V V^H X W)
     below, so that small angles are accurate too. Reference: Knyazev and Argentati (2002).
     """
+    for name, modes in (("V", V), ("W", W)):
+        if len(modes) != space.n:
+            raise BadInput(f"{name} has shape {modes.shape}; give modes of {space.n} rows")
     if V.shape[1] < W.shape[1]:
         V, W = W, V
     products = space.inner(V, W)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, VECTOR, gate, integers
 from rom.errors import BadInput
 from rom.plot.figures import add_legend_below, label_axes, new_figure, save_figure
 
@@ -13,6 +14,7 @@ MARKERS = "os^Dv<>pP*"
 N_COLOURS = 10  # of matplotlib's cycle; the marker changes after each round
 
 
+@gate(x=POINTS, labels=integers)
 def cluster_plot(
     path: Any, x: np.ndarray, labels: np.ndarray, *, share: float | None = None, title: str = ""
 ) -> Any:
@@ -44,6 +46,7 @@ def cluster_plot(
     return save_figure(path, figure)
 
 
+@gate(k=VECTOR, gain=VECTOR, std=VECTOR, achieved=VECTOR)
 def gain_plot(
     path: Any,
     k: np.ndarray,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import LARGEST, VECTOR, check_lengths, each, gate, named, real
 from rom.basis import spectral_tail
 from rom.errors import BadInput
 from rom.plot.figures import add_legend_below, label_axes, new_figure, save_figure
@@ -17,10 +18,25 @@ MAX_BINS = 20
 MIN_BINS = 5
 
 
+@gate(s=VECTOR)
 def decay_plot(path: Any, s: np.ndarray, *, r: int | None = None, title: str = "") -> Any:
     """s_k / s_1 and the tail sqrt(sum_{j>k} s_j^2 / sum s_j^2) over k.
 
     path : of the PNG, a file name or stream; r : marks the modes kept
+    Raises BadInput for values that are not finite or start with zero.
+    """
+    figure, axes = new_figure()
+    for (name, curve), style in zip(decay_curves(s).items(), ("o-", "s--"), strict=True):
+        axes.semilogy(*curve, style, ms=3, label=name)
+    if r is not None:
+        axes.axvline(r, color="0.4", lw=1, label=f"kept: r = {r}")
+    label_axes(axes, "mode k [-]", "relative size [-]", title)
+    return save_figure(path, figure)
+
+
+def decay_curves(s: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """name -> (k, values) of s_k / s_1 and of the tail; zeros are SMALLEST.
+
     Raises BadInput for values that are not finite or start with zero.
     """
     s = np.asarray(s, dtype=float)
@@ -28,17 +44,13 @@ def decay_plot(path: Any, s: np.ndarray, *, r: int | None = None, title: str = "
         raise BadInput("singular values must be a finite vector that starts with a positive number")
     k = np.arange(1, s.size + 1)
     tail = np.sqrt(spectral_tail(s)[1:-1] / np.sum(s**2))
-    sizes = np.maximum(s / s[0], SMALLEST)
-    tails = np.maximum(tail, SMALLEST)
-    figure, axes = new_figure()
-    axes.semilogy(k, sizes, "o-", ms=3, label="singular value $s_k/s_1$")
-    axes.semilogy(k[:-1], tails, "s--", ms=3, label="relative error of the set with k modes")
-    if r is not None:
-        axes.axvline(r, color="0.4", lw=1, label=f"kept: r = {r}")
-    label_axes(axes, "mode k [-]", "relative size [-]", title)
-    return save_figure(path, figure)
+    return {
+        "singular value s_k / s_1": (k, np.maximum(s / s[0], SMALLEST)),
+        "relative error of the set with k modes": (k[:-1], np.maximum(tail, SMALLEST)),
+    }
 
 
+@gate(r=VECTOR, error=VECTOR, bound=VECTOR)
 def error_plot(
     path: Any,
     r: np.ndarray,
@@ -72,11 +84,7 @@ def effectivity_plot(path: Any, effectivity: np.ndarray, *, title: str = "") -> 
 
     Raises BadInput where no value is finite.
     """
-    values = np.asarray(effectivity, dtype=float)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        raise BadInput("no finite effectivity to draw; the model gives no bound")
-    bins = min(MAX_BINS, max(MIN_BINS, values.size // 3))
+    values, bins = effectivity_bins(effectivity)
     figure, axes = new_figure()
     axes.hist(values, bins=bins, color="tab:blue", edgecolor="white")
     axes.axvline(1.0, color="tab:red", lw=1.5, label="1: the bound is the error")
@@ -84,6 +92,19 @@ def effectivity_plot(path: Any, effectivity: np.ndarray, *, title: str = "") -> 
     return save_figure(path, figure)
 
 
+def effectivity_bins(effectivity: np.ndarray) -> tuple[np.ndarray, int]:
+    """The finite effectivities, and how many bins show them.
+
+    Raises BadInput where no value is finite.
+    """
+    values = real(effectivity, "effectivity")
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise BadInput("no finite effectivity to draw; the model gives no bound")
+    return values, min(MAX_BINS, max(MIN_BINS, values.size // 3))
+
+
+@gate(x=VECTOR, y=named(real))
 def line_plot(
     path: Any,
     x: np.ndarray,
@@ -99,6 +120,7 @@ def line_plot(
 
     log : in y; equal : both axes have one scale
     """
+    _check_curves(x, y)
     figure, axes = new_figure()
     for name, values in y.items():
         axes.plot(x, values, "o-", ms=3, label=name)
@@ -110,6 +132,7 @@ def line_plot(
     return save_figure(path, figure)
 
 
+@gate(x=VECTOR, band=each(VECTOR), y=named(real))
 def band_plot(
     path: Any,
     x: np.ndarray,
@@ -122,6 +145,9 @@ def band_plot(
     marks: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Any:
     """Named curves y(x), a shaded 95 % band (low, high) and named marks (x, y)."""
+    if len(band) != 2:
+        raise BadInput(f"the band has {len(band)} curves; give the lower and the upper one")
+    _check_curves(x, {**y, "lower": band[0], "upper": band[1]})
     figure, axes = new_figure()
     axes.fill_between(x, *band, alpha=0.3, color="tab:blue", lw=0, label="95 % band")
     for name, values in y.items():
@@ -133,6 +159,15 @@ def band_plot(
     return save_figure(path, figure)
 
 
+def _check_curves(x: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:
+    """BadInput naming a curve that has not one value at each x."""
+    for name, values in curves.items():
+        if values.shape[:1] != x.shape or values.size == 0:
+            raise BadInput(f"curve {name!r} has shape {values.shape}; give {x.shape[0]} values")
+        if (np.abs(values[np.isfinite(values)]) > LARGEST).any():
+            raise BadInput(f"curve {name!r} exceeds {LARGEST:g}; give it in another unit")
+
+
 def _make_room_for_legend(axes: Any) -> None:
     low, high = axes.get_ylim()
     _, names = axes.get_legend_handles_labels()
@@ -140,6 +175,7 @@ def _make_room_for_legend(axes: Any) -> None:
     axes.set_ylim(low, high + room)
 
 
+@gate(t=VECTOR, error=VECTOR, upper=VECTOR, middle=VECTOR, full=VECTOR)
 def indicator_plot(
     path: Any,
     t: np.ndarray,
@@ -157,6 +193,8 @@ def indicator_plot(
     Errors below 1e-3 of the largest, zero among them, are hollow marks at that height.
     """
     figure, axes = new_figure()
+    check_lengths("time", t=t, error=error, upper=upper, middle=middle, full=full)
+    full = full != 0
     above, centre = np.where(full, np.nan, upper), np.where(full, np.nan, middle)
     axes.semilogy(t, above, "-", color="tab:orange", label="upper quantile of the indicator")
     axes.semilogy(t, centre, ":", color="tab:orange", label="its middle")
@@ -180,6 +218,7 @@ def _draw_true_error(axes: Any, t: np.ndarray, error: np.ndarray) -> None:
         axes.semilogy(t[small], heights, "o", ms=4, mfc="white", color="tab:blue", label=name)
 
 
+@gate(angle=VECTOR, levels=named(VECTOR))
 def directivity(
     path: Any,
     angle: np.ndarray,
@@ -192,6 +231,9 @@ def directivity(
 
     label : what the levels are, with their unit
     """
+    if not np.ptp(angle) > SMALLEST:
+        raise BadInput("all angles are equal; give a range of them")
+    _check_curves(angle, levels)
     figure, flat = new_figure()
     flat.remove()
     axes = figure.add_subplot(projection="polar")

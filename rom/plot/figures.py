@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
-from rom.errors import MissingExtra
+from rom.archive.files import write_file
+from rom.errors import require
 
 SIZE = (6.0, 4.0)  # inches
 DPI = 120
@@ -13,12 +15,9 @@ FEW = 4  # entries that a legend below the axes holds in two columns
 
 def new_figure() -> tuple[Any, Any]:
     """A figure and its axes; MissingExtra without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra(
-            f"curves need matplotlib ({error}); run: pip install 'rom-platform[view]'"
-        ) from error
+    require("matplotlib", "view", "curves in files")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=SIZE, layout="constrained")
     return figure, figure.subplots()
 
@@ -43,5 +42,10 @@ def add_legend_below(figure: Any, axes: Any) -> None:
 
 def save_figure(path: Any, figure: Any) -> Any:
     """The figure as a PNG at `path`, a file name or stream, which is returned."""
-    figure.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=DPI, format="png", metadata={"Software": None})
+    if hasattr(path, "write"):
+        path.write(picture.getvalue())
+    else:
+        write_file(path, picture.getvalue())
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_file
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.io.fields import Fields, label
 from rom.io.grid import to_grid
@@ -55,6 +58,7 @@ class _Scene:
     outline: Any
 
 
+@gate(mesh=Mesh)
 def picture(
     path: str | Path,
     mesh: Mesh,
@@ -86,11 +90,13 @@ def picture(
     scene = _scene(mesh, fields, cell_fields or {}, warp, scale)
     plotter = _plotter(scene, look, off_screen=True)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    plotter.screenshot(str(path))
+    picture = io.BytesIO()
+    plotter.screenshot(picture)
     plotter.close()
-    return Path(path)
+    return write_file(path, picture.getvalue())
 
 
+@gate(mesh=Mesh)
 def show_window(
     mesh: Mesh, fields: Fields, cell_fields: Fields | None = None, *, title: str = ""
 ) -> None:

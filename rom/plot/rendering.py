@@ -7,7 +7,7 @@ import subprocess
 import sys
 from functools import cache
 
-from rom.errors import BadInput, MissingExtra
+from rom.errors import BadInput, MissingExtra, require
 
 PACKAGES = "libegl1 libgl1-mesa-dri libgl1"
 PROBE = """
@@ -30,12 +30,7 @@ def check_rendering() -> None:
 
     It is tried in a process of its own, because VTK crashes then.
     """
-    try:
-        import pyvista  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra(
-            f"pictures need PyVista ({error}); run: pip install 'rom-platform[view]'"
-        ) from error
+    require("pyvista", "view", "pictures")
     if not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     command = [sys.executable, "-c", PROBE]

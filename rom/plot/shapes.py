@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.plot.curves import band_plot, line_plot
@@ -40,6 +41,7 @@ class _Drawing:
         return self.answer.field(name), self.sample.fields[name], self.answer.std(name)
 
 
+@gate(model=ShapeModel, s=Sample)
 def shape_pictures(
     folder: str | Path, model: ShapeModel, s: Sample, name: str, unit: str, **look: Any
 ) -> None:

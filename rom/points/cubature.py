@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import TENSORS, VECTOR, array_of, gate, integers
 from rom.errors import BadInput
 from rom.points.matching import matching_pursuit
 from rom.rule import Cubature
@@ -21,20 +22,24 @@ from rom.space import Space
 CHUNK = 4_000  # points of which contributions are held at a time
 STRAIN_FLOOR = 1e-14  # of the largest squared size: what round-off leaves of strain modes
 STRESS_FLOOR = 1e-12  # of the largest norm: snapshots that count as zero
+TINY = 1e-280  # of an energy
 ROWS_FLOOR = 1e-8  # least tolerance of the compression, by a Gram matrix
 
 
+@gate(strain=TENSORS, stress=TENSORS)
 def contributions(strain: np.ndarray, stress: np.ndarray) -> np.ndarray:
     """G_{(s, k), i} = sigma_s(x_i) . eps_k(x_i), (m r + 1, g), and a row of ones.
 
     strain : (g, c, r) of modes, stress : (g, c, m) of snapshots, in Mandel notation
     The last row is for the volume.
     """
+    _check_tensors(strain, stress)
     products = np.matmul(stress.transpose(0, 2, 1), strain)
     rows = products.reshape(len(strain), -1)
     return np.vstack([rows.T, np.ones(len(strain))])
 
 
+@gate(space=Space, strain=TENSORS, stress=TENSORS)
 def compress_contributions(
     space: Space, strain: np.ndarray, stress: np.ndarray, tol: float = 1e-7
 ) -> np.ndarray:
@@ -47,12 +52,10 @@ def compress_contributions(
     |sigma| |eps|. One allreduce of rows^2 numbers; G is never held as a whole.
     Raises BadInput where the shapes do not agree.
     """
-    if strain.shape[:2] != stress.shape[:2] or len(strain) != space.n:
-        raise BadInput(
-            f"strain {strain.shape} and stress {stress.shape} must agree in ({space.n}, c)"
-        )
+    _check_tensors(strain, stress, space)
     strain = orthonormal_strain(space, strain)
     gram = _contributions_gram(space, strain, stress)
+    _refuse_zero(gram[:-1, :-1].trace())
     scale = _row_scale(gram)
     gram *= scale * scale[:, None]
     floor = max(tol, ROWS_FLOOR) ** 2 * _largest_eigenvalue(gram)
@@ -64,26 +67,32 @@ def compress_contributions(
     return rows
 
 
+@gate(space=Space, strain=TENSORS)
 def orthonormal_strain(space: Space, strain: np.ndarray) -> np.ndarray:
     """Strain modes (g, c, r) recombined to be orthonormal in L2.
 
     Without those that round-off leaves nothing of.
     """
+    _check_tensors(strain, strain, space)
     _, components, modes = strain.shape
-    flat = strain.reshape(-1, modes)
+    flat = strain.reshape(strain.shape[0] * components, modes)
     weight = np.repeat(space.product, components)[:, None]
     gram = space.sum(flat.T @ (weight * flat))
+    if not modes:
+        return strain
     squares, U = la.eigh(gram)
     visible = squares > STRAIN_FLOOR * squares[-1]
     rotation = U[:, visible] / np.sqrt(squares[visible])
     return np.asarray(strain @ rotation)
 
 
+@gate(space=Space, stress=TENSORS)
 def unit(space: Space, stress: np.ndarray) -> np.ndarray:
     """Snapshots (g, c, m) divided by their norms in L2, without zero ones.
 
     So steps of little stress count as much as the others.
     """
+    _check_tensors(stress, stress, space)
     squares = np.einsum("gcm,gcm,g->m", stress, stress, space.product)
     norms = np.sqrt(space.sum(squares))
     largest = norms.max(initial=0.0)
@@ -91,6 +100,7 @@ def unit(space: Space, stress: np.ndarray) -> np.ndarray:
     return np.asarray(stress[..., nonzero] / norms[nonzero])
 
 
+@gate(G=array_of("(k, g)", empty=True), space=Space, start=integers, share=VECTOR)
 def ecm(
     G: np.ndarray,
     space: Space,
@@ -112,6 +122,8 @@ def ecm(
     """
     _check_contributions(G, space)
     share = G @ space.product if share is None else share
+    if share.shape != (len(G),):
+        raise BadInput(f"share has shape {share.shape}; give one integral per row: ({len(G)},)")
     if not np.linalg.norm(space.sum(share)) > 0:
         raise BadInput("every training integral is zero; there is nothing to integrate")
     own = np.zeros(0, dtype=np.int64)
@@ -134,6 +146,7 @@ def ecm(
     return Cubature(elements[places], weights, error, tol, reason)
 
 
+@gate(space=Space, strain=TENSORS, stress=TENSORS, rule=Cubature)
 def exactness(
     space: Space, strain: np.ndarray, stress: np.ndarray, rule: Cubature
 ) -> dict[str, float]:
@@ -141,6 +154,7 @@ def exactness(
 
     "integrals" : of (strain, stress) together; "worst_snapshot" : over the largest snapshot
     """
+    _check_tensors(strain, stress, space)
     weights = _scatter_weights(space, rule)
     snapshots = stress.shape[2]
     rows = strain.shape[2] * snapshots + 1
@@ -150,6 +164,7 @@ def exactness(
         approximate += G @ weights[points]
     exact = space.sum(exact)
     approximate = space.sum(approximate)
+    _refuse_zero(float(exact[:-1] @ exact[:-1]))
     integrals = exact[:-1].reshape(snapshots, -1)
     errors = (exact - approximate)[:-1].reshape(snapshots, -1)
     worst = np.linalg.norm(errors, axis=1).max()
@@ -159,6 +174,19 @@ def exactness(
         "worst_snapshot": float(worst / largest),
         "volume": float(abs(exact[-1] - approximate[-1]) / exact[-1]),
     }
+
+
+def _refuse_zero(energy: float) -> None:
+    """BadInput where strain, stress or their squares vanish."""
+    if not energy > TINY:
+        raise BadInput("strain or stress is zero at every point; there is nothing to integrate")
+
+
+def _check_tensors(strain: np.ndarray, stress: np.ndarray, space: Space | None = None) -> None:
+    """BadInput where points or components of strain and stress disagree."""
+    g = len(strain) if space is None else space.n
+    if strain.shape[:2] != stress.shape[:2] or len(strain) != g:
+        raise BadInput(f"strain {strain.shape} and stress {stress.shape} must agree in ({g}, c)")
 
 
 def _chunks(strain: np.ndarray, stress: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -199,11 +227,10 @@ def _largest_eigenvalue(gram: np.ndarray) -> Any:
 
 
 def _check_contributions(G: np.ndarray, space: Space) -> None:
-    """BadInput for contributions of another space, or NaN."""
-    if G.ndim != 2 or G.shape[1] != space.n or not np.isfinite(G).all():
+    """BadInput for contributions of another space."""
+    if G.shape[1] != space.n:
         raise BadInput(
-            f"contributions have shape {G.shape} or hold NaN; give (k, {space.n}) finite numbers, "
-            "one column per point"
+            f"contributions have shape {G.shape}; give (k, {space.n}), one column per point"
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import gate, integers
 from rom.basis import Basis
 from rom.errors import BadInput, Singular
 from rom.rule import Interpolation
@@ -17,6 +18,7 @@ RANK_DEFICIENT = 1e8  # condition from which the given points are said to lack r
 SINGULAR = 1e10  # condition from which a reconstruction is refused
 
 
+@gate(basis=Basis, given=integers)
 def gappy_points(
     basis: Basis, given: np.ndarray, condition: float = 20.0, *, max_points: int = 200
 ) -> np.ndarray:
@@ -29,8 +31,9 @@ def gappy_points(
     """
     if not condition > 1.0:
         raise BadInput(f"condition = {condition:g} must exceed 1")
+    _check_dofs(given, basis)
     V = basis.space.gather(basis.modes)
-    points = np.asarray(given, dtype=np.int64)
+    points = given
     added: list[int] = []
     if _condition(V[points]) > RANK_DEFICIENT:
         added = _pivots(V, points)
@@ -45,17 +48,26 @@ def gappy_points(
     return np.array(added, dtype=np.int64)
 
 
+@gate(basis=Basis, dofs=integers)
 def gappy(basis: Basis, dofs: np.ndarray) -> Interpolation:
     """The reconstruction g ~ V B^+ g[dofs] from values at global numbers `dofs`.
 
     Raises Singular where they do not determine the modes.
     """
+    _check_dofs(dofs, basis)
     B = basis.space.take(basis.modes, dofs)
     if _condition(B) > SINGULAR:
         raise Singular(
             f"{len(dofs)} points do not determine {B.shape[1]} modes; add those of gappy_points"
         )
     return Interpolation(basis.modes, np.asarray(dofs), B)
+
+
+def _check_dofs(dofs: np.ndarray, basis: Basis) -> None:
+    """BadInput for numbers that the space does not have."""
+    outside = np.flatnonzero((dofs < 0) | (dofs >= basis.space.size))
+    if outside.size:
+        raise BadInput(f"point {dofs[outside[0]]} is not one of 0..{basis.space.size - 1}")
 
 
 def _pivots(V: np.ndarray, points: np.ndarray) -> list[int]:

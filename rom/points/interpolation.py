@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import qr
 
-from rom.errors import BadInput, real
+from rom.arrays import real
+from rom.errors import BadInput
 from rom.rule import Interpolation
 
 FLOOR = 64 * float(np.finfo(float).eps)  # relative: smaller residuals are round-off

@@ -11,15 +11,20 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import POINTS, VECTOR, gate, integers
+from rom.errors import BadInput
 from rom.points.factorisation import QrFactors, append_column, drop_columns, qr_factors
 
 NEARLY = 0.9  # of the best score of a sweep: candidates this good are taken without another
 CANDIDATES = 64  # of a sweep, at least
 SHORT = 1e-12  # of the longest column: shorter ones are zero
 STEEP = 1e-14  # of the target: a smaller score is round-off
+DEPENDENT = 1e-10  # of its length: what columns before may leave of one to begin with
+TINY = 1e-150
 ZERO = 1e-14  # of the largest weight
 
 
+@gate(G=POINTS, b=VECTOR, start=integers)
 def matching_pursuit(
     G: np.ndarray,
     b: np.ndarray,
@@ -36,6 +41,13 @@ def matching_pursuit(
     one, each by the residual that the last one left, while they are nearly as good as the best
     of the sweep was.
     """
+    k, g = G.shape
+    if b.shape != (k,) or (start.size and not 0 <= start.min() <= start.max() < g):
+        raise BadInput(
+            f"G {G.shape}, b {b.shape} and start {start}: give (k, g), (k,) and columns of G"
+        )
+    if not np.linalg.norm(b) > TINY:
+        raise BadInput("b is zero, or its squares vanish; there is nothing to match")
     pursuit = _Pursuit(G, b, start, max_points or len(b))
     while pursuit.residual_norm > tol * pursuit.size and pursuit.has_room():
         column = pursuit.best_candidate()
@@ -70,6 +82,7 @@ class _Pursuit:
         self.candidates = min(g, max(k, CANDIDATES))
         self.sweep = _Sweep(np.zeros(0, dtype=np.int64), G[:, :0], np.inf)
         usable = [int(i) for i in start[: self.max_points] if self.inverse[i] > 0]
+        usable = _independent(self.G, usable)
         factors = qr_factors(self.G[:, usable])
         self._settle(factors, usable, np.ones(len(usable)))
         self.closed = _mark(self.useless, self.active)
@@ -156,6 +169,19 @@ def _inverse_lengths(G: np.ndarray) -> np.ndarray:
     long = lengths > SHORT * lengths.max()
     np.divide(1.0, lengths, out=inverse, where=long)
     return inverse
+
+
+def _independent(G: np.ndarray, places: list[int]) -> list[int]:
+    """The first of `places` whose columns do not depend on those before."""
+    chosen: list[int] = []
+    Q = G[:, :0]
+    for place in places:
+        column = G[:, place]
+        rest = column - Q @ (Q.T @ column)
+        if np.linalg.norm(rest) > DEPENDENT * np.linalg.norm(column):
+            chosen.append(place)
+            Q = qr_factors(G[:, chosen]).Q
+    return chosen
 
 
 def _mark(marks: np.ndarray, places: list[int]) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import STATES, function, gate
 from rom.errors import NotConverged
 
 log = logging.getLogger("rom")
@@ -34,6 +35,7 @@ class NewtonSolution:
     residuals: tuple[float, ...]
 
 
+@gate(evaluate=function, solve=function, x=STATES, norm=function)
 def newton(
     evaluate: Callable[[np.ndarray], Residual],
     solve: Callable[[Any, np.ndarray, float], np.ndarray],
@@ -65,6 +67,7 @@ def newton(
     )
 
 
+@gate(advance=function)
 def cut(
     advance: Callable[[float, float, Any], tuple[Any, int]],
     t0: float,

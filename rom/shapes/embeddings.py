@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rom.arrays import array_of, gate
 from rom.basis import Basis
 from rom.compress.decomposition import pod
+from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.morphing import Embedding, coordinates
 from rom.shapes.simplex import lumped_mass, simplices
@@ -19,6 +21,7 @@ LEAST_EIGENVALUE = 1e-12  # relative
 TINY = 1e-300
 
 
+@gate(points=array_of("(m, N, d)"), reference=Mesh)
 def embedding(
     points: np.ndarray,
     reference: Mesh,
@@ -31,6 +34,11 @@ def embedding(
     rank : modes at most; tol : relative error, or fewer
     """
     m, n, d = points.shape
+    if (n, d) != reference.points.shape:
+        raise BadInput(
+            f"points have shape {points.shape}; give coordinates (m, N, d) of the reference's "
+            f"nodes {reference.points.shape}"
+        )
     cells = simplices(reference)
     area = lumped_mass(reference.points, cells)
     space = Space(np.repeat(area, d), np.arange(n * d))
@@ -41,7 +49,7 @@ def embedding(
     size = float(np.ptp(reference.points))
     least = LEAST_REACH * (unit * size)
     reach = max(_reach(cloud), least) if m > 1 else least
-    rest = max(_distance_to_others(space, x, basis.r), least)
+    rest = max(_distance_to_others(space, x, basis.r), least) if m > 1 else least
     return Embedding(reference, basis, cloud, reach, rest, rigid)
 
 

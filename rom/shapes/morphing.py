@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import check_members, real
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.mesh import Mesh
@@ -32,11 +33,14 @@ class Sample:
     units: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        mu = np.atleast_1d(np.asarray(self.mu, dtype=float))
+        check_members(self, mesh=Mesh)
+        mu = np.atleast_1d(real(self.mu, "mu"))
+        if mu.ndim != 1:
+            raise BadInput(f"mu has shape {mu.shape}; give the scalars of one sample (p,)")
         nodes = len(self.mesh.points)
         fields = _check_fields(self.fields, "field", nodes)
         baseline = _check_fields(self.baseline, "baseline", nodes)
-        outputs = list(self.outputs.values())
+        outputs = real(list(self.outputs.values()), "outputs")
         if not np.isfinite(mu).all() or not np.isfinite(outputs).all():
             raise BadInput(
                 f"scalars {mu} or outputs {self.outputs} hold NaN or Inf; drop the sample"
@@ -48,7 +52,7 @@ class Sample:
 
 def _check_fields(fields: dict[str, np.ndarray], what: str, nodes: int) -> dict[str, np.ndarray]:
     """Fields as arrays of floats. Raises BadInput naming field and node."""
-    arrays = {name: np.asarray(values, dtype=float) for name, values in fields.items()}
+    arrays = {name: real(values, f"{what} {name!r}") for name, values in fields.items()}
     for name, values in arrays.items():
         if values.ndim not in (1, 2) or len(values) != nodes:
             raise BadInput(f"{what} {name!r} has shape {values.shape}; the mesh has {nodes} nodes")

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from rom.arrays import POINTS, VECTOR, array_of, gate
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.ascent import Linear, ascend
@@ -20,6 +21,7 @@ REACH = 0.02  # largest entry of the first step in diameters
 STAGES = ((1, 0.1), (2, 0.03), (2, 0.01), (2, 0.0))
 RIDGE = 1e-6  # on the covariance over samples, of its mean variance
 LEAST_DET = 0.02  # determinants, at least, where low-rank mappings start
+TINY = 1e-150  # smaller numbers have squares that vanish
 SHRINK = 0.9
 MAX_HALVINGS = 12
 log = logging.getLogger("rom")
@@ -52,6 +54,7 @@ class Metric:
         return np.tensordot(self.covariance, self.solve(g), 1)
 
 
+@gate(reference=Mesh, covariance=POINTS, weights=VECTOR, start=array_of("(m, N, d)"))
 def optimal_mappings(
     reference: Mesh,
     fields: np.ndarray,
@@ -97,13 +100,25 @@ def optimal_mappings(
     size = float(np.ptp(x, axis=0).max())
     if weights is None:
         weights = _equal_energy(u, lumped_mass(x, cells))
-    G = np.eye(m) if covariance is None else np.asarray(covariance, dtype=float)
+    if not weights.min() > TINY:
+        raise BadInput("weights must be positive, and their squares too")
+    if weights.shape != (u.shape[2],):
+        raise BadInput(
+            f"weights has shape {weights.shape}; give one per component: ({u.shape[2]},)"
+        )
+    G = np.eye(m) if covariance is None else covariance
+    if G.shape != (m, m):
+        raise BadInput(f"covariance has shape {G.shape}; give one of the samples: ({m}, {m})")
+    if not np.linalg.eigvalsh(G + RIDGE * np.abs(np.trace(G)) * np.eye(m)).min() > 0:
+        raise BadInput("covariance is not positive; give a kernel matrix of the samples")
     G = G + RIDGE * np.trace(G) / m * np.eye(m)
     K, solve = mapping_preconditioner(x, cells, length * size, kind, boundary)
     metric = Metric(G, solve)
     price = {"rho": rho, "stiff": K, "precision": np.linalg.inv(G)}
     sharp = energy(x, cells, u, weights, barrier=barrier, **price)
-    w = np.zeros((m, *x.shape)) if start is None else np.array(start, dtype=float)
+    w = np.zeros((m, *x.shape)) if start is None else start.copy()
+    if w.shape != (m, *x.shape):
+        raise BadInput(f"start has shape {w.shape}; give {(m, *x.shape)}")
     history: list[float] = []
     for r, width in stages:
         blurred = replace(sharp, u=smooth_fields(x, cells, u, width * size))
@@ -126,11 +141,13 @@ def optimal_mappings(
 
 def _check_fields(fields: np.ndarray, x: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Fields as (m, N, c). Raises BadInput where they do not fit the reference."""
-    u = np.asarray(fields, dtype=float)
+    u = array_of("(m, N)", "(m, N, c)")(fields, "fields")
     if u.ndim == 2:
         u = u[:, :, None]
     n, d = x.shape
-    if u.ndim != 3 or u.shape[1] != n or cells.shape[1] != d + 1:
+    if not np.linalg.norm(u) > TINY:
+        raise BadInput("all fields are zero; there is nothing to align")
+    if u.shape[1] != n or cells.shape[1] != d + 1:
         raise BadInput(
             f"fields have shape {u.shape}, the reference {n} nodes of a {d}-D domain; "
             f"give (m, {n}, c)"

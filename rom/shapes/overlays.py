@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import Folded
 from rom.mesh import Mesh
 from rom.shapes.location import Locator, locator
@@ -17,6 +18,7 @@ from rom.shapes.straight import linear
 Morph = Callable[[Mesh, Mesh], np.ndarray]
 
 
+@gate(mesh=Mesh, reference=Mesh)
 def overlay(mesh: Mesh, reference: Mesh, morph: Morph, at: Locator | None = None) -> Morphing:
     """A mesh laid over the reference, with transfers both ways.
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from rom.arrays import each, gate, of_noun
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.morphing import Sample
@@ -20,6 +21,7 @@ SHARE = 0.2  # of the cells that are marked at once
 TINY = 1e-300
 
 
+@gate(samples=each(of_noun(Sample)))
 def medoid(samples: Sequence[Sample], morph: Morph) -> Mesh:
     """The mesh whose morphed coordinates are nearest to those of all the others.
 
@@ -46,6 +48,7 @@ def _distances(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
 
 
+@gate(reference=Mesh, samples=each(of_noun(Sample)))
 def refine(
     reference: Mesh,
     samples: Sequence[Sample],

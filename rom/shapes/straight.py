@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.simplex import KINDS, SPLIT, simplices
@@ -24,6 +25,7 @@ WHOLE = {"hexahedron20", "hexahedron27", "wedge15", "wedge18", "pyramid13"}  # n
 ON_CURVES = {"line", "line3", "vertex"}
 
 
+@gate(mesh=Mesh)
 def linear(mesh: Mesh) -> Mesh:
     """The same nodes with linear simplices only, so that no node is lost.
 

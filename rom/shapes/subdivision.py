@@ -6,12 +6,15 @@ from itertools import combinations
 
 import numpy as np
 
+from rom.arrays import gate, integers
+from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.simplex import KINDS, simplices
 
 UNCUT = -1  # "middle node" of an edge that stays whole
 
 
+@gate(mesh=Mesh, marked=integers)
 def subdivide(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
     """Linear simplices with the longest edge of every marked cell halved.
 
@@ -29,6 +32,8 @@ def subdivide(mesh: Mesh, marked: np.ndarray | None = None) -> Mesh:
     longest = np.argmax(length[edges_of_cell], axis=1)
     candidates = edges_of_cell[np.arange(len(cells)), longest]
     if marked is not None:
+        if marked.size and not 0 <= marked.min() <= marked.max() < len(cells):
+            raise BadInput(f"marked reaches {marked.min()}..{marked.max()} of {len(cells)} cells")
         candidates = candidates[marked]
     around = _cells_around(edges_of_cell)
     chosen, cut = _independent(candidates, length, around, len(cells))

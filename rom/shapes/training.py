@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.arrays import each, gate, of_noun
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.modal import regression
@@ -30,6 +31,7 @@ TINY = 1e-300
 log = logging.getLogger("rom")
 
 
+@gate(samples=each(of_noun(Sample)), reference=Mesh)
 def shape_model(
     samples: Sequence[Sample],
     morph: Morph,

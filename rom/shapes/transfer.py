@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.location import Locator, locator, weight_matrix
@@ -19,6 +20,7 @@ EDGES = {
 }
 
 
+@gate(mesh=Mesh, x=POINTS)
 def interpolation(mesh: Mesh, x: np.ndarray, at: Locator | None = None) -> sp.csr_array:
     """P (j, n) with (P u)_j = u_h(x_j), constant beyond the boundary.
 
@@ -26,9 +28,8 @@ def interpolation(mesh: Mesh, x: np.ndarray, at: Locator | None = None) -> sp.cs
     at : point location of the mesh, where there is one already
     Raises BadInput for points of another dimension.
     """
-    x = np.asarray(x, dtype=float)
     n, d = mesh.points.shape
-    if x.ndim != 2 or x.shape[1] != d:
+    if x.shape[1] != d:
         raise BadInput(
             f"points have shape {x.shape}; the mesh lives in dimension {d}: give (j, {d})"
         )
@@ -62,6 +63,7 @@ def quadratic(w: np.ndarray) -> np.ndarray:
     return np.column_stack(columns)
 
 
+@gate(mesh=Mesh, onto=Mesh)
 def conservative(mesh: Mesh, onto: Mesh, points: int = 4) -> sp.csr_array:
     """P u = D^{-1} sum_q w_q phi(x_q) u(x_q): 1^T D P u = int u to round-off.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.bands import Indicator, calibrate_indicator
 from rom.errors import BadInput
 from rom.history import History
@@ -39,6 +40,7 @@ class CalibrationData:
         return self.errors[:, QUANTITIES.index(name)]
 
 
+@gate(truth=History)
 def step_errors(body: Solid, states: Sequence[RunState], truth: History) -> np.ndarray:
     """Errors (m, 3) of u, p and stress at steps over their largest true norms."""
     six = componentwise(body.points)
@@ -77,6 +79,7 @@ def join_observations(parts: Sequence[CalibrationData]) -> CalibrationData:
     )
 
 
+@gate(model=SolidModel, loading=Loading)
 def follow_with_and_without(
     body: Solid,
     model: SolidModel,
@@ -100,6 +103,7 @@ def follow_with_and_without(
     return bare, enriched
 
 
+@gate(model=SolidModel)
 def calibrate_solid(
     body: Solid,
     model: SolidModel,
@@ -138,6 +142,7 @@ def calibrate_solid(
     return {name: _calibrate(data, name, LEVEL) for name in tolerances}, watch
 
 
+@gate(model=SolidModel)
 def with_indicators(model: SolidModel, indicators: Mapping[str, Indicator]) -> SolidModel:
     """The model with indicators of the errors of QUANTITIES: its answers hold them.
 

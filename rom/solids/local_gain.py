@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rom.arrays import POINTS, gate
 from rom.errors import NotConverged
 from rom.local.held_out import choose_folds
 from rom.solids.body import Solid
@@ -103,6 +104,7 @@ def _lift(model: LocalWeighted, steps: Sequence[SwitchingStep]) -> Fields:
     return u, np.stack(stress, axis=-1)
 
 
+@gate(mu=POINTS)
 def expected_solid_gains(
     body: Solid,
     mu: np.ndarray,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
+from rom.arrays import POINTS, gate
 from rom.basis import Basis, LocalBases
 from rom.history import History
 from rom.loading import Loading
@@ -86,6 +87,7 @@ def global_model(body: Solid, mu: np.ndarray, runs: Runs, budget: Budget) -> Wei
     return fit_budget(body, basis, unit_stresses(body, runs), budget)
 
 
+@gate(mu=POINTS, inputs=POINTS)
 def local_solids(
     body: Solid,
     mu: np.ndarray,

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.bands import Indicator
 from rom.errors import BadInput, NotConverged
 from rom.loading import Loading
@@ -84,6 +85,7 @@ class _Trial:
     reason: str
 
 
+@gate(model=SolidModel, loading=Loading)
 def follow(
     model: SolidModel,
     body: Solid,
@@ -108,6 +110,7 @@ def follow(
     )
 
 
+@gate(state=RunState)
 def continue_run(
     state: RunState,
     body: Solid,

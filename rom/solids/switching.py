@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from rom.arrays import VECTOR, gate
 from rom.basis import Basis, LocalBases
 from rom.errors import BadInput, NotConverged
 from rom.history import State
@@ -127,6 +128,7 @@ def switching(
     return LocalWeighted(bases, models, points, strain, sure)
 
 
+@gate(model=LocalWeighted, x=VECTOR, loading=Loading)
 def follow_switching(
     model: LocalWeighted, x: np.ndarray, loading: Loading, *, tol: float = 1e-10
 ) -> list[SwitchingStep]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rom.arrays import each, gate, of_noun
 from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
@@ -32,6 +33,7 @@ INNER = 0.1  # of tol.cubature: what the compression of contributions may lose
 LOOSER = 10.0  # times tol.cubature: the second cubature
 
 
+@gate(histories=each(of_noun(History)))
 def train_solid(
     body: Solid,
     histories: Sequence[History],

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from rom.arrays import TENSORS, VECTOR, gate, integers
 from rom.basis import Basis
 from rom.errors import BadInput, NotConverged
 from rom.history import History, State, history
@@ -98,6 +99,7 @@ def check_loading(question: Question) -> Loading:
     return question.loading
 
 
+@gate(basis=Basis, strain=TENSORS, points=integers, weights=VECTOR)
 def weighted_model(
     basis: Basis, strain: np.ndarray, body: Solid, points: np.ndarray, weights: np.ndarray
 ) -> WeightedModel:
@@ -106,9 +108,15 @@ def weighted_model(
     strain : (g, 6, r) of the modes at this rank's points; points : (k,) global numbers
     weights : of the first of the points, the others have none
     """
+    expected = (len(body.points.numbers), 6, basis.r)
+    inside = points.size > 0 and 0 <= points.min() <= points.max() < body.points.size
+    if strain.shape != expected or not inside or not len(weights) <= len(points):
+        raise BadInput(
+            f"strain {strain.shape}, {len(points)} points, {len(weights)} weights; give "
+            f"{expected}, numbers in 0..{body.points.size - 1}, and a weight for the first of them"
+        )
     padded = np.concatenate([weights, np.zeros(len(points) - len(weights))])
-    chosen = np.asarray(points)
-    return WeightedModel(basis, chosen, body.points.take(strain, points), padded, body.at(points))
+    return WeightedModel(basis, points, body.points.take(strain, points), padded, body.at(points))
 
 
 def with_duals(model: WeightedModel, duals: dict[str, Interpolation]) -> WeightedModel:
@@ -223,6 +231,7 @@ def advance(
     return cut(increment, t0, t1, start, max_cuts)
 
 
+@gate(model=WeightedModel, loading=Loading, times=VECTOR)
 def reduced_march(
     model: WeightedModel,
     loading: Loading,
@@ -235,6 +244,8 @@ def reduced_march(
 
     Cycles are times, a restart is a start. Raises NotConverged.
     """
+    if len(times) < 2 or not (np.diff(times) > 0).all():
+        raise BadInput("times must increase, and there must be two or more")
     now = start or model.rest()
     states, counts = [], []
     for t0, t1 in pairwise(times):

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import POINTS, gate
 from rom.campaign.ranks import talk
-from rom.errors import BadInput, SolveFailed, real
+from rom.errors import BadInput, SolveFailed
 from rom.model import Question
-from rom.prediction import Error, Known, Part, Place, Prediction
+from rom.prediction import BOUNDS, Error, Known, Part, Place, Prediction
 from rom.space import Space
 
 Solve = Callable[[np.ndarray], np.ndarray]
@@ -88,6 +89,7 @@ class Study:
     fields: tuple[Discrepancy, ...] = ()
     outputs: tuple[Discrepancy, ...] = ()
     trivial: Mapping[str, np.ndarray] = field(default_factory=dict)
+    bound_known: str = Known.CERTIFIED.value
 
     @property
     def relative(self) -> np.ndarray:
@@ -108,7 +110,7 @@ class Study:
     def alarms(self) -> tuple[str, ...]:
         """What is said to be certified and is not: bounds below errors, a line each."""
         lines = []
-        if self.effectivity is not None:
+        if self.effectivity is not None and self.bound_known == Known.CERTIFIED.value:
             lines += _alarm("the state", self.effectivity, self.bound_norm)
         for part in (*self.fields, *self.outputs):
             if part.effectivity is not None and part.known == Known.CERTIFIED.value:
@@ -136,13 +138,18 @@ class Study:
     def units(self) -> dict[str, str]:
         """Unit of each number of `summary` that has one, norms named."""
         units = {"full_s": "s", "online_ms": "ms", "batch_us": "us per query"}
-        units |= {"max_error": SPACE_NORM, "max_bound": self.bound_norm}
+        units |= {"max_error": SPACE_NORM, "max_bound": self._bound_words()}
         for part in (*self.fields, *self.outputs):
             units[f"max_error {part.name}"] = f"{part.unit}, {part.norm}"
             units[f"max_{part.statement} {part.name}"] = (
                 f"{part.unit}, {part.bound_norm}, {part.known}"
             )
         return units
+
+    def _bound_words(self) -> str:
+        """The norm of the bound, and its kind where it is not certified."""
+        certified = self.bound_known in ("", Known.CERTIFIED.value)
+        return self.bound_norm if certified else f"{self.bound_norm}, {self.bound_known}"
 
     def _state_numbers(self) -> dict[str, float]:
         if not np.isfinite(self.error).all():
@@ -208,6 +215,7 @@ Ask = Callable[[np.ndarray], Question]
 Truth = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
+@gate(mus=POINTS)
 def study(
     model: Any,
     solve: Solve,
@@ -232,9 +240,6 @@ def study(
     Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
     fidelity gives NaN.
     """
-    mus = real(mus, "mus")
-    if mus.ndim != 2 or not len(mus):
-        raise BadInput(f"mus have shape {mus.shape}; give (m, p) with m > 0")
     pose: Ask = ask or model.asks.question
     rows, online, full = [], 0.0, 0.0
     for run in _runs(solve, mus[share_out(comm, len(mus))]):
@@ -290,6 +295,7 @@ class Row:
 
     state: dict[str, float]
     bound_norm: str
+    known: str
     fields: dict[str, tuple[dict[str, float], dict[str, str]]]
     outputs: dict[str, tuple[dict[str, float], dict[str, str]]]
 
@@ -328,9 +334,9 @@ def compare_answer(
     for name, values in lifted.items():
         whole[rows[name]] = values
     basis = getattr(model, "basis", None)
-    state, bound_norm = _compare_state(model, basis, answer, (u, whole), norms)
+    state, bound_norm, known = _compare_state(model, basis, answer, (u, whole), norms)
     outputs = {} if truth is None else _compare_outputs(answer, run, truth)
-    return Row(state, bound_norm, fields, outputs)
+    return Row(state, bound_norm, known, fields, outputs)
 
 
 def _rows_of_fields(answer: Prediction, parts: Mapping[str, Part], n: int) -> dict[str, Any]:
@@ -389,8 +395,8 @@ def _compare_state(
     answer: Prediction,
     states: tuple[np.ndarray, np.ndarray],
     norms: Mapping[str, Norm],
-) -> tuple[dict[str, float], str]:
-    """Norm, error and floor in X, and the bound beside the error in its own norm."""
+) -> tuple[dict[str, float], str, str]:
+    """Norm, error and floor in X, the bound beside the error in its own norm, and its kind."""
     numbers, (u, whole) = _empty_state(), states
     space: Space | None = (
         answer.space if answer.space is not None else getattr(basis, "space", None)
@@ -401,9 +407,9 @@ def _compare_state(
         if basis is not None and basis.space.n == len(u):
             rest = u - basis.lift(basis.coefficients(u))
             numbers["floor"] = float(np.max(space.norm(rest)))
-    bounds = [error for error in answer.errors if error.known is Known.CERTIFIED]
+    bounds = [error for error in answer.errors if error.known in BOUNDS]
     if not bounds:
-        return numbers, SPACE_NORM
+        return numbers, SPACE_NORM, ""
     bound = bounds[0]
     values = bound.value.reshape(-1)
     numbers["bound"] = float(values.max())
@@ -412,7 +418,7 @@ def _compare_state(
         error, size = np.atleast_1d(norm(u - whole)), np.max(norm(u))
         numbers["bound_error"] = float(error.max())
         numbers["ratio"] = _least_ratio(values, error, float(size))
-    return numbers, bound.norm
+    return numbers, bound.norm, bound.known.value
 
 
 def _find_norm(
@@ -565,6 +571,7 @@ def gather_rows(mus: np.ndarray, rows: list[Row], seconds: tuple[float, float, f
         online / m,
         batch / m,
         bound_norm=rows[0].bound_norm,
+        bound_known=rows[0].known,
         bound_error=_all_finite(state["bound_error"]),
         ratio=None if np.isnan(state["ratio"]).any() else state["ratio"],
         fields=tuple(_discrepancies(fields)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rom.archive.headers import Header
+from rom.arrays import either, gate, of_noun
 from rom.basis import Basis
 from rom.model import Asks, Model
 from rom.parameters import Box
@@ -13,6 +14,7 @@ from rom.prediction import Quantity
 Facts = dict[str, Any]  # name -> text or number
 
 
+@gate(model=either(Header, of_noun(Model)))
 def model_facts(model: Model | Header) -> Facts:
     """What a model asks, what it tells with units, and what is known of its error."""
     facts = asks_facts(model.asks)
@@ -64,6 +66,7 @@ def _quantity(quantity: Quantity) -> str:
     return f"[{quantity.unit}] {quantity.components} component(s) on {quantity.place.value}"
 
 
+@gate(box=Box)
 def box_facts(box: Box | None) -> Facts:
     """Bounds, unit and scale of each parameter."""
     if box is None:
@@ -75,6 +78,7 @@ def box_facts(box: Box | None) -> Facts:
     }
 
 
+@gate(basis=Basis)
 def basis_facts(basis: Basis) -> Facts:
     """Modes asked and delivered, and the reason for a difference."""
     wishes = []

@@ -1,11 +1,9 @@
-"""Pieces of a self-contained HTML page: sections, tables, pictures inside."""
+"""Pieces of a self-contained HTML page: sections, tables."""
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}"
     "h1,h2{font-weight:600}table{border-collapse:collapse;margin:1em 0}"
     "td,th{padding:.2em .8em;border-bottom:1px solid #ddd;text-align:left}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%}"
+    "td.n{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}"
     "code{background:#f4f4f4;padding:.1em .3em}"
 )
 
@@ -53,11 +51,3 @@ def _digits(value: Any) -> str:
     if np.isnan(value):
         return "-"
     return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def html_image(name: str, draw: Callable[[Any], Any]) -> str:
-    """An <img> tag that holds its PNG; draw : writes it to a stream."""
-    file = io.BytesIO()
-    draw(file)
-    data = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="{name}" src="data:image/png;base64,{data}">'

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rom.archive.files import write_file
+from rom.arrays import gate
 from rom.basis import Basis
 from rom.model import Model
 from rom.parameters import Box
 from rom.study.comparison import SPACE_NORM, Study
 from rom.study.facts import basis_facts, model_facts
-from rom.study.html_parts import html_image, html_page, html_section, html_table
+from rom.study.html_parts import html_page, html_section, html_table
 
 COLUMNS = ("norm", "error", "relative", "bound", "effectivity")
 PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bound is")
 EMPTY: tuple[Any, ...] = ("", [])  # entries of the provenance that are left out
 
 
+@gate(model=Model)
 def write_report(
     path: str | Path,
     model: Model,
@@ -44,8 +48,7 @@ def write_report(
         "" if study is None else _every_parameter(study, box),
         html_section("How to do it again", html_table(["", ""], again)),
     ]
-    Path(path).write_text(html_page(title, parts), encoding="utf-8")
-    return Path(path)
+    return write_file(path, html_page(title, parts))
 
 
 def model_bases(model: Any) -> dict[str, Basis]:
@@ -127,40 +130,54 @@ def _curves_section(study: Study | None, bases: Mapping[str, Basis]) -> str:
 
 
 def _curves(study: Study | None, bases: Mapping[str, Basis]) -> Iterator[str]:
-    """The curves as <img> tags with the pictures inside."""
-    from rom.plot.curves import effectivity_plot
-
+    """The curves as <svg> tags under their headings."""
     if study is not None and np.isfinite(study.relative).all():
-        yield html_image("errors", lambda file: _draw_errors(file, study))
+        yield _errors(study)
     for name, basis in bases.items():
         if basis.s is not None and len(basis.s) and basis.s[0] > 0:
-            yield _decay(name, basis)
+            yield f"<h3>{html.escape(name)}</h3>{_decay(basis)}"
     ratio = None if study is None else study.effectivity
     if ratio is not None and np.isfinite(ratio).any():
-        yield html_image("effectivities", lambda file: effectivity_plot(file, ratio))
+        yield _effectivities(ratio)
 
 
-def _decay(name: str, basis: Basis) -> str:
-    from rom.plot.curves import decay_plot
+def _decay(basis: Basis) -> str:
+    """Singular values and the tail over the number of modes."""
+    from rom.plot.curves import decay_curves
+    from rom.plot.svg import svg_lines
 
-    s = np.asarray(basis.s)
-    return html_image(
-        f"singular values of {name}", lambda file: decay_plot(file, s, r=basis.r, title=name)
-    )
+    curves = decay_curves(np.asarray(basis.s))
+    marks = {f"kept: r = {basis.r}": float(basis.r)}
+    return svg_lines(curves, xlabel="mode k [-]", ylabel="relative size [-]", log=True, marks=marks)
 
 
-def _draw_errors(file: Any, study: Study) -> None:
-    from rom.plot.curves import line_plot
+def _errors(study: Study) -> str:
+    """Errors and bounds, sorted by error."""
+    from rom.plot.svg import svg_lines
 
     order = np.argsort(study.relative)
-    lines = {"error": study.relative[order]}
+    number = np.arange(1.0, len(order) + 1)
+    lines = {"error": (number, study.relative[order])}
     if study.bound is not None and study.bound_norm == SPACE_NORM:
-        lines["bound"] = (study.bound / study.norm)[order]
-    line_plot(
-        file,
-        np.arange(1, len(order) + 1),
+        lines["bound"] = (number, (study.bound / study.norm)[order])
+    return svg_lines(
         lines,
         xlabel="parameters, sorted by error [-]",
         ylabel="relative error [-]",
         log=bool((study.relative > 0).all()),
+    )
+
+
+def _effectivities(ratio: np.ndarray) -> str:
+    """The histogram of bound over error."""
+    from rom.plot.curves import effectivity_bins
+    from rom.plot.svg import svg_histogram
+
+    values, bins = effectivity_bins(ratio)
+    return svg_histogram(
+        values,
+        bins,
+        xlabel="effectivity = bound / error [-]",
+        ylabel="number of parameters [-]",
+        marks={"1: the bound is the error": 1.0},
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -28,6 +29,7 @@ MEAN = "mean of training"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
 
 
+@gate(runs=Snapshots, space=Space, box=Box)
 def with_trivial(
     study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box, *, comm: Any = None
 ) -> Study:

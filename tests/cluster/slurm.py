@@ -15,6 +15,9 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+NAME = "slurm"
+PACKAGES = "slurm-wlm munge"
+ENTRIES: dict[str, str] = {}  # of a profile
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
 CONF = """
 ClusterName=rom
@@ -63,7 +66,7 @@ def lacking() -> list[str]:
 
 
 @contextmanager
-def slurm(folder: Path, largest: int = 9):
+def start(folder: Path, largest: int = 9):
     """SLURM_CONF of a running one-node cluster; its daemons end with the block."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("state", "spool"):
@@ -111,6 +114,31 @@ def slurm(folder: Path, largest: int = 9):
                 daemon.wait(5)
         for name, value in old.items():
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+def is_empty() -> bool:
+    """Whether no job waits or runs."""
+    return _ask("squeue", "--noheader").strip() == ""
+
+
+def lives(job: str, part: int) -> bool:
+    """Whether part `part` of an array runs or ends just now."""
+    states = "--states=running,completing"
+    return f"{job}_{part}" in _ask("squeue", "--noheader", "--array", "--format", "%i", states)
+
+
+def cancel_part(job: str, part: int) -> None:
+    """Ends one part of an array."""
+    _ask("scancel", f"{job}_{part}")
+
+
+def listing() -> str:
+    """All jobs, also those that have ended just now."""
+    return _ask("squeue", "--states=all", "--array")
+
+
+def _ask(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def _ready(folder: Path, daemons: list[subprocess.Popen], seconds: float = 30.0) -> None:

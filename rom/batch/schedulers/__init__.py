@@ -30,6 +30,11 @@ def no_job(name: str) -> str | None:
     return None
 
 
+def no_objection(site: Profile) -> None:
+    """None: of a scheduler that serves every valid profile."""
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class Scheduler:
     """The words and the commands of one scheduler.
@@ -39,12 +44,15 @@ class Scheduler:
     states : jobs -> job -> part -> state; forgotten jobs are absent; raises NotSubmitted
     cancel : jobs -> None; raises NotSubmitted
     comment : the start of a line of options; array_index : shell word, the part from 0
+    first_part : number of the first part of an array in the names of its logs
     find_job : name -> number of a job whose answer was lost, or None
-    requeue : shell command that puts this job back into the queue, "" for none
-    restarts : shell word, how often that was done
+    requeue : shell commands that put this job back into the queue, "" for none
+    restarts : shell word, how often that was done; both may use the file "$exit_code"
     cpus_variable : environment variable of the processors per rank, "" for none
     rank_variable, size_variable : environment variables of processes beside each other
     log_words : words of the scheduler in a job's log -> how the job ended
+    lacks : entries of a profile that mean nothing to it, and are refused
+    check : profile -> None; raises BadInput for what it cannot do
     A number that holds a colon is of a job that was run in place, and is over.
     """
 
@@ -54,6 +62,7 @@ class Scheduler:
     cancel: Callable[[Sequence[str]], None]
     comment: str
     array_index: str
+    first_part: int = 0
     find_job: Callable[[str], str | None] = no_job
     requeue: str = ""
     restarts: str = "0"
@@ -61,6 +70,8 @@ class Scheduler:
     rank_variable: str = ""
     size_variable: str = ""
     log_words: Mapping[str, str] = field(default_factory=lambda: KILLED_FOR_MEMORY)
+    lacks: tuple[str, ...] = ()
+    check: Callable[[Profile], None] = no_objection
 
 
 def scheduler_names() -> tuple[str, ...]:

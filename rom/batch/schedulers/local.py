@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from rom.batch.job import Job
 from rom.batch.profile import Profile
 from rom.batch.schedulers import Scheduler, States
+
+log = logging.getLogger("rom.progress")
 
 
 def _options(job: Job, site: Profile) -> list[str]:
@@ -23,11 +26,14 @@ def _submit(path: Path, job: Job) -> tuple[str | None, str]:
     for part in range(job.count):
         suffix = f"-{part}" if job.rows else ""
         environment = {**os.environ, "ROM_PART": str(part)}
-        with open(f"{job.log}{suffix}.out", "ab") as log:
+        path_of_log = f"{job.log}{suffix}.out"
+        with open(path_of_log, "ab") as out:
             end = subprocess.run(
-                ["bash", str(path)], env=environment, stdout=log, stderr=log, check=False
+                ["bash", str(path)], env=environment, stdout=out, stderr=out, check=False
             )
         codes.append(str(end.returncode))
+        place = f" part {part + 1} of {job.count}" if job.rows else ""
+        log.info("%s%s ended (exit %d): %s", job.name, place, end.returncode, path_of_log)
     return f"local:{job.name}:{','.join(codes)}", ""
 
 

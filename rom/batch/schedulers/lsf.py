@@ -85,5 +85,7 @@ SCHEDULER = Scheduler(
     cancel=_cancel,
     comment=COMMENT,
     array_index="$((${LSB_JOBINDEX:-1} - 1))",
+    first_part=1,
     log_words=LOG_WORDS,
+    lacks=("qos", "constraint", "parallel"),
 )

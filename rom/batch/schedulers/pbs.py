@@ -92,4 +92,5 @@ SCHEDULER = Scheduler(
     cancel=_cancel,
     comment=COMMENT,
     array_index="${PBS_ARRAY_INDEX:-0}",
+    lacks=("qos", "constraint", "parallel"),
 )

@@ -116,4 +116,5 @@ SCHEDULER = Scheduler(
     rank_variable="SLURM_PROCID",
     size_variable="SLURM_NTASKS",
     log_words=LOG_WORDS,
+    lacks=("parallel",),
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rom.errors import ForeignFile, MissingExtra
+from rom.errors import ForeignFile, require
 from rom.io.frame import Frame
 from rom.io.grid import from_grid
 from rom.io.regions import NODE_SET, REGION
@@ -27,13 +27,9 @@ def cdb_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
 
     Raises ForeignFile where a block is missing or cut short, MissingExtra.
     """
-    try:
-        from mapdl_archive import Archive
-    except ImportError as error:
-        raise MissingExtra(
-            "Ansys .cdb files are read by mapdl-archive; "
-            "install it: pip install 'rom-platform[ansys]'"
-        ) from error
+    require("mapdl_archive", "ansys", "files .cdb of Ansys")
+    from mapdl_archive import Archive
+
     _check_complete(path)
     archive = Archive(path)
     grid = archive.grid
@@ -73,4 +69,5 @@ def _check_complete(path: Path) -> None:
             )
 
 
+LIBRARIES = ("pyvista", "mapdl_archive")  # loaded once for all files
 SUFFIXES = {".cdb": cdb_frames}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
+from rom.io.apart import read_apart
 from rom.io.fields import Fields
 from rom.io.frame import Frame
 from rom.io.grid import positive_wedges
@@ -34,6 +35,8 @@ VTK_ORDER = {
     "hexahedron20": [*range(12), 16, 17, 18, 19, 12, 13, 14, 15],
     "hexahedron27": [*range(12), 16, 17, 18, 19, 12, 13, 14, 15, 24, 22, 21, 23, 20, 25, 26],
 }
+Content = tuple[Mesh, Fields, Fields, dict[str, float]]
+LIBRARIES = ("h5py",)
 AXES = "XYZ"  # the last letter of the components of a vector
 
 
@@ -47,7 +50,7 @@ class _Cells:
 
 def cgns_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     """Mesh and fields of a CGNS file; NAMEX, NAMEY, NAMEZ are one field NAME."""
-    mesh, points, cells, _ = read_cgns(path, unit)
+    mesh, points, cells, _ = cgns_content(path, unit)
     if "wedge" in mesh.cells:
         mesh.cells["wedge"] = positive_wedges(mesh.points, mesh.cells["wedge"])
     plain = drop_zero_axes(mesh.points, mesh.cells)
@@ -55,7 +58,7 @@ def cgns_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     yield plain_mesh, Frame(None, _join_vectors(points), _join_vectors(cells))
 
 
-def read_cgns(path: str | Path, unit: str = "m") -> tuple[Mesh, Fields, Fields, dict[str, float]]:
+def read_cgns(path: str | Path, unit: str = "m") -> Content:
     """Mesh, point fields, cell fields and global scalars, as they stand in a file.
 
     Vertex tags (BC_t) are node sets, the others regions of the cells they list. Coordinates keep
@@ -63,9 +66,17 @@ def read_cgns(path: str | Path, unit: str = "m") -> tuple[Mesh, Fields, Fields, 
     Raises ForeignFile for what is no CGNS file; BadInput for structured, several or no zones and
     for unknown elements.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise ForeignFile(f"no file {path}")
+    content: Content = next(read_apart("cgns", path, unit))
+    return content
+
+
+def cgns_content(path: Path, unit: str) -> Content:
+    """The content of a CGNS file, read here; see `read_cgns`."""
     import h5py
 
-    path = Path(path)
     try:
         with h5py.File(path) as file:
             return _read(path, file, unit)
@@ -75,7 +86,7 @@ def read_cgns(path: str | Path, unit: str = "m") -> tuple[Mesh, Fields, Fields, 
         ) from error
 
 
-def _read(path: Path, file: Any, unit: str) -> tuple[Mesh, Fields, Fields, dict[str, float]]:
+def _read(path: Path, file: Any, unit: str) -> Content:
     bases = _children(file, "CGNSBase_t")
     base, zone = _only_zone(path, bases)
     axes = sorted(_children(zone["GridCoordinates"], "DataArray_t"), key=_name)

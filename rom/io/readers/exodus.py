@@ -18,4 +18,5 @@ def exodus_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     yield from timed_frames(path, reader, unit)
 
 
+LIBRARIES = ("pyvista",)  # loaded once for all files
 SUFFIXES = dict.fromkeys((".e", ".exo", ".ex2"), exodus_frames)

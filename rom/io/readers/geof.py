@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import ForeignFile, MissingExtra
+from rom.errors import ForeignFile, require
 from rom.io.exchange import from_meshio
 from rom.io.frame import Frame
 from rom.mesh import Mesh
@@ -27,13 +27,10 @@ def read_geof(path: Path, unit: str) -> tuple[Mesh, Any]:
     Its nset, elset and faset are node sets and regions. Raises ForeignFile where the file is
     missing or cut short, MissingExtra without Muscat.
     """
-    try:
-        from Muscat.Bridges.MeshIOBridge import meshIONameByElementName
-    except ImportError as error:
-        raise MissingExtra(
-            "Z-set files are read by Muscat; install it: pip install 'rom-platform[muscat]'"
-        ) from error
+    require("Muscat.Bridges.MeshIOBridge", "muscat", "files of Z-set")
+    require("meshio", "muscat", "files of Z-set")
     import meshio
+    from Muscat.Bridges.MeshIOBridge import meshIONameByElementName
 
     source = _read_by_muscat(path)
     blocks = []
@@ -81,4 +78,5 @@ def _tag(block: Any, name: str) -> np.ndarray:
     return np.asarray(block.tags[name].GetIds())
 
 
+LIBRARIES = ("meshio", "Muscat.IO.GeofReader")  # loaded once for all files
 SUFFIXES = {".geof": geof_frames}

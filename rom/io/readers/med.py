@@ -43,4 +43,5 @@ def _split_times(fields: Fields) -> Split:
     return static, timed
 
 
+LIBRARIES = ("meshio", "h5py")  # loaded once for all files
 SUFFIXES = {".med": med_frames}

@@ -16,4 +16,5 @@ def meshio_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     yield mesh, Frame(None, points, cells)
 
 
+LIBRARIES = ("meshio", "h5py")  # loaded once for all files
 SUFFIXES = {"": meshio_frames}

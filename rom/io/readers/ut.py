@@ -188,4 +188,5 @@ def _by_cell(flat: np.ndarray, rules: list[_CellRule], c: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
+LIBRARIES = ("meshio", "Muscat.IO.GeofReader")  # loaded once for all files
 SUFFIXES = {".ut": ut_frames}

@@ -17,6 +17,7 @@ def vtk_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     yield from timed_frames(path, reader, unit)
 
 
+LIBRARIES = ("pyvista",)  # loaded once for all files
 SUFFIXES = dict.fromkeys(
     (".vtu", ".vtk", ".vtp", ".vtm", ".pvtu", ".pvd", ".case", ".foam"), vtk_frames
 )

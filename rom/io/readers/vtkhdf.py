@@ -39,4 +39,5 @@ def _times(reader: Any) -> list[float]:
     return times
 
 
+LIBRARIES = ("pyvista",)  # loaded once for all files
 SUFFIXES = {".vtkhdf": vtkhdf_frames}

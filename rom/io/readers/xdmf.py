@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rom.io.exchange import from_meshio, silence
+from rom.io.exchange import from_meshio, require_meshio
 from rom.io.frame import Frame
 from rom.io.readers.meshio_formats import meshio_frames
 from rom.mesh import Mesh
@@ -23,8 +23,8 @@ def xdmf_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
 
 
 def _series(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
-    with silence():
-        import meshio
+    require_meshio()
+    import meshio
 
     with meshio.xdmf.TimeSeriesReader(path) as reader:
         points, cells = reader.read_points_cells()
@@ -35,4 +35,5 @@ def _series(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
             yield mesh, Frame(float(t), at_points, at_cells)
 
 
-SUFFIXES = {".xdmf": xdmf_frames}
+LIBRARIES = ("meshio", "h5py")  # loaded once for all files
+SUFFIXES = dict.fromkeys((".xdmf", ".xmf"), xdmf_frames)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput
-from rom.io.exchange import meshio_parts, write_meshio
+from rom.io.exchange import check_suffix, meshio_parts, write_meshio
 from rom.io.fields import Fields
 from rom.io.regions import NODE_SET, REGION
 from rom.mesh import Mesh
@@ -32,4 +32,5 @@ def write_inp(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields
     write_meshio(path, parts.bare)
 
 
+CHECK = check_suffix
 SUFFIXES = {".inp": write_inp}

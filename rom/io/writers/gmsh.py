@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput
-from rom.io.exchange import Parts, meshio_parts, write_meshio
+from rom.io.exchange import Parts, check_suffix, meshio_parts, write_meshio
 from rom.io.fields import Fields
 from rom.io.regions import REGION, cell_dimensions
 from rom.mesh import Mesh
@@ -49,4 +49,5 @@ def _groups(parts: Parts) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return groups, tags
 
 
+CHECK = check_suffix
 SUFFIXES = {".msh": write_msh}

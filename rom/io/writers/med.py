@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rom.io.exchange import meshio_parts, write_meshio
+from rom.io.exchange import check_suffix, meshio_parts, write_meshio
 from rom.io.fields import Fields
 from rom.io.med_families import family_numbers
 from rom.io.regions import count_cells
@@ -26,4 +26,5 @@ def write_med_file(
     write_meshio(path, parts.bare)
 
 
+CHECK = check_suffix
 SUFFIXES = {".med": write_med_file}

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rom.errors import BadInput
-from rom.io.exchange import meshio_parts, write_meshio
+from rom.io.exchange import check_suffix, meshio_parts, write_meshio
 from rom.io.fields import Fields
 from rom.mesh import Mesh
-
-OWN = (".vtkhdf", ".vtu", ".vtk")  # named in the message besides the formats of meshio
 
 
 def write_by_meshio(
@@ -19,12 +16,7 @@ def write_by_meshio(
 
     Raises BadInput where meshio does not know the suffix.
     """
-    import meshio
-
-    suffixes = meshio.extension_to_filetypes
-    if path.suffix not in suffixes:
-        every = sorted({*OWN, *suffixes})
-        raise BadInput(f"{path.name}: unknown format; known: {', '.join(every)}")
+    check_suffix(path)
     parts = meshio_parts(mesh, fields, cell_fields)
     point_data = parts.node_masks | parts.point_data
     cell_data = parts.cell_masks | parts.cell_data
@@ -32,4 +24,5 @@ def write_by_meshio(
     write_meshio(path, parts.bare)
 
 
+CHECK = check_suffix
 SUFFIXES = {"": write_by_meshio}

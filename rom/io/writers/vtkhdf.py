@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rom.archive.grids import put_grid
+from rom.arrays import VECTOR, gate
 from rom.io.fields import SLASH, Fields, check_fields, unlabel
 from rom.io.regions import count_cells, masks
 from rom.mesh import Mesh
@@ -34,6 +35,7 @@ class _Content:
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+@gate(mesh=Mesh, times=VECTOR)
 def vtkhdf(
     mesh: Mesh,
     fields: Fields | None = None,
@@ -56,9 +58,10 @@ def vtkhdf(
     return partial(_fill, content)
 
 
+@gate(mesh=Mesh, times=VECTOR)
 def write_vtkhdf(
     path: str | Path,
-    mesh: Mesh | None,
+    mesh: Mesh | None = None,
     fields: Fields | None = None,
     times: np.ndarray | None = None,
     cell_fields: Fields | None = None,

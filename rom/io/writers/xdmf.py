@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from rom.archive.files import MAGIC
-from rom.errors import BadInput
-from rom.io.exchange import meshio_parts, silence, write_meshio
+from rom.archive.files import durably
+from rom.io.exchange import check_suffix, meshio_parts, require_meshio, silence
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import count_cells
 from rom.mesh import Mesh
@@ -17,17 +18,30 @@ VECTOR = 3  # XDMF knows vectors and tensors; wider rows must be matrices
 
 
 def write_xdmf(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> None:
-    """Mesh and fields, numbers in an .h5 file of that name.
+    """Mesh and fields; regions and node sets are 0/1 arrays.
 
-    Regions and node sets are 0/1 arrays. Raises BadInput where that file is there and is not
-    of an earlier answer.
+    Numbers stand in the file itself: an .h5 of that name beside it may be a model.
     """
-    _spare_other_files(path)
     parts = meshio_parts(mesh, fields, cell_fields)
-    point_data = parts.node_masks | _as_matrices(parts.point_data)
-    cell_data = parts.cell_masks | _as_matrices(parts.cell_data)
+    point_data = _as_matrices(_plain(parts.node_masks | parts.point_data))
+    cell_data = _as_matrices(_plain(parts.cell_masks | parts.cell_data))
     parts.attach(point_data, cell_data)
-    write_meshio(path, parts.bare)
+    durably(path, partial(_write_inline, parts.bare))
+
+
+def _write_inline(bare: Any, path: Path) -> None:
+    """A meshio.Mesh with its numbers as text, whatever their shape."""
+    with silence():
+        from meshio.xdmf.main import XdmfWriter
+
+    class Inline(XdmfWriter):  # type: ignore[misc]
+        """The writer of meshio, which puts tables into text but no stacks of them."""
+
+        def numpy_to_xml_string(self, data: np.ndarray) -> str:
+            """All numbers of an array, one a line."""
+            return str(super().numpy_to_xml_string(data.ravel()))
+
+    Inline(path, bare, data_format="XML")
 
 
 def write_xdmf_series(
@@ -42,44 +56,39 @@ def write_xdmf_series(
 
     Numbers stand in the file itself as text. Raises BadInput for NaN and wrong lengths.
     """
-    with silence():
-        import meshio
+    require_meshio()
+    import meshio
 
     parts = meshio_parts(mesh, None, None)
     at_points = check_fields(fields, len(mesh.points), "points", times)
     at_cells = check_fields(cell_fields, count_cells(mesh), "cells", times)
-    with meshio.xdmf.TimeSeriesWriter(path, data_format="XML") as writer:
-        writer.write_points_cells(parts.bare.points, parts.bare.cells)
-        for k, t in enumerate(times):
-            point_data = _at_time(at_points | parts.node_masks, k)
-            cell_data = _at_time(at_cells | parts.cell_masks, k)
-            by_block = {name: parts.by_block(values) for name, values in cell_data.items()}
-            writer.write_data(float(t), point_data=point_data, cell_data=by_block)
+
+    def write(temp: Path) -> None:
+        with meshio.xdmf.TimeSeriesWriter(temp, data_format="XML") as writer:
+            writer.write_points_cells(parts.bare.points, parts.bare.cells)
+            for k, t in enumerate(times):
+                point_data = _at_time(at_points | parts.node_masks, k)
+                cell_data = _at_time(at_cells | parts.cell_masks, k)
+                by_block = {name: parts.by_block(values) for name, values in cell_data.items()}
+                writer.write_data(float(t), point_data=point_data, cell_data=by_block)
+
+    durably(path, write)
     return path
-
-
-def _spare_other_files(path: Path) -> None:
-    """Raises BadInput where numbers would be written over another file, as a model's."""
-    heavy = path.with_suffix(".h5")
-    if not heavy.exists():
-        return
-    with open(heavy, "rb") as file:
-        is_archive = file.read(len(MAGIC)) == MAGIC
-    if is_archive or not path.exists():
-        raise BadInput(
-            f"{path.name} keeps its numbers in {heavy.name}, which is there and holds something "
-            "else; choose another name"
-        )
 
 
 def _at_time(data: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
     """Arrays (n, ..., n_t) at time k, contiguous; those without times as they are."""
+    moments = {name: values[..., k] if values.ndim > 1 else values for name, values in data.items()}
+    return _as_matrices(_plain(moments))
+
+
+def _plain(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Contiguous arrays; bytes and truth values, unknown as text, as integers."""
     arrays = {}
     for name, values in data.items():
-        moment = values[..., k] if values.ndim > 1 else values
-        whole = moment.dtype.kind in "bu"  # the writer of series knows no bytes
-        arrays[name] = np.ascontiguousarray(moment, dtype=np.int64 if whole else None)
-    return _as_matrices(arrays)
+        whole = values.dtype.kind in "bu"
+        arrays[name] = np.ascontiguousarray(values, dtype=np.int64 if whole else None)
+    return arrays
 
 
 def _as_matrices(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -91,4 +100,5 @@ def _as_matrices(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return matrices
 
 
-SUFFIXES = {".xdmf": write_xdmf}
+CHECK = check_suffix
+SUFFIXES = dict.fromkeys((".xdmf", ".xmf"), write_xdmf)

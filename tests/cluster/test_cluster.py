@@ -1,5 +1,5 @@
-"""A real Slurm: whatever happens to jobs, nodes and limits, every parameter is computed once and
-the report is the local one.
+"""Real schedulers: whatever happens to jobs, nodes and limits, every parameter is computed once
+and the report is the local one.
 """
 
 import json
@@ -10,9 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import gridengine
 import numpy as np
 import pytest
-from slurm import lacking, slurm
+import slurm
 
 from rom.archive.nouns import load
 from rom.campaign import read, verify
@@ -45,14 +46,35 @@ def trial(mu):
         held = np.ones(45 * 2**20)
         time.sleep(4)
 """
+LATE = """
+def trial(mu):
+    if mu[0] < 1.5 and not os.path.exists("tried"):
+        open("tried", "w").close()
+        time.sleep(300)
+"""
+FAT = """
+def trial(mu):
+    if mu[0] > 1.5:
+        fat = np.ones(150 * 2**20)
+"""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def conf(tmp_path_factory):
-    if lacking():
-        pytest.fail(f"not installed: {', '.join(lacking())}; run: apt-get install slurm-wlm munge")
-    with slurm(tmp_path_factory.mktemp("slurm")) as conf:
-        yield conf
+@pytest.fixture(scope="module", params=[slurm, gridengine], ids=lambda one: one.NAME)
+def cluster(request, tmp_path_factory):
+    """A scheduler of its own on this machine."""
+    one = request.param
+    if one.lacking():
+        pytest.fail(f"not installed: {', '.join(one.lacking())}; apt-get install {one.PACKAGES}")
+    with one.start(tmp_path_factory.mktemp(one.NAME)):
+        yield one
+
+
+@pytest.fixture
+def only_slurm(cluster):
+    """Slurm, of which the test uses what others lack: nodes that drain, its own words."""
+    if cluster is not slurm:
+        pytest.skip("uses words of Slurm")
+    return cluster
 
 
 def rom(folder, *words, code=0):
@@ -75,7 +97,9 @@ def last(text):
     return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
 
 
-def site(folder, scheduler="slurm", retry="", **entries):
+def site(folder, scheduler, retry="", **entries):
+    name = scheduler if isinstance(scheduler, str) else scheduler.NAME
+    own = {} if isinstance(scheduler, str) else scheduler.ENTRIES
     start = (
         f"{sys.executable} -m mpi4py -c 'from rom.cli.app import app; app()'"
         if entries.get("ranks", 1) > 1
@@ -83,11 +107,11 @@ def site(folder, scheduler="slurm", retry="", **entries):
     )
     start = start or f"{sys.executable} -c 'from rom.cli.app import app; app()'"
     mpiexec = str(Path(sys.executable).with_name("mpiexec"))
-    entries = {"scheduler": scheduler, "time": "00:10:00", "memory": "900M", "margin": 5.0,
+    entries = {"scheduler": name, "time": "00:10:00", "memory": "900M", "margin": 5.0,
         "array": 4, "rom": start, "wait": 1.0,
-               "launch": f"{mpiexec} -n {{ranks}}", **entries}  # fmt: skip
+               "launch": f"{mpiexec} -n {{ranks}}", **own, **entries}  # fmt: skip
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in entries.items())
-    path = folder / f"{scheduler}.toml"
+    path = folder / f"{name}.toml"
     path.write_text(f'{text}\n[environment]\nPYTHONPATH = "{ROOT}"\n\n[retry]\n{retry}\n')
     return path
 
@@ -96,15 +120,11 @@ def says(*words):
     return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
-def awaited(what, seconds=120.0):
+def awaited(cluster, what, seconds=120.0):
     deadline = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < deadline, says("squeue", "--states=all", "--array")
+        assert time.monotonic() < deadline, cluster.listing()
         time.sleep(0.3)
-
-
-def over():
-    return says("squeue", "--noheader").strip() == ""
 
 
 def once(store, count):
@@ -134,7 +154,10 @@ def begun(folder):
     return path.read_text().split() if path.exists() else []
 
 
-def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(tmp_path):
+def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
+    only_slurm, tmp_path
+):
+    cluster = only_slurm
     words = ["cases.cooled_blade", "--set", "size=1200", "--n", 12, "--tol", "1e-6", "--tests", 4]
     shared = {"chunk": 2, "ranks": 2}
     rom(
@@ -143,27 +166,27 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
         "all",
         *words,
         "--profile",
-        site(tmp_path, **shared),
+        site(tmp_path, cluster, **shared),
         "--out",
         "far",
         "--json",
     )
     store, kills = tmp_path / "far" / "store", 0
-    awaited(lambda: (store / "leases").exists() and list((store / "leases").glob("*.0")))
+    awaited(cluster, lambda: (store / "leases").exists() and list((store / "leases").glob("*.0")))
     host = says("sinfo", "--noheader", "--format", "%n").strip()
     says("scontrol", "update", f"nodename={host}", "state=drain", "reason=test")
     for pid in of_the_solver()[:2]:
         os.kill(pid, signal.SIGKILL)
         kills += 1
-    awaited(lambda: says("squeue", "--noheader", "--states=running").strip() == "")
+    awaited(cluster, lambda: says("squeue", "--noheader", "--states=running").strip() == "")
     before = len(list((store / "journal").glob("*")))
     time.sleep(3)
     assert len(list((store / "journal").glob("*"))) == before, "a drained node began a job"
     says("scontrol", "update", f"nodename={host}", "state=resume")
-    awaited(over, 200)
+    awaited(cluster, cluster.is_empty, 200)
     for _ in range(3):
         rom(tmp_path, "resume", "far")
-        awaited(over, 200)
+        awaited(cluster, cluster.is_empty, 200)
     now = last(rom(tmp_path, "status", "far", "--json"))
     assert kills and (now["done"], now["unfinished"], now["failed"]) == (12, 0, 0), now
     once(store, 12)
@@ -188,7 +211,7 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
     assert all((tmp_path / name / "report.html").exists() for name in ("far", "near"))
 
 
-def test_submitted_twice_cancelled_and_resumed_solves_each_once(tmp_path):
+def test_submitted_twice_cancelled_and_resumed_solves_each_once(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
     (tmp_path / "wait").write_text("0.5")
     words = [
@@ -196,7 +219,7 @@ def test_submitted_twice_cancelled_and_resumed_solves_each_once(tmp_path):
         "collect",
         "case.py",
         "--profile",
-        site(tmp_path, chunk=3, concurrent=1),
+        site(tmp_path, cluster, chunk=3, concurrent=1),
         "--n",
         24,
         "--out",
@@ -206,27 +229,28 @@ def test_submitted_twice_cancelled_and_resumed_solves_each_once(tmp_path):
     assert len(first) == 2
     assert "was submitted into run before" in rom(tmp_path, *words, code=2)
     assert last(rom(tmp_path, "resume", "run", "--json"))["jobs"] == []
-    awaited(lambda: len(begun(tmp_path)) >= 4)
+    awaited(cluster, lambda: len(begun(tmp_path)) >= 4)
     assert last(rom(tmp_path, "cancel", "run", "--json"))["cancelled"] == first
-    awaited(over)
+    awaited(cluster, cluster.is_empty)
     done = last(rom(tmp_path, "status", "run", "--json"))["done"]
     assert 0 < done < 24
     cut = len(begun(tmp_path)) - done
     rom(tmp_path, "resume", "run")
-    awaited(over)
+    awaited(cluster, cluster.is_empty)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 24
     assert len(begun(tmp_path)) == 24 + cut and cut <= 4
     once(tmp_path / "run" / "store", 24)
 
 
-def test_parts_beyond_their_time_or_memory_get_more_and_finish(tmp_path):
+def test_parts_beyond_their_time_or_memory_get_more_and_finish(only_slurm, tmp_path):
+    cluster = only_slurm
     (tmp_path / "case.py").write_text(SOLVER + GREEDY)
-    profile = site(tmp_path, chunk=1, array=8, time="00:01:00", margin=1.0, memory="300M")
+    profile = site(tmp_path, cluster, chunk=1, array=8, time="00:01:00", margin=1.0, memory="300M")
     rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 8, "--out", "run")
-    awaited(over, 150)
+    awaited(cluster, cluster.is_empty, 150)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 4
     jobs = last(rom(tmp_path, "resume", "run", "--json"))["jobs"]
-    awaited(over, 60)
+    awaited(cluster, cluster.is_empty, 60)
     kinds = json.loads(
         (tmp_path / "run" / "submissions.jsonl")
         .read_text()
@@ -244,12 +268,12 @@ def test_parts_beyond_their_time_or_memory_get_more_and_finish(tmp_path):
     once(tmp_path / "run" / "store", 8)
 
 
-def test_a_part_that_runs_out_of_time_goes_on_by_itself(tmp_path):
+def test_a_part_that_runs_out_of_time_goes_on_by_itself(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
     (tmp_path / "wait").write_text("1.0")
-    profile = site(tmp_path, chunk=10, time="00:01:00", margin=55.0)
+    profile = site(tmp_path, cluster, chunk=10, time="00:01:00", margin=55.0)
     rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 10, "--out", "run")
-    awaited(over, 150)
+    awaited(cluster, cluster.is_empty, 150)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 10
     assert (
         "unfinished: the time is over" in rom(tmp_path, "logs", "run")
@@ -258,10 +282,10 @@ def test_a_part_that_runs_out_of_time_goes_on_by_itself(tmp_path):
     once(tmp_path / "run" / "store", 10)
 
 
-def test_a_dead_part_goes_on_in_a_new_job_while_the_rest_of_its_array_runs(tmp_path):
+def test_a_dead_part_goes_on_in_a_new_job_while_the_rest_of_its_array_runs(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
-    (tmp_path / "wait").write_text("2.0")
-    profile = site(tmp_path, chunk=4, concurrent=2)
+    (tmp_path / "wait").write_text("4.0")
+    profile = site(tmp_path, cluster, chunk=4, concurrent=2)
     (job,) = last(
         rom(
             tmp_path,
@@ -277,44 +301,36 @@ def test_a_dead_part_goes_on_in_a_new_job_while_the_rest_of_its_array_runs(tmp_p
             "--json",
         )
     )["jobs"]
-    awaited(lambda: len(begun(tmp_path)) >= 2)
-    says("scancel", f"{job}_1")
-    awaited(
-        lambda: (
-            f"{job}_1"
-            not in says(
-                "squeue", "--noheader", "--array", "--format", "%i", "--states=running,completing"
-            )
-        )
-    )
+    awaited(cluster, lambda: len(begun(tmp_path)) >= 2)
+    cluster.cancel_part(job, 1)
+    awaited(cluster, lambda: not cluster.lives(job, 1))
     (again,) = last(rom(tmp_path, "resume", "run", "--json"))["jobs"]
-    states = says(
-        "squeue", "--noheader", "--array", "--format", "%F", "--states=running,pending"
-    ).split()
-    assert job in states and again != job
-    awaited(over)
+    assert cluster.lives(job, 0) or cluster.lives(job, 2)
+    assert again != job
+    awaited(cluster, cluster.is_empty)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 12 and len(
         begun(tmp_path)
     ) in (12, 13)
     once(tmp_path / "run" / "store", 12)
 
 
-def test_a_pilot_solves_hundreds_in_one_job_although_a_worker_is_killed(tmp_path):
+def test_a_pilot_solves_hundreds_in_one_job_although_a_worker_is_killed(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
     (tmp_path / "wait").write_text("0.02")
-    plain = site(tmp_path, chunk=256)
+    plain = site(tmp_path, cluster, chunk=256)
     profile = tmp_path / "pilot.toml"
     profile.write_text(plain.read_text() + "\n[pilot]\nworkers = 3\nlimit = 60.0\n")
     words = ["submit", "collect", "case.py", "--profile", profile, "--n", 256, "--out", "run"]
-    assert "--cpus-per-task=3" in rom(tmp_path, *words, "--dry-run")
+    wish = {"slurm": "--cpus-per-task=3", "gridengine": "-pe smp 3"}[cluster.NAME]
+    assert wish in rom(tmp_path, *words, "--dry-run")
     assert len(last(rom(tmp_path, *words, "--json"))["jobs"]) == 1
     journal = tmp_path / "run" / "store" / "journal"
-    awaited(lambda: len(begun(tmp_path)) >= 30)
+    awaited(cluster, lambda: len(begun(tmp_path)) >= 30)
     workers = {int(path.name.split("-")[-2]) for path in journal.glob("*.jsonl")} - set(
         of_the_solver()
     )
     os.kill(min(workers), signal.SIGKILL)
-    awaited(over)
+    awaited(cluster, cluster.is_empty)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 256
     assert "ended by SIGKILL" in rom(tmp_path, "logs", "run") and len(begun(tmp_path)) in (256, 257)
     once(tmp_path / "run" / "store", 256)
@@ -342,11 +358,11 @@ def problem():
 """
 
 
-def test_a_collective_solve_runs_on_all_ranks_of_a_part(tmp_path):
+def test_a_collective_solve_runs_on_all_ranks_of_a_part(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SHARED)
-    profile = site(tmp_path, chunk=2, ranks=2)
+    profile = site(tmp_path, cluster, chunk=2, ranks=2)
     rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 4, "--out", "run")
-    awaited(over)
+    awaited(cluster, cluster.is_empty)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 4, rom(tmp_path, "logs", "run")
     once(tmp_path / "run" / "store", 4)
     for path in tmp_path.glob("ranks-*"):
@@ -355,3 +371,53 @@ def test_a_collective_solve_runs_on_all_ranks_of_a_part(tmp_path):
     np.testing.assert_allclose(
         held.u, np.repeat(np.arange(1.0, 13.0)[:, None] / 78.0, 4, axis=1), rtol=1e-15
     )
+
+
+def test_all_stages_through_a_kill_are_those_of_one_machine(cluster, tmp_path):
+    (tmp_path / "case.py").write_text(SOLVER)
+    (tmp_path / "wait").write_text("0.3")
+    words = ["submit", "all", "case.py", "--n", 10, "--tol", "1e-6", "--tests", 4]
+    profile = site(tmp_path, cluster, chunk=5, memory="3G")
+    rom(tmp_path, *words, "--profile", profile, "--out", "far")
+    awaited(cluster, lambda: len(begun(tmp_path)) >= 3)
+    os.kill(of_the_solver()[0], signal.SIGKILL)
+    awaited(cluster, cluster.is_empty)
+    rom(tmp_path, "resume", "far")
+    awaited(cluster, cluster.is_empty)
+    now = last(rom(tmp_path, "status", "far", "--json"))
+    assert (now["done"], now["results"]) == (10, ["model.h5", "report.html"]), now
+    once(tmp_path / "far" / "store", 10)
+    (tmp_path / "wait").unlink()
+    rom(tmp_path, *words, "--profile", site(tmp_path, "local", chunk=5), "--out", "near")
+    one, other = (load(tmp_path / name / "model.h5")["model"] for name in ("far", "near"))
+    np.testing.assert_array_equal(one.basis.modes, other.basis.modes)
+
+
+def test_a_part_beyond_its_time_gets_more_and_finishes(cluster, tmp_path):
+    (tmp_path / "case.py").write_text(SOLVER + LATE)
+    profile = site(tmp_path, cluster, chunk=1, array=4, time="00:00:25", margin=1.0)
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 2, "--out", "run")
+    awaited(cluster, cluster.is_empty)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 1
+    rom(tmp_path, "resume", "run")
+    records = (tmp_path / "run" / "submissions.jsonl").read_text().splitlines()
+    ends = [json.loads(line.split(" ", 1)[1]).get("kinds") for line in records]
+    assert ["timeout"] in [list(kinds.values()) for kinds in ends if kinds]
+    awaited(cluster, cluster.is_empty)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 2
+    once(tmp_path / "run" / "store", 2)
+
+
+def test_a_solve_beyond_its_memory_gets_more_and_finishes(cluster, tmp_path):
+    if cluster is slurm:
+        pytest.skip("another test says what Slurm does beyond the memory")
+    (tmp_path / "case.py").write_text(SOLVER + FAT)
+    profile = site(tmp_path, cluster, chunk=2, memory="1500M")
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 4, "--out", "run")
+    awaited(cluster, cluster.is_empty)
+    now = last(rom(tmp_path, "status", "run", "--json"))
+    assert 0 < now["done"] < 4, rom(tmp_path, "logs", "run")
+    rom(tmp_path, "resume", "run")
+    awaited(cluster, cluster.is_empty)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 4, rom(tmp_path, "logs", "run")
+    once(tmp_path / "run" / "store", 4)

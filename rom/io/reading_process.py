@@ -1,0 +1,98 @@
+"""The other side of `rom.io.apart`: it loads libraries; copies of it read."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import rom.io.readers as readers
+from rom.errors import RomError
+from rom.io.frames import name_errors
+from rom.io.messages import receive_message, send_message
+from rom.io.readers.cgns import cgns_content
+from rom.io.references import check_references
+from rom.io.registry import choose_by_suffix
+
+SPARE = 2**30  # bytes of memory besides
+GROWTH = 64  # bytes of memory per byte of the files: text and packed numbers grow
+HERE = 0  # place of the size of a process in /proc/self/statm, in pages
+
+
+def serve(first: socket.socket) -> None:
+    """Copies of this process for every connection that comes, until `first` closes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        suffix, connections, _, _ = socket.recv_fds(first, 16, 1)
+        if not connections:
+            return
+        _load(suffix.decode().strip())
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            first.close()
+            with suppress(OSError, EOFError):
+                _answer(socket.socket(fileno=connections[0]))
+            os._exit(0)
+        os.close(connections[0])
+
+
+def _load(suffix: str) -> None:
+    """Imports what the reader of a suffix needs, for all copies that come."""
+    reader = choose_by_suffix(readers, Path("a" + suffix))
+    for library in getattr(sys.modules[reader.__module__], "LIBRARIES", ()):
+        with suppress(ImportError):
+            import_module(library)
+
+
+def _answer(connection: socket.socket) -> None:
+    """Sends ("value", ...) for every request, then ("end", None) or the error."""
+    function, path, unit, places = receive_message(connection)
+    readers.__path__ = list(places)  # those of who asks
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.chdir(Path(path).parent)
+    steps = {"frames": _frames, "cgns": _cgns}[function](Path(path), unit)
+    while connection.recv(1):
+        try:
+            send_message(connection, ("value", next(steps)))
+        except StopIteration:
+            send_message(connection, ("end", None))
+        except RomError as error:
+            send_message(connection, (type(error).__name__, str(error)))
+
+
+def _limit_memory(size: int) -> None:
+    """Bounds the address space by the bytes that are read."""
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[HERE])
+        limit = pages * resource.getpagesize() + SPARE + GROWTH * size
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+def _frames(path: Path, unit: str) -> Iterator[Any]:
+    """Mesh and frame at every time; None for a mesh that is that of before."""
+    reader = choose_by_suffix(readers, path)
+    mesh = None
+    with name_errors(path):
+        _limit_memory(path.stat().st_size)
+        _limit_memory(check_references(path))
+        for other, frame in reader(path, unit):
+            yield (None if other is mesh else other), frame
+            mesh = other
+
+
+def _cgns(path: Path, unit: str) -> Iterator[Any]:
+    """The content of a CGNS file."""
+    with name_errors(path):
+        _limit_memory(path.stat().st_size)
+        _limit_memory(check_references(path))
+        yield cgns_content(path, unit)
