@@ -194,7 +194,7 @@ def whole_array(values: Any) -> np.ndarray:
 
 
 def send_all(arrays: Iterable[Any]) -> None:
-    """Hands out this rank's rows of all arrays in their order, where another writes them."""
+    """Hands out the rows of all arrays in their order; another rank writes."""
     for values in arrays:
         for _ in row_blocks(values):
             pass

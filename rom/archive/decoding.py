@@ -41,7 +41,7 @@ def decode(
     functions: Functions,
     share: Share | None = None,
 ) -> Any:
-    """schema -> noun, arrays by `fetch(name)`; on several ranks what is this one's `share`.
+    """schema -> noun, arrays by `fetch(name)`; on ranks this one's `share`.
 
     Raises ForeignFile where the schema names anything that is not on the list of nouns.
     """

@@ -35,7 +35,7 @@ def answer_rows(
     outputs : (u, mu) -> {"name [unit]": number}, of the case; `by_rows` of this rank's rows, else
         asked on the first rank
     """
-    from rom.io.answer_columns import flat_part, is_root, sample_blocks, whole_state
+    from rom.io.answer_columns import flat_part, sample_blocks, whole_state
 
     mu = answer.question.mu
     names = box.names if box is not None else tuple(f"mu{k}" for k in range(mu.shape[1]))
@@ -48,13 +48,12 @@ def answer_rows(
         n = samples.stop - samples.start
         columns = _field_numbers(answer, fields, n) | _state_numbers(answer, state, n)
         columns |= _deviations(answer, stds, n)
-        if outputs is not None and state is not None and not by_rows:
-            state = rows_of(answer.space, state).whole()
+        asked = None if outputs is None else _asked_state(answer, state, by_rows)
         for i in range(n):
             row: dict[str, Any] = {"mu": dict(zip(names, mu[samples][i].tolist(), strict=True))}
             row |= {key: values[i] for key, values in columns.items()}
-            if outputs is not None and state is not None and (by_rows or is_root(answer)):
-                columns_of_sample = state.reshape(len(state), n, -1)[:, i]
+            if outputs is not None and asked is not None:
+                columns_of_sample = asked.reshape(len(asked), n, -1)[:, i]
                 u = columns_of_sample[:, 0] if answer.t is None else columns_of_sample
                 row |= outputs(u, mu[samples][i])
             rows.append(row)
@@ -63,6 +62,14 @@ def answer_rows(
         row |= {key: values[i] for key, values in facts.items()}
     plain: Lines = plain_value(rows)
     return plain
+
+
+def _asked_state(answer: Prediction, state: np.ndarray | None, by_rows: bool) -> np.ndarray | None:
+    """The state of which a case tells outputs: own rows, or all on the first rank."""
+    if state is None or by_rows:
+        return state
+    whole = rows_of(answer.space, state).whole()
+    return whole if answer.space is None or answer.space.root else None
 
 
 def _by_sample(values: np.ndarray, n: int) -> np.ndarray:

@@ -91,7 +91,7 @@ def _source(case: ModuleType, name: str) -> dict[str, str]:
 
 
 def case_on_ranks(name: str | None, path: Path, comm: Any) -> Problem | None:
-    """The problem of a case, with the settings of a model, where it lies on ranks itself."""
+    """The problem of a case with the settings of a model, if it lies on ranks."""
     from rom.archive.nouns import load_entry
 
     provenance = load_entry(path, "made", comm) or {}

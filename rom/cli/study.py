@@ -90,7 +90,7 @@ def study_command(
     question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
     design = (csv, n, seed)
     machine, table, provenance = _open_and_study(
-        path, source_name, settings, design, store, question
+        path, source_name, question, settings=settings, design=design, store=store
     )
     if rank():
         _say_alarms(table)
@@ -137,7 +137,12 @@ def report_command(
         machine, _, provenance = open_model(model, case, ranks_of_model(model))
     else:
         machine, table, provenance = _open_and_study(
-            model, against, settings, (csv, n, seed), store, {"case": case}
+            model,
+            against,
+            {"case": case},
+            settings=settings,
+            design=(csv, n, seed),
+            store=store,
         )
     if rank():
         _say_alarms(table)
@@ -191,10 +196,11 @@ def _sort_arguments(first: str, second: str) -> tuple[Path, str]:
 def _open_and_study(
     path: Path,
     name: str,
+    options: Mapping[str, Any],
+    *,
     settings: list[str] | None,
     design: tuple[Path | None, int, int],
     store: Path | None,
-    options: Mapping[str, Any],
 ) -> tuple[Model, Study, dict[str, Any]]:
     """The model, its study against a case, a store or designs, and its provenance."""
     case = options.get("case")
@@ -214,7 +220,7 @@ def _open(
     settings: list[str] | None,
     design: tuple[Path | None, int, int],
 ) -> tuple[Model, _Source, dict[str, Any]]:
-    """The model, the high fidelity of a case or the runs of a store, and the provenance.
+    """The model, what it is compared with, and the provenance.
 
     On several ranks the model lies as the case does, or in blocks of rows as the runs; of a case
     that each rank solves by itself it is whole, and the samples are shared out.
@@ -290,7 +296,7 @@ def _open_runs(path: Path, model: Model, provenance: Mapping[str, Any]) -> _Sour
 
 
 def _space_of(model: Model) -> Space | None:
-    """The space where the answers of a model lie, of its basis or its own; None without one."""
+    """The space where the answers of a model lie, None without one."""
     holder = getattr(model, "basis", None) or model
     space: Space | None = getattr(holder, "space", None)
     return space

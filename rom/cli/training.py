@@ -110,7 +110,7 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
 def save_training(
     target: Path, training: Training, case: str, settings: list[str] | None
 ) -> dict[str, Any]:
-    """One file of the model, written by rank 0 with the rows of all; what it says of itself."""
+    """One file of the model with the rows of all ranks; what it says of itself."""
     from rom.archive.models import save_model
 
     if rank() and not training.basis.space.spread:

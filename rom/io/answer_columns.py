@@ -154,7 +154,7 @@ def field_rows(
 
 
 def part_rows(answer: Prediction, name: str, part: Part, lift: Callable[[Any], Any]) -> Rows:
-    """What `lift(rows)` gives of a part; of one that is pulled back all is lifted once."""
+    """Rows `lift(rows)` of a part; one that is pulled back is lifted once."""
     own = lift
     if part.back is not None:
         lift_all = cache(partial(lift, None))

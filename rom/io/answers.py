@@ -74,7 +74,7 @@ def answer_step(answer: Prediction, time: int | None) -> int:
 
 
 def mesh_sizes(answer: Prediction) -> tuple[int, int] | None:
-    """Numbers of points and cells of the answer's mesh, None without one, on every rank."""
+    """Points and cells of the mesh of an answer, counted; None without one."""
     mesh = answer.mesh
     sizes = None if mesh is None else (len(mesh.points), count_cells(mesh))
     return sizes if answer.space is None else answer.space.tell(sizes)

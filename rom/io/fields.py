@@ -34,7 +34,7 @@ def unlabel(text: str) -> tuple[str, str]:
 def check_fields(
     fields: Fields | None, n: int | None, what: str, times: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """'name [unit]' -> real array (n,), (n, c) or, at `times`, (..., n_t); Rows as Rows.
+    """'name [unit]' -> real array (n,), (n, c) or, at `times`, (..., n_t).
 
     n, what : how many "points" or "cells" the mesh has, None where another rank knows
     A complex field becomes two; vectors of two components gain a zero third.
@@ -58,7 +58,7 @@ def check_fields(
 def _checked_rows(
     name: str, values: Rows, n: int | None, what: str, times: np.ndarray | None
 ) -> dict[str, Rows]:
-    """Rows whose blocks are checked as they arrive, each part of a complex field by itself."""
+    """Rows whose blocks are checked as they arrive; a complex field is two."""
     _check_shape(name, values.shape, n, what, times)
 
     def check(block: np.ndarray, start: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Arrays by name in a .npz file, those whose rows lie on several ranks block by block."""
+"""Arrays by name in a .npz file, rows of several ranks block by block."""
 
 from __future__ import annotations
 

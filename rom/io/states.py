@@ -35,7 +35,7 @@ def _rows_of_field(space: Space, u: np.ndarray, own: np.ndarray) -> Rows:
 
 @gate(space=Space, mesh=Mesh, u=STATES)
 def on_mesh(space: Space, mesh: Mesh, u: np.ndarray) -> tuple[Fields, Fields]:
-    """Point fields and cell fields of u (n,) or (n, n_t) on one rank: name -> (array, unit)."""
+    """Point and cell fields of u (n,) or (n, n_t): name -> (array, unit)."""
     sizes = len(mesh.points), count_cells(mesh)
     points, cells = rows_on_mesh(space, sizes, u)
     return whole_fields(points), whole_fields(cells)
@@ -47,7 +47,7 @@ def whole_fields(fields: Fields) -> Fields:
 
 
 def rows_on_mesh(space: Space, sizes: tuple[int, int], u: np.ndarray) -> tuple[Fields, Fields]:
-    """Point fields and cell fields of this rank's u (n,) or (n, n_t): name -> (Rows, unit).
+    """Point and cell fields of u (n,) or (n, n_t): name -> (Rows, unit).
 
     sizes : numbers of points and cells of the mesh
     Components come before times. A field without named components has as many as rows fit on the
