@@ -48,12 +48,12 @@ def answer_rows(
         n = samples.stop - samples.start
         columns = _field_numbers(answer, fields, n) | _state_numbers(answer, state, n)
         columns |= _deviations(answer, stds, n)
-        asked = None if outputs is None else _asked_state(answer, state, by_rows)
+        shown = None if outputs is None else _asked_state(answer, state, by_rows)
         for i in range(n):
             row: dict[str, Any] = {"mu": dict(zip(names, mu[samples][i].tolist(), strict=True))}
             row |= {key: values[i] for key, values in columns.items()}
-            if outputs is not None and asked is not None:
-                columns_of_sample = asked.reshape(len(asked), n, -1)[:, i]
+            if outputs is not None and shown is not None:
+                columns_of_sample = shown.reshape(len(shown), n, -1)[:, i]
                 u = columns_of_sample[:, 0] if answer.t is None else columns_of_sample
                 row |= outputs(u, mu[samples][i])
             rows.append(row)
