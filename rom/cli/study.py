@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +14,8 @@ import typer
 
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
-from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_question
-from rom.cli.ranks import rank
+from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_asks, read_question
+from rom.cli.ranks import rank, ranks_of_model, world
 from rom.cli.scenes import is_model_file, trained_box
 from rom.cli.tables import show_numbers
 from rom.cli.targets import PAGES, check_suffix_of
@@ -23,6 +23,7 @@ from rom.errors import BadInput, printable
 from rom.model import Model, Question
 from rom.parameters import Box
 from rom.problem import Problem
+from rom.space import Space
 from rom.study.comparison import Solve, study
 from rom.study.discrepancy import Study
 from rom.study.trivial import with_trivial
@@ -43,13 +44,17 @@ Training = Annotated[
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """High fidelity: a solver or stored runs, and where to compare."""
+    """High fidelity: a solver or stored runs, and where to compare.
+
+    comm : ranks among which the samples are shared out, or None
+    """
 
     solve: Solve
     mus: np.ndarray
     box: Box | None
     problem: Problem | None = None
     norms: Mapping[str, Any] = field(default_factory=dict)
+    comm: Any = None
 
 
 @app.command("study", epilog="Example: rom study model.h5 solver.py --n 20 --report study.html")
@@ -81,18 +86,16 @@ def study_command(
     """
     from rom.study.report import write_report
 
-    if rank():
-        return
     check_suffix_of(report, PAGES)
     path, source_name = _sort_arguments(first, second)
-    own_case = _own_case(source_name)
-    machine, _, provenance = open_model(path, case or own_case)
-    if machine.asks.mesh:
-        table = _study_designs(machine, Path(source_name))
-    else:
-        source = _open_source(source_name, machine, provenance, settings, (csv, n, seed))
-        question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
-        table = _study(machine, source, store, question)
+    question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
+    design = (csv, n, seed)
+    machine, table, provenance = _open_and_study(
+        path, source_name, question, settings=settings, design=design, store=store
+    )
+    if rank():
+        _say_alarms(table)
+        return
     numbers = table.summary()
     if report is not None:
         command = shlex.join(["rom", *sys.argv[1:]])
@@ -129,23 +132,27 @@ def report_command(
     """
     from rom.study.report import write_report
 
-    if rank():
-        return
     check_suffix_of(out, PAGES)
-    own_case = None if against is None else _own_case(against)
-    machine, _, provenance = open_model(model, case or own_case)
     table = None
-    if against is not None and machine.asks.mesh:
-        table = _study_designs(machine, Path(against))
-    elif against is not None:
-        source = _open_source(against, machine, provenance, settings, (csv, n, seed))
-        table = _study(machine, source, store, {})
+    if against is None:
+        machine, _, provenance = open_model(model, case, ranks_of_model(model))
+    else:
+        machine, table, provenance = _open_and_study(
+            model,
+            against,
+            {"case": case},
+            settings=settings,
+            design=(csv, n, seed),
+            store=store,
+        )
+    if rank():
+        _say_alarms(table)
+        return
     target = out or Path(f"{model.name}.html")
     again = {**provenance, "reported by": shlex.join(["rom", *sys.argv[1:]])}
     write_report(target, machine, table, provenance=again, title=f"Report of {model.name}")
     show_numbers({"model": str(model), "report": str(target)}, {}, json)
-    if table is not None:
-        _say_alarms(table)
+    _say_alarms(table)
 
 
 def _own_case(source: str) -> str | None:
@@ -165,11 +172,12 @@ def _study_designs(model: Model, path: Path) -> Study:
     return study_samples(model, family(path, model.outputs, names)[0])
 
 
-def _say_alarms(table: Study) -> None:
-    """Alarms on stderr, and exit code 1 where there is one."""
-    for line in table.alarms:
+def _say_alarms(table: Study | None) -> None:
+    """Alarms on stderr, once, and exit code 1 where there is one."""
+    alarms = () if table is None else table.alarms
+    for line in () if rank() else alarms:
         sys.stderr.write(printable(f"alarm: {line}\n"))
-    if table.alarms:
+    if alarms:
         raise typer.Exit(ALARM)
 
 
@@ -186,19 +194,58 @@ def _sort_arguments(first: str, second: str) -> tuple[Path, str]:
     return path, first
 
 
-def _open_source(
+def _open_and_study(
+    path: Path,
     name: str,
-    model: Model,
-    provenance: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
     settings: list[str] | None,
     design: tuple[Path | None, int, int],
-) -> _Source:
-    """High fidelity of a case at fresh parameters, or the runs of a store."""
+    store: Path | None,
+) -> tuple[Model, Study, dict[str, Any]]:
+    """The model, its study against a case, a store or designs, and its provenance."""
+    case = options.get("case")
+    if read_asks(path, case or _own_case(name)).mesh:
+        if rank():
+            raise typer.Exit(0)
+        model, _, provenance = open_model(path, case or _own_case(name))
+        return model, _study_designs(model, Path(name)), provenance
+    model, source, provenance = _open(path, name, case, settings, design)
+    return model, _study(model, source, store, options), provenance
+
+
+def _open(
+    path: Path,
+    name: str,
+    case: str | None,
+    settings: list[str] | None,
+    design: tuple[Path | None, int, int],
+) -> tuple[Model, _Source, dict[str, Any]]:
+    """The model, what it is compared with, and the provenance.
+
+    On several ranks the model lies as the case does, or in blocks of rows as the runs; of a case
+    that each rank solves by itself it is whole, and the samples are shared out.
+    """
+    from rom.archive.nouns import load_entry, loads_by_rows
     from rom.cli.case import load_problem
 
+    comm = world()
     if Path(name).is_dir():
-        return _open_runs(Path(name), model, provenance)
-    problem = load_problem(name, settings or provenance.get("settings", ()))
+        by_rows = comm if comm is not None and loads_by_rows(path, comm) else None
+        model, _, provenance = open_model(path, case, by_rows)
+        source = _open_runs(Path(name), model, provenance)
+        return model, replace(source, comm=comm if by_rows is None else None), provenance
+    trained = (load_entry(path, "made", comm) or {}).get("settings", ())
+    problem = load_problem(name, settings or trained)
+    space = problem.space
+    by_rows = comm if space is not None and space.spread else None
+    model, _, provenance = open_model(path, case or name, by_rows, space if by_rows else None)
+    source = _open_solver(problem, model, design)
+    return model, replace(source, comm=comm if by_rows is None else None), provenance
+
+
+def _open_solver(problem: Problem, model: Model, design: tuple[Path | None, int, int]) -> _Source:
+    """High fidelity of a case at fresh parameters."""
     box = problem.box if problem.box is not None else trained_box(model)
     norms = {}
     if problem.M is not None and problem.space is not None:
@@ -225,13 +272,16 @@ def _open_runs(path: Path, model: Model, provenance: Mapping[str, Any]) -> _Sour
     from rom.campaign import open_store, read
 
     trained = provenance.get("store")
-    if trained and Path(trained).resolve() == path.resolve():
+    if trained and Path(trained).resolve() == path.resolve() and not rank():
         sys.stderr.write(printable(f"note: {path} holds the runs that the model was trained on\n"))
     campaign = open_store(path)
-    own_space = getattr(getattr(model, "basis", None), "space", None)
-    runs = read(path)
-    if own_space is not None and own_space.size == runs.space.size and own_space.comm is None:
+    own_space = _space_of(model)
+    if own_space is not None and own_space.spread:
         runs = read(path, own_space)
+    else:
+        runs = read(path)
+        if own_space is not None and own_space.size == runs.space.size:
+            runs = read(path, own_space)
     by_mu: dict[bytes, list[int]] = {}
     for k, mu in enumerate(runs.mu):
         by_mu.setdefault(mu.tobytes(), []).append(k)
@@ -244,6 +294,13 @@ def _open_runs(path: Path, model: Model, provenance: Mapping[str, Any]) -> _Sour
         return u[:, 0] if campaign.times is None else u
 
     return _Source(solve, mus, campaign.box)
+
+
+def _space_of(model: Model) -> Space | None:
+    """The space where the answers of a model lie, None without one."""
+    holder = getattr(model, "basis", None) or model
+    space: Space | None = getattr(holder, "space", None)
+    return space
 
 
 def _study(model: Model, source: _Source, store: Path | None, options: Mapping[str, Any]) -> Study:
@@ -272,6 +329,7 @@ def _study(model: Model, source: _Source, store: Path | None, options: Mapping[s
         truth=outputs if model.tells_outputs else None,
         ask=ask,
         timed=source.problem is not None,
+        comm=source.comm,
     )
     if store is None or not np.isfinite(table.norm).all():
         return table
@@ -280,21 +338,17 @@ def _study(model: Model, source: _Source, store: Path | None, options: Mapping[s
 
 def _without_parameters(model: Model) -> Any:
     """What a model asks besides parameters."""
-    from dataclasses import replace
-
     return replace(model.asks, p=0, box=None)
 
 
 def _beside_trivial(table: Study, source: _Source, store: Path, model: Model) -> Study:
     from rom.campaign import open_store, read
 
-    basis = getattr(model, "basis", None)
-    space = None if basis is None else basis.space
-    runs = read(store, space if space is not None and space.comm is None else None)
+    runs = read(store, _space_of(model))
     box = source.box or open_store(store).box
     if box is None:
         return table
-    return with_trivial(table, source.solve, runs, runs.space, box)
+    return with_trivial(table, source.solve, runs, runs.space, box, comm=source.comm)
 
 
 def _test_parameters(box: Box | None, csv: Path | None, n: int, seed: int) -> np.ndarray:

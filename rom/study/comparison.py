@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rom.arrays import POINTS, gate
+from rom.campaign.ranks import talk
 from rom.errors import SolveFailed
 from rom.model import Question
 from rom.study.discrepancy import Discrepancy, Study
@@ -30,6 +31,7 @@ def study(
     truth: Truth | None = None,
     ask: Ask | None = None,
     timed: bool = True,
+    comm: Any = None,
 ) -> Study:
     """error(mu) = |solve(mu) - model(mu)|_X at each mu (m, p), and of each field.
 
@@ -39,12 +41,14 @@ def study(
     truth : (u, mu) -> {"name [unit]": number}, true outputs
     ask : mus (m, p) -> Question, where parameters are not all that is asked
     timed : whether the time of `solve` is that of high fidelity
+    comm : ranks that share out the samples, each with all rows of a model; None where the ranks of
+        the model's space solve each sample together
     Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
     fidelity gives NaN.
     """
     pose: Ask = ask or model.asks.question
     rows, online, full = [], 0.0, 0.0
-    for run in _runs(solve, mus):
+    for run in _runs(solve, mus[share_out(comm, len(mus))]):
         begin = time.perf_counter()
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
@@ -53,7 +57,23 @@ def study(
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
-    return gather_rows(mus, rows, (full, online, batch))
+    values = in_order(comm, [list(vars(row).values()) for row in rows])
+    full, online = np.sum(talk(comm, [full, online]), axis=0)
+    return gather_rows(mus, [Row(*row) for row in values], (full, online, batch))
+
+
+def share_out(comm: Any, m: int) -> slice:
+    """Which of m samples are this rank's, one after the other among the ranks."""
+    return slice(None) if comm is None else slice(comm.Get_rank(), m, comm.Get_size())
+
+
+def in_order(comm: Any, values: list[Any]) -> list[Any]:
+    """What the ranks have of their shares, plain JSON, in the order of the samples."""
+    if comm is None:
+        return values
+    parts = talk(comm, values)
+    m = sum(map(len, parts))
+    return [parts[k % len(parts)][k // len(parts)] for k in range(m)]
 
 
 def _runs(solve: Solve, mus: np.ndarray) -> Iterator[TrueRun]:
