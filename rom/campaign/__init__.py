@@ -25,6 +25,7 @@ Leases follow Gray and Cheriton, Leases: an efficient fault-tolerant mechanism, 
 from rom.campaign.campaign import Campaign, collect, ticker
 from rom.campaign.crew import pilot
 from rom.campaign.disk_columns import nbytes
+from rom.campaign.program_answers import fields_in
 from rom.campaign.programs import program
 from rom.campaign.ranks import talk
 from rom.campaign.reading import read
@@ -35,6 +36,7 @@ __all__ = [
     "Campaign",
     "Store",
     "collect",
+    "fields_in",
     "nbytes",
     "open_store",
     "pilot",

@@ -6,6 +6,7 @@ A task that gives no solution is recorded as failed with its reason.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from rom.space import Space
 
 log = logging.getLogger("rom")
 MAX_REASON = 1500  # characters
+MAX_NAME = 120  # of the folder of a run that failed
 FIRST_PAUSE, MAX_PAUSE, PAUSE_GROWTH = 0.02, 2.0, 1.5  # [s] between looks at what others hold
 
 
@@ -183,10 +185,26 @@ def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:
     try:
         u, reason = _to_array(work.solve(mu.copy()))
     except (Exception, SystemExit) as error:
-        return np.zeros((0, 0)), text_of(error)[:MAX_REASON]
+        return np.zeros((0, 0)), text_of(error)[:MAX_REASON] + _keep_folder(work, mu, error)
     if reason:
         return u, reason
     return check_answer(u, work.store, work.space, collective=work.group is not None)
+
+
+def _keep_folder(work: Work, mu: np.ndarray, error: BaseException) -> str:
+    """Where the folder of a run that failed is kept, in words; "" where it has none.
+
+    The last one of each parameter stays.
+    """
+    folder = getattr(error, "folder", None)
+    if folder is None:
+        return ""
+    name = ",".join(f"{x:.9g}" for x in mu)[:MAX_NAME]
+    target = work.store.path / "failed" / name
+    target.parent.mkdir(exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.move(folder, target)
+    return f"; its folder is kept: {target}"
 
 
 def _to_array(answer: Any) -> tuple[np.ndarray, str]:

@@ -84,10 +84,11 @@ def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
 
 
 def _source(case: ModuleType, name: str) -> dict[str, str]:
-    """The digests of the files of a case."""
+    """The digests of the files of a case, and of those that its program reads."""
     if case.__file__ is None:
         return {}
-    return source_digests(Path(case.__file__), None if name.endswith(".py") else name)
+    own = source_digests(Path(case.__file__), None if name.endswith(".py") else name)
+    return own | getattr(getattr(case, "solve", None), "source", {})
 
 
 def case_on_ranks(name: str | None, path: Path, comm: Any) -> Problem | None:
