@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cases.thermal_block import problem
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
+from rom.campaign import collect, read, read_unit
 from rom.certified import galerkin_model
 from rom.certified.stationary import galerkin
 from rom.compress.decomposition import pod
@@ -151,3 +152,45 @@ def test_code_in_a_name_does_not_run(tmp_path):
         assert "{ abort" not in unit.read("sources/model.h").decode()
     answer = fmpy.simulate_fmu(str(tmp_path / "a.fmu"), stop_time=1.0, output=["y"])
     np.testing.assert_allclose(answer["y"], 2 / 1.5)
+
+
+def test_a_unit_is_a_solver_with_the_box_of_its_description(model, tmp_path):
+    path = tmp_path / "block.fmu"
+    write_fmu(path, model, probes(model))
+    solve = read_unit(path, ("mean", "error_bound"), 1.0)
+    assert solve.box.names == model.box.names and solve.fields[0].unit == "K"
+    np.testing.assert_array_equal(solve.box.upper, model.box.upper)
+    mus = model.box.from_unit(np.random.default_rng(1).random((3, 4)))
+    assert collect(solve, mus, tmp_path / "s", box=solve.box).solved == 3
+    weights = probes(model)["mean"][0]
+    for mu, u in zip(mus, read(tmp_path / "s").u.T, strict=True):
+        answer = model.predict(mu)
+        expected = [weights @ model.basis.lift(answer.coefficients), float(answer.bound)]
+        np.testing.assert_allclose(u, np.ravel(expected), rtol=1e-10)
+
+
+def test_a_unit_answers_at_times(model, tmp_path):
+    path = tmp_path / "block.fmu"
+    write_fmu(path, model, probes(model))
+    solve = read_unit(path, ("mean", "centre"), np.linspace(0.0, 1.0, 5))
+    u = solve(model.box.upper)
+    assert u.shape == (2, 5)
+    np.testing.assert_allclose(u, u[:, :1] * np.ones(5), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "times", "box", "message"),
+    [
+        (("nothing",), 1.0, None, r"block.fmu has no output 'nothing'; it has: mean, centre"),
+        (("mean",), 1.0, Box(("q",), [0.0], [1.0]), r"has no parameter 'q'; it has: "),
+        (("mean",), np.array([0.0, 0.1, 1.0]), None, r"times of a unit must be evenly spaced"),
+    ],
+)
+def test_what_a_unit_does_not_have_is_named(outputs, times, box, message, model, tmp_path):
+    path = tmp_path / "block.fmu"
+    write_fmu(path, model, probes(model))
+    with pytest.raises(BadInput, match=message):
+        read_unit(path, outputs, times, box=box)
+    path.write_bytes(b"no zip")
+    with pytest.raises(BadInput, match=r"block.fmu is no functional mock-up unit"):
+        read_unit(path, outputs, times, box=box)

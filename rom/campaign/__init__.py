@@ -31,6 +31,7 @@ from rom.campaign.ranks import talk
 from rom.campaign.reading import read
 from rom.campaign.repair import rebuild, verify
 from rom.campaign.store import Store, open_store
+from rom.campaign.units import read_unit
 
 __all__ = [
     "Campaign",
@@ -42,6 +43,7 @@ __all__ = [
     "pilot",
     "program",
     "read",
+    "read_unit",
     "rebuild",
     "talk",
     "ticker",
