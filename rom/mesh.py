@@ -61,9 +61,9 @@ class Mesh:
 
     @property
     def digest(self) -> str:
-        """sha256 of points, cells and names."""
+        """sha256 of points, cells and names, in the order in which values follow cells."""
         h = hashlib.sha256(np.ascontiguousarray(self.points).tobytes())
-        for kind in sorted(self.cells):
+        for kind in self.cells:
             h.update(kind.encode() + _bytes(self.cells[kind]))
         for name in sorted(self.regions):
             for kind in sorted(self.regions[name]):

@@ -21,7 +21,10 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 STARTS = (0, *(2**k for k in range(9, 16)))  # bytes at which HDF5 may begin
 MAX_FILES = 100_000  # of one result
 NAMING = ("file", "source", "href", "uri")  # attributes of XML that name files
-XML = (".pvd", ".vtm", ".vtmb", ".pvtu", ".pvtp", ".xdmf", ".xmf", ".xml")
+XML = (
+    ".pvd", ".vtm", ".vtmb", ".vtpd", ".vtpc", ".pvtu", ".pvtp", ".pvti", ".pvtr", ".pvts",
+    ".xdmf", ".xmf", ".xml",
+)  # fmt: skip
 FOAM = (".foam", ".OpenFOAM")
 CHUNK, OVERLAP = 2**24, 2**12  # bytes that are searched at once, and again
 PATTERNS = {  # what names other files in a text, by the end of its own name

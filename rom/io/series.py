@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput
+from rom.io.alignment import cell_order, reorder_cells
 from rom.io.frames import read_frames
-from rom.io.placement import check_orientation, reorder
+from rom.io.placement import check_cells, check_orientation, reorder
 from rom.io.result import Result
 from rom.io.sources import FieldState, Request, find_positions, frame_sources, read_state
 from rom.mesh import Mesh
@@ -77,19 +78,32 @@ def _read_states(
     for path in paths:
         other, frames = read_frames(path, request.unit)
         if mesh is None:
-            mesh = check_orientation(other, path)
-        if other.digest != mesh.digest:
-            raise BadInput(
-                f"{Path(path).name} has another mesh than {Path(paths[0]).name}; "
-                "ingest one mesh at a time"
-            )
+            mesh = check_cells(other, path)
+            if request.inner:
+                check_orientation(mesh, path)
+        order = _order_of_cells(mesh, other, path, paths[0])
         for frame in frames:
-            sources = frame_sources(frame, mesh, request, path)
+            moved = frame if order is None else reorder_cells(frame, order)
+            sources = frame_sources(moved, mesh, request, path)
             if request.inner and x is None:
                 x = find_positions(sources, mesh, request)
             states.append(read_state(frame.t, sources, x, request))
     assert mesh is not None
     return mesh, states, x
+
+
+def _order_of_cells(
+    mesh: Mesh, other: Mesh, path: str | Path, first: str | Path
+) -> np.ndarray | None:
+    """Places of our cells in a file, None where they are the same; BadInput for another mesh."""
+    if other.digest == mesh.digest:
+        return None
+    order = cell_order(mesh, other)
+    if order is None:
+        raise BadInput(
+            f"{Path(path).name} has another mesh than {Path(first).name}; ingest one mesh at a time"
+        )
+    return order
 
 
 def _stack(name: str, states: list[FieldState]) -> np.ndarray:
