@@ -28,7 +28,7 @@ XML = (
 FOAM = (".foam", ".OpenFOAM")
 CHUNK, OVERLAP = 2**24, 2**12  # bytes that are searched at once, and again
 PATTERNS = {  # what names other files in a text, by the end of its own name
-    ".inp": rb"(?im)^[ \t]*\*+[ \t]*INCLUDE\b[^\r\n]*=([^=\r\n]*)",
+    ".inp": rb'(?im)^(?![ \t]*\*\*)[^\n]*?\bINPUT[ \t\r\f\v]*=[ \t\r\f\v]*("[^"\n]*"|[^,\n]*)',
     ".case": rb"(?m)^[^:\r\n]*:[ \t]*([^\r\n]*)",
     ".ut": rb"(?m)^\*\*meshfile[ \t]+(\S+)",
 }
@@ -98,7 +98,8 @@ def references(file: Path, kind: str) -> Iterator[str]:
     elif kind in PATTERNS:
         for match in re.finditer(PATTERNS[kind], file.read_bytes()):
             text = match[1].decode(errors="surrogateescape").strip()
-            yield from text.replace('"', " ").split() if kind == ".case" else [text]
+            plain = text.replace('"', " ").split() if kind == ".case" else [text.strip('"')]
+            yield from plain
     for suffix in BESIDE.get(kind, ()):
         yield file.with_suffix(suffix).name
 
