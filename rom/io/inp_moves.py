@@ -18,7 +18,8 @@ class Move:
 
     def apply(self, points: np.ndarray) -> np.ndarray:
         """Moved points (n, 3)."""
-        moved: np.ndarray = points @ self.R.T + self.shift
+        turned = points if np.array_equal(self.R, np.eye(3)) else points @ self.R.T
+        moved: np.ndarray = turned + self.shift
         return moved
 
 
