@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from rom.errors import BadInput
+from rom.io.turning import MIDDLES
 
 SOLIDS = {
     4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 13: "pyramid13",
@@ -54,23 +55,6 @@ FACES: dict[str, list[list[int]]] = {  # corners of the faces S1, S2, ...
     "quad": [[0, 1], [1, 2], [2, 3], [3, 0]],
     "line": [[0], [1]],
 }  # fmt: skip
-EDGES: dict[str, list[tuple[int, ...]]] = {  # corners that each further node lies between
-    "triangle6": [(0, 1), (1, 2), (2, 0)],
-    "quad8": [(0, 1), (1, 2), (2, 3), (3, 0)],
-    "quad9": [(0, 1), (1, 2), (2, 3), (3, 0), (0, 1, 2, 3)],
-    "tetra10": [(0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)],
-    "pyramid13": [(0, 1), (1, 2), (2, 3), (3, 0), (0, 4), (1, 4), (2, 4), (3, 4)],
-    "wedge15": [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (0, 3), (1, 4), (2, 5)],
-    "hexahedron20": [
-        (0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6),
-        (3, 7),
-    ],
-}  # fmt: skip
-EDGES["hexahedron27"] = [
-    *EDGES["hexahedron20"],
-    *((0, 3, 4, 7), (1, 2, 5, 6), (0, 1, 4, 5), (2, 3, 6, 7), (0, 1, 2, 3), (4, 5, 6, 7)),
-    tuple(range(8)),
-]
 
 
 def cell_type_of(name: str, file: str) -> str:
@@ -95,7 +79,9 @@ def face_nodes(kind: str, face: int) -> list[int]:
         raise BadInput(f"a {kind} has no face {face}")
     corners = faces[face - 1]
     first = 1 + max(max(face) for face in faces)
-    middles = [first + k for k, ends in enumerate(EDGES.get(kind, [])) if set(ends) <= set(corners)]
+    middles = [
+        first + k for k, ends in enumerate(MIDDLES.get(kind, [])) if set(ends) <= set(corners)
+    ]
     return [*corners, *middles]
 
 

@@ -24,7 +24,8 @@ class Request:
     units : name -> unit of every field; inner : those at points of integration
     rename : name in the file, points:NAME or cells:NAME where both have it -> name
     written : name -> unit where the file names none
-    positions : the field that says where the points of integration lie; unit : of coordinates
+    positions : the field that says where the points of integration lie; unit : of coordinates;
+    turn : whether cells that are inside out are turned
     """
 
     units: Mapping[str, str]
@@ -33,6 +34,7 @@ class Request:
     written: Mapping[str, str]
     positions: str | None
     unit: str
+    turn: bool = False
 
 
 @dataclass(frozen=True, eq=False)
