@@ -23,7 +23,7 @@ MAX_FILES = 100_000  # of one result
 NAMING = ("file", "source", "href", "uri")  # attributes of XML that name files
 XML = (
     ".pvd", ".vtm", ".vtmb", ".vtpd", ".vtpc", ".pvtu", ".pvtp", ".pvti", ".pvtr", ".pvts",
-    ".xdmf", ".xmf", ".xml",
+    ".xdmf", ".xmf", ".xdmf2", ".xdmf3", ".xml",
 )  # fmt: skip
 FOAM = (".foam", ".OpenFOAM")
 CHUNK, OVERLAP = 2**24, 2**12  # bytes that are searched at once, and again
