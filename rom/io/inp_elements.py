@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from rom.errors import BadInput
-from rom.io.turning import MIDDLES
+from rom.io.turning import nodes_of_face
 
 SOLIDS = {
     4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 13: "pyramid13",
@@ -77,12 +77,7 @@ def face_nodes(kind: str, face: int) -> list[int]:
     faces = FACES[kind.rstrip("0123456789")]
     if not 1 <= face <= len(faces):
         raise BadInput(f"a {kind} has no face {face}")
-    corners = faces[face - 1]
-    first = 1 + max(max(face) for face in faces)
-    middles = [
-        first + k for k, ends in enumerate(MIDDLES.get(kind, [])) if set(ends) <= set(corners)
-    ]
-    return [*corners, *middles]
+    return nodes_of_face(kind, faces[face - 1])
 
 
 def free_faces(kind: str, cells: np.ndarray) -> list[tuple[int, int]]:

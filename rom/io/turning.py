@@ -56,6 +56,13 @@ def node_order(kind: str, theirs: Sets | None = None, *, mirror: bool = False) -
     return [*corners, *(len(corners) + their_sets.index(ends) for ends in middles)]
 
 
+def nodes_of_face(kind: str, corners: Sequence[int]) -> list[int]:
+    """Places of the nodes of a face of a cell, from its corners; middle nodes behind them."""
+    first = NODES[parent_type(kind)]
+    sets = enumerate(MIDDLES.get(kind, []))
+    return [*corners, *(first + k for k, ends in sets if set(ends) <= set(corners))]
+
+
 def are_inverted(points: np.ndarray, kind: str, cells: np.ndarray) -> np.ndarray:
     """Whether the corners of cells (k, ...) of the dimension of the space turn the other way."""
     if DIMENSION[kind] != points.shape[1] or parent_type(kind) not in CORNERS:
