@@ -13,7 +13,7 @@ from rom.errors import BadInput
 NODES = {
     "vertex": 1, "line": 2, "line3": 3, "triangle": 3, "triangle6": 6, "quad": 4, "quad8": 8,
     "quad9": 9, "tetra": 4, "tetra10": 10, "hexahedron": 8, "hexahedron20": 20,
-    "hexahedron27": 27, "wedge": 6, "wedge15": 15, "pyramid": 5,
+    "hexahedron27": 27, "wedge": 6, "wedge15": 15, "wedge18": 18, "pyramid": 5, "pyramid13": 13,
 }  # fmt: skip
 
 
@@ -61,9 +61,9 @@ class Mesh:
 
     @property
     def digest(self) -> str:
-        """sha256 of points, cells and names."""
+        """sha256 of points, cells and names, in the order in which values follow cells."""
         h = hashlib.sha256(np.ascontiguousarray(self.points).tobytes())
-        for kind in sorted(self.cells):
+        for kind in self.cells:
             h.update(kind.encode() + _bytes(self.cells[kind]))
         for name in sorted(self.regions):
             for kind in sorted(self.regions[name]):

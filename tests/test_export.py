@@ -70,6 +70,11 @@ MIDDLES = {
          (0, 1, 2, 3, 4, 5, 6, 7)],
     ),
     "wedge15": ("wedge", [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (0, 3), (1, 4), (2, 5)]),
+    "wedge18": ("wedge",
+        [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (0, 3), (1, 4), (2, 5),
+            (0, 1, 3, 4), (1, 2, 4, 5), (2, 0, 5, 3)]),
+    "pyramid13": ("pyramid",
+        [(0, 1), (1, 2), (2, 3), (3, 0), (0, 4), (1, 4), (2, 4), (3, 4)]),
 }  # fmt: skip
 VOLUME = {"tetra": 1 / 6, "hexahedron": 1.0, "wedge": 0.5, "pyramid": 1 / 3}
 
@@ -136,8 +141,9 @@ def test_node_orders_are_those_of_vtk(kind):
     mesh = one_cell(kind)
     cell = to_grid(mesh).GetCell(0)
     coordinates = np.array(cell.GetParametricCoords()).reshape(-1, 3)[: NODES[kind]]
-    if kind == "pyramid":  # VTK's parametric apex is a collapsed face
-        coordinates[4, :2] = 0.5
+    if kind.startswith("pyramid"):  # VTK's parametric apex is a collapsed face
+        low = 1 - coordinates[:, 2:]
+        coordinates[:, :2] = coordinates[:, :2] * low + 0.5 * (1 - low)
     np.testing.assert_allclose(coordinates, mesh.points, atol=1e-12)
     parent = MIDDLES.get(kind, (kind,))[0]
     if parent in VOLUME:

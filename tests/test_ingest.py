@@ -556,8 +556,10 @@ def test_cells_turned_inside_out_are_named(kind, tmp_path):
     for name, part in (("good", good), ("bad", Mesh(mesh.points, {kind: cells}))):
         write_mesh(tmp_path / f"{name}.vtu", part, {"T": (np.ones(len(mesh.points)), "K")})
     assert ingest_files([tmp_path / "good.vtu"], {"T": "K"}).mesh.digest == good.digest
+    nodal = ingest_files([tmp_path / "bad.vtu"], {"T": "K"})
+    assert np.array_equal(nodal.mesh.cells[kind], cells)  # no volume is asked for
     with pytest.raises(BadInput, match=f"bad.vtu: {kind} cell 1"):
-        ingest_files([tmp_path / "bad.vtu"], {"T": "K"})
+        ingest_files([tmp_path / "bad.vtu"], {}, integration={"T": "K"})
 
 
 def test_a_result_becomes_a_history_or_says_what_it_lacks(run):

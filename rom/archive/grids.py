@@ -21,7 +21,7 @@ TYPES = {
     "vertex": 1, "line": 3, "line3": 21, "triangle": 5, "triangle6": 22,
     "quad": 9, "quad8": 23, "quad9": 28, "tetra": 10, "tetra10": 24,
     "hexahedron": 12, "hexahedron20": 25, "hexahedron27": 29,
-    "wedge": 13, "wedge15": 26, "pyramid": 14,
+    "wedge": 13, "wedge15": 26, "wedge18": 32, "pyramid": 14, "pyramid13": 27,
 }  # fmt: skip
 
 Named = Mapping[str, np.ndarray]  # name of an array in /rom -> the array

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rom.errors import BadInput, DamagedFile, ForeignFile, MissingExtra
+from rom.io.alignment import cell_order, reorder_cells
 from rom.io.apart import read_apart
 from rom.io.frame import Frame
 from rom.mesh import Mesh
@@ -36,12 +37,18 @@ def read_frames(path: str | Path, unit: str = "m") -> tuple[Mesh, Iterator[Frame
 def _same_mesh(path: Path, mesh: Mesh, first: Frame, steps: Frames) -> Iterator[Frame]:
     """The frames of a file; BadInput where the mesh is not always the same."""
     yield first
+    order = None
     for other, frame in steps:
-        if other is not None and other.digest != mesh.digest:
-            raise BadInput(
-                f"the mesh of {path.name} changes at time {frame.t}; ingest one mesh at a time"
-            )
-        yield frame
+        if other is not None:
+            order = None
+            if other.digest != mesh.digest:
+                order = cell_order(mesh, other)
+                if order is None:
+                    raise BadInput(
+                        f"the mesh of {path.name} changes at time {frame.t}; ingest one mesh at "
+                        "a time"
+                    )
+        yield frame if order is None else reorder_cells(frame, order)
 
 
 @contextlib.contextmanager

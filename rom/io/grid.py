@@ -9,12 +9,21 @@ import numpy as np
 from rom.archive.grids import TYPES, flat_cells, points_3d
 from rom.arrays import gate
 from rom.errors import BadInput, ForeignFile, require
+from rom.io.content import Content
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import Blocks, masks, mesh_and_fields
 from rom.mesh import Mesh
 
 KINDS = {code: kind for kind, code in TYPES.items()}
 TURNED_WEDGE = [0, 2, 1, 3, 5, 4]  # the nodes of a wedge from its other side
+ALIASES = {  # (VTK type, nodes) of cells that are one of KINDS by another name -> kind
+    (2, 1): "vertex", (4, 2): "line", (7, 3): "triangle", (7, 4): "quad",
+    (8, 4): "quad", (11, 8): "hexahedron",
+    (68, 2): "line", (68, 3): "line3", (69, 3): "triangle", (69, 6): "triangle6",
+    (70, 4): "quad", (70, 9): "quad9", (71, 4): "tetra", (71, 10): "tetra10",
+    (72, 8): "hexahedron", (72, 27): "hexahedron27", (73, 6): "wedge",
+}  # fmt: skip
+ORDERS = {8: [0, 1, 3, 2], 11: [0, 1, 3, 2, 4, 5, 7, 6]}  # of pixels and voxels: row by row
 
 
 def require_pyvista() -> None:
@@ -48,24 +57,39 @@ def from_grid(grid: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
     writers disagree on their order. Raises BadInput for unknown cell types, ForeignFile for
     cells that are not complete.
     """
+    content = grid_content(grid)
+    return mesh_and_fields(content.blocks, content.point_data, content.cell_data, unit)
+
+
+def grid_content(grid: Any) -> Content:
+    """What a pyvista.UnstructuredGrid holds, ghosts too."""
     types = np.asarray(grid.celltypes)
-    codes = set(np.unique(types).tolist())
-    unknown = sorted(codes - set(KINDS))
-    if unknown:
-        raise BadInput(
-            f"VTK cell types {unknown} are not known here; convert to {', '.join(TYPES)}"
-        )
     offsets, connectivity = _offsets_and_nodes(grid, types)
-    rows = {KINDS[code]: np.flatnonzero(types == code) for code in dict.fromkeys(types.tolist())}
+    sizes = np.diff(offsets)
+    kinds: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for code, size in dict.fromkeys(zip(types.tolist(), sizes.tolist(), strict=True)):
+        i = np.flatnonzero((types == code) & (sizes == size))
+        nodes = connectivity[offsets[i][:, None] + np.arange(size)]
+        kinds.setdefault(_kind_of(code, size), []).append((i, nodes[:, ORDERS.get(code, ...)]))
+    cells = {kind: np.concatenate([nodes for _, nodes in parts]) for kind, parts in kinds.items()}
+    rows = {kind: np.concatenate([part for part, _ in parts]) for kind, parts in kinds.items()}
     points = np.array(grid.points, dtype=float)
-    cells = {}
-    for kind, i in rows.items():
-        size = offsets[i[0] + 1] - offsets[i[0]]
-        cells[kind] = connectivity[offsets[i][:, None] + np.arange(size)]
     if "wedge" in cells:
         cells["wedge"] = positive_wedges(points, cells["wedge"])
-    blocks = Blocks(points, cells, rows)
-    return mesh_and_fields(blocks, dict(grid.point_data), dict(grid.cell_data), unit)
+    return Content(Blocks(points, cells, rows), dict(grid.point_data), dict(grid.cell_data))
+
+
+def _kind_of(code: int, size: int) -> str:
+    """The cell type of a VTK type of `size` nodes. Raises BadInput where there is none."""
+    kind = KINDS.get(code)
+    if kind is not None:
+        return kind
+    if (code, size) in ALIASES:
+        return ALIASES[code, size]
+    raise BadInput(
+        f"VTK cells of type {code} with {size} nodes are not known here; convert to "
+        f"{', '.join(TYPES)}"
+    )
 
 
 def _offsets_and_nodes(grid: Any, types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,13 +26,18 @@ CORNERS: dict[str, list[tuple[int, ...]]] = {
 SLACK = 1e-6  # of the largest extent of a cell: by so much a point may lie outside it
 
 
+def check_cells(mesh: Mesh, path: str | Path) -> Mesh:
+    """The mesh, if it has cells. Raises BadInput where it has none."""
+    if not mesh.cells:
+        raise BadInput(f"{Path(path).name} holds no cells; is it complete?")
+    return mesh
+
+
 def check_orientation(mesh: Mesh, path: str | Path) -> Mesh:
     """The mesh, if the corners of all cells that fill the space turn as VTK's do.
 
-    Raises BadInput that names the first cell that does not, or where there are no cells.
+    Raises BadInput that names the first cell that does not.
     """
-    if not mesh.cells:
-        raise BadInput(f"{Path(path).name} holds no cells; is it complete?")
     for kind, cells in _filling_cells(mesh).items():
         for corners in CORNERS.get(kind.rstrip("0123456789"), []):
             x = mesh.points[cells[:, corners]]
@@ -41,7 +46,7 @@ def check_orientation(mesh: Mesh, path: str | Path) -> Mesh:
             if bad.any():
                 raise BadInput(
                     f"{Path(path).name}: {kind} cell {int(np.argmax(bad))} is turned inside out; "
-                    "reverse its nodes"
+                    "reverse its nodes, or let them be turned (--turn)"
                 )
     return mesh
 

@@ -21,11 +21,14 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 STARTS = (0, *(2**k for k in range(9, 16)))  # bytes at which HDF5 may begin
 MAX_FILES = 100_000  # of one result
 NAMING = ("file", "source", "href", "uri")  # attributes of XML that name files
-XML = (".pvd", ".vtm", ".vtmb", ".pvtu", ".pvtp", ".xdmf", ".xmf", ".xml")
+XML = (
+    ".pvd", ".vtm", ".vtmb", ".vtpd", ".vtpc", ".pvtu", ".pvtp", ".pvti", ".pvtr", ".pvts",
+    ".xdmf", ".xmf", ".xdmf2", ".xdmf3", ".xml",
+)  # fmt: skip
 FOAM = (".foam", ".OpenFOAM")
 CHUNK, OVERLAP = 2**24, 2**12  # bytes that are searched at once, and again
 PATTERNS = {  # what names other files in a text, by the end of its own name
-    ".inp": rb"(?im)^[ \t]*\*+[ \t]*INCLUDE\b[^\r\n]*=([^=\r\n]*)",
+    ".inp": rb'(?im)^(?![ \t]*\*\*)[^\n]*?\bINPUT[ \t\r\f\v]*=[ \t\r\f\v]*("[^"\n]*"|[^,\n]*)',
     ".case": rb"(?m)^[^:\r\n]*:[ \t]*([^\r\n]*)",
     ".ut": rb"(?m)^\*\*meshfile[ \t]+(\S+)",
 }
@@ -95,7 +98,8 @@ def references(file: Path, kind: str) -> Iterator[str]:
     elif kind in PATTERNS:
         for match in re.finditer(PATTERNS[kind], file.read_bytes()):
             text = match[1].decode(errors="surrogateescape").strip()
-            yield from text.replace('"', " ").split() if kind == ".case" else [text]
+            plain = text.replace('"', " ").split() if kind == ".case" else [text.strip('"')]
+            yield from plain
     for suffix in BESIDE.get(kind, ()):
         yield file.with_suffix(suffix).name
 

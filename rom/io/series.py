@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput
+from rom.io.alignment import cell_order, reorder_cells
+from rom.io.filling import filling_part, lacks_faces_only
 from rom.io.frames import read_frames
-from rom.io.placement import check_orientation, reorder
+from rom.io.placement import check_cells, check_orientation, reorder
 from rom.io.result import Result
 from rom.io.sources import FieldState, Request, find_positions, frame_sources, read_state
+from rom.io.turning import turn_mesh
 from rom.mesh import Mesh
 
 
@@ -29,6 +32,7 @@ def ingest_files(
     at: Callable[[Mesh], np.ndarray] | None = None,
     written: Mapping[str, str] | None = None,
     times: Sequence[float] | None = None,
+    turn: bool = False,
 ) -> Result:
     """The result in files that share a mesh, each of one time or of several, in order.
 
@@ -39,10 +43,13 @@ def ingest_files(
     at : mesh -> points (g, d) in whose order they are wanted
     written : {name: unit in the file} where the file names none
     times : [s] of all states, where the files know none
+    turn : cells that are inside out are turned; values at points of integration stay where the
+        file says they lie
 
     Values are converted to the units asked for. Raises ForeignFile for what cannot be read;
     BadInput for no files, a missing field, a mesh that changes, units of another kind or missing,
-    times that do not increase, cells that are turned inside out, and points of integration that
+    times that do not increase, cells that are inside out where points of integration are
+    asked for, and points of integration that
     lie outside their cells or are not those of `at`.
     """
     if not paths:
@@ -55,7 +62,7 @@ def ingest_files(
             f"a unit is given for {unknown[0]!r}, which is not asked for; "
             f"asked for: {', '.join(units)}"
         )
-    request = Request(units, frozenset(inner), rename or {}, written or {}, positions, unit)
+    request = Request(units, frozenset(inner), rename or {}, written or {}, positions, unit, turn)
     mesh, states, x = _read_states(paths, request)
     values = {name: _stack(name, states) for name in units}
     if x is not None and at is not None:
@@ -71,25 +78,57 @@ def _read_states(
     paths: Sequence[str | Path], request: Request
 ) -> tuple[Mesh, list[FieldState], np.ndarray | None]:
     """The mesh of all files, the fields at every time, and the points of integration."""
-    mesh: Mesh | None = None
-    x: np.ndarray | None = None
-    states = []
+    whole = mesh = _check_mesh(read_frames(paths[0], request.unit)[0], paths[0], request)
+    inner = x = None
+    states: list[FieldState] = []
     for path in paths:
         other, frames = read_frames(path, request.unit)
-        if mesh is None:
-            mesh = check_orientation(other, path)
-        if other.digest != mesh.digest:
-            raise BadInput(
-                f"{Path(path).name} has another mesh than {Path(paths[0]).name}; "
-                "ingest one mesh at a time"
-            )
+        order = _order_of_cells(whole, other, path, paths[0], turn=request.turn)
         for frame in frames:
-            sources = frame_sources(frame, mesh, request, path)
+            moved = frame if order is None else reorder_cells(frame, order)
+            if not states and lacks_faces_only(whole, moved, _theirs(request)):
+                mesh, inner = filling_part(whole)
+            part = moved if inner is None else reorder_cells(moved, inner)
+            sources = frame_sources(part, mesh, request, path)
             if request.inner and x is None:
                 x = find_positions(sources, mesh, request)
             states.append(read_state(frame.t, sources, x, request))
-    assert mesh is not None
     return mesh, states, x
+
+
+def _check_mesh(mesh: Mesh, path: str | Path, request: Request) -> Mesh:
+    """The first mesh, turned where that is asked for; BadInput where cells are inside out."""
+    check_cells(mesh, path)
+    if request.turn:
+        mesh = turn_mesh(mesh)
+    if request.inner:
+        check_orientation(mesh, path)
+    return mesh
+
+
+def _theirs(request: Request) -> list[str]:
+    """Names in the file of the fields that are asked for on points and cells."""
+    names = {name: name for name in request.units if name not in request.inner}
+    for theirs, name in request.rename.items():
+        if name in names:
+            names[name] = theirs.partition(":")[2] or theirs.split(",")[0]
+    return list(names.values())
+
+
+def _order_of_cells(
+    mesh: Mesh, other: Mesh, path: str | Path, first: str | Path, *, turn: bool
+) -> np.ndarray | None:
+    """Places of our cells in a file, None where they are the same; BadInput for another mesh."""
+    if turn:
+        other = turn_mesh(other)
+    if other.digest == mesh.digest:
+        return None
+    order = cell_order(mesh, other)
+    if order is None:
+        raise BadInput(
+            f"{Path(path).name} has another mesh than {Path(first).name}; ingest one mesh at a time"
+        )
+    return order
 
 
 def _stack(name: str, states: list[FieldState]) -> np.ndarray:

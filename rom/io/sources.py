@@ -22,8 +22,10 @@ class Request:
     """What is asked of result files.
 
     units : name -> unit of every field; inner : those at points of integration
-    rename : name in the file -> name; written : name -> unit where the file names none
-    positions : the field that says where the points of integration lie; unit : of coordinates
+    rename : name in the file, points:NAME or cells:NAME where both have it -> name
+    written : name -> unit where the file names none
+    positions : the field that says where the points of integration lie; unit : of coordinates;
+    turn : whether cells that are inside out are turned
     """
 
     units: Mapping[str, str]
@@ -32,15 +34,20 @@ class Request:
     written: Mapping[str, str]
     positions: str | None
     unit: str
+    turn: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A field of a frame: place ("points", "cells", "integration"), values, unit."""
+    """A field of a frame: place ("points", "cells", "integration"), values, unit.
+
+    mask : where it is known, None for everywhere
+    """
 
     place: str
     values: np.ndarray
     unit: str
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +76,16 @@ def frame_sources(frame: Frame, mesh: Mesh, request: Request, path: str | Path) 
     the space. Raises BadInput where parts of one field have different units.
     """
     rename = request.rename
-    on_cells = _rename(frame.cells, rename, "cells")
-    on_points = _rename(frame.points, rename, "points")
+    on_cells = _rename(frame.cells, rename, "cells", frame.known)
+    on_points = _rename(frame.points, rename, "points", frame.known)
+    for name in request.units.keys() - request.inner:
+        if name in on_cells and name in on_points:
+            raise BadInput(
+                f"{Path(path).name} has {name!r} on points and on cells; say which by renaming: "
+                f"points:{name}={name} or cells:{name}={name}"
+            )
     inside = frame.integration or _filling(frame.cells, mesh)
-    at_integration = _rename(inside, rename, "integration")
+    at_integration = _rename(inside, rename, "integration", {})
     return FrameSources(Path(path).name, on_cells | on_points, at_integration, frame.x)
 
 
@@ -82,10 +95,17 @@ def _filling(cells: Fields, mesh: Mesh) -> Fields:
     return {name: (np.asarray(values)[full], unit) for name, (values, unit) in cells.items()}
 
 
-def _rename(fields: Fields, rename: Mapping[str, str], place: str) -> dict[str, Source]:
+def _rename(
+    fields: Fields, rename: Mapping[str, str], place: str, known: Mapping[str, np.ndarray]
+) -> dict[str, Source]:
     """Fields under their new names; those of "a,b,c" become one of several components."""
-    sources = {name: Source(place, values, unit) for name, (values, unit) in fields.items()}
+    sources = {
+        name: Source(place, values, unit, known.get(f"{place}:{name}"))
+        for name, (values, unit) in fields.items()
+    }
     for theirs, name in rename.items():
+        if theirs.startswith(("points:", "cells:")):
+            _choose_place(sources, theirs, name, place)
         parts = theirs.split(",")
         if not all(part in fields for part in parts):
             continue
@@ -95,12 +115,21 @@ def _rename(fields: Fields, rename: Mapping[str, str], place: str) -> dict[str, 
                 f"{theirs} are in different units ({', '.join(sorted(units))}) "
                 f"and cannot be one field {name!r}"
             )
+        mask = sources[parts[0]].mask
         for part in parts:
             sources.pop(part, None)
         columns = [np.asarray(fields[part][0]) for part in parts]
         values = columns[0] if len(parts) == 1 else np.stack(columns, axis=-1)
-        sources[name] = Source(place, values, units.pop())
+        sources[name] = Source(place, values, units.pop(), mask)
     return sources
+
+
+def _choose_place(sources: dict[str, Source], theirs: str, name: str, place: str) -> None:
+    """The field of one place under its new name; that of the other place under none."""
+    its_place, _, theirs_name = theirs.partition(":")
+    source = sources.pop(theirs_name, None)
+    if source is not None and its_place == place:
+        sources[name] = source
 
 
 def find_positions(sources: FrameSources, mesh: Mesh, request: Request) -> np.ndarray:
@@ -163,6 +192,11 @@ def _converted_values(source: Source, name: str, request: Request, file: str) ->
     written = request.written.get(name)
     if written is not None and source.unit not in ("", written):
         raise BadInput(f"{what} is in {source.unit!r} and not, as you say, in {written!r}")
+    if source.mask is not None and not source.mask.all():
+        raise BadInput(
+            f"{what} is known on {int(source.mask.sum())} of {len(source.mask)} {source.place} "
+            "only; ingest the blocks that hold it as a file of their own"
+        )
     theirs = source.unit or written or ""
     values = convert(source.values, theirs, request.units[name], what)
     if not np.isfinite(values).all():

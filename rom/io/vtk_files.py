@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rom.errors import ForeignFile
+from rom.errors import BadInput, ForeignFile
+from rom.io.content import Content, append_blocks, frame_of_content
 from rom.io.frame import Frame
-from rom.io.grid import from_grid, require_pyvista
-from rom.io.regions import REGION
+from rom.io.ghosts import GHOST, remove_ghosts
+from rom.io.grid import grid_content, require_pyvista
+from rom.io.partitions import join_partitions
 from rom.mesh import Mesh
 
 PREAMBLE = r"(ERROR|Warning|Generic Warning): In "  # of a complaint, before what it is about
@@ -46,48 +46,90 @@ def timed_frames(path: Path, reader: Any, unit: str) -> Iterator[tuple[Mesh, Fra
 
 def mesh_and_frame(path: Path, output: Any, t: float | None, unit: str) -> tuple[Mesh, Frame]:
     """What VTK read, at time t [s]; ForeignFile where it is no complete mesh."""
+    if t is None:
+        t = _time_of(output)
+    return frame_of_content(output_content(path, output), t, unit)
+
+
+def output_content(path: Path, output: Any) -> Content:
+    """What VTK read: all blocks below each other, all parts of each, without ghosts."""
+    blocks = {name: block for name, block in _name_leaves(output) if len(block.blocks.cells)}
+    if not blocks:
+        points = [block for _, block in _name_leaves(output) if len(block.blocks.points)]
+        if len(points) != 1:
+            raise ForeignFile(
+                f"{path.name} is damaged or truncated (no complete mesh in it); write it again"
+            )
+        return points[0]
+    return append_blocks(blocks)
+
+
+def _time_of(output: Any) -> float | None:
+    """The time that a grid, or the first block that has one, carries."""
+    data = output.GetFieldData() if output is not None else None
+    array = data.GetArray("TimeValue") if data is not None else None
+    if array is not None and array.GetNumberOfTuples():
+        return float(array.GetTuple1(0))
+    if hasattr(output, "GetNumberOfBlocks"):
+        blocks = map(output.GetBlock, range(output.GetNumberOfBlocks()))
+        return next((t for t in map(_time_of, blocks) if t is not None), None)
+    return None
+
+
+def _name_leaves(output: Any, path: str = "") -> Iterator[tuple[str, Content]]:
+    """The blocks of a tree with their paths, a/b/c; parts of a block are one."""
+    if output is None:
+        return
+    if output.IsA("vtkPartitionedDataSetCollection"):
+        for k in range(output.GetNumberOfPartitionedDataSets()):
+            name = _block_name(output, k)
+            yield from _name_leaves(output.GetPartitionedDataSet(k), f"{path}{name}/")
+    elif output.IsA("vtkPartitionedDataSet"):
+        count = range(output.GetNumberOfPartitions())
+        parts = [leaf_content(output.GetPartition(k)) for k in count if output.GetPartition(k)]
+        if parts:
+            yield path.rstrip("/"), join_partitions(parts)
+    elif output.IsA("vtkMultiBlockDataSet"):
+        names = [_block_name(output, k) for k in range(output.GetNumberOfBlocks())]
+        for k, name in enumerate(names):
+            unique = name if names.count(name) == 1 else f"{name} {k}"
+            yield from _name_leaves(output.GetBlock(k), f"{path}{unique}/")
+    else:
+        yield path.rstrip("/"), remove_ghosts(leaf_content(output))
+
+
+def _block_name(tree: Any, k: int) -> str:
+    from vtkmodules.vtkCommonDataModel import vtkCompositeDataSet
+
+    facts = tree.GetMetaData(k) if tree.HasMetaData(k) else None
+    name = facts.Get(vtkCompositeDataSet.NAME()) if facts is not None else None
+    return name or f"block {k}"
+
+
+def leaf_content(block: Any) -> Content:
+    """One grid of VTK of any kind as a content, ghosts too."""
     import pyvista
 
-    grid = _join_blocks(output)
-    unstructured = isinstance(grid, pyvista.UnstructuredGrid)
-    if not grid.n_points or (unstructured and grid.GetCells() is None):
-        raise ForeignFile(
-            f"{path.name} is damaged or truncated (no complete mesh in it); write it again"
-        )
-    if t is None and "TimeValue" in grid.field_data:
-        t = float(grid.field_data["TimeValue"][0])
-    if not unstructured:
-        grid = grid.cast_to_unstructured_grid()
-    mesh, points, cells = from_grid(grid, unit)
-    return mesh, Frame(t, points, cells)
+    grid: Any = pyvista.wrap(block)
+    if isinstance(grid, pyvista.UnstructuredGrid):
+        if grid.GetCells() is None:
+            raise ForeignFile("the file is damaged or truncated (no complete mesh in it)")
+        return grid_content(grid)
+    if not hasattr(grid, "cast_to_unstructured_grid"):
+        raise BadInput(f"holds a {type(grid).__name__}, which is no mesh")
+    return grid_content(_as_unstructured(grid))
 
 
-def _join_blocks(output: Any) -> Any:
-    """The grid itself, or the blocks of several as one grid whose regions are theirs."""
-    import pyvista
-
-    if not isinstance(output, pyvista.MultiBlock):
-        return output
-    blocks = {name: block for name, block in _leaves(output) if block.n_cells}
-    if len(blocks) == 1:
-        return next(iter(blocks.values()))
-    for name in blocks:
-        for other, block in blocks.items():
-            mask = np.full(block.n_cells, other == name, dtype=np.uint8)
-            block.cell_data[REGION + name] = mask
-    return pyvista.MultiBlock(list(blocks.values())).combine(merge_points=True)
-
-
-def _leaves(blocks: Any) -> Iterator[tuple[str, Any]]:
-    import pyvista
-
-    for k in range(blocks.n_blocks):
-        block = blocks[k]
-        name = blocks.get_block_name(k) or f"block {k}"
-        if isinstance(block, pyvista.MultiBlock):
-            yield from _leaves(block)
-        elif block is not None:
-            yield name, block
+def _as_unstructured(grid: Any) -> Any:
+    """A structured grid with all its cells; VTK makes hidden ones cells of no type."""
+    flags = []
+    for data in (grid.point_data, grid.cell_data):
+        flags.append(data.pop(GHOST) if GHOST in data else None)
+    loose = grid.cast_to_unstructured_grid()
+    for data, values in zip((loose.point_data, loose.cell_data), flags, strict=True):
+        if values is not None:
+            data[GHOST] = values
+    return loose
 
 
 @contextlib.contextmanager

@@ -1,0 +1,67 @@
+"""OpenFOAM: the cells of the inner mesh and their own values, region by region.
+
+VTK adds the patches of the boundary as blocks and averages cells to points; neither is the
+solver's, and both are switched off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rom.io.frame import Frame
+from rom.io.grid import require_pyvista
+from rom.io.vtk_files import mesh_and_frame, raise_complaints
+from rom.mesh import Mesh
+
+INNER = "internalMesh"
+
+
+def foam_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
+    """Mesh and cell fields at every time of a case."""
+    require_pyvista()
+    with raise_complaints(path):
+        reader = _open(path)
+        times = reader.GetTimeValues()
+        count = times.GetNumberOfTuples() if times is not None else 0
+    for k in range(count):
+        t = float(times.GetValue(k))
+        yield mesh_and_frame(path, _read(path, reader, t), t, unit)
+    if not count:
+        yield mesh_and_frame(path, _read(path, reader, None), None, unit)
+
+
+def _open(path: Path) -> Any:
+    """VTK's reader with all that it adds unasked switched off."""
+    from vtkmodules.vtkIOGeometry import vtkOpenFOAMReader
+    from vtkmodules.vtkIOParallel import vtkPOpenFOAMReader
+
+    folder = path.parent
+    is_whole = (folder / "constant" / "polyMesh").is_dir() or not (folder / "processor0").is_dir()
+    reader: Any = vtkOpenFOAMReader() if is_whole else vtkPOpenFOAMReader()
+    reader.SetFileName(str(path))
+    if not is_whole:
+        reader.SetCaseType(0)  # of decomposed cases
+    reader.SkipZeroTimeOff()
+    reader.CreateCellToPointOff()
+    reader.UpdateInformation()
+    for k in range(reader.GetNumberOfPatchArrays()):
+        name = reader.GetPatchArrayName(k)
+        reader.SetPatchArrayStatus(name, int(name.rpartition("/")[2] == INNER))
+    for k in range(reader.GetNumberOfCellArrays()):
+        reader.SetCellArrayStatus(reader.GetCellArrayName(k), 1)
+    return reader
+
+
+def _read(path: Path, reader: Any, t: float | None) -> Any:
+    with raise_complaints(path):
+        if t is None:
+            reader.Update()
+        else:
+            reader.UpdateTimeStep(t)
+        return reader.GetOutputDataObject(0)
+
+
+LIBRARIES = ("pyvista", "vtkmodules.vtkIOGeometry", "vtkmodules.vtkIOParallel")  # loaded once
+SUFFIXES = dict.fromkeys((".foam", ".OpenFOAM"), foam_frames)
