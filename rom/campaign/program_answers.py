@@ -21,7 +21,7 @@ HEAD = re.compile(
     rb"'fortran_order': (True|False), "
     rb"'shape': \(((?:\d{1,18},? ?){0,8})\), \} *\n"
 )
-NEAR = 1e-6  # of the extent of a mesh: nodes closer than this are the same
+NEAR = 1e-5  # of the largest coordinate: .frd writes six digits of each
 
 
 def fields_in(
@@ -73,7 +73,7 @@ def _check_nodes(theirs: Mesh, ours: Mesh, path: Path) -> None:
         )
     gaps = np.linalg.norm(a[:, :d] - b[:, :d], axis=1)
     worst = int(np.argmax(gaps))
-    if gaps[worst] > NEAR * float(np.ptp(b, axis=0).max()):
+    if gaps[worst] > NEAR * float(np.abs(b).max()):
         raise SolveFailed(
             f"node {worst} of {path.name} is at {a[worst]}, that of the mesh at {b[worst]}: its "
             "order or unit is another; read the mesh from a result of the program"

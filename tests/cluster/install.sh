@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Slurm with munge, and Grid Engine, from Debian's packages, where they are missing and apt may install; says so where not, with exit code 3.
+# Slurm with munge, Grid Engine, CalculiX and OpenFOAM, from Debian's packages, where they are missing and apt may install; says so where not, with exit code 3.
 set -u
-packages="slurm-wlm munge gridengine-master gridengine-exec gridengine-client"
-has() { for name in munged slurmctld slurmd sbatch sge_qmaster sge_execd qsub qacct; do PATH="$PATH:/usr/sbin:/sbin" command -v "$name" >/dev/null || return 1; done; }
+packages="slurm-wlm munge gridengine-master gridengine-exec gridengine-client calculix-ccx openfoam"
+has() { for name in munged slurmctld slurmd sbatch sge_qmaster sge_execd qsub qacct ccx icoFoam; do PATH="$PATH:/usr/sbin:/sbin" command -v "$name" >/dev/null || return 1; done; }
 has && exit 0
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
-  echo "The cluster test is left out: Slurm or Grid Engine is not installed and apt-get is not at hand (as root: apt-get install $packages)."
+  echo "The cluster test is left out: Slurm, Grid Engine, CalculiX or OpenFOAM is not installed and apt-get is not at hand (as root: apt-get install $packages)."
   exit 3
 fi
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1  # starts no daemon of the packages
