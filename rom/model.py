@@ -228,6 +228,11 @@ class Model:
         """Scalars that an answer holds."""
         return ()
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else a reader of the model should know, name -> text or number."""
+        return {}
+
     def answer(self, question: Question) -> Prediction:
         """The answer to a checked question."""
         raise NotImplementedError

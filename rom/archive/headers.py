@@ -73,7 +73,7 @@ def _sizes(model: Any, mesh: Mesh | None) -> dict[str, Any]:
     if mesh is not None:
         sizes |= {"points": len(mesh.points), "mesh unit": mesh.unit}
         sizes |= {f"{kind} cells": len(cells) for kind, cells in mesh.cells.items()}
-    return sizes
+    return sizes | getattr(model, "facts", {})
 
 
 def header_bytes(header: Header) -> bytes:

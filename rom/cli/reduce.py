@@ -19,7 +19,7 @@ from rom.problem import Problem
 
 app = typer.Typer()
 KIND_HELP = (
-    "auto, projection, regression, trajectories or local; rom train has shapes and solid too."
+    "auto, projection, regression, trajectories, local or dmd; rom train has shapes and solid too."
 )
 
 

@@ -2,7 +2,7 @@
 
 | kind | source | the same as |
 |---|---|---|
-| auto, projection, regression, trajectories, local | a case, or a store | `rom reduce` |
+| auto, projection, regression, trajectories, local, dmd | a case, or a store | `rom reduce` |
 | shapes | a folder of meshes with fields | `rom shapes train` |
 | solid | a case with solid() | |
 

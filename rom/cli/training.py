@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TOL = 1e-4
 HULL_TOL = 1e-7  # relative, on what the hull of local bases may miss
-KINDS = ("auto", "projection", "regression", "trajectories", "local")  # of models from runs
+KINDS = ("auto", "projection", "regression", "trajectories", "local", "dmd")  # from runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +63,13 @@ class Plan:
 class Training:
     """A model, what kind it is, and what it came from.
 
+    basis : POD of the runs, None where the model has modes of its own
     errors : relative training error of each field, where there are several
     """
 
     model: Any
     kind: str
-    basis: Basis
+    basis: Basis | None
     snapshots: Snapshots
     store: Store
     errors: dict[str, float] = field(default_factory=dict)
@@ -97,11 +98,14 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
     if operators is not None and plan.local:
         model, kind = _local(operators, snapshots, plan)
         return Training(model, kind, model.basis, snapshots, store)
+    if operators is None and snapshots.t is not None and plan.kind != "dmd":
+        model, kind = _trajectories(snapshots, store.box, comm, tol)
+        return Training(model, kind, None, snapshots, store)
     basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
     if operators is not None:
         model, kind = _projection(operators, basis)
-    elif snapshots.t is not None:
-        model, kind = _trajectories(snapshots, store.box, comm, tol)
+    elif plan.kind == "dmd":
+        model, kind = _linear_law(snapshots, basis)
     else:
         model, kind = _regression(snapshots, basis, store.box, plan.regressor, plan.seed)
     return Training(model, kind, basis, snapshots, store, errors)
@@ -113,7 +117,8 @@ def save_training(
     """One file of the model with the rows of all ranks; what it says of itself."""
     from rom.archive.models import save_model
 
-    if rank() and not training.basis.space.spread:
+    space = training.snapshots.space
+    if rank() and not space.spread:
         return {}
     origin = provenance(case, settings) | {
         "store": str(training.store.path),
@@ -124,13 +129,20 @@ def save_training(
     digest = save_model(target, training.model, mesh, origin)
     if rank():
         return {}
-    basis = training.basis
     numbers = {
-        "model": str(target), "kind": training.kind, "dofs": basis.space.size,
-        "snapshots": training.snapshots.m, "r": basis.r, "reason": basis.reason,
-        "training_error": basis.error, "bytes": target.stat().st_size, "sha256": digest,
+        "model": str(target), "kind": training.kind, "dofs": space.size,
+        "snapshots": training.snapshots.m, **_modes(training),
+        "bytes": target.stat().st_size, "sha256": digest,
     }  # fmt: skip
     return numbers | {f"training_error {name}": error for name, error in training.errors.items()}
+
+
+def _modes(training: Training) -> dict[str, Any]:
+    """How many modes, why, and how wrong they are on the training set or on runs left out."""
+    basis, model = training.basis, training.model
+    if basis is None:
+        return {"r": model.modes.shape[-1], "left_out_error": model.errors[model.kind]}
+    return {"r": basis.r, "reason": basis.reason, "training_error": basis.error}
 
 
 def _operators(problem: Problem | None, kind: str) -> Problem | None:
@@ -138,7 +150,7 @@ def _operators(problem: Problem | None, kind: str) -> Problem | None:
 
     Raises BadInput where a kind needs them and the case has none.
     """
-    if kind in ("regression", "trajectories"):
+    if kind in ("regression", "trajectories", "dmd"):
         return None
     if problem is not None and problem.A is not None and problem.f is not None:
         return problem
@@ -153,13 +165,13 @@ def _operators(problem: Problem | None, kind: str) -> Problem | None:
 def check_kind(problem: Problem, kind: str) -> None:
     """Raises BadInput, before any solve, where a case does not allow a kind."""
     _operators(problem, kind)
-    if kind == "trajectories" and problem.times is None:
-        raise BadInput("--kind trajectories needs the times of the case; define times in it")
+    if kind in ("trajectories", "dmd") and problem.times is None:
+        raise BadInput(f"--kind {kind} needs the times of the case; define times in it")
 
 
 def _check_times(snapshots: Snapshots, kind: str) -> None:
     """Raises BadInput where runs and kind disagree on times."""
-    if kind == "trajectories" and snapshots.t is None:
+    if kind in ("trajectories", "dmd") and snapshots.t is None:
         raise BadInput("the stored runs have no times; take --kind regression")
     if kind == "local" and snapshots.t is not None:
         raise BadInput("local bases of trajectories have no command; take --kind projection")
@@ -219,6 +231,14 @@ def _trajectories(
         raise BadInput("a model of trajectories is trained on one rank; run it without mpiexec")
     model = trajectory_gp(snapshots, box, tol=tol or DEFAULT_TOL)
     return model, f"process of whole trajectories ({model.reason})"
+
+
+def _linear_law(snapshots: Snapshots, basis: Basis) -> tuple[Any, str]:
+    """An optimised dynamic mode decomposition, and its rates in words."""
+    from rom.dynamics import dmd
+
+    model = dmd(snapshots, basis)
+    return model, f"dynamic mode decomposition ({model.reason})"
 
 
 def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:

@@ -1,0 +1,35 @@
+"""Models of dynamics: a few modes that move by a law of their own, learnt from snapshots.
+
+    u(x, t) ~ sum_j W_j(x) b_j exp(alpha_j (t - t_0)),  alpha_j complex rates [1/s]
+
+Optimised dynamic mode decomposition fits rates and amplitudes to all times at once, by variable
+projection; its covariance is in closed form, and so is the deviation of a forecast. The model
+answers after the last trained time, with deviations that grow.
+
+Notation: alpha rates (k,), W modes (n, k), b amplitudes, y = V^H X u coefficients (r, n_t).
+
+>>> import numpy as np
+>>> from rom.compress import pod
+>>> from rom.dynamics import dmd
+>>> from rom.snapshots import Snapshots
+>>> from rom.space import euclidean
+>>> x, t = np.linspace(0.0, 1.0, 40), np.linspace(0.0, 4.0, 41)
+>>> u = np.exp(-0.1 * t) * np.cos(3.0 * t - 5.0 * x[:, None])
+>>> runs = Snapshots(euclidean(40), np.zeros((41, 0)), u, t)
+>>> flow = dmd(runs, pod(runs, rank=2)[0])
+>>> np.round(flow.rates, 6).tolist()
+[(-0.1+3j), (-0.1-3j)]
+>>> later = flow.predict((), t=[8.0]).field("u")[:, 0]
+>>> bool(np.abs(later - np.exp(-0.8) * np.cos(24.0 - 5.0 * x)).max() < 1e-9)
+True
+
+Reference: Askham and Kutz, Variable projection methods for an optimized dynamic mode
+decomposition (2018).
+"""
+
+from rom.dynamics.flows import LinearFlow
+from rom.dynamics.linear import dmd
+from rom.dynamics.operators import exact, forward_backward, total
+
+NOUNS = ("LinearFlow",)
+__all__ = ["NOUNS", "LinearFlow", "dmd", "exact", "forward_backward", "total"]

@@ -1,0 +1,170 @@
+"""Laws of reduced states in time, as models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rom.basis import Basis
+from rom.model import Asks, Model, Question
+from rom.prediction import Known, Part, Prediction, Quantity, Warned, state_quantities
+
+ROUND_OFF = 1e-10  # of the rms of the samples: a residual below it has no structure
+
+
+@dataclass(frozen=True, eq=False)
+class LinearFlow(Model):
+    """u(t) = V sum_j B_j exp(alpha_j (t - t_0)), real.
+
+    basis : V, r modes; times (n_t,) [s] trained; rates : alpha (k,) [1/s], growth + i frequency
+    amplitudes : B (k, runs, r) of each trained run
+    variance : of the noise in a coefficient, NaN where the fit was not optimised
+    noise (n,) : deviation of a sample from the law, the same for all rows of a field
+    normal, gram, cross (k, k) : G, Phi^* Phi and Phi^+ D of the fit, which spread that variance
+    lag : correlation of successive residuals: far from 0, more is in them than noise
+    """
+
+    basis: Basis
+    times: np.ndarray
+    rates: np.ndarray
+    amplitudes: np.ndarray
+    variance: float
+    noise: np.ndarray
+    normal: np.ndarray
+    gram: np.ndarray
+    cross: np.ndarray
+    lag: float
+
+    @property
+    def asks(self) -> Asks:
+        """Times from the first trained one on, without end."""
+        return Asks(0, None, self.times, between=True, beyond=True)
+
+    @property
+    def known(self) -> Known:
+        """Of the error: deviations by the noise of the samples, if the law is right."""
+        return Known.NOTHING if np.isnan(self.variance) else Known.STATISTICAL
+
+    @property
+    def tells(self) -> tuple[Quantity, ...]:
+        """The fields of the space, or "u"."""
+        return state_quantities(self.basis.space) or (Quantity("u"),)
+
+    @property
+    def rate_std(self) -> tuple[np.ndarray, np.ndarray]:
+        """Deviations (k,) of growth and of frequency, NaN where the fit was not optimised."""
+        C = self.variance * np.linalg.inv(self.normal)
+        both, pseudo = C.diagonal().real, self._pseudo_variance()
+        return (
+            np.sqrt(np.maximum(0.5 * (both + pseudo.real), 0.0)),
+            np.sqrt(np.maximum(0.5 * (both - pseudo.real), 0.0)),
+        )
+
+    def _pseudo_variance(self) -> np.ndarray:
+        """E[(alpha_j - E alpha_j)^2], (k,): of the conjugate partner's covariance."""
+        partner = np.abs(self.rates[:, None].conj() - self.rates).argmin(axis=1)
+        C = self.variance * np.linalg.inv(self.normal)
+        return np.asarray(C[np.arange(len(partner)), partner])
+
+    @property
+    def periods(self) -> np.ndarray:
+        """2 pi / |Im alpha|, (k,) [s], infinite where nothing oscillates."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(2 * np.pi / np.abs(self.rates.imag))
+
+    @property
+    def half_lives(self) -> np.ndarray:
+        """log 2 / -Re alpha, (k,) [s], negative where a mode grows: its time to double."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(2.0) / -self.rates.real)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Rates with 95 % intervals, periods and half-lives, and how independent the modes are."""
+        facts: dict[str, Any] = {}
+        widths = 1.96 * np.array(self.rate_std)
+        rows = zip(self.rates, *widths, self.periods, self.half_lives, strict=True)
+        for rate, growth, frequency, period, half in rows:
+            if rate.imag < 0:
+                continue
+            text = f"growth {rate.real:.4g} +- {growth:.2g} 1/s"
+            text += f", doubles in {-half:.4g} s" if half < 0 else f", halves in {half:.4g} s"
+            if rate.imag:
+                text += (
+                    f", frequency {rate.imag:.4g} +- {frequency:.2g} rad/s, period {period:.4g} s"
+                )
+            facts[f"rate {len(facts) + 1}"] = text
+        facts["condition of the modes"] = self.condition
+        facts["correlation of successive residuals"] = self.lag
+        return facts
+
+    @property
+    def condition(self) -> float:
+        """cond(W) of the modes in V, each of length 1: large where they are hardly distinct."""
+        W = self.amplitudes[:, 0]
+        lengths = np.linalg.norm(W, axis=1, keepdims=True)
+        return float(np.linalg.cond(W / np.where(lengths > 0, lengths, 1.0)))
+
+    @property
+    def reason(self) -> str:
+        """The rates, in words."""
+        words = [f"{rate.real:.4g} {rate.imag:+.4g}i" for rate in self.rates if rate.imag >= 0]
+        return f"rates {'; '.join(words)} 1/s"
+
+    def answer(self, question: Question) -> Prediction:
+        """Fields at the times asked for, of the first run, and their deviations."""
+        t = self.times if question.t is None else question.t
+        y, std = self.series(t)
+        space = self.basis.space
+        values, spread = self.basis.lift(y), std
+        parts = {}
+        for quantity, rows in self._rows():
+            deviation = None if spread is None else spread[rows][:, None]
+            parts[quantity.name] = Part(quantity, values[rows][:, None], std=deviation)
+        warnings = () if self._is_white else (self._warning(),)
+        inside = (t <= self.times[-1])[None]
+        return Prediction(question, parts, t=t, space=space, inside=inside, warnings=warnings)
+
+    def series(self, t: np.ndarray, run: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+        """Coefficients (r, n_t) of a run at times t, and deviations (n, n_t) of its field.
+
+        var u_i = noise_i^2 phi (Phi^* Phi)^{-1} phi^* + variance z_i G^{-1} z_i^*,
+        z_ij = (t phi - phi Phi^+ D)_j B_ji, phi = exp(alpha (t - t_0)): of amplitudes and rates.
+        """
+        phi = np.exp(np.outer(t - self.times[0], self.rates))
+        B = self.amplitudes[:, run]
+        y = (phi @ B).real.T
+        if np.isnan(self.variance):
+            return y, None
+        of_amplitudes = np.sum((phi @ np.linalg.inv(self.gram)) * phi.conj(), axis=1).real
+        moved = (t - self.times[0])[:, None] * phi - phi @ self.cross
+        at_nodes = self.basis.modes @ B.T
+        L = np.linalg.cholesky(np.linalg.inv(self.normal))
+        variance = np.empty((len(at_nodes), len(t)))
+        for k in range(len(t)):
+            variance[:, k] = np.sum(np.abs((at_nodes * moved[k]) @ L) ** 2, axis=1)
+        return y, np.sqrt(self.variance * variance + self.noise[:, None] ** 2 * of_amplitudes)
+
+    def _rows(self) -> list[tuple[Quantity, np.ndarray | slice]]:
+        """Each field and its rows."""
+        space = self.basis.space
+        if not space.fields:
+            return [(Quantity("u"), slice(None))]
+        pairs = zip(state_quantities(space), space.fields, strict=True)
+        return [(quantity, np.asarray(part.rows)) for quantity, part in pairs]
+
+    @property
+    def _is_white(self) -> bool:
+        """Whether successive residuals look independent, to two deviations."""
+        count = len(self.times) * self.amplitudes[0].size
+        tiny = not self.variance > (ROUND_OFF**2) * np.mean(np.abs(self.amplitudes) ** 2)
+        return tiny or abs(self.lag) < 2.0 / np.sqrt(count)
+
+    def _warning(self) -> Warned:
+        return Warned(
+            "structure",
+            f"{len(self.rates)} modes leave structure in the residuals (correlation {self.lag:.2g})"
+            ": the deviations are too small; take more modes",
+        )

@@ -1,0 +1,118 @@
+"""Dynamic mode decomposition: optimised, with its covariance, or by one linear map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rom.arrays import gate
+from rom.basis import Basis
+from rom.dynamics.flows import LinearFlow
+from rom.dynamics.operators import trapezoid
+from rom.dynamics.projection import Fit, evaluate, fit_exponentials
+from rom.errors import BadInput, NotConverged
+from rom.snapshots import Snapshots
+
+Rates = Callable[[np.ndarray, np.ndarray], np.ndarray]
+PAIR = 1e-6  # relative distance of a rate from the conjugate of its partner
+
+
+@gate(snapshots=Snapshots, basis=Basis)
+def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> LinearFlow:
+    """u(t) = V sum_j W_j b_j exp(alpha_j (t - t_0)) of least squares over all samples and times.
+
+    snapshots : one run, or several of one system from other starts, all at the same times
+    basis : V, as many modes as rates
+    rates : (y (runs, r, n_t), t) -> alpha, one of `exact`, `forward_backward` and `total`; by
+        default optimised from the trapezoid rule, with covariances
+    Raises BadInput for runs without times, or with other times or parameters; NotConverged.
+    Reference: Askham and Kutz (2018).
+    """
+    y, t = _series(snapshots, basis)
+    span = t - t[0]
+    H = y.transpose(2, 0, 1).reshape(len(t), -1)
+    if len(t) < 2 * basis.r + 1:
+        raise BadInput(f"{len(t)} times tell no {basis.r} rates; take at most {(len(t) - 1) // 2}")
+    if rates is None:
+        fit = fit_exponentials(H, span, trapezoid(y, t))
+    else:
+        fit = evaluate(H, span, rates(y, t), 0)
+    if not np.isfinite(fit.square):
+        raise NotConverged("the rates grow beyond all numbers; take fewer modes")
+    lifted = H - fit.residual
+    missed = _missed(snapshots, basis, lifted.real.reshape(len(t), len(y), -1))
+    return _flow(fit, basis, t, missed=missed, optimised=rates is None)
+
+
+def _missed(snapshots: Snapshots, basis: Basis, y: np.ndarray) -> np.ndarray:
+    """Root mean square (n,) of what the law misses, over times, runs and the rows of a field."""
+    states = basis.lift(y.transpose(2, 1, 0).reshape(y.shape[2], -1))
+    squares = np.mean((np.asarray(snapshots.u[:]) - states) ** 2, axis=1)
+    fields = basis.space.fields
+    every: list[Any] = [part.rows for part in fields] or [slice(None)]
+    for rows in every:
+        squares[rows] = squares[rows].mean()
+    return np.asarray(np.sqrt(squares))
+
+
+def _series(snapshots: Snapshots, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (runs, r, n_t) and times (n_t,). Raises BadInput."""
+    if snapshots.t is None:
+        raise BadInput("the snapshots have no times; a model of dynamics needs them")
+    times = np.asarray(snapshots.t)
+    t = times[: int(np.argmax(np.diff(times, append=-np.inf) <= 0)) + 1]
+    runs, rest = divmod(len(times), len(t))
+    if rest or not np.array_equal(np.tile(t, runs), times):
+        raise BadInput("the runs are at other times; give all of them the same")
+    if len(np.unique(snapshots.mu, axis=0)) > 1:
+        raise BadInput(
+            "the runs have several parameters, one linear law has none; "
+            "take --kind trajectories, or the runs of one parameter"
+        )
+    if snapshots.space.spread:
+        raise BadInput("a model of dynamics is trained on one rank; run it without mpiexec")
+    a = np.asarray(basis.coefficients(snapshots.u[:]))
+    if np.iscomplexobj(a):
+        raise BadInput("the snapshots are complex; give their real and imaginary parts as fields")
+    return a.reshape(basis.r, runs, len(t)).transpose(1, 0, 2), t
+
+
+def _flow(
+    fit: Fit, basis: Basis, t: np.ndarray, *, missed: np.ndarray, optimised: bool
+) -> LinearFlow:
+    """The model of a fit, rates in order of growth, conjugates together."""
+    order = np.lexsort((-fit.alpha.imag, np.abs(fit.alpha.imag), -np.round(fit.alpha.real, 12)))
+    _check_pairs(fit.alpha)
+    q = fit.B.shape[1]
+    free = len(t) * q - len(fit.alpha) * (q + 1)
+    runs = q // basis.r
+    variance = fit.square / free if optimised and free > 0 else np.nan
+    grid = np.ix_(order, order)
+    whiteness = _lag_correlation(fit.residual.real)
+    return LinearFlow(
+        basis=basis,
+        times=t,
+        rates=fit.alpha[order],
+        amplitudes=fit.B[order].reshape(len(order), runs, basis.r),
+        variance=float(variance),
+        noise=missed * np.sqrt(len(t) / max(1, len(t) - len(fit.alpha))),
+        normal=fit.G[grid],
+        gram=fit.gram[grid],
+        cross=fit.cross[grid],
+        lag=whiteness,
+    )
+
+
+def _check_pairs(alpha: np.ndarray) -> None:
+    """Raises NotConverged where rates of real series are not conjugate in pairs."""
+    gaps = np.abs(alpha[:, None].conj() - alpha).min(axis=1)
+    if gaps.max() > PAIR * np.abs(alpha).max():
+        raise NotConverged("the rates are not conjugate in pairs; take one mode more or fewer")
+
+
+def _lag_correlation(residual: np.ndarray) -> float:
+    """Correlation of the residual with itself one sample later, in the mean over series."""
+    square = float(np.sum(residual**2))
+    return float(np.sum(residual[1:] * residual[:-1]) / square) if square > 0 else 0.0

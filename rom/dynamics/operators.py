@@ -1,0 +1,75 @@
+"""Rates from one linear map between successive samples, Y_2 = A Y_1."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from rom.errors import BadInput, Singular
+
+EVEN = 1e-6  # relative deviation of steps in time that counts as even
+
+
+def exact(y: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Rates of A = Y_2 Y_1^+, (r,); y (runs, r, n_t). Noise damps them.
+
+    Raises BadInput for uneven times or too few. Reference: Tu et al. (2014).
+    """
+    first, second, dt = _pairs(y, t)
+    return _rates(np.linalg.lstsq(first.T, second.T, rcond=None)[0].T, dt)
+
+
+def forward_backward(y: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Rates of A = (A_f A_b^{-1})^{1/2}, both maps in one basis, (r,).
+
+    Each root has the sign of the forward map's. Raises as `exact`. Reference: Dawson et al. (2016).
+    """
+    first, second, dt = _pairs(y, t)
+    forward = np.linalg.lstsq(first.T, second.T, rcond=None)[0].T
+    backward = np.linalg.lstsq(second.T, first.T, rcond=None)[0].T
+    squares, W = np.linalg.eig(np.linalg.solve(backward.T, forward.T).T)
+    roots = np.sqrt(squares.astype(complex))
+    along = np.linalg.solve(W, forward @ W).diagonal()
+    roots = np.where((roots.conj() * along).real < 0, -roots, roots)
+    return _logarithms(roots, dt)
+
+
+def total(y: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Rates by total least squares, A = P_2 P_1^{-1} of the leading left vectors, (r,).
+
+    Raises as `exact`. Reference: Hemati et al. (2017).
+    """
+    first, second, dt = _pairs(y, t)
+    r = len(first)
+    U = np.linalg.svd(np.vstack([first, second]), full_matrices=False)[0][:, :r]
+    return _rates(np.linalg.solve(U[:r].T, U[r:].T).T, dt)
+
+
+def trapezoid(y: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Rates of y' = A y by the trapezoid rule between samples, at any times, (r,)."""
+    steps = np.diff(t)
+    slopes = np.concatenate(list((y[:, :, 1:] - y[:, :, :-1]) / steps), axis=1)
+    means = np.concatenate(list(0.5 * (y[:, :, 1:] + y[:, :, :-1])), axis=1)
+    return np.asarray(np.linalg.eigvals(np.linalg.lstsq(means.T, slopes.T, rcond=None)[0].T))
+
+
+def _pairs(y: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    steps = np.diff(t)
+    dt = float(steps.mean())
+    if np.abs(steps - dt).max() > EVEN * dt:
+        raise BadInput("the times are uneven; take the optimised decomposition, which allows them")
+    first, second = (np.concatenate(list(part), axis=1) for part in (y[:, :, :-1], y[:, :, 1:]))
+    if first.shape[1] < len(first):
+        raise BadInput(f"{first.shape[1]} steps give no map of {len(first)} modes; take fewer")
+    return first, second, dt
+
+
+def _rates(A: np.ndarray, dt: float) -> np.ndarray:
+    return _logarithms(scipy.linalg.eigvals(A), dt)
+
+
+def _logarithms(eigenvalues: np.ndarray, dt: float) -> np.ndarray:
+    """log(lambda) / dt. Raises Singular for an eigenvalue of zero."""
+    if not np.abs(eigenvalues).min() > 0:
+        raise Singular("the map between samples has an eigenvalue of zero; take fewer modes")
+    return np.asarray(np.log(eigenvalues.astype(complex)) / dt)
