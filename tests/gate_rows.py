@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import rom
-from rom import bands, certified, compress, design, gp, local, plot, points, shapes, study
+from rom import bands, certified, compress, design, dynamics, gp, local, plot, points, shapes, study
 from rom import io as files
 from rom.rule import Cubature
 from rom.space import Field
@@ -65,6 +65,10 @@ SPACE = rom.Space(np.full(N, 1.0 / N), np.arange(N))
 FIELDS = rom.euclidean(N, None, (Field("T", "K", np.arange(6)), Field("u", "m", np.arange(6, N))))
 SNAPSHOTS = rom.Snapshots(SPACE, MU, U)
 BASIS, S = rom.pod(SNAPSHOTS, rank=3)
+STEPS = np.linspace(0.0, 1.0, 9)
+LINES = np.stack([np.exp(-STEPS), np.exp(-3 * STEPS)])[None]
+SERIES = rom.Snapshots(rom.euclidean(2), np.zeros((9, 0)), LINES[0], STEPS)
+SERIES_BASIS = rom.pod(SERIES, rank=2)[0]
 DUAL, _ = rom.pod(SNAPSHOTS, rank=2)
 STIFF = sp.csr_array(
     sp.diags_array([-np.ones(N - 1), 2.5 * np.ones(N), -np.ones(N - 1)], offsets=[-1, 0, 1])
@@ -221,6 +225,11 @@ ROWS: dict[str, Row] = {
     "compress.pod_by_field": row(
         lambda snapshots: compress.pod_by_field(snapshots, tol=1e-3)[1],
         snapshots=noun(rom.Snapshots(FIELDS, MU, U))),
+    "dmd": row(
+        lambda snapshots, basis: rom.dmd(snapshots, basis).rates,
+        snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    **{f"dynamics.{name}": row(getattr(dynamics, name), y=real(LINES), t=real(STEPS))
+       for name in ("exact", "forward_backward", "total")},
     "compress.pod": row(lambda snapshots: rom.pod(snapshots, tol=1e-3), snapshots=noun(SNAPSHOTS)),
     "compress.projection_error": row(compress.projection_error,
         snapshots=noun(SNAPSHOTS), basis=noun(BASIS)),
@@ -576,7 +585,7 @@ local.Forest local.Gain local.LocalModel solids.FollowedRun solids.LocalWeighted
 solids.RunStep solids.SolidModel solids.WeightedModel gp.CoefficientGP gp.FieldGP gp.GPyTorchModel
 gp.KroneckerGP gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
 shapes.Embedding
-shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status
+dynamics.LinearFlow shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status
 """
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
 # their arrays checked; each is tried in the tests of its chapter
@@ -585,7 +594,7 @@ Asks Model Problem io.ingest_files archive.load archive.load_model archive.open_
 io.read_file archive.save
 archive.save_model certified.separate points.cut io.from_grid io.label io.read_frames
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
-campaign.program campaign.rebuild campaign.talk campaign.ticker campaign.verify
+campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk campaign.ticker campaign.verify
 certified.Conjugate solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic
 shapes.Radial shapes.Reduction shapes.Same shapes.family study.box_facts study.model_facts

@@ -9,7 +9,7 @@ import pytest
 
 from rom import Box, Mesh
 from rom.campaign import collect, fields_in, program, read
-from rom.campaign.decks import read_deck, write_number
+from rom.campaign.decks import read_templates, write_number
 from rom.errors import BadInput, SolveFailed
 from tests.command_line import run_rom
 
@@ -160,4 +160,4 @@ def test_an_edited_deck_is_another_solver(deck, tmp_path):
 def test_a_deck_of_text_in_another_code_is_refused(tmp_path):
     (tmp_path / "d.inp").write_bytes("größe {{k}}".encode("latin1"))
     with pytest.raises(BadInput, match=r"d\.inp holds \{\{ and is no text in UTF-8"):
-        read_deck(tmp_path / "d.inp", ("k",))
+        read_templates(tmp_path / "d.inp", ("k",))

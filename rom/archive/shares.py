@@ -78,7 +78,7 @@ class Share:
     def _rows_of_field(self, name: str) -> np.ndarray:
         """Local rows of a field. Raises BadInput where its rows do not rise."""
         local, end = [np.zeros(0, dtype=np.int64)], -1
-        for rows in blocks_of(self.fetch, name):
+        for rows in array_blocks(self.fetch, name):
             if rows[0] <= end or not (np.diff(rows) > 0).all():
                 raise BadInput(f"the rows of a field do not rise from dof to dof; {ALONE}")
             end = int(rows[-1])
@@ -171,14 +171,14 @@ def _is_space(node: Mapping[str, Any]) -> bool:
 def _counts(fetch: Fetch, name: str, size: int) -> bool:
     """Whether an array is 0, 1, ..., size - 1."""
     start = 0
-    for rows in blocks_of(fetch, name):
+    for rows in array_blocks(fetch, name):
         if not np.array_equal(rows, np.arange(start, start + len(rows))):
             return False
         start += len(rows)
     return start == size
 
 
-def blocks_of(fetch: Fetch, name: str) -> Iterator[np.ndarray]:
+def array_blocks(fetch: Fetch, name: str) -> Iterator[np.ndarray]:
     """An array of a file, a block of rows at a time."""
     start = 0
     while len(rows := fetch(name, slice(start, start + ROWS))):

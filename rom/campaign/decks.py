@@ -24,7 +24,7 @@ DIGITS = 16  # of a sha256
 
 
 @dataclass(frozen=True, eq=False)
-class Deck:
+class Templates:
     """Files that are written into the folder of each run.
 
     root : a file, or a folder of files; templates : those with names in them, path below the
@@ -58,7 +58,7 @@ class Deck:
             (folder / name).write_text(PLACE.sub(partial(_number_at, values), text))
 
 
-def read_deck(path: str | Path, names: Sequence[str]) -> Deck:
+def read_templates(path: str | Path, names: Sequence[str]) -> Templates:
     """The deck at `path`, a file or a folder.
 
     Raises BadInput where there is none, for a name that no parameter has, and for a format that
@@ -73,7 +73,7 @@ def read_deck(path: str | Path, names: Sequence[str]) -> Deck:
         if b"{{" in content:
             key = below(root, file)
             templates[key] = _checked_text(content, key, names)
-    return Deck(root, templates, tuple(names))
+    return Templates(root, templates, tuple(names))
 
 
 def files_below(root: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a program leaves as its answer: plain numbers, or fields in a file of its own format."""
+"""What a program leaves as its answer: plain numbers, or fields in a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEAR = 1e-5  # of the largest coordinate: .frd writes six digits of each
 def fields_in(
     *names: str, mesh: Mesh | None = None, transient: bool = False, unit: str = "m"
 ) -> Read:
-    """path -> values of fields of a result file, one field after the other, node by node.
+    """path -> fields of a result file, one after the other, node by node.
 
     The format follows the suffix, as for `rom.io.read_frames`; of a file with several times the
     last is taken, or all of them, (n, n_t), where `transient`.
@@ -55,9 +55,11 @@ def _column(frame: Frame, names: tuple[str, ...], path: Path) -> np.ndarray:
     for name in names:
         places = [fields[name] for fields in (frame.points, frame.cells) if name in fields]
         if len(places) != 1:
-            known = ", ".join([*frame.points, *frame.cells]) or "none"
+            names_there = ", ".join([*frame.points, *frame.cells]) or "none"
             what = "no field" if not places else "nodes and cells have a field"
-            raise SolveFailed(f"{path.name}: {what} {name!r} at t = {frame.t}; it holds: {known}")
+            raise SolveFailed(
+                f"{path.name}: {what} {name!r} at t = {frame.t}; it holds: {names_there}"
+            )
         parts.append(np.ravel(places[0][0]))
     return np.concatenate(parts)
 
@@ -85,6 +87,8 @@ def read_npy(path: Path) -> np.ndarray:
 
     Raises SolveFailed where it is not, or its size is not what the header says.
     """
+    if path.is_symlink() or not path.is_file():
+        raise SolveFailed(f"no file {path.name}, or a link; leave the array itself there")
     with open(path, "rb") as raw:
         start = raw.read(10)
         head = b""

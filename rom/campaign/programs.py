@@ -1,4 +1,4 @@
-"""Solvers that are programs: started per task in a folder of their own, and watched.
+"""Solvers that are programs, each run in a folder of its own.
 
 Their input is words of the command line, or files in which parameters stand; their answer is a
 .npy file of plain numbers, or a result file whose format the suffix says.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.campaign.decks import Deck, read_deck
+from rom.campaign.decks import Templates, read_templates
 from rom.campaign.program_answers import Read, read_npy
 from rom.errors import BadInput, SolveFailed
 from rom.parameters import Box
@@ -40,7 +40,7 @@ class _Program:
     answer: str
     limit: float
     folder: str | None
-    deck: Deck | None
+    deck: Templates | None
     names: tuple[str, ...]
     read: Read
     failure: re.Pattern[str] | None
@@ -134,7 +134,7 @@ def program(
     names = () if box is None else tuple(box.names)
     if deck is not None and box is None:
         raise BadInput("a deck names parameters; give box=, the one of the case")
-    files = None if deck is None else read_deck(deck, names)
+    files = None if deck is None else read_templates(deck, names)
     if read is None and not answer.endswith(".npy"):
         raise BadInput(f'nothing says what of {answer} is the answer; give read=fields_in("u")')
     used = _names_in(words, names) | (set() if files is None else files.used)
@@ -149,7 +149,10 @@ def program(
 
 
 def _names_in(words: Sequence[str], names: Sequence[str]) -> set[str]:
-    """The parameters on a command line. Raises BadInput for a place that no parameter fills."""
+    """The parameters on a command line.
+
+    Raises BadInput for a place that no parameter fills.
+    """
     if "{mu}" in words:
         return set(names)
     used = set()
@@ -160,8 +163,9 @@ def _names_in(words: Sequence[str], names: Sequence[str]) -> set[str]:
             if key.isdigit():
                 used |= set(names[int(key) : int(key) + 1])
             elif names and key not in names:
-                known = ", ".join(names)
-                raise BadInput(f"{word} on the command line is no parameter; known: {known}")
+                raise BadInput(
+                    f"{word} on the command line is no parameter; known: {', '.join(names)}"
+                )
             used.add(key)
     return used
 

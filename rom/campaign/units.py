@@ -114,10 +114,10 @@ def _own_box(variables: Mapping[str, Any], path: Path) -> Box:
         if v.causality in PARAMETERS and v.min is not None and v.max is not None
     }
     if not ranged:
-        known = [name for name, v in variables.items() if v.causality in PARAMETERS]
+        settable = [name for name, v in variables.items() if v.causality in PARAMETERS]
         raise BadInput(
             f"no parameter of {path.name} states its minimum and maximum; give box= of some of: "
-            f"{', '.join(known) or 'none'}"
+            f"{', '.join(settable) or 'none'}"
         )
     ends = np.array([[float(v.min), float(v.max)] for v in ranged.values()])
     units = tuple(_unit_of(v) for v in ranged.values())
@@ -134,9 +134,9 @@ def _unit_of(variable: Any) -> str:
 def _check_names(
     names: Sequence[str], variables: Mapping[str, Any], path: Path, kinds: Sequence[str]
 ) -> None:
-    known = [name for name, v in variables.items() if v.causality in kinds]
+    there = [name for name, v in variables.items() if v.causality in kinds]
     for name in names:
-        if name not in known:
+        if name not in there:
             raise BadInput(
-                f"{path.name} has no {kinds[0]} {name!r}; it has: {', '.join(known) or 'none'}"
+                f"{path.name} has no {kinds[0]} {name!r}; it has: {', '.join(there) or 'none'}"
             )

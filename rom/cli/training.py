@@ -138,7 +138,7 @@ def save_training(
 
 
 def _modes(training: Training) -> dict[str, Any]:
-    """How many modes, why, and how wrong they are on the training set or on runs left out."""
+    """How many modes, and how wrong they are on the training set or left-out runs."""
     basis, model = training.basis, training.model
     if basis is None:
         return {"r": model.modes.shape[-1], "left_out_error": model.errors[model.kind]}

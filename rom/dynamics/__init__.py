@@ -1,4 +1,4 @@
-"""Models of dynamics: a few modes that move by a law of their own, learnt from snapshots.
+"""Models of dynamics: a few modes with a law of their own, learnt from snapshots.
 
     u(x, t) ~ sum_j W_j(x) b_j exp(alpha_j (t - t_0)),  alpha_j complex rates [1/s]
 

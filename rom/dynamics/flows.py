@@ -82,7 +82,7 @@ class LinearFlow(Model):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Rates with 95 % intervals, periods and half-lives, and how independent the modes are."""
+        """Rates with 95 % intervals, periods and half-lives; cond(W)."""
         facts: dict[str, Any] = {}
         widths = 1.96 * np.array(self.rate_std)
         rows = zip(self.rates, *widths, self.periods, self.half_lives, strict=True)
@@ -102,7 +102,7 @@ class LinearFlow(Model):
 
     @property
     def condition(self) -> float:
-        """cond(W) of the modes in V, each of length 1: large where they are hardly distinct."""
+        """cond(W) of the modes, each of length 1: large where they are hardly distinct."""
         W = self.amplitudes[:, 0]
         lengths = np.linalg.norm(W, axis=1, keepdims=True)
         return float(np.linalg.cond(W / np.where(lengths > 0, lengths, 1.0)))

@@ -1,4 +1,4 @@
-"""Dynamic mode decomposition: optimised, with its covariance, or by one linear map."""
+"""Dynamic mode decomposition: optimised, or by one linear map."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ PAIR = 1e-6  # relative distance of a rate from the conjugate of its partner
 
 @gate(snapshots=Snapshots, basis=Basis)
 def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> LinearFlow:
-    """u(t) = V sum_j W_j b_j exp(alpha_j (t - t_0)) of least squares over all samples and times.
+    """u(t) = V sum_j W_j b_j exp(alpha_j (t - t_0)), by least squares.
+
+    Over all samples and times.
 
     snapshots : one run, or several of one system from other starts, all at the same times
     basis : V, as many modes as rates
@@ -47,7 +49,7 @@ def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> Li
 
 
 def _missed(snapshots: Snapshots, basis: Basis, y: np.ndarray) -> np.ndarray:
-    """Root mean square (n,) of what the law misses, over times, runs and the rows of a field."""
+    """Rms (n,) of what the law misses, over times, runs and the rows of a field."""
     states = basis.lift(y.transpose(2, 1, 0).reshape(y.shape[2], -1))
     squares = np.mean((np.asarray(snapshots.u[:]) - states) ** 2, axis=1)
     fields = basis.space.fields
@@ -113,6 +115,6 @@ def _check_pairs(alpha: np.ndarray) -> None:
 
 
 def _lag_correlation(residual: np.ndarray) -> float:
-    """Correlation of the residual with itself one sample later, in the mean over series."""
+    """Correlation of the residual with itself one sample later."""
     square = float(np.sum(residual**2))
     return float(np.sum(residual[1:] * residual[:-1]) / square) if square > 0 else 0.0

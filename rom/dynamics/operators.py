@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
+from rom.arrays import VECTOR, array_of, gate
 from rom.errors import BadInput, Singular
 
+SERIES = array_of("(runs, r, n_t)")
 EVEN = 1e-6  # relative deviation of steps in time that counts as even
 
 
+@gate(y=SERIES, t=VECTOR)
 def exact(y: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Rates of A = Y_2 Y_1^+, (r,); y (runs, r, n_t). Noise damps them.
 
@@ -19,6 +22,7 @@ def exact(y: np.ndarray, t: np.ndarray) -> np.ndarray:
     return _rates(np.linalg.lstsq(first.T, second.T, rcond=None)[0].T, dt)
 
 
+@gate(y=SERIES, t=VECTOR)
 def forward_backward(y: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Rates of A = (A_f A_b^{-1})^{1/2}, both maps in one basis, (r,).
 
@@ -27,22 +31,25 @@ def forward_backward(y: np.ndarray, t: np.ndarray) -> np.ndarray:
     first, second, dt = _pairs(y, t)
     forward = np.linalg.lstsq(first.T, second.T, rcond=None)[0].T
     backward = np.linalg.lstsq(second.T, first.T, rcond=None)[0].T
-    squares, W = np.linalg.eig(np.linalg.solve(backward.T, forward.T).T)
+    squares, W = np.linalg.eig(_solve(backward.T, forward.T).T)
     roots = np.sqrt(squares.astype(complex))
-    along = np.linalg.solve(W, forward @ W).diagonal()
+    along = _solve(W, forward @ W).diagonal()
     roots = np.where((roots.conj() * along).real < 0, -roots, roots)
     return _logarithms(roots, dt)
 
 
+@gate(y=SERIES, t=VECTOR)
 def total(y: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Rates by total least squares, A = P_2 P_1^{-1} of the leading left vectors, (r,).
+    """Rates by total least squares, A = P_2 P_1^{-1}, (r,).
+
+    P : the leading left vectors of [Y_1; Y_2].
 
     Raises as `exact`. Reference: Hemati et al. (2017).
     """
     first, second, dt = _pairs(y, t)
     r = len(first)
     U = np.linalg.svd(np.vstack([first, second]), full_matrices=False)[0][:, :r]
-    return _rates(np.linalg.solve(U[:r].T, U[r:].T).T, dt)
+    return _rates(_solve(U[:r].T, U[r:].T).T, dt)
 
 
 def trapezoid(y: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -54,14 +61,26 @@ def trapezoid(y: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def _pairs(y: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    if len(t) != y.shape[2] or len(t) < 2:
+        raise BadInput(f"y has {y.shape[2]} times, t {len(t)}; give the same, two at least")
     steps = np.diff(t)
     dt = float(steps.mean())
+    if not dt > 0:
+        raise BadInput("the times do not rise; sort the samples")
     if np.abs(steps - dt).max() > EVEN * dt:
         raise BadInput("the times are uneven; take the optimised decomposition, which allows them")
     first, second = (np.concatenate(list(part), axis=1) for part in (y[:, :, :-1], y[:, :, 1:]))
     if first.shape[1] < len(first):
         raise BadInput(f"{first.shape[1]} steps give no map of {len(first)} modes; take fewer")
     return first, second, dt
+
+
+def _solve(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """A^{-1} B. Raises Singular."""
+    try:
+        return np.asarray(np.linalg.solve(A, B))
+    except np.linalg.LinAlgError as error:
+        raise Singular("the samples span fewer than r modes; take fewer modes") from error
 
 
 def _rates(A: np.ndarray, dt: float) -> np.ndarray:

@@ -50,7 +50,7 @@ def flat_part(part: Part, samples: slice = slice(None)) -> Part:
 
 def sample_blocks(answer: Prediction) -> Iterator[slice]:
     """Slices of samples whose fields fit in memory together, the same on every rank."""
-    rows = sum(count_rows(part) for part in answer.parts.values())
+    rows = sum(height_of(part) for part in answer.parts.values())
     step = max(1, BLOCK // max(1, rows * count_times(answer)))
     if answer.space is not None and answer.space.spread:
         step = answer.space.tell(step)
@@ -58,7 +58,7 @@ def sample_blocks(answer: Prediction) -> Iterator[slice]:
         yield slice(start, min(start + step, answer.m))
 
 
-def count_rows(part: Part) -> int:
+def height_of(part: Part) -> int:
     """Number of values k of a field at one time."""
     if part.back is not None:
         return int(part.back.shape[0])
@@ -164,7 +164,7 @@ def part_rows(answer: Prediction, name: str, part: Part, lift: Callable[[Any], A
             return lift_all()[rows]
 
     where = _where(answer, name, part) if is_spread(answer) else None
-    return lifted_rows(answer.space, own, count_rows(part), where)
+    return lifted_rows(answer.space, own, height_of(part), where)
 
 
 def _where(answer: Prediction, name: str, part: Part) -> np.ndarray:
@@ -174,7 +174,7 @@ def _where(answer: Prediction, name: str, part: Part) -> np.ndarray:
     named = {field.name: field.rows for field in space.fields}
     where = part.rows if part.rows is not None else named.get(name)
     where = np.arange(space.n) if where is None else np.asarray(where)
-    if len(where) != count_rows(part) or part.back is not None:
+    if len(where) != height_of(part) or part.back is not None:
         raise BadInput(f"the field {name!r} does not lie on the ranks' rows; use one rank")
     return where
 
@@ -183,7 +183,7 @@ def state_rows(answer: Prediction) -> Rows | None:
     """The state Rows (n, m n_t) of a space, None where the fields do not fill it."""
     parts = {k: p for k, p in answer.parts.items() if p.quantity.place is not Place.INTEGRATION}
     space = answer.space
-    if space is None or not parts or sum(map(count_rows, parts.values())) != space.n:
+    if space is None or not parts or sum(map(height_of, parts.values())) != space.n:
         return None
     named = {field.name: field.rows for field in space.fields}
     source = np.zeros(space.n, dtype=np.int64)  # row of the state -> row of its part
