@@ -594,7 +594,8 @@ Asks Model Problem io.ingest_files archive.load archive.load_model archive.open_
 io.read_file archive.save
 archive.save_model certified.separate points.cut io.from_grid io.label io.read_frames
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
-campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk campaign.ticker campaign.verify
+campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk
+campaign.ticker campaign.verify
 certified.Conjugate solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic
 shapes.Radial shapes.Reduction shapes.Same shapes.family study.box_facts study.model_facts
