@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from rom.cli.case import load_case_module, pair, parameters
-from rom.cli.ingest_runs import collect_runs, field_columns, files_below, table_runs
+from rom.cli.ingest_runs import collect_runs, files_below, result_columns, table_runs
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.ranks import rank
 from rom.cli.tables import show_numbers
@@ -195,7 +195,7 @@ def _add_to_campaign(path: Path, mus: np.ndarray, result: Result) -> None:
     """One more trajectory, or one snapshot of a single state without time."""
     from rom.campaign import collect
 
-    columns, parts = field_columns(result)
+    columns, parts = result_columns(result)
     n, m = columns.shape
     is_snapshot = m == 1 and result.t is None
     u = columns[:, 0] if is_snapshot else columns

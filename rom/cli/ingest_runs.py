@@ -1,4 +1,4 @@
-"""Many runs of another code at once: a folder of result files and a table of their parameters."""
+"""Many runs of another code: a folder of results and a table of parameters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Read = Callable[[list[Path], list[float] | None], Result]
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class TableRun:
     """One run: parameters (p,), its files in the order of time, and times [s] or None."""
 
     mu: np.ndarray
@@ -33,7 +33,7 @@ class Run:
     times: list[float] | None
 
 
-def table_runs(folder: Path, csv: Path) -> tuple[Box, list[Run]]:
+def table_runs(folder: Path, csv: Path) -> tuple[Box, list[TableRun]]:
     """The box of a table, and the runs that its rows are in a folder.
 
     Columns "name [unit]" are parameters; a column "file" names files, folders or patterns below
@@ -114,8 +114,8 @@ def natural_key(path: Path) -> list[Any]:
 
 def _group(
     csv: Path, mus: np.ndarray, files: list[list[Path]], times: np.ndarray | None
-) -> list[Run]:
-    """Rows as runs; those of the same parameters are times of one where there are times."""
+) -> list[TableRun]:
+    """Rows as runs; with times those of the same parameters are one run."""
     rows: dict[tuple[float, ...], list[int]] = {}
     for k, mu in enumerate(mus):
         rows.setdefault(tuple(mu.tolist()), []).append(k)
@@ -128,19 +128,19 @@ def _group(
             )
         ordered = group if times is None else sorted(group, key=lambda k: times[k])
         its = None if times is None else [float(times[k]) for k in ordered]
-        runs.append(Run(np.array(key), [file for k in ordered for file in files[k]], its))
+        runs.append(TableRun(np.array(key), [file for k in ordered for file in files[k]], its))
     return runs
 
 
-def collect_runs(store: Path, box: Box, runs: list[Run], read: Read) -> tuple[Any, Result]:
-    """All runs as a campaign, those that it holds already left out; and the first result.
+def collect_runs(store: Path, box: Box, runs: list[TableRun], read: Read) -> tuple[Any, Result]:
+    """All runs as a campaign, but those that it holds; and the first result.
 
     Raises BadInput for the first run that cannot be read.
     """
     from rom.campaign import collect
 
     first = read(runs[0].files, runs[0].times)
-    columns, fields = field_columns(first)
+    columns, fields = result_columns(first)
     table = {run.mu.tobytes(): run for run in runs}
     is_static = columns.shape[1] == 1 and first.t is None
 
@@ -148,7 +148,7 @@ def collect_runs(store: Path, box: Box, runs: list[Run], read: Read) -> tuple[An
         """The columns of the run of these parameters, cells in the order of the first."""
         run = table[np.asarray(mu, dtype=float).tobytes()]
         result = first if run is runs[0] else align_result(first, read(run.files, run.times))
-        states = field_columns(result)[0]
+        states = result_columns(result)[0]
         return states[:, 0] if is_static else states
 
     times = np.arange(columns.shape[1], dtype=float) if first.t is None else first.t
@@ -170,7 +170,7 @@ def collect_runs(store: Path, box: Box, runs: list[Run], read: Read) -> tuple[An
     return campaign, first
 
 
-def field_columns(result: Result) -> tuple[np.ndarray, tuple[Field, ...]]:
+def result_columns(result: Result) -> tuple[np.ndarray, tuple[Field, ...]]:
     """All fields below each other (n, m), and where each lies."""
     blocks, parts, start = [], [], 0
     for name, values in result.fields.items():
@@ -183,7 +183,7 @@ def field_columns(result: Result) -> tuple[np.ndarray, tuple[Field, ...]]:
 
 
 def align_result(first: Result, other: Result) -> Result:
-    """Another run on the mesh and at the times of the first. Raises BadInput for others."""
+    """Another run on the mesh and at the times of the first, or BadInput."""
     ours, theirs = (np.array([]) if t is None else t for t in (first.t, other.t))
     if not np.array_equal(ours, theirs):
         raise BadInput("its times are not those of the first run; a campaign has one set of times")

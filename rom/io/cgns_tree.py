@@ -49,8 +49,8 @@ def plain_label(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def units_of(*nodes: Any) -> tuple[str, float, str]:
-    """Unit of length ("" if none is said), factor to it, unit of angle; the last node wins."""
+def tree_units(*nodes: Any) -> tuple[str, float, str]:
+    """Unit of length or "", factor to it, unit of angle; the last node wins."""
     length, factor, angle = "", 1.0, ""
     for node in nodes:
         for units in children(node, "DimensionalUnits_t"):

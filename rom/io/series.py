@@ -98,7 +98,7 @@ def _read_states(
 
 
 def _check_mesh(mesh: Mesh, path: str | Path, request: Request) -> Mesh:
-    """The first mesh, turned where that is asked for; BadInput where cells are inside out."""
+    """The first mesh, turned on demand; BadInput where cells are inside out."""
     check_cells(mesh, path)
     if request.turn:
         mesh = turn_mesh(mesh)
@@ -119,7 +119,7 @@ def _theirs(request: Request) -> list[str]:
 def _order_of_cells(
     mesh: Mesh, other: Mesh, path: str | Path, first: str | Path, *, turn: bool
 ) -> np.ndarray | None:
-    """Places of our cells in a file, None where they are the same; BadInput for another mesh."""
+    """Places of our cells in a file, None for the same; BadInput for another mesh."""
     if turn:
         other = turn_mesh(other)
     if other.digest == mesh.digest:

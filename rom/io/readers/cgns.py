@@ -21,9 +21,9 @@ from rom.io.cgns_tree import (
     node_name,
     node_names,
     node_text,
-    units_of,
+    tree_units,
 )
-from rom.io.content import Content, Data, append_blocks, frame_of_content, scatter
+from rom.io.content import Content, Data, append_blocks, frame_of_content, spread_rows
 from rom.io.fields import Fields
 from rom.io.frame import AT_CELLS, Frame
 from rom.io.grid import positive_wedges
@@ -161,7 +161,7 @@ def _zone_content(path: Path, base: Any, zone: Any, k: int | None) -> tuple[Cont
     if len(set(pointers)) > 1:
         raise BadInput(f"{path.name}: the mesh of zone {node_name(zone)} changes with time")
     grid = zone[pointers[0]] if pointers else zone["GridCoordinates"]
-    unit, factor, angle = units_of(base, zone, grid)
+    unit, factor, angle = tree_units(base, zone, grid)
     points = factor * _points(path, base, grid, angle)
     is_structured = "ZoneType" in zone and node_text(zone["ZoneType"]) == "Structured"
     shape = tuple(node_data(zone)[0][::-1].tolist()) if is_structured else ()
@@ -228,7 +228,7 @@ def _solutions(zone: Any, k: int | None) -> list[Any]:
 def _put_fields(
     path: Path, content: Content, solutions: list[Any], filling: np.ndarray, shape: tuple[int, ...]
 ) -> None:
-    """Fields at vertices and at cells; one of the cells that fill the zone is NaN elsewhere."""
+    """Fields at vertices and cells; NaN on boundaries where they lie inside."""
     n, k = len(content.blocks.points), len(filling)
     for solution in solutions:
         location = solution.get("GridLocation")
@@ -239,7 +239,7 @@ def _put_fields(
             size = {"Vertex": n, "CellCenter": k}.get(place, -1)
             if place == "CellCenter" and values.size == filling.sum() < k:
                 rows = np.flatnonzero(filling)
-                data[name], mask = scatter(rows, values.ravel().astype(float), k)
+                data[name], mask = spread_rows(rows, values.ravel().astype(float), k)
                 content.known[f"{AT_CELLS}:{name}"] = mask
             elif values.size != size:
                 raise BadInput(
@@ -324,7 +324,7 @@ def _cell_type(path: Path, section: Any, code: int) -> str:
 def _tags(
     zone: Any, cells: _Cells, shape: tuple[int, ...], order: np.ndarray, n: int
 ) -> tuple[Data, Data]:
-    """Masks of node sets and regions: boundaries at vertices, and at elements by their number."""
+    """Masks of node sets and regions: boundaries at vertices and elements."""
     point_data: Data = {}
     cell_data: Data = {}
     for group in children(zone, "ZoneBC_t"):

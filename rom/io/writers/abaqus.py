@@ -28,7 +28,7 @@ DIGITS = "%.12E"  # CalculiX reads 20 characters a number
 
 
 def write_inp(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> None:
-    """A flat deck of nodes, elements and sets. Raises BadInput for names of sets it cannot hold.
+    """A flat deck of nodes, elements and sets. Raises BadInput for odd names of sets.
 
     Coordinates have 13 digits, as many as CalculiX reads.
     """

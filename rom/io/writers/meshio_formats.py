@@ -1,4 +1,4 @@
-"""Bare meshes in three formats of text, through meshio; all else is refused by name.
+"""Bare meshes in three formats of text, through meshio; others are refused.
 
 meshio writes more formats, but drops what they cannot hold with a warning.
 """
