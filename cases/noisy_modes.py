@@ -49,10 +49,8 @@ def one_draw(u: np.ndarray) -> dict[str, float]:
     growth, frequency = flow.rate_std
     partner = [int(np.abs(flow.rates - rate).argmin()) for rate in RATES]
     miss = flow.rates[partner] - RATES
-    held = [
-        np.abs(miss.real) < 1.96 * growth[partner],
-        np.abs(miss.imag) < 1.96 * frequency[partner],
-    ]
+    widths = 1.96 * growth[partner], 1.96 * frequency[partner]
+    held = [np.abs(miss.real) < widths[0], np.abs(miss.imag) < widths[1]]
     answer, truth = flow.predict((), t=LATER), packets(LATER)
     wrong, std = answer.field("u") - truth, answer.std("u")
     size = np.linalg.norm(truth)

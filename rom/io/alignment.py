@@ -69,10 +69,10 @@ def _same_sets(mesh: Mesh, other: Mesh, places: dict[str, np.ndarray]) -> bool:
 
 def reorder_cells(frame: Frame, order: np.ndarray) -> Frame:
     """The frame with the values of its cells in another order."""
-    known = {
+    masks = {
         key: mask[order] if key.startswith(AT_CELLS) else mask for key, mask in frame.known.items()
     }
-    return replace(frame, cells=_arrange(frame.cells, order), known=known)
+    return replace(frame, cells=_arrange(frame.cells, order), known=masks)
 
 
 def _arrange(fields: Fields, order: np.ndarray) -> Fields:

@@ -1,4 +1,4 @@
-"""What a file holds of one mesh at one time, and several such blocks below each other.
+"""What a file holds of one mesh at one time, and several such blocks.
 
 Blocks follow each other unmerged; an array that only some of them hold is NaN in the others,
 and a mask says where it is known.
@@ -46,7 +46,7 @@ def blocks_of(points: np.ndarray, cells: Cells) -> Blocks:
     return Blocks(np.asarray(points, dtype=float), joined, numbered)
 
 
-def count_rows(blocks: Blocks) -> int:
+def count_block_cells(blocks: Blocks) -> int:
     """Number of all cells."""
     return sum(len(rows) for rows in blocks.rows.values())
 
@@ -57,17 +57,17 @@ def frame_of_content(content: Content, t: float | None, unit: str) -> tuple[Mesh
         content.blocks, content.point_data, content.cell_data, unit
     )
     order = [content.blocks.rows[kind] for kind in mesh.cells]
-    known = {}
+    masks = {}
     for key, mask in content.known.items():
         place, _, text = key.partition(":")
         is_cell = place == AT_CELLS
         name = f"{place}:{unlabel(text)[0]}"
-        known[name] = mask[np.concatenate(order)] if is_cell and order else mask
-    return mesh, Frame(t, points, cells, known=known)
+        masks[name] = mask[np.concatenate(order)] if is_cell and order else mask
+    return mesh, Frame(t, points, cells, known=masks)
 
 
-def scatter(rows: np.ndarray, values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Values at some of n rows as an array over all, NaN elsewhere, and where they are."""
+def spread_rows(rows: np.ndarray, values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values at some of n rows as an array, NaN elsewhere, and where they are."""
     mask = np.zeros(n, dtype=bool)
     mask[rows] = True
     if mask.all() and len(rows) == n:
@@ -87,7 +87,7 @@ def append_blocks(parts: Mapping[str, Content]) -> Content:
     for name, part in parts.items():
         masks: Data = {}
         for other in parts:
-            masks[REGION + other] = np.full(count_rows(part.blocks), other == name, np.uint8)
+            masks[REGION + other] = np.full(count_block_cells(part.blocks), other == name, np.uint8)
         named.append(replace(part, cell_data=part.cell_data | masks))
     return stack_contents(named)
 
@@ -97,12 +97,12 @@ def stack_contents(parts: Sequence[Content]) -> Content:
     if len(parts) == 1:
         return parts[0]
     sizes = [len(part.blocks.points) for part in parts]
-    counts = [count_rows(part.blocks) for part in parts]
+    counts = [count_block_cells(part.blocks) for part in parts]
     point_data, at_points = _stack_data([part.point_data for part in parts], sizes, AT_POINTS)
     cell_data, at_cells = _stack_data([part.cell_data for part in parts], counts, AT_CELLS)
-    known = _old_masks(parts, sizes, counts) | at_points | at_cells
+    masks = _old_masks(parts, sizes, counts) | at_points | at_cells
     blocks = _stack_blocks([part.blocks for part in parts], sizes, counts)
-    return Content(blocks, point_data, cell_data, known)
+    return Content(blocks, point_data, cell_data, masks)
 
 
 def _stack_blocks(parts: list[Blocks], sizes: list[int], counts: list[int]) -> Blocks:
@@ -125,14 +125,14 @@ def _stack_data(
     """Arrays of all parts below each other, and where those of only some are known."""
     names = list(dict.fromkeys(name for part in parts for name in part))
     data: Data = {}
-    known = {}
+    masks = {}
     for name in names:
         arrays = [np.asarray(part[name]) if name in part else None for part in parts]
         data[name] = _stack_arrays(name, arrays, sizes)
         if not _is_mask(name) and any(array is None for array in arrays):
             flags = [np.full(n, a is not None) for a, n in zip(arrays, sizes, strict=True)]
-            known[f"{place}:{name}"] = np.concatenate(flags)
-    return data, known
+            masks[f"{place}:{name}"] = np.concatenate(flags)
+    return data, masks
 
 
 def _stack_arrays(name: str, arrays: list[np.ndarray | None], sizes: list[int]) -> np.ndarray:

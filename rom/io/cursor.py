@@ -80,7 +80,7 @@ class Cursor:
         ]
 
     def section(self, end: bytes) -> Cursor:
-        """Numbers of text up to a mark, as a cursor of their own; this one moves to the mark."""
+        """Numbers of text up to a mark, to which this cursor moves."""
         stop = self.content.find(end, self.place)
         if stop < 0:
             raise ForeignFile(f"{self.name} is cut short: it has no {end.decode()}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import rom.io.writers as writers
 from rom.arrays import gate
+from rom.io.carries import Carries, check_carries
 from rom.io.fields import Fields
 from rom.io.frames import read_frames
 from rom.io.registry import choose_by_suffix
@@ -21,13 +22,17 @@ Writer = Callable[[Path, Mesh, Fields | None, Fields | None], None]
 def write_mesh(
     path: str | Path, mesh: Mesh, fields: Fields | None = None, cell_fields: Fields | None = None
 ) -> Path:
-    """Mesh and fields as vtkhdf, vtu, vtk, or any format of meshio (msh, inp, ...).
+    """Mesh and fields as vtkhdf, vtu, vtk, xdmf, med, msh, inp, mesh, off or obj.
 
-    Named regions and node sets become physical groups in msh, sets in inp, 0/1 arrays elsewhere.
-    Raises BadInput for an unknown suffix and for fields that the format cannot carry.
+    Named regions and node sets become physical groups in msh, groups in med, sets in inp, 0/1
+    arrays elsewhere. Raises BadInput for an unknown suffix, and for cells, fields and sets that
+    the format cannot carry, before anything is written.
     """
     path = Path(path)
+    check_format(path)
     writer: Writer = choose_by_suffix(writers, path)
+    carries = getattr(sys.modules[writer.__module__], "CARRIES", {}).get(path.suffix, Carries())
+    check_carries(path, carries, mesh, fields or {}, cell_fields or {})
     writer(path, mesh, fields, cell_fields)
     return path
 

@@ -12,7 +12,7 @@ from rom.mesh import Mesh
 
 
 def lacks_faces_only(mesh: Mesh, frame: Frame, names: Iterable[str]) -> bool:
-    """Whether fields on cells are unknown on faces, edges and corners, and there alone."""
+    """Whether fields on cells are unknown on faces and edges, there alone."""
     masks = [frame.known[f"{AT_CELLS}:{name}"] for name in names if f"{AT_CELLS}:{name}" in (
         frame.known
     )]  # fmt: skip

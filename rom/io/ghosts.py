@@ -1,4 +1,4 @@
-"""Cells that a file holds twice or hides: those of neighbouring parts, and blanked ones.
+"""Cells that a file holds twice or hides: of neighbouring parts, blanked ones.
 
 Reference: VTK, vtkDataSetAttributes, ghost types of points and cells (2024).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rom.io.content import Content, Data, count_rows
+from rom.io.content import Content, Data, count_block_cells
 from rom.io.frame import AT_POINTS
 from rom.io.regions import Blocks
 
@@ -24,7 +24,7 @@ def remove_ghosts(content: Content) -> Content:
     points = np.asarray(point_data.pop(GHOST, 0)).astype(np.int64)
     point_data.pop(OLD_GHOST, None)
     rest = Content(content.blocks, point_data, cell_data, content.known)
-    drop = np.zeros(count_rows(content.blocks), dtype=bool)
+    drop = np.zeros(count_block_cells(content.blocks), dtype=bool)
     drop |= (flags & NO_CELL > 0) | (levels > 0)
     hidden = points & NO_POINT > 0
     if hidden.any():

@@ -80,7 +80,7 @@ def grid_content(grid: Any) -> Content:
 
 
 def _kind_of(code: int, size: int) -> str:
-    """The cell type of a VTK type of `size` nodes. Raises BadInput where there is none."""
+    """The cell type of a VTK type of `size` nodes. Raises BadInput for others."""
     kind = KINDS.get(code)
     if kind is not None:
         return kind

@@ -82,8 +82,8 @@ def face_nodes(kind: str, face: int) -> list[int]:
 
 def free_faces(kind: str, cells: np.ndarray) -> list[tuple[int, int]]:
     """(row, face) of the faces that only one of the cells has."""
-    seen: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    rows_of: dict[tuple[int, ...], list[tuple[int, int]]] = {}
     for face, corners in enumerate(FACES[kind.rstrip("0123456789")], 1):
         for row, nodes in enumerate(np.sort(cells[:, corners], axis=1).tolist()):
-            seen.setdefault(tuple(nodes), []).append((row, face))
-    return [places[0] for places in seen.values() if len(places) == 1]
+            rows_of.setdefault(tuple(nodes), []).append((row, face))
+    return [places[0] for places in rows_of.values() if len(places) == 1]

@@ -1,4 +1,4 @@
-"""Keywords of Abaqus' and CalculiX' .inp, one after the other, those of included files too."""
+"""Keywords of Abaqus' and CalculiX' .inp in order, of included files too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a deck of Abaqus puts its nodes: systems of coordinates and moves of instances."""
+"""Where a deck of Abaqus puts its nodes: systems and moves of instances."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 
 
 def local_system(rows: list[list[str]], file: str) -> Move | None:
-    """*SYSTEM: an origin a, a point b on the local x axis, a point c in the local xy plane."""
+    """*SYSTEM: an origin a, b on the local x axis, c in the local xy plane."""
     if not rows:
         return None
     numbers = _reals(rows[0], 6, file)

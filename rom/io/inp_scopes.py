@@ -54,7 +54,7 @@ class Deck:
 
 
 def read_deck(path: Path) -> Deck:
-    """The deck in a file. Raises BadInput for what makes nodes or elements in other ways."""
+    """The deck in a file. Raises BadInput for keywords that make nodes otherwise."""
     deck = Deck(path)
     scope, system = deck.outside, None
     for keyword in read_keywords(path):
@@ -115,15 +115,20 @@ def _read_keyword(deck: Deck, scope: Scope, keyword: Keyword, system: Move | Non
             raise BadInput(f"{file}: *{name} has no name")
         _extend(scope.collect(table, label), keyword)
     elif name == "SURFACE":
-        label = keyword.option("NAME") or "surface"
-        kind = (keyword.option("TYPE") or "ELEMENT").upper()
-        if kind in ("ELEMENT", "NODE"):
-            collection = scope.collect(scope.surfaces, label)
-            combine = keyword.option("COMBINE")
-            if combine is not None and combine.upper() != "UNION":
-                raise BadInput(f"{file}: surface {label!r} is a {combine}; write its faces out")
-            kind = "UNION" if combine is not None else kind
-            collection.rows += [("", row, kind) for row in keyword.rows]
+        _read_surface(scope, keyword, file)
+
+
+def _read_surface(scope: Scope, keyword: Keyword, file: str) -> None:
+    """Faces of elements, or nodes; analytical surfaces have neither."""
+    label = keyword.option("NAME") or "surface"
+    kind = (keyword.option("TYPE") or "ELEMENT").upper()
+    combine = keyword.option("COMBINE")
+    if kind not in ("ELEMENT", "NODE"):
+        return
+    if combine is not None and combine.upper() != "UNION":
+        raise BadInput(f"{file}: surface {label!r} is a {combine}; write its faces out")
+    kind = "UNION" if combine is not None else kind
+    scope.collect(scope.surfaces, label).rows += [("", row, kind) for row in keyword.rows]
 
 
 def _extend(collection: Collection, keyword: Keyword) -> None:
@@ -153,7 +158,7 @@ def _read_nodes(scope: Scope, keyword: Keyword, system: Move | None, file: str) 
 
 
 def _read_elements(scope: Scope, keyword: Keyword, file: str) -> None:
-    """Elements, which may go on for several lines; of beams a further node is no cell's."""
+    """Elements, of several lines each; a further node of a beam is no cell's."""
     text = keyword.option("TYPE")
     if not text:
         raise BadInput(f"{file}: *ELEMENT has no TYPE")

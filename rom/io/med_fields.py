@@ -1,4 +1,4 @@
-"""Fields of MED: times and modes, profiles, points of integration, nodes of cells, units."""
+"""Fields of MED: times, modes, profiles, Gauss points, nodes of cells, units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.io.content import Content, scatter
+from rom.io.content import Content, spread_rows
 from rom.io.fields import label
 from rom.io.frame import AT_CELLS, AT_POINTS
 from rom.io.med_cells import kind_of, plain_array
@@ -29,7 +29,7 @@ class MedBlock:
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """Values (k, c) of a field on one type of cells, or on nodes (kind ""); what : where."""
+    """Values (k, c) of a field on cells of one type, or on nodes (kind "")."""
 
     kind: str
     what: str
@@ -66,7 +66,7 @@ def attach_steps(content: Content, steps: list[Any], blocks: list[MedBlock], fil
                 n = len(content.blocks.points) if what == "nodes" else n_cells
                 rows = np.concatenate([leaf.rows for leaf in parts])
                 values = np.concatenate([leaf.values for leaf in parts])
-                whole, mask = scatter(rows, values, n)
+                whole, mask = spread_rows(rows, values, n)
                 for key, columns in names.items():
                     chosen = whole.reshape(n, -1, c)[:, :, columns].reshape(n, -1)
                     _put(content, what, key + suffix, chosen, mask)

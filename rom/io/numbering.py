@@ -18,11 +18,11 @@ class Numbering:
 
     def find(self, numbers: np.ndarray) -> np.ndarray:
         """Places of numbers of any shape, -1 where there is none of that number."""
-        wanted = np.asarray(numbers, dtype=np.int64)
+        keys = np.asarray(numbers, dtype=np.int64)
         if not len(self.numbers):
-            return np.full(wanted.shape, -1)
-        i = np.minimum(np.searchsorted(self.numbers, wanted), len(self.numbers) - 1)
-        return np.where(self.numbers[i] == wanted, self.place[i], -1)
+            return np.full(keys.shape, -1)
+        i = np.minimum(np.searchsorted(self.numbers, keys), len(self.numbers) - 1)
+        return np.where(self.numbers[i] == keys, self.place[i], -1)
 
     def require(self, numbers: np.ndarray, what: str) -> np.ndarray:
         """Places of numbers. Raises ForeignFile where `what` names one that is absent."""

@@ -45,9 +45,9 @@ def _merge_points(content: Content, target: np.ndarray) -> Content:
     number = np.cumsum(stay) - 1
     cells = {kind: number[target[nodes]] for kind, nodes in content.blocks.cells.items()}
     points = {name: np.asarray(values)[stay] for name, values in content.point_data.items()}
-    known = {
+    masks = {
         key: mask[stay] if key.startswith(AT_POINTS) else mask
         for key, mask in content.known.items()
     }
     blocks = Blocks(content.blocks.points[stay], cells, content.blocks.rows)
-    return Content(blocks, points, content.cell_data, known)
+    return Content(blocks, points, content.cell_data, masks)

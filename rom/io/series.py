@@ -78,11 +78,12 @@ def _read_states(
     paths: Sequence[str | Path], request: Request
 ) -> tuple[Mesh, list[FieldState], np.ndarray | None]:
     """The mesh of all files, the fields at every time, and the points of integration."""
-    whole = mesh = _check_mesh(read_frames(paths[0], request.unit)[0], paths[0], request)
+    first = read_frames(paths[0], request.unit)
+    whole = mesh = _check_mesh(first[0], paths[0], request)
     inner = x = None
     states: list[FieldState] = []
-    for path in paths:
-        other, frames = read_frames(path, request.unit)
+    for k, path in enumerate(paths):
+        other, frames = read_frames(path, request.unit) if k else first
         order = _order_of_cells(whole, other, path, paths[0], turn=request.turn)
         for frame in frames:
             moved = frame if order is None else reorder_cells(frame, order)
@@ -97,7 +98,7 @@ def _read_states(
 
 
 def _check_mesh(mesh: Mesh, path: str | Path, request: Request) -> Mesh:
-    """The first mesh, turned where that is asked for; BadInput where cells are inside out."""
+    """The first mesh, turned on demand; BadInput where cells are inside out."""
     check_cells(mesh, path)
     if request.turn:
         mesh = turn_mesh(mesh)
@@ -118,7 +119,7 @@ def _theirs(request: Request) -> list[str]:
 def _order_of_cells(
     mesh: Mesh, other: Mesh, path: str | Path, first: str | Path, *, turn: bool
 ) -> np.ndarray | None:
-    """Places of our cells in a file, None where they are the same; BadInput for another mesh."""
+    """Places of our cells in a file, None for the same; BadInput for another mesh."""
     if turn:
         other = turn_mesh(other)
     if other.digest == mesh.digest:

@@ -198,7 +198,13 @@ def _converted_values(source: Source, name: str, request: Request, file: str) ->
             "only; ingest the blocks that hold it as a file of their own"
         )
     theirs = source.unit or written or ""
-    values = convert(source.values, theirs, request.units[name], what)
+    unit = request.units[name]
+    if not theirs and unit not in ("", "1", "%"):
+        raise BadInput(
+            f"{what} is in no unit, not in {unit!r}: the file names none; say the file's own "
+            f"with --written {name}=UNIT (written in Python)"
+        )
+    values = convert(source.values, theirs, unit, what)
     if not np.isfinite(values).all():
         raise BadInput(f"{what} holds NaN or Inf; was the run that wrote it finished?")
     return values

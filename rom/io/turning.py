@@ -1,4 +1,4 @@
-"""Cells seen in a mirror: the order of nodes that turns one inside out, middle nodes too."""
+"""Cells seen in a mirror: the order of nodes that turns one inside out."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def node_order(kind: str, theirs: Sets | None = None, *, mirror: bool = False) -
 
 
 def nodes_of_face(kind: str, corners: Sequence[int]) -> list[int]:
-    """Places of the nodes of a face of a cell, from its corners; middle nodes behind them."""
+    """Places of the nodes of a face: its corners, middle nodes behind them."""
     first = NODES[parent_type(kind)]
     sets = enumerate(MIDDLES.get(kind, []))
     return [*corners, *(first + k for k, ends in sets if set(ends) <= set(corners))]
 
 
 def are_inverted(points: np.ndarray, kind: str, cells: np.ndarray) -> np.ndarray:
-    """Whether the corners of cells (k, ...) of the dimension of the space turn the other way."""
+    """Whether cells (k, ...) that fill the space turn the other way."""
     if DIMENSION[kind] != points.shape[1] or parent_type(kind) not in CORNERS:
         return np.zeros(len(cells), dtype=bool)
     total = np.zeros(len(cells))

@@ -1,4 +1,4 @@
-"""Numbers of XDMF: in the text, in HDF5, in bytes of either order, parts of others.
+"""Numbers of XDMF: in the text, in HDF5, in bytes, parts of other arrays.
 
 Reference: XDMF Model and Format, versions 2 and 3 (2017).
 """

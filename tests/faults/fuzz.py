@@ -180,6 +180,9 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         own = kind == ".vtkhdf"  # without its seal, as other programs write it
         seeds = [bytes(BLOCK) + whole[BLOCK:] if own else whole]
         files[f"file {kind}"] = (seeds, partial(of_file, kind), 0.002)
+    foreign = foreign_seeds(folder)
+    for kind, seeds in foreign.items():
+        files[f"file {kind}"] = (seeds, partial(of_file, kind), 0.002)
     records = [line.partition(b" ")[2] for line in lines.splitlines()]
     del identity["sha256"]
     return {
@@ -199,6 +202,24 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         ),
         **files,
     }
+
+
+def foreign_seeds(folder: Path) -> dict[str, list[bytes]]:
+    """Suffix -> files as other programs write them."""
+    from tests import foreign
+    from tests.test_solver_results import FRD, exodus
+
+    exodus(folder / "seed.e")
+    (folder / "fuzz" / "seed.vtu").write_bytes((folder / "seed.vtu").read_bytes())
+    cube = np.array([[x, y, z] for z in (0, 1) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))], float)
+    cgns = foreign.cgns(folder, cube, np.arange(8)[None], {"T": np.ones(8)}, {"q": np.ones(1)})
+    return {
+        ".frd": [FRD.encode()],
+        ".e": [(folder / "seed.e").read_bytes()],
+        ".cgns": [cgns.read_bytes()],
+        ".pvd": [b'<VTKFile type="Collection"><Collection><DataSet timestep="0" file="seed.vtu"/>'
+            b"</Collection></VTKFile>"],
+    }  # fmt: skip
 
 
 def declared(seed: bytes, rng: np.random.Generator) -> bytes:

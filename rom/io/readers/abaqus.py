@@ -1,4 +1,4 @@
-"""Decks of Abaqus and CalculiX, .inp: parts, instances with their moves, includes, sets.
+"""Decks of Abaqus and CalculiX, .inp: parts, instances, includes, sets.
 
 A surface is the node set of its faces. Names of sets that several instances have are led by that
 of their instance. meshio's reader joins parts by node numbers and drops sets; so this one is ours.
@@ -111,8 +111,8 @@ def _instances(placed: list[Placed], k: int, cell_data: Data) -> Data:
     for at in placed:
         if at.cells and at.scope.name:
             name = at.scope.name
-            taken = REGION + name in cell_data
-            key = f"{name} (instance)" if taken else name
+            is_set = REGION + name in cell_data
+            key = f"{name} (instance)" if is_set else name
             regions[REGION + key] = _mask(list(at.cells.values()), k)
     return regions
 

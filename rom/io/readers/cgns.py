@@ -1,4 +1,4 @@
-"""CGNS in HDF5: one unstructured zone with its tags, fields and global scalars.
+"""CGNS in HDF5: bases and zones as blocks, tags, fields, times and global scalars.
 
 PLAID keeps its samples in such files. References: CGNS Standard Interface Data Structures (2023);
 Casenave et al., PLAID (2025).
@@ -15,29 +15,41 @@ import numpy as np
 
 from rom.errors import BadInput, ForeignFile
 from rom.io.apart import read_apart
+from rom.io.cgns_tree import (
+    children,
+    node_data,
+    node_name,
+    node_names,
+    node_text,
+    tree_units,
+)
+from rom.io.content import Content, Data, append_blocks, frame_of_content, spread_rows
 from rom.io.fields import Fields
-from rom.io.frame import Frame
+from rom.io.frame import AT_CELLS, Frame
 from rom.io.grid import positive_wedges
-from rom.io.regions import drop_zero_axes
+from rom.io.regions import DIMENSION, NODE_SET, REGION, Blocks
+from rom.io.xdmf_grids import structured_cells
 from rom.mesh import NODES, Mesh
 
 # ElementType_t of the standard -> cell type here
 ELEMENTS = {
     2: "vertex", 3: "line", 4: "line3", 5: "triangle", 6: "triangle6", 7: "quad", 8: "quad8",
     9: "quad9", 10: "tetra", 11: "tetra10", 12: "pyramid", 14: "wedge", 15: "wedge15",
-    17: "hexahedron", 18: "hexahedron20", 19: "hexahedron27",
+    16: "wedge18", 17: "hexahedron", 18: "hexahedron20", 19: "hexahedron27", 21: "pyramid13",
 }  # fmt: skip
 MIXED = 20  # a section in which every element is led by its type
 # places in the file of the nodes in VTK's order, where the standard has another: it puts the
 # edges that rise before those of the top, and the faces of a hexahedron from bottom to top
 VTK_ORDER = {
     "wedge15": [*range(9), 12, 13, 14, 9, 10, 11],
+    "wedge18": [*range(9), 12, 13, 14, 9, 10, 11, 15, 16, 17],
     "hexahedron20": [*range(12), 16, 17, 18, 19, 12, 13, 14, 15],
     "hexahedron27": [*range(12), 16, 17, 18, 19, 12, 13, 14, 15, 24, 22, 21, 23, 20, 25, 26],
 }
-Content = tuple[Mesh, Fields, Fields, dict[str, float]]
+Sample = tuple[Mesh, Fields, Fields, dict[str, float]]
 LIBRARIES = ("h5py",)
 AXES = "XYZ"  # the last letter of the components of a vector
+ROUND = ("CoordinateR", "CoordinateTheta")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,97 +61,229 @@ class _Cells:
 
 
 def cgns_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
-    """Mesh and fields of a CGNS file; NAMEX, NAMEY, NAMEZ are one field NAME."""
-    mesh, points, cells, _ = cgns_content(path, unit)
-    if "wedge" in mesh.cells:
-        mesh.cells["wedge"] = positive_wedges(mesh.points, mesh.cells["wedge"])
-    plain = drop_zero_axes(mesh.points, mesh.cells)
-    plain_mesh = Mesh(plain, mesh.cells, mesh.regions, mesh.nodes, unit)
-    yield plain_mesh, Frame(None, _join_vectors(points), _join_vectors(cells))
+    """Mesh and fields at every time; NAMEX, NAMEY, NAMEZ are one field NAME."""
+    mesh = None
+    for t, content, theirs in _states(path):
+        if "wedge" in content.blocks.cells:
+            wedges = content.blocks.cells["wedge"]
+            content.blocks.cells["wedge"] = positive_wedges(content.blocks.points, wedges)
+        other, frame = frame_of_content(content, t, theirs or unit)
+        mesh = other if mesh is None else mesh
+        points, cells = _join_vectors(frame.points), _join_vectors(frame.cells)
+        yield mesh, Frame(t, points, cells, known=_join_masks(frame.known, cells))
 
 
-def read_cgns(path: str | Path, unit: str = "m") -> Content:
+def read_cgns(path: str | Path, unit: str = "m") -> Sample:
     """Mesh, point fields, cell fields and global scalars, as they stand in a file.
 
     Vertex tags (BC_t) are node sets, the others regions of the cells they list. Coordinates keep
-    the physical dimension of the base.
-    Raises ForeignFile for what is no CGNS file; BadInput for structured, several or no zones and
-    for unknown elements.
+    the physical dimension of the base; a field of the cells that fill the zone is NaN on others.
+    Raises ForeignFile for what is no CGNS file; BadInput for several times, several or no zones
+    and for unknown elements.
     """
     path = Path(path)
     if not path.is_file():
         raise ForeignFile(f"no file {path}")
-    content: Content = next(read_apart("cgns", path, unit))
-    return content
+    sample: Sample = next(read_apart("cgns", path, unit))
+    return sample
 
 
-def cgns_content(path: Path, unit: str) -> Content:
+def cgns_content(path: Path, unit: str) -> Sample:
     """The content of a CGNS file, read here; see `read_cgns`."""
+    with _open(path) as file:
+        bases = children(file, "CGNSBase_t")
+        zones = [(base, zone) for base in bases for zone in children(base, "Zone_t")]
+        scalars = _scalars(bases)
+        d = int(node_data(zones[0][0])[1]) if zones else 0
+    if len(zones) != 1:
+        raise BadInput(
+            f"{path.name} has {len(zones)} zones; a sample needs one, so write one mesh per file"
+        )
+    states = list(_states(path))
+    if len(states) > 1:
+        raise BadInput(f"{path.name} has {len(states)} times; a sample needs one")
+    _, content, theirs = states[0]
+    mesh, frame = frame_of_content(content, None, theirs or unit)
+    points = content.blocks.points[:, :d]
+    whole = Mesh(points, mesh.cells, mesh.regions, mesh.nodes, mesh.unit)
+    return whole, frame.points, frame.cells, scalars
+
+
+def _open(path: Path) -> Any:
     import h5py
 
     try:
-        with h5py.File(path) as file:
-            return _read(path, file, unit)
+        return h5py.File(path)
     except OSError as error:
         raise ForeignFile(
             f"{path.name} is no CGNS file in HDF5 ({error}); is it complete?"
         ) from error
 
 
-def _read(path: Path, file: Any, unit: str) -> Content:
-    bases = _children(file, "CGNSBase_t")
-    base, zone = _only_zone(path, bases)
-    axes = sorted(_children(zone["GridCoordinates"], "DataArray_t"), key=_name)
-    d = int(_data(base)[1])
-    points = np.column_stack([_data(axis) for axis in axes[:d]])
-    cells = _cells(path, zone)
-    regions, nodes = _tags(zone, cells)
-    mesh = Mesh(points, cells.nodes, regions, nodes, unit)
-    order = np.concatenate([cells.numbers[kind] for kind in cells.nodes])
-    at_nodes, at_cells = _fields(zone, len(points), order)
-    return mesh, at_nodes, at_cells, _scalars(bases)
+def _states(path: Path) -> Iterator[tuple[float | None, Content, str]]:
+    """Time, all zones and the unit of length, time after time."""
+    with _open(path) as file:
+        bases = [base for base in children(file, "CGNSBase_t") if children(base, "Zone_t")]
+        if not bases:
+            raise BadInput(f"{path.name} has 0 zones; is it complete?")
+        times = _times(path, bases)
+        for k, t in enumerate(times or [None]):
+            parts: dict[str, Content] = {}
+            units = set()
+            for base in bases:
+                for zone in children(base, "Zone_t"):
+                    name = f"{node_name(base)}/{node_name(zone)}"
+                    content, unit = _zone_content(path, base, zone, k if times else None)
+                    parts[name if len(bases) > 1 else node_name(zone)] = content
+                    units.add(unit)
+            if len(units) > 1:
+                raise BadInput(f"{path.name} has zones in {' and '.join(sorted(units))}")
+            yield t, append_blocks(parts), units.pop()
 
 
-def _only_zone(path: Path, bases: list[Any]) -> tuple[Any, Any]:
-    """The zone of a file, and its base."""
-    zones = [(base, zone) for base in bases for zone in _children(base, "Zone_t")]
-    if len(zones) != 1:
-        raise BadInput(
-            f"{path.name} has {len(zones)} zones; a sample needs one, so write one mesh per file"
-        )
-    base, zone = zones[0]
-    if "ZoneType" in zone and _text(zone["ZoneType"]) != "Unstructured":
-        raise BadInput(
-            f"{path.name}: zone {_name(zone)} is structured; write it as quads or hexahedra"
-        )
+def _times(path: Path, bases: list[Any]) -> list[float]:
+    """The times of all bases. Raises BadInput where they differ."""
+    series = []
+    for base in bases:
+        for data in children(base, "BaseIterativeData_t"):
+            if "TimeValues" in data:
+                series.append(node_data(data["TimeValues"]).ravel().tolist())
+    if any(times != series[0] for times in series):
+        raise BadInput(f"{path.name} has bases of different times; write one per file")
+    return [float(t) for t in series[0]] if series else []
+
+
+def _zone_content(path: Path, base: Any, zone: Any, k: int | None) -> tuple[Content, str]:
+    """Points, cells, tags and fields of a zone at time k, and the unit of its length."""
     if "GridCoordinates" not in zone:
-        raise BadInput(f"{path.name}: zone {_name(zone)} has no GridCoordinates")
-    return base, zone
+        raise BadInput(f"{path.name}: zone {node_name(zone)} has no GridCoordinates")
+    pointers = _pointers(zone, "GridCoordinatesPointers")
+    if len(set(pointers)) > 1:
+        raise BadInput(f"{path.name}: the mesh of zone {node_name(zone)} changes with time")
+    grid = zone[pointers[0]] if pointers else zone["GridCoordinates"]
+    unit, factor, angle = tree_units(base, zone, grid)
+    points = factor * _points(path, base, grid, angle)
+    is_structured = "ZoneType" in zone and node_text(zone["ZoneType"]) == "Structured"
+    shape = tuple(node_data(zone)[0][::-1].tolist()) if is_structured else ()
+    if is_structured and (len(shape) != node_data(base)[0] or np.prod(shape) != len(points)):
+        raise BadInput(
+            f"{path.name}: structured zone {node_name(zone)} of {shape} points does not fit its "
+            f"{len(points)} coordinates"
+        )
+    cells = _grid_cells(shape) if is_structured else _cells(path, zone)
+    order = np.concatenate([cells.numbers[kind] for kind in cells.nodes])
+    rank = np.argsort(np.argsort(order))  # place of each cell among those of the file
+    ends = np.cumsum([0, *(len(nodes) for nodes in cells.nodes.values())])
+    rows = {kind: rank[ends[j] : ends[j + 1]] for j, kind in enumerate(cells.nodes)}
+    blocks = Blocks(points, cells.nodes, rows)
+    top = int(node_data(base)[0])
+    masks = _tags(zone, cells, shape, np.sort(order), len(points))
+    content = Content(blocks, *masks)
+    filling = np.zeros(len(order), dtype=bool)
+    for kind, its in rows.items():
+        filling[its] = DIMENSION[kind] == top
+    _put_fields(path, content, _solutions(zone, k), filling, shape)
+    return content, unit
+
+
+def _points(path: Path, base: Any, grid: Any, angle: str) -> np.ndarray:
+    """Points (n, 3) of Cartesian or cylindrical coordinates."""
+    arrays = {node_name(axis): node_data(axis).ravel() for axis in children(grid, "DataArray_t")}
+    if all(name in arrays for name in ROUND) and "CoordinatePhi" not in arrays:
+        theta = arrays["CoordinateTheta"]
+        theta = np.radians(theta) if angle == "Degree" else theta
+        r = arrays["CoordinateR"]
+        arrays |= {"CoordinateX": r * np.cos(theta), "CoordinateY": r * np.sin(theta)}
+    names = [f"Coordinate{axis}" for axis in AXES[: int(node_data(base)[1])]]
+    absent = [name for name in names if name not in arrays]
+    if absent:
+        raise BadInput(
+            f"{path.name} has coordinates {', '.join(arrays)}, and no {absent[0]}; write x, y, z"
+        )
+    points = np.stack([arrays[name] for name in names], axis=1).astype(float)
+    return np.pad(points, ((0, 0), (0, 3 - points.shape[1])))
+
+
+def _grid_cells(shape: tuple[int, ...]) -> _Cells:
+    kind, nodes = structured_cells(shape)
+    return _Cells({kind: nodes}, {kind: np.arange(1, len(nodes) + 1)})
+
+
+def _pointers(zone: Any, key: str) -> list[str]:
+    """Names of the nodes that a zone has at every time."""
+    for data in children(zone, "ZoneIterativeData_t"):
+        if key in data:
+            return node_names(data[key])
+    return []
+
+
+def _solutions(zone: Any, k: int | None) -> list[Any]:
+    """The solutions of time k: those it points to and those that no time points to."""
+    pointers = _pointers(zone, "FlowSolutionPointers")
+    every = children(zone, "FlowSolution_t")
+    now = None if k is None or k >= len(pointers) else pointers[k]
+    return [node for node in every if node_name(node) not in pointers or node_name(node) == now]
+
+
+def _put_fields(
+    path: Path, content: Content, solutions: list[Any], filling: np.ndarray, shape: tuple[int, ...]
+) -> None:
+    """Fields at vertices and cells; NaN on boundaries where they lie inside."""
+    n, k = len(content.blocks.points), len(filling)
+    for solution in solutions:
+        location = solution.get("GridLocation")
+        place = "Vertex" if location is None else node_text(location)
+        for array in children(solution, "DataArray_t"):
+            name, values = node_name(array), _without_rind(solution, node_data(array))
+            data = content.point_data if place == "Vertex" else content.cell_data
+            size = {"Vertex": n, "CellCenter": k}.get(place, -1)
+            if place == "CellCenter" and values.size == filling.sum() < k:
+                rows = np.flatnonzero(filling)
+                data[name], mask = spread_rows(rows, values.ravel().astype(float), k)
+                content.known[f"{AT_CELLS}:{name}"] = mask
+            elif values.size != size:
+                raise BadInput(
+                    f"{path.name}: {name!r} has {values.size} numbers at {place}; the zone has "
+                    f"{n} vertices and {k} elements"
+                )
+            elif name in data:
+                raise BadInput(f"{path.name}: {name!r} is in two solutions of one time")
+            else:
+                data[name] = values.ravel().astype(float)
+
+
+def _without_rind(solution: Any, values: np.ndarray) -> np.ndarray:
+    """An array without the layers around its zone."""
+    if "Rind" not in solution:
+        return values
+    rind = node_data(solution["Rind"]).reshape(-1, 2)[::-1]
+    parts = [slice(int(a), n - int(b)) for (a, b), n in zip(rind, values.shape, strict=True)]
+    return values[tuple(parts)]
 
 
 def _scalars(bases: list[Any]) -> dict[str, float]:
     """The single numbers of the bases without a zone."""
     scalars = {}
     for base in bases:
-        if _children(base, "Zone_t"):
+        if children(base, "Zone_t"):
             continue
-        for array in _children(base, "DataArray_t"):
-            values = _data(array)
+        for array in children(base, "DataArray_t"):
+            values = node_data(array)
             if values.size == 1 and np.issubdtype(values.dtype, np.number):
-                scalars[_name(array)] = float(values[0])
+                scalars[node_name(array)] = float(values[0])
     return scalars
 
 
 def _cells(path: Path, zone: Any) -> _Cells:
     nodes: dict[str, list[np.ndarray]] = {}
     numbers: dict[str, list[np.ndarray]] = {}
-    sections = _children(zone, "Elements_t")
+    sections = children(zone, "Elements_t")
     for section in sorted(sections, key=_first_number):
         for kind, its_nodes, its_numbers in _section(path, section):
             nodes.setdefault(kind, []).append(its_nodes)
             numbers.setdefault(kind, []).append(its_numbers)
     if not nodes:
-        raise BadInput(f"{path.name}: zone {_name(zone)} has no elements")
+        raise BadInput(f"{path.name}: zone {node_name(zone)} has no elements")
     joined = {}
     for kind, parts in nodes.items():
         cells = np.concatenate(parts)
@@ -148,14 +292,14 @@ def _cells(path: Path, zone: Any) -> _Cells:
 
 
 def _first_number(section: Any) -> int:
-    return int(_data(section["ElementRange"])[0])
+    return int(node_data(section["ElementRange"])[0])
 
 
 def _section(path: Path, section: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(cell type, nodes (k, ...), numbers (k,)) of the elements of a section."""
-    code = int(_data(section)[0])
-    first, last = _data(section["ElementRange"])
-    entries = _data(section["ElementConnectivity"]).astype(np.int64)
+    code = int(node_data(section)[0])
+    first, last = node_data(section["ElementRange"])
+    entries = node_data(section["ElementConnectivity"]).astype(np.int64)
     if code != MIXED:
         kind = _cell_type(path, section, code)
         yield kind, entries.reshape(last - first + 1, -1) - 1, np.arange(first, last + 1)
@@ -171,54 +315,65 @@ def _section(path: Path, section: Any) -> Iterator[tuple[str, np.ndarray, np.nda
 def _cell_type(path: Path, section: Any, code: int) -> str:
     if code not in ELEMENTS:
         raise BadInput(
-            f"{path.name}: section {_name(section)} has elements of type {code}; "
+            f"{path.name}: section {node_name(section)} has elements of type {code}; "
             f"known: {sorted([*ELEMENTS, MIXED])}"
         )
     return ELEMENTS[code]
 
 
 def _tags(
-    zone: Any, cells: _Cells
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
-    """Regions and node sets."""
-    regions, nodes = {}, {}
-    for group in _children(zone, "ZoneBC_t"):
-        for tag in _children(group, "BC_t"):
-            entries = _tag_entries(tag)
-            if "GridLocation" not in tag or _text(tag["GridLocation"]) == "Vertex":
-                nodes[_name(tag)] = np.unique(entries) - 1
-                continue
-            parts = {}
-            for kind, numbers in cells.numbers.items():
-                rows = np.flatnonzero(np.isin(numbers, entries))
-                if len(rows):
-                    parts[kind] = rows
-            regions[_name(tag)] = parts
-    return regions, nodes
+    zone: Any, cells: _Cells, shape: tuple[int, ...], order: np.ndarray, n: int
+) -> tuple[Data, Data]:
+    """Masks of node sets and regions: boundaries at vertices and elements."""
+    point_data: Data = {}
+    cell_data: Data = {}
+    for group in children(zone, "ZoneBC_t"):
+        for tag in children(group, "BC_t"):
+            place = node_text(tag["GridLocation"]) if "GridLocation" in tag else "Vertex"
+            if shape:
+                mask = np.zeros(shape, dtype=bool)
+                _mark(mask, tag, place)
+                point_data[NODE_SET + node_name(tag)] = mask.ravel()
+            elif "ElementRange" in tag or "ElementList" in tag or place != "Vertex":
+                cell_data[REGION + node_name(tag)] = np.isin(order, _tag_entries(tag))
+            else:
+                numbers = _tag_entries(tag)
+                point_data[NODE_SET + node_name(tag)] = np.isin(np.arange(1, n + 1), numbers)
+    return point_data, cell_data
+
+
+def _mark(mask: np.ndarray, tag: Any, place: str) -> None:
+    """Marks the points (k, j, i) of a boundary of a structured zone."""
+    key = "PointRange" if "PointRange" in tag else "PointList"
+    d = mask.ndim
+    ends = node_data(tag[key]).reshape(-1, d)[:, ::-1] - 1
+    on_faces = place.endswith("FaceCenter") and place[0] in "IJK"
+    grow = np.array([int(on_faces and axis != place[0]) for axis in "IJK"[:d]])[::-1]
+    if key == "PointList":
+        ends = np.concatenate([ends, ends + grow])
+        mask[tuple(ends.T)] = True
+        return
+    low, high = ends.min(axis=0), ends.max(axis=0) + grow
+    mask[tuple(slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))] = True
 
 
 def _tag_entries(tag: Any) -> np.ndarray:
     """Numbers of the nodes or elements of a tag, from 1."""
-    if "PointList" in tag:
-        return _data(tag["PointList"]).ravel()
-    first, last = _data(tag["PointRange"]).ravel()
+    for key in ("PointList", "ElementList"):
+        if key in tag:
+            return node_data(tag[key]).ravel()
+    key = "PointRange" if "PointRange" in tag else "ElementRange"
+    first, last = node_data(tag[key]).ravel()
     return np.arange(first, last + 1)
 
 
-def _fields(zone: Any, n: int, order: np.ndarray) -> tuple[Fields, Fields]:
-    """Fields at nodes, and at cells where the file has a value for every cell."""
-    at_nodes: Fields = {}
-    at_cells: Fields = {}
-    for solution in _children(zone, "FlowSolution_t"):
-        location = solution.get("GridLocation")
-        place = "Vertex" if location is None else _text(location)
-        for array in _children(solution, "DataArray_t"):
-            values = _data(array)
-            if place == "Vertex" and len(values) == n:
-                at_nodes[_name(array)] = (values.astype(float), "")
-            elif place == "CellCenter" and len(values) == len(order):
-                at_cells[_name(array)] = (values.astype(float)[order - 1], "")
-    return at_nodes, at_cells
+def _join_masks(known: dict[str, np.ndarray], cells: Fields) -> dict[str, np.ndarray]:
+    """Masks of fields, those of components under the name of their vector."""
+    masks = {}
+    for key, mask in known.items():
+        name = key.partition(":")[2]
+        masks[key if name in cells else key[:-1]] = mask
+    return masks
 
 
 def _join_vectors(fields: Fields) -> Fields:
@@ -234,27 +389,6 @@ def _join_vectors(fields: Fields) -> Fields:
             parts = [fields.get(stem + other, zero)[0] for other in AXES]
             joined[stem] = (np.stack(parts, axis=-1), unit)
     return joined
-
-
-def _children(node: Any, label: str) -> list[Any]:
-    return [child for child in node.values() if _plain(child.attrs.get("label", b"")) == label]
-
-
-def _data(node: Any) -> np.ndarray:
-    return np.asarray(node[" data"])
-
-
-def _text(node: Any) -> str:
-    return _data(node).astype(np.uint8).tobytes().decode("ascii").strip()
-
-
-def _name(node: Any) -> str:
-    path: str = node.name
-    return path.rsplit("/", 1)[-1]
-
-
-def _plain(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 SUFFIXES = {".cgns": cgns_frames}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import ForeignFile
-from rom.io.content import Content, Data, blocks_of, frame_of_content, scatter
+from rom.io.content import Content, Data, blocks_of, frame_of_content, spread_rows
 from rom.io.exodus_cells import (
     VTK_ORDER,
     exodus_kind,
@@ -126,25 +126,25 @@ def _mask(places: np.ndarray, n: int) -> np.ndarray:
 
 def _attach(file: NetCdf, content: Content, blocks: list[Block], k: int) -> None:
     """Puts the variables of time k into a content."""
-    names = _variables(file, "name_nod_var")
-    for name, numbers in join_components(names).items() if names else ():
-        columns = [_nodal(file, i, k) for i in numbers]
-        content.point_data[name] = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
-    names = _variables(file, "name_elem_var")
+    for name, numbers in join_components(_variables(file, "name_nod_var")).items():
+        content.point_data[name] = _columns([_nodal(file, i, k) for i in numbers])
     ends = np.cumsum([0, *(len(nodes) for *_, nodes in blocks)])
-    for name, numbers in join_components(names).items() if names else ():
+    for name, numbers in join_components(_variables(file, "name_elem_var")).items():
         rows, parts = [], []
         for j, (number, *_) in enumerate(blocks):
             keys = [f"vals_elem_var{i + 1}eb{number}" for i in numbers]
             if all(key in file for key in keys):
-                columns = [file.row(key, k).astype(float) for key in keys]
-                parts.append(columns[0] if len(keys) == 1 else np.stack(columns, axis=1))
+                parts.append(_columns([file.row(key, k).astype(float) for key in keys]))
                 rows.append(np.arange(ends[j], ends[j + 1]))
         if parts:
-            whole, mask = scatter(np.concatenate(rows), np.concatenate(parts), int(ends[-1]))
+            whole, mask = spread_rows(np.concatenate(rows), np.concatenate(parts), int(ends[-1]))
             content.cell_data[name] = whole
             if not mask.all():
                 content.known[f"{AT_CELLS}:{name}"] = mask
+
+
+def _columns(columns: list[np.ndarray]) -> np.ndarray:
+    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
 
 def _variables(file: NetCdf, key: str) -> list[str]:

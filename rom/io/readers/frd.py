@@ -1,4 +1,4 @@
-"""Results of CalculiX, .frd as text: nodes, elements and fields at nodes, step after step.
+"""Results of CalculiX, .frd as text: nodes, elements, fields at nodes, steps.
 
 Reference: Wittig, CalculiX GraphiX user's manual, result format (2023).
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
-from rom.io.content import Content, blocks_of, frame_of_content, scatter
+from rom.io.content import Content, blocks_of, frame_of_content, spread_rows
 from rom.io.frame import AT_POINTS, Frame
 from rom.io.numbering import Numbering, number_places
 from rom.io.steps import Entry, group_steps
@@ -56,7 +56,7 @@ def _attach(
     content: Content, place: Numbering, name: str, numbers: np.ndarray, values: np.ndarray
 ) -> None:
     rows = place.require(numbers, name)
-    whole, mask = scatter(rows, values, len(place.numbers))
+    whole, mask = spread_rows(rows, values, len(place.numbers))
     content.point_data[name] = whole[:, 0] if whole.shape[1] == 1 else whole
     if not mask.all():
         content.known[f"{AT_POINTS}:{name}"] = mask

@@ -1,4 +1,4 @@
-"""Gmsh's .msh of versions 2 and 4, text and binary: groups, partitions, views with steps.
+"""Gmsh's .msh of versions 2 and 4, text and binary: groups, parts, views.
 
 Gmsh's own library is under the GPL, meshio's reader takes data in the order of the file in place
 of by number; so this one is ours.
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
-from rom.io.content import Content, blocks_of, frame_of_content, scatter
+from rom.io.content import Content, blocks_of, frame_of_content, spread_rows
 from rom.io.cursor import Cursor
 from rom.io.frame import AT_CELLS, AT_POINTS, Frame
 from rom.io.gmsh_cells import (
@@ -147,7 +147,7 @@ def _vtk_nodes(block: ElementBlock, place: Numbering, name: str) -> np.ndarray:
 
 
 def _unique_blocks(blocks: list[ElementBlock]) -> list[ElementBlock]:
-    """Blocks by type in which no element stands twice: version 2 repeats one for each group."""
+    """Blocks by type, no element twice: version 2 repeats one for each group."""
     kinds: dict[str, list[ElementBlock]] = {}
     for block in blocks:
         kinds.setdefault(block.kind, []).append(block)
@@ -211,7 +211,7 @@ def _attach(
         n = len(place.numbers) if at_nodes else n_cells
         if where == ELEMENT_NODE:
             values = _vtk_values(values, rows, blocks)
-        whole, mask = scatter(rows[rows >= 0], values[rows >= 0], n)
+        whole, mask = spread_rows(rows[rows >= 0], values[rows >= 0], n)
         data, key = (content.point_data, AT_POINTS) if at_nodes else (content.cell_data, AT_CELLS)
         data[name] = whole[:, 0] if whole.shape[1] == 1 else whole
         if not mask.all():

@@ -57,7 +57,7 @@ def _static_content(path: Path, name: str) -> Content:
 
 
 def _mesh_content(path: Path, name: str) -> tuple[Content, list[MedBlock], str]:
-    """Points, cells and groups of a mesh, and the unit of its coordinates where it has one."""
+    """Points, cells and groups of a mesh, and the unit of its coordinates or none."""
     import medcoupling
 
     if _count_states(path, name) > 1:

@@ -1,4 +1,4 @@
-"""Formats that VTK reads by itself: its own, EnSight; series in a .pvd, parts in a .pvtu."""
+"""Formats of VTK: grids, blocks, EnSight; series in a .pvd, parts in a .pvtu."""
 
 from __future__ import annotations
 

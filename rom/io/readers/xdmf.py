@@ -1,4 +1,4 @@
-"""XDMF of versions 2 and 3: series, several functions, blocks, sets, meshes that change.
+"""XDMF of versions 2 and 3: series, several functions, blocks, sets.
 
 meshio takes the first mesh of a series for that of all times and reads bytes in one order only;
 so this reader is ours. Grids on the same geometry share their points.
@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
-from rom.io.content import Cells, Content, Data, append_blocks, blocks_of, frame_of_content, scatter
+from rom.io.content import (
+    Cells,
+    Content,
+    Data,
+    append_blocks,
+    blocks_of,
+    frame_of_content,
+    spread_rows,
+)
 from rom.io.frame import AT_CELLS, Frame
 from rom.io.regions import NODE_SET, REGION
 from rom.io.xdmf_grids import read_grid
@@ -69,10 +77,15 @@ def _states(document: Document) -> list[tuple[float | None, Grids]]:
             _collect(document, fixed, grid, name)
     if moving:
         return [(t, fixed | moving[t]) for t in sorted(moving)]
+    return [(_first_time(document, fixed), fixed)]
+
+
+def _first_time(document: Document, fixed: Grids) -> float | None:
+    """The first time of grids, or None. Raises ForeignFile for no grid."""
     if not fixed:
         raise ForeignFile(f"{document.path.name} holds no grid; is it complete?")
     times = [t for t in (_time(document, grid) for grid in fixed.values()) if t is not None]
-    return [(times[0] if times else None, fixed)]
+    return times[0] if times else None
 
 
 def _is_temporal(grid: Any) -> bool:
@@ -185,7 +198,7 @@ def _read_attributes(document: Document, grid: Any, cover: _Cover, topology: int
 def _cover_content(cover: _Cover) -> Content:
     """Cells of all topologies on one geometry, a region each where there are several."""
     data: Data = {}
-    known = {}
+    masks = {}
     for name, parts in cover.cell_parts.items():
         rows = np.concatenate([start + np.arange(len(values)) for start, values in parts])
         values = np.concatenate([values for _, values in parts])
@@ -194,15 +207,15 @@ def _cover_content(cover: _Cover) -> Content:
             mask[rows] = values.astype(bool)
             data[name] = mask
             continue
-        data[name], mask = scatter(rows, values, cover.count)
+        data[name], mask = spread_rows(rows, values, cover.count)
         if not mask.all():
-            known[f"{AT_CELLS}:{name}"] = mask
+            masks[f"{AT_CELLS}:{name}"] = mask
     if len(cover.places) > 1:
         for start, size, name in cover.places.values():
             mask = np.zeros(cover.count, dtype=bool)
             mask[start : start + size] = True
             data.setdefault(REGION + name, mask)
-    return Content(blocks_of(cover.points, cover.cells), cover.point_data, data, known)
+    return Content(blocks_of(cover.points, cover.cells), cover.point_data, data, masks)
 
 
 LIBRARIES = ("h5py",)  # loaded once for all files

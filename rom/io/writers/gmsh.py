@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput
+from rom.io.carries import EVERY, Carries
 from rom.io.exchange import Parts, check_suffix, meshio_parts, write_meshio
 from rom.io.fields import Fields
 from rom.io.regions import REGION, cell_dimensions
@@ -16,19 +17,14 @@ TAGS = ("gmsh:physical", "gmsh:geometrical")
 
 
 def write_msh(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> None:
-    """Mesh, point fields and regions that do not overlap.
+    """Mesh, fields and regions that do not overlap; node sets are 0/1 arrays.
 
-    Raises BadInput for fields on cells, which do not come back, and for regions that overlap.
+    Raises BadInput for regions that overlap.
     """
     parts = meshio_parts(mesh, fields, cell_fields)
-    if parts.cell_data:
-        raise BadInput(
-            f"fields on cells ({', '.join(parts.cell_data)}) do not come back from {path.suffix} "
-            "files; write vtkhdf or vtu"
-        )
     groups, tags = _groups(parts)
     parts.bare.field_data = groups
-    parts.attach(parts.node_masks | parts.point_data, dict.fromkeys(TAGS, tags))
+    parts.attach(parts.node_masks | parts.point_data, parts.cell_data | dict.fromkeys(TAGS, tags))
     write_meshio(path, parts.bare, file_format="gmsh22", binary=True)
 
 
@@ -49,5 +45,6 @@ def _groups(parts: Parts) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return groups, tags
 
 
+CARRIES = {".msh": Carries(EVERY - {"pyramid13", "wedge15", "wedge18"})}  # as meshio has them
 CHECK = check_suffix
 SUFFIXES = {".msh": write_msh}

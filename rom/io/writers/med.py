@@ -1,4 +1,4 @@
-"""MED through medcoupling: regions and node sets as groups, fields with their units."""
+"""MED through medcoupling: regions and node sets as groups, fields, units."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _check_names(path: Path, mesh: Mesh, texts: list[str]) -> None:
 
 
 def _file_mesh(mesh: Mesh) -> tuple[Any, dict[int, np.ndarray]]:
-    """The mesh of a file, and for each of its levels the rows of our cells in its order."""
+    """The mesh of a file, and at each level the rows of our cells in its order."""
     import medcoupling
 
     codes, d = med_types(), mesh.points.shape[1]

@@ -1,28 +1,42 @@
-"""All formats that no other writer takes, through meshio."""
+"""Bare meshes in three formats of text, through meshio; others are refused.
+
+meshio writes more formats, but drops what they cannot hold with a warning.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rom.io.exchange import check_suffix, meshio_parts, write_meshio
+import rom.io.writers as writers
+from rom.errors import BadInput
+from rom.io.carries import Carries
+from rom.io.exchange import meshio_parts, require_meshio, write_meshio
 from rom.io.fields import Fields
+from rom.io.registry import suffix_table
 from rom.mesh import Mesh
 
-
-def write_by_meshio(
-    path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None
-) -> None:
-    """Mesh and fields; regions and node sets are 0/1 arrays.
-
-    Raises BadInput where meshio does not know the suffix.
-    """
-    check_suffix(path)
-    parts = meshio_parts(mesh, fields, cell_fields)
-    point_data = parts.node_masks | parts.point_data
-    cell_data = parts.cell_masks | parts.cell_data
-    parts.attach(point_data, cell_data)
-    write_meshio(path, parts.bare)
+SOLID = frozenset({"line", "triangle", "quad", "tetra", "hexahedron"})
+FLAT = frozenset({"triangle"})
+CARRIES = {
+    ".mesh": Carries(SOLID, points=False, cells=False, sets=False),
+    ".off": Carries(FLAT, points=False, cells=False, sets=False),
+    ".obj": Carries(FLAT, points=False, cells=False, sets=False),
+}
 
 
-CHECK = check_suffix
-SUFFIXES = {"": write_by_meshio}
+def check_bare(path: Path) -> None:
+    """BadInput for a suffix that nothing writes; MissingExtra without meshio."""
+    if path.suffix not in CARRIES:
+        every = ", ".join(sorted(filter(None, suffix_table(writers))))
+        raise BadInput(f"{path.name}: unknown format; known: {every}")
+    require_meshio()
+
+
+def write_bare(path: Path, mesh: Mesh, fields: Fields | None, cell_fields: Fields | None) -> None:
+    """Points and cells. Raises BadInput where nothing writes the suffix."""
+    check_bare(path)
+    write_meshio(path, meshio_parts(mesh, None, None).bare)
+
+
+CHECK = check_bare
+SUFFIXES = dict.fromkeys(("", *CARRIES), write_bare)

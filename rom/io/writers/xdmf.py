@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from rom.archive.files import durably
+from rom.io.carries import EVERY, Carries, check_carries
 from rom.io.exchange import check_suffix, meshio_parts, require_meshio, silence
 from rom.io.fields import Fields, check_fields
 from rom.io.regions import count_cells
 from rom.mesh import Mesh
 
+SUFFIX = (".xdmf", ".xmf")
+CARRIES = dict.fromkeys(SUFFIX, Carries(EVERY - {"pyramid13", "wedge15"}))  # as meshio has them
 VECTOR = 3  # XDMF knows vectors and tensors; wider rows must be matrices
 
 
@@ -59,6 +62,7 @@ def write_xdmf_series(
     require_meshio()
     import meshio
 
+    check_carries(path, CARRIES[SUFFIX[0]], mesh, (), ())
     parts = meshio_parts(mesh, None, None)
     at_points = check_fields(fields, len(mesh.points), "points", times)
     at_cells = check_fields(cell_fields, count_cells(mesh), "cells", times)
@@ -101,4 +105,4 @@ def _as_matrices(data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 CHECK = check_suffix
-SUFFIXES = dict.fromkeys((".xdmf", ".xmf"), write_xdmf)
+SUFFIXES = dict.fromkeys(SUFFIX, write_xdmf)
