@@ -44,7 +44,7 @@ class Templates:
         """File -> sha256, shortened as those of a solver's own files."""
         root = self.root
         return {
-            below(root, f): sha256(f.read_bytes()).hexdigest()[:DIGITS] for f in files_below(root)
+            below(root, f): sha256(f.read_bytes()).hexdigest()[:DIGITS] for f in deck_files(root)
         }
 
     def write(self, folder: Path, mu: np.ndarray) -> None:
@@ -68,7 +68,7 @@ def read_templates(path: str | Path, names: Sequence[str]) -> Templates:
     if not root.exists():
         raise BadInput(f"no deck {root}; give the file or folder that the program reads")
     templates = {}
-    for file in files_below(root):
+    for file in deck_files(root):
         content = file.read_bytes()
         if b"{{" in content:
             key = below(root, file)
@@ -76,7 +76,7 @@ def read_templates(path: str | Path, names: Sequence[str]) -> Templates:
     return Templates(root, templates, tuple(names))
 
 
-def files_below(root: Path) -> list[Path]:
+def deck_files(root: Path) -> list[Path]:
     """A file, or all files of a folder."""
     return [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
 
