@@ -96,7 +96,8 @@ def one_domain(domain: str, folder: Path, runs: int, fresh: int, tol: float) -> 
     table = folder / "fresh.csv"
     np.savetxt(table, mus, fmt="%.17g", delimiter=",", header="a,b", comments="")
     command("predict", model, "--csv", table, "--out", answers)
-    studied = command("study", model, *case, "--csv", table, "--store", store)
+    kept = ("--store", store, "--truth", folder / "truth")
+    studied = command("study", model, *case, "--csv", table, *kept)
     numbers: dict[str, float] = {f"{domain}_modes": trained["r"]}
     for name in DOMAINS[domain]:
         key = f"{domain}_{name}"

@@ -354,6 +354,8 @@ NOT_STORED = {  # by their own nature
     "Header": "JSON before the arrays of a file",
     "TrueRun": "a moment of a study",
     "Row": "a moment of a study",
+    "Truth": "what a study reads from a store",
+    "TruthPlan": "options of a command",
     "Candidate": "a moment of a search",
     "LocalOption": "a moment of a search",
     "Watch": "is built from stored indicators",

@@ -143,7 +143,8 @@ def _stage_command(run: Run, stage: str) -> tuple[str, ...]:
             words += ["--store", str(run.place / "store")]
         return (*words, "--out", model, *run.reduce, *_settings(run))
     report = str(run.place / RESULTS["study"])
-    words = ["study", run.case, model, "--report", report, "--json"]
+    truth = str(run.place / "study.store")
+    words = ["study", run.case, model, "--report", report, "--truth", truth, "--json"]
     return (*words, *run.study, *_settings(run))
 
 

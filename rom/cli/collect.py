@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from rom.cli.campaigns import check_limit, collect_problem, interrupt_on_end, pilot_crew
 from rom.cli.enrichment import MODES, Enriched, enrich
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import (
@@ -23,7 +23,7 @@ from rom.cli.options import (
     parameters_to_solve,
     stem,
 )
-from rom.cli.ranks import place, rank, world
+from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
 from rom.cli.targets import check_store
 from rom.cli.training import Plan, save_training
@@ -110,9 +110,9 @@ def collect_command(
     start = n if until is None else _first_runs(problem, n, first)
     mus, box = parameters_to_solve(problem.box, csv, design=design, n=start, seed=seed)
     path = out or Path(f"{stem(case)}.store")
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_end()
     collect_runs = partial(
-        _collect,
+        collect_problem,
         problem,
         path,
         comm=comm,
@@ -121,7 +121,7 @@ def collect_command(
         retries=retries,
         seconds=seconds,
         only=None if rows is None else np.array(parse_rows(rows, len(mus))),
-        crew=_pilot(case, settings, workers, limit),
+        crew=pilot_crew(case, settings, workers, limit),
     )
     if until is not None:
         plan = Plan(tol=MODES * until, kind="regression" if regress else "auto", seed=seed)
@@ -140,28 +140,9 @@ def _check_together(
     *, limit: float | None, workers: int, until: float | None, rows: str | None
 ) -> None:
     """Raises BadInput where options do not go together."""
-    if limit is not None and not workers:
-        raise BadInput("--limit ends the solves of a pilot; give --workers too")
+    check_limit(limit, workers)
     if until is not None and rows is not None:
         raise BadInput("--until chooses the rows; leave --rows out")
-
-
-def _collect(problem: Problem, path: Path, mus: np.ndarray, **options: Any) -> Campaign:
-    """A campaign of a problem at mus (m, p)."""
-    from rom.campaign import collect
-
-    return collect(
-        problem.solve,
-        mus,
-        path,
-        space=problem.space,
-        mesh=problem.mesh,
-        distributed=problem.space is not None and problem.space.comm is not None,
-        times=problem.times,
-        version=problem.version,
-        source=problem.source,
-        **options,
-    )
 
 
 def _first_runs(problem: Problem, n: int, first: int) -> int:
@@ -194,16 +175,6 @@ def _show_enriched(state: Enriched, until: float, model: dict[str, Any], json: b
     _exit_unless_complete(state.campaign)
 
 
-def _pilot(case: str, settings: list[str] | None, workers: int, limit: float | None) -> Any:
-    """The workers that solve beside each other, or None for ranks."""
-    from rom.campaign import pilot
-
-    if not workers:
-        return None
-    begin = partial(_solver, case, tuple(settings or ()))
-    return partial(pilot, begin, workers, limit=limit, first=place())
-
-
 def _show_campaign(campaign: Campaign, path: Path, json: bool) -> None:
     numbers = {
         "store": str(path),
@@ -230,16 +201,3 @@ def _exit_unless_complete(campaign: Campaign) -> None:
         raise typer.Exit(STOPPED)
     if campaign.failed:
         raise typer.Exit(SOLVES_FAILED)
-
-
-def _solver(case: str, settings: tuple[str, ...]) -> tuple[Any, Any]:
-    """(solve, space) of a case, in a worker."""
-    from rom.cli.case import load_problem
-
-    problem = load_problem(case, settings)
-    return problem.solve, problem.space
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    """SIGTERM as an exception that no solve catches, so that claims are given back."""
-    raise KeyboardInterrupt

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rom.arrays import POINTS, gate
-from rom.errors import SolveFailed
+from rom.errors import SolveFailed, text_of
 from rom.model import Question
-from rom.study.discrepancy import Discrepancy, Study
+from rom.study.discrepancy import Discrepancy, Failure, Study
 from rom.study.norms import Norm
 from rom.study.parts import TrueRun, Truth
 from rom.study.rows import Row, compare_answer
@@ -39,40 +40,56 @@ def study(
     truth : (u, mu) -> {"name [unit]": number}, true outputs
     ask : mus (m, p) -> Question, where parameters are not all that is asked
     timed : whether the time of `solve` is that of high fidelity
-    Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
-    fidelity gives NaN.
+    Where high fidelity raises, or gives NaN, the parameter is recorded as failed and is in no
+    number. Raises BadInput for an empty set or other times, SolveFailed where every solve failed.
     """
     pose: Ask = ask or model.asks.question
     rows, online, full = [], 0.0, 0.0
+    solved: list[np.ndarray] = []
+    failed: list[Failure] = []
     for run in _runs(solve, mus):
+        if run.reason:
+            failed.append((tuple(run.mu.tolist()), run.reason))
+            continue
+        solved.append(run.mu)
         begin = time.perf_counter()
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
         full += run.seconds if timed else np.nan
         rows.append(compare_answer(model, answer, run, norms or {}, truth))
+    check_some_solved(failed, len(rows))
+    mus = np.array(solved)
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
-    return gather_rows(mus, rows, (full, online, batch))
+    return replace(gather_rows(mus, rows, (full, online, batch)), failed=tuple(failed))
+
+
+def check_some_solved(failed: Sequence[Failure], solved: int) -> None:
+    """Raises SolveFailed naming the first failure where nothing was solved."""
+    if failed and not solved:
+        mu, reason = failed[0]
+        raise SolveFailed(
+            f"all {len(failed)} solves of high fidelity failed; at mu = {mu}: {reason}"
+        )
 
 
 def _runs(solve: Solve, mus: np.ndarray) -> Iterator[TrueRun]:
     for mu in mus:
         begin = time.perf_counter()
-        u = _solve(solve, mu)
+        u, reason = _solve(solve, mu)
         seconds = time.perf_counter() - begin
-        if not np.isfinite(u).all():
-            raise SolveFailed(f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there")
-        yield TrueRun(mu, u, seconds)
+        if not reason and not np.isfinite(u).all():
+            reason = f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there"
+        yield TrueRun(mu, u, seconds, reason)
 
 
-def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
+def _solve(solve: Solve, mu: np.ndarray) -> tuple[np.ndarray, str]:
+    """(u, "") of a solve, or (nothing, why there is none)."""
     try:
-        return np.asarray(solve(mu))
-    except (ArithmeticError, np.linalg.LinAlgError) as trouble:
-        raise SolveFailed(
-            f"high fidelity failed at mu = {mu}: {trouble!r}; check the solver there"
-        ) from trouble
+        return np.asarray(solve(mu)), ""
+    except Exception as trouble:
+        return np.zeros(0), text_of(trouble)
 
 
 def gather_rows(mus: np.ndarray, rows: list[Row], seconds: tuple[float, float, float]) -> Study:

@@ -11,6 +11,7 @@ from rom.prediction import Known
 from rom.study.norms import SPACE_NORM
 
 LEVEL = 0.95  # of the bands whose coverage is counted
+Failure = tuple[tuple[float, ...], str]  # parameters, why high fidelity gave no answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,7 @@ class Study:
     bound_norm : in which the bound holds; bound_error : (m,) the error in it, or None where it
         cannot be computed; ratio : (m,) least bound / error over the times
     fields, outputs : errors of each; trivial : relative errors (m,) of what needs no model
+    failed : parameters where high fidelity gave no answer, and why; they are in no number
     """
 
     mu: np.ndarray
@@ -78,6 +80,7 @@ class Study:
     outputs: tuple[Discrepancy, ...] = ()
     trivial: Mapping[str, np.ndarray] = field(default_factory=dict)
     bound_known: str = Known.CERTIFIED.value
+    failed: tuple[Failure, ...] = ()
 
     @property
     def relative(self) -> np.ndarray:

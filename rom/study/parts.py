@@ -18,11 +18,15 @@ Truth = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 @dataclass(frozen=True, eq=False)
 class TrueRun:
-    """One question, its true answer u (n,) or (n, n_t), and the seconds it took."""
+    """One question, its true answer u (n,) or (n, n_t), and the seconds it took.
+
+    reason : why there is no answer, or ""
+    """
 
     mu: np.ndarray
     u: np.ndarray
     seconds: float
+    reason: str = ""
 
 
 def compare_field(

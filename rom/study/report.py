@@ -77,6 +77,7 @@ def _study_sections(study: Study) -> str:
     units = study.units()
     rows = [[name, value, units.get(name, "-")] for name, value in study.summary().items()]
     sections = alarms + html_section("Result", html_table(["quantity", "value", "unit"], rows))
+    sections += _failed_solves(study)
     parts = [*study.fields, *study.outputs]
     if not parts:
         return sections
@@ -88,6 +89,14 @@ def _study_sections(study: Study) -> str:
         largest, relative = float(part.error.max()), float(part.relative.max())
         lines.append([part.name, largest, relative, unit, bound, what])
     return sections + html_section("Each field and output", html_table(["", *PARTS], lines))
+
+
+def _failed_solves(study: Study) -> str:
+    """Where high fidelity gave no answer, and why."""
+    if not study.failed:
+        return ""
+    rows = [[", ".join(f"{x:g}" for x in mu), reason] for mu, reason in study.failed]
+    return html_section("Failed solves, in no number", html_table(["mu", "reason"], rows))
 
 
 def _parameters(box: Box) -> str:
