@@ -21,6 +21,7 @@ import numpy as np
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.mesh import Mesh
+from rom.rows import as_slice
 from rom.space import Space
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Part:
             return None
         std = self.std[:, sample] if time is None else self.std[:, sample, time]
         if self.basis is not None:
-            modes = self._modes(self.basis, rows)
+            modes = self.basis.modes[self._in_basis(rows)]
             variance = np.abs(modes) ** 2 @ np.square(std)
             if self.tail is not None:
                 tail = self.tail if rows is None else self.tail[rows]
@@ -196,19 +197,21 @@ class Part:
             errors=tuple(error.take(sample) for error in self.errors),
         )
 
-    def _modes(self, basis: Basis, rows: Any) -> np.ndarray:
-        modes = basis.modes if self.rows is None else basis.modes[self.rows]
-        return modes if rows is None else modes[rows]
+    def _in_basis(self, rows: Any) -> Any:
+        """Rows of the basis behind `rows` of the field, or behind all of them."""
+        if self.rows is None:
+            return slice(None) if rows is None else rows
+        return as_slice(self.rows if rows is None else self.rows[rows])
 
     def _lifted(self, a: np.ndarray, rows: Any) -> np.ndarray:
         if self.basis is None:
             return a if rows is None else a[rows]
-        values = self._modes(self.basis, rows) @ a
+        where = self._in_basis(rows)
+        values = self.basis.modes[where] @ a
         offset = self.basis.offset
         if np.ndim(offset) == 0:
             return np.asarray(values + offset)
-        offset = offset if self.rows is None else offset[self.rows]
-        offset = offset if rows is None else offset[rows]
+        offset = offset[where]
         return np.asarray(values + (offset if values.ndim == 1 else offset[:, None]))
 
 

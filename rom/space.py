@@ -5,6 +5,7 @@ The only place where ranks talk.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -142,6 +143,53 @@ class Space:
         total = np.empty_like(share)
         self.comm.Allreduce(share, total)
         return total
+
+    @property
+    def spread(self) -> bool:
+        """Whether the rows lie on several ranks."""
+        return self.comm is not None and self.comm.Get_size() > 1
+
+    @property
+    def root(self) -> bool:
+        """Whether this is the first rank, which writes files."""
+        return self.comm is None or self.comm.Get_rank() == 0
+
+    def largest(self, values: np.ndarray) -> np.ndarray:
+        """The largest over ranks of each of `values`."""
+        if not self.spread:
+            return values
+        every = _allgatherv(self.comm, np.asarray(values)[None])
+        return np.asarray(np.concatenate(every).max(axis=0))
+
+    def tell(self, value: Any) -> Any:
+        """Plain JSON of the first rank, on every rank."""
+        text = json.dumps(value if self.root else None).encode()
+        parts = _allgatherv(self.comm, np.frombuffer(text, np.uint8))
+        return json.loads(parts[0].tobytes())
+
+    def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(order, places, marks): where local `rows` stand among those of all ranks.
+
+        marks (N,) : whether a dof is among them, on every rank; order (k,) : which of `rows` this
+        rank hands out, each dof by one rank; places (k,) : theirs among the marked dofs, rising
+        """
+        order = np.flatnonzero(self.owned[rows])
+        own = self.numbers[rows[order]]
+        if not (np.diff(own) > 0).all():
+            turn = np.argsort(own, kind="stable")
+            order, own = order[turn], own[turn]
+        marks = np.zeros(self.size, dtype=np.uint8)
+        marks[own] = 1
+        marks = self.sum(marks)
+        if not own.size:
+            return order, own, marks
+        first, last = int(own[0]), int(own[-1]) + 1
+        before = np.cumsum(marks[first:last]) - 1 + np.count_nonzero(marks[:first])
+        return order, before[own - first], marks
+
+    def bring(self, part: np.ndarray) -> list[np.ndarray]:
+        """The arrays of all ranks on the first, in rank order; nothing on the others."""
+        return _gatherv(self.comm, part)
 
     def pair(self, F: np.ndarray, U: np.ndarray) -> np.ndarray:
         """<F, U> = F^H U for dual F and primal U."""
@@ -356,6 +404,11 @@ def euclidean(numbers: int | np.ndarray, comm: Any = None, fields: tuple[Field, 
     return Space(1.0 / count[numbers], numbers, comm, fields)
 
 
+def meet(comm: Any) -> None:
+    """Waits until all ranks are here."""
+    _allgatherv(comm, np.zeros(1))
+
+
 def _end_together(comm: Any) -> None:
     """From now on an exception that nobody catches ends all ranks, its rank named.
 
@@ -377,17 +430,41 @@ def _end_together(comm: Any) -> None:
 
 def _allgatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
     """The arrays of all ranks, in rank order; they agree in all axes but the first."""
-    part = np.ascontiguousarray(part)
     if comm is None or comm.Get_size() == 1:
-        return [part]
+        return [np.ascontiguousarray(part)]
+    counts, mine, raw = _raw_parts(comm, part)
+    comm.Allgatherv(mine, (raw, (counts * _row_bytes(part)).tolist()))
+    return _split(raw, counts, part)
+
+
+def _gatherv(comm: Any, part: np.ndarray) -> list[np.ndarray]:
+    """`_allgatherv` on the first rank alone."""
+    if comm is None or comm.Get_size() == 1:
+        return [np.ascontiguousarray(part)]
+    counts, mine, raw = _raw_parts(comm, part, everywhere=False)
+    comm.Gatherv(mine, (raw, (counts * _row_bytes(part)).tolist()), root=0)
+    return _split(raw, counts, part) if comm.Get_rank() == 0 else []
+
+
+def _row_bytes(part: np.ndarray) -> int:
+    return int(np.prod(part.shape[1:], dtype=np.int64)) * part.itemsize
+
+
+def _raw_parts(
+    comm: Any, part: np.ndarray, *, everywhere: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of every rank, this rank's bytes, and room for those of all."""
     _end_together(comm)
     counts = np.empty(comm.Get_size(), dtype=np.int64)
     comm.Allgather(np.array([part.shape[0]], dtype=np.int64), counts)
-    width = int(np.prod(part.shape[1:], dtype=np.int64)) * part.itemsize
-    raw = np.empty(int(counts.sum()) * width, dtype=np.uint8)
+    part = np.ascontiguousarray(part)
     mine = part.view(np.uint8).ravel() if part.size else np.empty(0, np.uint8)
-    sizes = counts * width
-    comm.Allgatherv(mine, (raw, sizes.tolist()))
+    size = int(counts.sum()) * _row_bytes(part) if everywhere or comm.Get_rank() == 0 else 0
+    return counts, mine, np.empty(size, dtype=np.uint8)
+
+
+def _split(raw: np.ndarray, counts: np.ndarray, part: np.ndarray) -> list[np.ndarray]:
+    """Bytes of all ranks as their arrays."""
     if raw.size:
         whole = raw.view(part.dtype).reshape(-1, *part.shape[1:])
     else:

@@ -354,6 +354,7 @@ NOT_STORED = {  # by their own nature
     "Header": "JSON before the arrays of a file",
     "TrueRun": "a moment of a study",
     "Row": "a moment of a study",
+    "StudyPlan": "options of a command",
     "Truth": "what a study reads from a store",
     "TruthPlan": "options of a command",
     "Candidate": "a moment of a search",
@@ -384,6 +385,9 @@ NOT_STORED = {  # by their own nature
     "Room": "spare columns",
     "RowBlocks": "reads snapshots",
     "Accuracy": "settings of a call",
+    "Rows": "is written as an array",
+    "RowMeans": "a moment of a study",
+    "Share": "a moment of a file",
     "Stop": "is told by the reason of a basis",
     "SingleBlocks": "a moment of a search",
     "Cluster": "a moment of a search",
@@ -695,7 +699,7 @@ def unstorable():
     yield "problem", Problem(theta, BOX), r"Problem, which no archive holds"
     yield (
         "distributed",
-        Basis(distributed(), np.eye(3)),
+        Snapshots(distributed(), np.ones((1, 1)), np.ones((3, 1))),
         r"space lies on 2 ranks; call \.to_serial\(\)",
     )
 

@@ -234,6 +234,16 @@ def test_a_projection_is_trained_again_with_its_case(folder):
     assert said["parameters"] == 6 and said["min_effectivity"] >= 1.0
 
 
+def test_other_settings_keep_their_true_solves_apart(folder):
+    errors = []
+    for cells in (6, 8, 6):
+        case = ["cases.thermal_block", "--set", f"cells={cells}"]
+        ask("collect", *case, "--n", 6, "--out", f"runs{cells}")
+        ask("train", *case, "--store", f"runs{cells}", "--out", "block.h5")
+        errors.append(ask("study", "block.h5", case[0], "--n", 3)[0]["max_error"])
+    assert errors[0] == errors[2] != errors[1]
+
+
 def test_a_file_that_says_no_plan_is_refused(folder):
     from rom.archive.models import save_model
 
@@ -287,5 +297,5 @@ def test_the_library_records_failures_too(model):
     assert [mu for mu, _ in table.failed] == [tuple(mus[1]), tuple(mus[3])]
     assert "broke" in table.failed[0][1] and "NaN" in table.failed[1][1]
     np.testing.assert_array_equal(table.mu, mus[[0, 2, 4]])
-    with pytest.raises(SolveFailed, match="all 1 solves .* broke"):
+    with pytest.raises(SolveFailed, match=r"all 1 solves .* broke"):
         study(model, solve, mus[1:2])

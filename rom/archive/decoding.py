@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from rom.archive.encoding import SPARSE_PARTS
 from rom.archive.registry import LEFT_OUT, RENAMED, find_noun, rename_fields
+from rom.archive.shares import Share
 from rom.errors import BadInput, ForeignFile, RomError
 from rom.prediction import prediction_of_010, shape_prediction_of_010
 
@@ -25,30 +26,29 @@ Functions = Mapping[str, Callable[..., Any]]
 class _Reader:
     """A file that is decoded: how its arrays are read, and what is read so far."""
 
-    fetch: Callable[[str], np.ndarray]
+    fetch: Callable[..., np.ndarray]
     path: str | Path
     functions: Functions
+    share: Share | None = None
     nouns: list[Any] = field(default_factory=list)
     arrays: dict[tuple[str, bool], np.ndarray] = field(default_factory=dict)
 
 
 def decode(
     schema: dict[str, Any],
-    fetch: Callable[[str], np.ndarray],
+    fetch: Callable[..., np.ndarray],
     path: str | Path,
     functions: Functions,
+    share: Share | None = None,
 ) -> Any:
-    """schema -> noun, arrays by `fetch(name)`.
+    """schema -> noun, arrays by `fetch(name)`; on ranks this one's `share`.
 
     Raises ForeignFile where the schema names anything that is not on the list of nouns.
     """
-    reader = _Reader(fetch, path, functions)
+    reader = _Reader(fetch, path, functions, share)
     try:
         for node in schema["nouns"]:
-            members = {}
-            for name, part in node["fields"].items():
-                members[name] = _decode(reader, part)
-            reader.nouns.append(_noun(reader, node["noun"], members))
+            reader.nouns.append(_next_noun(reader, node["noun"], node["fields"]))
         return _decode(reader, schema["root"])
     except RomError:
         raise
@@ -56,6 +56,25 @@ def decode(
         raise ForeignFile(
             f"{path} does not describe a noun ({error!r}); it was not written by save"
         ) from error
+
+
+def _next_noun(reader: _Reader, kind: str, nodes: dict[str, Any]) -> Any:
+    """A noun of the list; a mesh on the first rank alone."""
+    share = reader.share
+    if share is None:
+        members = {name: _decode(reader, node) for name, node in nodes.items()}
+        return _noun(reader, kind, members)
+    if kind == "Mesh" and not share.root:
+        return None
+    members = {}
+    for name, node in nodes.items():
+        if share.cuts(kind, name, node):
+            members[name] = share.read(kind, name, node)
+        else:
+            members[name] = _decode(reader, node)
+    if kind == "Space":
+        return share.make_space(members["product"], members.get("fields", ()))
+    return _noun(reader, kind, members)
 
 
 def _decode(reader: _Reader, node: Any) -> Any:

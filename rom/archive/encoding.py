@@ -17,8 +17,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.archive.layout import DTYPES
-from rom.archive.registry import LEFT_OUT, find_noun, nouns
+from rom.archive.registry import BY_ROWS, LEFT_OUT, find_noun, nouns
 from rom.errors import BadInput
+from rom.rows import Rows, rows_of
+from rom.space import Space
 
 Node = Any
 SPARSE_PARTS = {
@@ -35,12 +37,12 @@ SCHEMA = "schema"  # the array of this name holds the JSON text
 class _Schema:
     """What is encoded: arrays by name, nouns in order, id -> (object, its node)."""
 
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray | Rows] = field(default_factory=dict)
     nouns: list[dict[str, Any]] = field(default_factory=list)
     nodes: dict[int, tuple[Any, Node]] = field(default_factory=dict)
 
 
-def encode(noun: Any) -> dict[str, np.ndarray]:
+def encode(noun: Any) -> dict[str, np.ndarray | Rows]:
     """noun -> its arrays by name, with the JSON schema as the array `schema`.
 
     Nouns are listed after those they hold, so that no schema can refer in circles.
@@ -70,7 +72,7 @@ def _encode(schema: _Schema, value: Any, path: str) -> Node:
 
 
 def _encoder(value: Any) -> Callable[[_Schema, Any, str], Node]:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | Rows):
         return _array
     if sp.issparse(value):
         return _sparse_matrix
@@ -112,19 +114,27 @@ def _float(value: float) -> Node:
     return value if math.isfinite(value) else {"float": repr(value)}
 
 
-def _array(schema: _Schema, value: np.ndarray, path: str) -> dict[str, Any]:
+def _array(schema: _Schema, value: np.ndarray | Rows, path: str) -> dict[str, Any]:
     kind = type(value)
+    if isinstance(value, Rows):
+        return _named(schema, value, path)
     if kind not in (np.ndarray, np.memmap) or value.dtype.newbyteorder("=") not in DTYPES:
         raise BadInput(
             f"{path or 'the array'} is a {kind.__name__} of {value.dtype}; "
             "convert it to an array of numbers"
         )
+    node = _named(schema, np.asarray(value), path)
+    by_columns = value.flags.f_contiguous and not value.flags.c_contiguous
+    return {**node, "order": "F"} if by_columns else node
+
+
+def _named(schema: _Schema, value: np.ndarray | Rows, path: str) -> dict[str, Any]:
+    """The node of an array under a name of its own."""
     name = (path or "value").replace("/", "_")
     while name in schema.arrays or name == SCHEMA:
         name += "_"
-    schema.arrays[name] = np.asarray(value)
-    by_columns = value.flags.f_contiguous and not value.flags.c_contiguous
-    return {"array": name, "order": "F"} if by_columns else {"array": name}
+    schema.arrays[name] = value
+    return {"array": name}
 
 
 def _sparse_matrix(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
@@ -141,19 +151,39 @@ def _dataclass(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
     kind = type(value).__name__
     if find_noun(kind) is not type(value):
         kind = _solver_class(value, path)
-    comm = getattr(value, "comm", None)
-    if comm is not None and comm.Get_size() > 1:
+    space = _shared_space(value)
+    if isinstance(value, Space) and value.spread:
+        value = value.to_serial()
+    elif space is not None and kind not in BY_ROWS:
         raise BadInput(
-            f"{path or kind} lies on {comm.Get_size()} ranks; "
+            f"{path or kind} lies on {space.comm.Get_size()} ranks; "
             "call .to_serial() on it first, then save on one rank"
         )
     members = {}
     for entry in fields(value):
         if entry.init and entry.name not in LEFT_OUT.get(kind, ()):
             member = getattr(value, entry.name)
+            if space is not None and entry.name in BY_ROWS[kind]:
+                member = _whole(space, member)
             members[entry.name] = _encode(schema, member, _below(path, entry.name))
     schema.nouns.append({"noun": kind, "fields": members})
     return {"noun": len(schema.nouns) - 1}
+
+
+def _shared_space(value: Any) -> Space | None:
+    """The space of a noun that holds rows of it, where they lie on several ranks."""
+    for holder in (value, getattr(value, "basis", None)):
+        space = getattr(holder, "space", None)
+        if isinstance(space, Space) and space.spread:
+            return space
+    return None
+
+
+def _whole(space: Space, member: Any) -> Any:
+    """Rows that are brought when they are written; a sparse share as the whole matrix."""
+    if sp.issparse(member):
+        return space.matrix(member)
+    return rows_of(space, member) if np.ndim(member) else member
 
 
 def _solver_class(value: Any, path: str) -> str:

@@ -24,6 +24,8 @@ import numpy as np
 
 from rom.archive.layout import BLOCK
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten, RomError
+from rom.rows import Rows
+from rom.space import meet
 
 MAGIC, FORMAT = b"rom archive\n", 2
 MAX_HEADER = 2**26  # bytes
@@ -57,11 +59,20 @@ def write_h5(path: str | Path, fill: Callable[[Any], None], header: bytes = b"")
     return digest
 
 
-def add_arrays(file: Any, arrays: Mapping[str, np.ndarray]) -> None:
+def add_arrays(file: Any, arrays: Mapping[str, np.ndarray | Rows]) -> None:
     """Adds the group `/rom` with arrays by name to an open HDF5 file."""
     group = file.create_group("rom")
     for name, array in arrays.items():
-        group.create_dataset(name, data=array)
+        if isinstance(array, Rows):
+            write_rows(group.create_dataset(name, array.shape, array.dtype), array)
+        else:
+            group.create_dataset(name, data=array)
+
+
+def write_rows(dataset: Any, rows: Rows) -> None:
+    """Fills a dataset with rows that lie on several ranks, block by block."""
+    for start, block in rows.blocks():
+        dataset[start : start + len(block)] = block
 
 
 @dataclass(eq=False)
@@ -133,17 +144,6 @@ def write_file(path: str | Path, content: bytes | str) -> Path:
     return Path(path)
 
 
-def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> Path:
-    """Arrays by name as a whole .npz or none; raises as `durably`."""
-
-    def write(temp: Path) -> None:
-        with open(temp, "wb") as file:
-            np.savez(file, **dict[str, Any](arrays))
-
-    durably(Path(path), write)
-    return Path(path)
-
-
 def folders(path: Path, names: Sequence[str]) -> None:
     """Folder `path` with folders `names` inside, their names durable as well."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -205,6 +205,16 @@ def open_archive(
         raw.close()
         raise
     return raw
+
+
+def open_together(path: str | Path, comm: Any) -> BufferedReader:
+    """The file on every rank, its digest verified by the first before others open it."""
+    if comm is None or comm.Get_rank() == 0:
+        raw = open_archive(path)
+        meet(comm)
+        return raw
+    meet(comm)
+    return plain_file(os.path.realpath(path))
 
 
 def _open_plain(path: str | Path, follow: bool) -> BufferedReader:

@@ -12,6 +12,7 @@ import numpy as np
 
 from rom.errors import ForeignFile
 
+ROWS = 65536  # of an array that are read at once
 BLOCK = 512  # bytes of the header before the HDF5 content
 DTYPES = {np.dtype(code) for code in "?bhilqBHILQefdFD"}
 
@@ -29,11 +30,27 @@ class Extent:
         """Bytes of the array; exact for any claim of a shape."""
         return _count(self.shape) * self.dtype.itemsize
 
-    def read(self, raw: BufferedReader) -> np.ndarray:
-        """The array, from a file opened for bytes."""
+    def read(self, raw: BufferedReader, rows: Any = None, order: Any = "C") -> np.ndarray:
+        """The array, from a file opened for bytes; or its `rows`, numbers or a slice."""
+        if rows is not None:
+            return self._read_rows(raw, rows, order)
         raw.seek(self.offset)
         values = np.fromfile(raw, self.dtype, _count(self.shape))
         return values.reshape(self.shape)
+
+    def _read_rows(self, raw: BufferedReader, rows: Any, order: Any) -> np.ndarray:
+        """Some rows, a block at a time: nothing else of the array is held."""
+        if isinstance(rows, slice):
+            rows = range(*rows.indices(self.shape[0]))
+        array = np.empty((len(rows), *self.shape[1:]), self.dtype, order)
+        if not array.size:
+            return array
+        mapped = np.memmap(raw, self.dtype, "r", self.offset, self.shape)
+        for start in range(0, len(rows), ROWS):
+            some = rows[start : start + ROWS]
+            where = slice(some.start, some.stop) if isinstance(some, range) else some
+            array[start : start + ROWS] = mapped[where]
+        return array
 
 
 def extents(raw: BufferedReader, path: str | Path) -> dict[str, Extent]:

@@ -18,6 +18,7 @@ from rom.arrays import gate
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.model import Model
+from rom.space import Space
 
 
 @gate(mesh=Mesh)
@@ -44,14 +45,18 @@ def _put_modes(file: Any, arrays: Mapping[str, Any], *, model: Model, mesh: Mesh
 
 
 def load_model(
-    path: str | Path, functions: Mapping[str, Callable[..., Any]] | None = None
+    path: str | Path,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    *,
+    comm: Any = None,
+    space: Space | None = None,
 ) -> tuple[Any, Mesh | None, dict[str, Any]]:
     """(model, mesh, provenance) of a file of `save_model`, or of `save` with a model.
 
-    functions : as for `load`
+    functions, comm, space : as for `load`; the mesh is on the first rank alone
     Raises BadInput where the file holds no model; ForeignFile, DamagedFile as `load` does.
     """
-    noun = load(path, functions)
+    noun = load(path, functions, comm=comm, space=space)
     parts = noun if isinstance(noun, dict) and "model" in noun else {"model": noun}
     model = parts["model"]
     if not hasattr(model, "predict"):

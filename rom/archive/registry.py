@@ -35,6 +35,19 @@ RENAMED_FIELDS: dict[str, dict[str, str]] = {}
 # class -> fields that are not stored
 LEFT_OUT = {"Space": ("comm", "riesz"), "RunningPod": ("room",)}
 
+# class -> its fields that each rank reads and writes by its own rows; a model that is not here
+# is whole wherever it is loaded
+BY_ROWS: dict[str, tuple[str, ...]] = {
+    "Space": ("product", "numbers"),
+    "Field": ("rows",),
+    "Basis": ("modes", "offset"),
+    "GalerkinModel": (),
+    "UnsteadyModel": ("mass",),
+    "FieldGP": ("tail",),
+    "TrajectoryGP": ("offset", "modes", "tail", "scales"),
+    "LocalModel": (),
+}
+
 
 def nouns() -> dict[str, type]:
     """Name -> class of everything that a file may hold."""

@@ -90,6 +90,17 @@ def _source(case: ModuleType, name: str) -> dict[str, str]:
     return source_digests(Path(case.__file__), None if name.endswith(".py") else name)
 
 
+def case_on_ranks(name: str | None, path: Path, comm: Any) -> Problem | None:
+    """The problem of a case with the settings of a model, if it lies on ranks."""
+    from rom.archive.nouns import load_entry
+
+    provenance = load_entry(path, "made", comm) or {}
+    if name is None or comm is None or not has_problem(name):
+        return None
+    problem = load_problem(name, provenance.get("settings", ()))
+    return problem if problem.space is not None and problem.space.spread else None
+
+
 def load_functions(name: str | None) -> dict[str, Callable[..., Any]]:
     """The functions of a case by "module:name", for models that refer to them.
 

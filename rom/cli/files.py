@@ -11,7 +11,7 @@ import typer
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import CaseOption, Mus, Picture, Table
 from rom.cli.questions import GivenFields, LoadingFile, MeshOption, SignalTable, Times
-from rom.cli.ranks import rank
+from rom.cli.ranks import rank, ranks_of_model, world
 from rom.cli.scenes import (
     Scene,
     States,
@@ -145,13 +145,13 @@ def export_command(
     from rom.io.files import read_file, write_mesh
     from rom.io.tables import write_points
 
-    if rank():
-        return
     check_answer_file(out)
     if path.is_dir():
-        _write_states(out, snapshots_of_store(path))
+        _write_states(out, snapshots_of_store(path, world()))
     elif is_model_file(path):
         _export_model(path, out, case)
+    elif rank():
+        return
     elif out.suffix in (".npz", ".csv"):
         write_points(out, *read_file(path))
     else:
@@ -169,7 +169,7 @@ def _export_model(path: Path, out: Path, case: str | None) -> None:
     from rom.cli.questions import open_model
     from rom.io.answers import write_answer
 
-    model, mesh, _ = open_model(path, case)
+    model, mesh, _ = open_model(path, case, ranks_of_model(path))
     mesh = model.mesh or mesh
     states = modes_of_model(model, mesh)
     if states is None:

@@ -21,7 +21,7 @@ from rom.cli.questions import (
     read_asks,
     read_question,
 )
-from rom.cli.ranks import rank
+from rom.cli.ranks import rank, ranks_of_model
 from rom.cli.tables import show_numbers
 from rom.cli.targets import check_answer_file
 
@@ -58,15 +58,15 @@ def predict_command(
 
     All rows of a table are one prediction.
     """
-    from rom.cli.case import has_problem, load_problem
+    from rom.cli.case import case_on_ranks, has_problem, load_problem
     from rom.io.answers import write_answer
 
-    if rank():
-        return
     check_answer_file(out)
+    comm = ranks_of_model(model)
+    shared = case_on_ranks(case, model, comm)
     texts = [*(mu or ()), *([",".join(values)] if values else [])]
     question = read_question(
-        read_asks(model, case),
+        read_asks(model, case, comm),
         texts=texts,
         csv=csv,
         t=t,
@@ -76,15 +76,21 @@ def predict_command(
         loading=loading,
         case=case,
     )
-    machine, place, provenance = open_model(model, case)
+    machine, place, provenance = open_model(
+        model, case, comm, None if shared is None else shared.space
+    )
     outputs = None
-    if case is not None and machine.tells and has_problem(case):
+    if shared is not None:
+        outputs = shared.outputs
+    elif case is not None and machine.tells and has_problem(case):
         outputs = load_problem(case, provenance.get("settings", ())).outputs
     answer = answer_question(machine, question, place)
     box = machine.asks.box
-    rows = answer_rows(answer, box, outputs)
+    rows = answer_rows(answer, box, outputs, by_rows=shared is not None)
     if out is not None:
         write_answer(out, answer, box)
+    if comm is not None and rank():
+        return
     if json:
         target = None if out is None else str(out)
         show_numbers({"model": str(model), "out": target, "answers": rows}, {}, True)

@@ -15,6 +15,7 @@ from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.prediction import Prediction, Quantity
+from rom.space import Space
 
 MAX_TIMES = 10_000_000
 BASELINE = "baseline:"  # prefix of fields in a mesh file that a model asks for
@@ -232,7 +233,7 @@ def answer_question(model: Model, question: Question, mesh: Mesh | None) -> Pred
     return replace(answer, mesh=question.mesh or model.mesh or mesh)
 
 
-def read_asks(path: Path, case: str | None) -> Asks:
+def read_asks(path: Path, case: str | None, comm: Any = None) -> Asks:
     """What the model of a file asks, from its header alone where it has one.
 
     Raises BadInput where the file holds something that answers no questions.
@@ -240,18 +241,21 @@ def read_asks(path: Path, case: str | None) -> Asks:
     from rom.archive.headers import open_header
 
     header = open_header(path)
-    return open_model(path, case)[0].asks if header is None else header.asks
+    return open_model(path, case, comm)[0].asks if header is None else header.asks
 
 
-def open_model(path: Path, case: str | None) -> tuple[Model, Mesh | None, dict[str, Any]]:
+def open_model(
+    path: Path, case: str | None, comm: Any = None, space: Space | None = None
+) -> tuple[Model, Mesh | None, dict[str, Any]]:
     """(model, mesh, provenance) of a file.
 
+    comm, space : ranks that share out its rows, and whose rows these are, as for `load`
     Raises BadInput where it holds something that answers no questions.
     """
     from rom.archive.models import load_model
     from rom.cli.case import load_functions
 
-    model, mesh, provenance = load_model(path, load_functions(case))
+    model, mesh, provenance = load_model(path, load_functions(case), comm=comm, space=space)
     if not isinstance(model, Model):
         raise BadInput(
             f"{path} holds a {type(model).__name__}, which states nothing of what it asks; "

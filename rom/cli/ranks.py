@@ -7,8 +7,11 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import typer
 
 from rom.errors import require
 from rom.space import FORWARDING
@@ -68,6 +71,21 @@ def world() -> Any:
     sys.excepthook = _abort
     start_witness(MPI.COMM_WORLD)
     return MPI.COMM_WORLD
+
+
+def ranks_of_model(path: Path) -> Any:
+    """The ranks that share out the rows of a model, or None.
+
+    A model that has none to share is served by the first rank alone: the others end here.
+    """
+    from rom.archive.nouns import loads_by_rows
+
+    comm = world()
+    if comm is None or loads_by_rows(path, comm):
+        return comm
+    if rank():
+        raise typer.Exit(0)
+    return None
 
 
 def rank_label() -> str:

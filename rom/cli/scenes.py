@@ -57,17 +57,18 @@ def is_model_file(path: Path) -> bool:
     return path.suffix != ".vtkhdf" or open_header(path) is not None
 
 
-def snapshots_of_store(path: Path) -> States:
-    """The snapshots of a store with their parameters and times."""
+def snapshots_of_store(path: Path, comm: Any = None) -> States:
+    """The snapshots of a store with their parameters and times, by rows over ranks."""
     from rom.campaign import open_store, read
     from rom.io.answer_columns import TIME, parameter_headings
 
-    store, snapshots = open_store(path), read(path)
+    store, snapshots = open_store(path), read(path, comm=comm)
     names = parameter_headings(store.box, snapshots.mu.shape[1])
     inputs = dict(zip(names, snapshots.mu.T, strict=True))
     if snapshots.t is not None:
         inputs[TIME] = snapshots.t
-    return States(snapshots.space, np.asarray(snapshots.u[:]), inputs, store.mesh)
+    mesh = store.mesh if snapshots.space.root else None
+    return States(snapshots.space, np.asarray(snapshots.u[:]), inputs, mesh)
 
 
 def bases_of(model: Any) -> dict[str, Basis]:
@@ -104,6 +105,8 @@ def _join_bases(bases: dict[str, Basis], mesh: Mesh | None) -> States:
     from rom.space import Field, euclidean
 
     rank = max(basis.r for basis in bases.values())
+    if any(basis.space.spread for basis in bases.values()):
+        raise BadInput("modes of several bases are exported by one rank; run it without mpiexec")
     size = sum(len(basis.modes) for basis in bases.values())
     columns = np.zeros((size, rank))
     parts, start = [], 0
@@ -187,6 +190,7 @@ def answer_scene(path: Path, answer: Prediction, box: Box | None, step: int) -> 
     """
     from rom.io.answer_columns import count_times, input_columns
     from rom.io.answers import answer_fields_on_mesh, points_of_answer
+    from rom.io.states import whole_fields
 
     if answer.mesh is None or not answer.parts:
         mesh, point_fields = points_of_answer(answer, box)
@@ -197,7 +201,7 @@ def answer_scene(path: Path, answer: Prediction, box: Box | None, step: int) -> 
     _check_step(step, answer.m * n_t)
     sample, time = divmod(step, n_t)
     inputs = {name: values[step] for name, values in input_columns(answer, box).items()}
-    point_fields, cell_fields = answer_fields_on_mesh(answer, answer.mesh, sample, time)
+    point_fields, cell_fields = map(whole_fields, answer_fields_on_mesh(answer, sample, time))
     return answer.mesh, point_fields, cell_fields, _title(inputs, path)
 
 

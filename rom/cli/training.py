@@ -77,7 +77,7 @@ class Training:
 
 
 def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = None) -> Training:
-    """The model of the runs of a store, whole on every rank that has one.
+    """The model of the runs of a store, its rows where those of the runs lie.
 
     problem : of the case, None where the store is all there is; comm : of its space, or None
     Raises BadInput where the runs do not allow it.
@@ -121,10 +121,10 @@ def train_runs(
 def save_training(
     target: Path, training: Training, case: str, settings: list[str] | None
 ) -> dict[str, Any]:
-    """One file of the model, written by rank 0; what it says of itself."""
+    """One file of the model with the rows of all ranks; what it says of itself."""
     from rom.archive.models import save_model
 
-    if rank():
+    if rank() and not training.basis.space.spread:
         return {}
     origin = provenance(case, settings) | {
         "store": str(training.store.path),
@@ -132,7 +132,10 @@ def save_training(
         "snapshots": training.snapshots.m,
         "plan": asdict(training.plan),
     }
-    digest = save_model(target, training.model, training.store.mesh, origin)
+    mesh = None if rank() else training.store.mesh
+    digest = save_model(target, training.model, mesh, origin)
+    if rank():
+        return {}
     basis = training.basis
     numbers = {
         "model": str(target), "kind": training.kind, "dofs": basis.space.size,
@@ -220,11 +223,11 @@ def _basis(
 def _regression(
     snapshots: Snapshots, basis: Basis, box: Box | None, regressor: str, seed: int
 ) -> tuple[FieldGP, str]:
-    """A regression of the coefficients, whole on every rank, and what it is."""
+    """A regression of the coefficients, and what it is."""
     from rom.gp import field_gp
 
     model = field_gp(snapshots, basis, box, regressor=regressor, rng=seed)
-    return model if basis.space.comm is None else model.to_serial(), model.kind
+    return model, model.kind
 
 
 def _trajectories(

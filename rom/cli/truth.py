@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,7 +104,7 @@ def keep_truth(
     """
     from rom.campaign import open_store
 
-    path = plan.path or Path(f"{stem(case)}.study.store")
+    path = plan.path or _default_store(case, problem.version if settings else "")
     mus = np.asarray(mus, dtype=float) + 0.0  # no minus zero
     interrupt_on_end()
     campaign = collect_problem(
@@ -125,6 +126,12 @@ def keep_truth(
     return Truth(path, solved, campaign.failed, float(np.mean(seconds)))
 
 
+def _default_store(case: str, version: str) -> Path:
+    """CASE.study.store; for other settings than the default ones a folder of their own."""
+    tag = f"-{sha256(version.encode()).hexdigest()[:8]}" if version else ""
+    return Path(f"{stem(case)}{tag}.study.store")
+
+
 def read_runs(
     path: Path, space: Space | None, mus: np.ndarray | None = None
 ) -> tuple[Solve, np.ndarray]:
@@ -138,9 +145,12 @@ def read_runs(
     wish: dict[str, Any] = {"memory_budget": IN_MEMORY}
     if mus is not None:
         wish["mus"] = np.array(list(dict.fromkeys(map(tuple, mus.tolist()))))
-    runs = read(path, **wish)
-    if space is not None and space.size == runs.space.size and space.comm is None:
+    if space is not None and space.spread:
         runs = read(path, space, **wish)
+    else:
+        runs = read(path, **wish)
+        if space is not None and space.size == runs.space.size:
+            runs = read(path, space, **wish)
     columns: dict[bytes, list[int]] = {}
     for k, mu in enumerate(runs.mu):
         columns.setdefault(mu.tobytes(), []).append(k)

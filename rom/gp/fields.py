@@ -111,7 +111,8 @@ class FieldGP(Model):
         fields = space.fields or (Field("u", "1", np.arange(space.n)),)
         energies = []
         for part in fields:
-            modes, tail = self.basis.modes[part.rows], self.tail[part.rows]
+            rows = part.rows[space.owned[part.rows]]
+            modes, tail = self.basis.modes[rows], self.tail[rows]
             sums = space.sum(np.sum(np.abs(modes) ** 2, axis=0))
             scalars = space.sum(np.array([np.sum(tail**2), float(len(tail))]))
             energies.append((part.name, part.unit, sums, float(scalars[0]), int(scalars[1])))

@@ -92,8 +92,9 @@ class TrajectoryGP(Model):
         width = np.moveaxis(self._width(std), 0, 1)
         parts = {}
         for quantity, rows in self._rows():
+            largest = width[rows].max(axis=0, initial=0.0)
             band = Error(
-                width[rows].max(axis=0),
+                largest if self.space is None else self.space.largest(largest),
                 Known.CONFORMAL,
                 "largest over the field",
                 quantity.unit,

@@ -6,14 +6,17 @@ of an error also its kind and norm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.prediction import Error, Part, Place, Prediction, Quantity
+from rom.rows import Rows, as_slice, lifted_rows
 
 TIME = "t [s]"
 SAMPLE = "sample"
@@ -46,9 +49,11 @@ def flat_part(part: Part, samples: slice = slice(None)) -> Part:
 
 
 def sample_blocks(answer: Prediction) -> Iterator[slice]:
-    """Slices of samples whose fields fit in memory together."""
+    """Slices of samples whose fields fit in memory together, the same on every rank."""
     rows = sum(count_rows(part) for part in answer.parts.values())
     step = max(1, BLOCK // max(1, rows * count_times(answer)))
+    if answer.space is not None and answer.space.spread:
+        step = answer.space.tell(step)
     for start in range(0, answer.m, step):
         yield slice(start, min(start + step, answer.m))
 
@@ -118,16 +123,94 @@ def _spread(values: np.ndarray, answer: Prediction) -> np.ndarray:
     return np.broadcast_to(array, (answer.m, count_times(answer))).ravel()
 
 
-def field_columns(answer: Prediction) -> Columns:
-    """'name [unit]' -> (k, m n_t) of each field, its deviation after it."""
-    columns: Columns = {}
-    for name, part in answer.parts.items():
-        flat, unit = flat_part(part), part.quantity.unit
-        columns[Quantity(name, unit).label] = flat.lift(0)
-        std = flat.spread(0)
-        if std is not None:
-            columns[Quantity(f"{name} {DEVIATION}", unit).label] = std
+def is_spread(answer: Prediction) -> bool:
+    """Whether the rows of an answer lie on several ranks."""
+    return answer.space is not None and answer.space.spread
+
+
+def is_root(answer: Prediction) -> bool:
+    """Whether this rank writes the answer's files."""
+    return answer.space is None or answer.space.root
+
+
+def field_columns(answer: Prediction, samples: slice = slice(None)) -> dict[str, Rows]:
+    """'name [unit]' -> Rows (k, m n_t) of each field, its deviation after it."""
+    columns = {}
+    for key, part, rows in field_rows(answer, samples):
+        columns[Quantity(key, part.quantity.unit).label] = rows
     return columns
+
+
+def field_rows(
+    answer: Prediction, samples: slice = slice(None)
+) -> Iterator[tuple[str, Part, Rows]]:
+    """Name, part and Rows (k, m n_t) of each field, its deviation after it."""
+    for name, part in answer.parts.items():
+        flat = flat_part(part, samples)
+        yield name, part, part_rows(answer, name, flat, partial(flat.lift, 0, None))
+        if part.std is not None:
+            spread = part_rows(answer, name, flat, partial(flat.spread, 0, None))
+            yield f"{name} {DEVIATION}", part, spread
+
+
+def part_rows(answer: Prediction, name: str, part: Part, lift: Callable[[Any], Any]) -> Rows:
+    """Rows `lift(rows)` of a part; one that is pulled back is lifted once."""
+    own = lift
+    if part.back is not None:
+        lift_all = cache(partial(lift, None))
+
+        def own(rows: Any) -> Any:
+            """Rows of all that is lifted."""
+            return lift_all()[rows]
+
+    where = _where(answer, name, part) if is_spread(answer) else None
+    return lifted_rows(answer.space, own, count_rows(part), where)
+
+
+def _where(answer: Prediction, name: str, part: Part) -> np.ndarray:
+    """Rows of a part in the space that its answer lies on. Raises BadInput."""
+    space = answer.space
+    assert space is not None
+    named = {field.name: field.rows for field in space.fields}
+    where = part.rows if part.rows is not None else named.get(name)
+    where = np.arange(space.n) if where is None else np.asarray(where)
+    if len(where) != count_rows(part) or part.back is not None:
+        raise BadInput(f"the field {name!r} does not lie on the ranks' rows; use one rank")
+    return where
+
+
+def state_rows(answer: Prediction) -> Rows | None:
+    """The state Rows (n, m n_t) of a space, None where the fields do not fill it."""
+    parts = {k: p for k, p in answer.parts.items() if p.quantity.place is not Place.INTEGRATION}
+    space = answer.space
+    if space is None or not parts or sum(map(count_rows, parts.values())) != space.n:
+        return None
+    named = {field.name: field.rows for field in space.fields}
+    source = np.zeros(space.n, dtype=np.int64)  # row of the state -> row of its part
+    owner = np.zeros(space.n, dtype=np.int16)
+    lifts = []
+    for k, (name, part) in enumerate(parts.items()):
+        rows = part.rows if part.rows is not None else named.get(name)
+        if rows is None and len(parts) > 1:
+            return None
+        rows = np.arange(space.n) if rows is None else rows
+        source[rows], owner[rows] = np.arange(len(rows)), k
+        flat = flat_part(part)
+        lifts.append(part_rows(answer, name, flat, partial(flat.lift, 0, None)).lift)
+    dtype = np.result_type(*(lift(np.zeros(0, dtype=np.int64)) for lift in lifts))
+
+    def lift(rows: Any) -> np.ndarray:
+        """Rows of the state, each from its part."""
+        if len(lifts) == 1:
+            return lifts[0](as_slice(source[rows]))
+        from_part, index = owner[rows], source[rows]
+        state = np.empty((len(index), answer.m * count_times(answer)), dtype)
+        for k, lift_part in enumerate(lifts):
+            mine = from_part == k
+            state[mine] = lift_part(as_slice(index[mine]))
+        return state
+
+    return lifted_rows(space, lift, space.n)
 
 
 def whole_state(answer: Prediction, fields: list[np.ndarray]) -> np.ndarray | None:
@@ -183,12 +266,20 @@ def extremes(answer: Prediction, part: Part) -> Columns:
     for samples in sample_blocks(answer):
         flat = flat_part(part, samples)
         values = np.real(flat.lift(0))
-        blocks.setdefault("min", []).append(values.min(axis=0))
-        blocks.setdefault("max", []).append(values.max(axis=0))
+        blocks.setdefault("min", []).append(-largest(answer, -values))
+        blocks.setdefault("max", []).append(largest(answer, values))
         std = flat.spread(0)
         if std is not None:
-            blocks.setdefault(f"largest {DEVIATION}", []).append(std.max(axis=0))
+            blocks.setdefault(f"largest {DEVIATION}", []).append(largest(answer, std))
     return {key: np.concatenate(arrays) for key, arrays in blocks.items()}
+
+
+def largest(answer: Prediction, values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The largest of this and other ranks' values along an axis."""
+    if not is_spread(answer):
+        return np.asarray(values.max(axis=axis))
+    assert answer.space is not None
+    return answer.space.largest(values.max(axis=axis, initial=-np.inf))
 
 
 def check_one_state(answer: Prediction, suffix: str) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom.archive.files import durably, write_npz
+from rom.archive.files import durably
 from rom.arrays import gate
 from rom.errors import BadInput, printable
 from rom.io.fields import Fields, check_fields, label
+from rom.io.npz import write_npz
 from rom.io.units import convert
 from rom.mesh import Mesh
 
@@ -100,10 +102,11 @@ def _heading(text: str) -> tuple[str, str]:
     return name.strip(), unit.rstrip("] ")
 
 
-def write_table(path: str | Path, names: list[str], rows: Any) -> Path:
+def write_table(path: str | Path, names: list[str], rows: Any, *, root: bool = True) -> Path:
     """A CSV file with a header line; numbers with all their digits.
 
     Names that a spreadsheet would run as a formula begin with an apostrophe.
+    root : whether this rank writes; the others only make their share of `rows`
     """
 
     def write(temp: Path) -> None:
@@ -115,7 +118,10 @@ def write_table(path: str | Path, names: list[str], rows: Any) -> Path:
                 kind = complex if np.iscomplexobj(numbers) else float
                 table.writerow([repr(number) for number in numbers.astype(kind).tolist()])
 
-    durably(Path(path), write)
+    if root:
+        durably(Path(path), write)
+    else:
+        deque(rows, maxlen=0)
     return Path(path)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rom.arrays import POINTS, gate
+from rom.campaign.ranks import talk
 from rom.errors import SolveFailed, text_of
 from rom.model import Question
 from rom.study.discrepancy import Discrepancy, Failure, Study
@@ -31,6 +32,7 @@ def study(
     truth: Truth | None = None,
     ask: Ask | None = None,
     timed: bool = True,
+    comm: Any = None,
 ) -> Study:
     """error(mu) = |solve(mu) - model(mu)|_X at each mu (m, p), and of each field.
 
@@ -40,29 +42,33 @@ def study(
     truth : (u, mu) -> {"name [unit]": number}, true outputs
     ask : mus (m, p) -> Question, where parameters are not all that is asked
     timed : whether the time of `solve` is that of high fidelity
+    comm : ranks that share out the samples, each with all rows of a model; None where the ranks of
+        the model's space solve each sample together
     Where high fidelity raises, or gives NaN, the parameter is recorded as failed and is in no
     number. Raises BadInput for an empty set or other times, SolveFailed where every solve failed.
     """
     pose: Ask = ask or model.asks.question
-    rows, online, full = [], 0.0, 0.0
-    solved: list[np.ndarray] = []
-    failed: list[Failure] = []
-    for run in _runs(solve, mus):
+    outcomes, online, full = [], 0.0, 0.0
+    for run in _runs(solve, mus[share_out(comm, len(mus))], ranks_of(model)):
         if run.reason:
-            failed.append((tuple(run.mu.tolist()), run.reason))
+            outcomes.append([run.mu.tolist(), run.reason, []])
             continue
-        solved.append(run.mu)
         begin = time.perf_counter()
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
         full += run.seconds if timed else np.nan
-        rows.append(compare_answer(model, answer, run, norms or {}, truth))
-    check_some_solved(failed, len(rows))
-    mus = np.array(solved)
+        row = compare_answer(model, answer, run, norms or {}, truth)
+        outcomes.append([run.mu.tolist(), "", list(vars(row).values())])
+    outcomes = in_order(comm, outcomes)
+    full, online = np.sum(talk(comm, [full, online]), axis=0)
+    failed = tuple((tuple(mu), reason) for mu, reason, _ in outcomes if reason)
+    check_some_solved(failed, len(outcomes) - len(failed))
+    mus = np.array([mu for mu, reason, _ in outcomes if not reason])
+    rows = [Row(*values) for _, reason, values in outcomes if not reason]
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
-    return replace(gather_rows(mus, rows, (full, online, batch)), failed=tuple(failed))
+    return replace(gather_rows(mus, rows, (full, online, batch)), failed=failed)
 
 
 def check_some_solved(failed: Sequence[Failure], solved: int) -> None:
@@ -74,13 +80,35 @@ def check_some_solved(failed: Sequence[Failure], solved: int) -> None:
         )
 
 
-def _runs(solve: Solve, mus: np.ndarray) -> Iterator[TrueRun]:
+def ranks_of(model: Any) -> Any:
+    """The ranks on which a model lies by rows, or None."""
+    space = getattr(getattr(model, "basis", None) or model, "space", None)
+    return space.comm if space is not None and space.spread else None
+
+
+def share_out(comm: Any, m: int) -> slice:
+    """Which of m samples are this rank's, one after the other among the ranks."""
+    return slice(None) if comm is None else slice(comm.Get_rank(), m, comm.Get_size())
+
+
+def in_order(comm: Any, values: list[Any]) -> list[Any]:
+    """What the ranks have of their shares, plain JSON, in the order of the samples."""
+    if comm is None:
+        return values
+    parts = talk(comm, values)
+    m = sum(map(len, parts))
+    return [parts[k % len(parts)][k // len(parts)] for k in range(m)]
+
+
+def _runs(solve: Solve, mus: np.ndarray, comm: Any) -> Iterator[TrueRun]:
+    """The true run at each mu; comm : of the ranks that solve it together, or None."""
     for mu in mus:
         begin = time.perf_counter()
         u, reason = _solve(solve, mu)
         seconds = time.perf_counter() - begin
         if not reason and not np.isfinite(u).all():
             reason = f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there"
+        reason = next((text for text in talk(comm, reason) if text), "")
         yield TrueRun(mu, u, seconds, reason)
 
 

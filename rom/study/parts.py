@@ -11,7 +11,7 @@ import numpy as np
 from rom.errors import BadInput
 from rom.prediction import Error, Known, Part, Prediction
 from rom.study.discrepancy import LEVEL
-from rom.study.norms import FIELD_NORMS, RMS, least_ratio, root_mean_square
+from rom.study.norms import FIELD_NORMS, RMS, RowMeans, least_ratio, root_mean_square
 
 Truth = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
@@ -30,37 +30,39 @@ class TrueRun:
 
 
 def compare_field(
-    part: Part, values: np.ndarray, true: np.ndarray
+    part: Part, rows: RowMeans, values: np.ndarray, true: np.ndarray
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Numbers of one field, and the words that say what they are."""
     miss = true - values
     numbers = {
-        "size": float(root_mean_square(true).max()),
-        "error": float(root_mean_square(miss).max()),
+        "size": float(root_mean_square(true, rows).max()),
+        "error": float(root_mean_square(miss, rows).max()),
     }
     words = {"unit": part.quantity.unit, "norm": RMS}
     std = part.spread(0)
     if std is not None:
         width = NormalDist().inv_cdf(0.5 + 0.5 * LEVEL)
         inside = np.abs(miss) <= width * std
-        numbers["covered"] = float(inside.mean())
+        numbers["covered"] = float(rows.mean(inside).mean())
         if inside.shape[1] > 1:
-            numbers["covered_whole"] = float(inside.all(axis=1).mean())
+            numbers["covered_whole"] = float(rows.mean(inside.all(axis=1)[:, None])[0])
     for error in part.errors[:1]:
-        numbers |= _statement(error, miss, true)
+        numbers |= _statement(error, rows, miss, true)
         words |= {"known": error.known.value, "bound_norm": error.norm}
     return numbers, words
 
 
-def _statement(error: Error, miss: np.ndarray, true: np.ndarray) -> dict[str, float]:
+def _statement(
+    error: Error, rows: RowMeans, miss: np.ndarray, true: np.ndarray
+) -> dict[str, float]:
     """What a model says of a field's error, beside the error in the same norm."""
     values = error.value.reshape(-1)
     numbers = {"bound": float(values.max())}
     norm = FIELD_NORMS.get(error.norm)
     if norm is not None and error.known is not Known.STATISTICAL:
-        own = norm(miss)
+        own = norm(miss, rows)
         numbers["bound_error"] = float(own.max())
-        numbers["effectivity"] = least_ratio(values, own, float(norm(true).max()))
+        numbers["effectivity"] = least_ratio(values, own, float(norm(true, rows).max()))
     return numbers
 
 

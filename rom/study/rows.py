@@ -11,7 +11,7 @@ import numpy as np
 from rom.errors import BadInput
 from rom.prediction import BOUNDS, Part, Place, Prediction
 from rom.space import Space
-from rom.study.norms import SPACE_NORM, Norm, find_norm, least_ratio
+from rom.study.norms import SPACE_NORM, Norm, find_norm, least_ratio, row_means
 from rom.study.parts import TrueRun, Truth, compare_field, compare_outputs
 
 
@@ -54,7 +54,8 @@ def compare_answer(
                 f"the model's field {name!r} has {len(lifted[name])} rows, high fidelity "
                 f"{len(true)}; study it against its own solver"
             )
-        fields[name] = compare_field(part, lifted[name], true)
+        own = row_means(answer.space, rows[name])
+        fields[name] = compare_field(part, own, lifted[name], true)
     whole = np.zeros(u.shape, dtype=np.result_type(u, *lifted.values()))
     for name, values in lifted.items():
         whole[rows[name]] = values

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,35 +16,44 @@ from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
-from rom.study.comparison import Solve
+from rom.study.comparison import Solve, in_order, share_out
 from rom.study.discrepancy import Study
-from rom.study.norms import root_mean_square
+from rom.study.norms import root_mean_square, row_means
 
 MEAN = "mean of training"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
 
 
 @gate(runs=Snapshots, space=Space, box=Box)
-def with_trivial(study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box) -> Study:
+def with_trivial(
+    study: Study, solve: Solve, runs: Snapshots, space: Space, box: Box, *, comm: Any = None
+) -> Study:
     """The study with the relative errors of trivial answers from training runs.
 
     Of the state in the norm of the space, and of each field in the root mean square.
     solve : of the study, asked once more at each of its parameters
     runs : (n, m) stationary, or (n, m n_t) run after run; box : of the parameters
+    comm : ranks that share out the parameters
     """
     points, states = _runs(runs)
     weights = _weights(box.to_unit(points), box.to_unit(study.mu))
     rows: dict[str, list[float]] = {}
-    for k, mu in enumerate(study.mu):
+    for k in np.arange(len(study.mu))[share_out(comm, len(study.mu))]:
+        mu = study.mu[k]
         u = np.asarray(solve(mu))
         for name, weight in weights.items():
             guess = np.tensordot(weight[k], states, axes=1).reshape(u.shape)
             error = np.max(space.norm(u - guess)) / np.max(space.norm(u))
             rows.setdefault(name, []).append(float(error))
             for part in space.fields:
-                miss, size = (root_mean_square(v[part.rows]).max() for v in (u - guess, u))
+                means = row_means(space, part.rows)
+                miss, size = (root_mean_square(v[part.rows], means).max() for v in (u - guess, u))
                 rows.setdefault(f"{name}, {part.name}", []).append(float(miss / max(size, 1e-300)))
-    trivial: Mapping[str, np.ndarray] = {name: np.array(errors) for name, errors in rows.items()}
+    tails = ("", *(f", {part.name}" for part in space.fields))
+    heads = [f"{name}{tail}" for name in weights for tail in tails]
+    trivial: Mapping[str, np.ndarray] = {
+        name: np.array(in_order(comm, rows.get(name, []))) for name in heads
+    }
     return replace(study, trivial=trivial)
 
 

@@ -18,6 +18,7 @@ from rom.arrays import VECTOR, gate
 from rom.io.fields import SLASH, Fields, check_fields, unlabel
 from rom.io.regions import count_cells, masks
 from rom.mesh import Mesh
+from rom.rows import row_blocks, send_all
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class _Content:
     """
 
     mesh: Mesh
-    point_data: dict[str, np.ndarray]
-    cell_data: dict[str, np.ndarray]
+    point_data: dict[str, Any]
+    cell_data: dict[str, Any]
     times: np.ndarray | None
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -60,16 +61,24 @@ def vtkhdf(
 @gate(mesh=Mesh, times=VECTOR)
 def write_vtkhdf(
     path: str | Path,
-    mesh: Mesh,
+    mesh: Mesh | None = None,
     fields: Fields | None = None,
     times: np.ndarray | None = None,
     cell_fields: Fields | None = None,
     *,
     scalars: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """A VTKHDF file for ParaView and PyVista; shapes and errors as of `vtkhdf`."""
+    """A VTKHDF file for ParaView and PyVista; shapes and errors as of `vtkhdf`.
+
+    Fields that are Rows are brought to the first rank, which has the mesh, block by block; the
+    other ranks call with mesh None and the same fields.
+    """
     from rom.archive.nouns import write_h5
 
+    if mesh is None:
+        send_all(check_fields(fields, None, "points", times).values())
+        send_all(check_fields(cell_fields, None, "cells", times).values())
+        return Path(path)
     write_h5(Path(path), vtkhdf(mesh, fields, times, cell_fields, scalars=scalars))
     return Path(path)
 
@@ -122,17 +131,17 @@ def _steps(root: Any, times: np.ndarray) -> Any:
     return steps
 
 
-def _attach(
-    group: Any, offsets: Any, name: str, values: np.ndarray, times: np.ndarray | None
-) -> None:
+def _attach(group: Any, offsets: Any, name: str, values: Any, times: np.ndarray | None) -> None:
     """One array: its times one after the other, and where each begins."""
     moving = times is not None and values.ndim > 1
-    stacked = values
-    if moving:
-        rows_per_time = np.moveaxis(values, -1, 0)
-        stacked = rows_per_time.reshape(-1, *values.shape[1:-1])
+    n, trail = len(values), values.shape[1:]
+    shape = (n * trail[-1], *trail[:-1]) if moving else (n, *trail)
     key = name.replace("/", SLASH)
-    dataset = group.create_dataset(key, data=stacked)
+    dataset = group.create_dataset(key, shape, values.dtype)
+    for start, block in row_blocks(values):
+        moments = np.moveaxis(block, -1, 0) if moving else [block]
+        for k, moment in enumerate(moments):
+            dataset[k * n + start : k * n + start + len(moment)] = moment
     dataset.attrs["unit"] = unlabel(name)[1]
     if times is not None:
         stride = len(values) if moving else 0
