@@ -299,3 +299,38 @@ def test_the_library_records_failures_too(model):
     np.testing.assert_array_equal(table.mu, mus[[0, 2, 4]])
     with pytest.raises(SolveFailed, match=r"all 1 solves .* broke"):
         study(model, solve, mus[1:2])
+
+
+def test_bands_of_each_field_are_counted(folder):
+    """A Gaussian of known spread: the share within 1.96 deviations, counted here."""
+    said, _ = ask("study", "model.h5", "case.py", "--n", 12, "--report", "s.html")
+    model, x, mus = load_model("model.h5")[0], np.linspace(0.0, 1.0, 21), fresh(12)
+    answer = model.predict(mus)
+    inside = [
+        np.abs(np.sin(3.0 * mu * x) + mu - answer.field("T", k)) <= 1.959964 * answer.std("T", k)
+        for k, mu in enumerate(mus)
+    ]
+    key = "95 % bands of T, pointwise"
+    assert said[f"coverage of {key}"] == pytest.approx(np.mean(inside), abs=1e-12)
+    assert f"{np.mean(inside):.3g} of {key}" in Path("s.html").read_text()
+
+
+def test_conformal_bands_of_whole_trajectories_are_counted(folder):
+    text = CASE.replace("box = ", "times = np.linspace(0.0, 1.0, 5)\nbox = ")
+    text = text.replace("+ mu[0]\n", "+ mu[0]\n\n\nsteady = solve\n") + (
+        "solve = lambda mu: np.outer(steady(mu), np.cos(mu[0] * times))\n"
+    )
+    Path("moving.py").write_text(text)
+    ask("collect", "moving.py", "--n", 10)
+    ask("reduce", "moving.py", "--out", "moving.h5")
+    said, _ = ask("study", "moving.h5", "moving.py", "--n", 9)
+    model, times, x = load_model("moving.h5")[0], np.linspace(0.0, 1.0, 5), np.linspace(0, 1, 21)
+    held = []
+    for mu in fresh(9):
+        u = np.outer(np.sin(3.0 * mu * x) + mu, np.cos(mu[0] * times))
+        answer = model.predict(mu)
+        (band,) = answer.parts["T"].errors
+        held.append(bool((np.abs(u - answer.field("T")).max(axis=0) <= band.value[0]).all()))
+    level = f"{100 * model.level:g}"
+    key = f"coverage of {level} % conformal bands of T, whole trajectories"
+    assert said[key] == pytest.approx(np.mean(held), abs=1e-12)

@@ -15,7 +15,7 @@ from rom.errors import SolveFailed, text_of
 from rom.model import Question
 from rom.study.discrepancy import Discrepancy, Failure, Study
 from rom.study.norms import Norm
-from rom.study.parts import TrueRun, Truth
+from rom.study.parts import TrueRun, Truth, Words
 from rom.study.rows import Row, compare_answer
 
 Solve = Callable[[np.ndarray], np.ndarray]
@@ -150,7 +150,7 @@ def _all_finite(values: np.ndarray) -> np.ndarray | None:
 
 
 def _discrepancies(
-    rows: list[dict[str, tuple[dict[str, float], dict[str, str]]]],
+    rows: list[dict[str, tuple[dict[str, float], Words]]],
 ) -> Iterable[Discrepancy]:
     for name, (numbers, words) in rows[0].items():
         columns = {key: np.array([row[name][0][key] for row in rows]) for key in numbers}

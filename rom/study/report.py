@@ -20,7 +20,7 @@ from rom.study.html_parts import html_page, html_section, html_table
 from rom.study.norms import SPACE_NORM
 
 COLUMNS = ("norm", "error", "relative", "bound", "effectivity")
-PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bound is")
+PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bound is", "coverage")
 EMPTY: tuple[Any, ...] = ("", [])  # entries of the provenance that are left out
 
 
@@ -87,7 +87,8 @@ def _study_sections(study: Study) -> str:
         what = f"{part.known} in {part.bound_norm}" if part.bound is not None else "-"
         unit = f"{part.unit}, {part.norm}"
         largest, relative = float(part.error.max()), float(part.relative.max())
-        lines.append([part.name, largest, relative, unit, bound, what])
+        held = "; ".join(f"{share:.3g} of {key}" for key, share in part.coverage.items())
+        lines.append([part.name, largest, relative, unit, bound, what, held or "-"])
     return sections + html_section("Each field and output", html_table(["", *PARTS], lines))
 
 
