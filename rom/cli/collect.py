@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,7 +109,7 @@ def collect_command(
     _check_together(limit=limit, workers=workers, until=until, rows=rows)
     comm = None if workers else world()
     problem = load_problem(case, settings or ())
-    start = n if until is None else _first_runs(problem, n, first)
+    start = n if until is None else first_runs(problem, n, first)
     mus, box = parameters_to_solve(problem.box, csv, design=design, n=start, seed=seed)
     path = out or Path(f"{stem(case)}.store")
     interrupt_on_end()
@@ -119,17 +121,19 @@ def collect_command(
         box=box,
         keep=keep,
         retries=retries,
-        seconds=seconds,
         only=None if rows is None else np.array(parse_rows(rows, len(mus))),
         crew=pilot_crew(case, settings, workers, limit),
     )
     if until is not None:
         plan = Plan(tol=MODES * until, kind="regression" if regress else "auto", seed=seed)
-        state = enrich(collect_runs, problem, path, mus, until=until, most=n, plan=plan)
+        search = _within(seconds, collect_runs)
+        state = enrich(search, problem, path, mus, until=until, most=n, plan=plan)
         target = model or Path(f"{stem(case)}.rom.h5")
-        _show_enriched(state, until, save_training(target, state.training, case, settings), json)
+        training = state.training
+        saved = {} if training is None else save_training(target, training, case, settings)
+        _show_enriched(state, until, saved, json)
         return
-    campaign = collect_runs(mus)
+    campaign = collect_runs(mus, seconds=seconds)
     _show_campaign(campaign, path, json)
     if campaign.left and not campaign.solved and not campaign.failed:
         raise BadInput(f"{seconds:g} s do not suffice for one solve; give more time to a part")
@@ -145,7 +149,19 @@ def _check_together(
         raise BadInput("--until chooses the rows; leave --rows out")
 
 
-def _first_runs(problem: Problem, n: int, first: int) -> int:
+def _within(seconds: float | None, collect_runs: Callable[..., Campaign]) -> Any:
+    """mus -> Campaign, all campaigns together within the time from now."""
+    end = None if seconds is None else time.monotonic() + seconds
+
+    def search(mus: np.ndarray) -> Campaign:
+        """The campaign of mus in what is left of the time."""
+        left = None if end is None else max(end - time.monotonic(), 0.0)
+        return collect_runs(mus, seconds=left)
+
+    return search
+
+
+def first_runs(problem: Problem, n: int, first: int) -> int:
     """Runs before the first model, 2 p + 3 where nothing is said."""
     p = 0 if problem.box is None else problem.box.p
     return min(n, first or 2 * p + 3)
@@ -165,11 +181,11 @@ def _show_enriched(state: Enriched, until: float, model: dict[str, Any], json: b
         "worst at": [float(value) for value in state.mu],
     }
     show_numbers(numbers, {"indicator": "of the rms size of the state"}, json)
-    if state.indicator > until:
+    if state.indicator > until and not state.campaign.left:
         if rank() == 0:
             sys.stderr.write(
-                f"{state.indicator:.3g} is above {until:g} after {state.runs} runs; run again "
-                "with a larger --n\n"
+                f"{state.indicator:.3g} is above {until:g} after {state.runs} runs: "
+                "give a larger --n\n"
             )
         raise typer.Exit(STOPPED)
     _exit_unless_complete(state.campaign)
