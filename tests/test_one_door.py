@@ -474,8 +474,8 @@ class Motor(Model):
 @pytest.fixture
 def motor(tmp_path, monkeypatch):
     """A folder where every file is the motor."""
-    monkeypatch.setattr("rom.cli.predict.read_asks", lambda path, case: Motor.asks)
-    monkeypatch.setattr("rom.cli.predict.open_model", lambda path, case: (Motor(), None, {}))
+    monkeypatch.setattr("rom.cli.predict.read_asks", lambda *_: Motor.asks)
+    monkeypatch.setattr("rom.cli.predict.open_model", lambda *_: (Motor(), None, {}))
     (tmp_path / "motor.h5").touch()
     return tmp_path
 

@@ -156,7 +156,7 @@ def _dataclass(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
         value = value.to_serial()
     elif space is not None and kind not in BY_ROWS:
         raise BadInput(
-            f"{path or kind} lies on {space.comm.Get_size()} ranks; "
+            f"{_below(path or kind, 'space')} lies on {space.comm.Get_size()} ranks; "
             "call .to_serial() on it first, then save on one rank"
         )
     members = {}

@@ -94,9 +94,9 @@ def case_on_ranks(name: str | None, path: Path, comm: Any) -> Problem | None:
     """The problem of a case with the settings of a model, if it lies on ranks."""
     from rom.archive.nouns import load_entry
 
-    provenance = load_entry(path, "made", comm) or {}
     if name is None or comm is None or not has_problem(name):
         return None
+    provenance = load_entry(path, "made", comm) or {}
     problem = load_problem(name, provenance.get("settings", ()))
     return problem if problem.space is not None and problem.space.spread else None
 

@@ -61,7 +61,9 @@ class Stationary:
     lengths: np.ndarray
 
     def __post_init__(self) -> None:
-        lengths = np.atleast_1d(real(self.lengths, "lengths"))
+        lengths = self.lengths
+        if type(lengths) is not np.ndarray or lengths.dtype != float or not lengths.ndim:
+            lengths = np.atleast_1d(real(lengths, "lengths"))
         if not lengths.size:
             raise BadInput("no lengths; give one per parameter (p,)")
         positive = (np.isfinite(lengths) & (lengths > 0)).all()

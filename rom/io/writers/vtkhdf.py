@@ -15,10 +15,11 @@ import numpy as np
 
 from rom.archive.grids import put_grid
 from rom.arrays import VECTOR, gate
+from rom.errors import BadInput
 from rom.io.fields import SLASH, Fields, check_fields, unlabel
 from rom.io.regions import count_cells, masks
 from rom.mesh import Mesh
-from rom.rows import row_blocks, send_all
+from rom.rows import Rows, row_blocks, send_all
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,9 @@ def write_vtkhdf(
     from rom.archive.nouns import write_h5
 
     if mesh is None:
+        arrays = [values for part in (fields, cell_fields) for values, _ in (part or {}).values()]
+        if not any(isinstance(values, Rows) and not values.root for values in arrays):
+            raise BadInput("no mesh; give the one that the fields lie on")
         send_all(check_fields(fields, None, "points", times).values())
         send_all(check_fields(cell_fields, None, "cells", times).values())
         return Path(path)
