@@ -354,6 +354,7 @@ NOT_STORED = {  # by their own nature
     "Header": "JSON before the arrays of a file",
     "TrueRun": "a moment of a study",
     "Row": "a moment of a study",
+    "TrueRuns": "a moment of a study",
     "StudyPlan": "options of a command",
     "Truth": "what a study reads from a store",
     "TruthPlan": "options of a command",

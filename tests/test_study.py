@@ -18,7 +18,7 @@ from rom.campaign import open_store
 from rom.cli.app import app
 from rom.errors import BadInput, SolveFailed
 from rom.study import study
-from rom.study.folds import hold_out, join_studies, leave_one_out
+from rom.study.folds import join_studies, leave_one_out, split_off
 
 BIN = Path(sys.executable).parent
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "OMPI_", "MPI_LOCAL"))}
@@ -253,13 +253,13 @@ def test_a_file_that_says_no_plan_is_refused(folder):
 
 
 def test_splits_are_disjoint_and_whole():
-    for folds in (leave_one_out(5), hold_out(10, 0.3, 1)):
+    for folds in (leave_one_out(5), split_off(10, 0.3, 1)):
         for train, test in folds:
             assert sorted([*train, *test]) == list(range(len(train) + len(test)))
-    assert [len(test) for _, test in hold_out(10, 0.3, 1)] == [3]
+    assert [len(test) for _, test in split_off(10, 0.3, 1)] == [3]
     for wrong in (0.0, 1.0, 0.01, np.nan, -1.0):
         with pytest.raises(BadInput, match="leaves nothing"):
-            hold_out(10, wrong, 0)
+            split_off(10, wrong, 0)
     with pytest.raises(BadInput, match="at least 2"):
         leave_one_out(1)
 

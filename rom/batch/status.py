@@ -78,18 +78,23 @@ def _stage_state(
     codes = [code for record in last for code in exit_codes(run, record)]
     if name not in run.results:
         return _campaign_end(codes) if rows_are_left else "done"
+    if name == SEARCH and is_search_over(run, last[-1]):
+        return "done"
     if name == SEARCH and codes[-1] == STOPPED and rows_are_left:
         return "unfinished"
-    if codes[-1] and not (name == SEARCH and is_search_over(run, last[-1])):
-        return f"{FAILED} (exit {codes[-1]})"
-    has_result = (run.folder / run.results[name]).exists()
-    if name == SEARCH:
-        has_result = is_search_over(run, last[-1])
+    return _stage_end(run, name, codes[-1])
+
+
+def _stage_end(run: Run, name: str, code: int | None) -> str:
+    """How a stage after the campaign ended, by its exit code and result."""
+    if code:
+        return f"{FAILED} (exit {code})"
+    has_result = name != SEARCH and (run.folder / run.results[name]).exists()
     return "done" if has_result else f"{FAILED} (killed, or never begun)"
 
 
 def is_search_over(run: Run, record: Record) -> bool:
-    """Whether the last job of a search ended below its tolerance; failed rows are listed."""
+    """Whether the last job of a search ended below its tolerance."""
     has_model = (run.folder / run.results[SEARCH]).exists()
     return has_model and exit_codes(run, record)[-1] in (0, SOLVES_FAILED)
 

@@ -1,4 +1,4 @@
-"""High fidelity that a study compares with: a case, whose solves are kept, or stored runs."""
+"""True runs that a study compares with: of a case, or of a store."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class StudyPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class TrueRuns:
     """True runs, where to compare, and what was read before the first solve.
 
     failed : where the solver gave no answer, and why; seconds : of a solve on average, or NaN
@@ -67,7 +67,7 @@ class Source:
     comm: Any = None
 
 
-def open_pair(path: Path, name: str, plan: StudyPlan) -> tuple[Model, Source, dict[str, Any]]:
+def open_pair(path: Path, name: str, plan: StudyPlan) -> tuple[Model, TrueRuns, dict[str, Any]]:
     """The model, what it is compared with, and the provenance.
 
     On several ranks the model lies as the case does, or in blocks of rows as the runs; of a case
@@ -92,8 +92,8 @@ def open_pair(path: Path, name: str, plan: StudyPlan) -> tuple[Model, Source, di
     return model, replace(source, comm=comm if by_rows is None else None), provenance
 
 
-def _open_solver(name: str, problem: Problem, model: Model, plan: StudyPlan) -> Source:
-    """The kept solves of a case at fresh parameters; all is checked before the first of them."""
+def _open_solver(name: str, problem: Problem, model: Model, plan: StudyPlan) -> TrueRuns:
+    """The solves of a case at fresh parameters, all checked before the first."""
     box = problem.box if problem.box is not None else trained_box(model)
     mus = _test_parameters(box, *plan.design)
     check_single(model, mus)
@@ -104,12 +104,14 @@ def _open_solver(name: str, problem: Problem, model: Model, plan: StudyPlan) -> 
     if problem.M is not None and problem.space is not None:
         norms[MASS_NORM] = _mass_norm(problem)
     truth = keep_truth(name, plan.settings, problem, mus, plan.truth)
-    solve, mus = read_runs(truth.path, space_of(model), truth.mus)
+    solve, mus = read_runs(truth.path, space_of_model(model), truth.mus)
     box = box if box is not None else _box_of(plan.store)
-    return Source(solve, mus, box, ask, training, problem, norms, truth.failed, truth.seconds)
+    return TrueRuns(solve, mus, box, ask, training, problem, norms, truth.failed, truth.seconds)
 
 
-def _open_store(path: Path, model: Model, provenance: Mapping[str, Any], plan: StudyPlan) -> Source:
+def _open_store(
+    path: Path, model: Model, provenance: Mapping[str, Any], plan: StudyPlan
+) -> TrueRuns:
     """The runs of a store in place of a solver."""
     trained = provenance.get("store")
     if trained and Path(trained).resolve() == path.resolve() and not rank():
@@ -119,11 +121,11 @@ def _open_store(path: Path, model: Model, provenance: Mapping[str, Any], plan: S
                 "--hold-out train it again without some\n"
             )
         )
-    solve, mus = read_runs(path, space_of(model))
+    solve, mus = read_runs(path, space_of_model(model))
     check_single(model, mus)
     ask, training = read_ask(model, plan.question), read_training(plan.store, model)
     box = _box_of(path)
-    return Source(solve, mus, box if box is not None else _box_of(plan.store), ask, training)
+    return TrueRuns(solve, mus, box if box is not None else _box_of(plan.store), ask, training)
 
 
 def _box_of(path: Path | None) -> Box | None:
@@ -133,7 +135,7 @@ def _box_of(path: Path | None) -> Box | None:
     return None if path is None else open_store(path).box
 
 
-def space_of(model: Model) -> Space | None:
+def space_of_model(model: Model) -> Space | None:
     """The space where the answers of a model lie, None without one."""
     holder = getattr(model, "basis", None) or model
     space: Space | None = getattr(holder, "space", None)
@@ -161,7 +163,7 @@ def read_training(path: Path | None, model: Model) -> Snapshots | None:
     """Training runs in the space of the model, None without a store. Raises BadInput."""
     from rom.campaign import read
 
-    return None if path is None else read(path, space_of(model))
+    return None if path is None else read(path, space_of_model(model))
 
 
 def check_single(model: Model, mus: np.ndarray) -> None:

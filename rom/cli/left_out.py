@@ -1,4 +1,4 @@
-"""A model studied on the runs it was trained on: trained again without some of them."""
+"""A model studied on its own runs: trained again without some of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rom.problem import Problem
 from rom.snapshots import Snapshots
 from rom.study.comparison import Ask, study
 from rom.study.discrepancy import Study
-from rom.study.folds import Fold, hold_out, join_studies, leave_one_out
+from rom.study.folds import Fold, join_studies, leave_one_out, split_off
 from rom.study.trivial import with_trivial
 
 Share = Annotated[
@@ -40,10 +40,10 @@ NOT_AGAIN = (
 
 
 def trained_plan(provenance: Mapping[str, Any]) -> Plan:
-    """How the model of a file was trained from runs. Raises BadInput where it does not say."""
-    known = {field.name for field in fields(Plan)}
+    """How the model of a file was trained from runs. Raises BadInput."""
+    names = {field.name for field in fields(Plan)}
     entries = provenance.get("plan")
-    if not isinstance(entries, Mapping) or not set(entries) <= known:
+    if not isinstance(entries, Mapping) or not set(entries) <= names:
         raise BadInput(NOT_AGAIN)
     try:
         return Plan(**entries)
@@ -71,7 +71,7 @@ def study_left_out(
     n_t = 1 if store.times is None else len(store.times)
     share, each, seed = split
     m = runs.m // n_t
-    folds = leave_one_out(m) if each else hold_out(m, share or 0.0, seed)
+    folds = leave_one_out(m) if each else split_off(m, share or 0.0, seed)
     tables = []
     for fold in folds:
         training, solve, mus = _open_fold(runs, fold, n_t)

@@ -28,7 +28,7 @@ def ship_model(
     sample: Sample | None = None,
     loading: Loading | None = None,
 ) -> Path:
-    """folder/model.h5 with mesh and provenance, which `rom view`, `inspect`, `report` serve.
+    """folder/model.h5 with mesh and provenance, for `rom view` and `report`.
 
     sample : a shape that the model can be asked of, unseen.vtu with its baseline fields
     loading : that a model of a solid can be asked of, loading.h5

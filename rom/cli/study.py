@@ -13,7 +13,7 @@ import typer
 
 from rom.archive.nouns import load_entry
 from rom.cli.collect import SOLVES_FAILED
-from rom.cli.fidelity import Source, StudyPlan, open_pair, read_ask
+from rom.cli.fidelity import StudyPlan, TrueRuns, open_pair, read_ask
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.left_out import EachOne, Share, study_left_out, trained_plan
 from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
@@ -85,8 +85,8 @@ def study_command(
     path, source_name = _sort_arguments(first, second)
     _check_split(share, each, source_name)
     question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
-    kept = TruthPlan(truth, workers, limit, retries, keep)
-    plan = StudyPlan(settings, (csv, n, seed), kept, store, question)
+    store_plan = TruthPlan(truth, workers, limit, retries, keep)
+    plan = StudyPlan(settings, (csv, n, seed), store_plan, store, question)
     split = (share, each, seed) if each or share is not None else None
     machine, table, provenance = _open_and_study(path, source_name, plan, split)
     if rank():
@@ -166,7 +166,7 @@ def _study_designs(model: Model, path: Path) -> Study:
 
 
 def _say_alarms(table: Study | None) -> None:
-    """Failed solves and alarms on stderr, once; exit code 3, and 1 where there is an alarm."""
+    """Failed solves and alarms on stderr, once; exit code 3, or 1 for an alarm."""
     alarms, failed = ((), ()) if table is None else (table.alarms, table.failed)
     lines = [f"failed at mu = {mu}: {reason}" for mu, reason in failed]
     lines += [f"alarm: {line}" for line in alarms]
@@ -222,7 +222,7 @@ def _check_split(share: float | None, each: bool, source: str) -> None:
 def _study_split(
     path: Path, name: str, plan: StudyPlan, split: tuple[float | None, bool, int]
 ) -> tuple[Model, Study, dict[str, Any]]:
-    """A model's kind trained again without some runs, and compared with them, on one rank."""
+    """A model's kind trained again without some runs, and compared with them."""
     from rom.cli.case import load_problem
 
     if rank():
@@ -237,7 +237,7 @@ def _study_split(
     return model, study_left_out(Path(name), again, problem, ask, split), provenance
 
 
-def _study(model: Model, source: Source) -> Study:
+def _study(model: Model, source: TrueRuns) -> Study:
     """The study, with trivial answers beside where a training store is given."""
     outputs = None if source.problem is None else source.problem.outputs
     table = study(

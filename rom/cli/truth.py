@@ -1,4 +1,4 @@
-"""True solves that a study compares with: kept in a store, so that none is paid twice."""
+"""True solves of a study, kept in a store, so that none is paid twice."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def keep_truth(
     mus: np.ndarray,
     plan: TruthPlan,
 ) -> Truth:
-    """Solves a case at mus (m, p) into a store, on all ranks; what is solved stays solved.
+    """Solves a case at mus (m, p) into a store, on all ranks; what is there stays.
 
     Raises SolveFailed where every solve failed.
     """
@@ -120,14 +120,14 @@ def keep_truth(
     check_some_solved(campaign.failed, campaign.solved + campaign.skipped)
     store = open_store(path)
     keys = store.keys(mus)
-    done = store.manifest.done
-    solved = np.array([mu for mu, key in zip(mus, keys, strict=True) if key in done])
-    seconds = [done[key].get("seconds", np.nan) for key in dict.fromkeys(keys) if key in done]
+    records = store.manifest.done
+    solved = np.array([mu for mu, key in zip(mus, keys, strict=True) if key in records])
+    seconds = [records[key].get("seconds", np.nan) for key in dict.fromkeys(keys) if key in records]
     return Truth(path, solved, campaign.failed, float(np.mean(seconds)))
 
 
 def _default_store(case: str, version: str) -> Path:
-    """CASE.study.store; for other settings than the default ones a folder of their own."""
+    """CASE.study.store; for settings that are chosen a folder of their own."""
     tag = f"-{sha256(version.encode()).hexdigest()[:8]}" if version else ""
     return Path(f"{stem(case)}{tag}.study.store")
 
@@ -135,7 +135,7 @@ def _default_store(case: str, version: str) -> Path:
 def read_runs(
     path: Path, space: Space | None, mus: np.ndarray | None = None
 ) -> tuple[Solve, np.ndarray]:
-    """mu -> the stored run u (n,) or (n, n_t), and the parameters (m, p) that have one.
+    """mu -> the stored run u (n,) or (n, n_t), and parameters (m, p) that have one.
 
     space : of the model, taken where it has as many dofs; mus : these runs, by default all
     """

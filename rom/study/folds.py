@@ -1,4 +1,4 @@
-"""Runs left out of a training: splits of a set of runs, and one study of all splits."""
+"""Splits of runs for training without some, and one study of all splits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SECONDS = ("full_seconds", "online_seconds", "batch_seconds")
 
 
 def leave_one_out(m: int) -> tuple[Fold, ...]:
-    """m splits of m runs: each run once against all others. Raises BadInput below two runs."""
+    """m splits of m runs: each once against all others. Raises BadInput."""
     if m < 2:
         raise BadInput(f"{m} run cannot be left out of itself; give at least 2 runs")
     every = np.arange(m)
     return tuple((np.delete(every, k), every[k : k + 1]) for k in range(m))
 
 
-def hold_out(m: int, share: float, rng: int) -> tuple[Fold, ...]:
+def split_off(m: int, share: float, rng: int) -> tuple[Fold, ...]:
     """One split of m runs: a random share of them against the rest.
 
     Raises BadInput where either part would be empty.

@@ -56,7 +56,7 @@ def compare_field(
 
 
 def _level(part: Part) -> float:
-    """Of the bands of deviations: that of the field's conformal band where it is made of them."""
+    """Of the bands of deviations: that of a conformal band made of them."""
     for error in part.errors:
         if error.known is Known.CONFORMAL and error.norm not in FIELD_NORMS:
             return error.level

@@ -87,8 +87,8 @@ def _study_sections(study: Study) -> str:
         what = f"{part.known} in {part.bound_norm}" if part.bound is not None else "-"
         unit = f"{part.unit}, {part.norm}"
         largest, relative = float(part.error.max()), float(part.relative.max())
-        held = "; ".join(f"{share:.3g} of {key}" for key, share in part.coverage.items())
-        lines.append([part.name, largest, relative, unit, bound, what, held or "-"])
+        shares = "; ".join(f"{share:.3g} of {key}" for key, share in part.coverage.items())
+        lines.append([part.name, largest, relative, unit, bound, what, shares or "-"])
     return sections + html_section("Each field and output", html_table(["", *PARTS], lines))
 
 
