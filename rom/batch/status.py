@@ -78,11 +78,18 @@ def _stage_state(
     codes = [code for record in last for code in exit_codes(run, record)]
     if name not in run.results:
         return _campaign_end(codes) if rows_are_left else "done"
-    if name == SEARCH and is_search_over(run, last[-1]):
-        return "done"
-    if name == SEARCH and codes[-1] == STOPPED and rows_are_left:
-        return "unfinished"
+    if name == SEARCH:
+        return _search_end(run, last[-1], codes[-1], rows_are_left)
     return _stage_end(run, name, codes[-1])
+
+
+def _search_end(run: Run, record: Record, code: int | None, rows_are_left: bool) -> str:
+    """How the job of a search ended."""
+    if is_search_over(run, record):
+        return "done"
+    if code == STOPPED and rows_are_left:
+        return "unfinished"
+    return _stage_end(run, SEARCH, code)
 
 
 def _stage_end(run: Run, name: str, code: int | None) -> str:
