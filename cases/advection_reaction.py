@@ -18,6 +18,7 @@ import numpy as np
 from scipy.spatial import Delaunay
 
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.design.designs import sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -181,6 +182,7 @@ def main(
     aligned, apart = mapping_error(model, unseen)
     if out is not None:
         shape_pictures(out, model, unseen[0], "u", "1", zoom=0.85)
+        ship_model(out, model, "cases.advection_reaction", sample=unseen[0])
     return {
         "n_train": train,
         "field_modes": fields,

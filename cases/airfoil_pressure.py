@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.plot.shapes import shape_pictures
@@ -148,6 +149,7 @@ def main(
             scores.append(answer.outputs[SCORE].value[0])
         if out is not None and k == 0:
             shape_pictures(out, model, every[test[0]], "cp", "1")
+            ship_model(out, model, "cases.airfoil_pressure", sample=every[test[0]])
     reached, reference = np.array(forces).T
     return {
         "samples": len(every),

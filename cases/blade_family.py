@@ -22,6 +22,7 @@ import scipy.sparse as sp
 
 from cases.cooled_blade import ALLOY, T_REF, gas_profile
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.design.designs import sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -166,6 +167,7 @@ def main(
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
         shape_pictures(out, model, unseen[0], "mises", "MPa", view=(1.0, -2.0, 0.5))
+        ship_model(out, model, "cases.blade_family", sample=unseen[0])
     outside = [
         model.predict(SCALARS.from_unit(np.full(2, 0.5)), mesh=mesh) for mesh in strangers(h)
     ]

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from rom.archive.nouns import save
 from rom.campaign import collect, read, talk
 from rom.certified import GalerkinModel, galerkin_model, truncate_model
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.errors import SolveFailed
@@ -150,7 +150,7 @@ def main(
         rows = [_compare(blade, model, mu) for mu in unseen]
         numbers = _numbers(blade, model, table, rows, campaign, comm)
         if out is not None:
-            save(folder / "model.h5", model)
+            ship_model(folder, model, "cases.cooled_blade", mesh=blade.mesh)
             _tables(folder, blade, table, rows)
             _pictures(folder, blade, model, s, table)
     return numbers

@@ -17,8 +17,10 @@ from scipy.sparse.linalg import splu
 from rom.affine import Affine, Monomials
 from rom.certified import GalerkinModel, MinTheta, bound_by, reduced_basis, sampled_residual
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.design.designs import sobol
 from rom.errors import BadInput
+from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.points.interpolation import eim
 from rom.problem import Problem
@@ -43,10 +45,14 @@ def problem(cells: int = 400) -> Problem:
         Monomials(np.ones(3), np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])), [stiff, drift, mass]
     )
     f = Affine(Monomials(np.ones(1), np.zeros((1, 2))), [np.full(n, h)])
-    space = Space(stiff, np.arange(n), fields=(Field("u", "1", np.arange(n)),))
+    space = Space(
+        stiff, np.arange(n), fields=(Field("u", "1", np.arange(n), 1, np.arange(1, cells), 0.0),)
+    )
+    points = np.linspace(0.0, 1.0, cells + 1)[:, None]
+    mesh = Mesh(points, {"line": np.column_stack([np.arange(cells), np.arange(1, cells + 1)])})
     box = Box(("drift", "reaction"), np.array([0.0, 1.0]), np.array([10.0, 100.0]))
     unit = MinTheta(Monomials(np.ones(1), np.zeros((1, 2))), np.zeros(2))
-    return Problem(partial(_solve, A, f), box, space, A=A, f=f, stability=unit)
+    return Problem(partial(_solve, A, f), box, space, mesh, A=A, f=f, stability=unit)
 
 
 def _solve(A: Affine, f: Affine, mu: np.ndarray) -> np.ndarray:
@@ -91,13 +97,21 @@ def inverse(A: sp.csr_array, r: np.ndarray) -> np.ndarray:
     return x
 
 
-def main(cells: int = 400, rank: int = 16, train: int = 480, fresh: int = 100) -> dict[str, float]:
+def main(
+    cells: int = 400,
+    rank: int = 16,
+    train: int = 480,
+    fresh: int = 100,
+    out: str | None = None,
+) -> dict[str, float]:
     """Floors of the residual norms of a greedy basis, relative to the load.
 
     At `fresh` unseen parameters.
     """
     bar = problem(cells)
     model, _ = reduced_basis(bar, sobol(bar.box, 256), tol=0.0, rank=rank)
+    if out is not None:
+        ship_model(out, model, "cases.diffusion_bound", mesh=bar.mesh)
     A, f, basis, stability = bar.A, bar.f, model.basis, bar.stability
     if A is None or f is None or stability is None:
         raise BadInput("the case is affine by construction")

@@ -22,6 +22,7 @@ from scipy.interpolate import CubicSpline, RBFInterpolator
 from scipy.signal import find_peaks
 
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.design.designs import sobol
 from rom.errors import BadInput
 from rom.gp.kernels import Kernel, Stationary
@@ -188,6 +189,8 @@ def main(
         }
         if name == "spectral mixture":
             best, band = gp.kernels[0], std
+            if out is not None:
+                ship_model(out, gp, "cases.frequency_response")
     for name, mean in answers.items():
         rms, none = resonance_errors(resonances(new[0], mean), exact, 0.5 * spacing)
         error = np.linalg.norm(mean - truth) / np.linalg.norm(truth)

@@ -28,6 +28,7 @@ from rom.certified import (
     separate,
 )
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.compress.decomposition import pod
 from rom.design.designs import sobol
 from rom.mesh import Mesh
@@ -335,6 +336,7 @@ def main(
     error, bound, size, full, online = np.array(rows).T
     if out:
         pictures(case, model, array, np.array([2.8, 0.25, 1.0, 0.0, 0.1]), Path(out))
+        ship_model(out, model, "cases.nacelle", mesh=body_mesh(case))
     return {
         "output_error": float((error / size).max()),
         "output_bound": float((bound / size).max()),
@@ -349,6 +351,12 @@ def main(
         "matrix_error": float(certificate.error.max()),
         "parameters": len(BOX.names),
     }
+
+
+def body_mesh(made: Duct) -> Mesh:
+    """The surface of the duct."""
+    body = made.rig.host.body
+    return Mesh(body.points, {"triangle": body.triangles})
 
 
 def pictures(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.sparse import csc_array, diags, identity, kron
 from scipy.sparse.linalg import splu
 
+from rom.cli.ship import ship_model
 from rom.design import sobol
 from rom.gp import trajectory_gp
+from rom.mesh import Mesh
 from rom.parameters import Box
 
 RUNS = 32
@@ -91,6 +94,19 @@ def crank_nicolson(A: Any, dt: float, f: Any = 0.0) -> Callable[[np.ndarray], np
     return lambda u: lu.solve(explicit @ u + dt * f)
 
 
+def grid_of(name: str, n: int) -> Mesh:
+    """The n nodes of a problem: a line, or a square of quadrilaterals."""
+    if name == "fisher":
+        k = np.arange(n - 1)
+        return Mesh(np.linspace(0.0, 1.0, n)[:, None], {"line": np.column_stack([k, k + 1])})
+    side = round(np.sqrt(n))
+    x = np.arange(1, side + 1) / side
+    points = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    i, j = (index.ravel() for index in np.indices((side - 1, side - 1)))
+    k = i * side + j
+    return Mesh(points, {"quad": np.column_stack([k, k + side, k + side + 1, k + 1])})
+
+
 TRIVIAL = ("mean_field_error", "nearest_error", "linear_error")
 PROBLEMS = {"fisher": (FISHER, fisher), "advection": (WIND, wind)}
 
@@ -102,11 +118,12 @@ def errors(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.asarray(missed / size)
 
 
-def one_design(name: str, seed: int, unseen: int) -> dict[str, Any]:
+def one_design(name: str, seed: int, unseen: int, out: Path | None = None) -> dict[str, Any]:
     """Figures of one problem trained on one Sobol design, and why its model was chosen.
 
     worst_time_error : |error(t)| over the largest |u(t)| in time, at the worst time of the worst
     of the unseen trajectories
+    out : a folder for the model
     """
     box, solve = PROBLEMS[name]
     mus = sobol(box, RUNS, seed)
@@ -114,6 +131,8 @@ def one_design(name: str, seed: int, unseen: int) -> dict[str, Any]:
     runs = np.stack([solve(mu) for mu in mus])
     truth = np.stack([solve(mu) for mu in fresh])
     gp = trajectory_gp(runs, box, mu=mus, times=TIMES)
+    if out is not None:
+        ship_model(out, gp, "cases.own_transient", mesh=grid_of(name, runs.shape[1]))
     answers = gp.field(fresh)[0]
     low, high = gp.band(fresh)
     inside = np.all((truth >= low) & (truth <= high), axis=(1, 2))
@@ -136,15 +155,19 @@ def one_design(name: str, seed: int, unseen: int) -> dict[str, Any]:
     }
 
 
-def run(seed: int = 0, designs: int = 10, unseen: int = 100) -> dict[str, Any]:
+def run(
+    seed: int = 0, designs: int = 10, unseen: int = 100, out: Path | None = None
+) -> dict[str, Any]:
     """Figures of both problems in the mean over designs; the designs' own under "rows".
 
     worst_time_error is of the worst of the unseen trajectories of a design; its mean over designs
     and, as largest_worst_time_error, its largest are given.
+    out : a folder for the model of the first design of each problem
     """
     figures: dict[str, Any] = {"designs": designs, "unseen": unseen, "rows": []}
     for name in PROBLEMS:
-        rows = [one_design(name, seed + k, unseen) for k in range(designs)]
+        places = [None if out is None else out / name, *[None] * (designs - 1)]
+        rows = [one_design(name, seed + k, unseen, place) for k, place in enumerate(places)]
         for key in [key for key in rows[0] if key != "reason"]:
             figures[f"{name}_{key}"] = float(np.mean([row[key] for row in rows]))
         figures[f"{name}_largest_worst_time_error"] = max(row["worst_time_error"] for row in rows)
@@ -161,8 +184,9 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--designs", type=int, default=10)
     parser.add_argument("--unseen", type=int, default=100)
+    parser.add_argument("--out", type=Path, help="a folder for a model of each problem")
     options = parser.parse_args(argv)
-    figures = run(options.seed, options.designs, options.unseen)
+    figures = run(options.seed, options.designs, options.unseen, options.out)
     if options.json:
         print(json.dumps(figures))
         return figures

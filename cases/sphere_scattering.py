@@ -27,6 +27,7 @@ from rom.certified import (
     separate,
 )
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -181,7 +182,12 @@ def chebyshev(
 
 
 def main(
-    panels: int = 320, d: int = 16, N: int = 24, fresh: int = 50, rival: bool = True
+    panels: int = 320,
+    d: int = 16,
+    N: int = 24,
+    fresh: int = 50,
+    rival: bool = True,
+    out: str | None = None,
 ) -> dict[str, object]:
     """Errors of matrices and solutions at `fresh` unseen wavenumbers.
 
@@ -233,6 +239,8 @@ def main(
         error = space.norm(exact - small.basis.lift(answer.coefficients))
         solutions[r], bounds[r] = float((error / norms).max()), float((answer.bound / norms).max())
         effectivity[r] = float((answer.bound / error).min())
+    if out is not None:
+        ship_model(out, small, "cases.sphere_scattering", mesh=ball.mesh)
     begin = time.process_time()
     for mu in mus:
         small.predict(mu)

@@ -19,6 +19,7 @@ import numpy as np
 
 from rom.archive.nouns import load, save
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.design.designs import sobol
 from rom.errors import MissingExtra
 from rom.loading import Loading
@@ -272,6 +273,7 @@ def main(
         numbers[f"rrmse_{name}"] = float(np.sqrt(np.mean((pair[0] / pair[1] - 1) ** 2)))
     if out is not None:
         shape_pictures(out, model, unseen[0], "s22", "MPa", zoom=0.85)
+        ship_model(out, model, "cases.tensile_plate", sample=unseen[0])
     outside = [model.predict(scalars(75.0, 130.0, 3.5e4), mesh=mesh) for mesh in strangers(h)]
     return {
         "n_train": train,

@@ -17,6 +17,7 @@ from scipy.sparse.linalg import splu
 from rom.affine import Affine, Monomials
 from rom.certified import MinTheta, recompress, reduced_basis
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.design.designs import grid, sobol
 from rom.mesh import Mesh
 from rom.parameters import Box
@@ -87,7 +88,12 @@ def _solve(A: Affine, f: Affine, fixed: sp.sparray, mu: np.ndarray) -> np.ndarra
 
 
 def main(
-    blocks: int = 2, cells: int = 50, rank: int = 16, tol: float = 1e-9, fresh: int = 200
+    blocks: int = 2,
+    cells: int = 50,
+    rank: int = 16,
+    tol: float = 1e-9,
+    fresh: int = 200,
+    out: str | None = None,
 ) -> dict[str, float]:
     """Greedy on 256 training parameters, recompressed to `rank`, then checked.
 
@@ -111,6 +117,8 @@ def main(
         model.predict(queries)
         batch = min(batch, time.perf_counter() - begin)
     numbers = table.summary()
+    if out is not None:
+        ship_model(out, model, "cases.thermal_block", mesh=thermal.mesh)
     return {
         "dofs": model.basis.space.size,
         "r": model.basis.r,

@@ -12,6 +12,7 @@ import numpy as np
 
 from cases.airfoil_pressure import data_file
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.mesh import Mesh
 from rom.plot.shapes import shape_pictures
 from rom.shapes import ArcLength, Reduction, Sample, ShapeModel, shape_model, subdivide
@@ -158,6 +159,7 @@ def main(
                 every[np.setdiff1d(np.arange(len(every)), equal)[25]],
             )
             shape_pictures(out, model, unseen, "p", "p_0")
+            ship_model(out, model, "cases.transonic_airfoil", sample=unseen)
     return {
         **numbers,
         "latents": numbers["latents_10"],

@@ -24,6 +24,7 @@ from rom.archive.nouns import load, save
 from rom.bands import Indicator, trust
 from rom.campaign import talk, ticker
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.history import History
 from rom.loading import Loading
 from rom.mesh import Mesh
@@ -256,6 +257,9 @@ def main(
     last, last_errors = rich[-1]
     if out is not None:
         _pictures(Path(out), b, last, last_errors, indicators["p"])
+        if comm is None:
+            loading = runs[training][0]
+            ship_model(out, model, "solvers.laws", mesh=b.mesh, loading=loading)
     full = [full_steps(enriched) for enriched, _ in rich]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {

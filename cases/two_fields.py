@@ -13,6 +13,7 @@ parameters of the root mean square over the values of a field.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from contextlib import redirect_stdout
 from functools import partial
@@ -96,7 +97,8 @@ def one_domain(domain: str, folder: Path, runs: int, fresh: int, tol: float) -> 
     table = folder / "fresh.csv"
     np.savetxt(table, mus, fmt="%.17g", delimiter=",", header="a,b", comments="")
     command("predict", model, "--csv", table, "--out", answers)
-    studied = command("study", model, *case, "--csv", table, "--store", store)
+    kept = ("--store", store, "--truth", folder / "truth")
+    studied = command("study", model, *case, "--csv", table, *kept)
     numbers: dict[str, float] = {f"{domain}_modes": trained["r"]}
     for name in DOMAINS[domain]:
         key = f"{domain}_{name}"
@@ -120,12 +122,17 @@ def file_error(path: Path, domain: str, name: str, mus: np.ndarray) -> float:
     return float(np.sqrt(np.mean(missed**2, axis=0)).max())
 
 
-def main(runs: int = 32, fresh: int = 100, tol: float = 1e-4) -> dict[str, float]:
+def main(
+    runs: int = 32, fresh: int = 100, tol: float = 1e-4, out: Path | None = None
+) -> dict[str, float]:
     """Errors of each field of both domains, relative and in its unit."""
     numbers: dict[str, float] = {}
     for domain in DOMAINS:
         with tempfile.TemporaryDirectory() as folder:
             numbers |= one_domain(domain, Path(folder), runs, fresh, tol)
+            if out is not None:
+                (out / domain).mkdir(parents=True, exist_ok=True)
+                shutil.copy(Path(folder) / "model.h5", out / domain)
     return numbers
 
 

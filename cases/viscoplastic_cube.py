@@ -19,6 +19,7 @@ import numpy as np
 from rom.bands import Indicator, trust
 from rom.basis import Basis
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
 from rom.compress.decomposition import pod
 from rom.history import History
 from rom.loading import Loading
@@ -264,6 +265,7 @@ def study_unseen_fields(
     if out is not None:
         worst = max(rich, key=lambda one: one.worst()[1])
         _pictures(Path(out), indicators["p"], worst)
+        ship_model(out, model, "solvers.laws", mesh=b.mesh, loading=runs[first][0])
     return {
         **_worst_rows("unenriched", bare),
         **{f"unseen_{name}_error": max(share[name] for share in shares) for name in shares[0]},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cases.cooled_blade import ALLOY, T_REF, main, problem
-from rom.archive.nouns import load
+from rom.archive.models import load_model
 from solvers.elements import load as integral
 from solvers.thermoelastic import centrifugal, coupling, elasticity, fixed_dofs
 
@@ -54,7 +54,8 @@ def test_both_fields_obey_the_bound_one_by_one(ran):
 
 def test_campaign_resumes_and_the_file_answers_alike(ran, small):
     numbers, out = ran
-    model = load(out / "model.h5")
+    model, mesh, origin = load_model(out / "model.h5")
+    assert mesh is not None and origin["case"] == "cases.cooled_blade"
     again = main(**SMALL, out=str(out))
     assert (again["solved"], again["skipped"]) == (0, 24)
     assert again["max_rel_error"] == numbers["max_rel_error"]

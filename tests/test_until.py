@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +136,70 @@ def test_a_model_that_says_nothing_of_its_error_is_refused(tmp_path):
             runs_into(path, mute), mute, path, sobol(mute.box, 5, 0),
             until=0.1, most=9, plan=Plan(tol=1e-3),
         )  # fmt: skip
+
+
+SLOW_SOLVE = "    import time\n    time.sleep(0.3)\n    return mu[1]"
+
+
+def submit(case, *more, code=0, **entries):
+    """`rom submit collect --until` on this machine."""
+    start = f"{sys.executable} -c 'from rom.cli.app import app; app()'"
+    lines = {"scheduler": "local", "rom": start, **entries}
+    Path("site.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in lines.items()))
+    return run("submit", *more, case, "--profile", "site.toml", "--out", "run", code=code)
+
+
+def test_a_search_is_submitted_and_studied(smooth, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    shutil.copy(smooth, "smooth.py")
+    submit("smooth.py", "all", "--until", 0.05, "--n", 40, "--tests", 3)
+    now = numbers("status", "run")
+    assert now["stages"] == {"search": "done", "study": "done"}
+    plain = numbers("collect", "smooth.py", "--until", 0.05, "--n", 40)
+    assert now["planned"] == now["done"] == plain["runs"]
+    one, two = (open_store(path).manifest.plan for path in ("run/store", "smooth.store"))
+    assert list(one) == list(two)
+    assert numbers("resume", "run")["jobs"] == []
+
+
+def test_a_submitted_search_that_ran_out_of_time_goes_on(smooth, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    text = Path(smooth).read_text().replace("    return mu[1]", SLOW_SOLVE)
+    Path("slow.py").write_text(text)
+    submit("slow.py", "collect", "--until", 0.05, "--n", 40, time="00:00:04", margin=1)
+    now = numbers("status", "run")
+    assert now["stages"] == {"search": "unfinished"} and now["unfinished"] > 0
+    Path("site.toml").write_text(Path("site.toml").read_text().replace("00:00:04", "00:10:00"))
+    run("resume", "run", "--profile", "site.toml")
+    now = numbers("status", "run")
+    assert now["stages"] == {"search": "done"} and now["unfinished"] == 0
+    whole = numbers("collect", "slow.py", "--until", 0.05, "--n", 40)
+    assert now["done"] == whole["runs"]
+
+
+def test_a_search_that_does_not_arrive_has_failed(smooth, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    shutil.copy(smooth, "smooth.py")
+    submit("smooth.py", "collect", "--until", 1e-9, "--n", 8)
+    now = numbers("status", "run", code=1)
+    assert now["stages"] == {"search": "failed (exit 7)"} and now["done"] == 8
+    assert "give a larger --n" in run("logs", "run").output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tol", 1e-3], "leave --tol"),
+        (["--kind", "local"], "not local"),
+        (["--train", "--rank 3"], "leave --tol and --train out"),
+    ],
+)
+def test_options_that_do_not_fit_a_search_are_refused(
+    words, message, smooth, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    said = submit(smooth, "collect", "--until", 0.1, *words, code=2)
+    assert message in said.output

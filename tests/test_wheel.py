@@ -107,6 +107,42 @@ def test_commands_of_the_readme_run(wheel, tmp_path):
         call(tmp_path, wheel / "rom", *shlex.split(line, comments=True)[1:])
 
 
+OWN = """
+import sys
+from pathlib import Path
+
+path = Path(sys.argv[1])
+text = path.read_text()
+begin, end = text.index("def solve"), text.index("def outputs")
+own = "def solve(mu):\\n    return 300.0 + mu[1] * np.exp(-x / mu[0])\\n\\n\\n"
+path.write_text(text[:begin] + own + text[end:])
+"""
+
+
+def test_an_empty_folder_leads_to_a_picture_of_one_s_own_solver(wheel, tmp_path):
+    """The lines of the README, in one shell; pip finds the wheel, its needs lie in this venv."""
+    lines = next(block for block in blocks("sh") if "mkdir" in block).splitlines()
+    assert len(lines) <= 12
+    (tmp_path / "editor.py").write_text(OWN)
+    needs = tmp_path / "needs.pth"
+    needs.write_text("\n".join(site.getsitepackages()) + "\n")
+    after = lines.index("pip install 'rom-platform[view]'") + 1
+    script = [*lines[:after], f"cp {needs} .venv/lib/python*/site-packages/", *lines[after:]]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
+        "EDITOR": f"{sys.executable} {tmp_path / 'editor.py'}",
+        "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheel.parents[1]),
+    }  # fmt: skip
+    end = subprocess.run(
+        ["bash", "-e", "-c", "\n".join(script)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert end.returncode == 0, end.stdout + end.stderr
+    assert (tmp_path / "wall" / "wall.png").read_bytes()[:4] == b"\x89PNG"
+    assert "np.exp" in (tmp_path / "wall" / "wall.py").read_text()
+
+
 @pytest.mark.parametrize(
     "kind",
     [kind if kind == "function" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],

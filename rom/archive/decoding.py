@@ -122,7 +122,7 @@ def _function(reader: _Reader, name: str) -> Callable[..., Any]:
     if name not in reader.functions:
         raise BadInput(
             f"{reader.path} needs the function {name!r}; "
-            f"pass load(path, functions={{{name!r}: ...}})"
+            f"pass load(path, functions={{{name!r}: ...}}), or --case {name.partition(':')[0]}"
         )
     return reader.functions[name]
 

@@ -200,7 +200,13 @@ def _solver_class(value: Any, path: str) -> str:
             f"{path or 'the noun'} is a {kind.__name__}, which no archive holds; it holds "
             f"{', '.join(nouns())} and frozen dataclasses at the level of a solver's module"
         )
-    return f"{module}:{kind.__name__}"
+    return f"{_importable(module)}:{kind.__name__}"
+
+
+def _importable(module: str) -> str:
+    """The name by which another process imports a module, also that run by python -m."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    return str(spec.name) if module == "__main__" and spec is not None else module
 
 
 def _function(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def _function(schema: _Schema, value: Any, path: str) -> dict[str, Any]:
     name = getattr(value, "__qualname__", None)
     is_named = callable(value) and isinstance(name, str)
     if is_named and getattr(sys.modules.get(module), str(name), None) is value:
-        return {"function": f"{module}:{name}"}
+        return {"function": f"{_importable(module)}:{name}"}
     kind = f"a {type(value).__name__}"
     if callable(value) and name:
         kind = f"the closure or lambda {name}"

@@ -21,6 +21,7 @@ class Job:
     after : jobs that must have ended before
     rows : file whose line k+1 holds the rows of part k, put where a command says {rows}
     seconds [s], mebibytes [MiB] : limits of one part
+    repeats : whether a job without rows is put back where its time was over
     """
 
     name: str
@@ -35,6 +36,7 @@ class Job:
     seconds: int = 0
     mebibytes: int = 0
     cpus: int = 1
+    repeats: bool = False
 
 
 def node_count(job: Job, site: Profile) -> int:

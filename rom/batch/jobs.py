@@ -11,7 +11,7 @@ from rom.archive.files import durably
 from rom.batch.job import Job
 from rom.batch.plan import arrays, format_rows, parts
 from rom.batch.queue import submit_script
-from rom.batch.run_folder import RESULTS, Run
+from rom.batch.run_folder import RESULTS, SEARCH, Run
 from rom.batch.script import ROWS, script
 from rom.batch.submissions import read_entries, write_note
 
@@ -61,6 +61,9 @@ def submit_jobs(
     before = [*after, *(name for name, _ in jobs)]
     for stage in stages:
         job = _job(round_, stage, _stage_command(run, stage), after=tuple(before))
+        if stage == SEARCH:
+            site = run.site
+            job = replace(job, ranks=site.processes, cpus=site.threads, repeats=True)
         jobs.append(_submit(round_, job, stage, ()))
         before = [jobs[-1][0]]
     return jobs
@@ -137,13 +140,19 @@ def _collect_command(run: Run, seconds: float, retry: bool) -> tuple[str, ...]:
 def _stage_command(run: Run, stage: str) -> tuple[str, ...]:
     """The command of a stage after the campaign."""
     model = str(run.place / RESULTS["train"])
+    if stage == SEARCH:
+        seconds = run.site.seconds - run.site.margin
+        words = ["collect", run.case, *run.search, "--csv", str(run.place / "tasks.csv")]
+        words += ["--seconds", f"{seconds:g}", "--out", str(run.place / "store")]
+        return (*words, "--model", model, *run.site.crew, *_settings(run))
     if stage == "train":
         words = ["train", run.case, "--kind", run.kind]
         if len(run.mus):
             words += ["--store", str(run.place / "store")]
         return (*words, "--out", model, *run.reduce, *_settings(run))
     report = str(run.place / RESULTS["study"])
-    words = ["study", run.case, model, "--report", report, "--json"]
+    truth = str(run.place / "study.store")
+    words = ["study", run.case, model, "--report", report, "--truth", truth, "--json"]
     return (*words, *run.study, *_settings(run))
 
 

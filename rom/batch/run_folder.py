@@ -18,8 +18,9 @@ from rom.errors import BadInput, DamagedFile, ForeignFile
 MAGIC = b"rom run 1\n"
 MAX_BYTES = 2**30
 RUN_FILE = "run.json"
-TUPLES = ("settings", "names", "reduce", "study")
+TUPLES = ("settings", "names", "reduce", "study", "search")
 RESULTS = {"train": "model.h5", "study": "report.html"}
+SEARCH = "search"  # the stage of collect --until, which leaves a model
 ALIASES = {"reduce": "train"}  # other spellings of stages, as of runs of 0.1.0
 
 
@@ -30,6 +31,7 @@ class Run:
     case, cwd, settings : the case, where it is run, its "name=value"
     names, mus : the parameters (m, p) by name; none where nothing is collected
     site : where it runs; kind : of the model; reduce, study : options of train and study
+    search : options of collect --until, whose first runs mus are; () for a campaign
     """
 
     folder: Path
@@ -42,6 +44,18 @@ class Run:
     reduce: tuple[str, ...] = ()
     study: tuple[str, ...] = ()
     kind: str = "auto"
+    search: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> dict[str, str]:
+        """Stage -> the file that it leaves."""
+        return {SEARCH: RESULTS["train"], "study": RESULTS["study"]} if self.search else RESULTS
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Parameters (m, p) that are planned: a search plans more than its first."""
+        store = self.store if self.search else None
+        return self.mus if store is None else np.array(list(store.manifest.plan.values()))
 
     @property
     def tag(self) -> str:
@@ -109,6 +123,7 @@ def open_run(folder: str | Path) -> Run:
     text = _read_verified(path)
     try:
         entries = json.loads(text.decode())
+        entries = {"search": (), **entries}
         tuples = {name: tuple(map(str, entries[name])) for name in TUPLES}
         return Run(
             folder,

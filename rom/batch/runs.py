@@ -9,9 +9,9 @@ from pathlib import Path
 from rom.batch.ends import close_parts, ends_by_row, failure_kind, log_tail
 from rom.batch.jobs import RowGroup, Submitted, submit_jobs
 from rom.batch.queue import cancel_jobs
-from rom.batch.run_folder import ALIASES, RESULTS, Run, open_run
+from rom.batch.run_folder import ALIASES, SEARCH, Run, open_run
 from rom.batch.schedulers import States, open_scheduler
-from rom.batch.status import Status, run_status
+from rom.batch.status import Status, is_search_over, run_status
 from rom.batch.submissions import (
     Record,
     adopt_lost_jobs,
@@ -52,6 +52,12 @@ def check_stage(run: Run, stage: str) -> tuple[str, ...]:
         raise BadInput(f"no stage {stage!r}; known: {', '.join(STAGES)}")
     if not len(run.mus) and stage != "train":
         raise BadInput(f"{run.case} has nothing to collect or study; its one stage is train")
+    if run.search and stage == "train":
+        raise BadInput("collect --until trains the model itself; submit collect, study or all")
+    if run.search:
+        return tuple(
+            SEARCH if name == "collect" else name for name in STAGES[stage] if name != "train"
+        )
     return STAGES[stage]
 
 
@@ -92,7 +98,7 @@ def resume_run(run: Run, *, force: bool = False) -> list[Submitted]:
         close_parts(run, submissions, queue, rest)
         submissions = records(run)
         groups = _groups_to_solve(run, submissions, queue, force)
-        later = [record for record in submissions if record["stage"] in RESULTS]
+        later = [record for record in submissions if record["stage"] in run.results]
         waiting = _living_jobs(later, queue)
         stages = _stages_to_repeat(run, later, bool(groups), bool(waiting))
         if groups and stages:
@@ -111,18 +117,26 @@ def _stages_to_repeat(
 ) -> list[str]:
     """Stages after the campaign that were submitted and must come again."""
     before = {record["stage"] for record in later}
-    stages = [name for name in RESULTS if name in before]
+    stages = [name for name in run.results if name in before]
     if rows_are_left:
         return stages
     if some_wait:
         return []
-    return [name for name in stages if not (run.folder / RESULTS[name]).exists()]
+    searches = [record for record in later if record["stage"] == SEARCH]
+    if searches and not is_search_over(run, searches[-1]):
+        return stages
+    return [name for name in stages if not (run.folder / run.results[name]).exists()]
 
 
 def _groups_to_solve(
     run: Run, submissions: Sequence[Record], queue: States, force: bool
 ) -> list[RowGroup]:
-    """What is neither done nor in the queue, without what is paused unless `force`."""
+    """What is neither done nor in the queue, without what is paused unless `force`.
+
+    A search has no groups: it goes on as a whole.
+    """
+    if run.search:
+        return []
     now = run_status(run, submissions, queue)
     in_queue = rows_in_queue(submissions, queue)
     ends = ends_by_row(submissions)

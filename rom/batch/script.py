@@ -26,7 +26,7 @@ def script(job: Job, site: Profile) -> str:
         lines.append(_command_line(command, job.ranks, site))
         lines.append("code=$?")
         lines.append('echo $code > "$exit_code"')
-        if job.rows and scheduler.requeue and site.requeues:
+        if (job.rows or job.repeats) and scheduler.requeue and site.requeues:
             again = f'"{scheduler.restarts}" -lt {site.requeues}'
             lines.append(f"if [ $code -eq {STOPPED} ] && [ {again} ]; then {scheduler.requeue}; fi")
         lines.append("if [ $code -ne 0 ]; then exit $code; fi")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rom.batch.ends import ends_by_row, exit_codes, failure_kind
 from rom.batch.profile import Profile
-from rom.batch.run_folder import RESULTS, Run
+from rom.batch.run_folder import SEARCH, Run
 from rom.batch.schedulers import States
 from rom.batch.script import STOPPED
 from rom.batch.submissions import Record
@@ -46,13 +46,14 @@ def run_status(run: Run, submissions: Sequence[Record], queue: States) -> Status
     solved, reasons = _rows_of_store(run)
     failed = {row: attempts[-1] for row, attempts in reasons.items()}
     complete = set(solved) | set(failed)
-    rest = tuple(row for row in range(len(run.mus)) if row not in complete)
+    planned = len(run.rows)
+    rest = tuple(row for row in range(planned) if row not in complete)
     paused = _paused_failures(reasons, run.site)
     for row, kinds in ends_by_row(submissions).items():
         exhausted = _exhausted_kind(kinds, run.site)
         if exhausted and row in rest:
             paused[row] = exhausted
-    results = tuple(name for name in RESULTS.values() if (run.folder / name).exists())
+    results = tuple(name for name in run.results.values() if (run.folder / name).exists())
     jobs = {}
     for record in submissions:
         states = queue.get(record["job"], {})
@@ -61,7 +62,7 @@ def run_status(run: Run, submissions: Sequence[Record], queue: States) -> Status
         name: _stage_state(run, name, submissions, queue, bool(rest))
         for name in dict.fromkeys(record["stage"] for record in submissions)
     }
-    return Status(len(run.mus), solved, failed, paused, rest, jobs, results, stages)
+    return Status(planned, solved, failed, paused, rest, jobs, results, stages)
 
 
 def _stage_state(
@@ -75,12 +76,34 @@ def _stage_state(
         if state in states:
             return state
     codes = [code for record in last for code in exit_codes(run, record)]
-    if name not in RESULTS:
+    if name not in run.results:
         return _campaign_end(codes) if rows_are_left else "done"
-    if codes[-1]:
-        return f"{FAILED} (exit {codes[-1]})"
-    has_result = (run.folder / RESULTS[name]).exists()
+    if name == SEARCH:
+        return _search_end(run, last[-1], codes[-1], rows_are_left)
+    return _stage_end(run, name, codes[-1])
+
+
+def _search_end(run: Run, record: Record, code: int | None, rows_are_left: bool) -> str:
+    """How the job of a search ended."""
+    if is_search_over(run, record):
+        return "done"
+    if code == STOPPED and rows_are_left:
+        return "unfinished"
+    return _stage_end(run, SEARCH, code)
+
+
+def _stage_end(run: Run, name: str, code: int | None) -> str:
+    """How a stage after the campaign ended, by its exit code and result."""
+    if code:
+        return f"{FAILED} (exit {code})"
+    has_result = name != SEARCH and (run.folder / run.results[name]).exists()
     return "done" if has_result else f"{FAILED} (killed, or never begun)"
+
+
+def is_search_over(run: Run, record: Record) -> bool:
+    """Whether the last job of a search ended below its tolerance."""
+    has_model = (run.folder / run.results[SEARCH]).exists()
+    return has_model and exit_codes(run, record)[-1] in (0, SOLVES_FAILED)
 
 
 def _campaign_end(codes: Sequence[int | None]) -> str:
@@ -97,7 +120,7 @@ def _rows_of_store(run: Run) -> tuple[tuple[int, ...], dict[int, list[str]]]:
         return (), {}
     solved: list[int] = []
     reasons: dict[int, list[str]] = {}
-    for row, mu in enumerate(run.mus):
+    for row, mu in enumerate(run.rows):
         key = store.key(mu)
         if key in store.manifest.done:
             solved.append(row)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from rom.cli.campaigns import check_limit, collect_problem, interrupt_on_end, pilot_crew
 from rom.cli.enrichment import MODES, Enriched, enrich
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import (
@@ -23,7 +25,7 @@ from rom.cli.options import (
     parameters_to_solve,
     stem,
 )
-from rom.cli.ranks import place, rank, world
+from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
 from rom.cli.targets import check_store
 from rom.cli.training import Plan, save_training
@@ -107,29 +109,31 @@ def collect_command(
     _check_together(limit=limit, workers=workers, until=until, rows=rows)
     comm = None if workers else world()
     problem = load_problem(case, settings or ())
-    start = n if until is None else _first_runs(problem, n, first)
+    start = n if until is None else first_runs(problem, n, first)
     mus, box = parameters_to_solve(problem.box, csv, design=design, n=start, seed=seed)
     path = out or Path(f"{stem(case)}.store")
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_end()
     collect_runs = partial(
-        _collect,
+        collect_problem,
         problem,
         path,
         comm=comm,
         box=box,
         keep=keep,
         retries=retries,
-        seconds=seconds,
         only=None if rows is None else np.array(parse_rows(rows, len(mus))),
-        crew=_pilot(case, settings, workers, limit),
+        crew=pilot_crew(case, settings, workers, limit),
     )
     if until is not None:
         plan = Plan(tol=MODES * until, kind="regression" if regress else "auto", seed=seed)
-        state = enrich(collect_runs, problem, path, mus, until=until, most=n, plan=plan)
+        search = _within(seconds, collect_runs)
+        state = enrich(search, problem, path, mus, until=until, most=n, plan=plan)
         target = model or Path(f"{stem(case)}.rom.h5")
-        _show_enriched(state, until, save_training(target, state.training, case, settings), json)
+        training = state.training
+        saved = {} if training is None else save_training(target, training, case, settings)
+        _show_enriched(state, until, saved, json)
         return
-    campaign = collect_runs(mus)
+    campaign = collect_runs(mus, seconds=seconds)
     _show_campaign(campaign, path, json)
     if campaign.left and not campaign.solved and not campaign.failed:
         raise BadInput(f"{seconds:g} s do not suffice for one solve; give more time to a part")
@@ -140,31 +144,24 @@ def _check_together(
     *, limit: float | None, workers: int, until: float | None, rows: str | None
 ) -> None:
     """Raises BadInput where options do not go together."""
-    if limit is not None and not workers:
-        raise BadInput("--limit ends the solves of a pilot; give --workers too")
+    check_limit(limit, workers)
     if until is not None and rows is not None:
         raise BadInput("--until chooses the rows; leave --rows out")
 
 
-def _collect(problem: Problem, path: Path, mus: np.ndarray, **options: Any) -> Campaign:
-    """A campaign of a problem at mus (m, p)."""
-    from rom.campaign import collect
+def _within(seconds: float | None, collect_runs: Callable[..., Campaign]) -> Any:
+    """mus -> Campaign, all campaigns together within the time from now."""
+    end = None if seconds is None else time.monotonic() + seconds
 
-    return collect(
-        problem.solve,
-        mus,
-        path,
-        space=problem.space,
-        mesh=problem.mesh,
-        distributed=problem.space is not None and problem.space.comm is not None,
-        times=problem.times,
-        version=problem.version,
-        source=problem.source,
-        **options,
-    )
+    def search(mus: np.ndarray) -> Campaign:
+        """The campaign of mus in what is left of the time."""
+        left = None if end is None else max(end - time.monotonic(), 0.0)
+        return collect_runs(mus, seconds=left)
+
+    return search
 
 
-def _first_runs(problem: Problem, n: int, first: int) -> int:
+def first_runs(problem: Problem, n: int, first: int) -> int:
     """Runs before the first model, 2 p + 3 where nothing is said."""
     p = 0 if problem.box is None else problem.box.p
     return min(n, first or 2 * p + 3)
@@ -184,24 +181,14 @@ def _show_enriched(state: Enriched, until: float, model: dict[str, Any], json: b
         "worst at": [float(value) for value in state.mu],
     }
     show_numbers(numbers, {"indicator": "of the rms size of the state"}, json)
-    if state.indicator > until:
+    if state.indicator > until and not state.campaign.left:
         if rank() == 0:
             sys.stderr.write(
-                f"{state.indicator:.3g} is above {until:g} after {state.runs} runs; run again "
-                "with a larger --n\n"
+                f"{state.indicator:.3g} is above {until:g} after {state.runs} runs: "
+                "give a larger --n\n"
             )
         raise typer.Exit(STOPPED)
     _exit_unless_complete(state.campaign)
-
-
-def _pilot(case: str, settings: list[str] | None, workers: int, limit: float | None) -> Any:
-    """The workers that solve beside each other, or None for ranks."""
-    from rom.campaign import pilot
-
-    if not workers:
-        return None
-    begin = partial(_solver, case, tuple(settings or ()))
-    return partial(pilot, begin, workers, limit=limit, first=place())
 
 
 def _show_campaign(campaign: Campaign, path: Path, json: bool) -> None:
@@ -230,16 +217,3 @@ def _exit_unless_complete(campaign: Campaign) -> None:
         raise typer.Exit(STOPPED)
     if campaign.failed:
         raise typer.Exit(SOLVES_FAILED)
-
-
-def _solver(case: str, settings: tuple[str, ...]) -> tuple[Any, Any]:
-    """(solve, space) of a case, in a worker."""
-    from rom.cli.case import load_problem
-
-    problem = load_problem(case, settings)
-    return problem.solve, problem.space
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    """SIGTERM as an exception that no solve catches, so that claims are given back."""
-    raise KeyboardInterrupt

@@ -25,11 +25,12 @@ log = logging.getLogger("rom")
 class Enriched:
     """The last model, and its largest indicator over the candidates.
 
+    training : None where the time was over before the planned runs were solved
     indicator : relative to the rms size of the state; known : its kind
     mu (p,) : where it is largest; runs : planned in all
     """
 
-    training: Training
+    training: Training | None
     indicator: float
     known: str
     mu: np.ndarray
@@ -64,13 +65,16 @@ def enrich(
     mus = _planned(path, first)
     campaign = collect_runs(mus)
     while True:
+        if campaign.left:
+            nowhere = np.full(problem.box.p, np.nan)
+            return Enriched(None, np.inf, "", nowhere, len(mus), campaign)
         training = train_model(problem, path, plan, comm)
         size, kind = relative_indicator(training.model, candidates)
         size[_are_planned(candidates, mus)] = -np.inf
         worst = int(np.argmax(size))
         state = Enriched(training, float(size[worst]), kind, candidates[worst], len(mus), campaign)
         log.info("%d runs: largest relative %s %.3g", len(mus), kind, state.indicator)
-        if state.indicator <= until or len(mus) >= most or campaign.left:
+        if state.indicator <= until or len(mus) >= most:
             return state
         mus = np.vstack([mus, candidates[worst]])
         campaign = collect_runs(mus)

@@ -17,7 +17,8 @@ RESUME = "run the same command again to go on"
 KEPT = {
     "collect_command": f"what is solved stays in the store; {RESUME}",
     "reduce_command": f"no model was written, the runs stay in the store; {RESUME}",
-    "study_command": f"no report was written, the model is as it was; {RESUME}",
+    "study_command": f"no report was written, true solves stay in their store; {RESUME}",
+    "report_command": f"no report was written, true solves stay in their store; {RESUME}",
     "predict_command": f"no answer was written, the model is as it was; {RESUME}",
     "submit_command": "jobs that were submitted stay in the queue; rom status RUN lists them",
 }

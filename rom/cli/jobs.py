@@ -13,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from rom.cli.collect import first_runs
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import (
     Count,
@@ -28,7 +29,7 @@ from rom.cli.solid_training import solid_function
 from rom.cli.tables import show_numbers
 from rom.cli.targets import check_store
 from rom.cli.training import DEFAULT_TOL, KINDS, check_kind
-from rom.errors import printable
+from rom.errors import BadInput, printable
 from rom.io.answer_columns import parameter_headings
 
 app = typer.Typer()
@@ -66,6 +67,11 @@ def submit_command(
     ] = "",
     tol: Annotated[float | None, typer.Option(min=0.0, help="Of the model. Default: 1e-4")] = None,
     regress: Annotated[bool, typer.Option(help="The same as --kind regression.")] = False,
+    until: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="As of rom collect: a search for --n runs at most, one job."),
+    ] = None,
+    first: Annotated[int, typer.Option(min=0, help="With --until: runs before the model.")] = 0,
     tests: Annotated[int, typer.Option(min=1, help="Fresh parameters of the study.")] = 20,
     seed: Seed = 0,
     settings: Settings = None,
@@ -80,12 +86,17 @@ def submit_command(
     The same on this machine with scheduler = "local".
     """
     from rom.batch import Run, check_stage, create_run, read_profile, submit_stage
+    from rom.cli.case import load_problem
 
     check_store(out)
     _show_progress()
     site = read_profile(profile)
     kind = choose_kind(kind, regress)
     words = _train_words(train, tol, kind, case)
+    search: tuple[str, ...] = ()
+    if until is not None:
+        search = _search_words((until, n, seed), kind, tol=tol, train=train)
+        n = first_runs(load_problem(case, settings or ()), n, first)
     names, mus = _rows(case, kind, csv, (design, n, seed), settings)
     _check_training(case, kind, words, settings)
     run = Run(
@@ -99,6 +110,7 @@ def submit_command(
         reduce=words,
         study=("--n", str(tests)),
         kind=kind,
+        search=search,
     )
     check_stage(run, stage)
     run = create_run(run)
@@ -107,6 +119,19 @@ def submit_command(
         sys.stdout.write(printable("\n".join(text for _, text in jobs)))
     else:
         _show_jobs(run.folder, jobs, json)
+
+
+def _search_words(
+    limits: tuple[float, int, int], kind: str, *, tol: float | None, train: str
+) -> tuple[str, ...]:
+    """The options of collect --until. Raises BadInput where others do not fit to it."""
+    if kind not in ("auto", "regression"):
+        raise BadInput(f"--until searches with --kind auto or regression, not {kind}")
+    if tol is not None or train:
+        raise BadInput("--until trains to its own tolerance; leave --tol and --train out")
+    until, most, seed = limits
+    words = ("--until", f"{until:g}", "--n", str(most), "--seed", str(seed))
+    return (*words, "--regress") if kind == "regression" else words
 
 
 def _train_words(text: str, tol: float | None, kind: str, case: str) -> tuple[str, ...]:

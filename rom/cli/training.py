@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,7 @@ class Training:
 
     basis : POD of the runs, None where the model has modes of its own
     errors : relative training error of each field, where there are several
+    plan : that trains the same kind again
     """
 
     model: Any
@@ -72,6 +73,7 @@ class Training:
     basis: Basis | None
     snapshots: Snapshots
     store: Store
+    plan: Plan
     errors: dict[str, float] = field(default_factory=dict)
 
 
@@ -81,11 +83,19 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
     problem : of the case, None where the store is all there is; comm : of its space, or None
     Raises BadInput where the runs do not allow it.
     """
-    from rom.campaign import nbytes, open_store, read
+    from rom.campaign import open_store, read
 
     space = None if problem is None else problem.space
-    store = open_store(path)
     snapshots = read(path, space, comm=comm, memory_budget=plan.memory)
+    return train_runs(problem, snapshots, open_store(path), plan, comm)
+
+
+def train_runs(
+    problem: Problem | None, snapshots: Snapshots, store: Store, plan: Plan, comm: Any = None
+) -> Training:
+    """The model of some runs of a store. Raises BadInput where they do not allow it."""
+    from rom.campaign import nbytes
+
     tol = DEFAULT_TOL if plan.tol is None and plan.rank is None else plan.tol
     options: dict[str, Any] = {
         "method": plan.method,
@@ -95,12 +105,13 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
     }
     operators = _operators(problem, plan.kind)
     _check_times(snapshots, plan.kind)
+    plan = replace(plan, kind=_choose_kind(operators, snapshots, plan))
     if operators is not None and plan.local:
         model, kind = _local(operators, snapshots, plan)
-        return Training(model, kind, model.basis, snapshots, store)
+        return Training(model, kind, model.basis, snapshots, store, plan)
     if operators is None and snapshots.t is not None and plan.kind != "dmd":
         model, kind = _trajectories(snapshots, store.box, comm, tol)
-        return Training(model, kind, None, snapshots, store)
+        return Training(model, kind, None, snapshots, store, plan)
     basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
     if operators is not None:
         model, kind = _projection(operators, basis)
@@ -108,7 +119,7 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
         model, kind = _linear_law(snapshots, basis)
     else:
         model, kind = _regression(snapshots, basis, store.box, plan.regressor, plan.seed)
-    return Training(model, kind, basis, snapshots, store, errors)
+    return Training(model, kind, basis, snapshots, store, plan, errors)
 
 
 def save_training(
@@ -124,6 +135,7 @@ def save_training(
         "store": str(training.store.path),
         "solver version": training.store.identity["version"],
         "snapshots": training.snapshots.m,
+        "plan": asdict(training.plan),
     }
     mesh = None if rank() else training.store.mesh
     digest = save_model(target, training.model, mesh, origin)
@@ -160,6 +172,15 @@ def _operators(problem: Problem | None, kind: str) -> Problem | None:
         f"--kind {kind} projects A and f, which the case does not define; "
         "add them to its Problem, or take --kind regression"
     )
+
+
+def _choose_kind(operators: Problem | None, snapshots: Snapshots, plan: Plan) -> str:
+    """The kind of a plan, where it is auto by what there is."""
+    if plan.kind != "auto":
+        return plan.kind
+    if operators is not None:
+        return "projection"
+    return "regression" if snapshots.t is None else "trajectories"
 
 
 def check_kind(problem: Problem, kind: str) -> None:

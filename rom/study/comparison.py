@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rom.arrays import POINTS, gate
 from rom.campaign.ranks import talk
-from rom.errors import SolveFailed
+from rom.errors import SolveFailed, text_of
 from rom.model import Question
-from rom.study.discrepancy import Discrepancy, Study
+from rom.study.discrepancy import Discrepancy, Failure, Study
 from rom.study.norms import Norm
-from rom.study.parts import TrueRun, Truth
+from rom.study.parts import TrueRun, Truth, Words
 from rom.study.rows import Row, compare_answer
 
 Solve = Callable[[np.ndarray], np.ndarray]
@@ -43,23 +44,46 @@ def study(
     timed : whether the time of `solve` is that of high fidelity
     comm : ranks that share out the samples, each with all rows of a model; None where the ranks of
         the model's space solve each sample together
-    Raises BadInput for an empty set or other times, SolveFailed naming the parameter where high
-    fidelity gives NaN.
+    Where high fidelity raises, or gives NaN, the parameter is recorded as failed and is in no
+    number. Raises BadInput for an empty set or other times, SolveFailed where every solve failed.
     """
     pose: Ask = ask or model.asks.question
-    rows, online, full = [], 0.0, 0.0
-    for run in _runs(solve, mus[share_out(comm, len(mus))]):
+    outcomes, online, full = [], 0.0, 0.0
+    for run in _runs(solve, mus[share_out(comm, len(mus))], ranks_of(model)):
+        if run.reason:
+            outcomes.append([run.mu.tolist(), run.reason, []])
+            continue
         begin = time.perf_counter()
         answer = model.answer(pose(run.mu))
         online += time.perf_counter() - begin
         full += run.seconds if timed else np.nan
-        rows.append(compare_answer(model, answer, run, norms or {}, truth))
+        row = compare_answer(model, answer, run, norms or {}, truth)
+        outcomes.append([run.mu.tolist(), "", list(vars(row).values())])
+    outcomes = in_order(comm, outcomes)
+    full, online = np.sum(talk(comm, [full, online]), axis=0)
+    failed = tuple((tuple(mu), reason) for mu, reason, _ in outcomes if reason)
+    check_some_solved(failed, len(outcomes) - len(failed))
+    mus = np.array([mu for mu, reason, _ in outcomes if not reason])
+    rows = [Row(*values) for _, reason, values in outcomes if not reason]
     begin = time.perf_counter()
     model.answer(pose(mus))
     batch = time.perf_counter() - begin
-    values = in_order(comm, [list(vars(row).values()) for row in rows])
-    full, online = np.sum(talk(comm, [full, online]), axis=0)
-    return gather_rows(mus, [Row(*row) for row in values], (full, online, batch))
+    return replace(gather_rows(mus, rows, (full, online, batch)), failed=failed)
+
+
+def check_some_solved(failed: Sequence[Failure], solved: int) -> None:
+    """Raises SolveFailed naming the first failure where nothing was solved."""
+    if failed and not solved:
+        mu, reason = failed[0]
+        raise SolveFailed(
+            f"all {len(failed)} solves of high fidelity failed; at mu = {mu}: {reason}"
+        )
+
+
+def ranks_of(model: Any) -> Any:
+    """The ranks on which a model lies by rows, or None."""
+    space = getattr(getattr(model, "basis", None) or model, "space", None)
+    return space.comm if space is not None and space.spread else None
 
 
 def share_out(comm: Any, m: int) -> slice:
@@ -76,23 +100,24 @@ def in_order(comm: Any, values: list[Any]) -> list[Any]:
     return [parts[k % len(parts)][k // len(parts)] for k in range(m)]
 
 
-def _runs(solve: Solve, mus: np.ndarray) -> Iterator[TrueRun]:
+def _runs(solve: Solve, mus: np.ndarray, comm: Any) -> Iterator[TrueRun]:
+    """The true run at each mu; comm : of the ranks that solve it together, or None."""
     for mu in mus:
         begin = time.perf_counter()
-        u = _solve(solve, mu)
+        u, reason = _solve(solve, mu)
         seconds = time.perf_counter() - begin
-        if not np.isfinite(u).all():
-            raise SolveFailed(f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there")
-        yield TrueRun(mu, u, seconds)
+        if not reason and not np.isfinite(u).all():
+            reason = f"high fidelity gave NaN or Inf at mu = {mu}; check the solver there"
+        reason = next((text for text in talk(comm, reason) if text), "")
+        yield TrueRun(mu, u, seconds, reason)
 
 
-def _solve(solve: Solve, mu: np.ndarray) -> np.ndarray:
+def _solve(solve: Solve, mu: np.ndarray) -> tuple[np.ndarray, str]:
+    """(u, "") of a solve, or (nothing, why there is none)."""
     try:
-        return np.asarray(solve(mu))
-    except (ArithmeticError, np.linalg.LinAlgError) as trouble:
-        raise SolveFailed(
-            f"high fidelity failed at mu = {mu}: {trouble!r}; check the solver there"
-        ) from trouble
+        return np.asarray(solve(mu)), ""
+    except Exception as trouble:
+        return np.zeros(0), text_of(trouble)
 
 
 def gather_rows(mus: np.ndarray, rows: list[Row], seconds: tuple[float, float, float]) -> Study:
@@ -125,7 +150,7 @@ def _all_finite(values: np.ndarray) -> np.ndarray | None:
 
 
 def _discrepancies(
-    rows: list[dict[str, tuple[dict[str, float], dict[str, str]]]],
+    rows: list[dict[str, tuple[dict[str, float], Words]]],
 ) -> Iterable[Discrepancy]:
     for name, (numbers, words) in rows[0].items():
         columns = {key: np.array([row[name][0][key] for row in rows]) for key in numbers}

@@ -11,6 +11,7 @@ from rom.prediction import Known
 from rom.study.norms import SPACE_NORM
 
 LEVEL = 0.95  # of the bands whose coverage is counted
+Failure = tuple[tuple[float, ...], str]  # parameters, why high fidelity gave no answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,8 @@ class Discrepancy:
     covered : (m,) share of values inside the bands of standard deviations, NaN without;
     covered_whole : (m,) share of rows that are inside at all times, NaN without times
     level : of the bands
+    held : (m,) share of times, or of whole trajectories, at which the error in `bound_norm` is
+        inside the conformal band of level `held_level`, None without; held_whole : which of both
     """
 
     name: str
@@ -39,6 +42,21 @@ class Discrepancy:
     covered: np.ndarray | None = None
     covered_whole: np.ndarray | None = None
     level: float = LEVEL
+    held: np.ndarray | None = None
+    held_level: float = 1.0
+    held_whole: bool = False
+
+    @property
+    def coverage(self) -> dict[str, float]:
+        """Which bands -> share that they hold, over all samples."""
+        bands = f"{100 * self.level:g} % bands of {self.name}"
+        own = f"{100 * self.held_level:g} % conformal bands of {self.name}"
+        columns = {
+            f"{bands}, pointwise": self.covered,
+            f"{bands}, whole trajectories": self.covered_whole,
+            f"{own}, {'whole trajectories' if self.held_whole else 'each state'}": self.held,
+        }
+        return {key: float(share.mean()) for key, share in columns.items() if share is not None}
 
     @property
     def statement(self) -> str:
@@ -61,6 +79,7 @@ class Study:
     bound_norm : in which the bound holds; bound_error : (m,) the error in it, or None where it
         cannot be computed; ratio : (m,) least bound / error over the times
     fields, outputs : errors of each; trivial : relative errors (m,) of what needs no model
+    failed : parameters where high fidelity gave no answer, and why; they are in no number
     """
 
     mu: np.ndarray
@@ -78,6 +97,7 @@ class Study:
     outputs: tuple[Discrepancy, ...] = ()
     trivial: Mapping[str, np.ndarray] = field(default_factory=dict)
     bound_known: str = Known.CERTIFIED.value
+    failed: tuple[Failure, ...] = ()
 
     @property
     def relative(self) -> np.ndarray:
@@ -182,9 +202,4 @@ def _part_numbers(part: Discrepancy) -> dict[str, float]:
         numbers[f"max_{part.statement} {part.name}"] = float(part.bound.max())
     if part.effectivity is not None:
         numbers[f"min_effectivity {part.name}"] = float(part.effectivity.min())
-    band = f"{100 * part.level:g} % bands of {part.name}"
-    if part.covered is not None:
-        numbers[f"coverage of {band}, pointwise"] = float(part.covered.mean())
-    if part.covered_whole is not None:
-        numbers[f"coverage of {band}, whole trajectories"] = float(part.covered_whole.mean())
-    return numbers
+    return numbers | {f"coverage of {key}": share for key, share in part.coverage.items()}

@@ -58,6 +58,7 @@ FIELD_NORMS: dict[str, Callable[[np.ndarray, RowMeans], np.ndarray]] = {
     "nodal rms": root_mean_square,
     "the nodal rms": root_mean_square,
     "the largest value": lambda values, rows: rows.largest(values),
+    "largest over the field": lambda values, rows: rows.largest(values),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -13,31 +14,36 @@ from rom.prediction import Error, Known, Part, Prediction
 from rom.study.discrepancy import LEVEL
 from rom.study.norms import FIELD_NORMS, RMS, RowMeans, least_ratio, root_mean_square
 
+Words = dict[str, Any]  # unit, norm, level: what numbers of a field or output are
 Truth = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
 class TrueRun:
-    """One question, its true answer u (n,) or (n, n_t), and the seconds it took."""
+    """One question, its true answer u (n,) or (n, n_t), and the seconds it took.
+
+    reason : why there is no answer, or ""
+    """
 
     mu: np.ndarray
     u: np.ndarray
     seconds: float
+    reason: str = ""
 
 
 def compare_field(
     part: Part, rows: RowMeans, values: np.ndarray, true: np.ndarray
-) -> tuple[dict[str, float], dict[str, str]]:
+) -> tuple[dict[str, float], Words]:
     """Numbers of one field, and the words that say what they are."""
     miss = true - values
     numbers = {
         "size": float(root_mean_square(true, rows).max()),
         "error": float(root_mean_square(miss, rows).max()),
     }
-    words = {"unit": part.quantity.unit, "norm": RMS}
+    words: Words = {"unit": part.quantity.unit, "norm": RMS, "level": _level(part)}
     std = part.spread(0)
     if std is not None:
-        width = NormalDist().inv_cdf(0.5 + 0.5 * LEVEL)
+        width = NormalDist().inv_cdf(0.5 + 0.5 * _level(part))
         inside = np.abs(miss) <= width * std
         numbers["covered"] = float(rows.mean(inside).mean())
         if inside.shape[1] > 1:
@@ -45,7 +51,16 @@ def compare_field(
     for error in part.errors[:1]:
         numbers |= _statement(error, rows, miss, true)
         words |= {"known": error.known.value, "bound_norm": error.norm}
+        words |= {"held_level": error.level, "held_whole": error.whole}
     return numbers, words
+
+
+def _level(part: Part) -> float:
+    """Of the bands of deviations: that of a conformal band made of them."""
+    for error in part.errors:
+        if error.known is Known.CONFORMAL and error.norm not in FIELD_NORMS:
+            return error.level
+    return LEVEL
 
 
 def _statement(
@@ -59,12 +74,15 @@ def _statement(
         own = norm(miss, rows)
         numbers["bound_error"] = float(own.max())
         numbers["effectivity"] = least_ratio(values, own, float(norm(true, rows).max()))
+        if error.known is Known.CONFORMAL:
+            inside = own <= values
+            numbers["held"] = float(inside.all() if error.whole else inside.mean())
     return numbers
 
 
 def compare_outputs(
     answer: Prediction, run: TrueRun, truth: Truth | None
-) -> dict[str, tuple[dict[str, float], dict[str, str]]]:
+) -> dict[str, tuple[dict[str, float], Words]]:
     """Numbers of each output that high fidelity gives too."""
     true = _true_outputs(answer, run, truth)
     rows = {}

@@ -20,7 +20,7 @@ from rom.study.html_parts import html_page, html_section, html_table
 from rom.study.norms import SPACE_NORM
 
 COLUMNS = ("norm", "error", "relative", "bound", "effectivity")
-PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bound is")
+PARTS = ("max error", "max relative error", "unit, norm", "bound", "what the bound is", "coverage")
 EMPTY: tuple[Any, ...] = ("", [])  # entries of the provenance that are left out
 
 
@@ -77,6 +77,7 @@ def _study_sections(study: Study) -> str:
     units = study.units()
     rows = [[name, value, units.get(name, "-")] for name, value in study.summary().items()]
     sections = alarms + html_section("Result", html_table(["quantity", "value", "unit"], rows))
+    sections += _failed_solves(study)
     parts = [*study.fields, *study.outputs]
     if not parts:
         return sections
@@ -86,8 +87,17 @@ def _study_sections(study: Study) -> str:
         what = f"{part.known} in {part.bound_norm}" if part.bound is not None else "-"
         unit = f"{part.unit}, {part.norm}"
         largest, relative = float(part.error.max()), float(part.relative.max())
-        lines.append([part.name, largest, relative, unit, bound, what])
+        shares = "; ".join(f"{share:.3g} of {key}" for key, share in part.coverage.items())
+        lines.append([part.name, largest, relative, unit, bound, what, shares or "-"])
     return sections + html_section("Each field and output", html_table(["", *PARTS], lines))
+
+
+def _failed_solves(study: Study) -> str:
+    """Where high fidelity gave no answer, and why."""
+    if not study.failed:
+        return ""
+    rows = [[", ".join(f"{x:g}" for x in mu), reason] for mu, reason in study.failed]
+    return html_section("Failed solves, in no number", html_table(["mu", "reason"], rows))
 
 
 def _parameters(box: Box) -> str:

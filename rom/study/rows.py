@@ -12,7 +12,7 @@ from rom.errors import BadInput
 from rom.prediction import BOUNDS, Part, Place, Prediction
 from rom.space import Space
 from rom.study.norms import SPACE_NORM, Norm, find_norm, least_ratio, row_means
-from rom.study.parts import TrueRun, Truth, compare_field, compare_outputs
+from rom.study.parts import TrueRun, Truth, Words, compare_field, compare_outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +22,8 @@ class Row:
     state: dict[str, float]
     bound_norm: str
     known: str
-    fields: dict[str, tuple[dict[str, float], dict[str, str]]]
-    outputs: dict[str, tuple[dict[str, float], dict[str, str]]]
+    fields: dict[str, tuple[dict[str, float], Words]]
+    outputs: dict[str, tuple[dict[str, float], Words]]
 
 
 def compare_answer(
