@@ -104,13 +104,13 @@ def read_meshio(path: Path) -> Any:
 def write_meshio(path: Path, source: Any, **options: Any) -> None:
     """A meshio.Mesh in the format of the suffix; options : of its writer.
 
-    Raises NotWritten; BadInput where a file that comes with it would take the place of another.
+    Raises NotWritten.
     """
     durably(path, partial(_write_whole, path.name, source, options))
 
 
 def _write_whole(name: str, source: Any, options: Mapping[str, Any], temp: Path) -> None:
-    """The file at `temp`, and those that its format puts beside it."""
+    """The file at `temp`."""
     import meshio
 
     kinds = meshio.extension_to_filetypes.get(Path(name).suffix, [])
@@ -123,17 +123,6 @@ def _write_whole(name: str, source: Any, options: Mapping[str, Any], temp: Path)
         with tempfile.TemporaryDirectory(dir=temp.parent, prefix=".") as folder:
             source.write(Path(folder, name), **options)
             Path(folder, name).replace(temp)
-            for other in Path(folder).iterdir():
-                _put_beside(name, other, temp.parent)
-
-
-def _put_beside(name: str, other: Path, folder: Path) -> None:
-    if (folder / other.name).exists():
-        raise BadInput(
-            f"{name} comes with a file {other.name}, and there is one; remove that, or choose "
-            "another name"
-        )
-    other.replace(folder / other.name)
 
 
 def from_meshio(source: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:

@@ -33,7 +33,7 @@ MESH = Mesh(np.array([[0.0, 0], [1, 0], [0, 1]]), {"triangle": np.array([[0, 1, 
 FIELDS = {"u": (np.arange(3.0), "K")}
 TIMES = np.arange(2.0)
 SERIES = {"u": (np.arange(6.0).reshape(3, 2), "K")}
-MESHES = ("vtu", "vtk", "vtkhdf", "xdmf", "msh", "med", "stl")
+MESHES = ("vtu", "vtk", "vtkhdf", "xdmf", "msh", "med", "off")
 
 
 def model():
@@ -50,7 +50,7 @@ def outputs(folder: Path) -> dict[str, Callable[[], object]]:
         f"mesh.{kind}": lambda kind=kind: write_mesh(folder / f"mesh.{kind}", MESH, FIELDS)
         for kind in MESHES
     }
-    acts["mesh.stl"] = lambda: write_mesh(folder / "mesh.stl", MESH)
+    acts["mesh.off"] = lambda: write_mesh(folder / "mesh.off", MESH)
     acts["mesh.inp"] = lambda: write_mesh(folder / "mesh.inp", MESH)
     acts |= {
         "series.vtkhdf": lambda: write_vtkhdf(folder / "series.vtkhdf", MESH, SERIES, TIMES),

@@ -11,8 +11,6 @@ import pytest
 from outputs import model, outputs
 
 from rom.archive.nouns import load, save
-from rom.errors import BadInput
-from rom.io import write_mesh
 
 SIZE = 5 * 2**20  # bytes of the disk
 LIMIT = 8  # bytes of a file, where no disk can be mounted
@@ -92,16 +90,3 @@ def test_an_answer_as_xdmf_leaves_the_model_of_that_name(tmp_path):
     assert end.value.code == 0
     assert path.read_bytes() == before and load(path).box.names == ("k",)
     assert sorted(os.listdir(tmp_path)) == ["ans.h5", "ans.xdmf"]
-
-
-def test_a_file_that_comes_with_another_does_not_take_its_place(tmp_path):
-    import numpy as np
-
-    from rom.mesh import Mesh
-
-    points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
-    mesh = Mesh(points, {"tetra": np.array([[0, 1, 2, 3]])})
-    (tmp_path / "part.ele").write_text("mine")
-    with pytest.raises(BadInput, match=r"part\.ele"):
-        write_mesh(tmp_path / "part.node", mesh)
-    assert (tmp_path / "part.ele").read_text() == "mine"
