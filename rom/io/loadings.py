@@ -38,6 +38,7 @@ from rom.arrays import real
 from rom.errors import BadInput
 from rom.io.fields import unlabel
 from rom.io.files import read_file
+from rom.io.references import beside
 from rom.io.units import convert
 from rom.loading import Loading
 
@@ -189,7 +190,7 @@ def _split(text: Any, path: Path, where: str) -> tuple[Path, str]:
     if not isinstance(text, str):
         raise BadInput(f'{where}: {text!r} is no file; write "file.npy" or "file.npz#name"')
     head, _, name = text.partition("#")
-    file = path.parent / head
+    file = beside(path, head)
     if not file.is_file():
         raise BadInput(f"{where}: there is no file {file}")
     return file, name

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rom.errors import BadInput
 from rom.io.readers.cgns import read_cgns
+from rom.io.references import beside
 
 NO_MESH = (".csv", ".txt", ".md", ".json", ".yaml")  # suffixes of other files
 TABLE = "scalars.csv"
@@ -51,7 +52,7 @@ def _listed_in_table(table: Path) -> list[DesignFile]:
     files = []
     for name, *values in lines:
         scalars = _numbers(table, head[1:], values, name)
-        files.append(_design(table.parent / name, scalars))
+        files.append(_design(beside(table, name), scalars))
     return files
 
 
