@@ -27,7 +27,8 @@ def list_files(folder: str | Path) -> list[DesignFile]:
     """The designs of a folder in order; PLAID samples where there are some.
 
     folder : or a table like scalars.csv, whose files lie beside it
-    Raises BadInput where there are none, or a table does not fit.
+    Raises BadInput where there are none, or a table does not fit; ForeignFile where a design is a
+    link out of its folder, or a table leads there.
     """
     folder = Path(folder)
     if folder.is_file() and folder.suffix == ".csv":
@@ -63,7 +64,7 @@ def _mesh_files(folder: Path) -> list[DesignFile]:
         raise BadInput(
             f"{folder} holds no mesh files; give one per design, and scalars.csv where scalars vary"
         )
-    return [_design(path, {}) for path in sorted(paths)]
+    return [_design(beside(path, path.name), {}) for path in sorted(paths)]
 
 
 def _design(path: Path, scalars: dict[str, float]) -> DesignFile:
@@ -81,7 +82,7 @@ def _plaid(folder: Path) -> DesignFile:
         raise BadInput(
             f"{folder} has {len(meshes)} CGNS meshes; one steady state per sample can be read"
         )
-    path = meshes[0]
+    path = beside(meshes[0], meshes[0].name)
     _, _, _, scalars = read_cgns(path)
     if not table.is_file():
         return _design(path, scalars)
