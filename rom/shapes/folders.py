@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from rom.errors import BadInput
 from rom.io.readers.cgns import read_cgns
 from rom.io.references import beside
+from rom.io.tables import table_entries
 
 NO_MESH = (".csv", ".txt", ".md", ".json", ".yaml")  # suffixes of other files
 TABLE = "scalars.csv"
@@ -96,8 +96,8 @@ def _plaid(folder: Path) -> DesignFile:
 
 def _lines(table: Path) -> list[list[str]]:
     """The lines of a table that are not empty."""
-    with open(table, newline="") as file:
-        return [line for line in csv.reader(file) if line]
+    _, header, rows = table_entries(table)
+    return [header, *rows]
 
 
 def _numbers(table: Path, head: list[str], line: list[str], name: str) -> dict[str, float]:

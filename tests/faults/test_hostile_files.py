@@ -7,10 +7,12 @@ come back. A control shows that both see a file that is let through.
 import ctypes
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +40,7 @@ from rom.archive import save_model
 from rom.errors import BadInput, DamagedFile, ForeignFile, RomError
 from rom.io import ingest_files, read_file, read_loading, write_mesh, write_vtkhdf
 from rom.io.confinement import CREATE_RULESET
+from rom.io.numpy_files import npz_names, read_npy, read_npz
 from rom.io.readers.cgns import read_cgns
 from rom.shapes import Same, Sample, family, shape_model
 from rom.shapes.families import BASELINE
@@ -249,6 +252,71 @@ def test_what_a_table_or_a_loading_names_lies_beside_it(place, places):
         text = f't = [0.0]\n[[temperature]]\nfield = "{field}"\ntable = {column}\n'
         with pytest.raises(ForeignFile, match=r"l\.toml leads out of its folder"):
             read_loading(written(folder / "l.toml", text))
+
+
+def header(shape):
+    """A .npy file that declares a shape, and holds ten numbers."""
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(80)
+
+
+def packed(content, folder):
+    """A .npz file of one array."""
+    with zipfile.ZipFile(folder / "pack", "w", zipfile.ZIP_DEFLATED) as pack:
+        pack.writestr("u.npy", content)
+    return (folder / "pack").read_bytes()
+
+
+NO_ARRAYS = {
+    "declared": header((HUGE,)),
+    "negative": header((-10,)),
+    "short": header((11,)),
+    "objects": header((10,)).replace(b"<f8", b"|O8"),
+    "pickle": pickle.dumps([1.0]),
+    "zeros": bytes(3000),
+    "nothing": b"",
+    "text": b"abc",
+    "brackets": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", NO_ARRAYS)
+def test_arrays_of_numpy_are_no_larger_than_their_files(name, tmp_path):
+    (tmp_path / "a.npy").write_bytes(NO_ARRAYS[name])
+    (tmp_path / "a.npz").write_bytes(packed(NO_ARRAYS[name], tmp_path))
+    (tmp_path / "b.npz").write_bytes(NO_ARRAYS[name])
+    for act in (
+        lambda: read_npy(tmp_path / "a.npy"),
+        lambda: read_npz(tmp_path / "a.npz", "u"),
+        lambda: read_npz(tmp_path / "b.npz", "u"),
+    ):
+        with pytest.raises(BadInput, match=r"^[ab]\.np[yz]"):
+            act()
+
+
+def test_a_small_pack_does_not_become_a_large_array(tmp_path):
+    head = header((2**24,))[:-80]
+    (tmp_path / "a.npz").write_bytes(packed(head + bytes(2**27), tmp_path))
+    with pytest.raises(BadInput, match="unpacks to"):
+        read_npz(tmp_path / "a.npz", "u")
+    for k, values in enumerate([np.ones((2, 3), order="F"), np.arange(4) * 1j, np.float32(2.0)]):
+        np.save(tmp_path / f"{k}.npy", values)
+        np.savez_compressed(tmp_path / f"{k}.npz", u=values)
+        for found in (read_npy(tmp_path / f"{k}.npy"), read_npz(tmp_path / f"{k}.npz", "u")):
+            assert np.array_equal(found, values) and found.dtype == values.dtype
+        assert npz_names(tmp_path / f"{k}.npz") == ["u"]
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe,a\n1,2\n", b"9" * 200_000])
+def test_what_is_no_table_is_named(text, tmp_path):
+    (tmp_path / "scalars.csv").write_bytes(text)
+    loading = 't = "scalars.csv#a"\n'
+    for act in (
+        lambda: family(tmp_path),
+        lambda: read_loading(written(tmp_path / "l.toml", loading)),
+    ):
+        with pytest.raises((BadInput, ForeignFile), match=r"scalars\.csv"):
+            act()
 
 
 HAS_NO_LANDLOCK = ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, 1) < 1
