@@ -4,7 +4,9 @@ export OMP_NUM_THREADS ?= 1
 
 PETSC = --with-fc=0 --with-cxx=0 --with-debugging=0 --with-x=0 --with-cuda=0 --with-make-np=2 --COPTFLAGS=-O2
 
-.PHONY: demo docs metrics petsc test test-all test-cluster test-faults fuzz coverage bench lint clean
+TESTS = tests
+
+.PHONY: demo docs metrics petsc test test-elsewhere test-all test-cluster test-faults fuzz coverage bench lint clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -26,6 +28,11 @@ petsc: .venv/ready
 
 test: .venv/ready
 	$(RUN)python -m pytest
+
+# the suite in random order, without HOME and in the C locale, in a folder whose name has a space
+test-elsewhere: .venv/ready
+	mkdir -p "build/a place"
+	env -u HOME LANG=C LC_ALL=C PYTHONHASHSEED=16 TMPDIR="$(CURDIR)/build/a place" $(RUN)python -m pytest -p tests.shuffled $(TESTS)
 
 test-all: .venv/ready
 	$(RUN)python -m pytest -m 'slow or not slow'

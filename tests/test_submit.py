@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -570,11 +571,8 @@ def solved(run, rows):
 
 
 def rows_submitted(run, text):
-    listing = Path(
-        next(line for line in text.splitlines() if line.startswith("rows="))
-        .split(" ")[-1]
-        .rstrip(")")
-    )
+    line = next(line for line in text.splitlines() if line.startswith("rows="))
+    listing = Path(shlex.split(line.removesuffix(")"))[-1])
     return [parse_rows(line, 99) for line in listing.read_text().splitlines()]
 
 

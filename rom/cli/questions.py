@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from rom.arrays import real
 from rom.cli.case import number, pair, parameters
 from rom.errors import BadInput
 from rom.mesh import Mesh
@@ -141,6 +142,7 @@ def _read_mesh(asks: Asks, path: Path) -> tuple[Mesh, dict[str, np.ndarray]]:
 def _read_fields(quantities: tuple[Quantity, ...], texts: Sequence[str]) -> dict[str, np.ndarray]:
     """NAME=FILE -> field (n, c, 1) in the unit asked for. Raises BadInput."""
     from rom.io.files import read_file
+    from rom.io.numpy_files import read_npy
 
     by_name = {quantity.name: quantity for quantity in quantities}
     fields = {}
@@ -152,7 +154,7 @@ def _read_fields(quantities: tuple[Quantity, ...], texts: Sequence[str]) -> dict
         if not path.is_file():
             raise BadInput(f"no file {path} for the field {name!r}")
         if path.suffix == ".npy":
-            values, unit = np.load(path, allow_pickle=False), by_name[name].unit
+            values, unit = read_npy(path), by_name[name].unit
         else:
             _, points, cells = read_file(path)
             every = {**cells, **points}
@@ -169,7 +171,7 @@ def _field(quantity: Quantity, values: np.ndarray, unit: str, path: Path) -> np.
 
     if unit and unit != quantity.unit:
         values = convert(values, unit, quantity.unit, f"field {quantity.name!r} of {path.name}")
-    values = np.asarray(values, dtype=float)
+    values = real(values, f"field {quantity.name!r} of {path.name}")
     return values.reshape(len(values), -1)[:, :, None]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from rom.arrays import OUTPUTS, check_size, number_array
 from rom.errors import BadInput
+from rom.gp.point_cloud import check_spread
 
 MIN_CELLS = 3
-TINY = 1e-150
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +36,9 @@ class GridPoints:
 def grid_points(axes: tuple[np.ndarray, ...]) -> GridPoints:
     """The scaling that maps each axis to [0, 1]; a constant column keeps width 1."""
     low = tuple(x.min(axis=0) for x in axes)
+    for j, x in enumerate(axes):
+        check_spread(x, f"axis {j}")
     ranges = [np.ptp(x, axis=0) for x in axes]
-    if any(((extent > 0) & (extent < TINY)).any() for extent in ranges):
-        raise BadInput("an axis is so short that its length has no square; give it in another unit")
     width = tuple(np.where(extent > 0, extent, 1.0) for extent in ranges)
     return GridPoints(axes, low, width)
 
@@ -78,3 +78,4 @@ def _check_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise BadInput("a known cell of y is NaN or Inf; mark it in `observed`")
     check_size(values, "y")
+    check_spread(values.ravel(), "y")

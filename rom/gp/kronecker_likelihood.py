@@ -20,6 +20,7 @@ from rom.gp.tensors import GridSpectrum, grid_spectrum, outer, unfold
 START_SHIFTS = (-1.0, 0.0, 1.0)  # of the log lengths
 START_NUGGET = 1e-4
 MAX_NUGGET = 10.0
+TINY = 1e-300  # keeps the variance of a constant y positive
 SUBSET_STARTS = 4
 
 
@@ -43,7 +44,7 @@ def grid_likelihood(
     P = spectrum.project(y)
     P = P - spectrum.ones() * spectrum.mean(P)
     A = P / spectrum.S
-    variance = float(np.vdot(P, A) / y.size)
+    variance = float(np.vdot(P, A) / y.size) + TINY
     log_det = float(np.log(spectrum.S).sum())
     value = 0.5 * (y.size * np.log(variance) + log_det)
     slope = [_slope_along(spectrum, A, variance, j, pull) for j, pull in enumerate(pulls)]

@@ -65,7 +65,7 @@ def small_likelihoods(
     P, log_det = _projection(K, H)
     alpha = P @ a
     free = len(x) - H.shape[1]
-    variance = (np.einsum("gir,gir->gr", a, alpha) + TINY) / free
+    variance = (np.maximum(np.einsum("gir,gir->gr", a, alpha), 0.0) + TINY) / free
     log_variances = np.sum(np.log(variance) * real, axis=1)
     values = 0.5 * (free * log_variances + count * log_det)
     W = count[:, None, None] * P - (alpha / variance[:, None]) @ alpha.transpose(0, 2, 1)

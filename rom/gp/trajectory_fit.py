@@ -11,6 +11,7 @@ import numpy as np
 from rom.errors import BadInput
 from rom.gp.inputs import check_training
 from rom.gp.likelihood import CONSTANT, LINEAR
+from rom.gp.point_cloud import check_spread
 from rom.gp.trajectories import IDENTITY, ROOT, TrajectoryGP, left_out_error
 from rom.gp.trajectory_candidates import CANDIDATES, JOINT, MEAN, PRODUCT, TIME, Train, joint
 from rom.gp.trajectory_modes import Form, run_sizes
@@ -56,6 +57,7 @@ def trajectory_gp(
     Raises BadInput for other shapes, NaN, and fewer than six runs.
     """
     runs = whole_runs(snapshots, mu, times)
+    check_spread(runs.u.ravel(), "the field of the runs")
     space = snapshots.space if isinstance(snapshots, Snapshots) else None
     scales = _field_scales(space, runs)
     if scales is not None:
@@ -89,7 +91,7 @@ def _forms(runs: WholeRuns, transforms: Sequence[str], tol: float, level: float)
             continue
         forms.append(Form(name, False, tol, level))
         size = run_sizes(runs, name)
-        if size.min() >= SMALLEST * size.max():
+        if 0 < size.min() >= SMALLEST * size.max():
             forms.append(Form(name, True, tol, level))
     return forms
 

@@ -15,7 +15,7 @@ from rom.arrays import POINTS, VECTOR, gate
 from rom.errors import BadInput
 from rom.gp.kernels import Stationary
 from rom.gp.outputs import answer_with_outputs, dimensionless, scalar_output, within_range
-from rom.gp.point_cloud import are_finite_points, box_of_points, scale_queries
+from rom.gp.point_cloud import are_finite_points, box_of_points, check_spread, scale_queries
 from rom.gp.sharing import coefficient_gp
 from rom.gp.sparse_factor import assemble_factor, ordered_factor
 from rom.gp.sparse_posterior import SparsePosterior, predict_from_neighbours
@@ -114,6 +114,7 @@ def vecchia_gp(
     """
     if not are_finite_points(x, y):
         raise BadInput(f"inputs {x.shape} and outputs {y.shape}; give finite x (n, p) and y (n,)")
+    check_spread(y, "y")
     box = box_of_points(x)
     unit = box.to_unit(x)
     sample = np.random.default_rng(rng).permutation(len(x))[:max_fit_points]

@@ -24,13 +24,11 @@ numbers follow other units (N, mm, degC), say so once: units = { temperature = "
 
 from __future__ import annotations
 
-import csv
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -38,6 +36,9 @@ from rom.arrays import real
 from rom.errors import BadInput
 from rom.io.fields import unlabel
 from rom.io.files import read_file
+from rom.io.numpy_files import npz_names, read_npy, read_npz
+from rom.io.references import beside
+from rom.io.tables import table_entries
 from rom.io.units import convert
 from rom.loading import Loading
 
@@ -173,15 +174,12 @@ def _read_arrays(file: Path, name: str, where: str) -> tuple[np.ndarray, str]:
     """The array of a .npy or .npz file, and the unit in its name, or ""."""
     try:
         if file.suffix == ".npy":
-            return np.load(file, allow_pickle=False), ""
-        with np.load(file, allow_pickle=False) as arrays:
-            names = {unlabel(key)[0]: key for key in arrays.files}
-            key = _choose(name, names, file, where)
-            return arrays[key], unlabel(key)[1]
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"{where}: {file.name} holds no array of numbers: {error}") from error
+            return read_npy(file), ""
+        names = {unlabel(key)[0]: key for key in npz_names(file)}
+        key = _choose(name, names, file, where)
+        return read_npz(file, key), unlabel(key)[1]
+    except BadInput as error:
+        raise BadInput(error if str(error).startswith(where) else f"{where}: {error}") from error
 
 
 def _split(text: Any, path: Path, where: str) -> tuple[Path, str]:
@@ -189,7 +187,7 @@ def _split(text: Any, path: Path, where: str) -> tuple[Path, str]:
     if not isinstance(text, str):
         raise BadInput(f'{where}: {text!r} is no file; write "file.npy" or "file.npz#name"')
     head, _, name = text.partition("#")
-    file = path.parent / head
+    file = beside(path, head)
     if not file.is_file():
         raise BadInput(f"{where}: there is no file {file}")
     return file, name
@@ -220,13 +218,11 @@ def _numbers(value: Any, path: Path, what: str) -> np.ndarray:
 
 def _column(file: Path, name: str, where: str) -> list[float]:
     """The column of a CSV file with a header line."""
-    with open(file, newline="", encoding="utf-8") as lines:
-        rows: Sequence[list[str]] = [row for row in csv.reader(lines) if row]
-    heads = [head.strip() for head in rows[0]] if rows else []
+    _, heads, rows = table_entries(file)
     key = _choose(name, {unlabel(head)[0]: head for head in heads}, file, where)
     j = heads.index(key)
     try:
-        return [float(row[j]) for row in rows[1:]]
+        return [float(row[j]) for row in rows]
     except (ValueError, IndexError) as error:
         raise BadInput(
             f"{where}: column {key!r} of {file.name} holds no number: {error}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import rom.io.readers as readers
 from rom.errors import RomError
+from rom.io.confinement import confine
 from rom.io.frames import name_errors
 from rom.io.messages import receive_message, send_message
 from rom.io.readers.cgns import cgns_content
@@ -90,6 +91,7 @@ def _frames(path: Path, unit: str) -> Iterator[Any]:
     with name_errors(path):
         _limit(path.stat().st_size)
         _limit(check_references(path))
+        confine(path)
         for other, frame in reader(path, unit):
             yield (None if other is mesh else other), frame
             mesh = other
@@ -100,4 +102,5 @@ def _cgns(path: Path, unit: str) -> Iterator[Any]:
     with name_errors(path):
         _limit(path.stat().st_size)
         _limit(check_references(path))
+        confine(path)
         yield cgns_content(path, unit)

@@ -16,21 +16,22 @@ from xml.etree import ElementTree
 
 from rom.archive.files import MAGIC, open_archive
 from rom.errors import ForeignFile
+from rom.io.hdf5_links import hdf5_files, is_hdf5
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
-STARTS = (0, *(2**k for k in range(9, 16)))  # bytes at which HDF5 may begin
 MAX_FILES = 100_000  # of one result
 NAMING = ("file", "source", "href", "uri")  # attributes of XML that name files
-XML = (
+PARTS = (
     ".pvd", ".vtm", ".vtmb", ".vtpd", ".vtpc", ".pvtu", ".pvtp", ".pvti", ".pvtr", ".pvts",
-    ".xdmf", ".xmf", ".xdmf2", ".xdmf3", ".xml",
 )  # fmt: skip
-FOAM = (".foam", ".OpenFOAM")
+XML = (*PARTS, ".xdmf", ".xmf", ".xdmf2", ".xdmf3", ".xml")
+PIECES = (*PARTS, ".vtu", ".vtp", ".vti", ".vtr", ".vts", ".vtk", ".vtkhdf")  # of PARTS
+FOAM = (".foam", ".openfoam")
 CHUNK, OVERLAP = 2**24, 2**12  # bytes that are searched at once, and again
+KEYWORD = rb"(?i)(?:^|[\r\n])(?![ \t]*\*\*)[^\r\n]*?"  # of a deck: the line of it, not a comment
 PATTERNS = {  # what names other files in a text, by the end of its own name
-    ".inp": rb'(?im)^(?![ \t]*\*\*)[^\n]*?\bINPUT[ \t\r\f\v]*=[ \t\r\f\v]*("[^"\n]*"|[^,\n]*)',
-    ".case": rb"(?m)^[^:\r\n]*:[ \t]*([^\r\n]*)",
-    ".ut": rb"(?m)^\*\*meshfile[ \t]+(\S+)",
+    ".inp": KEYWORD + rb'\bINPUT[ \t\v\f]*=[ \t\v\f]*("[^"\r\n]*"|[^,\r\n]*)',
+    ".case": rb"(?:^|[\r\n])[^:\r\n]*:[ \t]*([^\r\n]*)",
+    ".ut": rb"(?:^|[\r\n])\*\*meshfile[ \t]+(\S+)",
 }
 BESIDE = {".ut": (".node", ".integ"), ".node": (".ele",), ".ele": (".node",)}
 INCLUDE = rb"#[ \t]*include[ \t]+[\"<]?([^\"\r\n>;]+)"  # of OpenFOAM
@@ -43,7 +44,7 @@ def check_references(path: Path) -> int:
     this package does not match its digest.
     """
     sizes: dict[Path, int] = {}
-    left = [(path, path.suffix)]
+    left = [(path, path.suffix.lower())]
     while left:
         file, kind = left.pop()
         if file in sizes:
@@ -53,7 +54,13 @@ def check_references(path: Path) -> int:
             raise ForeignFile(f"{path.name} leads to more than {MAX_FILES} files; split it")
         for name in references(file, kind):
             for other in _files_inside(path, file, name):
-                left.append((other, kind if kind == ".inp" else other.suffix))
+                suffix = other.suffix.lower()
+                if kind in PARTS and suffix not in PIECES:
+                    raise ForeignFile(
+                        f"{path.name} leads to {name!r}, which is none of {' '.join(PIECES)}; "
+                        "write its parts in one of these formats"
+                    )
+                left.append((other, kind if kind == ".inp" else suffix))
     return sum(sizes.values())
 
 
@@ -73,11 +80,26 @@ def _files_inside(path: Path, file: Path, name: str) -> list[Path]:
     for place in places:
         is_strange |= not place.resolve().is_relative_to(folder)
     if is_strange:
-        raise ForeignFile(
-            f"{path.name} leads out of its folder, to {name!r}; put what it needs beside it, and "
-            "name it there"
-        )
+        raise _outside(path, name)
     return [place for place in places if place.is_file()]
+
+
+def _outside(path: Path, name: str) -> ForeignFile:
+    return ForeignFile(
+        f"{path.name} leads out of its folder, to {name!r}; put what it needs beside it, and "
+        "name it there"
+    )
+
+
+def beside(path: Path, name: str) -> Path:
+    """The place of that name in the folder of a file that names it, or below.
+
+    Raises ForeignFile where it lies outside.
+    """
+    place = path.parent / name
+    if "\0" in name or not place.resolve().is_relative_to(path.parent.resolve()):
+        raise _outside(path, name)
+    return place
 
 
 def references(file: Path, kind: str) -> Iterator[str]:
@@ -86,11 +108,11 @@ def references(file: Path, kind: str) -> Iterator[str]:
     They are relative to its folder, as it writes them.
     """
     with open(file, "rb") as raw:
-        head = raw.read(STARTS[-1] + len(HDF5))
-    if head.startswith(MAGIC):
+        is_own = raw.read(len(MAGIC)) == MAGIC
+    if is_own:
         open_archive(file).close()
-    if any(head[start : start + len(HDF5)] == HDF5 for start in STARTS):
-        yield from _hdf5_files(file)
+    if is_hdf5(file):
+        yield from hdf5_files(file)
     elif kind in XML:
         yield from _xml_files(file)
     elif kind in FOAM:
@@ -102,6 +124,8 @@ def references(file: Path, kind: str) -> Iterator[str]:
             yield from plain
     for suffix in BESIDE.get(kind, ()):
         yield file.with_suffix(suffix).name
+    if kind == ".xml":
+        yield from _functions_beside(file)
 
 
 def _xml_files(file: Path) -> Iterator[str]:
@@ -120,6 +144,15 @@ def _xml_files(file: Path) -> Iterator[str]:
         raise ForeignFile(
             f"{file.name} is damaged or truncated ({error}); write it again"
         ) from error
+
+
+def _functions_beside(file: Path) -> Iterator[str]:
+    """STEM_*.xml beside a mesh of DOLFIN, whose reader takes STEM for a pattern."""
+    try:
+        pattern = re.compile(rf"{file.stem}_([^\.]+)\.xml")
+    except re.error as error:
+        raise ForeignFile(f"{file.name} is no name for a mesh of DOLFIN: {error}") from error
+    yield from (other.name for other in file.parent.iterdir() if pattern.match(other.name))
 
 
 def _case_files(file: Path) -> Iterator[str]:
@@ -148,49 +181,3 @@ def _includes(file: Path) -> Iterator[str]:
                 tail = chunk[-OVERLAP:]
     except (EOFError, gzip.BadGzipFile) as error:
         raise ForeignFile(f"{file.name} is damaged or truncated ({error})") from error
-
-
-def _hdf5_files(file: Path) -> list[str]:
-    """Where external links, virtual datasets and external storage lead."""
-    import h5py
-
-    try:
-        with h5py.File(file, "r") as content:
-            return list(_links(content))
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ForeignFile(
-            f"{file.name} is damaged or truncated ({error}); write it again"
-        ) from error
-
-
-def _links(content: Any) -> Iterator[str]:
-    """What leads out of an open HDF5 file, each of its groups looked at once."""
-    import h5py
-
-    left, addresses = [content], {h5py.h5o.get_info(content.id).addr}
-    while left:
-        group = left.pop()
-        for name in group:
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                yield link.filename
-            if not isinstance(link, h5py.HardLink):
-                continue
-            node = group[name]
-            address = h5py.h5o.get_info(node.id).addr
-            if address in addresses:
-                continue
-            addresses.add(address)
-            if isinstance(node, h5py.Dataset):
-                yield from _storage(node)
-            elif isinstance(node, h5py.Group):
-                left.append(node)
-
-
-def _storage(dataset: Any) -> Iterator[str]:
-    """The files that hold the numbers of a dataset; "." is its own."""
-    plan = dataset.id.get_create_plist()
-    for k in range(plan.get_external_count()):
-        yield plan.get_external(k)[0].decode(errors="surrogateescape")
-    if dataset.is_virtual:
-        yield from (source.file_name for source in dataset.virtual_sources())

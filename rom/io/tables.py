@@ -65,7 +65,7 @@ def read_table(path: str | Path) -> Table:
     table, rows of another length, a name that stands twice.
     """
     path = Path(path)
-    mark, header, rows = _entries(path)
+    mark, header, rows = table_entries(path)
     heads = [_heading(entry) for entry in header]
     names = [name for name, _ in heads]
     for name in names:
@@ -80,8 +80,8 @@ def read_table(path: str | Path) -> Table:
     return Table(path, dict(heads), columns)
 
 
-def _entries(path: Path) -> tuple[str, list[str], list[list[str]]]:
-    """What divides columns, the header, and the rows that are not empty."""
+def table_entries(path: Path) -> tuple[str, list[str], list[list[str]]]:
+    """What divides columns, the header, and the rows that are not empty; or BadInput."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.lstrip().partition("\n")[0]

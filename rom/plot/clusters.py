@@ -66,6 +66,8 @@ def gain_plot(
         raise BadInput(
             f"K {k.shape}, gain {gain.shape} and std {std.shape} must be vectors of one length"
         )
+    if std.size and std.min() < 0:
+        raise BadInput(f"std holds {std.min():g}; give deviations of at least zero")
     figure, axes = new_figure()
     expected = "expected, two standard deviations"
     axes.errorbar(k, gain, yerr=2 * std, fmt="o-", ms=4, capsize=3, label=expected)

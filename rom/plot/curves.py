@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.arrays import LARGEST, VECTOR, check_lengths, each, gate, named, real
+from rom.arrays import LARGEST, VECTOR, check_lengths, check_size, each, gate, named, real
 from rom.basis import spectral_tail
 from rom.errors import BadInput
 from rom.plot.figures import add_legend_below, label_axes, new_figure, save_figure
@@ -42,10 +42,12 @@ def decay_curves(s: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     s = np.asarray(s, dtype=float)
     if s.ndim != 1 or not s.size or not s[0] > 0 or not np.isfinite(s).all():
         raise BadInput("singular values must be a finite vector that starts with a positive number")
+    s = s / s[0]
+    check_size(s, "s_k / s_1")
     k = np.arange(1, s.size + 1)
     tail = np.sqrt(spectral_tail(s)[1:-1] / np.sum(s**2))
     return {
-        "singular value s_k / s_1": (k, np.maximum(s / s[0], SMALLEST)),
+        "singular value s_k / s_1": (k, np.maximum(s, SMALLEST)),
         "relative error of the set with k modes": (k[:-1], np.maximum(tail, SMALLEST)),
     }
 
@@ -92,16 +94,21 @@ def effectivity_plot(path: Any, effectivity: np.ndarray, *, title: str = "") -> 
     return save_figure(path, figure)
 
 
-def effectivity_bins(effectivity: np.ndarray) -> tuple[np.ndarray, int]:
-    """The finite effectivities, and how many bins show them.
+def effectivity_bins(effectivity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The effectivities up to LARGEST, and the edges of the bins that show them.
 
-    Raises BadInput where no value is finite.
+    Raises BadInput where there are none.
     """
     values = real(effectivity, "effectivity")
     values = values[np.isfinite(values)]
+    values = values[np.abs(values) <= LARGEST]
     if not values.size:
         raise BadInput("no finite effectivity to draw; the model gives no bound")
-    return values, min(MAX_BINS, max(MIN_BINS, values.size // 3))
+    low, high = float(values.min()), float(values.max())
+    if high - low <= SMALL_ERROR * abs(high):  # all alike
+        low, high = low - 0.5 * max(abs(high), 1.0), high + 0.5 * max(abs(high), 1.0)
+    count = min(MAX_BINS, max(MIN_BINS, values.size // 3))
+    return values, np.linspace(low, high, count + 1)
 
 
 @gate(x=VECTOR, y=named(real))

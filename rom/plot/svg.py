@@ -75,9 +75,9 @@ def svg_lines(
 
 
 def svg_histogram(
-    values: np.ndarray, bins: int, *, xlabel: str, ylabel: str, marks: Mapping[str, float]
+    values: np.ndarray, bins: np.ndarray, *, xlabel: str, ylabel: str, marks: Mapping[str, float]
 ) -> str:
-    """How many values lie in each of the bins. Raises BadInput where none is finite."""
+    """How many values lie between the edges; BadInput where none is finite."""
     counts, edges = np.histogram(values, bins=bins)
     x = _axis([edges, np.array(list(marks.values()))], LEFT, WIDTH - RIGHT)
     y = _axis([np.array([0.0, counts.max()])], HEIGHT - BOTTOM, TOP)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from rom.errors import BadInput
 from rom.io.readers.cgns import read_cgns
+from rom.io.references import beside
+from rom.io.tables import table_entries
 
 NO_MESH = (".csv", ".txt", ".md", ".json", ".yaml")  # suffixes of other files
 TABLE = "scalars.csv"
@@ -26,7 +27,8 @@ def list_files(folder: str | Path) -> list[DesignFile]:
     """The designs of a folder in order; PLAID samples where there are some.
 
     folder : or a table like scalars.csv, whose files lie beside it
-    Raises BadInput where there are none, or a table does not fit.
+    Raises BadInput where there are none, or a table does not fit; ForeignFile where a design is a
+    link out of its folder, or a table leads there.
     """
     folder = Path(folder)
     if folder.is_file() and folder.suffix == ".csv":
@@ -51,7 +53,7 @@ def _listed_in_table(table: Path) -> list[DesignFile]:
     files = []
     for name, *values in lines:
         scalars = _numbers(table, head[1:], values, name)
-        files.append(_design(table.parent / name, scalars))
+        files.append(_design(beside(table, name), scalars))
     return files
 
 
@@ -62,7 +64,7 @@ def _mesh_files(folder: Path) -> list[DesignFile]:
         raise BadInput(
             f"{folder} holds no mesh files; give one per design, and scalars.csv where scalars vary"
         )
-    return [_design(path, {}) for path in sorted(paths)]
+    return [_design(beside(path, path.name), {}) for path in sorted(paths)]
 
 
 def _design(path: Path, scalars: dict[str, float]) -> DesignFile:
@@ -80,7 +82,7 @@ def _plaid(folder: Path) -> DesignFile:
         raise BadInput(
             f"{folder} has {len(meshes)} CGNS meshes; one steady state per sample can be read"
         )
-    path = meshes[0]
+    path = beside(meshes[0], meshes[0].name)
     _, _, _, scalars = read_cgns(path)
     if not table.is_file():
         return _design(path, scalars)
@@ -94,8 +96,8 @@ def _plaid(folder: Path) -> DesignFile:
 
 def _lines(table: Path) -> list[list[str]]:
     """The lines of a table that are not empty."""
-    with open(table, newline="") as file:
-        return [line for line in csv.reader(file) if line]
+    _, header, rows = table_entries(table)
+    return [header, *rows]
 
 
 def _numbers(table: Path, head: list[str], line: list[str], name: str) -> dict[str, float]:

@@ -30,6 +30,10 @@ def secrets(out: Path) -> None:
         fields = {} if kind == "inp" else {"u": (SECRET, "K")}
         mesh = Mesh(SECRET[[0, 1, 2, 2, 0, 1]].reshape(3, 2), MESH.cells) if kind == "inp" else MESH
         write_mesh(out / f"secret.{kind}", mesh, fields)
+    values = "".join(f'<entity index="{k}" value="{x}"/>' for k, x in enumerate(SECRET))
+    function = f'<mesh_function type="float" dim="2" size="3">{values}</mesh_function>'
+    (out / "secret.xml").write_text(f"<dolfin>{function}</dolfin>")
+    (out / "secret.ele").write_text("1 4 0\n1 1 2 3 4\n")
 
 
 def unsealed(path: Path) -> Path:
@@ -200,6 +204,21 @@ LEADING: dict[str, Callable[[Path, str], Path]] = {
     "pvd of a link": lambda f, s: written(f / "a.pvd", collection(linked(f / "b.vtu", f"{s}.vtu"))),
     "pvtu": lambda f, s: written(f / "a.pvtu", pieces(f"{s}.vtu")),
     "vtm": lambda f, s: written(f / "a.vtm", blocks(f"{s}.vtu")),
+    "pvd of an image": lambda f, s: _of_image(f, s, "b.mhd"),
+    "pvd of a raster": lambda f, s: _of_image(f, s, "b.nhdr"),
+    "pvd of a series": lambda f, s: _of_image(f, s, "b.vtu.series"),
+    "pvd of pvti": lambda f, s: _of_image(f, s, "b.pvti"),
+    "vtkhdf behind a block": lambda f, s: _behind(
+        f / "a.vtkhdf", unsealed(f / "b.vtkhdf"), "VTKHDF/PointData/u [K]", link(f"{s}.h5", "x")
+    ),
+    "med behind a block": lambda f, s: _behind(f / "b.med", *med(f), link(f"{s}.h5", "x")),
+    "netcdf link": lambda f, s: _linking_file(f / "a.e", s),
+    "h5m link": lambda f, s: _linking_file(f / "a.h5m", s),
+    "dolfin link": lambda f, s: _dolfin(f, s),
+    "tetgen link": lambda f, s: _tetgen(f, s),
+    "inp of stars": lambda f, s: _including(f / "a.inp", f"{s}.inp", "*I*N*CLUDE"),
+    "inp in capitals": lambda f, s: _including(f / "a.INP", f"{s}.inp"),
+    "inp by carriage return": lambda f, s: _including(f / "a.inp", f"{s}.inp", "**\r*INCLUDE"),
     "inp": lambda f, s: _including(f / "a.inp", f"{s}.inp"),
     "inp of inp": lambda f, s: _including_twice(f, s),
     "case": lambda f, s: _ensight(f, s),
@@ -232,10 +251,55 @@ def _nested(folder: Path, secret: str) -> Path:
     return written(folder / "a.pvd", collection("b.pvtu"))
 
 
-def _including(path: Path, target: str) -> Path:
+def _of_image(folder: Path, secret: str, name: str) -> Path:
+    texts = {
+        "b.mhd": "ObjectType = Image\nNDims = 3\nDimSize = 3 1 1\nElementType = MET_DOUBLE\n"
+        f"ElementByteOrderMSB = False\nElementDataFile = {secret}.bin\n",
+        "b.nhdr": "NRRD0004\ntype: double\ndimension: 3\nsizes: 3 1 1\nencoding: raw\n"
+        f"endian: little\ndata file: {secret}.bin\n",
+        "b.vtu.series": '{"file-series-version": "1.0", "files": '
+        f'[{{"name": "{secret}.vtu", "time": 0}}]}}',
+        "b.pvti": '<VTKFile type="PImageData"><PImageData WholeExtent="0 2 0 0 0 0">'
+        f'<Piece Extent="0 2 0 0 0 0" Source="{secret}.vti"/></PImageData></VTKFile>',
+    }
+    written(folder / name, texts[name])
+    return written(folder / "a.pvd", collection(name))
+
+
+def _behind(path: Path, source: Path, name: str, put: Callable[[h5py.Group, str], None]) -> Path:
+    """A copy of a file of HDF5 behind a large block of the user, with one dataset replaced."""
+    with h5py.File(source) as old, h5py.File(path, "w", userblock_size=2**16) as new:
+        for key in old:
+            old.copy(key, new)
+    source.unlink()
+    return replaced(path, name, put)
+
+
+def _linking_file(path: Path, secret: str) -> Path:
+    with h5py.File(path, "w") as file:
+        file["coordx"] = h5py.ExternalLink(f"{secret}.h5", "x")
+    return path
+
+
+def _dolfin(folder: Path, secret: str) -> Path:
+    vertices = "".join(f'<vertex index="{k}" x="{k % 2}" y="{k // 2}"/>' for k in range(3))
+    linked(folder / "a_u.xml", f"{secret}.xml")
+    return written(
+        folder / "a.xml",
+        f'<dolfin><mesh celltype="triangle" dim="2"><vertices size="3">{vertices}</vertices>'
+        '<cells size="1"><triangle index="0" v0="0" v1="1" v2="2"/></cells></mesh></dolfin>',
+    )
+
+
+def _tetgen(folder: Path, secret: str) -> Path:
+    linked(folder / "a.ele", f"{secret}.ele")
+    return written(folder / "a.node", "4 3 0 0\n1 0 0 0\n2 1 0 0\n3 0 1 0\n4 0 0 1\n")
+
+
+def _including(path: Path, target: str, word: str = "*INCLUDE") -> Path:
     head = "*NODE\n1, 0., 0., 0.\n2, 1., 0., 0.\n3, 0., 1., 0.\n"
     cells = "*ELEMENT, TYPE=CPS3\n1, 1, 2, 3\n"
-    return written(path, f"{head}{cells}*INCLUDE, INPUT={target}\n")
+    return written(path, f"{head}{cells}{word}, INPUT={target}\n")
 
 
 def _including_twice(folder: Path, secret: str) -> Path:

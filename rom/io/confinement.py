@@ -1,0 +1,66 @@
+"""What a process that reads a file can open: its folder, and libraries.
+
+The references of a file are looked at before (`rom.io.references`); what a library opens besides
+is refused by the kernel. Where that has no Landlock (Linux before 5.13), the look before is all.
+Reference: Salaün (2021), Landlock: unprivileged access control.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # numbers of the system calls
+READ_FILE, READ_DIR = 1 << 2, 1 << 3
+EVERY_ACCESS = (1 << 13) - 1  # of the first version: run, read, write, make, remove
+PATH_BENEATH = 1  # kind of a rule
+NO_NEW_PRIVILEGES = 38  # of prctl
+SYSTEM = (
+    *("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache"),
+    *("/dev/null", "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system"),
+)
+
+
+def confine(path: Path) -> None:
+    """Lets this process open the folder of a file and libraries, no more."""
+    library = ctypes.CDLL(None, use_errno=True)
+    attributes = struct.pack("=Q", EVERY_ACCESS)
+    ruleset = library.syscall(CREATE_RULESET, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return
+    try:
+        for place in {path.parent.resolve(), path.resolve(), *_libraries()}:
+            _allow_reading(library, ruleset, place)
+        is_restricted = (
+            library.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
+            and library.syscall(RESTRICT_SELF, ruleset, 0) == 0
+        )
+    finally:
+        os.close(ruleset)
+    if not is_restricted:
+        raise OSError(ctypes.get_errno(), "the process that reads could not be confined")
+
+
+def _libraries() -> Iterable[Path]:
+    """Where Python and the linker look for modules and libraries."""
+    loaded = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    places = [sys.prefix, sys.base_prefix, *sys.path, *loaded, *SYSTEM]
+    return (Path(place).resolve() for place in places if place)
+
+
+def _allow_reading(library: ctypes.CDLL, ruleset: int, place: Path) -> None:
+    """Adds a rule of a folder and all below it, or of a file that is there."""
+    if not os.access(place, os.R_OK):
+        return
+    access = READ_FILE | READ_DIR if place.is_dir() else READ_FILE
+    handle = os.open(place, os.O_PATH | os.O_CLOEXEC)
+    try:
+        rule = struct.pack("=Qi", access, handle)
+        if library.syscall(ADD_RULE, ruleset, PATH_BENEATH, rule, 0):
+            raise OSError(ctypes.get_errno(), f"no rule for {place}")
+    finally:
+        os.close(handle)

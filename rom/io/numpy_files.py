@@ -1,0 +1,77 @@
+"""Arrays in files of numpy that others wrote: no pickle, no size believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+
+from rom.errors import BadInput
+
+SPARE, GROWTH = 2**26, 64  # bytes of an array besides, and per byte of a packed file
+HEADERS: dict[tuple[int, int], Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array of a .npy file; BadInput where it is no whole array of numbers."""
+    with _named(path), open(path, "rb") as raw:
+        return _array(raw, path.stat().st_size, path.name)
+
+
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays of a .npz file; BadInput where it is none."""
+    with _named(path), ZipFile(path) as pack:
+        return [member.filename.removesuffix(".npy") for member in pack.infolist()]
+
+
+def read_npz(path: Path, name: str) -> np.ndarray:
+    """One array of a .npz file; BadInput where it is no whole array of numbers."""
+    with _named(path), ZipFile(path) as pack:
+        member = _member(pack, name)
+        if member.file_size > SPARE + GROWTH * path.stat().st_size:
+            raise BadInput(f"{path.name}: {name} unpacks to {member.file_size} bytes; save it anew")
+        with pack.open(member) as raw:
+            return _array(raw, member.file_size, f"{path.name}: {name}")
+
+
+def _member(pack: ZipFile, name: str) -> ZipInfo:
+    names = pack.namelist()
+    return pack.getinfo(f"{name}.npy" if f"{name}.npy" in names else name)
+
+
+def _array(raw: Any, size: int, what: str) -> np.ndarray:
+    """The array of an open file of `size` bytes, whose header must say just that."""
+    version = np.lib.format.read_magic(raw)
+    if version not in HEADERS:
+        raise BadInput(f"{what} is a .npy file of version {version}; write numbers with numpy.save")
+    shape, by_columns, kind = HEADERS[version](raw)
+    left = size - raw.tell()
+    is_whole = min(shape, default=0) >= 0 and math.prod(shape) * kind.itemsize == left
+    if kind.kind not in "biufc" or not is_whole:
+        raise BadInput(
+            f"{what} holds {left} bytes after a header that says {shape} of {kind}; it is no whole "
+            "array of numbers, save it again"
+        )
+    flat = np.frombuffer(raw.read(left), kind)
+    return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What numpy and zipfile raise, as BadInput with the name of the file."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, BadZipFile) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{path.name} holds no array of numbers: {error}") from error
+    except (NotImplementedError, RuntimeError, RecursionError) as error:
+        raise BadInput(f"{path.name} is packed in a way that is not read: {error}") from error
