@@ -12,6 +12,7 @@ from rom.arrays import POINTS, gate
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.regressors import AUTO, open_regressor, regressor_names
+from rom.gp.scores import left_out_size
 from rom.parameters import Box
 
 log = logging.getLogger("rom")
@@ -25,23 +26,26 @@ def fit_regressor(
     *,
     regressor: str = AUTO,
     rng: int | np.random.Generator = 0,
+    unit: np.ndarray | float | None = None,
     **options: Any,
 ) -> CoefficientGP | RunInterpolation:
     """The regression of a (m, r) on x (m, p) by the regressor of that name.
 
     regressor : a file of rom/gp/regressors, or "auto": of those that serve, the one with the
         least sum of squared errors at left-out runs; `reason` holds all of them
+    unit : in which the errors of outputs are added; None is each output's own deviation
     options : of `coefficient_gp`, for the processes
     Raises BadInput for wrong shapes, NaN, and too few distinct runs.
     Reference: Stone (1974).
     """
+    options["unit"] = unit
     if regressor != AUTO:
         return _fit(regressor, x, a, box, rng=rng, options=options)
     m, p = np.unique(np.asarray(x, dtype=float), axis=0).shape
     names = [name for name in regressor_names() if open_regressor(name).serves(m, p)]
     names = names or ["gp"]
     models = {name: _fit(name, x, a, box, rng=rng, options=options) for name in names}
-    errors = {name: leave_out_size(model) for name, model in models.items()}
+    errors = {name: left_out_size(model, unit) for name, model in models.items()}
     ranking = sorted(errors, key=lambda name: errors[name])
     texts = ", ".join(f"{name} {errors[name]:.3g}" for name in ranking)
     reason = f"relative error at left-out runs: {texts}"
@@ -50,13 +54,6 @@ def fit_regressor(
     model = models[best]
     before = f"{model.reason}; " if isinstance(model, CoefficientGP) else ""
     return replace(model, reason=before + reason)
-
-
-def leave_out_size(model: CoefficientGP | RunInterpolation) -> float:
-    """|a_i - a(mu_i) without run i| / |a_i - mean|, over all runs and outputs."""
-    residuals, _ = model.leave_one_out()
-    size = float(np.linalg.norm(model.a - model.a.mean(axis=0)))
-    return float(np.linalg.norm(residuals)) / max(size, 1e-300)
 
 
 def _fit(

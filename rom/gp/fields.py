@@ -203,6 +203,7 @@ def field_gp(
     parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
     gp: CoefficientGP | RunInterpolation | GPyTorchModel
     if model is None:
+        options = {"unit": 1.0, **options}
         gp = fit_regressor(snapshots.mu, parts, box, regressor=regressor, rng=rng, **options)
     else:
         gp = gpytorch_model(model, snapshots.mu, parts, box, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from rom.gp.inputs import check_training, output_scale
 from rom.gp.kernel_names import kernel_of
 from rom.gp.likelihood import CONSTANT
 from rom.gp.maximum import Maximum, maximise, sobol_starts
-from rom.gp.scores import log_density, stretch_deviations
+from rom.gp.scores import left_out_size, stretch_deviations
 from rom.parameters import Box
 
 AUTO, SHARED, CLUSTERS, INDEPENDENT = "auto", "shared", "clusters", "independent"
@@ -39,6 +38,7 @@ def coefficient_gp(
     device: str | None = None,
     starts: int = 8,
     calibrate: bool = True,
+    unit: np.ndarray | float | None = None,
 ) -> CoefficientGP:
     """The regression of a (m, r) on x (m, p) of largest restricted likelihood.
 
@@ -46,7 +46,9 @@ def coefficient_gp(
     kernel : matern12, matern32, matern52, rbf, a kernel of this chapter, or a GPyTorch kernel;
         whole models: `gpytorch_model`
     share : "shared" kernel with a variance per output, "clusters" of outputs, "independent"
-        kernels, or "auto": whichever has the largest leave-one-out predictive density
+        kernels, or "auto": whichever has the least sum of squared leave-one-out errors
+    unit : in which the errors of outputs are added, (r,) or one for all, as of coefficients of
+        orthonormal modes; None is each output's own deviation
     mean : "zero", "constant" or "linear"
     noise : noise variance over process variance if it is known, at least 1e-10; None estimates it
     device : None for numpy, "cpu" or "cuda" for torch
@@ -58,7 +60,7 @@ def coefficient_gp(
     References: Rasmussen, Williams (2006); Gu, Berger (2016).
     """
     x, a, box, closed = check_training(x, a, box, mean)
-    unit = box.to_unit(x)
+    scaled = box.to_unit(x)
     if share not in SHARES:
         raise BadInput(f"no share {share!r}; known: {', '.join(SHARES)}")
     if noise is not None and not (np.isfinite(noise) and noise >= 0):
@@ -66,20 +68,20 @@ def coefficient_gp(
     first = kernel_of(kernel, box.p)
     groups = np.zeros(a.shape[1], dtype=np.int64)
     blank = CoefficientGP(
-        box, closed, unit, a, (), np.empty(0), groups, mean, SHARED, "asked for", np.ones(1)
+        box, closed, scaled, a, (), np.empty(0), groups, mean, SHARED, "asked for", np.ones(1)
     )
     cloud = sobol_starts(first, starts, rng)
     models = _models_by_share(blank, first, cloud, share, noise=noise, device=device)
     if share != AUTO:
         return stretch_deviations(models[-1]) if calibrate else models[-1]
-    scores = [log_density(gp) for gp in models]
-    pairs = zip(models, scores, strict=True)
-    texts = ", ".join(f"{gp.share} {score:.4g}" for gp, score in pairs)
-    log.info("leave-one-out log density per value: %s", texts)
-    best = models[int(np.argmax(scores))]
+    errors = [left_out_size(gp, unit) for gp in models]
+    pairs = zip(models, errors, strict=True)
+    texts = ", ".join(f"{gp.share} {error:.4g}" for gp, error in pairs)
+    log.info("relative leave-one-out error: %s", texts)
+    best = models[int(np.argmin(errors))]
     if calibrate:
         best = stretch_deviations(best)
-    return replace(best, reason=f"leave-one-out log density per value: {texts}")
+    return replace(best, reason=f"relative leave-one-out error: {texts}")
 
 
 def _models_by_share(
@@ -93,11 +95,12 @@ def _models_by_share(
 ) -> list[CoefficientGP]:
     """The model of one shared kernel, then those of finer groups, as `share` says.
 
-    Each search starts from the maximum of the coarser groups before.
+    Each search starts from the maximum of the coarser groups before, and from the cloud: where
+    rough outputs have taken all for noise, no finer group would find its way back.
     """
     scale = output_scale(blank.a)
     scaled = blank.a / scale
-    gp, maxima = _fit(blank, scaled, kernel, [cloud], None, noise=noise, device=device)
+    gp, maxima = _fit(blank, scaled, kernel, [cloud], noise=noise, device=device)
     models, before = [gp], blank.groups
     roughness = np.log(gp.variance / scale**2)
     for name, groups in _groupings(roughness):
@@ -108,9 +111,8 @@ def _models_by_share(
             member = np.flatnonzero(groups == g)[0]
             nearest.append(maxima[before[member]])
         finer = replace(blank, groups=groups, share=name)
-        points = [maximum.end[None] for maximum in nearest]
-        bends = [maximum.curvature for maximum in nearest]
-        gp, maxima = _fit(finer, scaled, kernel, points, bends, noise=noise, device=device)
+        points = [np.vstack([maximum.end, cloud]) for maximum in nearest]
+        gp, maxima = _fit(finer, scaled, kernel, points, noise=noise, device=device)
         models.append(gp)
         before = groups
     return models
@@ -133,7 +135,6 @@ def _fit(
     scaled: np.ndarray,
     kernel: Any,
     starts: list[np.ndarray],
-    curvatures: Sequence[np.ndarray] | None,
     *,
     noise: float | None,
     device: str | None,
@@ -141,26 +142,9 @@ def _fit(
     """(model, maximum per group) of searches from `starts` (s, k + 1) of each group.
 
     scaled : outputs of unit deviation
-    curvatures : per output, of the groups that had these outputs before
     """
     parts = [scaled[:, blank.groups == g] for g in range(len(starts))]
-    sizes = [part.shape[1] for part in parts]
-    bends = None
-    if curvatures is not None:
-        bends = [C * size for C, size in zip(curvatures, sizes, strict=True)]
-    ends = maximise(
-        kernel,
-        blank.x,
-        parts,
-        starts,
-        mean=blank.mean,
-        noise=noise,
-        device=device,
-        curvatures=bends,
-    )
-    maxima = []
-    for end, size in zip(ends, sizes, strict=True):
-        maxima.append(replace(end, curvature=end.curvature / size))
+    maxima = maximise(kernel, blank.x, parts, starts, mean=blank.mean, noise=noise, device=device)
     kernels = tuple(maximum.kernel for maximum in maxima)
     nuggets = np.array([maximum.nugget for maximum in maxima])
     return replace(blank, kernels=kernels, nuggets=nuggets), maxima
