@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 
 DEFAULT_TOL = 1e-4
 HULL_TOL = 1e-7  # relative, on what the hull of local bases may miss
+OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
 KINDS = ("auto", "projection", "regression", "trajectories", "local")  # of models from runs
+
+
+def check_process_options(kernel: str, mean: str, share: str) -> None:
+    """Raises BadInput for names that no process has."""
+    from rom.gp.groups import SHARES
+    from rom.gp.kernel_names import check_kernel_name
+    from rom.gp.priors import check_mean
+
+    check_mean(mean)
+    check_kernel_name(kernel)
+    if share not in SHARES:
+        raise BadInput(f"no share {share!r}; known: {', '.join(SHARES)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +47,8 @@ class Plan:
 
     tol, rank : of the POD, `method`, `center`, `memory` its options
     kind : one of KINDS; auto is a projection where the case has A and f, else a regression
-    regressor : of the coefficients; local : number of local bases, of `rank` modes each
+    regressor, kernel, mean, share : of the regression of coefficients
+    local : number of local bases, of `rank` modes each
     Raises BadInput for an unknown kind, or options that it does not have.
     """
 
@@ -47,6 +61,9 @@ class Plan:
     regressor: str = "auto"
     local: int = 0
     seed: int = 0
+    kernel: str = "auto"
+    mean: str = "auto"
+    share: str = "auto"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -55,8 +72,13 @@ class Plan:
             raise BadInput("local bases are --kind local with --local K, the number of bases")
         if self.local and self.rank is None:
             raise BadInput("--kind local needs the modes of each basis: --rank R")
-        if self.regressor != "auto" and self.kind not in ("auto", "regression"):
-            raise BadInput(f"--regressor is of --kind regression, not of {self.kind}")
+        for name in ("regressor", *OF_PROCESSES):
+            if getattr(self, name) != "auto" and self.kind not in ("auto", "regression"):
+                raise BadInput(f"--{name} is of --kind regression, not of {self.kind}")
+        check_process_options(self.kernel, self.mean, self.share)
+        processes = [name for name in OF_PROCESSES if getattr(self, name) != "auto"]
+        if processes and self.regressor not in ("auto", "gp"):
+            raise BadInput(f"--{processes[0]} is of --regressor gp, not of {self.regressor}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +125,7 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
     elif snapshots.t is not None:
         model, kind = _trajectories(snapshots, store.box, comm, tol)
     else:
-        model, kind = _regression(snapshots, basis, store.box, plan.regressor, plan.seed)
+        model, kind = _regression(snapshots, basis, store.box, plan)
     return Training(model, kind, basis, snapshots, store, errors)
 
 
@@ -197,12 +219,13 @@ def _basis(
 
 
 def _regression(
-    snapshots: Snapshots, basis: Basis, box: Box | None, regressor: str, seed: int
+    snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan
 ) -> tuple[FieldGP, str]:
     """A regression of the coefficients, whole on every rank, and what it is."""
     from rom.gp import field_gp
 
-    model = field_gp(snapshots, basis, box, regressor=regressor, rng=seed)
+    options = {name: getattr(plan, name) for name in OF_PROCESSES}
+    model = field_gp(snapshots, basis, box, regressor=plan.regressor, rng=plan.seed, **options)
     return model if basis.space.comm is None else model.to_serial(), model.kind
 
 

@@ -26,6 +26,7 @@ free logarithms; H, beta trend and its coefficients; nugget = noise variance / v
 Reference: Rasmussen, Williams (2006).
 """
 
+from rom.gp.averages import ProcessAverage, process_average
 from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.composed import Product, Selected, Sum
@@ -46,6 +47,7 @@ NOUNS = (
     "CoefficientGP",
     "FieldGP",
     "KroneckerGP",
+    "ProcessAverage",
     "Product",
     "RunInterpolation",
     "Selected",
@@ -63,6 +65,7 @@ __all__ = [
     "FieldGP",
     "GPyTorchModel",
     "KroneckerGP",
+    "ProcessAverage",
     "Product",
     "RunInterpolation",
     "Selected",
@@ -79,6 +82,7 @@ __all__ = [
     "gpytorch_model",
     "initial_lines",
     "kronecker_gp",
+    "process_average",
     "run_interpolation",
     "spectral_mixture",
     "trajectory_gp",

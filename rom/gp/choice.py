@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from rom.arrays import POINTS, gate
+from rom.gp.averages import ProcessAverage
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.regressors import AUTO, open_regressor, regressor_names
 from rom.gp.scores import left_out_size
 from rom.parameters import Box
 
+FEW_RUNS = 2  # beyond the number of parameters
 log = logging.getLogger("rom")
 
 
@@ -28,13 +30,14 @@ def fit_regressor(
     rng: int | np.random.Generator = 0,
     unit: np.ndarray | float | None = None,
     **options: Any,
-) -> CoefficientGP | RunInterpolation:
+) -> CoefficientGP | ProcessAverage | RunInterpolation:
     """The regression of a (m, r) on x (m, p) by the regressor of that name.
 
     regressor : a file of rom/gp/regressors, or "auto": of those that serve, the one with the
-        least sum of squared errors at left-out runs; `reason` holds all of them
+        least sum of squared errors at left-out runs; `reason` holds all of them. Of p + 2 runs
+        none can be left out: they get thin-plate splines, which carry planes exactly
     unit : in which the errors of outputs are added; None is each output's own deviation
-    options : of `coefficient_gp`, for the processes
+    options : of `process_average`, for the processes
     Raises BadInput for wrong shapes, NaN, and too few distinct runs.
     Reference: Stone (1974).
     """
@@ -43,6 +46,9 @@ def fit_regressor(
         return _fit(regressor, x, a, box, rng=rng, options=options)
     m, p = np.unique(np.asarray(x, dtype=float), axis=0).shape
     names = [name for name in regressor_names() if open_regressor(name).serves(m, p)]
+    if m == p + FEW_RUNS and "rbf" in names:
+        reason = f"{m} runs are too few to leave any out"
+        return replace(_fit("rbf", x, a, box, rng=rng, options=options), reason=reason)
     names = names or ["gp"]
     models = {name: _fit(name, x, a, box, rng=rng, options=options) for name in names}
     errors = {name: left_out_size(model, unit) for name, model in models.items()}
@@ -52,7 +58,7 @@ def fit_regressor(
     best = ranking[0]
     log.info("regressor %s: %s", best, reason)
     model = models[best]
-    before = f"{model.reason}; " if isinstance(model, CoefficientGP) else ""
+    before = f"{model.reason}; " if not isinstance(model, RunInterpolation) else ""
     return replace(model, reason=before + reason)
 
 
@@ -64,9 +70,9 @@ def _fit(
     *,
     rng: int | np.random.Generator,
     options: dict[str, Any],
-) -> CoefficientGP | RunInterpolation:
+) -> CoefficientGP | ProcessAverage | RunInterpolation:
     regressor = open_regressor(name)
     if regressor.fit is None:
         return run_interpolation(x, a, box, regressor=name)
-    process: CoefficientGP = regressor.fit(x, a, box, rng=rng, **options)
+    process: CoefficientGP | ProcessAverage = regressor.fit(x, a, box, rng=rng, **options)
     return process

@@ -25,7 +25,7 @@ class SmallLikelihoods(GroupLikelihoods):
 
     def _of_stack(self, owners: Sequence[int], queries: Queries) -> Answers:
         """Values and slopes, one by one where a matrix is not definite."""
-        points = np.stack([self.extend(free) for _, free in queries])
+        points = np.stack([self.extend(free, owners[k]) for k, free in queries])
         parts = [self.parts[owners[k]] for k, _ in queries]
         try:
             values, slopes = small_likelihoods(self.kernel, self.x, self.H, points, parts)
@@ -62,10 +62,12 @@ def small_likelihoods(
     K, h = radial_profile(kernel.form, np.tensordot(steep, gaps, 1))
     h = h if h is not K else K.copy()
     K[:, np.arange(len(x)), np.arange(len(x))] += nugget[:, None]
-    P, log_det = _projection(K, H)
-    alpha = P @ a
+    root, log_det = _projection_root(K, H)
+    half = root @ a
+    alpha = root.transpose(0, 2, 1) @ half
+    P = root.transpose(0, 2, 1) @ root
     free = len(x) - H.shape[1]
-    variance = (np.einsum("gir,gir->gr", a, alpha) + TINY) / free
+    variance = (np.sum(half**2, axis=1) + TINY) / free
     log_variances = np.sum(np.log(variance) * real, axis=1)
     values = 0.5 * (free * log_variances + count * log_det)
     W = count[:, None, None] * P - (alpha / variance[:, None]) @ alpha.transpose(0, 2, 1)
@@ -75,16 +77,16 @@ def small_likelihoods(
     return values, np.column_stack([by_theta, by_nugget])
 
 
-def _projection(K: np.ndarray, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(P, log |K| + log |H^T K^{-1} H|), P as in `restricted_likelihood`."""
+def _projection_root(K: np.ndarray, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(R, log |K| + log |H^T K^{-1} H|), R^T R = P as in `restricted_likelihood`.
+
+    R = (I - Q Q^T) L^{-1}, Q an orthonormal basis of L^{-1} H.
+    """
     L = np.linalg.cholesky(K)
     half = np.linalg.inv(L)
-    C = half.transpose(0, 2, 1) @ half
     log_det = 2.0 * np.log(np.einsum("gii->gi", L)).sum(1)
     if not H.shape[1]:
-        return C, log_det
-    CH = C @ H
-    A = np.linalg.cholesky(H.T @ CH)
-    root = np.linalg.solve(A, CH.transpose(0, 2, 1))
-    log_det += 2.0 * np.log(np.einsum("gii->gi", A)).sum(1)
-    return C - root.transpose(0, 2, 1) @ root, log_det
+        return half, log_det
+    Q, R = np.linalg.qr(half @ H)
+    log_det += 2.0 * np.log(np.abs(np.einsum("gii->gi", R))).sum(1)
+    return half - Q @ (Q.transpose(0, 2, 1) @ half), log_det
