@@ -60,6 +60,9 @@ def reduce_command(
     mean: Annotated[
         str, typer.Option(help="Trend of the processes: auto, zero, constant, linear.")
     ] = "auto",
+    transform: Annotated[
+        str, typer.Option(help="Of fields before regression: auto, identity, log.")
+    ] = "auto",
     share: Annotated[
         str, typer.Option(help="Kernels: auto, shared, clusters, independent.")
     ] = "auto",
@@ -78,7 +81,7 @@ def reduce_command(
         require(library, "cluster", "local bases")
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
-        kernel, mean, share,
+        kernel, mean, share, transform,
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -117,5 +120,5 @@ def choose_kind(kind: str, regress: bool) -> str:
 def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
-    words = {name: options[name] for name in ("regressor", "local", *OF_PROCESSES)}
+    words = {name: options[name] for name in ("regressor", "transform", "local", *OF_PROCESSES)}
     Plan(rank=options["modes"], kind=kind, **words)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +21,17 @@ from rom.prediction import Known
 from rom.problem import Problem
 from rom.snapshots import Snapshots
 
+Compress = Callable[[Snapshots], tuple[Basis, dict[str, float]]]
+
 if TYPE_CHECKING:
     from rom.campaign.store import Store
-    from rom.gp import FieldGP
+    from rom.gp import FieldGP, PositiveFieldGP
 
 DEFAULT_TOL = 1e-4
 HULL_TOL = 1e-7  # relative, on what the hull of local bases may miss
+TRANSFORMS = ("auto", "identity", "log")  # of the fields that are regressed
+LOG_RANGE = 3.0  # of the largest value over the smallest, where a logarithm is tried
+LOG_GAIN = 0.9  # of left-out errors, that the logarithm must reach to be taken
 OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
 KINDS = ("auto", "projection", "regression", "trajectories", "local")  # of models from runs
 
@@ -47,7 +54,7 @@ class Plan:
 
     tol, rank : of the POD, `method`, `center`, `memory` its options
     kind : one of KINDS; auto is a projection where the case has A and f, else a regression
-    regressor, kernel, mean, share : of the regression of coefficients
+    regressor, kernel, mean, share : of the regression of coefficients; transform : of the fields
     local : number of local bases, of `rank` modes each
     Raises BadInput for an unknown kind, or options that it does not have.
     """
@@ -64,6 +71,7 @@ class Plan:
     kernel: str = "auto"
     mean: str = "auto"
     share: str = "auto"
+    transform: str = "auto"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -72,7 +80,10 @@ class Plan:
             raise BadInput("local bases are --kind local with --local K, the number of bases")
         if self.local and self.rank is None:
             raise BadInput("--kind local needs the modes of each basis: --rank R")
-        for name in ("regressor", *OF_PROCESSES):
+        if self.transform not in TRANSFORMS:
+            known = ", ".join(TRANSFORMS)
+            raise BadInput(f"no transform {self.transform!r}; known: {known}")
+        for name in ("regressor", "transform", *OF_PROCESSES):
             if getattr(self, name) != "auto" and self.kind not in ("auto", "regression"):
                 raise BadInput(f"--{name} is of --kind regression, not of {self.kind}")
         check_process_options(self.kernel, self.mean, self.share)
@@ -125,7 +136,8 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
     elif snapshots.t is not None:
         model, kind = _trajectories(snapshots, store.box, comm, tol)
     else:
-        model, kind = _regression(snapshots, basis, store.box, plan)
+        compress = partial(_basis, tol=tol, modes=plan.rank, options=options, by_field=True)
+        model, kind, basis = _regression(snapshots, basis, store.box, plan, compress)
     return Training(model, kind, basis, snapshots, store, errors)
 
 
@@ -219,14 +231,43 @@ def _basis(
 
 
 def _regression(
-    snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan
-) -> tuple[FieldGP, str]:
-    """A regression of the coefficients, whole on every rank, and what it is."""
-    from rom.gp import field_gp
+    snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan, compress: Compress
+) -> tuple[FieldGP | PositiveFieldGP, str, Basis]:
+    """A regression of the coefficients, whole on every rank, what it is, and its basis.
+
+    compress : (snapshots) -> basis and its errors, for the logarithm of the fields
+    """
+    from rom.gp import field_gp, log_snapshots, positive_field_gp
+    from rom.gp.positive import left_out_error
 
     options = {name: getattr(plan, name) for name in OF_PROCESSES}
-    model = field_gp(snapshots, basis, box, regressor=plan.regressor, rng=plan.seed, **options)
-    return model if basis.space.comm is None else model.to_serial(), model.kind
+    options |= {"regressor": plan.regressor, "rng": plan.seed}
+    models: dict[str, FieldGP | PositiveFieldGP] = {}
+    bases = {"identity": basis}
+    if plan.transform != "log":
+        models["identity"] = field_gp(snapshots, basis, box, **options)
+    if plan.transform == "log" or (plan.transform == "auto" and _may_be_logs(snapshots)):
+        bases["log"] = compress(log_snapshots(snapshots))[0]
+        models["log"] = positive_field_gp(snapshots, bases["log"], box, **options)
+    text, (name, model) = "", next(iter(models.items()))
+    if len(models) > 1:
+        errors = {name: left_out_error(model, snapshots) for name, model in models.items()}
+        name = "log" if errors["log"] <= LOG_GAIN * errors["identity"] else "identity"
+        model = models[name]
+        said = ", ".join(f"{name} {error:.3g}" for name, error in errors.items())
+        text = f"; transform {name}, errors at left-out runs: {said}"
+    serial = model if basis.space.comm is None else model.to_serial()
+    return serial, model.kind + text, bases[name]
+
+
+def _may_be_logs(snapshots: Snapshots) -> bool:
+    """Whether the fields are in memory, positive, and differ enough for their logarithm."""
+    u = snapshots.u
+    if not isinstance(u, np.ndarray) or isinstance(u, np.memmap) or np.iscomplexobj(u):
+        return False
+    low, high = (float(part) if u.size else np.nan for part in (np.min(u), np.max(u)))
+    bad = snapshots.space.sum(np.array([float(not low > 0), float(high > LOG_RANGE * low)]))
+    return bool(bad[0] == 0 and bad[1] > 0)
 
 
 def _trajectories(

@@ -35,6 +35,7 @@ from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.kernels import Stationary
 from rom.gp.kronecker import KroneckerGP, kronecker_gp
+from rom.gp.positive import PositiveFieldGP, log_snapshots, positive_field_gp
 from rom.gp.sharing import coefficient_gp
 from rom.gp.sparse_posterior import SparsePosterior
 from rom.gp.spectral import Spectral, initial_lines, spectral_mixture
@@ -47,6 +48,7 @@ NOUNS = (
     "CoefficientGP",
     "FieldGP",
     "KroneckerGP",
+    "PositiveFieldGP",
     "ProcessAverage",
     "Product",
     "RunInterpolation",
@@ -65,6 +67,7 @@ __all__ = [
     "FieldGP",
     "GPyTorchModel",
     "KroneckerGP",
+    "PositiveFieldGP",
     "ProcessAverage",
     "Product",
     "RunInterpolation",
@@ -82,6 +85,8 @@ __all__ = [
     "gpytorch_model",
     "initial_lines",
     "kronecker_gp",
+    "log_snapshots",
+    "positive_field_gp",
     "process_average",
     "run_interpolation",
     "spectral_mixture",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rom.basis import Basis
 from rom.gp.repeats import distinct_runs
 from rom.snapshots import Snapshots
 from rom.space import Field
@@ -135,6 +136,13 @@ def _block(
     m = u.shape[1]
     away = (u - u.mean(axis=1, keepdims=True)) * (m / max(m - 1, 1))
     return error, spread, away
+
+
+def field_errors(snapshots: Snapshots, basis: Basis, left: LeftOut) -> np.ndarray:
+    """u - its prediction without its run, (n, m), by modes of all runs."""
+    offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))
+    lift = (basis.modes, offset, np.zeros(basis.space.n))
+    return np.asarray(_block(snapshots, lift, left, np.arange(basis.space.n))[0])
 
 
 def left_out_runs(mu: np.ndarray, a: np.ndarray, gp: object, r: int) -> LeftOut:

@@ -11,12 +11,16 @@ import numpy as np
 from rom.arrays import POINTS, gate
 from rom.gp.averages import ProcessAverage
 from rom.gp.coefficients import CoefficientGP
+from rom.gp.held_out import held_out_size
+from rom.gp.inputs import output_scale
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.regressors import AUTO, open_regressor, regressor_names
 from rom.gp.scores import left_out_size
 from rom.parameters import Box
 
 FEW_RUNS = 2  # beyond the number of parameters
+GAIN = 0.95  # of the error of the mean of the runs, that another regressor must reach
+FLATTERY = 3.0  # how much smaller closed forms may make the left-out errors of a process
 log = logging.getLogger("rom")
 
 
@@ -53,9 +57,16 @@ def fit_regressor(
     models = {name: _fit(name, x, a, box, rng=rng, options=options) for name in names}
     errors = {name: left_out_size(model, unit) for name, model in models.items()}
     ranking = sorted(errors, key=lambda name: errors[name])
+    where = "left-out runs"
+    if ranking[0] == "gp" and errors[ranking[1]] < FLATTERY * errors["gp"]:
+        scale = output_scale(a) if unit is None else np.asarray(unit, dtype=float)
+        errors = {name: held_out_size(model, scale) for name, model in models.items()}
+        ranking, where = sorted(errors, key=lambda name: errors[name]), "runs held out in folds"
     texts = ", ".join(f"{name} {errors[name]:.3g}" for name in ranking)
-    reason = f"relative error at left-out runs: {texts}"
+    reason = f"relative error at {where}: {texts}"
     best = ranking[0]
+    if errors[best] > GAIN * errors.get("mean", np.inf):
+        best = "mean"
     log.info("regressor %s: %s", best, reason)
     model = models[best]
     before = f"{model.reason}; " if not isinstance(model, RunInterpolation) else ""

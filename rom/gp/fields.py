@@ -18,7 +18,7 @@ from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.gp.interpolated import RunInterpolation
-from rom.gp.regressors import open_regressor
+from rom.gp.regressors import AUTO, open_regressor
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
@@ -259,7 +259,22 @@ def field_gp(
     field = FieldGP(basis, replace(gp, closed=True), _tail(snapshots, basis, a.T))
     if not calibrate or isinstance(gp, GPyTorchModel):
         return field
-    left = left_out_runs(snapshots.mu, parts, gp, basis.r)
+    field = _calibrate(field, snapshots, parts)
+    if regressor == AUTO and _is_mean(gp) and len(basis.space.fields) > 1:
+        other = field_gp(snapshots, basis, box, regressor="gp", rng=rng, **options)
+        if other.skill is not None and other.skill.max() >= SKILL:
+            return other
+    return field
+
+
+def _is_mean(gp: Any) -> bool:
+    return isinstance(gp, RunInterpolation) and gp.regressor == "mean"
+
+
+def _calibrate(field: FieldGP, snapshots: Snapshots, parts: np.ndarray) -> FieldGP:
+    """The model with the stretch and skill of its fields; parts (m, r) or (m, 2 r) real."""
+    basis = field.basis
+    left = left_out_runs(snapshots.mu, parts, field.gp, basis.r)
     offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))
     fit = calibrate_fields(snapshots, basis.modes, offset, field.tail, left)
     return replace(field, stretch=fit.stretch, skill=fit.skill)

@@ -10,7 +10,7 @@ from rom.gp.coefficients import CoefficientGP
 from rom.gp.inputs import output_scale
 from rom.gp.kernels import Stationary
 from rom.gp.maximum import Maximum, maximise, sobol_starts
-from rom.gp.priors import Prior
+from rom.gp.priors import FREE_NOISE, Prior
 from rom.gp.repeats import average_repeats, distinct_runs, is_repeatable
 
 AUTO, SHARED, CLUSTERS, INDEPENDENT = "auto", "shared", "clusters", "independent"
@@ -58,6 +58,21 @@ def fit_shares(
         models.append(gp)
         before = groups
     return [pool_repeats(gp) for gp in models]
+
+
+def refit(gp: CoefficientGP, rows: np.ndarray, a: np.ndarray) -> CoefficientGP:
+    """The model of other outputs a (k, r) at some rows of its runs, r at most as before.
+
+    Kernels are searched from where those of the same outputs are. Noise that was free is free
+    again; what was set stays.
+    """
+    used, groups = np.unique(gp.groups[: a.shape[1]], return_inverse=True)
+    starts = [np.append(gp.kernels[g].theta, np.log(gp.nuggets[g]))[None] for g in used]
+    noise = None if gp.reason.endswith(FREE_NOISE) else gp.nuggets[used][groups]
+    counts = None if gp.counts is None else gp.counts[rows]
+    part = replace(gp, x=gp.x[rows], a=a, groups=groups, counts=counts, pure=None)
+    unit = gp.kernels[0].at(np.zeros(len(gp.kernels[0].theta)))
+    return _fit(part, Prior("", unit, gp.mean, noise, gp.reason), starts, None)[0]
 
 
 def pool_repeats(gp: CoefficientGP) -> CoefficientGP:

@@ -14,7 +14,7 @@ from rom.gp.likelihood import CONSTANT, LINEAR, MEANS
 
 AUTO = "auto"
 KERNELS = (MATERN, RBF, PRODUCT, SUM)  # that "auto" stands for
-NO_NOISE = "no noise"
+FREE_NOISE, NO_NOISE = "free noise", "no noise"
 COMPOSED = (PRODUCT, SUM)
 COMPOSED_RUNS = 20  # per parameter, that tell products and sums from other kernels
 NOISELESS = 1e-8  # variance of noise over that of the process that counts as none
@@ -61,7 +61,7 @@ def candidate_priors(
     means = [mean]
     if mean == AUTO:
         means = [CONSTANT, LINEAR] if supports_trend(x) else [CONSTANT]
-    levels: dict[str, float | None] = {"free noise": None, NO_NOISE: NOISELESS}
+    levels: dict[str, float | None] = {FREE_NOISE: None, NO_NOISE: NOISELESS}
     if noisy:
         del levels[NO_NOISE]
     if noise is not None:

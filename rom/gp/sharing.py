@@ -142,9 +142,9 @@ def _without_copies(x: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarra
     first, place = distinct_runs(x)
     if len(first) == len(x):
         return x, a
-    means, _, pure = average_repeats(a, place)
+    pure = average_repeats(a, place)[2]
     same = is_repeatable(a, pure, len(x) - len(first)).all()
-    return (x[first], means) if same else (x, a)
+    return (x[first], a[first]) if same else (x, a)
 
 
 def _has_repeats(x: np.ndarray) -> bool:
