@@ -15,7 +15,7 @@ from rom.gp import (
     positive_field_gp,
     process_average,
 )
-from rom.gp.positive import left_out_error
+from rom.gp.positive import left_out_field_error
 from rom.gp.repeats import distinct_runs
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -161,7 +161,7 @@ def test_positive_fields_by_their_logarithm(tmp_path):
     true = heat(FRESH)
     errors = [np.linalg.norm(each.field(FRESH)[0] - true) for each in (model, plain)]
     assert errors[0] < 0.2 * errors[1]
-    assert left_out_error(model, snapshots) < left_out_error(plain, snapshots)
+    assert left_out_field_error(model, snapshots) < left_out_field_error(plain, snapshots)
     answer = model.predict(FRESH)
     np.testing.assert_allclose(answer.field("u", 3), model.field(FRESH)[0][:, 3], rtol=1e-12)
     assert answer.parts["u"].errors[0].value.shape == (100,)

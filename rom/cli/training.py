@@ -81,8 +81,8 @@ class Plan:
         if self.local and self.rank is None:
             raise BadInput("--kind local needs the modes of each basis: --rank R")
         if self.transform not in TRANSFORMS:
-            known = ", ".join(TRANSFORMS)
-            raise BadInput(f"no transform {self.transform!r}; known: {known}")
+            names = ", ".join(TRANSFORMS)
+            raise BadInput(f"no transform {self.transform!r}; choose one of {names}")
         for name in ("regressor", "transform", *OF_PROCESSES):
             if getattr(self, name) != "auto" and self.kind not in ("auto", "regression"):
                 raise BadInput(f"--{name} is of --kind regression, not of {self.kind}")
@@ -233,12 +233,12 @@ def _basis(
 def _regression(
     snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan, compress: Compress
 ) -> tuple[FieldGP | PositiveFieldGP, str, Basis]:
-    """A regression of the coefficients, whole on every rank, what it is, and its basis.
+    """A regression whole on every rank, what it is, and its basis.
 
     compress : (snapshots) -> basis and its errors, for the logarithm of the fields
     """
     from rom.gp import field_gp, log_snapshots, positive_field_gp
-    from rom.gp.positive import left_out_error
+    from rom.gp.positive import left_out_field_error
 
     options = {name: getattr(plan, name) for name in OF_PROCESSES}
     options |= {"regressor": plan.regressor, "rng": plan.seed}
@@ -251,7 +251,7 @@ def _regression(
         models["log"] = positive_field_gp(snapshots, bases["log"], box, **options)
     text, (name, model) = "", next(iter(models.items()))
     if len(models) > 1:
-        errors = {name: left_out_error(model, snapshots) for name, model in models.items()}
+        errors = {name: left_out_field_error(model, snapshots) for name, model in models.items()}
         name = "log" if errors["log"] <= LOG_GAIN * errors["identity"] else "identity"
         model = models[name]
         said = ", ".join(f"{name} {error:.3g}" for name, error in errors.items())
@@ -261,7 +261,7 @@ def _regression(
 
 
 def _may_be_logs(snapshots: Snapshots) -> bool:
-    """Whether the fields are in memory, positive, and differ enough for their logarithm."""
+    """Whether fields are in memory, positive, and vary enough for logarithms."""
     u = snapshots.u
     if not isinstance(u, np.ndarray) or isinstance(u, np.memmap) or np.iscomplexobj(u):
         return False

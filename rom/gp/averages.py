@@ -12,7 +12,7 @@ import numpy as np
 
 from rom.arrays import POINTS, gate
 from rom.gp.coefficients import CoefficientGP
-from rom.gp.groups import AUTO, Search
+from rom.gp.groups import AUTO, SearchPlan
 from rom.gp.inputs import scale_inputs
 from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
 from rom.gp.sharing import fit_candidates
@@ -98,7 +98,7 @@ class ProcessAverage(OutputsModel):
     def samples(
         self, x: np.ndarray, count: int, *, rng: int | np.random.Generator = 0, noise: bool = False
     ) -> np.ndarray:
-        """Joint draws of the outputs at x (q, p), (count, q, r), each of one of the processes."""
+        """Joint draws of the outputs at x (q, p), (count, q, r), of the mixture."""
         generator = np.random.default_rng(rng)
         counts = generator.multinomial(count, self.weights)
         draws = [
@@ -133,7 +133,7 @@ def process_average(
     """
     candidates = fit_candidates(
         x, a, box, kernel=kernel, share=share, mean=mean, noise=noise, unit=unit,
-        search=Search(starts, rng, device),
+        search=SearchPlan(starts, rng, device),
     )  # fmt: skip
     if len(candidates) == 1:
         return candidates[0][0]

@@ -66,8 +66,9 @@ def calibrate_fields(
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Of one field, over all ranks: counts (d, BINS) of |z|, squares of errors, runs, deviations.
+    """Of one field, over all ranks: a histogram and sums of squares.
 
+    counts (d, BINS) : of |z|; errors, variances : squares of errors and deviations
     runs : squares of the deviation from the mean without the run
     """
 
@@ -126,7 +127,7 @@ def _block(
     left: LeftOut,
     rows: np.ndarray,
 ) -> Sequence[np.ndarray]:
-    """Of some rows and all runs: error without the run, its deviation, u - mean of others."""
+    """Error without the run, its deviation, u - mean of others; some rows."""
     modes, offset, tail = (part[rows] for part in lift)
     u = np.asarray(snapshots.u[rows])
     missed = u - offset[:, None] - modes @ left.a.T
@@ -138,7 +139,7 @@ def _block(
     return error, spread, away
 
 
-def field_errors(snapshots: Snapshots, basis: Basis, left: LeftOut) -> np.ndarray:
+def left_out_fields(snapshots: Snapshots, basis: Basis, left: LeftOut) -> np.ndarray:
     """u - its prediction without its run, (n, m), by modes of all runs."""
     offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))
     lift = (basis.modes, offset, np.zeros(basis.space.n))
@@ -146,7 +147,7 @@ def field_errors(snapshots: Snapshots, basis: Basis, left: LeftOut) -> np.ndarra
 
 
 def left_out_runs(mu: np.ndarray, a: np.ndarray, gp: object, r: int) -> LeftOut:
-    """The left-out errors of a regression of a (m, r), complex where it has 2 r outputs.
+    """Left-out errors of a regression of a (m, r), complex for 2 r outputs.
 
     mu (m, p) : all runs; those of the regression may be their distinct ones
     """

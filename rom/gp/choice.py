@@ -11,7 +11,7 @@ import numpy as np
 from rom.arrays import POINTS, gate
 from rom.gp.averages import ProcessAverage
 from rom.gp.coefficients import CoefficientGP
-from rom.gp.held_out import held_out_size
+from rom.gp.held_out import Fit, held_out_size
 from rom.gp.inputs import output_scale
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.regressors import AUTO, open_regressor, regressor_names
@@ -55,6 +55,17 @@ def fit_regressor(
         return replace(_fit("rbf", x, a, box, rng=rng, options=options), reason=reason)
     names = names or ["gp"]
     models = {name: _fit(name, x, a, box, rng=rng, options=options) for name in names}
+    best, reason = _rank(models, a, unit)
+    log.info("regressor %s: %s", best, reason)
+    model = models[best]
+    before = f"{model.reason}; " if not isinstance(model, RunInterpolation) else ""
+    return replace(model, reason=before + reason)
+
+
+def _rank(
+    models: dict[str, Fit], a: np.ndarray, unit: np.ndarray | float | None
+) -> tuple[str, str]:
+    """The name of the best of the models, and the errors of all in words."""
     errors = {name: left_out_size(model, unit) for name, model in models.items()}
     ranking = sorted(errors, key=lambda name: errors[name])
     where = "left-out runs"
@@ -67,10 +78,7 @@ def fit_regressor(
     best = ranking[0]
     if errors[best] > GAIN * errors.get("mean", np.inf):
         best = "mean"
-    log.info("regressor %s: %s", best, reason)
-    model = models[best]
-    before = f"{model.reason}; " if not isinstance(model, RunInterpolation) else ""
-    return replace(model, reason=before + reason)
+    return best, reason
 
 
 def _fit(

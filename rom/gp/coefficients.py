@@ -106,7 +106,7 @@ class CoefficientGP(OutputsModel):
         return _Solution(beta * scale, variance, weights * scale)
 
     def _pool(self, variance: np.ndarray, free: int) -> np.ndarray:
-        """Variances of averages, of that freedom, with what repeats say of the noise, (r,)."""
+        """Variances of averages with what repeats say of the noise, (r,)."""
         assert self.counts is not None and self.pure is not None
         more = np.where(self.pure > 0, self.counts.sum() - len(self.counts), 0.0)
         total = free * variance + self.pure / self.nuggets[self.groups]

@@ -65,8 +65,8 @@ class FieldGP(Model):
         if isinstance(self.gp, GPyTorchModel):
             return "regression by GPyTorch's processes"
         name = self.gp.regressor if isinstance(self.gp, RunInterpolation) else "gp"
-        told = "".join(f"; {text}" for text in self._without_skill)
-        return f"regression by {open_regressor(name).title} ({self.gp.reason}){told}"
+        unskilled = "".join(f"; {text}" for text in self._without_skill)
+        return f"regression by {open_regressor(name).title} ({self.gp.reason}){unskilled}"
 
     @property
     def _without_skill(self) -> list[str]:
@@ -272,7 +272,7 @@ def _is_mean(gp: Any) -> bool:
 
 
 def _calibrate(field: FieldGP, snapshots: Snapshots, parts: np.ndarray) -> FieldGP:
-    """The model with the stretch and skill of its fields; parts (m, r) or (m, 2 r) real."""
+    """The model with stretch and skill; parts (m, r) or (m, 2 r) real."""
     basis = field.basis
     left = left_out_runs(snapshots.mu, parts, field.gp, basis.r)
     offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))

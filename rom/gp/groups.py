@@ -10,7 +10,7 @@ from rom.gp.coefficients import CoefficientGP
 from rom.gp.inputs import output_scale
 from rom.gp.kernels import Stationary
 from rom.gp.maximum import Maximum, maximise, sobol_starts
-from rom.gp.priors import FREE_NOISE, Prior
+from rom.gp.priors import FREE_NOISE, ProcessPrior
 from rom.gp.repeats import average_repeats, distinct_runs, is_repeatable
 
 AUTO, SHARED, CLUSTERS, INDEPENDENT = "auto", "shared", "clusters", "independent"
@@ -20,7 +20,7 @@ FEW = 128  # runs whose small matrices are factored as one stack
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class SearchPlan:
     """How likelihoods are searched: Sobol starts, their generator, a device of torch."""
 
     starts: int = 4
@@ -29,7 +29,7 @@ class Search:
 
 
 def fit_shares(
-    blank: CoefficientGP, prior: Prior, share: str, search: Search
+    blank: CoefficientGP, prior: ProcessPrior, share: str, search: SearchPlan
 ) -> list[CoefficientGP]:
     """The model of one shared kernel, then those of finer groups, as `share` says.
 
@@ -61,7 +61,7 @@ def fit_shares(
 
 
 def refit(gp: CoefficientGP, rows: np.ndarray, a: np.ndarray) -> CoefficientGP:
-    """The model of other outputs a (k, r) at some rows of its runs, r at most as before.
+    """The model of other outputs a (k, r), r at most as before, at some runs.
 
     Kernels are searched from where those of the same outputs are. Noise that was free is free
     again; what was set stays.
@@ -72,7 +72,7 @@ def refit(gp: CoefficientGP, rows: np.ndarray, a: np.ndarray) -> CoefficientGP:
     counts = None if gp.counts is None else gp.counts[rows]
     part = replace(gp, x=gp.x[rows], a=a, groups=groups, counts=counts, pure=None)
     unit = gp.kernels[0].at(np.zeros(len(gp.kernels[0].theta)))
-    return _fit(part, Prior("", unit, gp.mean, noise, gp.reason), starts, None)[0]
+    return _fit(part, ProcessPrior("", unit, gp.mean, noise, gp.reason), starts, None)[0]
 
 
 def pool_repeats(gp: CoefficientGP) -> CoefficientGP:
@@ -98,7 +98,7 @@ def _groupings(roughness: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 
 def _fit(
-    blank: CoefficientGP, prior: Prior, starts: list[np.ndarray], device: str | None
+    blank: CoefficientGP, prior: ProcessPrior, starts: list[np.ndarray], device: str | None
 ) -> tuple[CoefficientGP, list[Maximum]]:
     """(model, maximum per group) of searches from `starts` (s, k + 1) of each group."""
     scaled = blank.a / output_scale(blank.a)

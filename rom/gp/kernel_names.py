@@ -16,9 +16,9 @@ MATERN, RBF, PRODUCT, SUM = "matern52", "rbf", "product", "sum"
 
 def check_kernel_name(name: str) -> None:
     """Raises BadInput for a name that is neither a kernel nor "auto"."""
-    known = ("auto", *FORMS, PRODUCT, SUM)
-    if name not in known:
-        raise BadInput(f"no kernel {name!r}; known: {', '.join(known)}")
+    names = ("auto", *FORMS, PRODUCT, SUM)
+    if name not in names:
+        raise BadInput(f"no kernel {name!r}; known: {', '.join(names)}")
 
 
 def kernel_of(kernel: Any, p: int) -> Any:

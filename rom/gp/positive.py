@@ -10,7 +10,7 @@ import numpy as np
 from rom.arrays import gate
 from rom.basis import Basis
 from rom.errors import BadInput
-from rom.gp.calibration import field_errors, left_out_runs
+from rom.gp.calibration import left_out_fields, left_out_runs
 from rom.gp.fields import FieldGP, field_gp
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
@@ -117,7 +117,7 @@ def positive_field_gp(
     return PositiveFieldGP(field_gp(log_snapshots(snapshots), basis, box, **options))
 
 
-def left_out_error(model: FieldGP | PositiveFieldGP, snapshots: Snapshots) -> float:
+def left_out_field_error(model: FieldGP | PositiveFieldGP, snapshots: Snapshots) -> float:
     """Mean relative L2 error of u at left-out runs, whose modes stay in the basis."""
     positive = isinstance(model, PositiveFieldGP)
     field = model.logs if isinstance(model, PositiveFieldGP) else model
@@ -125,7 +125,7 @@ def left_out_error(model: FieldGP | PositiveFieldGP, snapshots: Snapshots) -> fl
     a = field.basis.coefficients(np.asarray(runs.u[:])).T
     parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
     left = left_out_runs(runs.mu, parts, field.gp, field.basis.r)
-    error, u = field_errors(runs, field.basis, left), np.asarray(snapshots.u[:])
+    error, u = left_out_fields(runs, field.basis, left), np.asarray(snapshots.u[:])
     if positive:
         error = u - np.exp(np.asarray(runs.u[:]) - error)
     owned = snapshots.space.owned

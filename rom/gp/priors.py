@@ -1,4 +1,4 @@
-"""Which processes may be the prior of outputs: kernel, trend, and what the noise is."""
+"""Which processes may be the prior of outputs: kernel, trend, noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PERCEPTIBLE = 1e-6  # share of the largest output's variance that a common noise
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
+class ProcessPrior:
     """A kernel and its name, a trend, and the noise over the variance of each output.
 
     noise : None where it is each output's own, estimated; a number, or one per output (r,)
@@ -53,9 +53,10 @@ def named_kernels(kernel: Any, m: int, p: int) -> dict[str, Any]:
 
 def candidate_priors(
     kernels: dict[str, Any], mean: str, x: np.ndarray, noise: float | None, *, noisy: bool = False
-) -> list[Prior]:
-    """Each kernel with each trend that the runs x (m, p) support, with free noise and without.
+) -> list[ProcessPrior]:
+    """Each kernel with each trend that x supports, with noise and without.
 
+    x (m, p) : of the runs
     noise : the known one, which leaves no choice; noisy : whether repeated runs show that there is
     """
     means = [mean]
@@ -67,7 +68,7 @@ def candidate_priors(
     if noise is not None:
         levels = {"known noise": noise}
     return [
-        Prior(name, kernel, trend, level, f"{name}, {trend} mean, {text}")
+        ProcessPrior(name, kernel, trend, level, f"{name}, {trend} mean, {text}")
         for name, kernel in kernels.items()
         for trend in means
         for text, level in levels.items()

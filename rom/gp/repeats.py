@@ -8,8 +8,9 @@ PURE_TOL = 1e-9  # deviation between repeats over that of the output: below, the
 
 
 def distinct_runs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(first (d,) run of each distinct row of x (m, p), place (m,) of every run among them).
+    """(first (d,), place (m,)) of distinct rows of x (m, p).
 
+    first : run of each distinct row; place : of every run among them
     Distinct runs keep their order.
     """
     _, first, inverse = np.unique(x, axis=0, return_index=True, return_inverse=True)
@@ -20,7 +21,7 @@ def distinct_runs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def average_repeats(a: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(means (d, r), counts (d,), sum of squares about the means (r,)) of outputs a (m, r)."""
+    """(means (d, r), counts (d,), squares about the means (r,)) of a (m, r)."""
     counts = np.bincount(place)
     means = np.zeros((len(counts), a.shape[1]))
     np.add.at(means, place, a)

@@ -12,7 +12,7 @@ import numpy as np
 from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.gp.coefficients import CoefficientGP
-from rom.gp.groups import AUTO, CLUSTERS, INDEPENDENT, SHARED, SHARES, Search, fit_shares
+from rom.gp.groups import AUTO, CLUSTERS, INDEPENDENT, SHARED, SHARES, SearchPlan, fit_shares
 from rom.gp.inputs import check_training
 from rom.gp.likelihood import CONSTANT, FLOOR
 from rom.gp.maximum import MAX_NUGGET
@@ -20,7 +20,7 @@ from rom.gp.priors import (
     COMPOSED,
     NO_NOISE,
     PERCEPTIBLE,
-    Prior,
+    ProcessPrior,
     candidate_priors,
     check_mean,
     named_kernels,
@@ -78,7 +78,7 @@ def coefficient_gp(
     """
     candidates = fit_candidates(
         x, a, box, kernel=kernel, share=share, mean=mean, noise=noise, unit=unit,
-        search=Search(starts, rng, device),
+        search=SearchPlan(starts, rng, device),
     )  # fmt: skip
     ranking = sorted(candidates, key=lambda pair: pair[1])
     best = ranking[0][0]
@@ -99,9 +99,9 @@ def fit_candidates(
     mean: str,
     noise: float | None,
     unit: np.ndarray | float | None,
-    search: Search,
+    search: SearchPlan,
 ) -> list[tuple[CoefficientGP, float]]:
-    """The models that `coefficient_gp` chooses from, and their relative left-out errors.
+    """The models to choose from, and their relative left-out errors.
 
     Solvers have no noise but what left-out runs insist on: errors of models with noise of their
     own count 1.1 times.
@@ -112,7 +112,7 @@ def fit_candidates(
         raise BadInput(f"no share {share!r}; known: {', '.join(SHARES)}")
     if noise is not None and not (np.isfinite(noise) and noise >= 0):
         raise BadInput(f"noise = {noise} must be None, 0 or a positive ratio of variances")
-    x, a = _without_copies(box.to_unit(x), a)
+    x, a = _without_copies(np.ascontiguousarray(box.to_unit(x)), np.ascontiguousarray(a))
     groups = np.zeros(a.shape[1], dtype=np.int64)
     blank = CoefficientGP(
         box, closed, x, a, (), np.empty(0), groups, CONSTANT, SHARED, "",
@@ -123,7 +123,7 @@ def fit_candidates(
     first = fit_shares(blank, priors[0], share, search)
     if share == AUTO:
         share = min(first, key=lambda gp: left_out_size(gp, unit)).share
-    models = [gp for gp in first if gp.share == share]
+    models = [gp for gp in first if gp.share == share] or first[-1:]
     for prior in priors[1:]:
         models.append(fit_shares(blank, prior, share, search)[-1])
     free = [gp for gp, prior in zip(models, priors, strict=True) if prior.noise is None]
@@ -138,7 +138,7 @@ def fit_candidates(
 
 
 def _without_copies(x: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The runs x (m, p), a (m, r), once each where all repeats agree: copies say nothing new."""
+    """The runs x (m, p), a (m, r), once each where all repeats agree."""
     first, place = distinct_runs(x)
     if len(first) == len(x):
         return x, a
@@ -152,7 +152,10 @@ def _has_repeats(x: np.ndarray) -> bool:
 
 
 def _screen(
-    blank: CoefficientGP, kernels: dict[str, Any], unit: np.ndarray | float | None, search: Search
+    blank: CoefficientGP,
+    kernels: dict[str, Any],
+    unit: np.ndarray | float | None,
+    search: SearchPlan,
 ) -> dict[str, Any]:
     """The kernels of least left-out error of the leading outputs of some runs."""
     if len(kernels) == 1:
@@ -165,7 +168,7 @@ def _screen(
     quick = replace(search, starts=SCREEN_STARTS)
     errors = {}
     for name, kernel in kernels.items():
-        prior = Prior(name, kernel, CONSTANT, None, name)
+        prior = ProcessPrior(name, kernel, CONSTANT, None, name)
         gp = fit_shares(part, prior, INDEPENDENT, quick)[-1]
         errors[name] = left_out_size(gp, scale) * (COMPOSED_PRICE if name in COMPOSED else 1.0)
     ranking = sorted(errors, key=lambda name: errors[name])
@@ -186,9 +189,9 @@ def _leading(a: np.ndarray, unit: np.ndarray | float | None) -> np.ndarray:
 def _with_common_noise(
     blank: CoefficientGP,
     free: Sequence[CoefficientGP],
-    priors: Sequence[Prior],
+    priors: Sequence[ProcessPrior],
     share: str,
-    search: Search,
+    search: SearchPlan,
 ) -> list[CoefficientGP]:
     """Models in which all outputs have the same noise, the least of the leading ones.
 
@@ -199,13 +202,13 @@ def _with_common_noise(
         return []
     variance = blank.a.var(axis=0)
     models = []
-    known = [prior for prior in priors if prior.noise is None]
-    for gp, prior in zip(free, known, strict=True):
+    estimated = [prior for prior in priors if prior.noise is None]
+    for gp, prior in zip(free, estimated, strict=True):
         level = float(np.min(gp.noise[_leading(blank.a, 1.0)] ** 2))
         if level <= PERCEPTIBLE * variance.max():
             continue
         ratio = np.clip(level / np.maximum(variance, 1e-300), FLOOR, MAX_NUGGET)
         label = f"{prior.name}, {prior.mean} mean, common noise"
-        common = Prior(prior.name, prior.kernel, prior.mean, ratio, label)
+        common = ProcessPrior(prior.name, prior.kernel, prior.mean, ratio, label)
         models.append(fit_shares(blank, common, share, search)[-1])
     return models
