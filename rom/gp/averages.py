@@ -118,18 +118,18 @@ def process_average(
     kernel: Any = AUTO,
     share: str = AUTO,
     mean: str = AUTO,
-    noise: float | None = None,
+    noise: float | str | None = None,
     rng: int | np.random.Generator = 0,
     device: str | None = None,
     starts: int = 4,
     unit: np.ndarray | float | None = None,
 ) -> ProcessAverage | CoefficientGP:
-    """The average of the candidates of `coefficient_gp`, w_k ~ (left-out error_k)^{-8}.
+    """The average of candidates, w_k ~ (left-out error_k)^{-8}.
 
-    Few runs cannot tell kernels and trends apart, and the mean of several errs less than the
-    one that left-out runs prefer. The options are those of `coefficient_gp`; deviations are not
-    stretched. It is one process where "auto" leaves no choice. Reference: Stone (1974); Le,
-    Clarke (2017).
+    Few runs cannot tell kernels and trends apart, and the mean of several errs less than the one
+    that left-out runs prefer. Candidates and options are those of `coefficient_gp`; deviations are
+    not stretched. It is one process where "auto" leaves no choice.
+    References: Stone (1974); Le, Clarke (2017).
     """
     candidates = fit_candidates(
         x, a, box, kernel=kernel, share=share, mean=mean, noise=noise, unit=unit,

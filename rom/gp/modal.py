@@ -10,6 +10,7 @@ from rom.gp.coefficients import CoefficientGP
 from rom.gp.inputs import supports_trend
 from rom.gp.kernel_names import MATERN
 from rom.gp.likelihood import CONSTANT, LINEAR
+from rom.gp.priors import FREE
 from rom.gp.sharing import CLUSTERS, coefficient_gp
 
 
@@ -26,7 +27,9 @@ def regression(
     if not a.shape[1]:
         return None
     mean = LINEAR if supports_trend(z) else CONSTANT
-    return coefficient_gp(z, a, kernel=MATERN, share=share, mean=mean, rng=rng, calibrate=calibrate)
+    return coefficient_gp(
+        z, a, kernel=MATERN, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
+    )
 
 
 def useful_modes(gp: CoefficientGP | None) -> int:

@@ -15,6 +15,7 @@ from rom.gp.likelihood import CONSTANT, LINEAR, MEANS
 AUTO = "auto"
 KERNELS = (MATERN, RBF, PRODUCT, SUM)  # that "auto" stands for
 FREE_NOISE, NO_NOISE = "free noise", "no noise"
+FREE = "free"  # of the noise: each group's own, estimated
 COMPOSED = (PRODUCT, SUM)
 COMPOSED_RUNS = 20  # per parameter, that tell products and sums from other kernels
 NOISELESS = 1e-8  # variance of noise over that of the process that counts as none
@@ -52,7 +53,12 @@ def named_kernels(kernel: Any, m: int, p: int) -> dict[str, Any]:
 
 
 def candidate_priors(
-    kernels: dict[str, Any], mean: str, x: np.ndarray, noise: float | None, *, noisy: bool = False
+    kernels: dict[str, Any],
+    mean: str,
+    x: np.ndarray,
+    noise: float | str | None,
+    *,
+    noisy: bool = False,
 ) -> list[ProcessPrior]:
     """Each kernel with each trend that x supports, with noise and without.
 
@@ -65,7 +71,9 @@ def candidate_priors(
     levels: dict[str, float | None] = {FREE_NOISE: None, NO_NOISE: NOISELESS}
     if noisy:
         del levels[NO_NOISE]
-    if noise is not None:
+    if isinstance(noise, str):
+        levels = {FREE_NOISE: None}
+    elif noise is not None:
         levels = {"known noise": noise}
     return [
         ProcessPrior(name, kernel, trend, level, f"{name}, {trend} mean, {text}")

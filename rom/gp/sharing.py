@@ -18,6 +18,7 @@ from rom.gp.likelihood import CONSTANT, FLOOR
 from rom.gp.maximum import MAX_NUGGET
 from rom.gp.priors import (
     COMPOSED,
+    FREE,
     NO_NOISE,
     PERCEPTIBLE,
     ProcessPrior,
@@ -47,7 +48,7 @@ def coefficient_gp(
     kernel: Any = AUTO,
     share: str = AUTO,
     mean: str = AUTO,
-    noise: float | None = None,
+    noise: float | str | None = None,
     rng: int | np.random.Generator = 0,
     device: str | None = None,
     starts: int = 4,
@@ -63,7 +64,7 @@ def coefficient_gp(
         kernels
     mean : "zero", "constant" or "linear"
     noise : noise variance over process variance if it is known, at least 1e-10; None estimates it,
-        for each output or one for all, or finds that there is none
+        for each output or one for all, or finds that there is none; "free" always for each group
     "auto" of kernel, share and mean, and the noise, are those of least leave-one-out error
     unit : in which the errors of outputs are added, (r,) or one for all, as of coefficients of
         orthonormal modes; None is each output's own deviation
@@ -97,7 +98,7 @@ def fit_candidates(
     kernel: Any,
     share: str,
     mean: str,
-    noise: float | None,
+    noise: float | str | None,
     unit: np.ndarray | float | None,
     search: SearchPlan,
 ) -> list[tuple[CoefficientGP, float]]:
@@ -110,8 +111,7 @@ def fit_candidates(
     x, a, box, closed = check_training(x, a, box, CONSTANT if mean == AUTO else mean)
     if share not in SHARES:
         raise BadInput(f"no share {share!r}; known: {', '.join(SHARES)}")
-    if noise is not None and not (np.isfinite(noise) and noise >= 0):
-        raise BadInput(f"noise = {noise} must be None, 0 or a positive ratio of variances")
+    _check_noise(noise)
     x, a = _without_copies(np.ascontiguousarray(box.to_unit(x)), np.ascontiguousarray(a))
     groups = np.zeros(a.shape[1], dtype=np.int64)
     blank = CoefficientGP(
@@ -127,13 +127,30 @@ def fit_candidates(
     for prior in priors[1:]:
         models.append(fit_shares(blank, prior, share, search)[-1])
     free = [gp for gp, prior in zip(models, priors, strict=True) if prior.noise is None]
-    models += _with_common_noise(blank, free, priors, share, search)
+    if noise is None:
+        models += _with_common_noise(blank, free, priors, share, search)
+    return _priced(models, unit)
+
+
+def _check_noise(noise: float | str | None) -> None:
+    """Raises BadInput for what is no ratio of variances, "free" or None."""
+    if noise is None or (isinstance(noise, str) and noise == FREE):
+        return
+    if isinstance(noise, str) or not (np.isfinite(noise) and noise >= 0):
+        raise BadInput(f"noise = {noise} must be None, 0 or a positive ratio of variances")
+
+
+def _priced(
+    models: Sequence[CoefficientGP], unit: np.ndarray | float | None
+) -> list[tuple[CoefficientGP, float]]:
+    """The models and their left-out errors, those of estimated noise times 1.1."""
     pairs = []
     for gp in models:
         noisy = len(models) > 1 and not gp.reason.endswith(NO_NOISE)
         price = NOISE_PRICE if noisy else 1.0
         named = replace(gp, reason=f"{gp.share}, {gp.reason}")
-        pairs.append((named, price * left_out_size(gp, unit)))
+        error = left_out_size(gp, unit) if len(models) > 1 else 0.0
+        pairs.append((named, price * error))
     return pairs
 
 

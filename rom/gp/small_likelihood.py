@@ -10,7 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from rom.gp.kernels import Queries, Stationary, radial_profile
-from rom.gp.likelihood import INFEASIBLE, TINY, GroupLikelihoods
+from rom.gp.likelihood import (
+    INFEASIBLE,
+    NUGGET_POWER,
+    PRIOR_VARIANCE,
+    TINY,
+    GroupLikelihoods,
+)
 
 Answers = list[tuple[float, np.ndarray]]
 
@@ -25,7 +31,10 @@ class SmallLikelihoods(GroupLikelihoods):
 
     def _of_stack(self, owners: Sequence[int], queries: Queries) -> Answers:
         """Values and slopes, one by one where a matrix is not definite."""
-        points = np.stack([self.extend(free, owners[k]) for k, free in queries])
+        points = np.stack([free for _, free in queries])
+        if self.nugget is not None:
+            nuggets = np.log(self.nugget[[owners[k] for k, _ in queries]])
+            points = np.column_stack([points, nuggets])
         parts = [self.parts[owners[k]] for k, _ in queries]
         try:
             values, slopes = small_likelihoods(self.kernel, self.x, self.H, points, parts)
@@ -33,11 +42,12 @@ class SmallLikelihoods(GroupLikelihoods):
             if len(queries) == 1:
                 return [(INFEASIBLE, np.zeros(len(queries[0][1])))]
             return [answer for query in queries for answer in self._of_stack(owners, [query])]
-        answers = []
-        for value, slope, point, (_, free) in zip(values, slopes, points, queries, strict=True):
-            total, whole = self._add_prior(float(value), slope, point)
-            answers.append((total, whole[: len(free)]))
-        return answers
+        away = (points[:, :-1] - self.theta) / PRIOR_VARIANCE
+        values += 0.5 * PRIOR_VARIANCE * np.sum(away**2, axis=1) - NUGGET_POWER * points[:, -1]
+        slopes[:, :-1] += away
+        slopes[:, -1] -= NUGGET_POWER
+        size = len(queries[0][1])
+        return [(float(v), slope[:size]) for v, slope in zip(values, slopes, strict=True)]
 
 
 def small_likelihoods(
