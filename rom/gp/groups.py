@@ -21,7 +21,10 @@ FEW = 128  # runs whose small matrices are factored as one stack
 
 @dataclass(frozen=True, eq=False)
 class SearchPlan:
-    """How likelihoods are searched: Sobol starts, their generator, a device of torch."""
+    """How likelihoods are searched: Sobol starts, their generator, a device of torch.
+
+    With one start finer groups are searched from the coarser ones' maxima alone.
+    """
 
     starts: int = 4
     rng: int | np.random.Generator = 0
@@ -53,7 +56,8 @@ def fit_shares(
             member = np.flatnonzero(groups == g)[0]
             nearest.append(maxima[before[member]])
         finer = replace(blank, groups=groups, share=name)
-        points = [np.vstack([maximum.end, cloud]) for maximum in nearest]
+        more = cloud if search.starts > 1 else cloud[:0]
+        points = [np.vstack([maximum.end, more]) for maximum in nearest]
         gp, maxima = _fit(finer, prior, points, search.device)
         models.append(gp)
         before = groups
