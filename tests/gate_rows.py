@@ -64,6 +64,7 @@ T = np.linspace(0.0, 1.0, M)
 SPACE = rom.Space(np.full(N, 1.0 / N), np.arange(N))
 FIELDS = rom.euclidean(N, None, (Field("T", "K", np.arange(6)), Field("u", "m", np.arange(6, N))))
 SNAPSHOTS = rom.Snapshots(SPACE, MU, U)
+POSITIVE = rom.Snapshots(SPACE, MU, 1.0 + U**2)
 BASIS, S = rom.pod(SNAPSHOTS, rank=3)
 STEPS = np.linspace(0.0, 1.0, 9)
 LINES = np.stack([np.exp(-STEPS), np.exp(-3 * STEPS)])[None]
@@ -416,6 +417,16 @@ ROWS: dict[str, Row] = {
     "gp.coefficient_gp": row(
         lambda x, a, box: rom.coefficient_gp(x, a, box, share="shared", **QUICK).posterior(MU)[0],
         "nothing", x=real(MU), a=real(U[:2].T), box=noun(BOX)),
+    "gp.process_average": row(
+        lambda x, a, box: gp.process_average(
+            x, a, box, kernel="rbf", share="shared", **QUICK).posterior(MU)[0],
+        "nothing", x=real(MU), a=real(U[:2].T), box=noun(BOX)),
+    "gp.positive_field_gp": row(
+        lambda snapshots, basis, box: gp.positive_field_gp(
+            snapshots, basis, box, share="shared", **QUICK).logs.tail, "nothing",
+        snapshots=noun(POSITIVE), basis=noun(BASIS), box=noun(BOX)),
+    "gp.log_snapshots": row(lambda snapshots: gp.log_snapshots(snapshots).u,
+        snapshots=noun(POSITIVE)),
     "gp.fit_regressor": row(
         lambda x, a, box: gp.fit_regressor(x, a, box, regressor="rbf").posterior(MU)[0],
         "nothing", x=real(MU), a=real(U[:2].T), box=noun(BOX)),

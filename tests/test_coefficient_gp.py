@@ -324,8 +324,9 @@ def test_gpytorch_kernels_plug_in():
     x = np.random.default_rng(19).random((20, 2))
     a, fresh = outputs(x), np.random.default_rng(20).random((30, 2))
     matern = gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=2)
-    theirs = coefficient_gp(x, a, kernel=matern, share="shared", starts=1, noise=1e-8)
-    ours = coefficient_gp(x, a, share="shared", noise=1e-8)
+    alike = {"share": "shared", "noise": 1e-8, "mean": "constant"}
+    theirs = coefficient_gp(x, a, kernel=matern, starts=1, **alike)
+    ours = coefficient_gp(x, a, kernel="matern52", **alike)
     np.testing.assert_allclose(theirs.posterior(fresh)[0], ours.posterior(fresh)[0], atol=2e-3)
     periodic = coefficient_gp(
         x,

@@ -44,6 +44,7 @@ BY_ROWS: dict[str, tuple[str, ...]] = {
     "GalerkinModel": (),
     "UnsteadyModel": ("mass",),
     "FieldGP": ("tail",),
+    "PositiveFieldGP": (),
     "TrajectoryGP": ("offset", "modes", "tail", "scales"),
     "LocalModel": (),
 }

@@ -13,7 +13,7 @@ from rom.cli.options import Seed, Settings, stem
 from rom.cli.ranks import rank, world
 from rom.cli.tables import show_numbers
 from rom.cli.targets import MODELS, check_suffix_of
-from rom.cli.training import DEFAULT_TOL, Plan, save_training, train_model
+from rom.cli.training import DEFAULT_TOL, OF_PROCESSES, Plan, save_training, train_model
 from rom.errors import BadInput, require
 from rom.problem import Problem
 
@@ -52,7 +52,19 @@ def reduce_command(
         int, typer.Option(min=0, help="Number of local bases, of --rank modes each.")
     ] = 0,
     regressor: Annotated[
-        str, typer.Option(help="Of the coefficients: auto, gp, linear, rbf, nearest.")
+        str, typer.Option(help="Of the coefficients: auto, gp, linear, rbf, nearest, mean.")
+    ] = "auto",
+    kernel: Annotated[
+        str, typer.Option(help="Of the processes: auto, matern52, rbf, product, sum, ...")
+    ] = "auto",
+    mean: Annotated[
+        str, typer.Option(help="Trend of the processes: auto, zero, constant, linear.")
+    ] = "auto",
+    transform: Annotated[
+        str, typer.Option(help="Of fields before regression: auto, identity, log.")
+    ] = "auto",
+    share: Annotated[
+        str, typer.Option(help="Kernels: auto, shared, clusters, independent.")
     ] = "auto",
     seed: Seed = 0,
     settings: Settings = None,
@@ -68,8 +80,9 @@ def reduce_command(
     for library in ("kmedoids", "sklearn") if local else ():
         require(library, "cluster", "local bases")
     plan = Plan(
-        tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed
-    )
+        tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
+        kernel, mean, share, transform,
+    )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
     space = None if problem is None else problem.space
@@ -107,4 +120,5 @@ def choose_kind(kind: str, regress: bool) -> str:
 def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
-    Plan(rank=options["modes"], kind=kind, regressor=options["regressor"], local=options["local"])
+    words = {name: options[name] for name in ("regressor", "transform", "local", *OF_PROCESSES)}
+    Plan(rank=options["modes"], kind=kind, **words)

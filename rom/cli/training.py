@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +21,31 @@ from rom.prediction import Known
 from rom.problem import Problem
 from rom.snapshots import Snapshots
 
+Compress = Callable[[Snapshots], tuple[Basis, dict[str, float]]]
+
 if TYPE_CHECKING:
     from rom.campaign.store import Store
-    from rom.gp import FieldGP
+    from rom.gp import FieldGP, PositiveFieldGP
 
 DEFAULT_TOL = 1e-4
 HULL_TOL = 1e-7  # relative, on what the hull of local bases may miss
+TRANSFORMS = ("auto", "identity", "log")  # of the fields that are regressed
+LOG_RANGE = 3.0  # of the largest value over the smallest, where a logarithm is tried
+LOG_GAIN = 0.9  # of left-out errors, that the logarithm must reach to be taken
+OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
 KINDS = ("auto", "projection", "regression", "trajectories", "local", "dmd")  # from runs
+
+
+def check_process_options(kernel: str, mean: str, share: str) -> None:
+    """Raises BadInput for names that no process has."""
+    from rom.gp.groups import SHARES
+    from rom.gp.kernel_names import check_kernel_name
+    from rom.gp.priors import check_mean
+
+    check_mean(mean)
+    check_kernel_name(kernel)
+    if share not in SHARES:
+        raise BadInput(f"no share {share!r}; known: {', '.join(SHARES)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +54,8 @@ class Plan:
 
     tol, rank : of the POD, `method`, `center`, `memory` its options
     kind : one of KINDS; auto is a projection where the case has A and f, else a regression
-    regressor : of the coefficients; local : number of local bases, of `rank` modes each
+    regressor, kernel, mean, share : of the regression of coefficients; transform : of the fields
+    local : number of local bases, of `rank` modes each
     Raises BadInput for an unknown kind, or options that it does not have.
     """
 
@@ -47,6 +68,10 @@ class Plan:
     regressor: str = "auto"
     local: int = 0
     seed: int = 0
+    kernel: str = "auto"
+    mean: str = "auto"
+    share: str = "auto"
+    transform: str = "auto"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -55,8 +80,16 @@ class Plan:
             raise BadInput("local bases are --kind local with --local K, the number of bases")
         if self.local and self.rank is None:
             raise BadInput("--kind local needs the modes of each basis: --rank R")
-        if self.regressor != "auto" and self.kind not in ("auto", "regression"):
-            raise BadInput(f"--regressor is of --kind regression, not of {self.kind}")
+        if self.transform not in TRANSFORMS:
+            names = ", ".join(TRANSFORMS)
+            raise BadInput(f"no transform {self.transform!r}; choose one of {names}")
+        for name in ("regressor", "transform", *OF_PROCESSES):
+            if getattr(self, name) != "auto" and self.kind not in ("auto", "regression"):
+                raise BadInput(f"--{name} is of --kind regression, not of {self.kind}")
+        check_process_options(self.kernel, self.mean, self.share)
+        processes = [name for name in OF_PROCESSES if getattr(self, name) != "auto"]
+        if processes and self.regressor not in ("auto", "gp"):
+            raise BadInput(f"--{processes[0]} is of --regressor gp, not of {self.regressor}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +151,8 @@ def train_runs(
     elif plan.kind == "dmd":
         model, kind = _linear_law(snapshots, basis)
     else:
-        model, kind = _regression(snapshots, basis, store.box, plan.regressor, plan.seed)
+        compress = partial(_basis, tol=tol, modes=plan.rank, options=options, by_field=True)
+        model, kind, basis = _regression(snapshots, basis, store.box, plan, compress)
     return Training(model, kind, basis, snapshots, store, plan, errors)
 
 
@@ -233,13 +267,42 @@ def _basis(
 
 
 def _regression(
-    snapshots: Snapshots, basis: Basis, box: Box | None, regressor: str, seed: int
-) -> tuple[FieldGP, str]:
-    """A regression of the coefficients, and what it is."""
-    from rom.gp import field_gp
+    snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan, compress: Compress
+) -> tuple[FieldGP | PositiveFieldGP, str, Basis]:
+    """A regression, what it is, and its basis.
 
-    model = field_gp(snapshots, basis, box, regressor=regressor, rng=seed)
-    return model, model.kind
+    compress : (snapshots) -> basis and its errors, for the logarithm of the fields
+    """
+    from rom.gp import field_gp, log_snapshots, positive_field_gp
+    from rom.gp.positive import left_out_field_error
+
+    options = {name: getattr(plan, name) for name in OF_PROCESSES}
+    options |= {"regressor": plan.regressor, "rng": plan.seed}
+    models: dict[str, FieldGP | PositiveFieldGP] = {}
+    bases = {"identity": basis}
+    if plan.transform != "log":
+        models["identity"] = field_gp(snapshots, basis, box, **options)
+    if plan.transform == "log" or (plan.transform == "auto" and _may_be_logs(snapshots)):
+        bases["log"] = compress(log_snapshots(snapshots))[0]
+        models["log"] = positive_field_gp(snapshots, bases["log"], box, **options)
+    text, (name, model) = "", next(iter(models.items()))
+    if len(models) > 1:
+        errors = {name: left_out_field_error(model, snapshots) for name, model in models.items()}
+        name = "log" if errors["log"] <= LOG_GAIN * errors["identity"] else "identity"
+        model = models[name]
+        said = ", ".join(f"{name} {error:.3g}" for name, error in errors.items())
+        text = f"; transform {name}, errors at left-out runs: {said}"
+    return model, model.kind + text, bases[name]
+
+
+def _may_be_logs(snapshots: Snapshots) -> bool:
+    """Whether fields are in memory, positive, and vary enough for logarithms."""
+    u = snapshots.u
+    if not isinstance(u, np.ndarray) or isinstance(u, np.memmap) or np.iscomplexobj(u):
+        return False
+    low, high = (float(part) if u.size else np.nan for part in (np.min(u), np.max(u)))
+    bad = snapshots.space.sum(np.array([float(not low > 0), float(high > LOG_RANGE * low)]))
+    return bool(bad[0] == 0 and bad[1] > 0)
 
 
 def _trajectories(

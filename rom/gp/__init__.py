@@ -26,6 +26,7 @@ free logarithms; H, beta trend and its coefficients; nugget = noise variance / v
 Reference: Rasmussen, Williams (2006).
 """
 
+from rom.gp.averages import ProcessAverage, process_average
 from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.composed import Product, Selected, Sum
@@ -34,6 +35,7 @@ from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.kernels import Stationary
 from rom.gp.kronecker import KroneckerGP, kronecker_gp
+from rom.gp.positive import PositiveFieldGP, log_snapshots, positive_field_gp
 from rom.gp.sharing import coefficient_gp
 from rom.gp.sparse_posterior import SparsePosterior
 from rom.gp.spectral import Spectral, initial_lines, spectral_mixture
@@ -46,6 +48,8 @@ NOUNS = (
     "CoefficientGP",
     "FieldGP",
     "KroneckerGP",
+    "PositiveFieldGP",
+    "ProcessAverage",
     "Product",
     "RunInterpolation",
     "Selected",
@@ -63,6 +67,8 @@ __all__ = [
     "FieldGP",
     "GPyTorchModel",
     "KroneckerGP",
+    "PositiveFieldGP",
+    "ProcessAverage",
     "Product",
     "RunInterpolation",
     "Selected",
@@ -79,6 +85,9 @@ __all__ = [
     "gpytorch_model",
     "initial_lines",
     "kronecker_gp",
+    "log_snapshots",
+    "positive_field_gp",
+    "process_average",
     "run_interpolation",
     "spectral_mixture",
     "trajectory_gp",

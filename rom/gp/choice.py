@@ -9,11 +9,18 @@ from typing import Any
 import numpy as np
 
 from rom.arrays import POINTS, gate
+from rom.gp.averages import ProcessAverage
 from rom.gp.coefficients import CoefficientGP
+from rom.gp.held_out import Fit, held_out_size
+from rom.gp.inputs import output_scale
 from rom.gp.interpolated import RunInterpolation, run_interpolation
 from rom.gp.regressors import AUTO, open_regressor, regressor_names
+from rom.gp.scores import left_out_size
 from rom.parameters import Box
 
+FEW_RUNS = 2  # beyond the number of parameters
+GAIN = 0.95  # of the error of the mean of the runs, that another regressor must reach
+FLATTERY = 3.0  # how much smaller closed forms may make the left-out errors of a process
 log = logging.getLogger("rom")
 
 
@@ -25,38 +32,53 @@ def fit_regressor(
     *,
     regressor: str = AUTO,
     rng: int | np.random.Generator = 0,
+    unit: np.ndarray | float | None = None,
     **options: Any,
-) -> CoefficientGP | RunInterpolation:
+) -> CoefficientGP | ProcessAverage | RunInterpolation:
     """The regression of a (m, r) on x (m, p) by the regressor of that name.
 
     regressor : a file of rom/gp/regressors, or "auto": of those that serve, the one with the
-        least sum of squared errors at left-out runs; `reason` holds all of them
-    options : of `coefficient_gp`, for the processes
+        least sum of squared errors at left-out runs; `reason` holds all of them. Of p + 2 runs
+        none can be left out: they get thin-plate splines, which carry planes exactly
+    unit : in which the errors of outputs are added; None is each output's own deviation
+    options : of `process_average`, for the processes
     Raises BadInput for wrong shapes, NaN, and too few distinct runs.
     Reference: Stone (1974).
     """
+    options["unit"] = unit
     if regressor != AUTO:
         return _fit(regressor, x, a, box, rng=rng, options=options)
     m, p = np.unique(np.asarray(x, dtype=float), axis=0).shape
     names = [name for name in regressor_names() if open_regressor(name).serves(m, p)]
+    if m == p + FEW_RUNS and "rbf" in names:
+        reason = f"{m} runs are too few to leave any out"
+        return replace(_fit("rbf", x, a, box, rng=rng, options=options), reason=reason)
     names = names or ["gp"]
     models = {name: _fit(name, x, a, box, rng=rng, options=options) for name in names}
-    errors = {name: leave_out_size(model) for name, model in models.items()}
-    ranking = sorted(errors, key=lambda name: errors[name])
-    texts = ", ".join(f"{name} {errors[name]:.3g}" for name in ranking)
-    reason = f"relative error at left-out runs: {texts}"
-    best = ranking[0]
+    best, reason = _rank(models, a, unit)
     log.info("regressor %s: %s", best, reason)
     model = models[best]
-    before = f"{model.reason}; " if isinstance(model, CoefficientGP) else ""
+    before = f"{model.reason}; " if not isinstance(model, RunInterpolation) else ""
     return replace(model, reason=before + reason)
 
 
-def leave_out_size(model: CoefficientGP | RunInterpolation) -> float:
-    """|a_i - a(mu_i) without run i| / |a_i - mean|, over all runs and outputs."""
-    residuals, _ = model.leave_one_out()
-    size = float(np.linalg.norm(model.a - model.a.mean(axis=0)))
-    return float(np.linalg.norm(residuals)) / max(size, 1e-300)
+def _rank(
+    models: dict[str, Fit], a: np.ndarray, unit: np.ndarray | float | None
+) -> tuple[str, str]:
+    """The name of the best of the models, and the errors of all in words."""
+    errors = {name: left_out_size(model, unit) for name, model in models.items()}
+    ranking = sorted(errors, key=lambda name: errors[name])
+    where = "left-out runs"
+    if ranking[0] == "gp" and errors[ranking[1]] < FLATTERY * errors["gp"]:
+        scale = output_scale(a) if unit is None else np.asarray(unit, dtype=float)
+        errors = {name: held_out_size(model, scale) for name, model in models.items()}
+        ranking, where = sorted(errors, key=lambda name: errors[name]), "runs held out in folds"
+    texts = ", ".join(f"{name} {errors[name]:.3g}" for name in ranking)
+    reason = f"relative error at {where}: {texts}"
+    best = ranking[0]
+    if errors[best] > GAIN * errors.get("mean", np.inf):
+        best = "mean"
+    return best, reason
 
 
 def _fit(
@@ -67,9 +89,9 @@ def _fit(
     *,
     rng: int | np.random.Generator,
     options: dict[str, Any],
-) -> CoefficientGP | RunInterpolation:
+) -> CoefficientGP | ProcessAverage | RunInterpolation:
     regressor = open_regressor(name)
     if regressor.fit is None:
         return run_interpolation(x, a, box, regressor=name)
-    process: CoefficientGP = regressor.fit(x, a, box, rng=rng, **options)
+    process: CoefficientGP | ProcessAverage = regressor.fit(x, a, box, rng=rng, **options)
     return process

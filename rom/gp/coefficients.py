@@ -40,6 +40,8 @@ class CoefficientGP(OutputsModel):
     mean : zero, constant or linear trend; share : what the groups are; reason : why
     stretch : per group, by what leaving one out says that predicted standard deviations are too
         small or too large
+    counts (m,) : of the runs that each row averages, pure (r,) : sum of squares between them, 0
+        where they agree to round-off; None where each row is a run
     """
 
     box: Box
@@ -53,6 +55,8 @@ class CoefficientGP(OutputsModel):
     share: str
     reason: str
     stretch: np.ndarray
+    counts: np.ndarray | None = None
+    pure: np.ndarray | None = None
 
     @property
     def r(self) -> int:
@@ -78,6 +82,9 @@ class CoefficientGP(OutputsModel):
     @cached_property
     def _trend_and_factors(self) -> tuple[Any, tuple[Factors, ...]]:
         Ks = matrices(self.kernels, self.x, self.x)
+        if self.counts is not None:
+            for K, nugget in zip(Ks, self.nuggets, strict=True):
+                K[np.diag_indices_from(K)] += nugget * (1.0 / self.counts - 1.0)
         return factorise_each(self.mean, self.x, Ks, self.nuggets)
 
     @property
@@ -93,7 +100,18 @@ class CoefficientGP(OutputsModel):
         for factors, mine in self._by_group():
             a = (self.a / scale)[:, mine]
             beta[:, mine], weights[:, mine], variance[mine] = project_trend(factors, H, a)
-        return _Solution(beta * scale, variance * scale**2, weights * scale)
+        variance *= scale**2
+        if self.counts is not None and self.pure is not None:
+            variance = self._pool(variance, len(self.a) - H.shape[1])
+        return _Solution(beta * scale, variance, weights * scale)
+
+    def _pool(self, variance: np.ndarray, free: int) -> np.ndarray:
+        """Variances of averages with what repeats say of the noise, (r,)."""
+        assert self.counts is not None and self.pure is not None
+        more = np.where(self.pure > 0, self.counts.sum() - len(self.counts), 0.0)
+        total = free * variance + self.pure / self.nuggets[self.groups]
+        pooled: np.ndarray = total / (free + more)
+        return pooled
 
     def _by_group(self) -> Iterator[tuple[Factors, np.ndarray]]:
         """Factors of each group, and which outputs are its."""
@@ -166,7 +184,8 @@ class CoefficientGP(OutputsModel):
         residuals, std = np.empty_like(self.a), np.empty_like(self.a)
         for factors, mine in self._by_group():
             a = (self.a / scale)[:, mine]
-            residuals[:, mine], std[:, mine] = left_out_errors(factors, H, a)
+            variance = self.variance[mine] / scale[mine] ** 2
+            residuals[:, mine], std[:, mine] = left_out_errors(factors, H, a, variance)
         return residuals * scale, std * scale
 
     def samples(

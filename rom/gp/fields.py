@@ -12,11 +12,13 @@ import scipy.sparse as sp
 from rom.arrays import gate
 from rom.basis import Basis
 from rom.errors import BadInput
+from rom.gp.averages import ProcessAverage
+from rom.gp.calibration import SKILL, calibrate_fields, left_out_runs
 from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
 from rom.gp.interpolated import RunInterpolation
-from rom.gp.regressors import open_regressor
+from rom.gp.regressors import AUTO, open_regressor
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
@@ -25,6 +27,7 @@ from rom.prediction import (
     Known,
     Prediction,
     Quantity,
+    Warned,
     state_parts,
     state_quantities,
 )
@@ -40,12 +43,16 @@ class FieldGP(Model):
 
     e is independent of a, with pointwise standard deviation `tail` (n,).
     gp : of the r coefficients, or of their 2r real and imaginary parts
+    stretch (f,) : of each field's deviations, so that they hold at left-out runs; None is ones
+    skill (f,) : Q^2 of each field at left-out runs, 1 - squared error / that of their mean
     """
 
     basis: Basis
-    gp: CoefficientGP | RunInterpolation | GPyTorchModel
+    gp: CoefficientGP | ProcessAverage | RunInterpolation | GPyTorchModel
     tail: np.ndarray
     mesh: Mesh | None = None
+    stretch: np.ndarray | None = None
+    skill: np.ndarray | None = None
 
     @property
     def box(self) -> Box:
@@ -58,7 +65,28 @@ class FieldGP(Model):
         if isinstance(self.gp, GPyTorchModel):
             return "regression by GPyTorch's processes"
         name = self.gp.regressor if isinstance(self.gp, RunInterpolation) else "gp"
-        return f"regression by {open_regressor(name).title} ({self.gp.reason})"
+        unskilled = "".join(f"; {text}" for text in self._without_skill)
+        return f"regression by {open_regressor(name).title} ({self.gp.reason}){unskilled}"
+
+    @property
+    def _without_skill(self) -> list[str]:
+        """What is said of fields that no better than the mean of the runs is known of."""
+        if self.skill is None:
+            return []
+        return [
+            f"no skill for {part.name}: Q2 {value:.2g} at left-out runs, collect more"
+            for part, value in zip(self._fields, self.skill, strict=True)
+            if value < SKILL
+        ]
+
+    @property
+    def _fields(self) -> tuple[Field, ...]:
+        space = self.basis.space
+        return space.fields or (Field("u", "1", np.arange(space.n)),)
+
+    @property
+    def _stretches(self) -> np.ndarray:
+        return np.ones(len(self._fields)) if self.stretch is None else self.stretch
 
     @property
     def known(self) -> Known:
@@ -82,9 +110,18 @@ class FieldGP(Model):
         parts = state_parts(
             self.basis, a, std=spread, tail=self.tail, errors=self._field_errors(std)
         )
+        stretched = {}
+        for (name, part), factor in zip(parts.items(), self._stretches, strict=True):
+            tail = None if part.tail is None else factor * part.tail
+            wider = None if part.std is None else factor * part.std
+            stretched[name] = replace(part, std=wider, tail=tail)
         total = np.sum(std**2, axis=0) + self._tail_energy
-        error = Error(np.sqrt(total), Known.STATISTICAL, "the norm of the space")
-        return Prediction(question, parts, errors=(error,), space=self.basis.space)
+        size = self._stretches.max() * np.sqrt(total)
+        error = Error(size, Known.STATISTICAL, "the norm of the space")
+        warned = tuple(Warned("skill", text, ()) for text in self._without_skill)
+        return Prediction(
+            question, stretched, errors=(error,), space=self.basis.space, warnings=warned
+        )
 
     def _posterior(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (r, m) of coefficients at mu (m, p)."""
@@ -99,8 +136,9 @@ class FieldGP(Model):
     def _field_errors(self, std: np.ndarray) -> dict[str, tuple[Error, ...]]:
         """rms over a field of its deviation, from those of coefficients (r, m)."""
         errors: dict[str, tuple[Error, ...]] = {}
-        for name, unit, energies, tail, count in self._field_energies:
-            rms = np.sqrt((energies @ std**2 + tail) / count)
+        pairs = zip(self._field_energies, self._stretches, strict=True)
+        for (name, unit, energies, tail, count), factor in pairs:
+            rms = factor * np.sqrt((energies @ std**2 + tail) / count)
             errors[name] = (Error(rms, Known.STATISTICAL, "rms over the field", unit),)
         return errors
 
@@ -108,9 +146,8 @@ class FieldGP(Model):
     def _field_energies(self) -> list[tuple[str, str, np.ndarray, float, int]]:
         """Of each field: name, unit, sums of squares of modes (r,) and tail, rows."""
         space = self.basis.space
-        fields = space.fields or (Field("u", "1", np.arange(space.n)),)
         energies = []
-        for part in fields:
+        for part in self._fields:
             rows = part.rows[space.owned[part.rows]]
             modes, tail = self.basis.modes[rows], self.tail[rows]
             sums = space.sum(np.sum(np.abs(modes) ** 2, axis=0))
@@ -143,8 +180,16 @@ class FieldGP(Model):
         points = self.box.check(mu)
         mean, std = self._posterior(np.atleast_2d(points))
         values = self.basis.lift(mean)
-        spread = np.hypot(self.basis.spread(std), self.tail[:, None])
+        spread = self._by_row * np.hypot(self.basis.spread(std), self.tail[:, None])
         return (values, spread) if points.ndim == 2 else (values[:, 0], spread[:, 0])
+
+    @property
+    def _by_row(self) -> np.ndarray:
+        """The stretch of each row's deviation, (n, 1)."""
+        factors = np.ones((self.basis.space.n, 1))
+        for part, factor in zip(self._fields, self._stretches, strict=True):
+            factors[part.rows] = factor
+        return factors
 
     def samples(
         self, mu: np.ndarray, count: int, *, rng: int | np.random.Generator = 0
@@ -161,7 +206,8 @@ class FieldGP(Model):
         if self._complex:
             a = self._join(a)
         noise = self.tail * generator.standard_normal((count, len(self.tail)))
-        return self.basis.lift(a).T + noise
+        mean = self.field(mu)[0]
+        return mean + self._by_row[:, 0] * (self.basis.lift(a).T + noise - mean)
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """(a_i - E[a_i | the other runs], its standard deviation), (m, r) or (m, 2r)."""
@@ -179,19 +225,22 @@ def field_gp(
     basis: Basis,
     box: Box | None = None,
     *,
-    regressor: str = "gp",
+    regressor: str = "auto",
     rng: int | np.random.Generator = 0,
     model: Any = None,
+    calibrate: bool = True,
     **options: Any,
 ) -> FieldGP:
     """The regression of a basis's coefficients over the parameters of the snapshots.
 
     snapshots : stationary, one column per parameter
     box : beyond which predictions are refused, by default the range of the parameters
-    regressor : of the coefficients: "gp", "linear", "rbf", "nearest", or "auto", the one with the
+    regressor : of the coefficients: "gp", "linear", "rbf", "nearest", "mean", or "auto", the one of
         least error at left-out runs (`fit_regressor`)
     model : a gpytorch.models.ExactGP class in place of the regressor
-    options : those of `coefficient_gp`, or of `gpytorch_model`
+    calibrate : stretch each field's deviations until they hold 95 % of the nodal values of left-out
+        runs, and say where the regression has no skill (`calibrate_fields`)
+    options : those of `process_average`, or of `gpytorch_model`
     The truncated modes' deviation is the root mean square of what the basis misses of the
     snapshots, times m / (m - r) for their own fit. Raises BadInput for fewer than three distinct
     parameters. Reference: Rasmussen, Williams (2006).
@@ -202,12 +251,34 @@ def field_gp(
             "the coefficients of the snapshots overflow; scale the fields to other units"
         )
     parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
-    gp: CoefficientGP | RunInterpolation | GPyTorchModel
+    gp: CoefficientGP | ProcessAverage | RunInterpolation | GPyTorchModel
     if model is None:
+        options = {"unit": 1.0, **options}
         gp = fit_regressor(snapshots.mu, parts, box, regressor=regressor, rng=rng, **options)
     else:
         gp = gpytorch_model(model, snapshots.mu, parts, box, **options)
-    return FieldGP(basis, replace(gp, closed=True), _tail(snapshots, basis, a.T))
+    field = FieldGP(basis, replace(gp, closed=True), _tail(snapshots, basis, a.T))
+    if not calibrate or isinstance(gp, GPyTorchModel):
+        return field
+    field = _calibrate(field, snapshots, parts)
+    if regressor == AUTO and _is_mean(gp) and len(basis.space.fields) > 1:
+        other = field_gp(snapshots, basis, box, regressor="gp", rng=rng, **options)
+        if other.skill is not None and other.skill.max() >= SKILL:
+            return other
+    return field
+
+
+def _is_mean(gp: Any) -> bool:
+    return isinstance(gp, RunInterpolation) and gp.regressor == "mean"
+
+
+def _calibrate(field: FieldGP, snapshots: Snapshots, parts: np.ndarray) -> FieldGP:
+    """The model with stretch and skill; parts (m, r) or (m, 2 r) real."""
+    basis = field.basis
+    left = left_out_runs(snapshots.mu, parts, field.gp, basis.r)
+    offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))
+    fit = calibrate_fields(snapshots, basis.modes, offset, field.tail, left)
+    return replace(field, stretch=fit.stretch, skill=fit.skill)
 
 
 def _tail(snapshots: Snapshots, basis: Basis, a: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from rom.gp.likelihood import LINEAR
 from rom.parameters import Box
 
 MIN_RUNS = 3
+RANK_TOL = 1e-6  # relative; inputs below depend on each other
 CONSTANT_TOL = 1e-14  # relative range below which a column counts as constant
 
 
@@ -29,6 +30,17 @@ def check_training(
     if box is not None:
         return box.check(x), a, box, True
     return x, a, _range_of(x), False
+
+
+def supports_trend(z: np.ndarray) -> bool:
+    """Whether runs z (m, p) are many and independent enough for a linear trend."""
+    m, p = z.shape
+    deviation = z.std(axis=0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    scaled = (z - z.mean(axis=0)) / scale
+    inputs = np.column_stack([np.ones(m), scaled])
+    rank = np.linalg.matrix_rank(inputs, tol=RANK_TOL * np.sqrt(m))
+    return bool(m >= 2 * (p + 2) and rank == p + 1)
 
 
 def _refuse_few(x: np.ndarray, mean: str) -> None:

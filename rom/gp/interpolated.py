@@ -13,6 +13,7 @@ from rom.gp.inputs import check_training, scale_inputs
 from rom.gp.likelihood import CONSTANT
 from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
 from rom.gp.regressors import open_regressor
+from rom.gp.repeats import average_repeats, distinct_runs
 from rom.model import Question
 from rom.parameters import Box
 from rom.prediction import Prediction
@@ -99,10 +100,9 @@ def run_interpolation(
     Repeated runs are averaged. Raises BadInput for wrong shapes, NaN, and too few distinct runs.
     """
     x, a, box, closed = check_training(x, a, box, CONSTANT)
-    points, place = np.unique(box.to_unit(x), axis=0, return_inverse=True)
-    sums = np.zeros((len(points), a.shape[1]))
-    np.add.at(sums, place.ravel(), a)
-    means = sums / np.bincount(place.ravel())[:, None]
+    scaled = box.to_unit(x)
+    first, place = distinct_runs(scaled)
+    points, means = scaled[first], average_repeats(a, place)[0]
     m, p = points.shape
     if not open_regressor(regressor).serves(m, p):
         raise BadInput(

@@ -140,7 +140,8 @@ class GroupLikelihoods:
     """-log likelihood - log prior of each group of outputs in its free logarithms.
 
     theta : the kernel's own, around which the prior is
-    x (n, p), parts (n, r_g) and trends H (n, k) on a device; nugget : None where it is free
+    x (n, p), parts (n, r_g) and trends H (n, k) on a device
+    nugget : of each group, (g,), or None where they are free
     """
 
     kernel: Any
@@ -148,7 +149,7 @@ class GroupLikelihoods:
     x: Any
     parts: list[Any]
     H: Any
-    nugget: float | None
+    nugget: np.ndarray | None
 
     def objective(self, owners: Sequence[int]) -> Evaluate:
         """(search, free logarithms) -> values and slopes; owners : group of each search.
@@ -165,9 +166,9 @@ class GroupLikelihoods:
         """Whether all queries are answered as one stack of matrices."""
         return not isinstance(self.x, np.ndarray)
 
-    def extend(self, free: np.ndarray) -> np.ndarray:
-        """All logarithms, (theta, log nugget), of the free ones."""
-        return free if self.nugget is None else np.append(free, np.log(self.nugget))
+    def extend(self, free: np.ndarray, g: int) -> np.ndarray:
+        """All logarithms, (theta, log nugget), of the free ones of group g."""
+        return free if self.nugget is None else np.append(free, np.log(self.nugget[g]))
 
     def _of_matrices(
         self, owners: Sequence[int], Ks: list[np.ndarray], queries: Queries
@@ -175,7 +176,7 @@ class GroupLikelihoods:
         """Value, slope in K, and slope in the free logarithms otherwise, of each."""
         answers: list[tuple[float, Any, np.ndarray]] = []
         for K, (k, free) in zip(Ks, queries, strict=True):
-            point, slope = self.extend(free), np.zeros(len(self.theta) + 1)
+            point, slope = self.extend(free, owners[k]), np.zeros(len(self.theta) + 1)
             try:
                 value, W, slope[-1] = _slope_in_covariance(
                     K, float(np.exp(point[-1])), self.parts[owners[k]], self.H
@@ -191,7 +192,7 @@ class GroupLikelihoods:
         """Values and slopes on a device, by one batched factorisation."""
         from rom.gp.stacked import restricted_together
 
-        points = [self.extend(free) for _, free in queries]
+        points = [self.extend(free, owners[k]) for k, free in queries]
         kernels = [self.kernel.at(point[:-1]) for point in points]
         nuggets = [float(np.exp(point[-1])) for point in points]
         outputs = [self.parts[owners[k]] for k, _ in queries]
@@ -215,13 +216,14 @@ class GroupLikelihoods:
 
 
 def left_out_errors(
-    factors: Factors, H: np.ndarray, a: np.ndarray
+    factors: Factors, H: np.ndarray, a: np.ndarray, variance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(a_i - E[a_i | the others], its standard deviation), both (n, r).
 
-    They are (P a)_i / P_ii and sigma / sqrt(P_ii). Reference: Dubrule (1983).
+    variance (r,) : of the processes. They are (P a)_i / P_ii and sigma / sqrt(P_ii).
+    Reference: Dubrule (1983).
     """
-    _, alpha, variance = project_trend(factors, H, a)
+    _, alpha, _ = project_trend(factors, H, a)
     root = _trend_root(factors).T if H.shape[1] else None
     P = inverse(factors.L.copy(order="K"), 1.0, root).diagonal()
     return alpha / P[:, None], (variance / P[:, None]) ** 0.5

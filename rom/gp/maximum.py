@@ -42,7 +42,7 @@ def maximise(
     starts: Sequence[np.ndarray],
     *,
     mean: str,
-    noise: float | None = None,
+    noise: float | np.ndarray | None = None,
     device: str | None = None,
     curvatures: Sequence[np.ndarray | None] | None = None,
     restarts: int = 3,
@@ -51,14 +51,14 @@ def maximise(
     """The largest restricted likelihood of each group of outputs (n, r_g) at x (n, p).
 
     starts : of each group, (s, k + 1): all are screened, the best `restarts` searched
-    noise : the nugget if it is known; curvatures : what like problems left
+    noise : the nugget if it is known, of all groups or each; curvatures : what like problems left
     few : runs so few that numpy takes all searches as one stack of a stationary kernel's matrices
     A flat prior would leave unidentified logarithms wherever the search stops, so they have wide
     ones, exp(-((theta - theta_0) / 6)^2 / 2), and nugget^{1/10} against taking noise for a
     function, which few runs cannot refute. All searches advance in step, so that a device factors
     them as one batch. Raises NotConverged where no start is usable.
     """
-    nugget = None if noise is None else max(noise, FLOOR)
+    nugget = None if noise is None else np.full(len(parts), 1.0) * np.maximum(noise, FLOOR)
     problem = _pose(kernel, x, parts, mean, nugget=nugget, device=device, few=few)
     free = slice(None) if nugget is None else slice(-1)
     of_nugget = (np.log(FLOOR), np.log(MAX_NUGGET))
@@ -82,7 +82,7 @@ def maximise(
     evaluations = sum(end.evaluations for end in best)
     text = "likelihood: %d groups, %d starts, %d evaluations"
     log.info(text, len(parts), len(first), evaluations)
-    return [_maximum(problem, end) for end in best]
+    return [_maximum(problem, g, end) for g, end in enumerate(best)]
 
 
 def _screen(ends: Sequence[Any], restarts: int, limits: np.ndarray) -> list[tuple[int, Any]]:
@@ -125,10 +125,9 @@ def _search(
     return [sorted(some, key=lambda end: end.value) for some in ends]
 
 
-def _maximum(problem: GroupLikelihoods, end: Descent) -> Maximum:
-    """What a search has ended at."""
-    fixed = [] if problem.nugget is None else [np.log(problem.nugget)]
-    whole = np.append(end.x, fixed)
+def _maximum(problem: GroupLikelihoods, g: int, end: Descent) -> Maximum:
+    """What a search of group g has ended at."""
+    whole = problem.extend(end.x, g)
     nugget = max(float(np.exp(whole[-1])), FLOOR)
     return Maximum(problem.kernel.at(whole[:-1]), nugget, whole, end.curvature)
 
@@ -139,7 +138,7 @@ def _pose(
     parts: Sequence[np.ndarray],
     mean: str,
     *,
-    nugget: float | None,
+    nugget: np.ndarray | None,
     device: str | None,
     few: bool,
 ) -> GroupLikelihoods:

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from rom.gp.coefficients import CoefficientGP
+from rom.gp.inputs import supports_trend
+from rom.gp.kernel_names import MATERN
 from rom.gp.likelihood import CONSTANT, LINEAR
+from rom.gp.priors import FREE
 from rom.gp.sharing import CLUSTERS, coefficient_gp
-
-RANK_TOL = 1e-6  # relative; inputs below depend on each other
 
 
 def regression(
@@ -25,19 +26,10 @@ def regression(
     """
     if not a.shape[1]:
         return None
-    mean = LINEAR if _supports_trend(z) else CONSTANT
-    return coefficient_gp(z, a, share=share, mean=mean, rng=rng, calibrate=calibrate)
-
-
-def _supports_trend(z: np.ndarray) -> bool:
-    """Whether runs z (m, p) are many and independent enough for a linear trend."""
-    m, p = z.shape
-    deviation = z.std(axis=0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-    scaled = (z - z.mean(axis=0)) / scale
-    inputs = np.column_stack([np.ones(m), scaled])
-    rank = np.linalg.matrix_rank(inputs, tol=RANK_TOL * np.sqrt(m))
-    return bool(m >= 2 * (p + 2) and rank == p + 1)
+    mean = LINEAR if supports_trend(z) else CONSTANT
+    return coefficient_gp(
+        z, a, kernel=MATERN, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
+    )
 
 
 def useful_modes(gp: CoefficientGP | None) -> int:
@@ -62,4 +54,4 @@ def condition_on(gp: CoefficientGP | None, z: np.ndarray, a: np.ndarray) -> Coef
     if gp is None or not a.shape[1]:
         return None
     groups = gp.groups[: a.shape[1]]
-    return replace(gp, x=gp.box.to_unit(z), a=a, groups=groups)
+    return replace(gp, x=gp.box.to_unit(z), a=a, groups=groups, counts=None, pure=None)

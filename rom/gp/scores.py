@@ -1,8 +1,9 @@
-"""What leaving one run out says of a process: its density, and its deviations."""
+"""What leaving one run out says of a process: its error, and its deviations."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,15 @@ STRETCH_RUNS = 20.0  # the weight of "no stretch", in runs
 LEAST_DEVIATION = 1e-9  # relative; below, a leave-one-out score is round-off
 
 
-def log_density(gp: CoefficientGP) -> float:
-    """Mean log density of each value under the other runs, outputs of unit variance."""
-    scale = output_scale(gp.a)
-    residuals, std = (part / scale for part in gp.leave_one_out())
-    of_width = -0.5 * np.log(2 * np.pi * std**2)
-    return float(np.mean(of_width - 0.5 * (residuals / std) ** 2))
+def left_out_size(gp: Any, unit: np.ndarray | float | None = None) -> float:
+    """sqrt(sum |(a - a without its run) / unit|^2 / sum |(a - mean) / unit|^2).
+
+    unit : (r,) or one for all; None is each output's own deviation
+    """
+    scale = output_scale(gp.a) if unit is None else np.asarray(unit, dtype=float)
+    residuals, _ = gp.leave_one_out()
+    size = float(np.linalg.norm((gp.a - gp.a.mean(axis=0)) / scale))
+    return float(np.linalg.norm(residuals / scale)) / max(size, 1e-300)
 
 
 def stretch_deviations(gp: CoefficientGP) -> CoefficientGP:

@@ -1,6 +1,6 @@
 """Gaussian processes of the coefficients, of largest restricted likelihood."""
 
+from rom.gp.averages import process_average
 from rom.gp.regressors import Regressor
-from rom.gp.sharing import coefficient_gp
 
-REGRESSOR = Regressor("Gaussian processes", fit=coefficient_gp)
+REGRESSOR = Regressor("Gaussian processes", fit=process_average)

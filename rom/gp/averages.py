@@ -1,0 +1,156 @@
+"""Averages of processes: each counts by how small its left-out errors are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rom.arrays import POINTS, gate
+from rom.gp.coefficients import CoefficientGP
+from rom.gp.groups import AUTO, SearchPlan
+from rom.gp.inputs import scale_inputs
+from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
+from rom.gp.sharing import fit_candidates
+from rom.model import Question
+from rom.parameters import Box
+from rom.prediction import Prediction
+
+SHARPNESS = 8.0  # weights are left-out errors to the power -SHARPNESS
+LEAST_WEIGHT = 0.02  # of the largest; lighter processes are left out
+log = logging.getLogger("rom")
+
+
+@dataclass(frozen=True, eq=False)
+class ProcessAverage(OutputsModel):
+    """a(x) ~ sum_k w_k N(mean_k(x), std_k(x)^2), its processes of the same outputs.
+
+    box : inputs are scaled to it; closed : whether inputs beyond it are refused
+    processes : of the same runs; weights (k,) : sum to one; reason : their left-out errors
+    """
+
+    box: Box
+    closed: bool
+    processes: tuple[CoefficientGP, ...]
+    weights: np.ndarray
+    reason: str
+
+    @property
+    def r(self) -> int:
+        """Number of outputs."""
+        return self.processes[0].r
+
+    @property
+    def a(self) -> np.ndarray:
+        """Outputs of the runs, (m, r)."""
+        return self.processes[0].a
+
+    @property
+    def x(self) -> np.ndarray:
+        """Scaled inputs of the runs, (m, p)."""
+        return self.processes[0].x
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Standard deviation of the noise of each output, (r,), in its unit."""
+        variances = np.stack([gp.noise**2 for gp in self.processes])
+        return np.asarray(np.sqrt(self.weights @ variances))
+
+    def answer(self, question: Question) -> Prediction:
+        """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""
+        mean, std = self.posterior(question.mu, noise=True)
+        inside = within_range(self.box.to_unit(question.mu), self.x)
+        return answer_of_columns(question, mean, np.asarray(std), inside)
+
+    def posterior(
+        self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Mean and standard deviation of the average, both (q, r), or (r,) for x (p,).
+
+        The arguments are those of `CoefficientGP.posterior`.
+        """
+        scale_inputs(np.atleast_2d(x), self.box, self.closed)
+        answers = [gp.posterior(x, noise=noise, std=std, device=device) for gp in self.processes]
+        means = np.stack([mean for mean, _ in answers])
+        if not std:
+            return np.tensordot(self.weights, means, 1), None
+        return self._mix(means, np.stack([np.asarray(spread) for _, spread in answers]))
+
+    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """(a_i - E[a_i | the others], its standard deviation), both (m, r)."""
+        return self._left_out
+
+    @cached_property
+    def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        parts = [gp.leave_one_out() for gp in self.processes]
+        return self._mix(np.stack([part for part, _ in parts]), np.stack([s for _, s in parts]))
+
+    def _mix(self, means: np.ndarray, spreads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of the mixture of normal laws (k, m, r)."""
+        mean = np.tensordot(self.weights, means, 1)
+        variance = np.tensordot(self.weights, spreads**2 + (means - mean) ** 2, 1)
+        return mean, np.sqrt(variance)
+
+    def samples(
+        self, x: np.ndarray, count: int, *, rng: int | np.random.Generator = 0, noise: bool = False
+    ) -> np.ndarray:
+        """Joint draws of the outputs at x (q, p), (count, q, r), of the mixture."""
+        generator = np.random.default_rng(rng)
+        counts = generator.multinomial(count, self.weights)
+        draws = [
+            gp.samples(x, int(k), rng=generator, noise=noise)
+            for gp, k in zip(self.processes, counts, strict=True)
+            if k
+        ]
+        return generator.permutation(np.concatenate(draws))
+
+
+@gate(x=POINTS, a=POINTS, box=Box)
+def process_average(
+    x: np.ndarray,
+    a: np.ndarray,
+    box: Box | None = None,
+    *,
+    kernel: Any = AUTO,
+    share: str = AUTO,
+    mean: str = AUTO,
+    noise: float | str | None = None,
+    rng: int | np.random.Generator = 0,
+    device: str | None = None,
+    starts: int = 4,
+    unit: np.ndarray | float | None = None,
+) -> ProcessAverage | CoefficientGP:
+    """The average of candidates, w_k ~ (left-out error_k)^{-8}.
+
+    Few runs cannot tell kernels and trends apart, and the mean of several errs less than the one
+    that left-out runs prefer. Candidates and options are those of `coefficient_gp`; deviations are
+    not stretched. It is one process where "auto" leaves no choice.
+    References: Stone (1974); Le, Clarke (2017).
+    """
+    candidates = fit_candidates(
+        x, a, box, kernel=kernel, share=share, mean=mean, noise=noise, unit=unit,
+        search=SearchPlan(starts, rng, device),
+    )  # fmt: skip
+    if len(candidates) == 1:
+        return candidates[0][0]
+    return _average([gp for gp, _ in candidates], [error for _, error in candidates])
+
+
+def _average(models: Sequence[CoefficientGP], errors: Sequence[float]) -> ProcessAverage:
+    """Of the models that count, the heaviest first."""
+    size = np.maximum(errors, 1e-12)
+    weights = (size / size.min()) ** -SHARPNESS
+    order = np.argsort(-weights, kind="stable")
+    order = order[weights[order] >= LEAST_WEIGHT]
+    weights = weights[order] / weights[order].sum()
+    pairs = zip(order, weights, strict=True)
+    texts = ", ".join(f"{models[k].reason} {errors[k]:.4g} ({w:.0%})" for k, w in pairs)
+    log.info("relative left-out errors and weights: %s", texts)
+    first = models[0]
+    processes = tuple(models[k] for k in order)
+    reason = f"relative left-out errors and weights of processes: {texts}"
+    return ProcessAverage(first.box, first.closed, processes, weights, reason)
