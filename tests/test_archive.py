@@ -146,7 +146,7 @@ UNSTEADY = unsteady(
 CONSTRAINTS = SuccessiveConstraints(
     A.theta, np.zeros(2), np.ones(2), np.ones((1, 2)), np.ones(1), np.ones((1, 2))
 )
-FIELD_GP = field_gp(SNAPSHOTS, BASIS, BOX)
+FIELD_GP = field_gp(SNAPSHOTS, BASIS, BOX, regressor="gp")
 CUBATURE = Cubature(np.arange(2), np.ones(2), 1e-4, 1e-3, "tol")
 STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
 WEIGHTED = WeightedModel(

@@ -80,7 +80,7 @@ def test_units_are_converted_or_said_once(folder):
         ('"spin.npy"', '"fields.npz#hot"', "is in 'K', not in 'N'"),
         ('"fields.npz#push"', '"four.npy"', "force 1: the field has 4 rows, that of force 0 has 6"),
         ('"fields.npz#push"', '"nan.npy"', "force 1: the field holds NaN or Inf at row 2"),
-        ('"fields.npz#push"', '"junk.npy"', r"force 1: junk\.npy holds no array"),
+        ('"fields.npz#push"', '"junk.npy"', r"force 1: junk\.npy is no whole"),
         ('"lift.vtu#lift"', '"four.npy"', "motion fields have 4 rows, force fields 6"),
         ("[[motion]]", "[[moves]]", "no key 'moves'"),
         ("[[force]]\nfield", "[[force]]\nfields", "force 0: no key 'fields'"),

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from rom.errors import RomError, SolveFailed
+from rom.errors import BadInput, RomError, SolveFailed
 from rom.io.frame import Frame
 from rom.io.frames import read_frames
+from rom.io.numpy_files import read_npy
 from rom.mesh import Mesh
 
 Read = Callable[[Path], np.ndarray]
-MAGIC = b"\x93NUMPY\x01\x00"
-HEAD = re.compile(
-    rb"\{'descr': '([<>|=](?:f[248]|c8|c16|[iu][1248]|b1))', "
-    rb"'fortran_order': (True|False), "
-    rb"'shape': \(((?:\d{1,18},? ?){0,8})\), \} *\n"
-)
 NEAR = 1e-5  # of the largest coordinate: .frd writes six digits of each
 
 
@@ -82,29 +75,11 @@ def _check_nodes(theirs: Mesh, ours: Mesh, path: Path) -> None:
         )
 
 
-def read_npy(path: Path) -> np.ndarray:
-    """The array in a .npy file whose header is of the one form that numpy writes.
-
-    Raises SolveFailed where it is not, or its size is not what the header says.
-    """
+def read_array(path: Path) -> np.ndarray:
+    """The array in a .npy file. Raises SolveFailed where it is no whole array of numbers."""
     if path.is_symlink() or not path.is_file():
         raise SolveFailed(f"no file {path.name}, or a link; leave the array itself there")
-    with open(path, "rb") as raw:
-        start = raw.read(10)
-        head = b""
-        if start[:8] == MAGIC:
-            head = raw.read(int.from_bytes(start[8:10], "little"))
-        match = HEAD.fullmatch(head)
-        if match is None:
-            raise SolveFailed(f"{path.name} is no whole .npy file of numbers")
-        kind = match[1].decode()
-        by_columns = match[2] == b"True"
-        shape = tuple(int(digits) for digits in re.findall(rb"\d+", match[3]))
-        size, left = math.prod(shape), path.stat().st_size - raw.tell()
-        if size * np.dtype(kind).itemsize != left:
-            raise SolveFailed(
-                f"{path.name} holds {left} bytes after a header that says {shape} of {kind}; "
-                "it was not written to its end"
-            )
-        u = np.fromfile(raw, kind, size)
-        return u.reshape(shape, order="F" if by_columns else "C")
+    try:
+        return read_npy(path)
+    except BadInput as error:
+        raise SolveFailed(str(error)) from error

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.campaign.decks import Templates, read_templates
-from rom.campaign.program_answers import Read, read_npy
+from rom.campaign.program_answers import Read, read_array
 from rom.errors import BadInput, SolveFailed
 from rom.parameters import Box
 
@@ -145,7 +145,7 @@ def program(
             f"{{{unused[0]}}} on its command line, or take it out of the box"
         )
     pattern = None if failure is None else re.compile(failure)
-    return _Program(tuple(words), answer, limit, folder, files, names, read or read_npy, pattern)
+    return _Program(tuple(words), answer, limit, folder, files, names, read or read_array, pattern)
 
 
 def _names_in(words: Sequence[str], names: Sequence[str]) -> set[str]:

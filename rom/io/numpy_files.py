@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,13 @@ import numpy as np
 from rom.errors import BadInput
 
 SPARE, GROWTH = 2**26, 64  # bytes of an array besides, and per byte of a packed file
-HEADERS: dict[tuple[int, int], Any] = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+STARTS = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4}  # bytes of the header's length
+HEAD = re.compile(
+    rb"\{'descr': '([<>|=](?:f[248]|c8|c16|[iu][1248]|b1))', "
+    rb"'fortran_order': (True|False), "
+    rb"'shape': \(((?:\d{1,18},? ?){0,8})\), \} *\n"
+)
+LONGEST = 2**16  # bytes of a header
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -48,20 +52,27 @@ def _member(pack: ZipFile, name: str) -> ZipInfo:
 
 
 def _array(raw: Any, size: int, what: str) -> np.ndarray:
-    """The array of an open file of `size` bytes, whose header must say just that."""
-    version = np.lib.format.read_magic(raw)
-    if version not in HEADERS:
-        raise BadInput(f"{what} is a .npy file of version {version}; write numbers with numpy.save")
-    shape, by_columns, kind = HEADERS[version](raw)
+    """The array of an open file of `size` bytes.
+
+    Its header must be of the one form that numpy writes, and say just that size.
+    """
+    start = raw.read(8)
+    head = b""
+    if start in STARTS:
+        head = raw.read(min(int.from_bytes(raw.read(STARTS[start]), "little"), LONGEST))
+    match = HEAD.fullmatch(head)
+    if match is None:
+        raise BadInput(f"{what} is no whole .npy file of numbers; write them with numpy.save")
+    kind = np.dtype(match[1].decode())
+    shape = tuple(int(digits) for digits in re.findall(rb"\d+", match[3]))
     left = size - raw.tell()
-    is_whole = min(shape, default=0) >= 0 and math.prod(shape) * kind.itemsize == left
-    if kind.kind not in "biufc" or not is_whole:
+    if math.prod(shape) * kind.itemsize != left:
         raise BadInput(
-            f"{what} holds {left} bytes after a header that says {shape} of {kind}; it is no whole "
-            "array of numbers, save it again"
+            f"{what} holds {left} bytes after a header that says {shape} of {kind}; it was not "
+            "written to its end, save it again"
         )
     flat = np.frombuffer(raw.read(left), kind)
-    return flat.reshape(shape, order="F" if by_columns else "C")
+    return flat.reshape(shape, order="F" if match[2] == b"True" else "C")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from rom.archive.nouns import load, save
 from rom.batch import Profile, read_profile
 from rom.campaign import collect, read
 from rom.campaign.journal import journals
-from rom.campaign.program_answers import read_npy
+from rom.campaign.program_answers import read_array
 from rom.cli.case import parameters
 from rom.errors import RomError
 from rom.io.files import read_mesh
@@ -152,7 +152,7 @@ def readers(folder):
         "table": (folder / "t.csv", lambda: parameters((), folder / "t.csv", box)),
         "mesh.vtu": (folder / "mesh.vtu", lambda: read_mesh(folder / "mesh.vtu")),
         "mesh.msh": (folder / "mesh.msh", lambda: read_mesh(folder / "mesh.msh")),
-        "answer.npy": (folder / "answer.npy", lambda: read_npy(folder / "answer.npy")),
+        "answer.npy": (folder / "answer.npy", lambda: read_array(folder / "answer.npy")),
     }
 
 
@@ -284,7 +284,7 @@ def test_claims_of_size_are_not_believed(kind, size, tmp_path):
         path.write_bytes(
             b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(80)
         )
-        reading = lambda: read_npy(path)  # noqa: E731
+        reading = lambda: read_array(path)  # noqa: E731
     else:
 
         def fill(file):
