@@ -45,8 +45,18 @@ from rom.certified import (
     unsteady,
 )
 from rom.compress import Merging, RunningPod, SparseSvd
+from rom.compress.decomposition import pod
+from rom.dynamics import dmd
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
-from rom.gp import Product, Selected, Stationary, Sum, run_interpolation
+from rom.gp import (
+    PositiveFieldGP,
+    Product,
+    Selected,
+    Stationary,
+    Sum,
+    coefficient_gp,
+    run_interpolation,
+)
 from rom.gp.dense_bound import Prior
 from rom.gp.fields import field_gp
 from rom.gp.kronecker import kronecker_gp
@@ -147,6 +157,14 @@ CONSTRAINTS = SuccessiveConstraints(
     A.theta, np.zeros(2), np.ones(2), np.ones((1, 2)), np.ones(1), np.ones((1, 2))
 )
 FIELD_GP = field_gp(SNAPSHOTS, BASIS, BOX, regressor="gp")
+GP = coefficient_gp(
+    MUS, BASIS.coefficients(np.asarray(SNAPSHOTS.u)).T, BOX, kernel="matern52", mean="constant"
+)
+TIMES = np.linspace(0.0, 1.0, 9)
+SERIES = Snapshots(
+    euclidean(2), np.zeros((9, 0)), np.stack([np.exp(-TIMES), np.exp(-3.0 * TIMES)]), TIMES
+)
+FLOW = dmd(SERIES, pod(SERIES, rank=2)[0])
 CUBATURE = Cubature(np.arange(2), np.ones(2), 1e-4, 1e-3, "tol")
 STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
 WEIGHTED = WeightedModel(
@@ -188,7 +206,7 @@ TRAJECTORIES = TrajectoryGP(
     tail=np.zeros((3, 2)),
     transform="identity",
     sized=False,
-    processes=(FIELD_GP.gp,),
+    processes=(GP,),
     floor=1e-3,
     factor=2.0,
     level=0.9,
@@ -249,7 +267,10 @@ EXAMPLES = {
     "GreedyStep": GreedyStep(3, MUS[0], 1e-3, "tol reached"),
     "FieldGP": FIELD_GP,
     "TrajectoryGP": TRAJECTORIES,
-    "CoefficientGP": FIELD_GP.gp,
+    "CoefficientGP": GP,
+    "PositiveFieldGP": PositiveFieldGP(FIELD_GP),
+    "ProcessAverage": FIELD_GP.gp,
+    "LinearFlow": FLOW,
     "RunInterpolation": run_interpolation(np.eye(3), np.eye(3), regressor="nearest"),
     "VecchiaGP": vecchia_gp(
         np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4
@@ -266,7 +287,7 @@ EXAMPLES = {
     "KroneckerGP": kronecker_gp(
         [np.arange(4.0), np.arange(3.0)], np.eye(4, 3), observed=np.arange(12).reshape(4, 3) > 2
     ),
-    "Stationary": FIELD_GP.gp.kernels[0],
+    "Stationary": GP.kernels[0],
     "Spectral": spectral_mixture(2, 3, 5.0, "matern52"),
     "Sum": Sum(
         (Stationary("rbf", np.ones(2)), spectral_mixture(2, 2, 1.0)), np.array([0.25, 0.75])
@@ -349,6 +370,31 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Calibration": "a moment of a training",
+    "Carries": "a moment of reading a file",
+    "Collection": "a moment of reading a file",
+    "Content": "a moment of reading a file",
+    "Deck": "a moment of reading a file",
+    "Document": "a moment of reading a file",
+    "ElementBlock": "a moment of reading a file",
+    "Entity": "a moment of reading a file",
+    "Entry": "a moment of reading a file",
+    "Fit": "a moment of a training",
+    "Keyword": "a moment of reading a file",
+    "Leaf": "a moment of reading a file",
+    "LeftOut": "a moment of a training",
+    "MedBlock": "a moment of reading a file",
+    "Move": "a moment of reading a file",
+    "Numbering": "a moment of reading a file",
+    "Placed": "a moment of reading a file",
+    "ProcessPrior": "a moment of a training",
+    "Resolver": "a moment of reading a file",
+    "Scope": "a moment of reading a file",
+    "SearchPlan": "a moment of a training",
+    "TableRun": "rom.cli.ingest_runs",
+    "Templates": "a solver",
+    "Unit": "a solver",
+    "View": "a moment of reading a file",
     "Regressor": "a file of the package",
     "Budget": "settings of a call",
     "Header": "JSON before the arrays of a file",
