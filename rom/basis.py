@@ -25,6 +25,10 @@ FEEBLE = 1e-140  # of a column's norm: its square is near the smallest number
 MAX_SWEEPS = 3  # of re-orthogonalisation
 
 
+OFFSET = array_of("()", "(n,)", kinds=NUMBER, empty=True)
+SINGULAR = array_of("(k,)", most=np.inf, empty=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Basis:
     """u ~ offset + V a with V^H X V = I.
@@ -46,21 +50,23 @@ class Basis:
     error: float = float("nan")
 
     def __post_init__(self) -> None:
-        n = check_noun(self.space, "space", Space).n
-        modes = number_array(self.modes, "modes", NUMBER)
-        if modes.dtype.kind not in "fc":
-            modes = modes.astype(float)
-        object.__setattr__(self, "modes", modes)
+        space, modes = self.space, self.modes
+        n = space.n if isinstance(space, Space) else check_noun(space, "space", Space).n
+        if type(modes) is not np.ndarray or modes.dtype != float:
+            modes = number_array(modes, "modes", NUMBER)
+            modes = modes if modes.dtype.kind in "fc" else modes.astype(float)
+            object.__setattr__(self, "modes", modes)
         if modes.ndim != 2 or modes.shape[0] != n:
             raise BadInput(
                 f"modes have shape {modes.shape}; the space needs ({n}, r): give one row per dof"
             )
-        if not isinstance(self.offset, (int, float)):
-            check_members(self, offset=array_of("()", "(n,)", kinds=NUMBER, empty=True))
+        checks = {} if isinstance(self.offset, (int, float)) else {"offset": OFFSET}
+        if self.s is not None:
+            checks["s"] = SINGULAR
+        if checks:
+            check_members(self, **checks)
         if np.ndim(self.offset) and self.offset.shape != (n,):
             raise BadInput(f"offset has shape {self.offset.shape}; give ({n},), one per dof")
-        if self.s is not None:
-            check_members(self, s=array_of("(k,)", most=np.inf, empty=True))
         flat = modes.ravel(order="K")
         if not np.isfinite(np.vdot(flat, flat).real):
             largest = np.argmax(np.abs(modes))

@@ -114,7 +114,9 @@ class Box:
     def to_unit(self, mu: np.ndarray) -> np.ndarray:
         """mu -> [0, 1]^p, logarithmically where the scale is log."""
         low, high = self._scaled(self.lower), self._scaled(self.upper)
-        x = self._scaled(real(mu, "mu"))
+        if type(mu) is not np.ndarray or mu.dtype != float:
+            mu = real(mu, "mu")
+        x = self._scaled(mu)
         return np.asarray((x - low) / (high - low))
 
     def from_unit(self, x: np.ndarray) -> np.ndarray:

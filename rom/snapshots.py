@@ -37,8 +37,11 @@ class Snapshots:
     t: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        check_noun(self.space, "space", Space)
-        mu = real(self.mu, "mu")
+        if not isinstance(self.space, Space):
+            check_noun(self.space, "space", Space)
+        mu = self.mu
+        if type(mu) is not np.ndarray or mu.dtype != float:
+            mu = real(mu, "mu")
         if not _reads_from_disk(self.u):
             object.__setattr__(self, "u", _floats(self.u))
         if len(self.u.shape) != 2:
@@ -99,5 +102,7 @@ def _reads_from_disk(u: Any) -> bool:
 
 def _floats(u: Any) -> np.ndarray:
     """u (n, m) as floating-point or complex numbers; single precision stays."""
+    if type(u) is np.ndarray and u.dtype == float:
+        return u
     array = number_array(u, "u", NUMBER)
     return array if array.dtype.kind in "fc" else array.astype(float)

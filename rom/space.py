@@ -119,7 +119,7 @@ class Space:
                 "shares of one that is"
             )
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Local rows."""
         return self.numbers.size

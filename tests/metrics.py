@@ -162,23 +162,15 @@ def reach(start: str, arrows: dict[str, set[str]]) -> set[str]:
 
 
 def hops(act: Callable[[], Any]) -> int:
-    """Calls during `act` whose caller and callee lie in different files of rom/.
-
-    The gate before a verb is looked through: a verb behind it is one hop, as it is without.
-    """
-    number, inside, gate = 0, str(ROOT / "rom"), str(ROOT / "rom" / "arrays.py")
+    """Calls during `act` whose caller and callee lie in different files of rom/."""
+    number, inside = 0, str(ROOT / "rom")
 
     def watch(frame: Any, event: str, _: Any) -> None:
         nonlocal number
         if event != "call" or frame.f_back is None:
             return
-        caller, there = frame.f_back, frame.f_code.co_filename
-        while caller.f_code.co_filename == gate and caller.f_back is not None:
-            caller = caller.f_back
-        here = caller.f_code.co_filename
-        number += (
-            there != gate and here != there and here.startswith(inside) and there.startswith(inside)
-        )
+        here, there = frame.f_back.f_code.co_filename, frame.f_code.co_filename
+        number += here != there and here.startswith(inside) and there.startswith(inside)
 
     sys.setprofile(watch)
     try:

@@ -6,6 +6,7 @@ numpy's calls cost more than the algebra of a 32 x 32 matrix; a stack pays for t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from rom.gp.likelihood import (
     NUGGET_POWER,
     PRIOR_VARIANCE,
     TINY,
+    Evaluate,
     GroupLikelihoods,
 )
 
@@ -24,10 +26,9 @@ Answers = list[tuple[float, np.ndarray]]
 class SmallLikelihoods(GroupLikelihoods):
     """`GroupLikelihoods` of a stationary kernel, all queries at once in numpy."""
 
-    @property
-    def stacked(self) -> bool:
-        """True."""
-        return True
+    def objective(self, owners: Sequence[int]) -> Evaluate:
+        """(search, free logarithms) -> values and slopes, as one stack of matrices."""
+        return partial(self._of_stack, owners)
 
     def _of_stack(self, owners: Sequence[int], queries: Queries) -> Answers:
         """Values and slopes, one by one where a matrix is not definite."""
