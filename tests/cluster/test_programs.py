@@ -20,7 +20,7 @@ def test_a_surrogate_of_eight_runs_is_within_half_a_percent(program, tmp_path):
 
 def test_what_calculix_says_of_a_wrong_material_is_told(tmp_path):
     lay_out("ccx", tmp_path)
-    (tmp_path / "mu.csv").write_text("E,nu,pull\n2e5,0.3,100\n2e5,0.6,100\n")
+    (tmp_path / "mu.csv").write_text("E,nu\n2e5,0.3\n2e5,0.6\n")
     case = tmp_path / "own.py"
     case.write_text(case.read_text().replace("0.35", "0.65"))
     said = run_rom(tmp_path, "collect", "own.py", "--csv", "mu.csv", code=3)
