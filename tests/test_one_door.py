@@ -19,10 +19,13 @@ from rom.campaign import collect
 from rom.certified import MinTheta, galerkin, residual_bound, unsteady
 from rom.certified.output_bounds import DualWeighted
 from rom.cli.app import app
+from rom.dynamics import dmd
 from rom.gp import (
     coefficient_gp,
     field_gp,
     kronecker_gp,
+    positive_field_gp,
+    process_average,
     run_interpolation,
     trajectory_gp,
     variational_gp,
@@ -111,6 +114,7 @@ def models():
         MASS, A, F, moving_basis, TIMES, box=BOX,
         bound=residual_bound(A, F, moving_basis, stability, MASS),
     )  # fmt: skip
+    one = Snapshots(SPACE, np.repeat(mus[:1], len(TIMES), axis=0), trajectory(mus[0]), TIMES)
     y = np.array([mean(mu)[0] for mu in mus])
     classifier = Classifier(
         np.zeros(2), np.ones(2), mus, np.ones((8, 2)), np.zeros(2), 0.5, np.eye(2)
@@ -132,7 +136,9 @@ def models():
         ),
         "local": LocalModel(local, ones, 0.9),
         "field process": field_gp(Snapshots(SPACE, mus, U), basis, BOX),
+        "logarithms": positive_field_gp(Snapshots(SPACE, mus, U), orthonormal(np.log(U)), BOX),
         "coefficients": coefficient_gp(mus, basis.coefficients(U).T, BOX),
+        "average": process_average(mus, basis.coefficients(U).T, BOX),
         "interpolation": run_interpolation(mus, basis.coefficients(U).T, BOX, regressor="linear"),
         "kronecker": grid,
         "vecchia": vecchia_gp(BOX.from_unit(rng.random((40, 2))), rng.random(40), neighbours=4),
@@ -140,6 +146,7 @@ def models():
             BOX.from_unit(rng.random((30, 2))), np.arange(30.0) // 6, "poisson", neighbours=4
         ),
         "trajectories": trajectory_gp(spread, BOX, priors=(("matern52", "constant"),)),
+        "linear law": dmd(one, orthonormal(one.u, 2)),
         "shapes": shape_model(designs, Same(), LINE, names=("q",)),
     }
 
@@ -171,14 +178,17 @@ def solids(b, run, loading, folder):
 
 
 KINDS = (
-    "galerkin", "unsteady", "dual-weighted", "local", "field process", "coefficients",
-    "interpolation",
-    "kronecker", "vecchia", "variational", "trajectories", "solid", "local solids", "whole solid",
-    "shapes",
+    "galerkin", "unsteady", "dual-weighted", "local", "field process", "logarithms", "coefficients",
+    "average", "interpolation",
+    "kronecker", "vecchia", "variational", "trajectories", "linear law",
+    "solid", "local solids", "whole solid", "shapes",
 )  # fmt: skip
 SOLIDS = ("solid", "local solids", "whole solid")
-IN_TIME = ("unsteady", "trajectories", *SOLIDS)
+IN_TIME = ("unsteady", "trajectories", "linear law", *SOLIDS)
 ONE_TIME = ("--t", "0.5")
+ON_MESH = (
+    "galerkin", "unsteady", "local", "field process", "logarithms", "trajectories", "linear law",
+)  # fmt: skip
 COMMANDS = (
     "inspect", "predict .npz", ".csv", ".vtu", ".vtkhdf", ".xdmf", "view", "study", "report",
     "export",
@@ -225,10 +235,10 @@ def door(tmp_path_factory):
     write_mesh(folder / "line.vtu", LINE, {"T": (np.ones(N), "K")})
     write_designs(folder / "designs", (0.15, 0.5, 0.85))
     collect(coefficients, mus, folder / "coefficients", box=BOX)
+    collect(trajectory, mus[:1], folder / "one run", box=BOX, space=SPACE, times=TIMES)
     for name, model in stored.items():
         mesh = b.mesh if name in SOLIDS else LINE
-        keeps_mesh = name in ("galerkin", "unsteady", "local", "field process", "trajectories")
-        keeps_mesh |= name in SOLIDS
+        keeps_mesh = name in ON_MESH or name in SOLIDS
         save_model(folder / f"{name}.h5", model, mesh if keeps_mesh else None)
     return folder, stored
 
@@ -245,6 +255,7 @@ def write_designs(folder, values):
 
 LAWS = ("--case", "solvers.laws")
 QUESTION = {
+    "linear law": (),
     "solid": ("--loading", "loading.h5", *LAWS),
     "local solids": ("--loading", "hull loading.h5", "--mu", "1", *LAWS),
     "whole solid": ("--loading", "whole loading.h5", *LAWS),
@@ -253,7 +264,8 @@ QUESTION = {
 TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
     "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
-    "interpolation": "coefficients",
+    "interpolation": "coefficients", "average": "coefficients", "logarithms": "steady",
+    "linear law": "one run",
     **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 

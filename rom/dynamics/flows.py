@@ -9,7 +9,7 @@ import numpy as np
 
 from rom.basis import Basis
 from rom.model import Asks, Model, Question
-from rom.prediction import Known, Part, Prediction, Quantity, Warned, state_quantities
+from rom.prediction import Error, Known, Part, Prediction, Quantity, Warned, state_quantities
 
 ROUND_OFF = 1e-10  # of the rms of the samples: a residual below it has no structure
 
@@ -122,7 +122,9 @@ class LinearFlow(Model):
         parts = {}
         for quantity, rows in self._rows():
             deviation = None if spread is None else spread[rows][:, None]
-            parts[quantity.name] = Part(quantity, values[rows][:, None], std=deviation)
+            errors = () if deviation is None else (_rms(deviation, quantity.unit),)
+            field = values[rows][:, None]
+            parts[quantity.name] = Part(quantity, field, std=deviation, errors=errors)
         warnings = () if self._is_white else (self._warning(),)
         inside = (t <= self.times[-1])[None]
         return Prediction(question, parts, t=t, space=space, inside=inside, warnings=warnings)
@@ -168,3 +170,9 @@ class LinearFlow(Model):
             f"{len(self.rates)} modes leave structure in the residuals (correlation {self.lag:.2g})"
             ": the deviations are too small; take more modes",
         )
+
+
+def _rms(deviation: np.ndarray, unit: str) -> Error:
+    """The rms over a field of its deviation (k, 1, n_t)."""
+    value = np.sqrt(np.mean(deviation**2, axis=0))
+    return Error(value, Known.STATISTICAL, "rms over the field", unit)
