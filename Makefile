@@ -26,8 +26,9 @@ petsc: .venv/ready
 	MPICC=$(CURDIR)/.venv/bin/mpicc PIP_FIND_LINKS=$(CURDIR)/build/wheels $(RUN)pip wheel -c constraints.txt -w build/wheels --no-deps petsc4py
 	$(RUN)pip install -c constraints.txt --no-deps --no-index -f build/wheels petsc4py
 
+# two processes, a file of tests in one of them
 test: .venv/ready
-	$(RUN)python -m pytest
+	$(RUN)python -m pytest -n 2 --dist loadfile
 
 # the suite in random order, without HOME and in the C locale, in a folder whose name has a space
 test-elsewhere: .venv/ready
