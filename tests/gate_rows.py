@@ -594,7 +594,7 @@ certified.GreedyStep certified.InterpolatedInfSup certified.Outputs certified.Re
 certified.SampledResidual certified.SuccessiveConstraints certified.UnsteadyModel local.Classifier
 local.Forest local.Gain local.LocalModel solids.FollowedRun solids.LocalWeighted solids.RunState
 solids.RunStep solids.SolidModel solids.WeightedModel gp.CoefficientGP gp.FieldGP gp.GPyTorchModel
-gp.KroneckerGP gp.PositiveFieldGP
+gp.KroneckerGP gp.PositiveFieldGP gp.ProcessAverage
 gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
 shapes.Embedding
 dynamics.LinearFlow shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status

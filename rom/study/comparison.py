@@ -76,7 +76,8 @@ def check_some_solved(failed: Sequence[Failure], solved: int) -> None:
     if failed and not solved:
         mu, reason = failed[0]
         raise SolveFailed(
-            f"all {len(failed)} solves of high fidelity failed; at mu = {mu}: {reason}; check the solver there"
+            f"all {len(failed)} solves of high fidelity failed; at mu = {mu}: {reason}; "
+            "check the solver there"
         )
 
 
