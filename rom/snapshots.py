@@ -39,9 +39,7 @@ class Snapshots:
     def __post_init__(self) -> None:
         if not isinstance(self.space, Space):
             check_noun(self.space, "space", Space)
-        mu = self.mu
-        if type(mu) is not np.ndarray or mu.dtype != float:
-            mu = real(mu, "mu")
+        mu = _points(self.mu)
         if not _reads_from_disk(self.u):
             object.__setattr__(self, "u", _floats(self.u))
         if len(self.u.shape) != 2:
@@ -98,6 +96,13 @@ def _reads_from_disk(u: Any) -> bool:
         return u.dtype.isnative and u.dtype.kind in "fc"
     foreign = hasattr(u, "shape") and not isinstance(u, np.ndarray) and not sp.issparse(u)
     return foreign and isinstance(getattr(u, "dtype", None), np.dtype) and hasattr(u, "__getitem__")
+
+
+def _points(mu: Any) -> np.ndarray:
+    """mu in float64, as it is where it is so already."""
+    if type(mu) is np.ndarray and mu.dtype == float:
+        return mu
+    return np.asarray(real(mu, "mu"))
 
 
 def _floats(u: Any) -> np.ndarray:

@@ -76,7 +76,7 @@ def _check_nodes(theirs: Mesh, ours: Mesh, path: Path) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array in a .npy file. Raises SolveFailed where it is no whole array of numbers."""
+    """The array in a .npy file. Raises SolveFailed where it is no whole one."""
     if path.is_symlink() or not path.is_file():
         raise SolveFailed(f"no file {path.name}, or a link; leave the array itself there")
     try:
