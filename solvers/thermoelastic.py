@@ -230,8 +230,11 @@ class BlockRiesz:
 
 def _columns(solve: Callable[[np.ndarray], np.ndarray], F: np.ndarray) -> np.ndarray:
     """Solutions of the columns that are not zero."""
-    U, used = np.zeros_like(F), np.any(F != 0, axis=0) if F.ndim == 2 else slice(None)
-    U[..., used] = solve(F[..., used])
+    if F.ndim == 1:
+        return solve(F)
+    U, used = np.zeros_like(F), np.any(F != 0, axis=0)
+    if used.any():
+        U[:, used] = solve(F[:, used])
     return U
 
 
