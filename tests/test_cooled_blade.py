@@ -12,7 +12,7 @@ import pytest
 from cases.cooled_blade import ALLOY, T_REF, main, problem
 from rom.archive.models import load_model
 from solvers.elements import load as integral
-from solvers.thermoelastic import centrifugal, coupling, elasticity, fixed_dofs
+from solvers.thermoelastic import BlockRiesz, centrifugal, coupling, elasticity, fixed_dofs
 
 SMALL = {"size": 1500, "train": 24, "tol": 1e-6, "test": 6}
 
@@ -130,3 +130,10 @@ def test_stress_carries_the_spinning_mass_above_every_free_node(small):
     moment = integral(mesh, None, lambda x: x[..., 2]).sum()
     assert np.isclose(root[2], -ALLOY.rho * omega**2 * moment, rtol=1e-7)
     assert np.abs(state[n:].reshape(n, 3)[mesh.points[:, 2] < 0.27 + 1e-9]).max() == 0
+
+
+def test_a_functional_that_one_of_two_physics_does_not_feel_is_represented():
+    """Its block is not solved for: multigrid of nothing has no columns."""
+    riesz = BlockRiesz(lambda F: F / F.any(), lambda F: F / 4.0, 2, 0.5)
+    np.testing.assert_array_equal(riesz(np.array([[0.0], [0], [1], [2]])), [[0], [0], [1], [2]])
+    np.testing.assert_array_equal(riesz(np.array([[3.0], [0], [0], [0]])), [[3], [0], [0], [0]])
