@@ -8,12 +8,9 @@ last sample kept and the mean of all.
 
 from __future__ import annotations
 
-import argparse
-import json
-from typing import Any
-
 import numpy as np
 
+from rom.cli.launch import run
 from rom.compress import pod
 from rom.dynamics import LinearFlow, dmd, exact, forward_backward, total
 from rom.snapshots import Snapshots
@@ -53,6 +50,7 @@ def one_draw(u: np.ndarray) -> dict[str, float]:
     held = [np.abs(miss.real) < widths[0], np.abs(miss.imag) < widths[1]]
     answer, truth = flow.predict((), t=LATER), packets(LATER)
     wrong, std = answer.field("u") - truth, answer.std("u")
+    assert std is not None
     size = np.linalg.norm(truth)
     figures |= {
         "coverage_rates": float(np.mean(held)),
@@ -64,10 +62,10 @@ def one_draw(u: np.ndarray) -> dict[str, float]:
     return figures
 
 
-def run(draws: int = 100, seed: int = 0) -> dict[str, Any]:
+def main(draws: int = 100, seed: int = 0) -> dict[str, float]:
     """Means over draws at three levels of noise; exact data under "clean"."""
     clean = one_draw(packets(TIMES))
-    figures: dict[str, Any] = {"draws": draws}
+    figures: dict[str, float] = {"draws": draws}
     figures |= {f"clean_{key}": clean[key] for key in clean if key.startswith("rate_error")}
     for noise in (0.05, 0.1, 0.4):
         rng = np.random.default_rng([seed, int(1000 * noise)])
@@ -80,21 +78,5 @@ def run(draws: int = 100, seed: int = 0) -> dict[str, Any]:
     return figures
 
 
-def main(argv: list[str] | None = None) -> dict[str, Any]:
-    """The table, or with --json one object on the last line."""
-    parser = argparse.ArgumentParser(prog="python -m cases.noisy_modes", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--draws", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(argv)
-    figures = run(options.draws, options.seed)
-    if options.json:
-        print(json.dumps(figures))
-        return figures
-    for key, value in figures.items():
-        print(f"{key:40} {value:.4g}")
-    return figures
-
-
 if __name__ == "__main__":
-    main()
+    run(main)

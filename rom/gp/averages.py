@@ -14,7 +14,7 @@ from rom.arrays import POINTS, gate
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.groups import AUTO, SearchPlan
 from rom.gp.inputs import scale_inputs
-from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
+from rom.gp.outputs import OutputsModel, answer_of_posterior
 from rom.gp.sharing import fit_candidates
 from rom.model import Question
 from rom.parameters import Box
@@ -62,9 +62,7 @@ class ProcessAverage(OutputsModel):
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""
-        mean, std = self.posterior(question.mu, noise=True)
-        inside = within_range(self.box.to_unit(question.mu), self.x)
-        return answer_of_columns(question, mean, np.asarray(std), inside)
+        return answer_of_posterior(self, question, self.x)
 
     def posterior(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None

@@ -22,7 +22,7 @@ from rom.gp.likelihood import (
     remaining_variance,
     trend_columns,
 )
-from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
+from rom.gp.outputs import OutputsModel, answer_of_posterior
 from rom.model import Question
 from rom.parameters import Box
 from rom.prediction import Prediction
@@ -120,9 +120,7 @@ class CoefficientGP(OutputsModel):
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""
-        mean, std = self.posterior(question.mu, noise=True)
-        inside = within_range(self.box.to_unit(question.mu), self.x)
-        return answer_of_columns(question, mean, np.asarray(std), inside)
+        return answer_of_posterior(self, question, self.x)
 
     def posterior(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None

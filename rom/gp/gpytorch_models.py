@@ -15,7 +15,7 @@ from rom.gp.algebra import to_device, to_numpy
 from rom.gp.gpytorch_training import Build, build_exact_gp, exact_algebra, train_exact_gp
 from rom.gp.inputs import check_training, output_scale, scale_inputs
 from rom.gp.likelihood import CONSTANT
-from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
+from rom.gp.outputs import OutputsModel, answer_of_posterior
 from rom.model import Question
 from rom.parameters import Box
 from rom.prediction import Prediction
@@ -44,10 +44,7 @@ class GPyTorchModel(OutputsModel):
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""
-        mean, std = self.posterior(question.mu, noise=True)
-        x = to_numpy(self.models[0].train_inputs[0])
-        inside = within_range(self.box.to_unit(question.mu), x)
-        return answer_of_columns(question, mean, np.asarray(std), inside)
+        return answer_of_posterior(self, question, to_numpy(self.models[0].train_inputs[0]))
 
     def posterior(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True

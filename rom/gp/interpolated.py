@@ -11,7 +11,7 @@ from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.gp.inputs import check_training, scale_inputs
 from rom.gp.likelihood import CONSTANT
-from rom.gp.outputs import OutputsModel, answer_of_columns, within_range
+from rom.gp.outputs import OutputsModel, answer_of_posterior
 from rom.gp.regressors import open_regressor
 from rom.gp.repeats import average_repeats, distinct_runs
 from rom.model import Question
@@ -44,10 +44,7 @@ class RunInterpolation(OutputsModel):
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, each with its deviation."""
-        mean, std = self.posterior(question.mu)
-        assert std is not None
-        inside = within_range(self.box.to_unit(question.mu), self.x)
-        return answer_of_columns(question, mean, std, inside)
+        return answer_of_posterior(self, question, self.x)
 
     def posterior(
         self, x: np.ndarray, *, noise: bool = True, std: bool = True

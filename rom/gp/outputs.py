@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -78,10 +79,14 @@ def answer_with_outputs(
     return Prediction(question, outputs=outputs, inside=inside, warnings=warnings)
 
 
-def answer_of_columns(
-    question: Question, mean: np.ndarray, std: np.ndarray, inside: np.ndarray
-) -> Prediction:
-    """The answer of outputs a1 .. ar: mean and std (m, r)."""
+def answer_of_posterior(model: Any, question: Question, x: np.ndarray) -> Prediction:
+    """Outputs a1 .. ar of a new run by `model.posterior`, noise included.
+
+    x (m, p) : scaled inputs of the runs, beyond whose range the answer warns
+    """
+    mean, std = model.posterior(question.mu, noise=True)
+    std = np.asarray(std)
+    inside = within_range(model.box.to_unit(question.mu), x)
     names = output_names(mean.shape[1])
     columns = zip(names, mean.T, std.T, strict=True)
     outputs = {name: scalar_output(value, spread) for name, value, spread in columns}
