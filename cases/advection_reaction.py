@@ -193,7 +193,9 @@ def main(
         "podgp_rel_l2": errors[1],
         "gain": errors[1] / errors[0],
         "coverage_90": field_coverage(
-            [a.field("u") for a in answers], true, [a.std("u") for a in answers]
+            [a.field("u") for a in answers],
+            true,
+            [s for a in answers if (s := a.std("u")) is not None],
         ),
         "front_spread_mapped": aligned,
         "front_spread_unmapped": apart,

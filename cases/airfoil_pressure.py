@@ -143,7 +143,7 @@ def main(
             answer = model.predict(every[i].mu, mesh=every[i].mesh, fields=every[i].baseline)
             ask.append(time.perf_counter() - begin)
             predictions.append(answer.field("cp"))
-            std.append(answer.std("cp"))
+            std += [s for s in [answer.std("cp")] if s is not None]
             true.append(every[i].fields["cp"])
             forces.append([normal_force(every[i], v) for v in (predictions[-1], true[-1])])
             scores.append(answer.outputs[SCORE].value[0])

@@ -155,7 +155,7 @@ def main(
         }
         numbers |= {f"rrmse_{name}": rrmse(predictions, true), f"q2_{name}": q2(predictions, true)}
         numbers[f"coverage_90_{name}"] = field_coverage(
-            predictions, true, [a.std(name) for a in answers]
+            predictions, true, [s for a in answers if (s := a.std(name)) is not None]
         )
     for name in training[0].outputs:
         pair = np.array(
@@ -176,7 +176,7 @@ def main(
         "nodes_mean": float(np.mean([len(s.mesh.points) for s in training])),
         "least_jacobian": min(a.outputs[DETERMINANT].value[0] for a in answers),
         **numbers,
-        "ood_flagged": float(np.mean([not a.inside[0] for a in outside])),
+        "ood_flagged": float(np.mean([a.inside is not None and not a.inside[0] for a in outside])),
         "false_alarms": float(np.mean([a.outputs[SCORE].value[0] > 1 for a in answers])),
         "seconds_solve": solving,
         "seconds_fit": fit,

@@ -124,6 +124,7 @@ def main(
     Then `test` unseen random parameters against high fidelity.
     """
     blade = problem(size, cells)
+    assert blade.box is not None
     with _folder(out, comm) as folder:
         campaign = collect(
             blade.solve,
@@ -230,6 +231,7 @@ def _folder(out: str | None, comm: Any) -> Iterator[Path]:
 
 def _tables(folder: Path, blade: Problem, table: Study, rows: list[dict[str, float]]) -> None:
     """unseen.csv: parameters, errors, bounds and outputs, one row per parameter."""
+    assert blade.box is not None
     names = [
         f"{name} [{unit}]" for name, unit in zip(blade.box.names, blade.box.units, strict=True)
     ]

@@ -109,7 +109,9 @@ def main(
     At `fresh` unseen parameters.
     """
     bar = problem(cells)
-    model, _ = reduced_basis(bar, sobol(bar.box, 256), tol=0.0, rank=rank)
+    assert bar.box is not None
+    box = bar.box
+    model, _ = reduced_basis(bar, sobol(box, 256), tol=0.0, rank=rank)
     if out is not None:
         ship_model(out, model, "cases.diffusion_bound", mesh=bar.mesh)
     A, f, basis, stability = bar.A, bar.f, model.basis, bar.stability
@@ -122,7 +124,7 @@ def main(
     }
 
     def solved(m: int) -> tuple[np.ndarray, np.ndarray]:
-        mus = bar.box.from_unit(rng.random((m, 2)))
+        mus = box.from_unit(rng.random((m, 2)))
         return mus, model.predict(mus).coefficients.T
 
     size = 1 + 3 * basis.r

@@ -261,7 +261,7 @@ def main(
             {} if name == "p" else {f"rrmse_{name}": rrmse(predictions, true)}
         )  # p may be zero
         numbers[f"coverage_90_{name}"] = field_coverage(
-            predictions, true, [a.std(name) for a in answers]
+            predictions, true, [s for a in answers if (s := a.std(name)) is not None]
         )
     for name in ("u2_top", "s22_max"):
         pair = np.array(
@@ -280,7 +280,7 @@ def main(
         "nodes_mean": float(np.mean([len(s.mesh.points) for s in training])),
         "rrmse_max": max(numbers[f"rrmse_{name}"] for name in ("u", "s11", "s22", "s12")),
         "plasticity_q2": numbers["q2_p"],
-        "ood_flagged": float(np.mean([not a.inside[0] for a in outside])),
+        "ood_flagged": float(np.mean([a.inside is not None and not a.inside[0] for a in outside])),
         "false_alarms": float(np.mean([a.outputs[SCORE].value[0] > 1 for a in answers])),
         **numbers,
         "seconds_solve": solving,

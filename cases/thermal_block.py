@@ -100,6 +100,7 @@ def main(
     512 random training parameters for 3 x 3 blocks; checked on fresh ones.
     """
     thermal = problem(blocks, cells)
+    assert thermal.box is not None
     rng = np.random.default_rng(1)
     train = (
         grid(thermal.box, [4] * blocks**2)
