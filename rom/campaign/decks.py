@@ -11,16 +11,15 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from rom.campaign.identity import short_digest
 from rom.errors import BadInput
 
 PLACE = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::([^{}]*))?\}\}")
 WIDTH = 20  # characters of a number
-DIGITS = 16  # of a sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +40,9 @@ class Templates:
         return {match[1] for text in self.templates.values() for match in PLACE.finditer(text)}
 
     def digests(self) -> dict[str, str]:
-        """File -> sha256, shortened as those of a solver's own files."""
+        """File -> digest, as of a solver's own files."""
         root = self.root
-        return {
-            below(root, f): sha256(f.read_bytes()).hexdigest()[:DIGITS] for f in deck_files(root)
-        }
+        return {below(root, f): short_digest(f.read_bytes()) for f in deck_files(root)}
 
     def write(self, folder: Path, mu: np.ndarray) -> None:
         """All files in `folder`, with the numbers of mu (p,) in place of the names."""

@@ -22,6 +22,7 @@ from rom.space import Field
 Identity = dict[str, Any]
 Sources = list[dict[str, str]]  # file -> digest, the last for the samples to come
 FORMAT = 1
+DIGITS = 16  # of a sha256 that is enough to tell an edit
 MAX_IDENTITY = 2**26  # bytes of campaign.json
 NOT_AN_IDENTITY = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 IDENTITY_TYPES = {
@@ -32,6 +33,11 @@ IDENTITY_TYPES = {
     "times": list | None,
     "box": dict | None,
 }
+
+
+def short_digest(content: bytes) -> str:
+    """The digest of a file that a solver is made of."""
+    return hashlib.sha256(content).hexdigest()[:DIGITS]
 
 
 def campaign_identity(

@@ -12,13 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rom.campaign.decks import DIGITS
+from rom.campaign.identity import short_digest
 from rom.errors import BadInput, SolveFailed, require
 from rom.parameters import Box
 from rom.space import Field
@@ -50,7 +49,7 @@ class Unit:
     @property
     def source(self) -> dict[str, str]:
         """File -> digest of the unit."""
-        return {self.path.name: sha256(self.path.read_bytes()).hexdigest()[:DIGITS]}
+        return {self.path.name: short_digest(self.path.read_bytes())}
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         """The outputs of one run, (k,), or (k, n_t). Raises SolveFailed."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-DIGITS = 16  # of a sha256 that is enough to tell an edit
+from rom.campaign.identity import short_digest
 
 
 def source_digests(file: Path, module: str | None = None) -> dict[str, str]:
@@ -25,7 +24,7 @@ def source_digests(file: Path, module: str | None = None) -> dict[str, str]:
         if name in digests:
             continue
         content = path.read_bytes()
-        digests[name] = hashlib.sha256(content).hexdigest()[:DIGITS]
+        digests[name] = short_digest(content)
         pending += _imports_beside(content, path, root)
     return dict(sorted(digests.items()))
 
