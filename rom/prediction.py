@@ -443,3 +443,11 @@ def state_quantities(space: Space) -> tuple[Quantity, ...]:
     if not space.fields:
         return (Quantity("u", "1"),)
     return tuple(Quantity(f.name, f.unit, f.components) for f in space.fields)
+
+
+def rows_by_field(space: Space) -> list[tuple[Quantity, Any]]:
+    """The fields of a space and their rows in a state; all rows where it names none."""
+    if not space.fields:
+        return [(quantity, slice(None)) for quantity in state_quantities(space)]
+    rows = [np.asarray(part.rows) for part in space.fields]
+    return list(zip(state_quantities(space), rows, strict=True))

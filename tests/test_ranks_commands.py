@@ -25,7 +25,7 @@ from rom.space import Field, euclidean
 
 FORMATS = ("npz", "csv", "vtkhdf", "xdmf")
 TIMING = ("full_s", "online_ms", "batch_us", "speedup")
-BY_ROWS = ("galerkin", "unsteady", "local", "field process", "two", "moves")
+BY_ROWS = ("galerkin", "unsteady", "local", "field process", "logarithms", "two", "moves")
 PLATE = euclidean(
     3 * N, fields=(Field("T", "K", np.arange(N)), Field("U", "mm", np.arange(N, 3 * N), 2))
 )

@@ -9,7 +9,16 @@ import numpy as np
 
 from rom.basis import Basis
 from rom.model import Asks, Model, Question
-from rom.prediction import Error, Known, Part, Prediction, Quantity, Warned, state_quantities
+from rom.prediction import (
+    Error,
+    Known,
+    Part,
+    Prediction,
+    Quantity,
+    Warned,
+    rows_by_field,
+    state_quantities,
+)
 
 ROUND_OFF = 1e-10  # of the rms of the samples: a residual below it has no structure
 
@@ -50,7 +59,7 @@ class LinearFlow(Model):
     @property
     def tells(self) -> tuple[Quantity, ...]:
         """The fields of the space, or "u"."""
-        return state_quantities(self.basis.space) or (Quantity("u"),)
+        return state_quantities(self.basis.space)
 
     @property
     def rate_std(self) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +129,7 @@ class LinearFlow(Model):
         space = self.basis.space
         values, spread = self.basis.lift(y), std
         parts = {}
-        for quantity, rows in self._rows():
+        for quantity, rows in rows_by_field(space):
             deviation = None if spread is None else spread[rows][:, None]
             errors = () if deviation is None else (_rms(deviation, quantity.unit),)
             field = values[rows][:, None]
@@ -148,14 +157,6 @@ class LinearFlow(Model):
         for k in range(len(t)):
             variance[:, k] = np.sum(np.abs((at_nodes * moved[k]) @ L) ** 2, axis=1)
         return y, np.sqrt(self.variance * variance + self.noise[:, None] ** 2 * of_amplitudes)
-
-    def _rows(self) -> list[tuple[Quantity, np.ndarray | slice]]:
-        """Each field and its rows."""
-        space = self.basis.space
-        if not space.fields:
-            return [(Quantity("u"), slice(None))]
-        pairs = zip(state_quantities(space), space.fields, strict=True)
-        return [(quantity, np.asarray(part.rows)) for quantity, part in pairs]
 
     @property
     def _is_white(self) -> bool:

@@ -15,9 +15,8 @@ from rom.gp.fields import FieldGP, field_gp
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Error, Known, Part, Prediction, Quantity, state_quantities
+from rom.prediction import Error, Known, Part, Prediction, Quantity, rows_by_field, state_quantities
 from rom.snapshots import Snapshots
-from rom.space import Field
 
 LARGEST_LOG = 5.0  # deviation of a logarithm; beyond, the deviation of u says nothing more
 
@@ -62,12 +61,9 @@ class PositiveFieldGP(Model):
         space = self.logs.basis.space
         values, spread = self.field(question.mu)
         parts = {}
-        fields = space.fields or (Field("u", "1", np.arange(space.n)),)
-        for quantity, part in zip(self.tells, fields, strict=True):
-            rows = np.asarray(part.rows)
-            sums = np.vstack(
-                [np.sum(spread[rows] ** 2, axis=0), np.full(len(question.mu), len(rows))]
-            )
+        for quantity, rows in rows_by_field(space):
+            own = spread[rows][space.owned[rows]] ** 2
+            sums = np.vstack([np.sum(own, axis=0), np.full(len(question.mu), len(own))])
             squares, count = space.sum(sums)
             error = Error(
                 np.sqrt(squares / count), Known.STATISTICAL, "rms over the field", quantity.unit

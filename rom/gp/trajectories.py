@@ -17,7 +17,7 @@ from rom.gp.coefficients import CoefficientGP
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Error, Known, Part, Prediction, Quantity, state_quantities
+from rom.prediction import Error, Known, Part, Prediction, Quantity, rows_by_field, state_quantities
 from rom.space import Space
 
 IDENTITY, ROOT = "identity", "root"
@@ -106,10 +106,7 @@ class TrajectoryGP(Model):
 
     def _rows(self) -> list[tuple[Quantity, Any]]:
         """Each field and its rows."""
-        if self.space is None or not self.space.fields:
-            return [(Quantity("u"), slice(None))]
-        pairs = zip(state_quantities(self.space), self.space.fields, strict=True)
-        return [(quantity, np.asarray(part.rows)) for quantity, part in pairs]
+        return [(Quantity("u"), slice(None))] if self.space is None else rows_by_field(self.space)
 
     def field(self, mu: np.ndarray, t: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of u at times t (q,), in space and time.
