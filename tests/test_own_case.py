@@ -68,6 +68,19 @@ def numbers(*args):
     return json.loads(run(*args, "--json").stdout.splitlines()[-1])
 
 
+def test_a_case_never_imports_the_neighbours_of_another(tmp_path):
+    flux = {}
+    for name, k in (("first", 2.0), ("second", 4.0), ("third", 8.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "wall.py").write_text(
+            SOLVER.replace("laws import", "laws_beside import")
+        )
+        (tmp_path / name / "laws_beside.py").write_text(f"def conductivity():\n    return {k}\n")
+        solve = load_problem(str(tmp_path / name / "wall.py")).solve
+        flux[k] = float(np.max(solve(np.array([1.0]))))
+    assert flux[2.0] == 2.0 * flux[4.0] == 4.0 * flux[8.0]
+
+
 def test_a_case_imports_its_neighbours(folder):
     assert numbers("collect", "wall.py", "--n", 4)["solved"] == 4
     assert set(source_digests(folder / "wall.py")) == {"wall.py", "laws.py", "other.py"}

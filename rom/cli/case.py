@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ from rom.cli.sources import source_digests
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.problem import Problem
+
+_MODULES_BEFORE: dict[str, set[str]] = {}
 
 
 def load_case_module(name: str) -> ModuleType:
@@ -45,11 +48,24 @@ def load_case_module(name: str) -> ModuleType:
         raise BadInput(f"{name} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[label] = module
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    _import_from(str(path.resolve().parent))
     spec.loader.exec_module(module)
     return module
+
+
+def _import_from(folder: str) -> None:
+    """Let a case import the files beside it, and none that stand beside another case."""
+    for other in _MODULES_BEFORE.keys() - {folder}:
+        for name in sys.modules.keys() - _MODULES_BEFORE[other]:
+            file = getattr(sys.modules[name], "__file__", None) or ""
+            if file.startswith(other + os.sep) and not name.startswith("case_"):
+                del sys.modules[name]
+        if other in sys.path:
+            sys.path.remove(other)
+        del _MODULES_BEFORE[other]
+    if folder not in sys.path:
+        _MODULES_BEFORE[folder] = set(sys.modules)
+        sys.path.append(folder)
 
 
 def has_problem(name: str) -> bool:
