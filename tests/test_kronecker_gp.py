@@ -272,3 +272,42 @@ def test_refusals():
         gp.leave_one_out()
     with pytest.raises(BadInput, match="2 axes"):
         gp.posterior(np.arange(3.0))
+
+
+SMOOTH = {
+    "waves": lambda x, y: np.sin(3 * x) * np.cos(2 * y),
+    "hill": lambda x, y: 1 / (1 + 4 * (x - 0.4) ** 2 + 3 * (y - 0.6) ** 2),
+    "decay": lambda x, y: np.exp(-2 * x * y) + 0.3 * y,
+    "front": lambda x, y: np.tanh(4 * (x + y - 1)),
+    "cubic": lambda x, y: x**3 - 2 * x * y**2 + y,
+}
+
+
+def hidden(kind, shape):
+    mask = np.zeros(shape, dtype=bool)
+    if kind == "scattered":
+        mask |= np.random.default_rng(1).random(shape) < 0.2
+    elif kind == "inner slab":
+        mask[5:7] = True
+    else:
+        mask[-2:] = True
+    return mask
+
+
+@pytest.mark.parametrize("kind", ["scattered", "inner slab", "end slab"])
+@pytest.mark.parametrize("field", SMOOTH)
+def test_deviations_of_hidden_cells_of_smooth_fields_hold_and_never_vanish(field, kind):
+    x, y = np.linspace(0, 1, 12), np.linspace(0, 1, 14)
+    truth = SMOOTH[field](x[:, None], y)
+    out = hidden(kind, truth.shape)
+    gp = kronecker_gp([x, y], np.where(out, np.nan, truth), observed=~out)
+    mean, std = gp.posterior(x, y)
+    assert np.all(std[out] > 0)
+    assert np.mean(np.abs(mean - truth)[out] <= 1.96 * std[out]) >= 0.85
+    if kind == "end slab":
+        return
+    keep = ~out.ravel()
+    K = dense(gp.kernels, gp._units)
+    L = np.linalg.cholesky(K[np.ix_(keep, keep)] + gp.nugget * np.eye(keep.sum()))
+    left = 1 - np.sum(np.linalg.solve(L, K[np.ix_(keep, ~keep)]) ** 2, axis=0)
+    np.testing.assert_allclose(std[out], np.sqrt(gp.variance * left), rtol=0.1)

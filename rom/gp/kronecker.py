@@ -6,15 +6,16 @@ never a matrix of all cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
 from rom.arrays import OUTPUTS, each, gate, real
 from rom.errors import BadInput
+from rom.gp.extrapolation import end_stretch, known_range, pick_cells
 from rom.gp.grids import GridPoints, axis_points, check_grid, grid_points
 from rom.gp.kronecker_likelihood import fit_grid, fit_on_subset, kernel_per_axis
 from rom.gp.kronecker_posterior import (
@@ -24,7 +25,7 @@ from rom.gp.kronecker_posterior import (
     prior_roots,
 )
 from rom.gp.likelihood import FLOOR
-from rom.gp.missing import Preconditioner, missing_preconditioner, solve_missing
+from rom.gp.missing import EPS, Preconditioner, left_variance, missing_preconditioner, solve_missing
 from rom.gp.outputs import answer_with_outputs, dimensionless, scalar_output, within_range
 from rom.gp.tensors import GridSpectrum, apply_along, grid_spectrum, outer
 from rom.model import Asks, Model, Question
@@ -101,10 +102,11 @@ class KroneckerGP(Model):
         With missing cells each deviation costs a solve.
         """
         cross = self._cross(self._split(question.mu))
-        left = self._left_at(cross) + self.nugget
+        points = self._split(question.mu)
+        left = self._left_at(cross) * np.max(self._stretches(points), axis=0) ** 2
         mean = self.mean + _contract(cross, self.weights)
-        std = np.sqrt(self.variance * np.maximum(left, 0.0))
-        pairs = zip(self._split(question.mu), self.axes, strict=True)
+        std = np.sqrt(self.variance * (left + self.nugget))
+        pairs = zip(points, self.axes, strict=True)
         inside = np.all([within_range(z, x) for z, x in pairs], axis=0)
         return answer_with_outputs(question, {"y": scalar_output(mean, std)}, inside)
 
@@ -129,14 +131,19 @@ class KroneckerGP(Model):
 
         x : one array (q_j,) or (q_j, p_j) per axis; both answers (q_1, ..., q_d)
         With missing cells each standard deviation costs a solve: ask for few, or give
-        std=False and draw `samples`. Raises BadInput for another number of axes.
+        std=False and draw `samples`. Beyond the known points of an axis of one number, the
+        deviation grows by what slabs left out at its ends erred.
+        Raises BadInput for another number of axes.
         """
         cross = self._cross(x)
         mean = self.mean + apply_along(cross, self.weights)
         if not std:
             return mean, None
         left = self._left_variance(cross)
-        return mean, np.sqrt(self.variance * np.maximum(left, 0.0))
+        stretch = np.ones(left.shape)
+        for part in np.ix_(*self._stretches(x)):
+            stretch = np.maximum(stretch, part)
+        return mean, stretch * np.sqrt(self.variance * left)
 
     def at(self, points: np.ndarray, *, chunk: int = 256) -> np.ndarray:
         """Mean (q,) at scattered points (q, p_1 + ... + p_d)."""
@@ -200,21 +207,71 @@ class KroneckerGP(Model):
         if self.observed is None:
             spectrum = self._spectrum
             squares = [(C @ V) ** 2 for C, V in zip(cross, spectrum.V, strict=True)]
-            return 1.0 - apply_along(squares, 1.0 / spectrum.S)
+            return np.maximum(1.0 - apply_along(squares, 1.0 / spectrum.S), EPS)
         left = np.empty([len(C) for C in cross])
         for index in np.ndindex(left.shape):
             k = outer([C[i] for C, i in zip(cross, index, strict=True)])
-            explained = float(np.sum(k * self.solve(k)))
-            left[index] = 1.0 - explained
+            left[index] = left_variance(self._conditioner, k)
         return left
 
     def _left_at(self, cross: list[np.ndarray]) -> np.ndarray:
         """The share of the process variance that the data leave at points, (q,)."""
         if self.observed is None:
             squares = [(C @ V) ** 2 for C, V in zip(cross, self._spectrum.V, strict=True)]
-            return 1.0 - _contract(squares, 1.0 / self._spectrum.S)
+            return np.maximum(1.0 - _contract(squares, 1.0 / self._spectrum.S), EPS)
         rows = [[C[q : q + 1] for C in cross] for q in range(len(cross[0]))]
         return np.array([self._left_variance(row).item() for row in rows])
+
+    def _stretches(self, x: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Of the deviations at new points (q_j, p_j) of each axis: above 1 beyond known ones."""
+        factors = []
+        for j, (axis, new) in enumerate(zip(self.axes, x, strict=True)):
+            points = np.asarray(new, dtype=float).reshape(-1, axis.shape[1])
+            factor = np.ones(len(points))
+            if axis.shape[1] == 1 and self._seen(j).any():
+                low, high = known_range(axis, self._seen(j))
+                beyond = (points[:, 0] < low) | (points[:, 0] > high)
+                if beyond.any():
+                    factor[beyond] = self._end_stretch(j)
+            factors.append(factor)
+        return factors
+
+    def _seen(self, j: int) -> np.ndarray:
+        """Which points of axis j have a known cell."""
+        if self.observed is None:
+            return np.ones(len(self.axes[j]), dtype=bool)
+        return np.any(np.moveaxis(self.observed, j, 0).reshape(len(self.axes[j]), -1), axis=1)
+
+    @cached_property
+    def _end_stretch(self) -> Callable[[int], float]:
+        def of_axis(j: int) -> float:
+            return end_stretch(self.axes[j], self._seen(j), lambda slab: self._slab_out(j, slab))
+
+        return cache(of_axis)
+
+    def _slab_out(self, j: int, slab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(y - E[y | the rest], its deviation) of cells of a slab of axis j.
+
+        At most some known ones; the kernels stay.
+        """
+        whole = np.ones(self.y.shape, dtype=bool) if self.observed is None else self.observed
+        inside = np.zeros(len(self.axes[j]), dtype=bool)
+        inside[slab] = True
+        mask = np.moveaxis(whole, j, 0)
+        cells = np.argwhere(np.moveaxis(mask & inside.reshape(-1, *[1] * (mask.ndim - 1)), 0, j))
+        cells = pick_cells(cells)
+        y, axes, observed = self.y, list(self.axes), None
+        if self.observed is None:
+            axes[j], y = axes[j][~inside], np.compress(~inside, y, axis=j)
+        else:
+            observed = np.moveaxis(mask & ~inside.reshape(-1, *[1] * (mask.ndim - 1)), 0, j)
+        rest = replace(self, axes=tuple(axes), y=y, observed=observed)
+        mean, variance, weights = posterior_weights(rest._matrices(), rest.nugget, y, observed)
+        rest = replace(rest, mean=mean, variance=variance, weights=weights)
+        cross = rest._cross([axis[cells[:, i]] for i, axis in enumerate(self.axes)])
+        gap = self.y[tuple(cells.T)] - mean - _contract(cross, weights)
+        left = rest._left_at(cross) + self.nugget
+        return gap, np.sqrt(variance * left)
 
     def _split(self, points: np.ndarray) -> list[np.ndarray]:
         """Points (q, p_1 + ... + p_d) as (q, p_j) per axis."""

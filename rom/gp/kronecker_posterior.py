@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.gp.missing import missing_preconditioner, solve_missing
+from rom.gp.missing import missing_preconditioner, solve_to_deviation
 from rom.gp.tensors import GridSpectrum, apply_along, eigen, grid_spectrum
 
 log = logging.getLogger("rom")
@@ -38,8 +38,8 @@ def _weights_with_gaps(
     conditioner = missing_preconditioner(matrices, nugget, observed)
     ones = observed.astype(float)
     values = np.where(observed, y, 0.0)
-    of_ones, _ = solve_missing(conditioner, ones)
-    of_values, iterations = solve_missing(conditioner, values)
+    of_ones, _ = solve_to_deviation(conditioner, ones)
+    of_values, iterations = solve_to_deviation(conditioner, values)
     mean = float(np.sum(of_values) / np.sum(of_ones))
     weights = of_values - mean * of_ones
     count = observed.sum()

@@ -9,6 +9,7 @@ grid has no such bound: it misses a low-rank change of the size of what is missi
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,10 @@ from rom.errors import NotConverged, Singular
 from rom.gp.tensors import apply_along, grid_spectrum, outer
 
 CUT = 0.1  # eigenvalues above CUT * nugget are held
+ERROR_SHARE = 1e-2  # of a deviation: the error of a mean
+VARIANCE_SHARE = 1e-6  # of a variance: its own error
+LEAST_FALL = 0.1  # of the energy from one true residual to the next; above it is round-off
+EPS = float(np.finfo(float).eps)
 log = logging.getLogger("rom")
 
 
@@ -145,31 +150,96 @@ def solve_missing(
     tol: float = 1e-8,
     max_iterations: int = 2000,
 ) -> tuple[np.ndarray, int]:
-    """(x, iterations): D (K + nugget I) D x = D b to a relative residual of tol.
+    """(x, iterations): A x = D b to a relative residual of tol, A = D (K + nugget I) D.
 
     By preconditioned conjugate gradients. Raises NotConverged after max_iterations.
     Reference: Hestenes, Stiefel (1952).
     """
-    b = conditioner.observed * b
-    goal = tol * np.linalg.norm(b)
-    x = np.zeros_like(b)
-    r = b.copy()
-    z = conditioner.apply(r)
-    p = z
-    rz = np.vdot(r, z)
-    for iteration in range(max_iterations):
-        if np.linalg.norm(r) <= goal:
-            return x, iteration
-        q = conditioner.forward(p)
-        length = rz / np.vdot(p, q)
-        x = x + length * p
-        r = r - length * q
-        z = conditioner.apply(r)
-        before = rz
-        rz = np.vdot(r, z)
-        p = z + (rz / before) * p
-    residual = np.linalg.norm(r) / np.linalg.norm(b)
-    raise NotConverged(
-        f"residual {residual:.1e} after {max_iterations} iterations; "
-        "hold more eigenfunctions or raise the nugget"
+    goal = tol * np.linalg.norm(conditioner.observed * b)
+    x, _, steps = _iterate(
+        conditioner, b, lambda x, r, energy: bool(np.linalg.norm(r) <= goal), max_iterations
     )
+    return x, steps
+
+
+def solve_to_deviation(
+    conditioner: Preconditioner, b: np.ndarray, *, tol: float = 1e-8, max_iterations: int = 2000
+) -> tuple[np.ndarray, int]:
+    """(x, iterations), k^T x right to a hundredth of any cell's deviation.
+
+    |k^T (x - A^{-1} b)|^2 <= r^T A^{-1} r for every k of a process of variance one, and what the
+    data leave of it is of the size of the nugget: a small residual r is no small error.
+    tol : of the relative residual too. Raises NotConverged after max_iterations.
+    """
+    b = conditioner.observed * b
+    cells = max(int(conditioner.observed.sum()), 1)
+    goal = tol * np.linalg.norm(b)
+
+    def enough(x: np.ndarray, r: np.ndarray, energy: float) -> bool:
+        """Whether the residual, and the error beside a deviation, are small."""
+        variance = np.vdot(b, x) / cells
+        small = energy <= ERROR_SHARE**2 * conditioner.nugget * variance
+        return bool(small and np.linalg.norm(r) <= goal)
+
+    x, _, steps = _iterate(conditioner, b, enough, max_iterations)
+    return x, steps
+
+
+def left_variance(
+    conditioner: Preconditioner, k: np.ndarray, *, max_iterations: int = 2000
+) -> float:
+    """1 - k^T A^{-1} k, of covariances k with the cells: what they leave of a variance of one.
+
+    In [value - energy, value] for value = 1 - k^T x - r^T x and energy = r^T A^{-1} r at any x,
+    r = D k - A x; the larger end is the answer, at most VARIANCE_SHARE above the truth, or the
+    round-off of k^T x. Raises NotConverged after max_iterations.
+    """
+    k = conditioner.observed * k
+
+    def left(x: np.ndarray, r: np.ndarray) -> float:
+        return float(1.0 - np.vdot(k, x) - np.vdot(r, x))
+
+    def enough(x: np.ndarray, r: np.ndarray, energy: float) -> bool:
+        """Whether the energy of the error is a small share of what is left."""
+        return energy <= VARIANCE_SHARE * max(left(x, r), EPS)
+
+    x, r, _ = _iterate(conditioner, k, enough, max_iterations)
+    round_off = EPS * float(1.0 + np.sum(np.abs(k * x)))
+    return max(left(x, r), round_off)
+
+
+def _iterate(
+    conditioner: Preconditioner,
+    b: np.ndarray,
+    enough: Callable[[np.ndarray, np.ndarray, float], bool],
+    max_iterations: int,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """(x, its true residual, iterations) of conjugate gradients until enough(x, r, energy).
+
+    energy = r^T P r >= r^T A^{-1} r, P the preconditioner. Again from the true residual, until it
+    too is enough or round-off lets it fall no more.
+    """
+    b = conditioner.observed * b
+    x, r, steps, last = np.zeros_like(b), b.copy(), 0, np.inf
+    while True:
+        z = conditioner.apply(r)
+        energy = float(np.vdot(r, z))
+        if enough(x, r, energy) or energy > LEAST_FALL * last:
+            return x, r, steps
+        last, p = energy, z
+        while not enough(x, r, energy):
+            if steps == max_iterations:
+                residual = np.linalg.norm(r) / np.linalg.norm(b)
+                raise NotConverged(
+                    f"residual {residual:.1e} after {max_iterations} iterations; "
+                    "hold more eigenfunctions or raise the nugget"
+                )
+            q = conditioner.forward(p)
+            length = energy / np.vdot(p, q)
+            x = x + length * p
+            r = r - length * q
+            z = conditioner.apply(r)
+            before, energy = energy, float(np.vdot(r, z))
+            p = z + (energy / before) * p
+            steps += 1
+        r = b - conditioner.forward(x)
