@@ -149,8 +149,7 @@ def bases_of_labels(train: Snapshots, labels: np.ndarray) -> LocalBases:
     first = np.array([np.flatnonzero(labels == j)[0] for j in range(k)])
     run_of = run_numbers(train)
     fold = choose_folds(run_of, 8, np.random.default_rng(0))
-    gram = coordinates.conj().T @ coordinates
-    errors = held_out_errors(gram, np.eye(k)[labels], MODES, fold)
+    errors = held_out_errors(coordinates, np.eye(k)[labels], MODES, fold)
     bases = assemble_bases(hull, coordinates, labels, first, MODES, errors=errors)
     return replace(bases, classifier=fit_classifier(features(train), labels, errors, run_of))
 
@@ -180,9 +179,15 @@ def strategies(
             on_mu.predict((y - centre) / scale),
         ),
         "fields": (bases_of_labels(train, on_fields.labels_), on_fields.predict(v)),
-        "sine": (sine, sine.nearest(sine.hull.coefficients(test.u))),
+        "sine": (sine, nearest_medoid(sine, test)),
         "ours": (ours(), None),
     }
+
+
+def nearest_medoid(bases: LocalBases, test: Snapshots) -> np.ndarray:
+    """argmin_k of the sine between each snapshot and the centre of cluster k, (m,)."""
+    cosines = np.abs(bases.centres.conj().T @ bases.hull.coefficients(test.u))
+    return np.asarray(np.argmax(cosines, axis=0))
 
 
 def _real(a: np.ndarray) -> np.ndarray:

@@ -135,7 +135,7 @@ class LocalBases:
     The bases meet online as small matrices.
     hull : V, orthonormal in X, without offset; rotations : W_k (R, r_k), W_k^H W_k = I
     labels : (m,) cluster of each training sample
-    centres : (R, K) hull coordinates of one representative of each cluster, of norm one
+    centres : (R, K) hull coordinates of the central sample of each cluster, of norm one
     errors : (m, K) relative projection error of training sample i on basis k, its own held out
         where it is a member, or None
     classifier : mu (m, p) -> probabilities (m, K), or None; inputs may be reduced features of a
@@ -196,12 +196,12 @@ class LocalBases:
         return np.asarray(np.sqrt(squares) / space.norm(u)[:, None])
 
     def nearest(self, c: np.ndarray) -> np.ndarray:
-        """argmin_k sin(c, centre_k) = argmax_k |centre_k^H c| (m,).
+        """argmin_k |c - W_k W_k^H c|, the basis that misses c least (m,).
 
         c : hull coordinates (R, m)
         """
-        cosines = np.abs(self.centres.conj().T @ c)
-        return np.asarray(np.argmax(cosines, axis=0))
+        inside = [np.sum(np.abs(W.conj().T @ c) ** 2, axis=0) for W in self.rotations]
+        return np.asarray(np.argmax(inside, axis=0))
 
 
 def spectral_tail(s: np.ndarray) -> np.ndarray:

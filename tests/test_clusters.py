@@ -2,6 +2,8 @@
 is known.
 """
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -11,7 +13,7 @@ from rom.basis import Basis
 from rom.compress.decomposition import pod
 from rom.errors import BadInput
 from rom.local.bases import local_bases
-from rom.local.dissimilarity import by_field, combine, gram_sines, scaling, sines
+from rom.local.dissimilarity import by_field, combine, scaling, sines, unit_sines
 from rom.local.gain import expected_gain
 from rom.local.held_out import held_out_errors
 from rom.local.hull import hull_coordinates
@@ -160,16 +162,14 @@ def test_refinement_never_worsens_the_held_out_error():
 def test_held_out_error_is_that_of_a_basis_without_the_sample():
     U, mu, labels = planes(noise=0.3)
     _, A = hull_coordinates(Snapshots(euclidean(60), mu, U))
-    E = held_out_errors(A.T @ A, np.eye(3)[labels], 2, np.arange(60))
+    E = held_out_errors(A, np.eye(3)[labels], 2, np.arange(60))
     unit = U / np.linalg.norm(U, axis=0)
     others = (labels == labels[7]) & (np.arange(60) != 7)
     W = np.linalg.svd(unit[:, others])[0][:, :2]
     assert E[7, labels[7]] == pytest.approx(
         np.linalg.norm(unit[:, 7] - W @ (W.T @ unit[:, 7])), abs=1e-7
     )
-    np.testing.assert_allclose(
-        gram_sines(A.T @ A), sines(Snapshots(euclidean(60), mu, U)), atol=1e-6
-    )
+    np.testing.assert_allclose(unit_sines(A), sines(Snapshots(euclidean(60), mu, U)), atol=1e-6)
 
 
 def test_zero_snapshots_have_no_direction():
@@ -273,3 +273,21 @@ def test_pictures_are_drawn_and_bad_shapes_named(tmp_path):
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in ("a.png", "b.png"))
     with pytest.raises(BadInput, match="points have shape"):
         cluster_plot(tmp_path / "c.png", x, np.arange(3))
+
+
+def test_many_snapshots_of_few_dofs_need_no_matrix_of_pairs():
+    gen = np.random.default_rng(3)
+    planes = gen.standard_normal((4, 30, 3))
+    m = 8000
+    which = gen.integers(4, size=m)
+    u = np.stack([planes[j] @ gen.standard_normal(3) for j in which], axis=1)
+    snapshots = Snapshots(euclidean(30), gen.random((m, 1)), u)
+    tracemalloc.start()
+    local = local_bases(snapshots, 4, 3, restarts=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < m * m * 8 / 3
+    assert local.projection_errors(u).min(axis=1).max() < 1e-6
+    chosen = local.nearest(local.hull.coefficients(u))
+    assert (chosen == np.argmin(local.projection_errors(u), axis=1)).all()
+    assert all(len(set(which[chosen == k])) == 1 for k in range(4))

@@ -1,4 +1,4 @@
-"""How far a process on a grid errs beyond its known points, from slabs left out at its ends."""
+"""How far grids err beyond their known points: slabs left out at their ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def end_stretch(
     seen: np.ndarray,
     left_out: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> float:
-    """The largest rms of (y - E[y | the rest]) / deviation over slabs at both ends, at least 1.
+    """max over end slabs of the rms of (y - E[y | the rest]) / deviation, or 1.
 
     axis (n, 1); seen (n,) : points with a known cell
     left_out : numbers of the points of a slab -> (residuals, deviations) of its known cells

@@ -223,7 +223,7 @@ class KroneckerGP(Model):
         return np.array([self._left_variance(row).item() for row in rows])
 
     def _stretches(self, x: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Of the deviations at new points (q_j, p_j) of each axis: above 1 beyond known ones."""
+        """Factors of deviations at new points (q_j, p_j): above 1 beyond known ones."""
         factors = []
         for j, (axis, new) in enumerate(zip(self.axes, x, strict=True)):
             points = np.asarray(new, dtype=float).reshape(-1, axis.shape[1])

@@ -150,7 +150,7 @@ def solve_missing(
     tol: float = 1e-8,
     max_iterations: int = 2000,
 ) -> tuple[np.ndarray, int]:
-    """(x, iterations): A x = D b to a relative residual of tol, A = D (K + nugget I) D.
+    """(x, iterations): A x = D b, A = D (K + nugget I) D, residual tol |D b|.
 
     By preconditioned conjugate gradients. Raises NotConverged after max_iterations.
     Reference: Hestenes, Stiefel (1952).
@@ -188,7 +188,7 @@ def solve_to_deviation(
 def left_variance(
     conditioner: Preconditioner, k: np.ndarray, *, max_iterations: int = 2000
 ) -> float:
-    """1 - k^T A^{-1} k, of covariances k with the cells: what they leave of a variance of one.
+    """1 - k^T A^{-1} k, k covariances with the cells: what they leave of variance 1.
 
     In [value - energy, value] for value = 1 - k^T x - r^T x and energy = r^T A^{-1} r at any x,
     r = D k - A x; the larger end is the answer, at most VARIANCE_SHARE above the truth, or the
@@ -214,7 +214,7 @@ def _iterate(
     enough: Callable[[np.ndarray, np.ndarray, float], bool],
     max_iterations: int,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """(x, its true residual, iterations) of conjugate gradients until enough(x, r, energy).
+    """(x, its residual, iterations) of conjugate gradients until enough(x, r, energy).
 
     energy = r^T P r >= r^T A^{-1} r, P the preconditioner. Again from the true residual, until it
     too is enough or round-off lets it fall no more.

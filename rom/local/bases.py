@@ -18,7 +18,6 @@ import numpy as np
 from rom.arrays import POINTS, check_lengths, gate
 from rom.basis import LocalBases
 from rom.errors import BadInput, require
-from rom.local.dissimilarity import gram_sines
 from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
 from rom.local.hull import assemble_bases, hull_coordinates
 from rom.local.partition import central_member, partitions
@@ -82,18 +81,17 @@ def local_bases(
         )
     run_of = run_numbers(snapshots)
     fold = choose_folds(run_of, folds, generator)
-    gram = coordinates.conj().T @ coordinates
     tied = run_of if whole_runs else None
     starts = restarts if refine else None
     if inputs is None:
         inputs = features(snapshots)
     check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
-    choices = partitions(gram, k, rank, fold, generator, restarts=starts, run_of=tied)
+    choices = partitions(coordinates, k, rank, fold, generator, restarts=starts, run_of=tied)
     if classifier is None:
-        best = _candidate(gram, choices[0], rank, fold)
+        best = _candidate(coordinates, choices[0], rank, fold)
     else:
         best = choose_foreseeable(
-            gram,
+            coordinates,
             choices,
             rank,
             fold,
@@ -102,8 +100,7 @@ def local_bases(
             run_of=run_of,
             overlaps=OVERLAPS if refine else OVERLAPS[:1],
         )
-    dissimilarity = gram_sines(gram)
-    centres = np.array([central_member(dissimilarity, best.labels == j) for j in range(k)])
+    centres = np.array([central_member(coordinates, best.labels == j) for j in range(k)])
     bases = assemble_bases(
         hull, coordinates, best.labels, centres, rank, errors=best.errors, weights=best.weights
     )
@@ -119,7 +116,7 @@ def features(snapshots: Snapshots) -> np.ndarray:
 
 
 def choose_foreseeable(
-    gram: np.ndarray,
+    unit: np.ndarray,
     choices: Sequence[np.ndarray],
     rank: int,
     fold: np.ndarray,
@@ -141,15 +138,15 @@ def choose_foreseeable(
         few = [*few[:max_partitions], few[-1]]
     candidates: list[Candidate] = []
     for labels in few:
-        plain = _candidate(gram, labels, rank, fold)
+        plain = _candidate(unit, labels, rank, fold)
         machine = classifier(inputs, labels, plain.errors, run_of)
         plain = replace(plain, classifier=machine)
-        candidates.extend(_blend(gram, plain, rank, fold, overlaps))
+        candidates.extend(_blend(unit, plain, rank, fold, overlaps))
     return min(candidates, key=lambda candidate: candidate.online_error)
 
 
 def _blend(
-    gram: np.ndarray, plain: Candidate, rank: int, fold: np.ndarray, overlaps: Sequence[float]
+    unit: np.ndarray, plain: Candidate, rank: int, fold: np.ndarray, overlaps: Sequence[float]
 ) -> Iterator[Candidate]:
     """The candidate with every overlap of its bases."""
     for overlap in overlaps:
@@ -157,11 +154,11 @@ def _blend(
             yield plain
             continue
         weights = (1.0 - overlap) * plain.weights + overlap * plain.classifier.chances
-        errors = held_out_errors(gram, weights, rank, fold)
+        errors = held_out_errors(unit, weights, rank, fold)
         yield replace(plain, weights=weights, errors=errors)
 
 
-def _candidate(gram: np.ndarray, labels: np.ndarray, rank: int, fold: np.ndarray) -> Candidate:
+def _candidate(unit: np.ndarray, labels: np.ndarray, rank: int, fold: np.ndarray) -> Candidate:
     k = int(labels.max()) + 1
     weights = np.eye(k)[labels]
-    return Candidate(labels, weights, held_out_errors(gram, weights, rank, fold))
+    return Candidate(labels, weights, held_out_errors(unit, weights, rank, fold))

@@ -48,8 +48,9 @@ def sines(
     return _sines_of_products(products, size)
 
 
-def gram_sines(gram: np.ndarray) -> np.ndarray:
-    """Sines (m, m) of the angles between samples from their Gram matrix (m, m)."""
+def unit_sines(unit: np.ndarray) -> np.ndarray:
+    """Sines (m, m) of the angles between columns (R, m)."""
+    gram = unit.conj().T @ unit
     return _sines_of_products(gram, np.sqrt(np.diag(gram).real))
 
 

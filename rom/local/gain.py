@@ -45,9 +45,9 @@ class Gain:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What all splits share: Gram matrix, inputs and runs of the samples, and options."""
+    """What all splits share: coordinates, inputs and runs of the samples, and options."""
 
-    gram: np.ndarray
+    unit: np.ndarray
     inputs: np.ndarray
     run_of: np.ndarray
     rank: int
@@ -99,9 +99,8 @@ def expected_gain(
     check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
     _, coordinates = hull_coordinates(snapshots)
     fold = choose_folds(run_of, splits, generator)
-    gram = coordinates.conj().T @ coordinates
     task = _Task(
-        gram=gram,
+        unit=coordinates,
         inputs=np.asarray(inputs, dtype=float),
         run_of=run_of,
         rank=rank,
@@ -152,13 +151,13 @@ def _try_split(task: _Task, outside: np.ndarray, rng: np.random.Generator) -> _U
     fold = choose_folds(run_of, INNER_FOLDS, rng)
     one = np.ones((int(training.sum()), 1))
     single = _unseen_errors(task, one, training, outside)[:, 0]
-    gram = task.gram[np.ix_(training, training)]
+    unit = task.unit[:, training]
     tied = run_of if task.whole_runs else None
     local, hits = [], []
     for k in task.candidates:
-        choices = partitions(gram, k, task.rank, fold, rng, restarts=task.restarts, run_of=tied)
+        choices = partitions(unit, k, task.rank, fold, rng, restarts=task.restarts, run_of=tied)
         best = choose_foreseeable(
-            gram,
+            unit,
             choices,
             task.rank,
             fold,
@@ -183,8 +182,8 @@ def _unseen_errors(
     unseen = len(numbers) - m
     extended = np.vstack([weights, np.zeros((unseen, k))])
     fold = np.repeat([0, 1], [m, unseen])
-    gram = task.gram[np.ix_(numbers, numbers)]
-    return held_out_errors(gram, extended, task.rank, fold)[m:]
+    unit = task.unit[:, numbers]
+    return held_out_errors(unit, extended, task.rank, fold)[m:]
 
 
 def _resample(unseen: _Unseen, rng: np.random.Generator) -> np.ndarray:

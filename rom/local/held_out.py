@@ -1,6 +1,7 @@
 """Held-out errors: how badly a basis misses a sample that it has not seen.
 
-All from the Gram matrix of samples of norm one; folds hold whole runs out together.
+All from coordinates of samples of norm one, in the smaller of their two dimensions; folds hold
+whole runs out together.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def pick_errors(errors: np.ndarray, choice: np.ndarray) -> np.ndarray:
 
 
 def held_out_errors(
-    gram: np.ndarray,
+    coordinates: np.ndarray,
     weights: np.ndarray,
     rank: int,
     fold: np.ndarray,
@@ -45,35 +46,54 @@ def held_out_errors(
 
     P_j projects on the leading modes of sum_l w_lj a_l a_l^H; blind below 1e-8.
 
-    gram : (m, m) of unit samples; weights : w (m, k), rows of the identity for labels
+    coordinates : a (R, m), of norm one; weights : w (m, k), rows of the identity for labels
     previous : other weights and their errors; columns of the same weights are copied
     """
     errors = np.ones(weights.shape)
+    parts = np.unique(fold)
     for j, weight in enumerate(weights.T):
         if previous is not None and np.array_equal(previous[0][:, j], weight):
             errors[:, j] = previous[1][:, j]
             continue
-        for part in np.unique(fold):
-            outside = np.flatnonzero(fold == part)
-            members = np.flatnonzero((fold != part) & (weight > LEAST_WEIGHT))
-            root = np.sqrt(weight[members])
-            errors[outside, j] = _projection_errors(gram, members, root, rank, outside)
+        members = weight > LEAST_WEIGHT
+        scaled = np.sqrt(weight) * coordinates
+        moments = None
+        if members.sum() > len(coordinates):
+            moments = [_moment(scaled[:, members & (fold == part)]) for part in parts]
+        for number, part in enumerate(parts):
+            outside = fold == part
+            if moments is None:
+                V = _leading_of_few(scaled[:, members & ~outside], rank)
+            else:
+                rest = sum(m for other, m in enumerate(moments) if other != number)
+                V = _leading_of_many(np.asarray(rest), rank)
+            inside = np.sum(np.abs(V.conj().T @ coordinates[:, outside]) ** 2, axis=0)
+            errors[outside, j] = np.sqrt(np.maximum(1.0 - inside, 0.0))
     return errors
 
 
-def _projection_errors(
-    gram: np.ndarray, members: np.ndarray, root: np.ndarray, rank: int, samples: np.ndarray
-) -> np.ndarray:
-    """|a_i - P a_i| of unit samples, P on the leading modes of the members times root."""
-    m = len(members)
+def _moment(A: np.ndarray) -> np.ndarray:
+    """A A^H."""
+    return np.asarray(A @ A.conj().T)
+
+
+def _leading_of_few(A: np.ndarray, rank: int) -> np.ndarray:
+    """Leading left singular vectors of A (R, m) above round-off, by A^H A."""
+    m = A.shape[1]
     if m == 0:
-        return np.ones(len(samples))
+        return np.zeros((len(A), 0))
     leading_only = None if m < FEW * rank else (m - rank, m - 1)
-    inner = root[:, None] * gram[np.ix_(members, members)] * root
+    inner = A.conj().T @ A
     squares, vectors = la.eigh(inner, subset_by_index=leading_only, check_finite=False)
     modes = np.flatnonzero(squares > SINGULAR * squares[-1])[-rank:]
-    scale = np.sqrt(squares[modes])[:, None]
-    lift = vectors[:, modes].conj().T * root
-    coefficients = lift @ gram[np.ix_(members, samples)] / scale
-    explained = np.sum(np.abs(coefficients) ** 2, axis=0)
-    return np.asarray(np.sqrt(np.maximum(1.0 - explained, 0.0)))
+    return np.asarray(A @ (vectors[:, modes] / np.sqrt(squares[modes])))
+
+
+def _leading_of_many(moment: np.ndarray, rank: int) -> np.ndarray:
+    """The same from A A^H (R, R) or 0, where A has more columns than rows."""
+    if not np.any(moment):
+        return np.zeros((len(np.atleast_1d(moment)), 0))
+    R = len(moment)
+    leading_only = (max(R - rank, 0), R - 1)
+    squares, vectors = la.eigh(moment, subset_by_index=leading_only, check_finite=False)
+    return np.asarray(vectors[:, squares > SINGULAR * squares[-1]])

@@ -21,6 +21,8 @@ from rom.local.held_out import pick_errors
 
 MAX_FEATURES = 80  # leading eigenvectors of the kernel that the regression sees
 SIGNIFICANT = 1e-6  # relative eigenvalue of the kernel
+LANDMARKS = 600  # points of the kernel
+MOST = 2000  # samples that train a machine
 FOLDS = 5
 NEVER = -1e3  # score of a cluster without samples
 FLOOR = 1e-3  # of the mean error, added before logarithms
@@ -135,35 +137,57 @@ def _cross_validate(
 
 
 def _train(samples: _Samples, gamma: float, penalty: float, trees: int) -> Classifier:
-    """One kernel logistic regression and a forest."""
+    """One kernel logistic regression and a forest, of at most MOST random samples."""
+    if len(samples.x) > MOST:
+        rows = np.random.default_rng(0).choice(len(samples.x), MOST, replace=False)
+        samples = samples.take(np.sort(rows))
     centre = samples.x.mean(axis=0)
     spread = samples.x.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     z = (samples.x - centre) / scale
-    weights, bias = _fit_logistic(z, samples, gamma, penalty)
+    points = _landmarks(z)
+    weights, bias = _fit_logistic(z, points, samples, gamma, penalty)
     forest: Forest | None = None
     if trees and samples.K > 1:
         floor = FLOOR * samples.errors.mean()
         forest = fit_forest(z, np.log(samples.errors + floor + TINY), trees)
-    return Classifier(centre, scale, z, weights, bias, gamma, _costs(samples), forest)
+    return Classifier(centre, scale, points, weights, bias, gamma, _costs(samples), forest)
+
+
+def _landmarks(z: np.ndarray) -> np.ndarray:
+    """Points of the kernel: all features (m, p), or LANDMARKS distinct ones at random."""
+    if len(z) <= LANDMARKS:
+        return z
+    points = np.unique(z, axis=0)
+    if len(points) <= LANDMARKS:
+        return points
+    rows = np.random.default_rng(0).choice(len(points), LANDMARKS, replace=False)
+    return np.asarray(points[np.sort(rows)])
 
 
 def _fit_logistic(
-    z: np.ndarray, samples: _Samples, gamma: float, penalty: float
+    z: np.ndarray, points: np.ndarray, samples: _Samples, gamma: float, penalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (m, K) and bias (K,); clusters without a sample get no score."""
-    weights = np.zeros((len(z), samples.K))
+    """Weights (q, K) of points (q, p) and bias (K,); empty clusters get no score.
+
+    phi(z) = k(z, points) U / sqrt(values), U the leading eigenvectors of k(points, points).
+    Reference: Williams and Seeger (2001).
+    """
+    weights = np.zeros((len(points), samples.K))
     bias = np.full(samples.K, NEVER)
     present = np.unique(samples.labels)
     if len(present) == 1:
         bias[present] = 0.0
         return weights, bias
-    values, vectors = la.eigh(gaussian_kernel(z, z, gamma))
+    values, vectors = la.eigh(gaussian_kernel(points, points, gamma))
     smallest = np.sort(values)[-MAX_FEATURES:][0]
     leading = values > max(SIGNIFICANT * values[-1], smallest)
     root = np.sqrt(values[leading])
     vectors = vectors[:, leading]
-    machine = _logistic(penalty).fit(vectors * root, samples.labels)
+    phi = vectors * root
+    if points is not z:
+        phi = gaussian_kernel(z, points, gamma) @ (vectors / root)
+    machine = _logistic(penalty).fit(phi, samples.labels)
     if len(present) == 2:
         weights[:, present[1]] = (vectors / root) @ machine.coef_[0]
         bias[present] = (0.0, machine.intercept_[0])

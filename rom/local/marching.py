@@ -34,7 +34,8 @@ def switch_bases(
 ) -> tuple[np.ndarray, np.ndarray]:
     """W_k^H R(W_k a; W_j a_old) = 0 at every step; at a change a <- W_k^H W_j a.
 
-    k is the cluster that the classifier gives (mu, t), or, without one, the nearest centre.
+    k is the cluster that the classifier gives (mu, t), or, without one, the one that misses c_old
+    least.
 
     equation : (c, c_old, mu, t_0, t_1) -> (R (R,), dR/dc (R, R)), projected on the hull
     start : (R,) hull coordinates at times[0]

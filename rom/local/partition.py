@@ -5,18 +5,75 @@ References: Schubert and Rousseeuw (2021); Bradley and Mangasarian (2000).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from rom.errors import BadInput, require
-from rom.local.dissimilarity import check_dissimilarity, gram_sines, mirror
+from rom.local.dissimilarity import check_dissimilarity, mirror, unit_sines
 from rom.local.held_out import held_out_errors, pick_errors
 
+MAX_START = 1500  # samples whose sines are all computed
 MAX_STALE = 4  # sweeps without a better partition, before the refinement stops
 TOO_SMALL = 1.0  # added to the error of a partition whose bases are their own data
 
 
+@dataclass(frozen=True, eq=False)
+class _Angles:
+    """Sines D (q, q) between samples of the start, or between means of groups of them.
+
+    unit : (R, m) all samples, of norm one; picked (q,) : numbers of those of the start
+    group (m,) : of each sample, where groups move together
+    """
+
+    unit: np.ndarray
+    picked: np.ndarray
+    D: np.ndarray
+    group: np.ndarray | None = None
+
+    def labels(self, centres: np.ndarray) -> np.ndarray:
+        """(m,) : the centre, numbers in D (k,), of least sine to each sample or group."""
+        if self.group is None:
+            if len(self.picked) == self.unit.shape[1]:
+                return np.asarray(np.argmin(self.D[:, centres], axis=1))
+            cosines = np.abs(self.unit[:, self.picked[centres]].conj().T @ self.unit)
+            return np.asarray(np.argmax(cosines, axis=0))
+        return np.asarray(np.argmin(self.D[:, centres], axis=1)[self.group])
+
+
+def _angles(
+    unit: np.ndarray, run_of: np.ndarray | None, rng: np.random.Generator
+) -> tuple[_Angles, np.ndarray | None]:
+    """The sines of the start, and the averages (q, m) over groups that move together."""
+    m = unit.shape[1]
+    if run_of is None:
+        picked = np.arange(m)
+        if m > MAX_START:
+            picked = np.sort(rng.choice(m, MAX_START, replace=False))
+        return _Angles(unit, picked, unit_sines(unit[:, picked])), None
+    group = np.unique(run_of, return_inverse=True)[1].ravel()
+    count = int(group.max()) + 1
+    member = group == np.arange(count)[:, None]
+    means = member / np.bincount(group)[:, None]
+    picked = np.arange(m)
+    if m > MAX_START:
+        picked = np.sort(_few_of_each(group, max(MAX_START // count, 1), rng))
+    thin = member[:, picked] / np.bincount(group[picked])[:, None]
+    D = mirror(thin @ unit_sines(unit[:, picked]) @ thin.T)
+    return _Angles(unit, picked, D, group), means
+
+
+def _few_of_each(group: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of at most `most` random samples of each group (m,)."""
+    order = rng.permutation(len(group))
+    order = order[np.argsort(group[order], kind="stable")]
+    first = np.searchsorted(group[order], np.arange(group.max() + 1))
+    place = np.arange(len(order)) - first[group[order]]
+    return np.asarray(order[place < most])
+
+
 def partitions(
-    gram: np.ndarray,
+    unit: np.ndarray,
     k: int,
     rank: int,
     fold: np.ndarray,
@@ -27,25 +84,19 @@ def partitions(
 ) -> list[np.ndarray]:
     """Labels (m,), least held-out error first, those of the k-medoids of sines last.
 
-    gram : (m, m) of unit samples; fold : (m,) samples that are held out together
+    unit : (R, m) samples of norm one; fold : (m,) samples that are held out together
     restarts : random starts of the K subspaces besides the k-medoids; None for these alone
     run_of : (m,) samples of one number get one label; their dissimilarity is the mean sine
+    Of more than MAX_START samples the starts see as many, drawn at random.
     """
-    dissimilarity = gram_sines(gram)
-    place = np.arange(len(gram))
-    means = None
-    if run_of is not None:
-        place = np.unique(run_of, return_inverse=True)[1]
-        member = place == np.arange(place.max() + 1)[:, None]
-        means = member / np.bincount(place)[:, None]
-        dissimilarity = mirror(means @ dissimilarity @ means.T)
-    start = medoids(dissimilarity, k, rng=rng)[0][place]
+    angles, means = _angles(unit, run_of, rng)
+    start = angles.labels(medoids(angles.D, k, rng=rng)[1])
     if restarts is None or k == 1:
         return [start]
     starts = [start]
     for _ in range(restarts):
-        starts.append(seed_labels(dissimilarity, k, rng)[place])
-    refined = [subspaces(gram, labels, rank, fold, means=means) for labels in starts]
+        starts.append(angles.labels(seeds(angles.D, k, rng)))
+    refined = [subspaces(unit, labels, rank, fold, means=means) for labels in starts]
     refined.sort(key=lambda result: result[1])
     return [*(labels for labels, _ in refined), start]
 
@@ -77,29 +128,29 @@ def medoids(
     return labels, np.asarray(best.medoids, dtype=int), float(best.loss)
 
 
-def central_member(D: np.ndarray, members: np.ndarray) -> int:
-    """The member of least total dissimilarity D (m, m) to the members (m,), a mask."""
-    numbers = np.flatnonzero(members)
-    total = D[np.ix_(numbers, numbers)].sum(axis=0)
+def central_member(unit: np.ndarray, members: np.ndarray) -> int:
+    """The member of least total sine to members (m,), a mask; of MAX_START of them."""
+    numbers = np.flatnonzero(members)[:MAX_START]
+    total = unit_sines(unit[:, numbers]).sum(axis=0)
     return int(numbers[np.argmin(total)])
 
 
-def seed_labels(D: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Labels (m,) by the nearest of k seeds, drawn with probability D^2 to the others.
+def seeds(D: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Numbers (k,) of samples, each drawn with probability D^2 to those before.
 
     Reference: Arthur and Vassilvitskii (2007).
     """
-    seeds = [int(rng.integers(len(D)))]
+    drawn = [int(rng.integers(len(D)))]
     for _ in range(k - 1):
-        weight = np.min(D[:, seeds], axis=1) ** 2
+        weight = np.min(D[:, drawn], axis=1) ** 2
         total = weight.sum()
         probability = weight / total if total > 0 else None
-        seeds.append(int(rng.choice(len(D), p=probability)))
-    return np.asarray(np.argmin(D[:, seeds], axis=1))
+        drawn.append(int(rng.choice(len(D), p=probability)))
+    return np.array(drawn)
 
 
 def subspaces(
-    gram: np.ndarray,
+    unit: np.ndarray,
     labels: np.ndarray,
     rank: int,
     fold: np.ndarray,
@@ -116,7 +167,7 @@ def subspaces(
     """
     k = int(labels.max()) + 1
     weights = np.eye(k)[labels]
-    errors = held_out_errors(gram, weights, rank, fold)
+    errors = held_out_errors(unit, weights, rank, fold)
     best, least, stale = labels, _own_error(errors, labels, rank), 0
     for _ in range(max_sweeps):
         if means is None:
@@ -126,7 +177,7 @@ def subspaces(
             labels = label_of_group[np.argmax(means > 0, axis=0)]
         previous = (weights, errors)
         weights = np.eye(k)[labels]
-        errors = held_out_errors(gram, weights, rank, fold, previous=previous)
+        errors = held_out_errors(unit, weights, rank, fold, previous=previous)
         error = _own_error(errors, labels, rank)
         if error < least:
             best, least, stale = labels, error, 0
