@@ -21,7 +21,8 @@ from rom.parameters import Box
 
 FEW_RUNS = 2  # beyond the number of parameters
 GAIN = 0.95  # of the error of the mean of the runs, that another regressor must reach
-CLEARLY = 0.8  # of the error of processes, that another regressor must reach
+NEAR = 0.5  # times parameters per run: by how much less another's error than that of processes
+# may be without being clearly less
 FLATTERY = 3.0  # how much smaller closed forms may make the left-out errors of a process
 log = logging.getLogger("rom")
 
@@ -42,7 +43,7 @@ def fit_regressor(
     regressor : a file of rom/gp/regressors, or "auto": of those that serve, the one with the
         least sum of squared errors at left-out runs; `reason` holds all of them. Of p + 2 runs
         none can be left out: they get thin-plate splines, which carry planes exactly. Of more than
-        2,000 runs 500 choose
+        1,000 runs 500 choose
     unit : in which the errors of outputs are added; None is each output's own deviation
     options : of `process_average`, for the processes
     Raises BadInput for wrong shapes, NaN, and too few distinct runs.
@@ -78,8 +79,8 @@ def _rank(
 ) -> tuple[str, str]:
     """The name of the best of the models, and the errors of all in words.
 
-    Processes are taken unless another regressor is clearly better at runs held out: a few runs do
-    not tell near ties apart, and processes have closed forms and deviations of their own.
+    Processes are taken unless another regressor is clearly better at runs held out: few runs per
+    parameter do not tell near ties apart.
     """
     errors = {name: left_out_size(model, unit) for name, model in models.items()}
     ranking = sorted(errors, key=lambda name: errors[name])
@@ -91,7 +92,8 @@ def _rank(
     texts = ", ".join(f"{name} {errors[name]:.3g}" for name in ranking)
     reason = f"relative error at {where}: {texts}"
     best = ranking[0]
-    if errors[best] > CLEARLY * errors.get("gp", np.inf):
+    x = models[best].x
+    if errors[best] > (1.0 - NEAR * x.shape[1] / len(x)) * errors.get("gp", np.inf):
         best = "gp"
     if errors[best] > GAIN * errors.get("mean", np.inf):
         best = "mean"

@@ -15,7 +15,7 @@ from rom.gp.coefficients import CoefficientGP
 from rom.gp.groups import CLUSTERS, SHARED, pool_repeats, refit
 from rom.gp.scores import left_out_size
 
-MANY_RUNS = 2000  # above, kernels are searched on a sample
+MANY_RUNS = 1000  # above, kernels are searched on a sample
 CHOICE_RUNS = 500  # on which kernel, trend and noise are chosen
 SEARCH_RUNS = 1500  # on which the lengths of the chosen kernel are searched
 MAX_GROUPED_RUNS = 10_000  # above, all outputs share one kernel: each group costs a factor
