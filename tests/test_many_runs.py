@@ -67,3 +67,9 @@ def test_repeated_noisy_runs_are_averaged_in_the_posterior_of_all(few_are_many):
     mean = gp.posterior(FRESH, std=False)[0]
     for i in range(2):
         np.testing.assert_allclose(mean[:, i], dense(gp, x, a, FRESH, i), rtol=1e-5, atol=1e-7)
+
+
+def test_noise_that_is_known_stays(few_are_many):
+    x = sobol(BOX, MANY)
+    gp = coefficient_gp(x, wave(x), BOX, noise=1e-7, **QUICK)
+    assert gp.nuggets == pytest.approx(1e-7)

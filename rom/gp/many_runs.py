@@ -1,4 +1,4 @@
-"""Exact processes of thousands of runs: kernels from some of the runs, values from all.
+"""Exact processes of thousands of runs: kernels from some, values from all.
 
 The search of a kernel costs m^3 at each of some hundred steps, conditioning costs it once; and a
 few hundred runs tell kernel, trend and noise as well as all do.
@@ -13,6 +13,7 @@ import numpy as np
 from rom.errors import Singular
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.groups import CLUSTERS, SHARED, pool_repeats, refit
+from rom.gp.priors import FREE_NOISE
 from rom.gp.scores import left_out_size
 
 MANY_RUNS = 1000  # above, kernels are searched on a sample
@@ -48,13 +49,13 @@ def condition_on_many(
     whole = replace(start, x=x, a=a, counts=None, pure=None)
     rows = sample_runs(len(x), SEARCH_RUNS)
     part = refit(whole, rows, a[rows])
-    if part.nuggets.max() <= SMALL:
-        part = _steadied(part, unit)
+    if start.reason.endswith(FREE_NOISE) and part.nuggets.max() <= SMALL:
+        part = _lower_nuggets(part, unit)
     return pool_repeats(replace(part, x=x, a=a))
 
 
-def _steadied(gp: CoefficientGP, unit: np.ndarray | float | None) -> CoefficientGP:
-    """The process with the least nugget whose left-out error is about the least of all."""
+def _lower_nuggets(gp: CoefficientGP, unit: np.ndarray | float | None) -> CoefficientGP:
+    """The process with the least nugget of about the least left-out error."""
     models, errors = [], []
     for nugget in (*NUGGETS, SMALL):
         model = replace(gp, nuggets=np.minimum(gp.nuggets, nugget))
