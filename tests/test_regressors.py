@@ -1,12 +1,14 @@
 """Regressions of coefficients: known interpolants, and the choice by left-out runs."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.interpolate import griddata
 
 from rom.archive import load, save
 from rom.errors import BadInput
-from rom.gp import RunInterpolation, field_gp, fit_regressor, run_interpolation
+from rom.gp import RunInterpolation, choice, field_gp, fit_regressor, run_interpolation
 from rom.gp import regressors as folder
 from rom.gp.regressors import Regressor, open_regressor, regressor_names
 from rom.parameters import Box
@@ -88,6 +90,18 @@ def test_auto_takes_the_least_left_out_error(shape):
     errors = {name: brute_left_out(x, a, name) for name in regressor_names()}
     assert errors[name] <= 1.2 * min(errors.values()), errors
     assert max(errors.values()) > 1.2 * errors[name]
+
+
+@pytest.mark.parametrize(
+    ("runs", "error", "best"), [(8, 0.9, "gp"), (8, 0.7, "rbf"), (80, 0.9, "rbf"), (80, 0.99, "gp")]
+)
+def test_near_ties_of_few_runs_per_parameter_go_to_processes(monkeypatch, runs, error, best):
+    errors = {"gp": 1.0, "rbf": error, "mean": 5.0}
+    models = {name: SimpleNamespace(name=name, x=np.zeros((runs, 3))) for name in errors}
+    for score in ("left_out_size", "held_out_size"):
+        monkeypatch.setattr(choice, score, lambda model, unit: errors[model.name])
+    name, reason = choice._rank(models, np.zeros((runs, 1)), 1.0)
+    assert name == best and f"rbf {error:.3g}" in reason
 
 
 def test_a_field_by_interpolation_is_stored_and_read(tmp_path):

@@ -3,7 +3,7 @@
 An output is y(x) = h(x) beta + f(x) + noise, f ~ GP(0, variance k(x, x'; theta)), with theta and
 the noise of largest restricted likelihood. Given runs y at X,
     E[f(x)] = k(x, X) (K + nugget I)^{-1} (y - H beta).
-Many outputs over few runs: `coefficient_gp`; fields: `field_gp`; whole
+Many outputs over few runs, or some thousands: `coefficient_gp`; fields: `field_gp`; whole
 trajectories: `trajectory_gp`; values on grids: `kronecker_gp`;
 20,000 to a million points: `vecchia_gp`; counts, yes or no, outliers: `variational_gp`; somebody's
 own GPyTorch model: `gpytorch_model`; scikit-learn: `from rom.gp.estimator import GPRegressor`.

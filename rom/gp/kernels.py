@@ -20,6 +20,7 @@ from rom.errors import BadInput
 from rom.gp.algebra import namespace
 
 ROOM = 2**22  # numbers of all matrices that are held at once: 32 MiB
+ROWS = 64  # of a large matrix that are filled at once
 FORMS = ("matern12", "matern32", "matern52", "rbf")
 SCALES = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}  # 2 nu
 BLOCK = 8192  # numbers that stay in the cache
@@ -92,7 +93,13 @@ class Stationary:
         """g(d), (n, m)."""
         if len(self.lengths) not in (1, x.shape[1]):
             raise BadInput(f"{len(self.lengths)} lengths for points of {x.shape[1]} coordinates")
-        return radial(self.form, squares(x, y, self.lengths))
+        if not isinstance(x, np.ndarray) or len(x) * len(y) <= ROOM:
+            return radial(self.form, squares(x, y, self.lengths))
+        K = np.empty((len(x), len(y)))
+        for start in range(0, len(x), ROWS):
+            rows = slice(start, start + ROWS)
+            K[rows] = radial(self.form, squares(x[rows], y, self.lengths))
+        return K
 
     def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """Gradients sum_ij W_ij h(d_ij) ((x_i - x_j) / l)^2; numpy visits every pair once."""

@@ -224,8 +224,10 @@ def left_out_errors(
     Reference: Dubrule (1983).
     """
     _, alpha, _ = project_trend(factors, H, a)
-    root = _trend_root(factors).T if H.shape[1] else None
-    P = inverse(factors.L.copy(order="K"), 1.0, root).diagonal()
+    half = la.lapack.dtrtri(factors.L, lower=1)[0]
+    P = np.einsum("ij,ij->j", half, half)
+    if H.shape[1]:
+        P = P - np.sum(_trend_root(factors) ** 2, axis=0)
     return alpha / P[:, None], (variance / P[:, None]) ** 0.5
 
 

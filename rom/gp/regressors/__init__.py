@@ -32,12 +32,14 @@ class Regressor:
     interpolate : (x (m, p), a (m, r), z (q, p)) in the unit box -> (q, r), for those that
         interpolate; exactly one of the two
     serves : (m distinct runs, p) -> whether it can be used
+    many : whether "auto" may take it for thousands of runs
     """
 
     title: str
     fit: Callable[..., Any] | None = None
     interpolate: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
     serves: Callable[[int, int], bool] = _has_enough
+    many: bool = True
 
 
 def regressor_names() -> tuple[str, ...]:

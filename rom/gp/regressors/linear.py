@@ -33,4 +33,6 @@ def _has_simplices(m: int, p: int) -> bool:
     return m >= max(3, p + 1) and p <= MAX_PARAMETERS
 
 
-REGRESSOR = Regressor("linear interpolation", interpolate=linear_between, serves=_has_simplices)
+REGRESSOR = Regressor(
+    "linear interpolation", interpolate=linear_between, serves=_has_simplices, many=False
+)

@@ -26,4 +26,6 @@ def _has_a_trend(m: int, p: int) -> bool:
     return m >= max(3, p + 2)
 
 
-REGRESSOR = Regressor("thin-plate splines", interpolate=thin_plates, serves=_has_a_trend)
+REGRESSOR = Regressor(
+    "thin-plate splines", interpolate=thin_plates, serves=_has_a_trend, many=False
+)
