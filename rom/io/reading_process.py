@@ -19,7 +19,7 @@ from rom.io.confinement import confine
 from rom.io.frames import name_errors
 from rom.io.messages import receive_message, send_message
 from rom.io.readers.cgns import cgns_content
-from rom.io.references import check_references
+from rom.io.references import check_references, home_of
 from rom.io.registry import choose_by_suffix
 
 SPARE = 2**30  # bytes of memory besides
@@ -61,7 +61,7 @@ def _answer(connection: socket.socket) -> None:
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.chdir(Path(path).parent)
+    os.chdir(home_of(Path(path)))
     steps = {"frames": _frames, "cgns": _cgns}[function](Path(path), unit)
     connection.recv(1)
     send_message(connection, ("pid", os.getpid()))

@@ -44,7 +44,7 @@ def check_references(path: Path) -> int:
     this package does not match its digest.
     """
     sizes: dict[Path, int] = {}
-    left = [(path, path.suffix.lower())]
+    left = [(path, FOAM[0] if path.is_dir() else path.suffix.lower())]
     while left:
         file, kind = left.pop()
         if file in sizes:
@@ -64,15 +64,20 @@ def check_references(path: Path) -> int:
     return sum(sizes.values())
 
 
+def home_of(path: Path) -> Path:
+    """The folder in which all of a result lies."""
+    return path if path.is_dir() else path.parent
+
+
 def _files_inside(path: Path, file: Path, name: str) -> list[Path]:
     """The files of that name, or pattern, beside `file`.
 
     HDF5 and meshio look in the working folder too, which is that of `path` where files are read
     apart. Raises ForeignFile where one lies outside that folder.
     """
-    folder = path.parent.resolve()
+    folder = home_of(path).resolve()
     is_strange = any(mark in name for mark in "\0$~")
-    places = [] if is_strange else [file.parent / name]
+    places = [] if is_strange else [home_of(file) / name]
     if not is_strange and not Path(name).is_absolute():
         pattern = re.sub(r"\*+|%\d*b", "*", name)  # of EnSight, of virtual datasets
         places += file.parent.glob(pattern) if "*" in pattern else []
@@ -96,8 +101,9 @@ def beside(path: Path, name: str) -> Path:
 
     Raises ForeignFile where it lies outside.
     """
-    place = path.parent / name
-    if "\0" in name or not place.resolve().is_relative_to(path.parent.resolve()):
+    home = home_of(path)
+    place = home / name
+    if "\0" in name or not place.resolve().is_relative_to(home.resolve()):
         raise _outside(path, name)
     return place
 
@@ -107,6 +113,9 @@ def references(file: Path, kind: str) -> Iterator[str]:
 
     They are relative to its folder, as it writes them.
     """
+    if file.is_dir():
+        yield from _case_files(file)
+        return
     with open(file, "rb") as raw:
         is_own = raw.read(len(MAGIC)) == MAGIC
     if is_own:
@@ -157,12 +166,13 @@ def _functions_beside(file: Path) -> Iterator[str]:
 
 def _case_files(file: Path) -> Iterator[str]:
     """All that lies in a case of OpenFOAM, and what that includes."""
-    for other in sorted(file.parent.rglob("*")):
+    home = home_of(file)
+    for other in sorted(home.rglob("*")):
         if other == file or (other.is_dir() and not other.is_symlink()):
             continue
-        yield str(other.relative_to(file.parent))
+        yield str(other.relative_to(home))
         if other.is_file():
-            here = other.parent.relative_to(file.parent)
+            here = other.parent.relative_to(home)
             for name in _includes(other):
                 yield str(here / name.strip())
 
