@@ -73,7 +73,9 @@ def grid_content(grid: Any) -> Content:
     kinds: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     points = np.array(grid.points, dtype=float)
     is_many = (types == POLYHEDRON) | ((types == POLYGON) & (sizes > NODES["quad"]))
-    for code, size in dict.fromkeys(zip(types[~is_many].tolist(), sizes[~is_many].tolist())):
+    for code, size in dict.fromkeys(
+        zip(types[~is_many].tolist(), sizes[~is_many].tolist(), strict=True)
+    ):
         i = np.flatnonzero((types == code) & (sizes == size) & ~is_many)
         nodes = connectivity[offsets[i][:, None] + np.arange(size)]
         kinds.setdefault(_kind_of(code, size), []).append((i, nodes[:, ORDERS.get(code, ...)]))
@@ -92,7 +94,7 @@ def grid_content(grid: Any) -> Content:
 def _facets(
     grid: Any, types: np.ndarray, offsets: np.ndarray, connectivity: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray, Facets]]:
-    """Polygons by size, then polyhedra: what they are cut into, their rows, their facets."""
+    """Kind of their pieces, rows and facets: of polygons by size, of polyhedra."""
     sizes, points = np.diff(offsets), np.asarray(grid.points, dtype=float)
     for size in np.unique(sizes[(types == POLYGON) & (sizes > NODES["quad"])]):
         i = np.flatnonzero((types == POLYGON) & (sizes == size))
@@ -128,7 +130,7 @@ def _ragged(array: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _repeat_rows(content: Content) -> Content:
-    """A row for every piece of a cell, and the number in the file of the cell it is of."""
+    """A row for every piece of a cell, and the number of that cell in the file."""
     blocks = content.blocks
     whole = np.concatenate(list(blocks.rows.values()))
     order = np.argsort(whole, kind="stable")

@@ -20,7 +20,7 @@ FLAT = 1e-5  # of a cell: a simplex as small lies in its boundary, up to the dig
 
 @dataclass(frozen=True, eq=False)
 class Facets:
-    """Boundaries of cells as simplices: nodes (f, d) of facets and the cell (f,) of each.
+    """Boundaries of cells as simplices: nodes (f, d) and the cell (f,) of each.
 
     Those of a cell turn one way; normals : of polygons (cells, 3), None for polyhedra
     """
@@ -49,7 +49,7 @@ def polygon_facets(points: np.ndarray, polygons: np.ndarray) -> Facets:
 def polyhedron_facets(
     points: np.ndarray, nodes: np.ndarray, ends: np.ndarray, cell: np.ndarray
 ) -> Facets:
-    """Triangles of faces: `nodes` up to each of `ends` (faces,), of the cell of each face.
+    """Triangles of faces, whose nodes end at `ends` (faces,); cell (faces,) of each.
 
     They turn outwards: as in the file where its faces close, else as the mean of the nodes
     sees them.
@@ -107,7 +107,7 @@ def _measure(points: np.ndarray, facets: Facets, apexes: np.ndarray) -> np.ndarr
 def cut_cells(
     points: np.ndarray, facets: Facets, numbers: np.ndarray, *, centres: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Simplices (k, d + 1), the cell (k,) of each, and points added (j, 3) behind `points`.
+    """Simplices (k, d + 1), the cell (k,) of each, points (j, 3) behind `points`.
 
     numbers : of the cells (cells,) in the file
     centres : whether a cell may be cut at its centre, a point more
@@ -140,7 +140,7 @@ def cut_cells(
 
 
 def _nodes_in_order(facets: Facets) -> list[np.ndarray]:
-    """The lowest node of every cell, then the next, ...; cells with fewer repeat their last."""
+    """The lowest node of every cell, the next and so on; few repeat their last."""
     pairs = np.unique(
         np.stack([np.repeat(facets.cell, facets.nodes.shape[1]), facets.nodes.ravel()], axis=1),
         axis=0,
@@ -155,7 +155,7 @@ def _nodes_in_order(facets: Facets) -> list[np.ndarray]:
 def _cut_at(
     points: np.ndarray, facets: Facets, whole: np.ndarray, left: np.ndarray, node: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Simplices at a node of each cell of `left`, their cells, and the cells that it fails for."""
+    """Simplices at a node of each cell of `left`, their cells, and cells left."""
     sizes = _measure(points, facets, points[node])
     bad = _unfit(facets, whole, sizes)
     is_asked = np.zeros(facets.count, dtype=bool)
@@ -184,7 +184,7 @@ def _facing(base: np.ndarray, facets: Facets) -> np.ndarray:
 
 
 def _unfit(facets: Facets, whole: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Cells (cells,) that are not the sum of their simplices, or have one inside out."""
+    """Whether cells are not the sum of their simplices, or one is inside out."""
     total = np.bincount(facets.cell, sizes, minlength=facets.count)
     least = np.full(facets.count, np.inf)
     np.minimum.at(least, facets.cell, sizes)
