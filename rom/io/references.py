@@ -26,13 +26,14 @@ PARTS = (
 XML = (*PARTS, ".xdmf", ".xmf", ".xdmf2", ".xdmf3", ".xml")
 PIECES = (*PARTS, ".vtu", ".vtp", ".vti", ".vtr", ".vts", ".vtk", ".vtkhdf")  # of PARTS
 FOAM = (".foam", ".openfoam")
+BULK = (".bdf", ".nas", ".fem", ".dat")
 CHUNK, OVERLAP = 2**24, 2**12  # bytes that are searched at once, and again
 KEYWORD = rb"(?i)(?:^|[\r\n])(?![ \t]*\*\*)[^\r\n]*?"  # of a deck: the line of it, not a comment
 PATTERNS = {  # what names other files in a text, by the end of its own name
     ".inp": KEYWORD + rb'\bINPUT[ \t\v\f]*=[ \t\v\f]*("[^"\r\n]*"|[^,\r\n]*)',
     ".case": rb"(?:^|[\r\n])[^:\r\n]*:[ \t]*([^\r\n]*)",
     ".ut": rb"(?:^|[\r\n])\*\*meshfile[ \t]+(\S+)",
-}
+} | dict.fromkeys(BULK, rb"(?im)^[ \t]*INCLUDE[ \t]*['\"]?([^'\"$\r\n]+)")
 BESIDE = {".ut": (".node", ".integ"), ".node": (".ele",), ".ele": (".node",)}
 INCLUDE = rb"#[ \t]*include[ \t]+[\"<]?([^\"\r\n>;]+)"  # of OpenFOAM
 
@@ -60,7 +61,7 @@ def check_references(path: Path) -> int:
                         f"{path.name} leads to {name!r}, which is none of {' '.join(PIECES)}; "
                         "write its parts in one of these formats"
                     )
-                left.append((other, kind if kind == ".inp" else suffix))
+                left.append((other, kind if kind in (".inp", *BULK) else suffix))
     return sum(sizes.values())
 
 
