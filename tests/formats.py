@@ -79,6 +79,9 @@ READ: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], str]] = {
         (".rst", ".rth"), "ansys-mapdl-reader",
         (R, N, "averaged at nodes", "components", "read, not of modes", "by --written", "one"),
         "test_rst_files.py"),
+    "Twin Builder snapshots": (
+        (".bin",), "own", (R, N, N, "named selections", N, "read", "one"),
+        "test_foreign_bases.py"),
     "Z-set meshes": (
         (".geof", ".geo"), "Muscat", (N, N, N, R, N, N, "one"), "test_zset_files.py"),
     "Z-set results": (
@@ -107,6 +110,15 @@ WHY = """
   `cell of the file` says of which cell each is a piece. A cell that no node of it sees as a whole
   is cut at its centre where there are no values at points, and else refused.
 - Other suffixes are tried by meshio, for meshes of one time.
+
+## Reduced bases
+
+`rom.io.read_basis` and `write_basis` take bases of libROM (`NAME.000000`, all ranks), pyLOM (group
+`POD` in HDF5) and Twin Builder (`basis.svd`), each shown in `tests/test_foreign_bases.py`. None of
+them holds an offset, so a basis with one is not written; modes that are not orthonormal in the
+space given are refused. The spaces of romtools are arrays and have no file. Data sets of PLAID
+are read as designs of shapes (`rom shapes train FOLDER`, `tests/test_families.py`); its samples
+are files of CGNS, which `rom.io` reads too.
 
 A field that is known on some cells or blocks only is NaN elsewhere, and a mask says where it is
 known; `rom ingest` refuses it, unless it is unknown on faces and edges alone, which are then left

@@ -15,6 +15,7 @@ from typing import Any
 
 import rom.io.readers as readers
 from rom.errors import RomError
+from rom.io.bases import basis_table
 from rom.io.confinement import confine
 from rom.io.frames import name_errors
 from rom.io.messages import receive_message, send_message
@@ -62,7 +63,7 @@ def _answer(connection: socket.socket) -> None:
     os.dup2(silence, 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.chdir(home_of(Path(path)))
-    steps = {"frames": _frames, "cgns": _cgns}[function](Path(path), unit)
+    steps = {"frames": _frames, "cgns": _cgns, "basis": _basis}[function](Path(path), unit)
     connection.recv(1)
     send_message(connection, ("pid", os.getpid()))
     while connection.recv(1):
@@ -104,3 +105,12 @@ def _cgns(path: Path, unit: str) -> Iterator[Any]:
         _limit(check_references(path))
         confine(path)
         yield cgns_content(path, unit)
+
+
+def _basis(path: Path, _unit: str) -> Iterator[Any]:
+    """Modes and singular values of another program."""
+    with name_errors(path):
+        _limit(path.stat().st_size)
+        _limit(check_references(path))
+        confine(path)
+        yield basis_table(path)

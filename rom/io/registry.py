@@ -58,3 +58,8 @@ def _choose_by_mark(package: ModuleType, path: Path) -> Any:
     raise ForeignFile(
         f"the folder {path.name} is no result: it has none of {', '.join(marks)}; name a file in it"
     )
+
+
+def is_companion(package: ModuleType, path: Path) -> bool:
+    """Whether a file lies beside results of its suffix, and is none itself."""
+    return any(path.name in getattr(module, "COMPANIONS", ()) for module in _modules(package))
