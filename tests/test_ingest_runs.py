@@ -159,7 +159,7 @@ def test_five_commands_of_the_readme_lead_from_files_to_a_picture(tmp_path, monk
             errors = json.loads(result.output.splitlines()[-1])
             for name in ("T", "U"):
                 ours = errors[f"max_rel_error {name}"]
-                assert ours < 0.01 * errors[f"max_rel_error of nearest run, {name}"]
+                assert ours < 0.1 * errors[f"max_rel_error of nearest run, {name}"]
     mesh, frames = read_frames(tmp_path / "plate.vtkhdf")
     states = list(frames)
     assert np.allclose([state.t for state in states], np.arange(0, 2.25, 0.25))
