@@ -141,7 +141,7 @@ def _fields(result: Any, k: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
             zero = np.zeros(len(numbers))
             yield name, numbers, np.column_stack([zero if c is None else c for c in its])
     for part, column in columns.items():
-        yield SCALARS.get(part, part), numbers, column[:, None]
+        yield SCALARS.get(str(part), str(part)), numbers, column[:, None]
     available = list(result.available_results)
     for kind, (name, method, c) in AVERAGES.items():
         if kind in available:

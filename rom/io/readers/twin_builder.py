@@ -1,4 +1,4 @@
-"""Snapshots of Twin Builder, .bin: a number of values and the values, point after point.
+"""Snapshots of Twin Builder, .bin: how many values, and these point after point.
 
 Beside them lie points.bin, the coordinates in the same form, and settings.json with name, unit,
 dimension and named selections of the field. The points are cells of one node. Reference: Ansys,
@@ -41,10 +41,10 @@ def bin_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     name, its_unit = str(settings.get("name", "field")), str(settings.get("unit", ""))
     values = read_numbers(path)
     c, rest = divmod(len(values), len(x))
-    asked = settings.get("dimensionality", [c])
-    if rest or not c or int(np.ravel(asked)[0]) != c:
+    dimension = settings.get("dimensionality", [c])
+    if rest or not c or int(np.ravel(dimension)[0]) != c:
         raise ForeignFile(
-            f"{path.name} has {len(values)} values for {len(x)} points and dimension {asked}; "
+            f"{path.name} has {len(values)} values for {len(x)} points and dimension {dimension}; "
             "is it a snapshot of these points?"
         )
     data = {label(name, its_unit): values.reshape(-1, c) if c > 1 else values}
