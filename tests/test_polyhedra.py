@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import pyvista as pv
 from scipy.spatial import ConvexHull, Voronoi
+from typer.testing import CliRunner
 
+from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile
 from rom.io import ingest_files, read_file, read_frames
 from rom.io.grid import PIECE_OF
@@ -127,6 +129,9 @@ def test_the_folder_of_a_case_is_the_case(tmp_path):
     assert len(mesh.cells["hexahedron"]) == 2 and [frame.t for frame in frames] == [0, 1, 2]
     result = ingest_files([tmp_path / "case"], {"T": "K"}, written={"T": "K"})
     assert result.fields["T"][:, 0].tolist() == [[300, 310, 320], [400, 410, 420]]
+    words = ["export", str(tmp_path / "case"), "--out", str(tmp_path / "a.vtu")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert read_file(tmp_path / "a.vtu")[2]["T"][0].tolist() == [300, 400]
     (tmp_path / "case" / "constant" / "away").symlink_to("/etc/passwd")
     with pytest.raises(ForeignFile, match="leads out of its folder"):
         read_file(tmp_path / "case")
