@@ -160,11 +160,11 @@ def test_five_commands_of_the_readme_lead_from_files_to_a_picture(tmp_path, monk
             for name in ("T", "U"):
                 ours = errors[f"max_rel_error {name}"]
                 assert ours < 0.1 * errors[f"max_rel_error of nearest run, {name}"]
-    mesh, frames = read_frames(tmp_path / "plate.vtkhdf")
+    mesh, frames = read_frames(tmp_path / "cooling.vtkhdf")
     states = list(frames)
     assert np.allclose([state.t for state in states], np.arange(0, 2.25, 0.25))
     T, unit = states[4].points["T"]
     assert unit == "K" and states[4].points["U"][1] == "m"
     exact = cooled(mesh.points[:, 0], mesh.points[:, 1], 2.5, 1.0)
     assert np.abs(T - exact).max() < 0.01 * 20
-    assert (tmp_path / "plate.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "cooling.png").read_bytes()[:4] == b"\x89PNG"
