@@ -21,6 +21,8 @@ def lay_out(word, folder):
     """The case and the decks of the page in a folder."""
     shutil.copy(DECKS / "plate" / "plate.inp", folder)
     shutil.copytree(DECKS / "cavity", folder / "cavity")
+    for path in (DECKS / "kratos").iterdir():
+        shutil.copy(path, folder)
     (folder / "own.py").write_text(block(word))
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PATHS = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def words(*more):
@@ -19,7 +20,7 @@ def run_rom(folder, *more, code=0, seconds=120, **variables):
     done = subprocess.run(
         words(*more),
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        env={**os.environ, "PYTHONPATH": PATHS, **variables},
         capture_output=True,
         text=True,
         timeout=seconds,

@@ -45,9 +45,12 @@ READ: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], str]] = {
         (R, R, CELLWISE, "0/1 arrays", R, BY_NAME, "parts joined"), "test_blocks.py"),
     "EnSight Gold": (
         (".case",), "VTK", (R, R, N, N, R, BY_NAME, "all, full names"), "test_ingest.py"),
-    "OpenFOAM": (
+    "OpenFOAM, a folder too": (
         (".foam", ".OpenFOAM"), "VTK, inner cells alone",
         (N, R, N, N, R, "by --written", "regions"), "test_blocks.py"),
+    "Nastran bulk data": (
+        (".bdf", ".nas", ".fem", ".dat"), "own",
+        (N, N, N, "properties", N, N, "includes joined"), "test_nastran_files.py"),
     "Gmsh 2.2, 4.0, 4.1": (
         (".msh",), "own", (R, R, "element nodes", "groups", R, BY_NAME, "partitions joined"),
         "test_gmsh_files.py"),
@@ -72,7 +75,15 @@ READ: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], str]] = {
     "Ansys archives": (
         (".cdb",), "mapdl-archive", (N, "numbers", N, "components", N, N, "one"),
         "test_ingest.py"),
-    "Z-set meshes": ((".geof",), "Muscat", (N, N, N, R, N, N, "one"), "test_ingest.py"),
+    "Ansys results": (
+        (".rst", ".rth"), "ansys-mapdl-reader",
+        (R, N, "averaged at nodes", "components", "read, not of modes", "by --written", "one"),
+        "test_rst_files.py"),
+    "Twin Builder snapshots": (
+        (".bin",), "own", (R, N, N, "named selections", N, "read", "one"),
+        "test_foreign_bases.py"),
+    "Z-set meshes": (
+        (".geof", ".geo"), "Muscat", (N, N, N, R, N, N, "one"), "test_zset_files.py"),
     "Z-set results": (
         (".ut",), "own, mesh by Muscat", (R, N, R, R, R, "by --written", "one"),
         "test_ingest.py"),
@@ -90,7 +101,24 @@ WHY = """
 - **XDMF**: meshio takes the first mesh for that of all times and reads one order of bytes.
 - **Exodus**: VTK adds displacements to the coordinates and drops variables beside side sets.
 - **CGNS**: node by node through h5py; polyhedra (NGON_n) are refused by name.
+- **Nastran**: meshio reads no coordinate systems, includes or groups. Rigid elements, springs,
+  masses, connectors and boundary surfaces are no cells and are left out; replicated fields and
+  superelements are refused.
+- **Ansys**: ansys-mapdl-reader (MIT, extra `ansys`); what it knows at elements it averages at
+  their nodes. Cyclic sectors and parts of distributed runs are refused.
+- Polygons and polyhedra are cut into triangles and tetrahedra of their own points; the field
+  `cell of the file` says of which cell each is a piece. A cell that no node of it sees as a whole
+  is cut at its centre where there are no values at points, and else refused.
 - Other suffixes are tried by meshio, for meshes of one time.
+
+## Reduced bases
+
+`rom.io.read_basis` and `write_basis` take bases of libROM (`NAME.000000`, all ranks), pyLOM (group
+`POD` in HDF5) and Twin Builder (`basis.svd`), each shown in `tests/test_foreign_bases.py`. None of
+them holds an offset, so a basis with one is not written; modes that are not orthonormal in the
+space given are refused. The spaces of romtools are arrays and have no file. Data sets of PLAID
+are read as designs of shapes (`rom shapes train FOLDER`, `tests/test_families.py`); its samples
+are files of CGNS, which `rom.io` reads too.
 
 A field that is known on some cells or blocks only is NaN elsewhere, and a mask says where it is
 known; `rom ingest` refuses it, unless it is unknown on faces and edges alone, which are then left

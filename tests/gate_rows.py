@@ -499,6 +499,8 @@ ROWS: dict[str, Row] = {
     "io.write_points": row(
         lambda mesh, u: text_of(lambda p: files.write_points(p, mesh, {"T": (u, "K")}, {})),
         "empty (n, 0)", mesh=noun(MESH), u=number(np.arange(4.0))),
+    "io.write_basis": row(
+        lambda basis: files.write_basis(folder() / "b.000000", basis).exists(), basis=noun(BASIS)),
     "io.write_columns": row(
         lambda space, V, mu: text_of(lambda p: files.write_columns(p, space, V, {"mu [1]": mu})),
         space=noun(SPACE), V=number(U), mu=real(MU[:, 0])),
@@ -603,7 +605,7 @@ dynamics.LinearFlow shapes.FieldModel shapes.ShapeModel study.Discrepancy study.
 # their arrays checked; each is tried in the tests of its chapter
 WITHOUT_ARRAYS = """
 Asks Model Problem io.ingest_files archive.load archive.load_model archive.open_header
-io.read_file archive.save
+io.read_basis io.read_file archive.save
 archive.save_model certified.separate points.cut io.from_grid io.label io.read_frames
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk

@@ -39,6 +39,7 @@ HOMES = {
     "h5py": {"archive", "io"}, "sklearn": {"local", "gp"}, "kmedoids": {"local"}, "torch": {"gp"},
     "gpytorch": {"gp"}, "meshio": {"io"}, "pyvista": {"io", "plot"}, "vtkmodules": {"io"},
     "vtk": {"io"}, "matplotlib": {"plot", "study"}, "Muscat": {"io"}, "mapdl_archive": {"io"},
+    "ansys": {"io"},
     "medcoupling": {"io"},
     "mpi4py": {"cli"}, "pydantic": {"cli", "batch"}, "rich": {"cli", "campaign"},
     "qtoolkit": {"batch"},

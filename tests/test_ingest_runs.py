@@ -1,6 +1,9 @@
 """Many runs at once: `rom ingest FOLDER --csv parameters.csv` fills a campaign."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from typer.testing import CliRunner
 
 from rom.campaign import open_store, read
 from rom.cli.app import app
-from rom.io import ingest_files
+from rom.io import ingest_files, read_frames
 
 X = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
 
@@ -118,3 +121,50 @@ def test_a_result_without_units_says_which_option_gives_one(tmp_path):
     made.save(tmp_path / "a.vtu")
     output = run(tmp_path / "a.vtu", "--field", "p=Pa", "--out", tmp_path / "a.h5", code=2)
     assert "--written p=UNIT" in " ".join(output.split())
+
+
+def transient_plates(folder):
+    """Ten plates that cool, T and U at three times: 30 files, U in millimetres."""
+    (folder / "results").mkdir()
+    grid = pv.ImageData(dimensions=(6, 6, 1), spacing=(0.2, 0.2, 1)).cast_to_unstructured_grid()
+    x, y = grid.points[:, 0], grid.points[:, 1]
+    rows = ["k [W/m/K],t [s],file"]
+    for k in np.linspace(1, 4, 10):
+        for t in (0.0, 1.0, 2.0):
+            name = f"run{len(rows)}.vtu"
+            grid.point_data["T [K]"] = cooled(x, y, k, t)
+            grid.point_data["U [mm]"] = np.column_stack([x * np.exp(-k * t / 2), y / k, 0 * x])
+            grid.save(folder / "results" / name)
+            rows.append(f"{k},{t},{name}")
+    (folder / "parameters.csv").write_text("\n".join(rows) + "\n")
+
+
+def cooled(x, y, k, t):
+    return 300 + 20 * np.exp(-k * t / 2) * np.sin(np.pi * x) * np.sin(np.pi * y)
+
+
+def test_five_commands_of_the_readme_lead_from_files_to_a_picture(tmp_path, monkeypatch):
+    """Names and units come through; errors in T are those of the closed form, not only reported."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = [text for text in re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+        if text.startswith("rom ingest results")]  # fmt: skip
+    commands = [shlex.split(line)[1:] for line in block.splitlines()]
+    assert [words[0] for words in commands] == ["ingest", "train", "study", "predict", "view"]
+    transient_plates(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for words in commands:
+        result = CliRunner().invoke(app, [*words, *(["--json"] if words[0] == "study" else [])])
+        assert result.exit_code == 0, result.output
+        if words[0] == "study":
+            errors = json.loads(result.output.splitlines()[-1])
+            for name in ("T", "U"):
+                ours = errors[f"max_rel_error {name}"]
+                assert ours < 0.1 * errors[f"max_rel_error of nearest run, {name}"]
+    mesh, frames = read_frames(tmp_path / "cooling.vtkhdf")
+    states = list(frames)
+    assert np.allclose([state.t for state in states], np.arange(0, 2.25, 0.25))
+    T, unit = states[4].points["T"]
+    assert unit == "K" and states[4].points["U"][1] == "m"
+    exact = cooled(mesh.points[:, 0], mesh.points[:, 1], 2.5, 1.0)
+    assert np.abs(T - exact).max() < 0.01 * 20
+    assert (tmp_path / "cooling.png").read_bytes()[:4] == b"\x89PNG"

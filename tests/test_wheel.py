@@ -14,6 +14,7 @@ import pytest
 from test_shapes import plates, written
 
 from rom.cli.init import KINDS, case_text, commands_of
+from tests.test_ingest_runs import transient_plates
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -95,6 +96,7 @@ def test_solver_in_the_readme_is_the_one_that_runs():
 def test_commands_of_the_readme_run(wheel, tmp_path):
     (tmp_path / "own_solver.py").write_text(blocks("python")[1])
     written(tmp_path / "plates", plates(12, 0))
+    transient_plates(tmp_path)
     shutil.copy(
         written(tmp_path / "plates_test", plates(4, 1)) / "plate_01.vtu", tmp_path / "new.vtu"
     )

@@ -19,6 +19,7 @@ from rom.cli.scenes import (
     answer_scene,
     draw_scene,
     is_model_file,
+    is_store,
     mesh_scene,
     modes_of_model,
     snapshots_of_store,
@@ -107,7 +108,7 @@ def _scene(path: Path, options: dict[str, Any], step: int, case: str | None) -> 
     """What `view` draws of a mesh file, a store or a model."""
     from rom.cli.questions import answer_question, open_model, read_question
 
-    if path.is_dir():
+    if is_store(path):
         return state_scene(path, snapshots_of_store(path), step)
     if not is_model_file(path):
         return mesh_scene(path)
@@ -146,7 +147,7 @@ def export_command(
     from rom.io.tables import write_points
 
     check_answer_file(out)
-    if path.is_dir():
+    if is_store(path):
         _write_states(out, snapshots_of_store(path, world()))
     elif is_model_file(path):
         _export_model(path, out, case)

@@ -14,7 +14,7 @@ import rom.io.readers as readers
 from rom.errors import BadInput
 from rom.io.alignment import cell_order
 from rom.io.regions import count_cells
-from rom.io.registry import suffix_table
+from rom.io.registry import is_companion, is_result_folder, suffix_table
 from rom.io.result import Result
 from rom.io.tables import Table, read_table
 from rom.parameters import Box
@@ -91,7 +91,12 @@ def _named_files(folder: Path, text: str, csv: Path) -> list[Path]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The result files of a folder, of one format, in the order of their numbers."""
+    """The result files of a folder, of one format, in the order of their numbers.
+
+    A folder that is a result itself, as a case of OpenFOAM, is that one.
+    """
+    if is_result_folder(readers, folder):
+        return [folder]
     files = [path for path in sorted(folder.iterdir(), key=natural_key) if is_readable(path)]
     suffixes = sorted({path.suffix for path in files})
     if len(suffixes) != 1:
@@ -103,7 +108,8 @@ def files_below(folder: Path) -> list[Path]:
 
 def is_readable(path: Path) -> bool:
     """Whether a format of `rom.io.readers` goes by the end of this file's name."""
-    return path.is_file() and path.suffix != "" and path.suffix in suffix_table(readers)
+    is_known = path.suffix != "" and path.suffix in suffix_table(readers)
+    return path.is_file() and is_known and not is_companion(readers, path)
 
 
 def natural_key(path: Path) -> list[Any]:

@@ -43,11 +43,21 @@ def is_archive(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
+def is_store(path: Path) -> bool:
+    """Whether a folder is a campaign's: any but a case of OpenFOAM."""
+    import rom.io.readers as readers
+    from rom.io.registry import is_result_folder
+
+    return path.is_dir() and not is_result_folder(readers, path)
+
+
 def is_model_file(path: Path) -> bool:
     """Whether a file holds what this package saved, not only a mesh with fields.
 
     Raises BadInput where there is no such file.
     """
+    if path.is_dir():
+        return False
     if not path.is_file():
         raise BadInput(f"no file or folder {path}")
     from rom.archive.headers import open_header

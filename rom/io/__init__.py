@@ -22,6 +22,7 @@ Formats live in `rom.io.readers` and `rom.io.writers`, one file each, and follow
 Reference: Schroeder, Martin and Lorensen (2006), for the cells and the order of their nodes.
 """
 
+from rom.io.bases import read_basis, write_basis
 from rom.io.fields import check_fields, label, unlabel
 from rom.io.files import read_file, read_mesh, write_mesh
 from rom.io.frame import Frame
@@ -39,7 +40,7 @@ from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 NOUNS = ("Result",)
 __all__ = [
     "NOUNS", "Frame", "Result", "check_fields", "convert", "from_grid", "history_of_result",
-    "ingest_files", "label", "on_mesh", "read_file", "read_frames", "read_loading", "read_mesh",
-    "reorder",
-    "to_grid", "unlabel", "vtkhdf", "write_columns", "write_mesh", "write_points", "write_vtkhdf",
+    "ingest_files", "label", "on_mesh", "read_basis", "read_file", "read_frames", "read_loading",
+    "read_mesh", "reorder", "to_grid", "unlabel", "vtkhdf", "write_basis", "write_columns",
+    "write_mesh", "write_points", "write_vtkhdf",
 ]  # fmt: skip

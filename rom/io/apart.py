@@ -27,6 +27,7 @@ import rom.io.readers as readers
 from rom import errors
 from rom.errors import ForeignFile
 from rom.io.messages import receive_message, send_message
+from rom.io.registry import choose_by_suffix
 
 START = (
     "import json, socket, sys; sys.path[:] = json.loads(sys.argv[2]); "
@@ -83,7 +84,10 @@ def _ask(path: Path, function: str, unit: str) -> socket.socket:
 
 def _hand_over(connection: socket.socket, path: Path) -> None:
     first = _first_process(os.getpid())
-    socket.send_fds(first, [path.suffix.encode()[:16].ljust(16)], [connection.fileno()])
+    suffix = path.suffix
+    if path.is_dir():  # any suffix of the format brings its libraries
+        suffix = next(iter(sys.modules[choose_by_suffix(readers, path).__module__].SUFFIXES))
+    socket.send_fds(first, [suffix.encode()[:16].ljust(16)], [connection.fileno()])
 
 
 @cache

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from rom.io.references import home_of
+
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # numbers of the system calls
 READ_FILE, READ_DIR = 1 << 2, 1 << 3
 EVERY_ACCESS = (1 << 13) - 1  # of the first version: run, read, write, make, remove
@@ -33,7 +35,7 @@ def confine(path: Path) -> None:
     if ruleset < 0:
         return
     try:
-        for place in {path.parent.resolve(), path.resolve(), *_libraries()}:
+        for place in {home_of(path).resolve(), path.resolve(), *_libraries()}:
             _allow_reading(library, ruleset, place)
         is_restricted = (
             library.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import rom.io.readers as readers
 from rom.errors import BadInput, DamagedFile, ForeignFile, MissingExtra
 from rom.io.alignment import cell_order, reorder_cells
 from rom.io.apart import read_apart
 from rom.io.frame import Frame
+from rom.io.registry import is_result_folder
 from rom.mesh import Mesh
 
 Frames = Iterator[tuple[Any, Frame]]  # the mesh, or None where it is that of before
@@ -19,6 +21,7 @@ Frames = Iterator[tuple[Any, Frame]]  # the mesh, or None where it is that of be
 def read_frames(path: str | Path, unit: str = "m") -> tuple[Mesh, Iterator[Frame]]:
     """Mesh of a file and its fields at one time after the other, read on demand.
 
+    path : a file, or the folder of a case of OpenFOAM
     unit : of the coordinates, which most formats do not store
     Several times are in .vtkhdf, .pvd, .case, .e, .xdmf, .med and .ut; fields at points of
     integration in .ut alone: elsewhere they are cell fields, all points of a cell in a row.
@@ -27,8 +30,9 @@ def read_frames(path: str | Path, unit: str = "m") -> tuple[Mesh, Iterator[Frame
     holds NaN.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ForeignFile(f"no file {path}")
+    if not path.is_file() and not is_result_folder(readers, path):
+        what = "no result, but a folder:" if path.is_dir() else "no file"
+        raise ForeignFile(f"{what} {path}")
     steps: Frames = read_apart("frames", path, unit)
     mesh, first = next(steps)
     return mesh, _same_mesh(path, mesh, first, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from rom.arrays import gate
 from rom.errors import BadInput, ForeignFile, require
 from rom.io.content import Content
 from rom.io.fields import Fields, check_fields
+from rom.io.polyhedra import Facets, cut_cells, polygon_facets, polyhedron_facets
 from rom.io.regions import Blocks, masks, mesh_and_fields
-from rom.mesh import Mesh
+from rom.mesh import NODES, Mesh
 
 KINDS = {code: kind for kind, code in TYPES.items()}
 TURNED_WEDGE = [0, 2, 1, 3, 5, 4]  # the nodes of a wedge from its other side
@@ -23,6 +25,8 @@ ALIASES = {  # (VTK type, nodes) of cells that are one of KINDS by another name 
     (70, 4): "quad", (70, 9): "quad9", (71, 4): "tetra", (71, 10): "tetra10",
     (72, 8): "hexahedron", (72, 27): "hexahedron27", (73, 6): "wedge",
 }  # fmt: skip
+POLYGON, POLYHEDRON = 7, 42  # types of VTK
+PIECE_OF = "cell of the file"  # of which a triangle or tetrahedron is a piece
 ORDERS = {8: [0, 1, 3, 2], 11: [0, 1, 3, 2, 4, 5, 7, 6]}  # of pixels and voxels: row by row
 
 
@@ -62,21 +66,81 @@ def from_grid(grid: Any, unit: str = "m") -> tuple[Mesh, Fields, Fields]:
 
 
 def grid_content(grid: Any) -> Content:
-    """What a pyvista.UnstructuredGrid holds, ghosts too."""
+    """What a pyvista.UnstructuredGrid holds, ghosts too; polyhedra as tetrahedra."""
     types = np.asarray(grid.celltypes)
     offsets, connectivity = _offsets_and_nodes(grid, types)
     sizes = np.diff(offsets)
     kinds: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for code, size in dict.fromkeys(zip(types.tolist(), sizes.tolist(), strict=True)):
-        i = np.flatnonzero((types == code) & (sizes == size))
+    points = np.array(grid.points, dtype=float)
+    is_many = (types == POLYHEDRON) | ((types == POLYGON) & (sizes > NODES["quad"]))
+    for code, size in dict.fromkeys(
+        zip(types[~is_many].tolist(), sizes[~is_many].tolist(), strict=True)
+    ):
+        i = np.flatnonzero((types == code) & (sizes == size) & ~is_many)
         nodes = connectivity[offsets[i][:, None] + np.arange(size)]
         kinds.setdefault(_kind_of(code, size), []).append((i, nodes[:, ORDERS.get(code, ...)]))
+    for kind, i, facets in _facets(grid, types, offsets, connectivity):
+        nodes, cell, extra = cut_cells(points, facets, i, centres=not grid.point_data.keys())
+        kinds.setdefault(kind, []).append((i[cell], nodes))
+        points = np.concatenate([points, extra])
     cells = {kind: np.concatenate([nodes for _, nodes in parts]) for kind, parts in kinds.items()}
     rows = {kind: np.concatenate([part for part, _ in parts]) for kind, parts in kinds.items()}
-    points = np.array(grid.points, dtype=float)
     if "wedge" in cells:
         cells["wedge"] = positive_wedges(points, cells["wedge"])
-    return Content(Blocks(points, cells, rows), dict(grid.point_data), dict(grid.cell_data))
+    content = Content(Blocks(points, cells, rows), dict(grid.point_data), dict(grid.cell_data))
+    return _repeat_rows(content) if is_many.any() else content
+
+
+def _facets(
+    grid: Any, types: np.ndarray, offsets: np.ndarray, connectivity: np.ndarray
+) -> Iterator[tuple[str, np.ndarray, Facets]]:
+    """Kind of their pieces, rows and facets: of polygons by size, of polyhedra."""
+    sizes, points = np.diff(offsets), np.asarray(grid.points, dtype=float)
+    for size in np.unique(sizes[(types == POLYGON) & (sizes > NODES["quad"])]):
+        i = np.flatnonzero((types == POLYGON) & (sizes == size))
+        yield (
+            "triangle",
+            i,
+            polygon_facets(points, connectivity[offsets[i][:, None] + np.arange(size)]),
+        )
+    i = np.flatnonzero(types == POLYHEDRON)
+    if len(i):
+        if not hasattr(grid, "GetPolyhedronFaces"):
+            raise BadInput("polyhedra are read by VTK 9.4 and later; pip install -U vtk")
+        ends, nodes = _ragged(grid.GetPolyhedronFaces())
+        last, faces = _ragged(grid.GetPolyhedronFaceLocations())
+        counts = np.diff(last, prepend=0)[i]
+        its = np.concatenate([faces[a - k : a] for a, k in zip(last[i], counts, strict=True)])
+        length = np.diff(ends, prepend=0)[its]
+        their = np.concatenate([nodes[a - k : a] for a, k in zip(ends[its], length, strict=True)])
+        cell = np.repeat(np.arange(len(i)), counts)
+        yield "tetra", i, polyhedron_facets(points, their, np.cumsum(length), cell)
+
+
+def _ragged(array: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Ends and entries of a vtkCellArray."""
+    from vtkmodules.util import numpy_support
+
+    to_numpy: Any = numpy_support.vtk_to_numpy
+    offsets: np.ndarray = to_numpy(array.GetOffsetsArray())
+    entries: np.ndarray = to_numpy(array.GetConnectivityArray())
+    if offsets[-1] != len(entries):
+        raise ForeignFile("faces of polyhedra are cut short; the file is damaged")
+    return offsets[1:].astype(np.int64), entries.astype(np.int64)
+
+
+def _repeat_rows(content: Content) -> Content:
+    """A row for every piece of a cell, and the number of that cell in the file."""
+    blocks = content.blocks
+    whole = np.concatenate(list(blocks.rows.values()))
+    order = np.argsort(whole, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    ends = np.cumsum([len(rows) for rows in blocks.rows.values()])[:-1]
+    rows = dict(zip(blocks.rows, np.split(place, ends), strict=True))
+    data = {name: np.asarray(values)[whole[order]] for name, values in content.cell_data.items()}
+    data[PIECE_OF] = whole[order]
+    return Content(Blocks(blocks.points, blocks.cells, rows), content.point_data, data)
 
 
 def _kind_of(code: int, size: int) -> str:

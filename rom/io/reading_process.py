@@ -15,11 +15,12 @@ from typing import Any
 
 import rom.io.readers as readers
 from rom.errors import RomError
+from rom.io.bases import basis_table
 from rom.io.confinement import confine
 from rom.io.frames import name_errors
 from rom.io.messages import receive_message, send_message
 from rom.io.readers.cgns import cgns_content
-from rom.io.references import check_references
+from rom.io.references import check_references, home_of
 from rom.io.registry import choose_by_suffix
 
 SPARE = 2**30  # bytes of memory besides
@@ -61,8 +62,8 @@ def _answer(connection: socket.socket) -> None:
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.chdir(Path(path).parent)
-    steps = {"frames": _frames, "cgns": _cgns}[function](Path(path), unit)
+    os.chdir(home_of(Path(path)))
+    steps = {"frames": _frames, "cgns": _cgns, "basis": _basis}[function](Path(path), unit)
     connection.recv(1)
     send_message(connection, ("pid", os.getpid()))
     while connection.recv(1):
@@ -104,3 +105,12 @@ def _cgns(path: Path, unit: str) -> Iterator[Any]:
         _limit(check_references(path))
         confine(path)
         yield cgns_content(path, unit)
+
+
+def _basis(path: Path, _unit: str) -> Iterator[Any]:
+    """Modes and singular values of another program."""
+    with name_errors(path):
+        _limit(path.stat().st_size)
+        _limit(check_references(path))
+        confine(path)
+        yield basis_table(path)

@@ -26,13 +26,14 @@ PARTS = (
 XML = (*PARTS, ".xdmf", ".xmf", ".xdmf2", ".xdmf3", ".xml")
 PIECES = (*PARTS, ".vtu", ".vtp", ".vti", ".vtr", ".vts", ".vtk", ".vtkhdf")  # of PARTS
 FOAM = (".foam", ".openfoam")
+BULK = (".bdf", ".nas", ".fem", ".dat")
 CHUNK, OVERLAP = 2**24, 2**12  # bytes that are searched at once, and again
 KEYWORD = rb"(?i)(?:^|[\r\n])(?![ \t]*\*\*)[^\r\n]*?"  # of a deck: the line of it, not a comment
 PATTERNS = {  # what names other files in a text, by the end of its own name
     ".inp": KEYWORD + rb'\bINPUT[ \t\v\f]*=[ \t\v\f]*("[^"\r\n]*"|[^,\r\n]*)',
     ".case": rb"(?:^|[\r\n])[^:\r\n]*:[ \t]*([^\r\n]*)",
     ".ut": rb"(?:^|[\r\n])\*\*meshfile[ \t]+(\S+)",
-}
+} | dict.fromkeys(BULK, rb"(?im)^[ \t]*INCLUDE[ \t]*['\"]?([^'\"$\r\n]+)")
 BESIDE = {".ut": (".node", ".integ"), ".node": (".ele",), ".ele": (".node",)}
 INCLUDE = rb"#[ \t]*include[ \t]+[\"<]?([^\"\r\n>;]+)"  # of OpenFOAM
 
@@ -44,7 +45,7 @@ def check_references(path: Path) -> int:
     this package does not match its digest.
     """
     sizes: dict[Path, int] = {}
-    left = [(path, path.suffix.lower())]
+    left = [(path, FOAM[0] if path.is_dir() else path.suffix.lower())]
     while left:
         file, kind = left.pop()
         if file in sizes:
@@ -60,8 +61,13 @@ def check_references(path: Path) -> int:
                         f"{path.name} leads to {name!r}, which is none of {' '.join(PIECES)}; "
                         "write its parts in one of these formats"
                     )
-                left.append((other, kind if kind == ".inp" else suffix))
+                left.append((other, kind if kind in (".inp", *BULK) else suffix))
     return sum(sizes.values())
+
+
+def home_of(path: Path) -> Path:
+    """The folder in which all of a result lies."""
+    return path if path.is_dir() else path.parent
 
 
 def _files_inside(path: Path, file: Path, name: str) -> list[Path]:
@@ -70,9 +76,9 @@ def _files_inside(path: Path, file: Path, name: str) -> list[Path]:
     HDF5 and meshio look in the working folder too, which is that of `path` where files are read
     apart. Raises ForeignFile where one lies outside that folder.
     """
-    folder = path.parent.resolve()
+    folder = home_of(path).resolve()
     is_strange = any(mark in name for mark in "\0$~")
-    places = [] if is_strange else [file.parent / name]
+    places = [] if is_strange else [home_of(file) / name]
     if not is_strange and not Path(name).is_absolute():
         pattern = re.sub(r"\*+|%\d*b", "*", name)  # of EnSight, of virtual datasets
         places += file.parent.glob(pattern) if "*" in pattern else []
@@ -96,8 +102,9 @@ def beside(path: Path, name: str) -> Path:
 
     Raises ForeignFile where it lies outside.
     """
-    place = path.parent / name
-    if "\0" in name or not place.resolve().is_relative_to(path.parent.resolve()):
+    home = home_of(path)
+    place = home / name
+    if "\0" in name or not place.resolve().is_relative_to(home.resolve()):
         raise _outside(path, name)
     return place
 
@@ -107,6 +114,9 @@ def references(file: Path, kind: str) -> Iterator[str]:
 
     They are relative to its folder, as it writes them.
     """
+    if file.is_dir():
+        yield from _case_files(file)
+        return
     with open(file, "rb") as raw:
         is_own = raw.read(len(MAGIC)) == MAGIC
     if is_own:
@@ -157,12 +167,13 @@ def _functions_beside(file: Path) -> Iterator[str]:
 
 def _case_files(file: Path) -> Iterator[str]:
     """All that lies in a case of OpenFOAM, and what that includes."""
-    for other in sorted(file.parent.rglob("*")):
+    home = home_of(file)
+    for other in sorted(home.rglob("*")):
         if other == file or (other.is_dir() and not other.is_symlink()):
             continue
-        yield str(other.relative_to(file.parent))
+        yield str(other.relative_to(home))
         if other.is_file():
-            here = other.parent.relative_to(file.parent)
+            here = other.parent.relative_to(home)
             for name in _includes(other):
                 yield str(here / name.strip())
 

@@ -6,7 +6,7 @@ from fuzz import fuzz, mutated
 
 def test_no_reader_crashes_hangs_or_raises_what_has_no_name():
     found = fuzz(12_000, 7)
-    assert len(found) == 22 and not any(found.values()), found
+    assert len(found) in (27, 28) and not any(found.values()), found
 
 
 def test_the_fuzzer_sees_a_reader_that_fails(monkeypatch):

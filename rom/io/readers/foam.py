@@ -1,4 +1,6 @@
-"""OpenFOAM: the cells of the inner mesh and their own values, region by region.
+"""OpenFOAM, a folder or a .foam in it: inner cells and their own values.
+
+Regions of a case are regions of the mesh.
 
 VTK adds the patches of the boundary as blocks and averages cells to points; neither is the
 solver's, and both are switched off.
@@ -12,10 +14,12 @@ from typing import Any
 
 from rom.io.frame import Frame
 from rom.io.grid import require_pyvista
+from rom.io.references import home_of
 from rom.io.vtk_files import mesh_and_frame, raise_complaints
 from rom.mesh import Mesh
 
 INNER = "internalMesh"
+NO_FILE = "case.foam"  # VTK takes the folder of a name, and opens no such file
 
 
 def foam_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
@@ -37,10 +41,10 @@ def _open(path: Path) -> Any:
     from vtkmodules.vtkIOGeometry import vtkOpenFOAMReader
     from vtkmodules.vtkIOParallel import vtkPOpenFOAMReader
 
-    folder = path.parent
+    folder = home_of(path)
     is_whole = (folder / "constant" / "polyMesh").is_dir() or not (folder / "processor0").is_dir()
     reader: Any = vtkOpenFOAMReader() if is_whole else vtkPOpenFOAMReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(str(path / NO_FILE if path.is_dir() else path))
     if not is_whole:
         reader.SetCaseType(0)  # of decomposed cases
     reader.SkipZeroTimeOff()
@@ -65,3 +69,4 @@ def _read(path: Path, reader: Any, t: float | None) -> Any:
 
 LIBRARIES = ("pyvista", "vtkmodules.vtkIOGeometry", "vtkmodules.vtkIOParallel")  # loaded once
 SUFFIXES = dict.fromkeys((".foam", ".OpenFOAM"), foam_frames)
+FOLDERS = {"system/controlDict": foam_frames}

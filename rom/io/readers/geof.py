@@ -1,4 +1,4 @@
-"""Meshes of Z-set, .geof, through Muscat."""
+"""Meshes of Z-set, .geof as text and .geo as bytes, through Muscat."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from rom.io.exchange import from_meshio
 from rom.io.frame import Frame
 from rom.mesh import Mesh
 
+MAGIC = b"Z7BINARYGEOF\0"
+
 
 def geof_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
-    """The mesh of a .geof, which has no fields."""
+    """The mesh of a .geof or .geo, which has no fields."""
     yield read_geof(path, unit)[0], Frame(None, {}, {})
 
 
 def read_geof(path: Path, unit: str) -> tuple[Mesh, Any]:
-    """The mesh of a .geof, and Muscat's own form of it.
+    """The mesh of a .geof or .geo, and Muscat's own form of it.
 
     Its nset, elset and faset are node sets and regions. Raises ForeignFile where the file is
     missing or cut short, MissingExtra without Muscat.
@@ -43,19 +45,31 @@ def read_geof(path: Path, unit: str) -> tuple[Mesh, Any]:
     return from_meshio(bare, unit)[0], source
 
 
-def _read_by_muscat(path: Path) -> Any:
+def _reader(path: Path) -> Any:
+    """Muscat's reader of a file by what it begins with."""
     from Muscat.IO.GeofReader import GeofReader
+    from Muscat.IO.GeoReader import GeoReader
 
     if not path.is_file():
         raise ForeignFile(f"no file {path}")
-    reader = GeofReader()
+    with open(path, "rb") as raw:
+        is_binary = raw.read(len(MAGIC)) == MAGIC
+    if path.suffix == ".geo" and not is_binary:
+        raise ForeignFile(
+            f"{path.name} is no binary mesh of Z-set; of a script of Gmsh give the .msh it makes"
+        )
+    return GeoReader() if is_binary else GeofReader()
+
+
+def _read_by_muscat(path: Path) -> Any:
+    reader = _reader(path)
     reader.SetFileName(str(path))
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
             source = reader.Read()
         except Exception as error:
             raise ForeignFile(
-                f"{path.name} is no complete .geof ({error or type(error).__name__}); "
+                f"{path.name} is no complete mesh of Z-set ({error or type(error).__name__}); "
                 "write it again"
             ) from error
         finally:
@@ -78,5 +92,5 @@ def _tag(block: Any, name: str) -> np.ndarray:
     return np.asarray(block.tags[name].GetIds())
 
 
-LIBRARIES = ("meshio", "Muscat.IO.GeofReader")  # loaded once for all files
-SUFFIXES = {".geof": geof_frames}
+LIBRARIES = ("meshio", "Muscat.IO.GeofReader", "Muscat.IO.GeoReader")  # loaded once
+SUFFIXES = dict.fromkeys((".geof", ".geo"), geof_frames)
