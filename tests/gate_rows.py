@@ -229,6 +229,9 @@ ROWS: dict[str, Row] = {
     "dmd": row(
         lambda snapshots, basis: rom.dmd(snapshots, basis).rates,
         snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "project_rate": row(
+        lambda snapshots, basis: rom.project_rate(lambda u, mu: -u, snapshots, basis).operators,
+        snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
     **{f"dynamics.{name}": row(getattr(dynamics, name), y=real(LINES), t=real(STEPS))
        for name in ("exact", "forward_backward", "total")},
     "compress.pod": row(lambda snapshots: rom.pod(snapshots, tol=1e-3), snapshots=noun(SNAPSHOTS)),
@@ -597,7 +600,8 @@ solids.RunStep solids.SolidModel solids.WeightedModel gp.CoefficientGP gp.FieldG
 gp.KroneckerGP gp.PositiveFieldGP gp.ProcessAverage
 gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
 shapes.Embedding
-dynamics.LinearFlow shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status
+dynamics.LinearFlow dynamics.PolynomialFlow shapes.FieldModel shapes.ShapeModel
+study.Discrepancy study.Study batch.Status
 """
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
 # their arrays checked; each is tried in the tests of its chapter
@@ -608,7 +612,8 @@ archive.save_model certified.separate points.cut io.from_grid io.label io.read_f
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk
 campaign.ticker campaign.verify
-certified.Conjugate solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
+certified.Conjugate dynamics.Form dynamics.parameter_powers
+solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic
 shapes.Radial shapes.Reduction shapes.Same shapes.family study.box_facts study.model_facts
 study.write_report plot.shape_pictures plot.show_window plot.picture deploy.write_fmu batch.Pilot

@@ -46,7 +46,7 @@ from rom.certified import (
 )
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.compress.decomposition import pod
-from rom.dynamics import dmd
+from rom.dynamics import Form, dmd, parameter_powers, project_rate
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import (
     PositiveFieldGP,
@@ -165,6 +165,7 @@ SERIES = Snapshots(
     euclidean(2), np.zeros((9, 0)), np.stack([np.exp(-TIMES), np.exp(-3.0 * TIMES)]), TIMES
 )
 FLOW = dmd(SERIES, pod(SERIES, rank=2)[0])
+LAW = project_rate(lambda u, mu: -u, SERIES, pod(SERIES, rank=2)[0])
 CUBATURE = Cubature(np.arange(2), np.ones(2), 1e-4, 1e-3, "tol")
 STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
 WEIGHTED = WeightedModel(
@@ -271,6 +272,8 @@ EXAMPLES = {
     "PositiveFieldGP": PositiveFieldGP(FIELD_GP),
     "ProcessAverage": FIELD_GP.gp,
     "LinearFlow": FLOW,
+    "PolynomialFlow": LAW,
+    "Form": Form((1, 2), parameter_powers(2, 1)),
     "RunInterpolation": run_interpolation(np.eye(3), np.eye(3), regressor="nearest"),
     "VecchiaGP": vecchia_gp(
         np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4

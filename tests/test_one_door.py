@@ -19,7 +19,7 @@ from rom.campaign import collect
 from rom.certified import MinTheta, galerkin, residual_bound, unsteady
 from rom.certified.output_bounds import DualWeighted
 from rom.cli.app import app
-from rom.dynamics import dmd
+from rom.dynamics import dmd, project_rate
 from rom.gp import (
     coefficient_gp,
     field_gp,
@@ -81,6 +81,10 @@ def trajectory(mu):
         u = sp.linalg.spsolve((MASS / dt + A(np.asarray(mu))).tocsc(), F.terms[0] + MASS @ u / dt)
         columns.append(u)
     return np.column_stack(columns)
+
+
+def heat(u, mu):
+    return F.terms[0] - A(np.asarray(mu)) @ u
 
 
 def mean(mu):
@@ -147,6 +151,7 @@ def models():
         ),
         "trajectories": trajectory_gp(spread, BOX, priors=(("matern52", "constant"),)),
         "linear law": dmd(one, orthonormal(one.u, 2)),
+        "polynomial law": project_rate(heat, spread, moving_basis, BOX),
         "shapes": shape_model(designs, Same(), LINE, names=("q",)),
     }
 
@@ -181,13 +186,14 @@ KINDS = (
     "galerkin", "unsteady", "dual-weighted", "local", "field process", "logarithms", "coefficients",
     "average", "interpolation",
     "kronecker", "vecchia", "variational", "trajectories", "linear law",
-    "solid", "local solids", "whole solid", "shapes",
+    "polynomial law", "solid", "local solids", "whole solid", "shapes",
 )  # fmt: skip
 SOLIDS = ("solid", "local solids", "whole solid")
-IN_TIME = ("unsteady", "trajectories", "linear law", *SOLIDS)
+IN_TIME = ("unsteady", "trajectories", "linear law", "polynomial law", *SOLIDS)
 ONE_TIME = ("--t", "0.5")
 ON_MESH = (
     "galerkin", "unsteady", "local", "field process", "logarithms", "trajectories", "linear law",
+    "polynomial law",
 )  # fmt: skip
 COMMANDS = (
     "inspect", "predict .npz", ".csv", ".vtu", ".vtkhdf", ".xdmf", "view", "study", "report",
@@ -265,7 +271,7 @@ TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
     "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
     "interpolation": "coefficients", "average": "coefficients", "logarithms": "steady",
-    "linear law": "one run",
+    "linear law": "one run", "polynomial law": "moving",
     **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 
@@ -356,6 +362,7 @@ def expected_names(name):
         "local solids": ("displacement",),
         "whole solid": ("u",),
         "trajectories": ("T", "deviation", "conformal band of whole trajectories"),
+        "polynomial law": ("T",),
     }.get(name, ("standard deviation",) if name != "shapes" else ("u",))
 
 

@@ -19,7 +19,8 @@ from rom.problem import Problem
 
 app = typer.Typer()
 KIND_HELP = (
-    "auto, projection, regression, trajectories, local or dmd; rom train has shapes and solid too."
+    "auto, projection, regression, trajectories, local, dmd or projected; rom train has shapes "
+    "and solid too."
 )
 
 
@@ -66,6 +67,9 @@ def reduce_command(
     share: Annotated[
         str, typer.Option(help="Kernels: auto, shared, clusters, independent.")
     ] = "auto",
+    degree: Annotated[
+        int, typer.Option(min=1, max=4, help="Of a projected law, in the state.")
+    ] = 2,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -81,7 +85,7 @@ def reduce_command(
         require(library, "cluster", "local bases")
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
-        kernel, mean, share, transform,
+        kernel, mean, share, transform, degree,
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -120,5 +124,7 @@ def choose_kind(kind: str, regress: bool) -> str:
 def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
-    words = {name: options[name] for name in ("regressor", "transform", "local", *OF_PROCESSES)}
+    words = {
+        name: options[name] for name in ("regressor", "transform", "local", "degree", *OF_PROCESSES)
+    }
     Plan(rank=options["modes"], kind=kind, **words)

@@ -30,7 +30,7 @@ from rom.study.discrepancy import Study
 from rom.study.trivial import with_trivial
 
 app = typer.Typer()
-PROJECTIONS = ("projection", "local")  # kinds of models that are trained of A and f
+PROJECTIONS = ("projection", "local", "projected")  # kinds that are trained of the case
 ALARM = 1  # exit code where a certified bound is below an error
 
 Against = Annotated[
@@ -231,7 +231,7 @@ def _study_split(
     model, _, provenance = open_model(path, plan.case)
     if again.kind in PROJECTIONS:
         if plan.case is None:
-            raise BadInput(f"a model of --kind {again.kind} is trained of A and f: --case CASE")
+            raise BadInput(f"a model of --kind {again.kind} is trained of its case: --case CASE")
         problem = load_problem(plan.case, provenance.get("settings", ()))
     ask = read_ask(model, plan.question)
     return model, study_left_out(Path(name), again, problem, ask, split), provenance

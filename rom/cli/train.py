@@ -3,6 +3,7 @@
 | kind | source | the same as |
 |---|---|---|
 | auto, projection, regression, trajectories, local, dmd | a case, or a store | `rom reduce` |
+| projected | a case with rate(u, mu) | `rom reduce` |
 | shapes | a folder of meshes with fields | `rom shapes train` |
 | solid | a case with solid() | |
 

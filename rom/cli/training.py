@@ -33,7 +33,8 @@ TRANSFORMS = ("auto", "identity", "log")  # of the fields that are regressed
 LOG_RANGE = 3.0  # of the largest value over the smallest, where a logarithm is tried
 LOG_GAIN = 0.9  # of left-out errors, that the logarithm must reach to be taken
 OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
-KINDS = ("auto", "projection", "regression", "trajectories", "local", "dmd")  # from runs
+DYNAMICS = ("dmd", "projected")  # laws of coefficients in time
+KINDS = ("auto", "projection", "regression", "trajectories", "local", *DYNAMICS)  # from runs
 
 
 def check_process_options(kernel: str, mean: str, share: str) -> None:
@@ -56,6 +57,7 @@ class Plan:
     kind : one of KINDS; auto is a projection where the case has A and f, else a regression
     regressor, kernel, mean, share : of the regression of coefficients; transform : of the fields
     local : number of local bases, of `rank` modes each
+    degree : of a projected law in the state
     Raises BadInput for an unknown kind, or options that it does not have.
     """
 
@@ -72,6 +74,7 @@ class Plan:
     mean: str = "auto"
     share: str = "auto"
     transform: str = "auto"
+    degree: int = 2
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -86,6 +89,8 @@ class Plan:
         for name in ("regressor", "transform", *OF_PROCESSES):
             if getattr(self, name) != "auto" and self.kind not in ("auto", "regression"):
                 raise BadInput(f"--{name} is of --kind regression, not of {self.kind}")
+        if self.degree != 2 and self.kind != "projected":
+            raise BadInput(f"--degree is of --kind projected, not of {self.kind}")
         check_process_options(self.kernel, self.mean, self.share)
         processes = [name for name in OF_PROCESSES if getattr(self, name) != "auto"]
         if processes and self.regressor not in ("auto", "gp"):
@@ -142,7 +147,7 @@ def train_runs(
     if operators is not None and plan.local:
         model, kind = _local(operators, snapshots, plan)
         return Training(model, kind, model.basis, snapshots, store, plan)
-    if operators is None and snapshots.t is not None and plan.kind != "dmd":
+    if operators is None and snapshots.t is not None and plan.kind not in DYNAMICS:
         model, kind = _trajectories(snapshots, store.box, comm, tol)
         return Training(model, kind, None, snapshots, store, plan)
     basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
@@ -150,6 +155,8 @@ def train_runs(
         model, kind = _projection(operators, basis)
     elif plan.kind == "dmd":
         model, kind = _linear_law(snapshots, basis)
+    elif plan.kind == "projected":
+        model, kind = _projected_law(_rate_of(problem), snapshots, basis, store.box, plan)
     else:
         compress = partial(_basis, tol=tol, modes=plan.rank, options=options, by_field=True)
         model, kind, basis = _regression(snapshots, basis, store.box, plan, compress)
@@ -196,7 +203,7 @@ def _operators(problem: Problem | None, kind: str) -> Problem | None:
 
     Raises BadInput where a kind needs them and the case has none.
     """
-    if kind in ("regression", "trajectories", "dmd"):
+    if kind in ("regression", "trajectories", *DYNAMICS):
         return None
     if problem is not None and problem.A is not None and problem.f is not None:
         return problem
@@ -220,13 +227,15 @@ def _choose_kind(operators: Problem | None, snapshots: Snapshots, plan: Plan) ->
 def check_kind(problem: Problem, kind: str) -> None:
     """Raises BadInput, before any solve, where a case does not allow a kind."""
     _operators(problem, kind)
-    if kind in ("trajectories", "dmd") and problem.times is None:
+    if kind == "projected":
+        _rate_of(problem)
+    if kind in ("trajectories", *DYNAMICS) and problem.times is None:
         raise BadInput(f"--kind {kind} needs the times of the case; define times in it")
 
 
 def _check_times(snapshots: Snapshots, kind: str) -> None:
     """Raises BadInput where runs and kind disagree on times."""
-    if kind in ("trajectories", "dmd") and snapshots.t is None:
+    if kind in ("trajectories", *DYNAMICS) and snapshots.t is None:
         raise BadInput("the stored runs have no times; take --kind regression")
     if kind == "local" and snapshots.t is not None:
         raise BadInput("local bases of trajectories have no command; take --kind projection")
@@ -323,6 +332,27 @@ def _linear_law(snapshots: Snapshots, basis: Basis) -> tuple[Any, str]:
 
     model = dmd(snapshots, basis)
     return model, f"dynamic mode decomposition ({model.reason})"
+
+
+def _rate_of(problem: Problem | None) -> Any:
+    """The rate of a case. Raises BadInput where it has none."""
+    if problem is None or problem.rate is None:
+        raise BadInput(
+            "--kind projected asks the solver for du/dt; define rate(u, mu) in the case, or take "
+            "--kind dmd or trajectories"
+        )
+    return problem.rate
+
+
+def _projected_law(
+    rate: Any, snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan
+) -> tuple[Any, str]:
+    """The law that a solver's rate has on a basis, and how exactly."""
+    from rom.dynamics import project_rate
+
+    box = box if snapshots.mu.shape[1] else None
+    model = project_rate(rate, snapshots, basis, box, degree=plan.degree, rng=plan.seed)
+    return model, f"projected law ({model.reason})"
 
 
 def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:

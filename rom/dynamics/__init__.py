@@ -28,8 +28,14 @@ decomposition (2018).
 """
 
 from rom.dynamics.flows import LinearFlow
+from rom.dynamics.forms import Form, parameter_powers
 from rom.dynamics.linear import dmd
 from rom.dynamics.operators import exact, forward_backward, total
+from rom.dynamics.polynomial import PolynomialFlow
+from rom.dynamics.rates import project_rate
 
-NOUNS = ("LinearFlow",)
-__all__ = ["NOUNS", "LinearFlow", "dmd", "exact", "forward_backward", "total"]
+NOUNS = ("Form", "LinearFlow", "PolynomialFlow")
+__all__ = [
+    "NOUNS", "Form", "LinearFlow", "PolynomialFlow", "dmd", "exact", "forward_backward",
+    "parameter_powers", "project_rate", "total",
+]  # fmt: skip

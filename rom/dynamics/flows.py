@@ -124,7 +124,7 @@ class LinearFlow(Model):
 
     @property
     def modes(self) -> tuple[np.ndarray, np.ndarray]:
-        """W (r, k), each mode of length 1, and the amplitude c (k, runs) of each in each run.
+        """W (r, k), modes of length 1, and their amplitudes c (k, runs) in each run.
 
         B_j ~ c_j W_j^T, the best of rank one.
         """
@@ -166,7 +166,7 @@ class LinearFlow(Model):
     def follow_starts(
         self, t: np.ndarray, starts: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Coefficients (r, m, n_t) from starts (r, m), and deviations (n, m, n_t) of the fields.
+        """Coefficients (r, m, n_t) from starts (r, m), deviations (n, m, n_t) of fields.
 
         To first order in the errors of alpha and W, the starts being exact.
         """

@@ -12,6 +12,7 @@ from rom.basis import Basis
 from rom.dynamics.flows import LinearFlow
 from rom.dynamics.operators import trapezoid
 from rom.dynamics.projection import Fit, evaluate, fit_exponentials
+from rom.dynamics.runs import read_runs
 from rom.errors import BadInput, NotConverged
 from rom.snapshots import Snapshots
 
@@ -32,7 +33,13 @@ def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> Li
     Raises BadInput for runs without times, or with other times or parameters; NotConverged.
     Reference: Askham and Kutz (2018).
     """
-    y, t = _series(snapshots, basis)
+    runs = read_runs(snapshots, basis)
+    if len(np.unique(runs.mu, axis=0)) > 1:
+        raise BadInput(
+            "the runs have several parameters, one linear law has none; take --kind opinf "
+            "--degree 1, a linear law for each parameter, or the runs of one parameter"
+        )
+    y, t = runs.a, runs.t
     span = t - t[0]
     H = y.transpose(2, 0, 1).reshape(len(t), -1)
     if len(t) < 2 * basis.r + 1:
@@ -57,28 +64,6 @@ def _missed(snapshots: Snapshots, basis: Basis, y: np.ndarray) -> np.ndarray:
     for rows in every:
         squares[rows] = squares[rows].mean()
     return np.asarray(np.sqrt(squares))
-
-
-def _series(snapshots: Snapshots, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (runs, r, n_t) and times (n_t,). Raises BadInput."""
-    if snapshots.t is None:
-        raise BadInput("the snapshots have no times; a model of dynamics needs them")
-    times = np.asarray(snapshots.t)
-    t = times[: int(np.argmax(np.diff(times, append=-np.inf) <= 0)) + 1]
-    runs, rest = divmod(len(times), len(t))
-    if rest or not np.array_equal(np.tile(t, runs), times):
-        raise BadInput("the runs are at other times; give all of them the same")
-    if len(np.unique(snapshots.mu, axis=0)) > 1:
-        raise BadInput(
-            "the runs have several parameters, one linear law has none; "
-            "take --kind trajectories, or the runs of one parameter"
-        )
-    if snapshots.space.spread:
-        raise BadInput("a model of dynamics is trained on one rank; run it without mpiexec")
-    a = np.asarray(basis.coefficients(snapshots.u[:]))
-    if np.iscomplexobj(a):
-        raise BadInput("the snapshots are complex; give their real and imaginary parts as fields")
-    return a.reshape(basis.r, runs, len(t)).transpose(1, 0, 2), t
 
 
 def _flow(

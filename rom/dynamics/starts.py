@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from rom.affine import theta_rows
 from rom.basis import Basis
+from rom.dynamics.forms import Form
+from rom.dynamics.runs import Runs
 from rom.errors import BadInput
 from rom.model import Question
 from rom.prediction import Quantity, Warned, rows_by_field, state_quantities
 from rom.space import Space
 
+ROUND_OFF = 1e-8  # relative: starts that differ by less are one
 FAR = 3.0  # times the projection error of training: a start beyond it is warned of
 
 
@@ -59,3 +63,17 @@ def check_starts(basis: Basis, states: np.ndarray) -> tuple[Warned, ...]:
         "the answer starts from what they hold of it"
     )
     return (Warned("start", text, tuple(int(k) for k in far)),)
+
+
+def fit_start(form: Form, runs: Runs, basis: Basis) -> np.ndarray | None:
+    """start (Q, r) of a(t_0) = sum_q theta_q(mu) start_q, None where the runs do not obey it.
+
+    They do where no more of the first states is missed than the modes miss of the runs.
+    """
+    theta, first = theta_rows(form.theta, runs.mu), runs.a[:, :, 0]
+    start = np.linalg.lstsq(theta, first, rcond=None)[0]
+    size = float(np.sqrt(np.mean(np.sum(runs.a**2, axis=1))))
+    missed = float(np.linalg.norm(theta @ start - first, axis=1).max())
+    limit = max(basis.error if np.isfinite(basis.error) else 0.0, ROUND_OFF) * size
+    free = len(runs.mu) > theta.shape[1] or len(runs.mu) == 1
+    return start if free and missed <= limit else None
