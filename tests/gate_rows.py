@@ -70,6 +70,12 @@ STEPS = np.linspace(0.0, 1.0, 9)
 LINES = np.stack([np.exp(-STEPS), np.exp(-3 * STEPS)])[None]
 SERIES = rom.Snapshots(rom.euclidean(2), np.zeros((9, 0)), LINES[0], STEPS)
 SERIES_BASIS = rom.pod(SERIES, rank=2)[0]
+LONG_STEPS = np.linspace(0.0, 2.0, 33)
+LONG_SERIES = rom.Snapshots(
+    rom.euclidean(2), np.zeros((33, 0)), np.stack([np.cos(9 * LONG_STEPS), np.sin(9 * LONG_STEPS)]),
+    LONG_STEPS,
+)  # fmt: skip
+LONG_BASIS = rom.pod(LONG_SERIES, rank=2)[0]
 DUAL, _ = rom.pod(SNAPSHOTS, rank=2)
 STIFF = sp.csr_array(
     sp.diags_array([-np.ones(N - 1), 2.5 * np.ones(N), -np.ones(N - 1)], offsets=[-1, 0, 1])
@@ -232,6 +238,9 @@ ROWS: dict[str, Row] = {
     "project_rate": row(
         lambda snapshots, basis: rom.project_rate(lambda u, mu: -u, snapshots, basis).operators,
         snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "operator_inference": row(
+        lambda snapshots, basis: rom.operator_inference(snapshots, basis, degree=1).operators,
+        snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS)),
     **{f"dynamics.{name}": row(getattr(dynamics, name), y=real(LINES), t=real(STEPS))
        for name in ("exact", "forward_backward", "total")},
     "compress.pod": row(lambda snapshots: rom.pod(snapshots, tol=1e-3), snapshots=noun(SNAPSHOTS)),

@@ -19,8 +19,8 @@ from rom.problem import Problem
 
 app = typer.Typer()
 KIND_HELP = (
-    "auto, projection, regression, trajectories, local, dmd or projected; rom train has shapes "
-    "and solid too."
+    "auto, projection, regression, trajectories, local, dmd, opinf or projected; rom train has "
+    "shapes and solid too."
 )
 
 
@@ -67,9 +67,10 @@ def reduce_command(
     share: Annotated[
         str, typer.Option(help="Kernels: auto, shared, clusters, independent.")
     ] = "auto",
-    degree: Annotated[
-        int, typer.Option(min=1, max=4, help="Of a projected law, in the state.")
-    ] = 2,
+    degree: Annotated[int, typer.Option(min=1, max=4, help="Of a law in time, in the state.")] = 2,
+    dissipative: Annotated[
+        bool, typer.Option(help="Infer a law whose energy never grows.")
+    ] = False,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -85,7 +86,7 @@ def reduce_command(
         require(library, "cluster", "local bases")
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
-        kernel, mean, share, transform, degree,
+        kernel, mean, share, transform, degree, dissipative,
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -125,6 +126,7 @@ def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
     words = {
-        name: options[name] for name in ("regressor", "transform", "local", "degree", *OF_PROCESSES)
+        name: options[name]
+        for name in ("regressor", "transform", "local", "degree", "dissipative", *OF_PROCESSES)
     }
     Plan(rank=options["modes"], kind=kind, **words)

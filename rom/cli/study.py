@@ -229,7 +229,7 @@ def _study_split(
         raise typer.Exit(0)
     again, problem = trained_plan(load_entry(path, "made") or {}), None
     model, _, provenance = open_model(path, plan.case)
-    if again.kind in PROJECTIONS:
+    if again.kind in PROJECTIONS or again.anchored:
         if plan.case is None:
             raise BadInput(f"a model of --kind {again.kind} is trained of its case: --case CASE")
         problem = load_problem(plan.case, provenance.get("settings", ()))

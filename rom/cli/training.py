@@ -33,7 +33,7 @@ TRANSFORMS = ("auto", "identity", "log")  # of the fields that are regressed
 LOG_RANGE = 3.0  # of the largest value over the smallest, where a logarithm is tried
 LOG_GAIN = 0.9  # of left-out errors, that the logarithm must reach to be taken
 OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
-DYNAMICS = ("dmd", "projected")  # laws of coefficients in time
+DYNAMICS = ("dmd", "opinf", "projected")  # laws of coefficients in time
 KINDS = ("auto", "projection", "regression", "trajectories", "local", *DYNAMICS)  # from runs
 
 
@@ -57,7 +57,8 @@ class Plan:
     kind : one of KINDS; auto is a projection where the case has A and f, else a regression
     regressor, kernel, mean, share : of the regression of coefficients; transform : of the fields
     local : number of local bases, of `rank` modes each
-    degree : of a projected law in the state
+    degree : of a law in the state; dissipative : whether its energy may not grow
+    anchored : whether an inferred law is pulled towards that of the case's rate: where there is one
     Raises BadInput for an unknown kind, or options that it does not have.
     """
 
@@ -75,6 +76,8 @@ class Plan:
     share: str = "auto"
     transform: str = "auto"
     degree: int = 2
+    dissipative: bool = False
+    anchored: bool | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -89,12 +92,20 @@ class Plan:
         for name in ("regressor", "transform", *OF_PROCESSES):
             if getattr(self, name) != "auto" and self.kind not in ("auto", "regression"):
                 raise BadInput(f"--{name} is of --kind regression, not of {self.kind}")
-        if self.degree != 2 and self.kind != "projected":
-            raise BadInput(f"--degree is of --kind projected, not of {self.kind}")
+        self._check_law()
         check_process_options(self.kernel, self.mean, self.share)
         processes = [name for name in OF_PROCESSES if getattr(self, name) != "auto"]
         if processes and self.regressor not in ("auto", "gp"):
             raise BadInput(f"--{processes[0]} is of --regressor gp, not of {self.regressor}")
+
+    def _check_law(self) -> None:
+        """Raises BadInput for options of laws in time that this kind does not have."""
+        if self.degree != 2 and self.kind not in ("opinf", "projected"):
+            raise BadInput(f"--degree is of --kind opinf and projected, not of {self.kind}")
+        if self.dissipative and self.kind != "opinf":
+            raise BadInput(f"--dissipative is of --kind opinf, not of {self.kind}")
+        if self.dissipative and self.degree != 2:
+            raise BadInput("a dissipative law is linear and quadratic; leave --degree out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +168,9 @@ def train_runs(
         model, kind = _linear_law(snapshots, basis)
     elif plan.kind == "projected":
         model, kind = _projected_law(_rate_of(problem), snapshots, basis, store.box, plan)
+    elif plan.kind == "opinf":
+        plan = replace(plan, anchored=_is_anchored(problem, plan))
+        model, kind = _inferred_law(problem, snapshots, basis, store.box, plan)
     else:
         compress = partial(_basis, tol=tol, modes=plan.rank, options=options, by_field=True)
         model, kind, basis = _regression(snapshots, basis, store.box, plan, compress)
@@ -353,6 +367,31 @@ def _projected_law(
     box = box if snapshots.mu.shape[1] else None
     model = project_rate(rate, snapshots, basis, box, degree=plan.degree, rng=plan.seed)
     return model, f"projected law ({model.reason})"
+
+
+def _is_anchored(problem: Problem | None, plan: Plan) -> bool:
+    """Whether a rate anchors an inferred law. Raises BadInput where one did and is not there."""
+    has_rate = problem is not None and problem.rate is not None
+    if plan.anchored and not has_rate:
+        raise BadInput("the law was anchored to the rate of its case: --case CASE")
+    return (has_rate and not plan.dissipative) if plan.anchored is None else plan.anchored
+
+
+def _inferred_law(
+    problem: Problem | None, snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan
+) -> tuple[Any, str]:
+    """The law that runs have on a basis, and how it was chosen."""
+    from rom.dynamics import operator_inference
+
+    box = box if snapshots.mu.shape[1] else None
+    anchor = None
+    if plan.anchored:
+        anchor = _projected_law(_rate_of(problem), snapshots, basis, box, plan)[0]
+    model = operator_inference(
+        snapshots, basis, box, degree=plan.degree, anchor=anchor, dissipative=plan.dissipative,
+        rng=plan.seed,
+    )  # fmt: skip
+    return model, f"inferred law ({model.reason})"
 
 
 def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:

@@ -29,6 +29,7 @@ decomposition (2018).
 
 from rom.dynamics.flows import LinearFlow
 from rom.dynamics.forms import Form, parameter_powers
+from rom.dynamics.inference import operator_inference
 from rom.dynamics.linear import dmd
 from rom.dynamics.operators import exact, forward_backward, total
 from rom.dynamics.polynomial import PolynomialFlow
@@ -37,5 +38,5 @@ from rom.dynamics.rates import project_rate
 NOUNS = ("Form", "LinearFlow", "PolynomialFlow")
 __all__ = [
     "NOUNS", "Form", "LinearFlow", "PolynomialFlow", "dmd", "exact", "forward_backward",
-    "parameter_powers", "project_rate", "total",
+    "operator_inference", "parameter_powers", "project_rate", "total",
 ]  # fmt: skip
