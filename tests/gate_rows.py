@@ -238,6 +238,10 @@ ROWS: dict[str, Row] = {
     "project_rate": row(
         lambda snapshots, basis: rom.project_rate(lambda u, mu: -u, snapshots, basis).operators,
         snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "dynamics.calibrate_flow": row(
+        lambda snapshots: dynamics.calibrate_flow(
+            rom.project_rate(lambda u, mu: -u, SERIES, SERIES_BASIS), snapshots, level=0.5).width,
+        snapshots=noun(SERIES)),
     "operator_inference": row(
         lambda snapshots, basis: rom.operator_inference(snapshots, basis, degree=1).operators,
         snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS)),
@@ -621,7 +625,7 @@ archive.save_model certified.separate points.cut io.from_grid io.label io.read_f
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk
 campaign.ticker campaign.verify
-certified.Conjugate dynamics.Form dynamics.parameter_powers
+certified.Conjugate dynamics.Polynomial dynamics.parameter_powers
 solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic
 shapes.Radial shapes.Reduction shapes.Same shapes.family study.box_facts study.model_facts

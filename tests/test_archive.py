@@ -46,7 +46,7 @@ from rom.certified import (
 )
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.compress.decomposition import pod
-from rom.dynamics import Form, dmd, parameter_powers, project_rate
+from rom.dynamics import Polynomial, dmd, parameter_powers, project_rate
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import (
     PositiveFieldGP,
@@ -273,7 +273,7 @@ EXAMPLES = {
     "ProcessAverage": FIELD_GP.gp,
     "LinearFlow": FLOW,
     "PolynomialFlow": LAW,
-    "Form": Form((1, 2), parameter_powers(2, 1)),
+    "Polynomial": Polynomial((1, 2), parameter_powers(2, 1)),
     "RunInterpolation": run_interpolation(np.eye(3), np.eye(3), regressor="nearest"),
     "VecchiaGP": vecchia_gp(
         np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4
@@ -382,6 +382,7 @@ NOT_STORED = {  # by their own nature
     "ElementBlock": "a moment of reading a file",
     "Entity": "a moment of reading a file",
     "Entry": "a moment of reading a file",
+    "Equations": "a moment of a training",
     "Fit": "a moment of a training",
     "Keyword": "a moment of reading a file",
     "Leaf": "a moment of reading a file",
@@ -391,13 +392,18 @@ NOT_STORED = {  # by their own nature
     "Numbering": "a moment of reading a file",
     "Placed": "a moment of reading a file",
     "ProcessPrior": "a moment of a training",
+    "Queries": "a moment of a training",
+    "Region": "a moment of a prediction",
     "Resolver": "a moment of reading a file",
+    "Runs": "a moment of a training",
     "Scope": "a moment of reading a file",
     "SearchPlan": "a moment of a training",
     "TableRun": "rom.cli.ingest_runs",
     "Templates": "a solver",
+    "Trial": "a moment of a training",
     "Unit": "a solver",
     "View": "a moment of reading a file",
+    "Windows": "a moment of a training",
     "Regressor": "a file of the package",
     "Budget": "settings of a call",
     "Header": "JSON before the arrays of a file",

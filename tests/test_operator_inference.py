@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from rom.basis import Basis
 from rom.cli.app import app
 from rom.compress import pod
-from rom.dynamics import Form, operator_inference, parameter_powers, project_rate
+from rom.dynamics import Polynomial, operator_inference, parameter_powers, project_rate
 from rom.dynamics.dissipation import damp, energy_free
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
@@ -138,7 +138,7 @@ def test_products_that_keep_the_energy_are_a_whole_null_space(r):
     assert free.shape == (r * (r + r * (r + 1) // 2),
                           r * r + r * r * (r + 1) // 2 - r * (r + 1) * (r + 2) // 6)  # fmt: skip
     np.testing.assert_allclose(free.T @ free, np.eye(free.shape[1]), atol=1e-14)
-    form = Form((1, 2), parameter_powers(0, 0))
+    form = Polynomial((1, 2), parameter_powers(0, 0))
     rng = np.random.default_rng(0)
     law = free[:, : free.shape[1] - r * r] @ rng.standard_normal(free.shape[1] - r * r)
     a = rng.standard_normal((7, r))
@@ -175,7 +175,10 @@ def test_a_law_that_is_no_better_than_persistence_is_refused():
     [
         ({"share": 1.5}, r"share = 1\.5 of runs"),
         ({"anchor": 3}, "anchor is a law of project_rate"),
-        ({"dissipative": True, "form": Form((0, 1), parameter_powers(0, 0))}, "linear and quad"),
+        (
+            {"dissipative": True, "form": Polynomial((0, 1), parameter_powers(0, 0))},
+            "linear and quad",
+        ),
     ],
 )
 def test_options_that_fit_nothing_are_refused(options, message):
@@ -215,6 +218,10 @@ def test_a_law_is_inferred_and_studied_by_commands(tmp_path, monkeypatch):
         study = ("study", "own.store", model, "--hold-out", "0.2", "--json", *more)
         said = last(rom(*study))
         assert said["max_rel_error T"] < 0.02 < said["max_rel_error of persistence, T"]
+    said = last(rom("train", "own.py", *train, "band.h5", "--calibrate", "0.6"))
+    assert "bands of 10 runs that it has not seen" in said["kind"]
+    said = last(rom("study", "own.py", "band.h5", "--n", "4", "--json"))
+    assert said["coverage of 90 % conformal bands of T, whole trajectories"] == 1.0
     refused = rom("study", "own.store", "anchored.h5", "--hold-out", "0.2", code=2)
     assert "trained of its case: --case CASE" in refused
     refused = rom("train", "own.py", "--kind", "dmd", "--dissipative", code=2)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from rom.basis import Basis
 from rom.cli.app import app
 from rom.compress import pod
-from rom.dynamics import Form, parameter_powers, project_rate
+from rom.dynamics import Polynomial, parameter_powers, project_rate
 from rom.errors import BadInput, SolveFailed
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -164,12 +164,12 @@ def test_rates_that_serve_nothing_are_refused(rate, error, message):
 
 
 def test_forms_count_each_product_once():
-    form = Form((0, 1, 2, 3), parameter_powers(2, 2))
+    form = Polynomial((0, 1, 2, 3), parameter_powers(2, 2))
     a = np.array([[2.0, 3.0]])
     np.testing.assert_array_equal(form.features(a)[0], [1, 2, 3, 4, 6, 9, 8, 12, 18, 27])
     assert form.size(2) == 10 and form.functions(np.ones((1, 2))) == 6
     with pytest.raises(BadInput, match="in rising order"):
-        Form((2, 1), parameter_powers(1, 0))
+        Polynomial((2, 1), parameter_powers(1, 0))
 
 
 CASE = """

@@ -71,6 +71,9 @@ def reduce_command(
     dissipative: Annotated[
         bool, typer.Option(help="Infer a law whose energy never grows.")
     ] = False,
+    calibrate: Annotated[
+        float, typer.Option(help="Share of the runs kept for bands of a law in time.")
+    ] = 0.0,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -86,7 +89,7 @@ def reduce_command(
         require(library, "cluster", "local bases")
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
-        kernel, mean, share, transform, degree, dissipative,
+        kernel, mean, share, transform, degree, dissipative, calibrate,
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -127,6 +130,14 @@ def check_model_options(options: Mapping[str, Any]) -> None:
     kind = choose_kind(options["kind"], options["regress"])
     words = {
         name: options[name]
-        for name in ("regressor", "transform", "local", "degree", "dissipative", *OF_PROCESSES)
+        for name in (
+            "regressor",
+            "transform",
+            "local",
+            "degree",
+            "dissipative",
+            "calibrate",
+            *OF_PROCESSES,
+        )
     }
     Plan(rank=options["modes"], kind=kind, **words)

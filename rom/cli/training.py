@@ -58,6 +58,7 @@ class Plan:
     regressor, kernel, mean, share : of the regression of coefficients; transform : of the fields
     local : number of local bases, of `rank` modes each
     degree : of a law in the state; dissipative : whether its energy may not grow
+    calibrate : share of the runs that a law in time does not see, for its bands
     anchored : whether an inferred law is pulled towards that of the case's rate: where there is one
     Raises BadInput for an unknown kind, or options that it does not have.
     """
@@ -77,6 +78,7 @@ class Plan:
     transform: str = "auto"
     degree: int = 2
     dissipative: bool = False
+    calibrate: float = 0.0
     anchored: bool | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +104,10 @@ class Plan:
         """Raises BadInput for options of laws in time that this kind does not have."""
         if self.degree != 2 and self.kind not in ("opinf", "projected"):
             raise BadInput(f"--degree is of --kind opinf and projected, not of {self.kind}")
+        if self.calibrate and self.kind not in ("opinf", "projected"):
+            raise BadInput(f"--calibrate is of --kind opinf and projected, not of {self.kind}")
+        if not 0 <= self.calibrate < 1:
+            raise BadInput(f"--calibrate {self.calibrate:g} is no share of the runs in [0, 1)")
         if self.dissipative and self.kind != "opinf":
             raise BadInput(f"--dissipative is of --kind opinf, not of {self.kind}")
         if self.dissipative and self.degree != 2:
@@ -154,6 +160,7 @@ def train_runs(
     }
     operators = _operators(problem, plan.kind)
     _check_times(snapshots, plan.kind)
+    snapshots, unseen = _set_aside(snapshots, plan)
     plan = replace(plan, kind=_choose_kind(operators, snapshots, plan))
     if operators is not None and plan.local:
         model, kind = _local(operators, snapshots, plan)
@@ -174,7 +181,36 @@ def train_runs(
     else:
         compress = partial(_basis, tol=tol, modes=plan.rank, options=options, by_field=True)
         model, kind, basis = _regression(snapshots, basis, store.box, plan, compress)
+    if unseen is not None:
+        model, kind = _with_bands(model, kind, unseen)
     return Training(model, kind, basis, snapshots, store, plan, errors)
+
+
+def _set_aside(snapshots: Snapshots, plan: Plan) -> tuple[Snapshots, Snapshots | None]:
+    """The runs to train on, and those that only calibrate bands, or None."""
+    if not plan.calibrate or snapshots.t is None:
+        return snapshots, None
+    from rom.study.folds import split_off
+
+    n_t = len(np.unique(snapshots.t))
+    train, rest = split_off(snapshots.m // n_t, plan.calibrate, plan.seed)[0]
+    inside, outside = ((rows[:, None] * n_t + np.arange(n_t)).ravel() for rows in (train, rest))
+    return _columns(snapshots, inside), _columns(snapshots, outside)
+
+
+def _columns(snapshots: Snapshots, which: np.ndarray) -> Snapshots:
+    """Some of the snapshots."""
+    t = None if snapshots.t is None else snapshots.t[which]
+    return replace(snapshots, mu=snapshots.mu[which], u=snapshots.u[:, which], t=t)
+
+
+def _with_bands(model: Any, kind: str, unseen: Snapshots) -> tuple[Any, str]:
+    """A law with bands of whole trajectories, and how many runs they come from."""
+    from rom.dynamics import calibrate_flow
+
+    model = calibrate_flow(model, unseen)
+    count = unseen.m // len(model.times)
+    return model, f"{kind}; bands of {count} runs that it has not seen"
 
 
 def save_training(
@@ -370,7 +406,10 @@ def _projected_law(
 
 
 def _is_anchored(problem: Problem | None, plan: Plan) -> bool:
-    """Whether a rate anchors an inferred law. Raises BadInput where one did and is not there."""
+    """Whether a rate anchors an inferred law.
+
+    Raises BadInput where one did, and the case is not there.
+    """
     has_rate = problem is not None and problem.rate is not None
     if plan.anchored and not has_rate:
         raise BadInput("the law was anchored to the rate of its case: --case CASE")

@@ -27,16 +27,17 @@ Reference: Askham and Kutz, Variable projection methods for an optimized dynamic
 decomposition (2018).
 """
 
+from rom.dynamics.flow_bands import calibrate_flow
 from rom.dynamics.flows import LinearFlow
-from rom.dynamics.forms import Form, parameter_powers
+from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.inference import operator_inference
 from rom.dynamics.linear import dmd
 from rom.dynamics.operators import exact, forward_backward, total
 from rom.dynamics.polynomial import PolynomialFlow
 from rom.dynamics.rates import project_rate
 
-NOUNS = ("Form", "LinearFlow", "PolynomialFlow")
+NOUNS = ("LinearFlow", "Polynomial", "PolynomialFlow")
 __all__ = [
-    "NOUNS", "Form", "LinearFlow", "PolynomialFlow", "dmd", "exact", "forward_backward",
-    "operator_inference", "parameter_powers", "project_rate", "total",
+    "NOUNS", "LinearFlow", "Polynomial", "PolynomialFlow", "calibrate_flow", "dmd", "exact",
+    "forward_backward", "operator_inference", "parameter_powers", "project_rate", "total",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from rom.basis import Basis
-from rom.dynamics.forms import Form, monomials
+from rom.dynamics.forms import Polynomial, monomials
 from rom.dynamics.regression import Equations
 from rom.errors import BadInput
 
@@ -25,7 +25,7 @@ DEGREES = (1, 2)
 MAX_RANK = 24  # unknowns are about r^3 / 3
 
 
-def check_dissipative(form: Form, basis: Basis) -> None:
+def check_dissipative(form: Polynomial, basis: Basis) -> None:
     """Raises BadInput where a law of this form on this basis has no energy to keep."""
     if form.degrees != DEGREES or form.functions(np.zeros((1, _width(form)))) != 1:
         raise BadInput("a dissipative law is linear and quadratic, without parameters")
@@ -35,7 +35,7 @@ def check_dissipative(form: Form, basis: Basis) -> None:
         raise BadInput(f"a dissipative law of {basis.r} modes is too large; take {MAX_RANK}")
 
 
-def _width(form: Form) -> int:
+def _width(form: Polynomial) -> int:
     """Number of parameters of theta."""
     return int(getattr(form.theta, "powers", np.zeros((1, 0))).shape[1])
 

@@ -18,8 +18,8 @@ MAX_DEGREE = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
-    """Psi(a; mu) = sum_q theta_q(mu) O_q phi(a), phi all monomials of a of some degrees.
+class Polynomial:
+    """sum_q theta_q(mu) O_q phi(a), phi all monomials of a of some degrees.
 
     degrees : of the monomials, 0 for a constant; each product a_i a_j is there once
     theta : (m, p) -> (m, Q), Monomials or a function at module level

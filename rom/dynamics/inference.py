@@ -20,11 +20,12 @@ from rom.arrays import gate
 from rom.basis import Basis
 from rom.compress import pod
 from rom.dynamics.dissipation import DEGREES, check_dissipative, dissipative_laws
-from rom.dynamics.forms import Form, parameter_powers
+from rom.dynamics.flow_bands import with_profile
+from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.marching import Region, region_of
 from rom.dynamics.polynomial import PolynomialFlow, follow_law, stack_operators
 from rom.dynamics.regression import DIFFERENCES, WEAK, equations, ridge_laws
-from rom.dynamics.runs import Runs, read_runs
+from rom.dynamics.runs import Runs, runs_on_basis
 from rom.dynamics.starts import fit_start
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
@@ -43,10 +44,10 @@ LOOSE = 3.0  # half widths that a law may reach on left-out runs
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
-    """A form, how its rows were made, the weight; its law (Q, r, d) and left-out error."""
+class Trial:
+    """A form, rows and weight of a fit; its law (Q, r, d) and left-out error."""
 
-    form: Form
+    form: Polynomial
     rows: str
     weight: float
     law: np.ndarray
@@ -69,7 +70,7 @@ def operator_inference(
     box: Box | None = None,
     *,
     degree: int = 2,
-    form: Form | None = None,
+    form: Polynomial | None = None,
     anchor: PolynomialFlow | None = None,
     dissipative: bool = False,
     share: float = 0.2,
@@ -87,24 +88,24 @@ def operator_inference(
     a left-out one; NotConverged where no law stays bounded on what was left out.
     Reference: Peherstorfer and Willcox (2016); McQuarrie, Huang and Willcox (2021).
     """
-    runs = read_runs(snapshots, basis)
+    runs = runs_on_basis(snapshots, basis)
     _check_anchor(anchor, basis, form)
     fit, test, floor, words = split_runs(snapshots, basis, runs, share, np.random.default_rng(rng))
     _check_floor(floor, runs, anchor)
     region = region_of(runs.a)
     if dissipative:
-        form = form or Form(DEGREES, parameter_powers(runs.mu.shape[1], 0))
+        form = form or Polynomial(DEGREES, parameter_powers(runs.mu.shape[1], 0))
         check_dissipative(form, basis)
         if anchor is not None:
             raise BadInput("a dissipative law is of the runs alone; leave the anchor out")
     forms = _forms(runs, fit, degree, form, anchor)
     candidates = [one for own in forms for one in infer(own, fit, anchor, dissipative)]
     if anchor is not None:
-        candidates.append(Candidate(anchor.form, "projected", np.inf, anchor.operators))
+        candidates.append(Trial(anchor.form, "projected", np.inf, anchor.operators))
     scores = score_laws(candidates, test, region)
     best = _choose(candidates, scores, keep_first(test), runs, region)
     law, again = _fit_again(best, runs, region, anchor, dissipative)
-    return PolynomialFlow(
+    flow = PolynomialFlow(
         basis=basis,
         form=best.form,
         operators=law,
@@ -120,12 +121,13 @@ def operator_inference(
         reason=f"{best.rows}, weight {best.weight:.1g}, {again}: left-out error {best.error:.3g} "
         f"over {words}, least of {len(candidates)} laws",
     )
+    return with_profile(flow, snapshots)
 
 
 def split_runs(
     snapshots: Snapshots, basis: Basis, runs: Runs, share: float, rng: np.random.Generator
 ) -> tuple[Runs, Windows, float, str]:
-    """Runs to fit, windows to choose by, their projection error on modes of the others.
+    """Runs to fit, windows to choose by, what modes of the first miss of these.
 
     And what was left out, in words. Raises BadInput for a share outside (0, 1).
     """
@@ -146,8 +148,8 @@ def split_runs(
         test = cut_windows(Runs(runs.a[:, :, k - 1 :], runs.mu, runs.t[k - 1 :]))
         columns, words = (column[:, :k], column[:, k:]), "the last quarter of the times"
     first, second = (np.asarray(snapshots.u[:])[:, part.ravel()] for part in columns)
-    kept = Snapshots(snapshots.space, np.zeros((first.shape[1], 0)), first)
-    own = pod(kept, rank=min(basis.r, first.shape[1]), center=bool(np.ndim(basis.offset)))[0]
+    inner = Snapshots(snapshots.space, np.zeros((first.shape[1], 0)), first)
+    own = pod(inner, rank=min(basis.r, first.shape[1]), center=bool(np.ndim(basis.offset)))[0]
     rest = second - own.lift(own.coefficients(second))
     size = np.sqrt(np.sum(snapshots.space.norm(second) ** 2))
     floor = np.sqrt(np.sum(snapshots.space.norm(rest) ** 2)) / max(size, np.finfo(float).tiny)
@@ -170,8 +172,8 @@ def cut_windows(runs: Runs) -> Windows:
 
 
 def infer(
-    form: Form, runs: Runs, anchor: PolynomialFlow | None, dissipative: bool = False
-) -> list[Candidate]:
+    form: Polynomial, runs: Runs, anchor: PolynomialFlow | None, dissipative: bool = False
+) -> list[Trial]:
     """Laws of one form for both kinds of rows and all weights."""
     weights = FEW_WEIGHTS if dissipative else WEIGHTS
     candidates = []
@@ -180,14 +182,13 @@ def infer(
             continue
         laws = _laws(form, runs, rows, weights, (anchor, dissipative))
         candidates += [
-            Candidate(form, rows, float(weight), law)
-            for weight, law in zip(weights, laws, strict=True)
+            Trial(form, rows, float(weight), law) for weight, law in zip(weights, laws, strict=True)
         ]
     return candidates
 
 
 def _laws(
-    form: Form,
+    form: Polynomial,
     runs: Runs,
     rows: str,
     weights: np.ndarray,
@@ -212,7 +213,7 @@ def keep_first(test: Windows) -> float:
     return float(np.mean(miss / np.maximum(size, np.finfo(float).tiny)))
 
 
-def score_laws(candidates: Sequence[Candidate], test: Windows, region: Region) -> np.ndarray:
+def score_laws(candidates: Sequence[Trial], test: Windows, region: Region) -> np.ndarray:
     """Mean over windows of the relative error of each law's trajectory, (c,).
 
     |a - a_true| / |a_true| over all times of a window, in the norm of the space; those that have
@@ -233,7 +234,7 @@ def score_laws(candidates: Sequence[Candidate], test: Windows, region: Region) -
     return scores
 
 
-def is_bounded(form: Form, law: np.ndarray, runs: Runs, region: Region) -> bool:
+def is_bounded(form: Polynomial, law: np.ndarray, runs: Runs, region: Region) -> bool:
     """Whether a law stays within LOOSE half widths over the times of all runs."""
     own = stack_operators(form, law, runs.mu)
     t = (float(runs.t[0]), runs.t)
@@ -242,12 +243,12 @@ def is_bounded(form: Form, law: np.ndarray, runs: Runs, region: Region) -> bool:
 
 
 def _choose(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Trial],
     scores: np.ndarray,
     persistence: float,
     runs: Runs,
     region: Region,
-) -> Candidate:
+) -> Trial:
     """The best that stays bounded over whole runs. Raises NotConverged.
 
     One that is hardly better than persistence is no law.
@@ -266,7 +267,7 @@ def _choose(
 
 
 def _fit_again(
-    best: Candidate,
+    best: Trial,
     runs: Runs,
     region: Region,
     anchor: PolynomialFlow | None,
@@ -282,21 +283,21 @@ def _fit_again(
 
 
 def _forms(
-    runs: Runs, fit: Runs, degree: int, form: Form | None, anchor: PolynomialFlow | None
-) -> list[Form]:
-    """The forms to try: the one that is given or anchored to, or powers of the parameters."""
+    runs: Runs, fit: Runs, degree: int, form: Polynomial | None, anchor: PolynomialFlow | None
+) -> list[Polynomial]:
+    """The forms to try: the one that is there, or powers of the parameters."""
     if form is not None or anchor is not None:
         return [form or anchor.form]  # type: ignore[union-attr]
     p, distinct = runs.mu.shape[1], len(np.unique(fit.mu, axis=0))
     forms = []
     for power in range(MAX_POWER + 1 if p else 1):
-        own = Form(tuple(range(degree + 1)), parameter_powers(p, power))
+        own = Polynomial(tuple(range(degree + 1)), parameter_powers(p, power))
         if own.functions(runs.mu) <= distinct:
             forms.append(own)
     return forms
 
 
-def _check_anchor(anchor: PolynomialFlow | None, basis: Basis, form: Form | None) -> None:
+def _check_anchor(anchor: PolynomialFlow | None, basis: Basis, form: Polynomial | None) -> None:
     if anchor is None:
         return
     if not isinstance(anchor, PolynomialFlow) or form is not None:
@@ -320,8 +321,8 @@ def _check_floor(floor: float, runs: Runs, anchor: PolynomialFlow | None) -> Non
 
 
 def _facts(
-    best: Candidate,
-    candidates: Sequence[Candidate],
+    best: Trial,
+    candidates: Sequence[Trial],
     scores: np.ndarray,
     floor: float,
     persistence: float,

@@ -12,7 +12,7 @@ from rom.basis import Basis
 from rom.dynamics.flows import LinearFlow
 from rom.dynamics.operators import trapezoid
 from rom.dynamics.projection import Fit, evaluate, fit_exponentials
-from rom.dynamics.runs import read_runs
+from rom.dynamics.runs import runs_on_basis
 from rom.errors import BadInput, NotConverged
 from rom.snapshots import Snapshots
 
@@ -33,7 +33,7 @@ def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> Li
     Raises BadInput for runs without times, or with other times or parameters; NotConverged.
     Reference: Askham and Kutz (2018).
     """
-    runs = read_runs(snapshots, basis)
+    runs = runs_on_basis(snapshots, basis)
     if len(np.unique(runs.mu, axis=0)) > 1:
         raise BadInput(
             "the runs have several parameters, one linear law has none; take --kind opinf "

@@ -56,7 +56,7 @@ def march(
     rate: Rate, a: np.ndarray, t: np.ndarray, *, region: Region, guard: float, lost: float,
     tol: float = 1e-7,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """a(t_k) of a' = rate(a, outside), (m, r, n_t), and where they left the region, (m, n_t).
+    """a(t_k) of a' = rate(a, outside), (m, r, n_t), and who was outside, (m, n_t).
 
     a (m, r) : at t_0; a trajectory is outside once it has reached `guard` times the region, and
         NaN from `lost` times its diagonal on, or where it needs steps of less than FINEST between
@@ -69,9 +69,8 @@ def march(
     states[:, :, 0], outside[:, 0] = now, out
     h = np.inf
     for k in range(1, len(t)):
-        now, out, h = _advance(
-            rate, now, out, h, float(t[k] - t[k - 1]), (region, guard, lost, tol)
-        )
+        steps = (h, float(t[k] - t[k - 1]))
+        now, out, h = _advance(rate, now, out, steps, (region, guard, lost, tol))
         states[:, :, k], outside[:, k] = now, out
     return states, outside
 
@@ -80,14 +79,15 @@ def _advance(
     rate: Rate,
     a: np.ndarray,
     out: np.ndarray,
-    h: float,
-    span: float,
+    steps: tuple[float, float],
     limits: tuple[Region, float, float, float],
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The states after a span of time, who is outside, and the step that did well."""
+    """The states after a span of time, who is outside, and the step that did well.
+
+    steps : the step to try first, and the span
+    """
     region, guard, lost, tol = limits
-    scale = tol * region.half.max()
-    passed, h, tried = 0.0, min(h, span), h
+    scale, (h, span), passed = tol * region.half.max(), steps, 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         while passed < span * (1 - 1e-12) and not np.isnan(a[:, 0]).all():
             tried = min(h, span - passed)
@@ -98,10 +98,11 @@ def _advance(
                 trial[sizes > 1] = np.nan
                 sizes = np.minimum(sizes, 1.0)
             worst = max(float(sizes.max()), 1e-12)
-            h = tried * float(np.clip(SAFETY * worst**-0.2, SHRINK, GROW))
+            better = tried * float(np.clip(SAFETY * worst**-0.2, SHRINK, GROW))
             if worst > 1:
-                h = max(h, FINEST * span)
+                h = max(better, FINEST * span)
                 continue
+            h = max(better, h) if tried < h < np.inf else better
             a, passed = trial, passed + tried
             a[~(region.distance(a) < lost)] = np.nan
             out = out | ~(region.reach(a) <= guard)

@@ -9,14 +9,22 @@ import numpy as np
 
 from rom.affine import theta_rows
 from rom.basis import Basis
-from rom.dynamics.forms import Form
+from rom.dynamics.forms import Polynomial
 from rom.dynamics.marching import Region, march
 from rom.dynamics.starts import check_starts, start_quantities, start_states
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
-from rom.prediction import Prediction, Quantity, Warned, state_parts, state_quantities
+from rom.prediction import (
+    Error,
+    Known,
+    Prediction,
+    Quantity,
+    Warned,
+    state_parts,
+    state_quantities,
+)
 
 GUARD = 1.5  # half widths of the trained box: beyond, a law is not trusted
 LOST = 100.0  # diagonals of the box: beyond, there is no answer
@@ -33,11 +41,13 @@ class PolynomialFlow(Model):
         trained box, or None
     misfit : relative rms of what the law misses of the solver's rate on V, at random states and
         at those of the runs, NaN where no rate was at hand
+    profile, width (fields, n_t) : mean error of the training runs, and the band of whole
+        trajectories that holds with probability `level`, rms over each field; or None
     facts_of_training : what else was measured, by name; reason : what was chosen, and why
     """
 
     basis: Basis
-    form: Form
+    form: Polynomial
     operators: np.ndarray
     times: np.ndarray
     centre: np.ndarray
@@ -47,6 +57,9 @@ class PolynomialFlow(Model):
     box: Box | None = None
     p: int = 0
     misfit: tuple[float, float] = (np.nan, np.nan)
+    profile: np.ndarray | None = None
+    width: np.ndarray | None = None
+    level: float = 1.0
     facts_of_training: dict[str, Any] | None = None
     reason: str = ""
     mesh: Mesh | None = None
@@ -59,6 +72,11 @@ class PolynomialFlow(Model):
         """
         fields = start_quantities(self.basis.space, optional=self.start is not None)
         return Asks(self.p, self.box, self.times, between=True, beyond=True, fields=fields)
+
+    @property
+    def known(self) -> Known:
+        """Of the error: a band of whole trajectories, where runs calibrated one."""
+        return Known.NOTHING if self.width is None else Known.CONFORMAL
 
     @property
     def tells(self) -> tuple[Quantity, ...]:
@@ -100,12 +118,27 @@ class PolynomialFlow(Model):
         else:
             a0, warnings = self.basis.coefficients(states).T, check_starts(self.basis, states)
         a, outside = self.follow(question.mu, a0, t)
-        parts = state_parts(self.basis, a.transpose(1, 0, 2))
+        parts = state_parts(self.basis, a.transpose(1, 0, 2), errors=self._bands(question.m, t))
         inside = ~outside & (t <= self.times[-1])
         return Prediction(
             question, parts, t=t, space=self.basis.space, inside=inside,
             warnings=warnings + self._warnings(outside, a),
         )  # fmt: skip
+
+    def _bands(self, m: int, t: np.ndarray) -> dict[str, tuple[Error, ...]]:
+        """Of each field at times t; NaN after the data, where nothing is known."""
+        if self.width is None:
+            return {}
+        bands = {}
+        for quantity, width in zip(self.tells, self.width, strict=True):
+            value = np.interp(t, self.times, width, right=np.nan)
+            bands[quantity.name] = (
+                Error(
+                    np.repeat(value[None], m, axis=0), Known.CONFORMAL, "rms over the field",
+                    quantity.unit, self.level, whole=True,
+                ),
+            )  # fmt: skip
+        return bands
 
     def start_at(self, mu: np.ndarray) -> np.ndarray:
         """a(t_0), (m, r), at parameters mu (m, p). Raises BadInput where it is asked for."""
@@ -140,13 +173,13 @@ class PolynomialFlow(Model):
         return (Warned("guard", text, tuple(int(k) for k in left)),)
 
 
-def stack_operators(form: Form, operators: np.ndarray, mu: np.ndarray) -> np.ndarray:
+def stack_operators(form: Polynomial, operators: np.ndarray, mu: np.ndarray) -> np.ndarray:
     """sum_q theta_q(mu) O_q, (m, r, d) for mu (m, p)."""
     return np.asarray(np.tensordot(theta_rows(form.theta, mu), operators, axes=1))
 
 
 def follow_law(
-    form: Form,
+    form: Polynomial,
     law: np.ndarray,
     a0: np.ndarray,
     t: tuple[float, np.ndarray],
@@ -161,8 +194,8 @@ def follow_law(
     t : the first time and those to answer at; second : the laws of those that leave the guard
     Returns the coefficients and where they were outside, (m, n_t).
     """
-    first, asked = t
-    times, place = np.unique(np.append(asked, first), return_inverse=True)
+    first, later = t
+    times, place = np.unique(np.append(later, first), return_inverse=True)
 
     def rate(a: np.ndarray, out: np.ndarray) -> np.ndarray:
         """O phi(a) of each trajectory."""

@@ -15,10 +15,11 @@ import numpy as np
 
 from rom.arrays import function, gate
 from rom.basis import Basis
-from rom.dynamics.forms import Form, parameter_powers
+from rom.dynamics.flow_bands import with_profile
+from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.marching import region_of
 from rom.dynamics.polynomial import PolynomialFlow
-from rom.dynamics.runs import Runs, read_runs
+from rom.dynamics.runs import Runs, runs_on_basis
 from rom.dynamics.starts import fit_start
 from rom.errors import BadInput, SolveFailed
 from rom.parameters import Box
@@ -35,7 +36,7 @@ MAX_POWER = 4  # of the parameters
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """States a (k, r), parameters mu (k, p) and the solver's rate on the modes there, (k, r)."""
+    """States a (k, r), parameters mu (k, p), the solver's rate on the modes (k, r)."""
 
     a: np.ndarray
     mu: np.ndarray
@@ -50,10 +51,10 @@ def project_rate(
     box: Box | None = None,
     *,
     degree: int = 2,
-    form: Form | None = None,
+    form: Polynomial | None = None,
     rng: int | np.random.Generator = 0,
 ) -> PolynomialFlow:
-    """a' = sum_q theta_q(mu) O_q phi(a), least squares on V^H X S(V a; mu) at random a.
+    """a' = sum_q theta_q(mu) O_q phi(a), fitted to V^H X S(V a; mu) at random a.
 
     rate : S, (u (n,), mu (p,)) -> du/dt (n,) [units of u per s]
     snapshots : runs at the same times: how large a is, where the runs start
@@ -63,16 +64,16 @@ def project_rate(
     Raises BadInput for runs without times, a rate of another shape; SolveFailed where it gives NaN.
     Reference: Peherstorfer and Willcox (2016); here the states are drawn, not taken from runs.
     """
-    runs, rng = read_runs(snapshots, basis), np.random.default_rng(rng)
+    runs, rng = runs_on_basis(snapshots, basis), np.random.default_rng(rng)
     p = runs.mu.shape[1]
     powers = [None] if form is not None else list(range(MAX_POWER + 1 if p else 1))
-    best: tuple[Form, np.ndarray, float] | None = None
+    best: tuple[Polynomial, np.ndarray, float] | None = None
     spent, text = 0, []
     for power in powers:
-        trial = form or Form(tuple(range(degree + 1)), parameter_powers(p, power or 0))
+        trial = form or Polynomial(tuple(range(degree + 1)), parameter_powers(p, power or 0))
         count = PER_FEATURE * trial.size(basis.r) * trial.functions(runs.mu)
-        fit = draw_queries(rate, basis, runs, box, count, rng)
-        fresh = draw_queries(rate, basis, runs, box, int(np.ceil(FRESH * count)) + 1, rng)
+        fit = draw_queries(rate, basis, runs, box, count, rng=rng)
+        fresh = draw_queries(rate, basis, runs, box, int(np.ceil(FRESH * count)) + 1, rng=rng)
         spent += len(fit.a) + len(fresh.a)
         law = least_squares(trial, fit)
         misfit = relative_misfit(trial, law, fresh)
@@ -87,7 +88,7 @@ def project_rate(
     region = region_of(runs.a)
     at_runs = relative_misfit(form, law, query_runs(rate, basis, runs, rng))
     powers_text = f", by powers of the parameters up to 0, 1, ...: {', '.join(text)}"
-    return PolynomialFlow(
+    flow = PolynomialFlow(
         basis=basis,
         form=form,
         operators=law,
@@ -101,6 +102,7 @@ def project_rate(
         reason=f"projected from {spent} rates of the solver, misfit {misfit:.2g}"
         f"{powers_text if p else ''}",
     )
+    return with_profile(flow, snapshots)
 
 
 def draw_queries(
@@ -109,9 +111,10 @@ def draw_queries(
     runs: Runs,
     box: Box | None,
     count: int,
+    *,
     rng: np.random.Generator,
 ) -> Queries:
-    """The solver's rate at random states, normal with the mean and deviation of the runs."""
+    """The solver's rate at random states, with mean and deviation of the runs."""
     mean, std = runs.a.mean(axis=(0, 2)), runs.a.std(axis=(0, 2))
     std = np.maximum(std, 1e-6 * np.abs(runs.a).max())
     a = mean + std * rng.standard_normal((count, basis.r))
@@ -149,7 +152,7 @@ def solver_slopes(rate: SolverRate, basis: Basis, a: np.ndarray, mu: np.ndarray)
     return np.asarray(basis.space.inner(basis.modes, slopes)).T
 
 
-def least_squares(form: Form, queries: Queries) -> np.ndarray:
+def least_squares(form: Polynomial, queries: Queries) -> np.ndarray:
     """O (Q, r, d), with columns scaled to the size of their features."""
     D = form.columns(queries.a, queries.mu)
     size = np.sqrt(np.mean(D**2, axis=0))
@@ -159,7 +162,7 @@ def least_squares(form: Form, queries: Queries) -> np.ndarray:
     return np.asarray(columns.reshape(-1, d, queries.a.shape[1]).transpose(0, 2, 1))
 
 
-def relative_misfit(form: Form, operators: np.ndarray, queries: Queries) -> float:
+def relative_misfit(form: Polynomial, operators: np.ndarray, queries: Queries) -> float:
     """|O phi(a) - slopes| / |slopes| over all queries."""
     Q, r, d = operators.shape
     columns = operators.transpose(0, 2, 1).reshape(Q * d, r)

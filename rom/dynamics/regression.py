@@ -1,4 +1,4 @@
-"""Rows of a least-squares fit of a law to runs: by differences, or by weak integrals."""
+"""Rows of a fit of a law to runs: by differences, or by weak integrals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rom.dynamics.forms import Form
+from rom.dynamics.forms import Polynomial
 from rom.dynamics.runs import Runs
 
 DIFFERENCES, WEAK = "differences", "weak"
@@ -23,7 +23,7 @@ class Equations:
     size: np.ndarray
 
 
-def equations(form: Form, runs: Runs, rows: str) -> Equations:
+def equations(form: Polynomial, runs: Runs, rows: str) -> Equations:
     """a' = O phi(a) at all samples, or under bumps, features scaled to their rms.
 
     rows : DIFFERENCES, derivatives of cubic splines; WEAK, -int b' a dt = O int b phi(a) dt with
@@ -75,8 +75,9 @@ def _bumps(a: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def ridge_laws(
     system: Equations, weights: np.ndarray, r: int, prior: np.ndarray | None
 ) -> np.ndarray:
-    """O^T of argmin |D x - R|^2 / k + w |x - x_0|^2 for each weight w, (len(weights), Q d, r).
+    """O^T of min |D x - R|^2 / k + w |x - x_0|^2, (len(weights), Q d, r).
 
+    For each weight w.
     prior : (Q, r, d), what weight pulls towards; zero by default
     """
     k, columns = system.D.shape

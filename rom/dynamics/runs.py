@@ -13,7 +13,7 @@ from rom.snapshots import Snapshots
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Coefficients a (m, r, n_t) of m runs, their parameters mu (m, p) and times t (n_t,)."""
+    """Coefficients a (m, r, n_t) of m runs, parameters mu (m, p), times t (n_t,)."""
 
     a: np.ndarray
     mu: np.ndarray
@@ -24,7 +24,7 @@ class Runs:
         return Runs(self.a[rows], self.mu[rows], self.t)
 
 
-def read_runs(snapshots: Snapshots, basis: Basis) -> Runs:
+def runs_on_basis(snapshots: Snapshots, basis: Basis) -> Runs:
     """The runs of snapshots, all at the same times, on a basis.
 
     Raises BadInput for runs without times, at other times, complex, or on several ranks.

@@ -8,7 +8,7 @@ import numpy as np
 
 from rom.affine import theta_rows
 from rom.basis import Basis
-from rom.dynamics.forms import Form
+from rom.dynamics.forms import Polynomial
 from rom.dynamics.runs import Runs
 from rom.errors import BadInput
 from rom.model import Question
@@ -65,10 +65,10 @@ def check_starts(basis: Basis, states: np.ndarray) -> tuple[Warned, ...]:
     return (Warned("start", text, tuple(int(k) for k in far)),)
 
 
-def fit_start(form: Form, runs: Runs, basis: Basis) -> np.ndarray | None:
-    """start (Q, r) of a(t_0) = sum_q theta_q(mu) start_q, None where the runs do not obey it.
+def fit_start(form: Polynomial, runs: Runs, basis: Basis) -> np.ndarray | None:
+    """start (Q, r) of a(t_0) = sum_q theta_q(mu) start_q, or None.
 
-    They do where no more of the first states is missed than the modes miss of the runs.
+    None where that misses more of the first states than the modes miss of the runs.
     """
     theta, first = theta_rows(form.theta, runs.mu), runs.a[:, :, 0]
     start = np.linalg.lstsq(theta, first, rcond=None)[0]
