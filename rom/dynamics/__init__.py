@@ -6,7 +6,13 @@ Optimised dynamic mode decomposition fits rates and amplitudes to all times at o
 projection; its covariance is in closed form, and so is the deviation of a forecast. The model
 answers after the last trained time, with deviations that grow.
 
-Notation: alpha rates (k,), W modes (n, k), b amplitudes, y = V^H X u coefficients (r, n_t).
+    a' = sum_q theta_q(mu) O_q phi(a), u = offset + V a, phi all monomials of some degrees
+
+Polynomial laws are projected from the solver's rate (`project_rate`), which is only called, or
+inferred from runs (`operator_inference`), anchored to the former where there is a rate.
+
+Notation: alpha rates (k,), W modes (n, k), b amplitudes, y = V^H X u coefficients (r, n_t), a the
+same of a polynomial law, O (Q, r, d) its operators.
 
 >>> import numpy as np
 >>> from rom.compress import pod
