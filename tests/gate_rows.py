@@ -238,6 +238,9 @@ ROWS: dict[str, Row] = {
     "project_rate": row(
         lambda snapshots, basis: rom.project_rate(lambda u, mu: -u, snapshots, basis).operators,
         snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "dynamics.dmdc": row(
+        lambda snapshots, basis, push: dynamics.dmdc(snapshots, basis, {"push": push}).A,
+        snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS), push=real(np.arange(33.0) % 4)),
     "dynamics.calibrate_flow": row(
         lambda snapshots: dynamics.calibrate_flow(
             rom.project_rate(lambda u, mu: -u, SERIES, SERIES_BASIS), snapshots, level=0.5).width,
@@ -613,7 +616,7 @@ solids.RunStep solids.SolidModel solids.WeightedModel gp.CoefficientGP gp.FieldG
 gp.KroneckerGP gp.PositiveFieldGP gp.ProcessAverage
 gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
 shapes.Embedding
-dynamics.LinearFlow dynamics.PolynomialFlow shapes.FieldModel shapes.ShapeModel
+dynamics.ForcedFlow dynamics.LinearFlow dynamics.PolynomialFlow shapes.FieldModel shapes.ShapeModel
 study.Discrepancy study.Study batch.Status
 """
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold

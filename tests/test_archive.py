@@ -46,7 +46,7 @@ from rom.certified import (
 )
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.compress.decomposition import pod
-from rom.dynamics import Polynomial, dmd, parameter_powers, project_rate
+from rom.dynamics import Polynomial, dmd, dmdc, parameter_powers, project_rate
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import (
     PositiveFieldGP,
@@ -272,6 +272,7 @@ EXAMPLES = {
     "PositiveFieldGP": PositiveFieldGP(FIELD_GP),
     "ProcessAverage": FIELD_GP.gp,
     "LinearFlow": FLOW,
+    "ForcedFlow": dmdc(SERIES, pod(SERIES, rank=2)[0], {"push": np.arange(9.0) % 4}),
     "PolynomialFlow": LAW,
     "Polynomial": Polynomial((1, 2), parameter_powers(2, 1)),
     "RunInterpolation": run_interpolation(np.eye(3), np.eye(3), regressor="nearest"),

@@ -176,7 +176,11 @@ def test_fields_of_a_weighted_space_and_a_stored_model(tmp_path):
     ("mu", "t", "rank", "message"),
     [
         (np.zeros((128, 1)), None, 4, "have no times"),
-        (np.arange(128.0)[:, None], T, 4, "several parameters, one linear law has none"),
+        (
+            np.repeat([0.0, 1.0], 64)[:, None], np.tile(T[:64], 2), 4,
+            "several parameters, one linear law has none",
+        ),
+        (np.arange(128.0)[:, None], T, 4, "parameters change within a run"),
         (np.zeros((128, 0)), np.r_[T[:60], T[:68]], 4, "at other times"),
         (np.zeros((128, 0)), np.tile(T[:8], 16), 4, "8 times tell no 4 rates; take at most 3"),
     ],

@@ -6,7 +6,7 @@ import scipy.linalg
 
 from rom.compress import pod
 from rom.dynamics import calibrate_flow, project_rate
-from rom.dynamics.flow_bands import field_errors
+from rom.dynamics.flow_bands import run_errors
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 from rom.space import Field, euclidean
@@ -36,7 +36,7 @@ LAW = project_rate(lambda u, mu: A @ u, TRAINED, pod(TRAINED, rank=4)[0], degree
 def test_bands_hold_whole_trajectories_as_often_as_they_say():
     """Of 20 calibration runs the 19th score: 19 of 21 new runs lie below it, each field."""
     rng = np.random.default_rng(1)
-    errors = field_errors(LAW, runs_of(start(200, rng)))
+    errors = run_errors(LAW, runs_of(start(200, rng)))
     held = []
     for _ in range(80):
         band = calibrate_flow(LAW, runs_of(start(20, rng)), level=0.9).width
@@ -47,7 +47,7 @@ def test_bands_hold_whole_trajectories_as_often_as_they_say():
 
 def test_errors_are_those_of_the_answers():
     runs = runs_of(start(3, np.random.default_rng(2)))
-    errors = field_errors(LAW, runs)
+    errors = run_errors(LAW, runs)
     first = runs.u[:, ::11]
     fields = {"T": first[:5, None], "p": first[5:, None]}
     answer = LAW.predict(np.zeros((3, 0)), fields=fields)

@@ -152,10 +152,14 @@ def read_ask(model: Model, options: Mapping[str, Any]) -> Ask:
 
     def ask(rows: np.ndarray) -> Question:
         """The question at parameters."""
-        t = fixed.t if options.get("t") else None
+        t = fixed.t if options.get("t") or options.get("signals") else None
         none = np.atleast_2d(rows)[:, :0] if asks_starts(model) else ()
         return asks.question(
-            none if asks.p == 0 else rows, t=t, mesh=fixed.mesh, loading=fixed.loading
+            none if asks.p == 0 else rows,
+            t=t,
+            mesh=fixed.mesh,
+            signals=fixed.signals,
+            loading=fixed.loading,
         )
 
     return ask

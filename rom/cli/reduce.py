@@ -74,6 +74,9 @@ def reduce_command(
     calibrate: Annotated[
         float, typer.Option(help="Share of the runs kept for bands of a law in time.")
     ] = 0.0,
+    signals: Annotated[
+        Path | None, typer.Option(help="Table of signals over t, the same for all runs, of dmd.")
+    ] = None,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -90,6 +93,7 @@ def reduce_command(
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
         kernel, mean, share, transform, degree, dissipative, calibrate,
+        None if signals is None else str(signals),
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -128,16 +132,8 @@ def choose_kind(kind: str, regress: bool) -> str:
 def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
-    words = {
-        name: options[name]
-        for name in (
-            "regressor",
-            "transform",
-            "local",
-            "degree",
-            "dissipative",
-            "calibrate",
-            *OF_PROCESSES,
-        )
-    }
+    names = ("regressor", "transform", "local", "degree", "dissipative", "calibrate")
+    words = {name: options[name] for name in (*names, *OF_PROCESSES)}
+    if options["signals"] is not None:
+        words["signals"] = str(options["signals"])
     Plan(rank=options["modes"], kind=kind, **words)

@@ -17,7 +17,14 @@ from rom.cli.fidelity import StudyPlan, TrueRuns, open_pair, read_ask
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.left_out import EachOne, Share, study_left_out, trained_plan
 from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
-from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_asks
+from rom.cli.questions import (
+    LoadingFile,
+    MeshOption,
+    SignalTable,
+    Times,
+    open_model,
+    read_asks,
+)
 from rom.cli.ranks import rank, ranks_of_model
 from rom.cli.scenes import is_model_file
 from rom.cli.tables import show_numbers
@@ -65,6 +72,7 @@ def study_command(
     each: EachOne = False,
     t: Times = None,
     mesh: MeshOption = None,
+    signals: SignalTable = None,
     loading: LoadingFile = None,
     settings: Settings = None,
     case: CaseOption = None,
@@ -85,6 +93,7 @@ def study_command(
     path, source_name = _sort_arguments(first, second)
     _check_split(share, each, source_name)
     question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
+    question |= {"signals": signals}
     store_plan = TruthPlan(truth, workers, limit, retries, keep)
     plan = StudyPlan(settings, (csv, n, seed), store_plan, store, question)
     split = (share, each, seed) if each or share is not None else None

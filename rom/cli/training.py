@@ -59,6 +59,7 @@ class Plan:
     local : number of local bases, of `rank` modes each
     degree : of a law in the state; dissipative : whether its energy may not grow
     calibrate : share of the runs that a law in time does not see, for its bands
+    signals : table of the signals of a linear law over the times, for all runs
     anchored : whether an inferred law is pulled towards that of the case's rate: where there is one
     Raises BadInput for an unknown kind, or options that it does not have.
     """
@@ -79,6 +80,7 @@ class Plan:
     degree: int = 2
     dissipative: bool = False
     calibrate: float = 0.0
+    signals: str | None = None
     anchored: bool | None = None
 
     def __post_init__(self) -> None:
@@ -104,6 +106,8 @@ class Plan:
         """Raises BadInput for options of laws in time that this kind does not have."""
         if self.degree != 2 and self.kind not in ("opinf", "projected"):
             raise BadInput(f"--degree is of --kind opinf and projected, not of {self.kind}")
+        if self.signals is not None and self.kind != "dmd":
+            raise BadInput(f"--signals is of --kind dmd, not of {self.kind}")
         if self.calibrate and self.kind not in ("opinf", "projected"):
             raise BadInput(f"--calibrate is of --kind opinf and projected, not of {self.kind}")
         if not 0 <= self.calibrate < 1:
@@ -172,7 +176,7 @@ def train_runs(
     if operators is not None:
         model, kind = _projection(operators, basis)
     elif plan.kind == "dmd":
-        model, kind = _linear_law(snapshots, basis)
+        model, kind = _linear_law(snapshots, basis, plan.signals)
     elif plan.kind == "projected":
         model, kind = _projected_law(_rate_of(problem), snapshots, basis, store.box, plan)
     elif plan.kind == "opinf":
@@ -376,10 +380,12 @@ def _trajectories(
     return model, f"process of whole trajectories ({model.reason})"
 
 
-def _linear_law(snapshots: Snapshots, basis: Basis) -> tuple[Any, str]:
-    """An optimised dynamic mode decomposition, and its rates in words."""
+def _linear_law(snapshots: Snapshots, basis: Basis, signals: str | None) -> tuple[Any, str]:
+    """An optimised dynamic mode decomposition, or one with signals, in words."""
     from rom.dynamics import dmd
 
+    if signals is not None:
+        return _forced_law(snapshots, basis, Path(signals))
     model = dmd(snapshots, basis)
     return model, f"dynamic mode decomposition ({model.reason})"
 
@@ -392,6 +398,28 @@ def _rate_of(problem: Problem | None) -> Any:
             "--kind dmd or trajectories"
         )
     return problem.rate
+
+
+def _forced_law(snapshots: Snapshots, basis: Basis, path: Path) -> tuple[Any, str]:
+    """A linear law that follows the signals of a table, and its error."""
+    from rom.dynamics import dmdc
+    from rom.io.tables import read_table
+
+    table = read_table(path)
+    names = [name for name in table.columns if name != "t"]
+    if len(names) == len(table.columns):
+        raise BadInput(f"{path} has no column t; give the times of the signals")
+    units = {name: table.units[name] or "1" for name in names}
+    times = table.values("t", "s")
+    own = np.unique(np.asarray(snapshots.t))
+    if times.shape != own.shape or not np.allclose(times, own):
+        raise BadInput(
+            f"{path} has {len(times)} times, the runs {len(own)}; give the signals at the times of "
+            "the runs"
+        )
+    signals = {name: table.values(name, units[name]) for name in names}
+    model = dmdc(snapshots, basis, signals, units=units)
+    return model, f"linear law of {', '.join(names)}, error {model.error:.2g} of the trained runs"
 
 
 def _projected_law(

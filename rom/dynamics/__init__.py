@@ -35,6 +35,7 @@ decomposition (2018).
 
 from rom.dynamics.flow_bands import calibrate_flow
 from rom.dynamics.flows import LinearFlow
+from rom.dynamics.forced import ForcedFlow, dmdc
 from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.inference import operator_inference
 from rom.dynamics.linear import dmd
@@ -42,8 +43,9 @@ from rom.dynamics.operators import exact, forward_backward, total
 from rom.dynamics.polynomial import PolynomialFlow
 from rom.dynamics.rates import project_rate
 
-NOUNS = ("LinearFlow", "Polynomial", "PolynomialFlow")
+NOUNS = ("ForcedFlow", "LinearFlow", "Polynomial", "PolynomialFlow")
 __all__ = [
-    "NOUNS", "LinearFlow", "Polynomial", "PolynomialFlow", "calibrate_flow", "dmd", "exact",
-    "forward_backward", "operator_inference", "parameter_powers", "project_rate", "total",
+    "NOUNS", "ForcedFlow", "LinearFlow", "Polynomial", "PolynomialFlow", "calibrate_flow", "dmd",
+    "dmdc", "exact", "forward_backward", "operator_inference", "parameter_powers",
+    "project_rate", "total",
 ]  # fmt: skip

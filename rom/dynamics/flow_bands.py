@@ -37,7 +37,7 @@ def calibrate_flow(
     """
     if not 0 < level < 1:
         raise BadInput(f"level = {level:g} must lie in (0, 1)")
-    errors = field_errors(flow, snapshots)
+    errors = run_errors(flow, snapshots)
     m = errors.shape[1]
     place = int(np.ceil((m + 1) * level - 1e-12))
     if place > m:
@@ -58,9 +58,10 @@ def calibrate_flow(
     return replace(flow, width=scores[:, place - 1, None] * profile, level=level)
 
 
-def field_errors(flow: PolynomialFlow, snapshots: Snapshots) -> np.ndarray:
-    """Rms error of each field of each run at each time, (fields, m, n_t); lost ones are inf.
+def run_errors(flow: PolynomialFlow, snapshots: Snapshots) -> np.ndarray:
+    """Rms error of each field of each run at each time, (fields, m, n_t).
 
+    Infinite where a trajectory is lost.
     Each run starts from its own first state where the law asks for a start. Raises BadInput.
     """
     runs = runs_on_basis(snapshots, flow.basis)
@@ -82,6 +83,6 @@ def with_profile(flow: PolynomialFlow, snapshots: Snapshots) -> PolynomialFlow:
 
     Runs that were lost are left out; no profile where all are.
     """
-    errors = field_errors(flow, snapshots)
+    errors = run_errors(flow, snapshots)
     whole = np.isfinite(errors).all(axis=(0, 2))
     return replace(flow, profile=errors[:, whole].mean(axis=1)) if whole.any() else flow
