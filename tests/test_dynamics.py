@@ -125,6 +125,42 @@ def test_several_runs_share_one_law():
         np.testing.assert_allclose(answer.field("u", k), truth, atol=1e-9)
 
 
+def test_one_sensor_tells_all_rates_by_delays():
+    """Four rates of two sums of exponentials at one point, and where it goes after."""
+    u = packets(T)[60:61]
+    runs = Snapshots(euclidean(1), np.zeros((len(T), 0)), u, T)
+    flow = dmd(runs, pod(runs, rank=1)[0], count=4)
+    assert rate_error(flow) < 1e-8
+    late = np.array([12.0, 20.0])
+    np.testing.assert_allclose(flow.predict((), t=late).field("u"), packets(late)[60:61], atol=1e-7)
+    with pytest.raises(BadInput, match="asks for no field 'u'"):
+        flow.predict((), fields={"u": u[:, 0]})
+
+
+@pytest.mark.parametrize(
+    ("count", "rates", "message"),
+    [(3, None, "as many rates as modes"), (8, exact, "always optimised"), (70, None, "at most 63")],
+)
+def test_counts_of_rates_that_samples_do_not_tell_are_refused(count, rates, message):
+    runs = Snapshots(euclidean(200), np.zeros((len(T), 0)), packets(T), T)
+    with pytest.raises(BadInput, match=message):
+        dmd(runs, pod(runs, rank=4)[0], count=count, rates=rates)
+
+
+def test_intervals_of_one_sensor_hold_as_often_as_they_say():
+    """95 % of 60 draws of noise, to three binomial deviations."""
+    rng, held = np.random.default_rng(7), []
+    for _ in range(60):
+        u = packets(T)[60:61] + 0.01 * rng.standard_normal((1, len(T)))
+        runs = Snapshots(euclidean(1), np.zeros((len(T), 0)), u, T)
+        flow = dmd(runs, pod(runs, rank=1)[0], count=4)
+        a, b = flow.rate_std
+        near = np.abs(flow.rates[:, None] - RATES).argmin(axis=1)
+        miss = flow.rates - RATES[near]
+        held.append(np.mean([np.abs(miss.real) < 1.96 * a, np.abs(miss.imag) < 1.96 * b]))
+    assert abs(np.mean(held) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 60)
+
+
 def test_a_start_beyond_the_modes_is_said():
     flow = flow_of(packets(T))
     assert flow.predict((), fields={"u": packets(T[:1])[:, 0]}).warnings == ()

@@ -152,7 +152,9 @@ def models():
         "trajectories": trajectory_gp(spread, BOX, priors=(("matern52", "constant"),)),
         "linear law": dmd(one, orthonormal(one.u, 2)),
         "law with signals": dmdc(
-            spread, moving_basis, {"push": rng.random((len(mus), len(TIMES)))}
+            replace(spread, mu=np.zeros((spread.m, 0))),
+            moving_basis,
+            {"push": rng.random((len(mus), len(TIMES)))},
         ),
         "polynomial law": project_rate(heat, spread, moving_basis, BOX),
         "shapes": shape_model(designs, Same(), LINE, names=("q",)),

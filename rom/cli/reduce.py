@@ -77,6 +77,9 @@ def reduce_command(
     signals: Annotated[
         Path | None, typer.Option(help="Table of signals over t, the same for all runs, of dmd.")
     ] = None,
+    rates: Annotated[
+        int | None, typer.Option(min=1, help="Of dmd: number of rates, more than modes by delays.")
+    ] = None,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -93,7 +96,7 @@ def reduce_command(
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
         kernel, mean, share, transform, degree, dissipative, calibrate,
-        None if signals is None else str(signals),
+        None if signals is None else str(signals), rates,
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -132,7 +135,7 @@ def choose_kind(kind: str, regress: bool) -> str:
 def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
-    names = ("regressor", "transform", "local", "degree", "dissipative", "calibrate")
+    names = ("regressor", "transform", "local", "degree", "dissipative", "calibrate", "rates")
     words = {name: options[name] for name in (*names, *OF_PROCESSES)}
     if options["signals"] is not None:
         words["signals"] = str(options["signals"])

@@ -59,6 +59,7 @@ class Plan:
     local : number of local bases, of `rank` modes each
     degree : of a law in the state; dissipative : whether its energy may not grow
     calibrate : share of the runs that a law in time does not see, for its bands
+    rates : number of those of a linear law, by default that of the modes
     signals : table of the signals of a linear law over the times, for all runs
     anchored : whether an inferred law is pulled towards that of the case's rate: where there is one
     Raises BadInput for an unknown kind, or options that it does not have.
@@ -81,6 +82,7 @@ class Plan:
     dissipative: bool = False
     calibrate: float = 0.0
     signals: str | None = None
+    rates: int | None = None
     anchored: bool | None = None
 
     def __post_init__(self) -> None:
@@ -106,6 +108,8 @@ class Plan:
         """Raises BadInput for options of laws in time that this kind does not have."""
         if self.degree != 2 and self.kind not in ("opinf", "projected"):
             raise BadInput(f"--degree is of --kind opinf and projected, not of {self.kind}")
+        if self.rates is not None and (self.kind != "dmd" or self.signals is not None):
+            raise BadInput("--rates is of --kind dmd without --signals")
         if self.signals is not None and self.kind != "dmd":
             raise BadInput(f"--signals is of --kind dmd, not of {self.kind}")
         if self.calibrate and self.kind not in ("opinf", "projected"):
@@ -176,7 +180,7 @@ def train_runs(
     if operators is not None:
         model, kind = _projection(operators, basis)
     elif plan.kind == "dmd":
-        model, kind = _linear_law(snapshots, basis, plan.signals)
+        model, kind = _linear_law(snapshots, basis, plan)
     elif plan.kind == "projected":
         model, kind = _projected_law(_rate_of(problem), snapshots, basis, store.box, plan)
     elif plan.kind == "opinf":
@@ -380,13 +384,13 @@ def _trajectories(
     return model, f"process of whole trajectories ({model.reason})"
 
 
-def _linear_law(snapshots: Snapshots, basis: Basis, signals: str | None) -> tuple[Any, str]:
+def _linear_law(snapshots: Snapshots, basis: Basis, plan: Plan) -> tuple[Any, str]:
     """An optimised dynamic mode decomposition, or one with signals, in words."""
     from rom.dynamics import dmd
 
-    if signals is not None:
-        return _forced_law(snapshots, basis, Path(signals))
-    model = dmd(snapshots, basis)
+    if plan.signals is not None:
+        return _forced_law(snapshots, basis, Path(plan.signals))
+    model = dmd(snapshots, basis, count=plan.rates)
     return model, f"dynamic mode decomposition ({model.reason})"
 
 

@@ -54,9 +54,12 @@ class LinearFlow(Model):
     def asks(self) -> Asks:
         """Times from the first trained one on, without end, and the fields at the first.
 
-        They may be left out where one run was trained: its own are taken.
+        They may be left out where one run was trained: its own are taken. With more rates than
+        modes they are not asked for, as they do not tell all amplitudes.
         """
         fields = start_quantities(self.basis.space, optional=self.runs == 1)
+        if len(self.rates) > self.basis.r:
+            fields = ()
         return Asks(0, None, self.times, between=True, beyond=True, fields=fields)
 
     @property
