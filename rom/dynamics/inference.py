@@ -4,7 +4,8 @@
 
 for many weights w, with derivatives by differences and in weak form; all these laws are rolled out
 together on runs that none of them saw, and the best is fitted again to all runs. O_0 is zero, or
-the operators projected from the solver's rate.
+the operators projected from the solver's rate. Where it gains on those runs, the law is corrected
+by its own steps (`rom.dynamics.shooting`).
 
 Reference: Peherstorfer and Willcox (2016); McQuarrie, Huang and Willcox (2021).
 """
@@ -26,6 +27,7 @@ from rom.dynamics.marching import Region, region_of
 from rom.dynamics.polynomial import PolynomialFlow, follow_law, stack_operators
 from rom.dynamics.regression import DIFFERENCES, WEAK, equations, ridge_laws
 from rom.dynamics.runs import Runs, runs_on_basis
+from rom.dynamics.shooting import shoot
 from rom.dynamics.starts import fit_start
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
@@ -39,6 +41,7 @@ MAX_POWER = 2  # of the parameters
 MAX_FLOOR = 0.3  # of left-out runs on the modes of the others: more says that runs lack
 TWO_RUNS_FLOOR = 0.05  # where fewer than MIN_RUNS are anchored
 LOST_ERROR = 10.0  # relative, of a trajectory that has no answer
+GAIN = 0.9  # of the left-out error, that a corrected law must reach to be taken
 WORTH = 0.9  # of the error of persistence, that a law must reach
 LOOSE = 3.0  # half widths that a law may reach on left-out runs
 
@@ -51,6 +54,7 @@ class Trial:
     rows: str
     weight: float
     law: np.ndarray
+    shot: bool = False
     error: float = np.nan
 
 
@@ -104,6 +108,8 @@ def operator_inference(
         candidates.append(Trial(anchor.form, "projected", np.inf, anchor.operators))
     scores = score_laws(candidates, test, region)
     best = _choose(candidates, scores, keep_first(test), runs, region)
+    if not dissipative:
+        best = _correct(best, (fit, test, runs), region)
     law, again = _fit_again(best, runs, region, anchor, dissipative)
     flow = PolynomialFlow(
         basis=basis,
@@ -266,6 +272,22 @@ def _choose(
     )
 
 
+def _correct(best: Trial, parts: tuple[Runs, Windows, Runs], region: Region) -> Trial:
+    """The law corrected by its own steps, where that gains on what was left out.
+
+    parts : the runs of the fit, what was left out, all runs
+    """
+    fit, test, runs = parts
+    if not np.isfinite(best.weight):
+        return best
+    law = shoot(best.form, best.law, fit, region, weight=best.weight)
+    trial = replace(best, law=law, shot=True, rows=f"{best.rows} and steps")
+    error = float(score_laws([trial], test, region)[0])
+    if error < GAIN * best.error and is_bounded(best.form, law, runs, region):
+        return replace(trial, error=error)
+    return best
+
+
 def _fit_again(
     best: Trial,
     runs: Runs,
@@ -276,7 +298,10 @@ def _fit_again(
     """The law of the same settings on all runs, where it stays bounded there."""
     if not np.isfinite(best.weight):
         return best.law, "the operators of the rate"
-    law = _laws(best.form, runs, best.rows, np.array([best.weight]), (anchor, dissipative))[0]
+    rows, kind = best.rows.split(" ")[0], (anchor, dissipative)
+    law = _laws(best.form, runs, rows, np.array([best.weight]), kind)[0]
+    if best.shot:
+        law = shoot(best.form, law, runs, region, weight=best.weight)
     if is_bounded(best.form, law, runs, region):
         return law, "fitted again to all runs"
     return best.law, "fitted without what was left out"
