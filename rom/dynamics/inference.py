@@ -228,7 +228,8 @@ def score_laws(candidates: Sequence[Trial], test: Windows, region: Region) -> np
     scores = np.full(len(candidates), np.inf)
     for form in {id(one.form): one.form for one in candidates}.values():
         which = [k for k, one in enumerate(candidates) if one.form is form]
-        law = np.concatenate([stack_operators(form, candidates[k].law, test.mu) for k in which])
+        mu = test.mu if test.mu.shape[1] else test.mu[:1]
+        law = np.concatenate([stack_operators(form, candidates[k].law, mu) for k in which])
         a0 = np.tile(test.a[:, :, 0], (len(which), 1))
         a, _ = follow_law(form, law, a0, (0.0, test.t), region, lost=LOST_ERROR)
         a = a.reshape(len(which), *test.a.shape)

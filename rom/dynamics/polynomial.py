@@ -189,9 +189,10 @@ def follow_law(
     guard: float = GUARD,
     lost: float = LOST,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Trajectories (m, r, n_t) of laws (m, r, d) or (1, r, d) from a0 (m, r) at t[0].
+    """Trajectories (m, r, n_t) of laws (k, r, d), m / k each in order, from a0 (m, r).
 
-    t : the first time and those to answer at; second : the laws of those that leave the guard
+    t : the first time, where a0 is, and those to answer at
+    second : the laws of those that leave the guard
     Returns the coefficients and where they were outside, (m, n_t).
     """
     first, later = t
@@ -211,7 +212,6 @@ def follow_law(
 
 
 def _apply(law: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """O_m phi_m, (m, r)."""
-    if len(law) == 1:
-        return np.asarray(phi @ law[0].T)
-    return np.asarray(np.matmul(law, phi[:, :, None])[:, :, 0])
+    """O phi of each of m trajectories, (m, r): laws (k, r, d) of m / k of them, in order."""
+    k, r, d = law.shape
+    return np.asarray(np.matmul(phi.reshape(k, -1, d), law.transpose(0, 2, 1))).reshape(-1, r)
