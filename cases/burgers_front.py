@@ -28,7 +28,7 @@ from rom.space import euclidean
 LENGTH, CELLS, STEP, INFLOW = 100.0, 256, 0.07, 4.25
 TIMES = STEP * np.arange(201)
 TRAINED = TIMES <= 7.0 + 1e-9
-BOX = Box(("mu",), [0.015], [0.03], ("1/m",))
+BOX = Box(("mu",), np.array([0.015]), np.array([0.03]), ("1/m",))
 TRAIN = np.linspace(0.015, 0.03, 8)
 BETWEEN = 0.5 * (TRAIN[1:] + TRAIN[:-1])
 OUTSIDE = np.array([0.0125, 0.0325])
@@ -83,7 +83,8 @@ def answers(flow: PolynomialFlow, mus: np.ndarray) -> tuple[np.ndarray, float]:
     """Fields (m, n, n_t) at parameters, the trained box of the law enlarged; the share outside."""
     from dataclasses import replace
 
-    answer = replace(flow, box=Box(("mu",), [0.01], [0.04])).predict(mus[:, None], t=TIMES)
+    wide = Box(("mu",), np.array([0.01]), np.array([0.04]))
+    answer = replace(flow, box=wide).predict(mus[:, None], t=TIMES)
     left = len(answer.warnings[-1].samples) if answer.warnings else 0
     return np.stack([answer.field("u", k) for k in range(len(mus))]), left / len(mus)
 

@@ -124,7 +124,7 @@ class ForcedFlow(Model):
         return np.stack([signals[quantity.name] for quantity in self.signals])
 
     def _warnings(self, far: np.ndarray) -> tuple[Warned, ...]:
-        names = [q.name for q, out in zip(self.signals, far.any(axis=1), strict=True) if out]
+        names = [self.signals[k].name for k in np.flatnonzero(far.any(axis=1))]
         if not names:
             return ()
         text = f"{', '.join(names)} left {BEYOND:g} x the trained range; a linear law goes on there"

@@ -129,7 +129,7 @@ class PolynomialFlow(Model):
         """Of each field at times t; NaN after the data, where nothing is known."""
         if self.width is None:
             return {}
-        bands = {}
+        bands: dict[str, tuple[Error, ...]] = {}
         for quantity, width in zip(self.tells, self.width, strict=True):
             value = np.interp(t, self.times, width, right=np.nan)
             bands[quantity.name] = (
