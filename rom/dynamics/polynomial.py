@@ -212,6 +212,6 @@ def follow_law(
 
 
 def _apply(law: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    """O phi of each of m trajectories, (m, r): laws (k, r, d) of m / k of them, in order."""
+    """O phi of m trajectories, (m, r), by laws (k, r, d) of m / k each, in order."""
     k, r, d = law.shape
     return np.asarray(np.matmul(phi.reshape(k, -1, d), law.transpose(0, 2, 1))).reshape(-1, r)
