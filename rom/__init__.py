@@ -52,7 +52,7 @@ _FACE = {
     "rom.solids": ("follow", "train_solid"),
     "rom.gp": ("coefficient_gp", "field_gp", "kronecker_gp", "variational_gp", "vecchia_gp"),
     "rom.shapes": ("shape_model",),
-    "rom.dynamics": ("dmd",),
+    "rom.dynamics": ("dmd", "operator_inference", "project_rate"),
     "rom.plot": ("picture",),
 }
 _HOME = {name: module for module, names in _FACE.items() for name in names}

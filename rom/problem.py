@@ -27,6 +27,7 @@ class Problem:
     M : mass matrix of an unsteady problem; initial : its u at times[0]
     stability : mu -> lower bound of the coercivity constant in the norm of `space`
     outputs : (u, mu) -> {"name [unit]": number}
+    rate : (u (n,), mu (p,)) -> du/dt (n,), of a problem whose state at `times` is `solve`
     source : file -> digest of what the solver is made of, where it is known
     """
 
@@ -42,4 +43,5 @@ class Problem:
     outputs: Callable[[np.ndarray, np.ndarray], dict[str, float]] | None = None
     version: str = "1"
     initial: np.ndarray | None = None
+    rate: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     source: Mapping[str, str] = field(default_factory=dict)

@@ -70,6 +70,12 @@ STEPS = np.linspace(0.0, 1.0, 9)
 LINES = np.stack([np.exp(-STEPS), np.exp(-3 * STEPS)])[None]
 SERIES = rom.Snapshots(rom.euclidean(2), np.zeros((9, 0)), LINES[0], STEPS)
 SERIES_BASIS = rom.pod(SERIES, rank=2)[0]
+LONG_STEPS = np.linspace(0.0, 2.0, 33)
+LONG_SERIES = rom.Snapshots(
+    rom.euclidean(2), np.zeros((33, 0)), np.stack([np.cos(9 * LONG_STEPS), np.sin(9 * LONG_STEPS)]),
+    LONG_STEPS,
+)  # fmt: skip
+LONG_BASIS = rom.pod(LONG_SERIES, rank=2)[0]
 DUAL, _ = rom.pod(SNAPSHOTS, rank=2)
 STIFF = sp.csr_array(
     sp.diags_array([-np.ones(N - 1), 2.5 * np.ones(N), -np.ones(N - 1)], offsets=[-1, 0, 1])
@@ -229,6 +235,19 @@ ROWS: dict[str, Row] = {
     "dmd": row(
         lambda snapshots, basis: rom.dmd(snapshots, basis).rates,
         snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "project_rate": row(
+        lambda snapshots, basis: rom.project_rate(lambda u, mu: -u, snapshots, basis).operators,
+        snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "dynamics.dmdc": row(
+        lambda snapshots, basis, push: dynamics.dmdc(snapshots, basis, {"push": push}).A,
+        snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS), push=real(np.arange(33.0) % 4)),
+    "dynamics.calibrate_flow": row(
+        lambda snapshots: dynamics.calibrate_flow(
+            rom.project_rate(lambda u, mu: -u, SERIES, SERIES_BASIS), snapshots, level=0.5).width,
+        snapshots=noun(SERIES)),
+    "operator_inference": row(
+        lambda snapshots, basis: rom.operator_inference(snapshots, basis, degree=1).operators,
+        snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS)),
     **{f"dynamics.{name}": row(getattr(dynamics, name), y=real(LINES), t=real(STEPS))
        for name in ("exact", "forward_backward", "total")},
     "compress.pod": row(lambda snapshots: rom.pod(snapshots, tol=1e-3), snapshots=noun(SNAPSHOTS)),
@@ -599,7 +618,8 @@ solids.RunStep solids.SolidModel solids.WeightedModel gp.CoefficientGP gp.FieldG
 gp.KroneckerGP gp.PositiveFieldGP gp.ProcessAverage
 gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
 shapes.Embedding
-dynamics.LinearFlow shapes.FieldModel shapes.ShapeModel study.Discrepancy study.Study batch.Status
+dynamics.ForcedFlow dynamics.LinearFlow dynamics.PolynomialFlow shapes.FieldModel shapes.ShapeModel
+study.Discrepancy study.Study batch.Status
 """
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
 # their arrays checked; each is tried in the tests of its chapter
@@ -610,7 +630,8 @@ archive.save_model certified.separate points.cut io.from_grid io.label io.read_f
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk
 campaign.ticker campaign.verify
-certified.Conjugate solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
+certified.Conjugate dynamics.Polynomial dynamics.parameter_powers
+solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic
 shapes.Radial shapes.Reduction shapes.Same shapes.family study.box_facts study.model_facts
 study.write_report plot.shape_pictures plot.show_window plot.picture deploy.write_fmu batch.Pilot

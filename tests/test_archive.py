@@ -46,7 +46,7 @@ from rom.certified import (
 )
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.compress.decomposition import pod
-from rom.dynamics import dmd
+from rom.dynamics import Polynomial, dmd, dmdc, parameter_powers, project_rate
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import (
     PositiveFieldGP,
@@ -165,6 +165,7 @@ SERIES = Snapshots(
     euclidean(2), np.zeros((9, 0)), np.stack([np.exp(-TIMES), np.exp(-3.0 * TIMES)]), TIMES
 )
 FLOW = dmd(SERIES, pod(SERIES, rank=2)[0])
+LAW = project_rate(lambda u, mu: -u, SERIES, pod(SERIES, rank=2)[0])
 CUBATURE = Cubature(np.arange(2), np.ones(2), 1e-4, 1e-3, "tol")
 STATE = State(np.ones(12), np.ones((4, 6)), np.ones((4, 2)))
 WEIGHTED = WeightedModel(
@@ -271,6 +272,9 @@ EXAMPLES = {
     "PositiveFieldGP": PositiveFieldGP(FIELD_GP),
     "ProcessAverage": FIELD_GP.gp,
     "LinearFlow": FLOW,
+    "ForcedFlow": dmdc(SERIES, pod(SERIES, rank=2)[0], {"push": np.arange(9.0) % 4}),
+    "PolynomialFlow": LAW,
+    "Polynomial": Polynomial((1, 2), parameter_powers(2, 1)),
     "RunInterpolation": run_interpolation(np.eye(3), np.eye(3), regressor="nearest"),
     "VecchiaGP": vecchia_gp(
         np.random.default_rng(3).random((40, 2)), np.arange(40.0), neighbours=4
@@ -379,6 +383,7 @@ NOT_STORED = {  # by their own nature
     "ElementBlock": "a moment of reading a file",
     "Entity": "a moment of reading a file",
     "Entry": "a moment of reading a file",
+    "Equations": "a moment of a training",
     "Fit": "a moment of a training",
     "Keyword": "a moment of reading a file",
     "Leaf": "a moment of reading a file",
@@ -388,13 +393,18 @@ NOT_STORED = {  # by their own nature
     "Numbering": "a moment of reading a file",
     "Placed": "a moment of reading a file",
     "ProcessPrior": "a moment of a training",
+    "Queries": "a moment of a training",
+    "Region": "a moment of a prediction",
     "Resolver": "a moment of reading a file",
+    "Runs": "a moment of a training",
     "Scope": "a moment of reading a file",
     "SearchPlan": "a moment of a training",
     "TableRun": "rom.cli.ingest_runs",
     "Templates": "a solver",
+    "Trial": "a moment of a training",
     "Unit": "a solver",
     "View": "a moment of reading a file",
+    "Windows": "a moment of a training",
     "Regressor": "a file of the package",
     "Budget": "settings of a call",
     "Header": "JSON before the arrays of a file",

@@ -116,6 +116,76 @@ def test_several_runs_share_one_law():
     expected = np.linalg.eigvals(A)
     assert max(np.abs(flow.rates - rate).min() for rate in expected) < 1e-10
     assert flow.amplitudes.shape == (3, 3, 3)
+    with pytest.raises(BadInput, match="asks for the field 'u'"):
+        flow.predict(())
+    starts, late = rng.standard_normal((3, 2)), np.array([0.0, 2.5, 9.0])
+    answer = flow.predict(np.zeros((2, 0)), t=late, fields={"u": (modes @ starts)[:, None]})
+    for k in range(2):
+        truth = np.stack([modes @ scipy.linalg.expm(A * s) @ starts[:, k] for s in late], 1)
+        np.testing.assert_allclose(answer.field("u", k), truth, atol=1e-9)
+
+
+def test_one_sensor_tells_all_rates_by_delays():
+    """Four rates of two sums of exponentials at one point, and where it goes after."""
+    u = packets(T)[60:61]
+    runs = Snapshots(euclidean(1), np.zeros((len(T), 0)), u, T)
+    flow = dmd(runs, pod(runs, rank=1)[0], count=4)
+    assert rate_error(flow) < 1e-8
+    late = np.array([12.0, 20.0])
+    np.testing.assert_allclose(flow.predict((), t=late).field("u"), packets(late)[60:61], atol=1e-7)
+    with pytest.raises(BadInput, match="asks for no field 'u'"):
+        flow.predict((), fields={"u": u[:, 0]})
+
+
+@pytest.mark.parametrize(
+    ("count", "rates", "message"),
+    [(3, None, "as many rates as modes"), (8, exact, "always optimised"), (70, None, "at most 63")],
+)
+def test_counts_of_rates_that_samples_do_not_tell_are_refused(count, rates, message):
+    runs = Snapshots(euclidean(200), np.zeros((len(T), 0)), packets(T), T)
+    with pytest.raises(BadInput, match=message):
+        dmd(runs, pod(runs, rank=4)[0], count=count, rates=rates)
+
+
+def test_intervals_of_one_sensor_hold_as_often_as_they_say():
+    """95 % of 60 draws of noise, to three binomial deviations."""
+    rng, held = np.random.default_rng(7), []
+    for _ in range(60):
+        u = packets(T)[60:61] + 0.01 * rng.standard_normal((1, len(T)))
+        runs = Snapshots(euclidean(1), np.zeros((len(T), 0)), u, T)
+        flow = dmd(runs, pod(runs, rank=1)[0], count=4)
+        a, b = flow.rate_std
+        near = np.abs(flow.rates[:, None] - RATES).argmin(axis=1)
+        miss = flow.rates - RATES[near]
+        held.append(np.mean([np.abs(miss.real) < 1.96 * a, np.abs(miss.imag) < 1.96 * b]))
+    assert abs(np.mean(held) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 60)
+
+
+def test_a_start_beyond_the_modes_is_said():
+    flow = flow_of(packets(T))
+    assert flow.predict((), fields={"u": packets(T[:1])[:, 0]}).warnings == ()
+    rough = packets(T[:1])[:, 0] + np.random.default_rng(0).standard_normal(200)
+    assert [w.kind for w in flow.predict((), fields={"u": rough}).warnings] == ["start"]
+    with pytest.raises(BadInput, match="has 199 values, the field 200"):
+        flow.predict((), fields={"u": rough[1:]})
+
+
+def test_intervals_from_a_new_start_hold_as_often_as_they_say():
+    """95 % of 100 draws of three noisy runs of one 4 x 4 law, to three binomial deviations."""
+    A = np.array([[-0.1, 1, 0, 0], [-1, -0.1, 0, 0.3], [0, 0, -0.05, 2], [0.2, 0, -2, -0.05]])
+    t, late = np.linspace(0.0, 6.0, 60), np.array([0.0, 3.0, 6.0, 12.0])
+    rng = np.random.default_rng(0)
+    modes, starts = rng.standard_normal((40, 4)), rng.standard_normal((3, 4))
+    flows = [np.stack([scipy.linalg.expm(A * s) for s in times]) for times in (t, late)]
+    u = np.concatenate([modes @ np.einsum("tij,j->it", flows[0], x) for x in starts], axis=1)
+    truth = modes @ np.einsum("tij,j->it", flows[1], np.array([0.5, 1.0, -0.3, 0.8]))
+    held = []
+    for _ in range(100):
+        noisy = u + 0.1 * rng.standard_normal(u.shape)
+        runs = Snapshots(euclidean(40), np.zeros((180, 0)), noisy, np.tile(t, 3))
+        answer = dmd(runs, pod(runs, rank=4)[0]).predict((), t=late, fields={"u": truth[:, 0]})
+        held.append(np.mean(np.abs(answer.field("u") - truth) < 1.96 * answer.std("u")))
+    assert abs(np.mean(held) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 100)
 
 
 def test_unexplained_structure_is_warned_of():
@@ -142,7 +212,11 @@ def test_fields_of_a_weighted_space_and_a_stored_model(tmp_path):
     ("mu", "t", "rank", "message"),
     [
         (np.zeros((128, 1)), None, 4, "have no times"),
-        (np.arange(128.0)[:, None], T, 4, "several parameters, one linear law has none"),
+        (
+            np.repeat([0.0, 1.0], 64)[:, None], np.tile(T[:64], 2), 4,
+            "several parameters, one linear law has none",
+        ),
+        (np.arange(128.0)[:, None], T, 4, "parameters change within a run"),
         (np.zeros((128, 0)), np.r_[T[:60], T[:68]], 4, "at other times"),
         (np.zeros((128, 0)), np.tile(T[:8], 16), 4, "8 times tell no 4 rates; take at most 3"),
     ],

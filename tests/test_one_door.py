@@ -19,7 +19,7 @@ from rom.campaign import collect
 from rom.certified import MinTheta, galerkin, residual_bound, unsteady
 from rom.certified.output_bounds import DualWeighted
 from rom.cli.app import app
-from rom.dynamics import dmd
+from rom.dynamics import dmd, dmdc, project_rate
 from rom.gp import (
     coefficient_gp,
     field_gp,
@@ -81,6 +81,10 @@ def trajectory(mu):
         u = sp.linalg.spsolve((MASS / dt + A(np.asarray(mu))).tocsc(), F.terms[0] + MASS @ u / dt)
         columns.append(u)
     return np.column_stack(columns)
+
+
+def heat(u, mu):
+    return F.terms[0] - A(np.asarray(mu)) @ u
 
 
 def mean(mu):
@@ -147,6 +151,12 @@ def models():
         ),
         "trajectories": trajectory_gp(spread, BOX, priors=(("matern52", "constant"),)),
         "linear law": dmd(one, orthonormal(one.u, 2)),
+        "law with signals": dmdc(
+            replace(spread, mu=np.zeros((spread.m, 0))),
+            moving_basis,
+            {"push": rng.random((len(mus), len(TIMES)))},
+        ),
+        "polynomial law": project_rate(heat, spread, moving_basis, BOX),
         "shapes": shape_model(designs, Same(), LINE, names=("q",)),
     }
 
@@ -181,13 +191,16 @@ KINDS = (
     "galerkin", "unsteady", "dual-weighted", "local", "field process", "logarithms", "coefficients",
     "average", "interpolation",
     "kronecker", "vecchia", "variational", "trajectories", "linear law",
-    "solid", "local solids", "whole solid", "shapes",
+    "polynomial law", "law with signals", "solid", "local solids", "whole solid", "shapes",
 )  # fmt: skip
 SOLIDS = ("solid", "local solids", "whole solid")
-IN_TIME = ("unsteady", "trajectories", "linear law", *SOLIDS)
+IN_TIME = (
+    "unsteady", "trajectories", "linear law", "polynomial law", "law with signals", *SOLIDS,
+)  # fmt: skip
 ONE_TIME = ("--t", "0.5")
 ON_MESH = (
     "galerkin", "unsteady", "local", "field process", "logarithms", "trajectories", "linear law",
+    "polynomial law", "law with signals",
 )  # fmt: skip
 COMMANDS = (
     "inspect", "predict .npz", ".csv", ".vtu", ".vtkhdf", ".xdmf", "view", "study", "report",
@@ -197,7 +210,7 @@ COMMANDS = (
 
 def service(kind, command):
     """What a command does for a kind of model: the words of the table in the README."""
-    if command == ".vtu" and kind in SOLIDS:
+    if command == ".vtu" and kind in (*SOLIDS, "law with signals"):
         return "several times: .vtkhdf"
     if command == ".vtu" and kind in IN_TIME:
         return "one time"
@@ -236,6 +249,9 @@ def door(tmp_path_factory):
     write_designs(folder / "designs", (0.15, 0.5, 0.85))
     collect(coefficients, mus, folder / "coefficients", box=BOX)
     collect(trajectory, mus[:1], folder / "one run", box=BOX, space=SPACE, times=TIMES)
+    np.save(folder / "first.npy", np.zeros(N))
+    pushes = "\n".join(f"{t},{k % 2}" for k, t in enumerate(TIMES))
+    (folder / "push.csv").write_text(f"t,push\n{pushes}")
     for name, model in stored.items():
         mesh = b.mesh if name in SOLIDS else LINE
         keeps_mesh = name in ON_MESH or name in SOLIDS
@@ -256,6 +272,7 @@ def write_designs(folder, values):
 LAWS = ("--case", "solvers.laws")
 QUESTION = {
     "linear law": (),
+    "law with signals": ("--signals", "push.csv", "--given", "T=first.npy"),
     "solid": ("--loading", "loading.h5", *LAWS),
     "local solids": ("--loading", "hull loading.h5", "--mu", "1", *LAWS),
     "whole solid": ("--loading", "whole loading.h5", *LAWS),
@@ -265,7 +282,7 @@ TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
     "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
     "interpolation": "coefficients", "average": "coefficients", "logarithms": "steady",
-    "linear law": "one run",
+    "linear law": "one run", "polynomial law": "moving", "law with signals": "moving",
     **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 
@@ -356,6 +373,8 @@ def expected_names(name):
         "local solids": ("displacement",),
         "whole solid": ("u",),
         "trajectories": ("T", "deviation", "conformal band of whole trajectories"),
+        "polynomial law": ("T",),
+        "law with signals": ("T",),
     }.get(name, ("standard deviation",) if name != "shapes" else ("u",))
 
 
@@ -367,7 +386,7 @@ def test_view_draws_every_kind(kind, monkeypatch, tmp_path):
 
 def test_study_and_report_serve_every_kind(kind, monkeypatch, tmp_path):
     name, folder, file, question, law = kind
-    extra = (*question[:2], *law) if name in SOLIDS else ()
+    extra = (*question[:2], *law) if name in (*SOLIDS, "law with signals") else ()
     store = TRUTH.get(name, "mean")
     page = tmp_path / "s.html"
     said = run(folder, monkeypatch, "study", store, file, *extra, "--json", "--report", page)

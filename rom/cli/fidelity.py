@@ -22,6 +22,7 @@ from rom.snapshots import Snapshots
 from rom.space import Space
 from rom.study.comparison import Ask, Solve
 from rom.study.discrepancy import Failure
+from rom.study.starts import asks_starts, asks_without_starts
 
 MASS_NORM = "the norm of the mass matrix"
 
@@ -144,16 +145,21 @@ def space_of_model(model: Model) -> Space | None:
 
 def read_ask(model: Model, options: Mapping[str, Any]) -> Ask:
     """Parameters (m, p) -> the question of them, everything else as the options say."""
-    asks = model.asks
+    asks = asks_without_starts(model)
     fixed = read_question(
         replace(asks, p=0, box=None), **{key: value for key, value in options.items() if value}
     )
 
     def ask(rows: np.ndarray) -> Question:
         """The question at parameters."""
-        t = fixed.t if options.get("t") else None
+        t = fixed.t if options.get("t") or options.get("signals") else None
+        none = np.atleast_2d(rows)[:, :0] if asks_starts(model) else ()
         return asks.question(
-            () if asks.p == 0 else rows, t=t, mesh=fixed.mesh, loading=fixed.loading
+            none if asks.p == 0 else rows,
+            t=t,
+            mesh=fixed.mesh,
+            signals=fixed.signals,
+            loading=fixed.loading,
         )
 
     return ask
@@ -168,7 +174,7 @@ def read_training(path: Path | None, model: Model) -> Snapshots | None:
 
 def check_single(model: Model, mus: np.ndarray) -> None:
     """Raises BadInput for several runs beside a model that asks for no parameters."""
-    if model.asks.p == 0 and len(mus) > 1:
+    if model.asks.p == 0 and len(mus) > 1 and not asks_starts(model):
         raise BadInput("the model asks for no parameters; give one run to compare it with")
 
 

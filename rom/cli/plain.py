@@ -7,6 +7,7 @@ fields   {"T": "K", "U": ("m", 3)}: names, units, components, one after the othe
 nodes    of the mesh, one for each unknown, where the solver keeps free unknowns only
 elsewhere  value at the other nodes
 times    [s], of a solve that returns (n, n_t)
+rate     (u, mu) -> du/dt, of a solve that marches it in time
 outputs  (u, mu) -> {"name [unit]": number}
 version  changes when the solver's answers do
 """
@@ -42,6 +43,7 @@ def plain_problem(case: Any) -> Problem:
         mesh,
         times=None if times is None else np.asarray(times, dtype=float),
         outputs=getattr(case, "outputs", None),
+        rate=getattr(case, "rate", None),
         version=str(getattr(case, "version", "1")),
     )
 

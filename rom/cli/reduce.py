@@ -19,7 +19,8 @@ from rom.problem import Problem
 
 app = typer.Typer()
 KIND_HELP = (
-    "auto, projection, regression, trajectories, local or dmd; rom train has shapes and solid too."
+    "auto, projection, regression, trajectories, local, dmd, opinf or projected; rom train has "
+    "shapes and solid too."
 )
 
 
@@ -66,6 +67,19 @@ def reduce_command(
     share: Annotated[
         str, typer.Option(help="Kernels: auto, shared, clusters, independent.")
     ] = "auto",
+    degree: Annotated[int, typer.Option(min=1, max=4, help="Of a law in time, in the state.")] = 2,
+    dissipative: Annotated[
+        bool, typer.Option(help="Infer a law whose energy never grows.")
+    ] = False,
+    calibrate: Annotated[
+        float, typer.Option(help="Share of the runs kept for bands of a law in time.")
+    ] = 0.0,
+    signals: Annotated[
+        Path | None, typer.Option(help="Table of signals over t, the same for all runs, of dmd.")
+    ] = None,
+    rates: Annotated[
+        int | None, typer.Option(min=1, help="Of dmd: number of rates, more than modes by delays.")
+    ] = None,
     seed: Seed = 0,
     settings: Settings = None,
     json: Json = False,
@@ -81,7 +95,8 @@ def reduce_command(
         require(library, "cluster", "local bases")
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
-        kernel, mean, share, transform,
+        kernel, mean, share, transform, degree, dissipative, calibrate,
+        None if signals is None else str(signals), rates,
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -120,5 +135,8 @@ def choose_kind(kind: str, regress: bool) -> str:
 def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
-    words = {name: options[name] for name in ("regressor", "transform", "local", *OF_PROCESSES)}
+    names = ("regressor", "transform", "local", "degree", "dissipative", "calibrate", "rates")
+    words = {name: options[name] for name in (*names, *OF_PROCESSES)}
+    if options["signals"] is not None:
+        words["signals"] = str(options["signals"])
     Plan(rank=options["modes"], kind=kind, **words)

@@ -17,7 +17,14 @@ from rom.cli.fidelity import StudyPlan, TrueRuns, open_pair, read_ask
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.left_out import EachOne, Share, study_left_out, trained_plan
 from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
-from rom.cli.questions import LoadingFile, MeshOption, Times, open_model, read_asks
+from rom.cli.questions import (
+    LoadingFile,
+    MeshOption,
+    SignalTable,
+    Times,
+    open_model,
+    read_asks,
+)
 from rom.cli.ranks import rank, ranks_of_model
 from rom.cli.scenes import is_model_file
 from rom.cli.tables import show_numbers
@@ -30,7 +37,7 @@ from rom.study.discrepancy import Study
 from rom.study.trivial import with_trivial
 
 app = typer.Typer()
-PROJECTIONS = ("projection", "local")  # kinds of models that are trained of A and f
+PROJECTIONS = ("projection", "local", "projected")  # kinds that are trained of the case
 ALARM = 1  # exit code where a certified bound is below an error
 
 Against = Annotated[
@@ -65,6 +72,7 @@ def study_command(
     each: EachOne = False,
     t: Times = None,
     mesh: MeshOption = None,
+    signals: SignalTable = None,
     loading: LoadingFile = None,
     settings: Settings = None,
     case: CaseOption = None,
@@ -85,6 +93,7 @@ def study_command(
     path, source_name = _sort_arguments(first, second)
     _check_split(share, each, source_name)
     question = {"t": t, "mesh": mesh, "loading": loading, "case": case}
+    question |= {"signals": signals}
     store_plan = TruthPlan(truth, workers, limit, retries, keep)
     plan = StudyPlan(settings, (csv, n, seed), store_plan, store, question)
     split = (share, each, seed) if each or share is not None else None
@@ -229,9 +238,9 @@ def _study_split(
         raise typer.Exit(0)
     again, problem = trained_plan(load_entry(path, "made") or {}), None
     model, _, provenance = open_model(path, plan.case)
-    if again.kind in PROJECTIONS:
+    if again.kind in PROJECTIONS or again.anchored:
         if plan.case is None:
-            raise BadInput(f"a model of --kind {again.kind} is trained of A and f: --case CASE")
+            raise BadInput(f"a model of --kind {again.kind} is trained of its case: --case CASE")
         problem = load_problem(plan.case, provenance.get("settings", ()))
     ask = read_ask(model, plan.question)
     return model, study_left_out(Path(name), again, problem, ask, split), provenance

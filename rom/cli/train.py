@@ -2,7 +2,8 @@
 
 | kind | source | the same as |
 |---|---|---|
-| auto, projection, regression, trajectories, local, dmd | a case, or a store | `rom reduce` |
+| auto, projection, regression, trajectories, local, dmd, opinf | case or store | `rom reduce` |
+| projected | a case with rate(u, mu), which anchors opinf too | `rom reduce` |
 | shapes | a folder of meshes with fields | `rom shapes train` |
 | solid | a case with solid() | |
 

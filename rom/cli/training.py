@@ -33,7 +33,8 @@ TRANSFORMS = ("auto", "identity", "log")  # of the fields that are regressed
 LOG_RANGE = 3.0  # of the largest value over the smallest, where a logarithm is tried
 LOG_GAIN = 0.9  # of left-out errors, that the logarithm must reach to be taken
 OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
-KINDS = ("auto", "projection", "regression", "trajectories", "local", "dmd")  # from runs
+DYNAMICS = ("dmd", "opinf", "projected")  # laws of coefficients in time
+KINDS = ("auto", "projection", "regression", "trajectories", "local", *DYNAMICS)  # from runs
 
 
 def check_process_options(kernel: str, mean: str, share: str) -> None:
@@ -56,6 +57,11 @@ class Plan:
     kind : one of KINDS; auto is a projection where the case has A and f, else a regression
     regressor, kernel, mean, share : of the regression of coefficients; transform : of the fields
     local : number of local bases, of `rank` modes each
+    degree : of a law in the state; dissipative : whether its energy may not grow
+    calibrate : share of the runs that a law in time does not see, for its bands
+    rates : number of those of a linear law, by default that of the modes
+    signals : table of the signals of a linear law over the times, for all runs
+    anchored : whether an inferred law is pulled towards that of the case's rate: where there is one
     Raises BadInput for an unknown kind, or options that it does not have.
     """
 
@@ -72,6 +78,12 @@ class Plan:
     mean: str = "auto"
     share: str = "auto"
     transform: str = "auto"
+    degree: int = 2
+    dissipative: bool = False
+    calibrate: float = 0.0
+    signals: str | None = None
+    rates: int | None = None
+    anchored: bool | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -86,10 +98,28 @@ class Plan:
         for name in ("regressor", "transform", *OF_PROCESSES):
             if getattr(self, name) != "auto" and self.kind not in ("auto", "regression"):
                 raise BadInput(f"--{name} is of --kind regression, not of {self.kind}")
+        self._check_law()
         check_process_options(self.kernel, self.mean, self.share)
         processes = [name for name in OF_PROCESSES if getattr(self, name) != "auto"]
         if processes and self.regressor not in ("auto", "gp"):
             raise BadInput(f"--{processes[0]} is of --regressor gp, not of {self.regressor}")
+
+    def _check_law(self) -> None:
+        """Raises BadInput for options of laws in time that this kind does not have."""
+        if self.degree != 2 and self.kind not in ("opinf", "projected"):
+            raise BadInput(f"--degree is of --kind opinf and projected, not of {self.kind}")
+        if self.rates is not None and (self.kind != "dmd" or self.signals is not None):
+            raise BadInput("--rates is of --kind dmd without --signals")
+        if self.signals is not None and self.kind != "dmd":
+            raise BadInput(f"--signals is of --kind dmd, not of {self.kind}")
+        if self.calibrate and self.kind not in ("opinf", "projected"):
+            raise BadInput(f"--calibrate is of --kind opinf and projected, not of {self.kind}")
+        if not 0 <= self.calibrate < 1:
+            raise BadInput(f"--calibrate {self.calibrate:g} is no share of the runs in [0, 1)")
+        if self.dissipative and self.kind != "opinf":
+            raise BadInput(f"--dissipative is of --kind opinf, not of {self.kind}")
+        if self.dissipative and self.degree != 2:
+            raise BadInput("a dissipative law is linear and quadratic; leave --degree out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,22 +168,57 @@ def train_runs(
     }
     operators = _operators(problem, plan.kind)
     _check_times(snapshots, plan.kind)
+    snapshots, unseen = _set_aside(snapshots, plan)
     plan = replace(plan, kind=_choose_kind(operators, snapshots, plan))
     if operators is not None and plan.local:
         model, kind = _local(operators, snapshots, plan)
         return Training(model, kind, model.basis, snapshots, store, plan)
-    if operators is None and snapshots.t is not None and plan.kind != "dmd":
+    if operators is None and snapshots.t is not None and plan.kind not in DYNAMICS:
         model, kind = _trajectories(snapshots, store.box, comm, tol)
         return Training(model, kind, None, snapshots, store, plan)
     basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
     if operators is not None:
         model, kind = _projection(operators, basis)
     elif plan.kind == "dmd":
-        model, kind = _linear_law(snapshots, basis)
+        model, kind = _linear_law(snapshots, basis, plan)
+    elif plan.kind == "projected":
+        model, kind = _projected_law(_rate_of(problem), snapshots, basis, store.box, plan)
+    elif plan.kind == "opinf":
+        plan = replace(plan, anchored=_is_anchored(problem, plan))
+        model, kind = _inferred_law(problem, snapshots, basis, store.box, plan)
     else:
         compress = partial(_basis, tol=tol, modes=plan.rank, options=options, by_field=True)
         model, kind, basis = _regression(snapshots, basis, store.box, plan, compress)
+    if unseen is not None:
+        model, kind = _with_bands(model, kind, unseen)
     return Training(model, kind, basis, snapshots, store, plan, errors)
+
+
+def _set_aside(snapshots: Snapshots, plan: Plan) -> tuple[Snapshots, Snapshots | None]:
+    """The runs to train on, and those that only calibrate bands, or None."""
+    if not plan.calibrate or snapshots.t is None:
+        return snapshots, None
+    from rom.study.folds import split_off
+
+    n_t = len(np.unique(snapshots.t))
+    train, rest = split_off(snapshots.m // n_t, plan.calibrate, plan.seed)[0]
+    inside, outside = ((rows[:, None] * n_t + np.arange(n_t)).ravel() for rows in (train, rest))
+    return _columns(snapshots, inside), _columns(snapshots, outside)
+
+
+def _columns(snapshots: Snapshots, which: np.ndarray) -> Snapshots:
+    """Some of the snapshots."""
+    t = None if snapshots.t is None else snapshots.t[which]
+    return replace(snapshots, mu=snapshots.mu[which], u=snapshots.u[:, which], t=t)
+
+
+def _with_bands(model: Any, kind: str, unseen: Snapshots) -> tuple[Any, str]:
+    """A law with bands of whole trajectories, and how many runs they come from."""
+    from rom.dynamics import calibrate_flow
+
+    model = calibrate_flow(model, unseen)
+    count = unseen.m // len(model.times)
+    return model, f"{kind}; bands of {count} runs that it has not seen"
 
 
 def save_training(
@@ -196,7 +261,7 @@ def _operators(problem: Problem | None, kind: str) -> Problem | None:
 
     Raises BadInput where a kind needs them and the case has none.
     """
-    if kind in ("regression", "trajectories", "dmd"):
+    if kind in ("regression", "trajectories", *DYNAMICS):
         return None
     if problem is not None and problem.A is not None and problem.f is not None:
         return problem
@@ -220,13 +285,15 @@ def _choose_kind(operators: Problem | None, snapshots: Snapshots, plan: Plan) ->
 def check_kind(problem: Problem, kind: str) -> None:
     """Raises BadInput, before any solve, where a case does not allow a kind."""
     _operators(problem, kind)
-    if kind in ("trajectories", "dmd") and problem.times is None:
+    if kind == "projected":
+        _rate_of(problem)
+    if kind in ("trajectories", *DYNAMICS) and problem.times is None:
         raise BadInput(f"--kind {kind} needs the times of the case; define times in it")
 
 
 def _check_times(snapshots: Snapshots, kind: str) -> None:
     """Raises BadInput where runs and kind disagree on times."""
-    if kind in ("trajectories", "dmd") and snapshots.t is None:
+    if kind in ("trajectories", *DYNAMICS) and snapshots.t is None:
         raise BadInput("the stored runs have no times; take --kind regression")
     if kind == "local" and snapshots.t is not None:
         raise BadInput("local bases of trajectories have no command; take --kind projection")
@@ -317,12 +384,85 @@ def _trajectories(
     return model, f"process of whole trajectories ({model.reason})"
 
 
-def _linear_law(snapshots: Snapshots, basis: Basis) -> tuple[Any, str]:
-    """An optimised dynamic mode decomposition, and its rates in words."""
+def _linear_law(snapshots: Snapshots, basis: Basis, plan: Plan) -> tuple[Any, str]:
+    """An optimised dynamic mode decomposition, or one with signals, in words."""
     from rom.dynamics import dmd
 
-    model = dmd(snapshots, basis)
+    if plan.signals is not None:
+        return _forced_law(snapshots, basis, Path(plan.signals))
+    model = dmd(snapshots, basis, count=plan.rates)
     return model, f"dynamic mode decomposition ({model.reason})"
+
+
+def _rate_of(problem: Problem | None) -> Any:
+    """The rate of a case. Raises BadInput where it has none."""
+    if problem is None or problem.rate is None:
+        raise BadInput(
+            "--kind projected asks the solver for du/dt; define rate(u, mu) in the case, or take "
+            "--kind dmd or trajectories"
+        )
+    return problem.rate
+
+
+def _forced_law(snapshots: Snapshots, basis: Basis, path: Path) -> tuple[Any, str]:
+    """A linear law that follows the signals of a table, and its error."""
+    from rom.dynamics import dmdc
+    from rom.io.tables import read_table
+
+    table = read_table(path)
+    names = [name for name in table.columns if name != "t"]
+    if len(names) == len(table.columns):
+        raise BadInput(f"{path} has no column t; give the times of the signals")
+    units = {name: table.units[name] or "1" for name in names}
+    times = table.values("t", "s")
+    own = np.unique(np.asarray(snapshots.t))
+    if times.shape != own.shape or not np.allclose(times, own):
+        raise BadInput(
+            f"{path} has {len(times)} times, the runs {len(own)}; give the signals at the times of "
+            "the runs"
+        )
+    signals = {name: table.values(name, units[name]) for name in names}
+    model = dmdc(snapshots, basis, signals, units=units)
+    return model, f"linear law of {', '.join(names)}, error {model.error:.2g} of the trained runs"
+
+
+def _projected_law(
+    rate: Any, snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan
+) -> tuple[Any, str]:
+    """The law that a solver's rate has on a basis, and how exactly."""
+    from rom.dynamics import project_rate
+
+    box = box if snapshots.mu.shape[1] else None
+    model = project_rate(rate, snapshots, basis, box, degree=plan.degree, rng=plan.seed)
+    return model, f"projected law ({model.reason})"
+
+
+def _is_anchored(problem: Problem | None, plan: Plan) -> bool:
+    """Whether a rate anchors an inferred law.
+
+    Raises BadInput where one did, and the case is not there.
+    """
+    has_rate = problem is not None and problem.rate is not None
+    if plan.anchored and not has_rate:
+        raise BadInput("the law was anchored to the rate of its case: --case CASE")
+    return (has_rate and not plan.dissipative) if plan.anchored is None else plan.anchored
+
+
+def _inferred_law(
+    problem: Problem | None, snapshots: Snapshots, basis: Basis, box: Box | None, plan: Plan
+) -> tuple[Any, str]:
+    """The law that runs have on a basis, and how it was chosen."""
+    from rom.dynamics import operator_inference
+
+    box = box if snapshots.mu.shape[1] else None
+    anchor = None
+    if plan.anchored:
+        anchor = _projected_law(_rate_of(problem), snapshots, basis, box, plan)[0]
+    model = operator_inference(
+        snapshots, basis, box, degree=plan.degree, anchor=anchor, dissipative=plan.dissipative,
+        rng=plan.seed,
+    )  # fmt: skip
+    return model, f"inferred law ({model.reason})"
 
 
 def _projection(problem: Problem, basis: Basis) -> tuple[Any, str]:

@@ -20,6 +20,7 @@ from rom.problem import Problem
 from rom.space import Space
 from rom.study.comparison import Ask, Solve, check_some_solved
 from rom.study.discrepancy import Failure
+from rom.study.starts import with_starts
 
 IN_MEMORY = "2GiB"  # of true solves; beyond it they are read from disk one by one
 
@@ -75,7 +76,8 @@ def check_comparable(model: Model, problem: Problem, ask: Ask, mus: np.ndarray) 
     OutsideBox for parameters beyond the model's; BadInput for other times, another size.
     """
     ask(mus)
-    answer = model.answer(ask(mus[:1]))
+    size = getattr(getattr(model, "basis", None), "modes", np.zeros((0, 0))).shape[0]
+    answer = model.answer(with_starts(model, ask(mus[:1]), [np.zeros((size, 1))]))
     own, theirs = (1 if t is None else len(t) for t in (answer.t, problem.times))
     if answer.parts and own != theirs:
         raise BadInput(

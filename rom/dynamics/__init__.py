@@ -6,7 +6,13 @@ Optimised dynamic mode decomposition fits rates and amplitudes to all times at o
 projection; its covariance is in closed form, and so is the deviation of a forecast. The model
 answers after the last trained time, with deviations that grow.
 
-Notation: alpha rates (k,), W modes (n, k), b amplitudes, y = V^H X u coefficients (r, n_t).
+    a' = sum_q theta_q(mu) O_q phi(a), u = offset + V a, phi all monomials of some degrees
+
+Polynomial laws are projected from the solver's rate (`project_rate`), which is only called, or
+inferred from runs (`operator_inference`), anchored to the former where there is a rate.
+
+Notation: alpha rates (k,), W modes (n, k), b amplitudes, y = V^H X u coefficients (r, n_t), a the
+same of a polynomial law, O (Q, r, d) its operators.
 
 >>> import numpy as np
 >>> from rom.compress import pod
@@ -27,9 +33,19 @@ Reference: Askham and Kutz, Variable projection methods for an optimized dynamic
 decomposition (2018).
 """
 
+from rom.dynamics.flow_bands import calibrate_flow
 from rom.dynamics.flows import LinearFlow
+from rom.dynamics.forced import ForcedFlow, dmdc
+from rom.dynamics.forms import Polynomial, parameter_powers
+from rom.dynamics.inference import operator_inference
 from rom.dynamics.linear import dmd
 from rom.dynamics.operators import exact, forward_backward, total
+from rom.dynamics.polynomial import PolynomialFlow
+from rom.dynamics.rates import project_rate
 
-NOUNS = ("LinearFlow",)
-__all__ = ["NOUNS", "LinearFlow", "dmd", "exact", "forward_backward", "total"]
+NOUNS = ("ForcedFlow", "LinearFlow", "Polynomial", "PolynomialFlow")
+__all__ = [
+    "NOUNS", "ForcedFlow", "LinearFlow", "Polynomial", "PolynomialFlow", "calibrate_flow", "dmd",
+    "dmdc", "exact", "forward_backward", "operator_inference", "parameter_powers",
+    "project_rate", "total",
+]  # fmt: skip

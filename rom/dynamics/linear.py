@@ -10,8 +10,9 @@ import numpy as np
 from rom.arrays import gate
 from rom.basis import Basis
 from rom.dynamics.flows import LinearFlow
-from rom.dynamics.operators import trapezoid
+from rom.dynamics.operators import delayed_rates, trapezoid
 from rom.dynamics.projection import Fit, evaluate, fit_exponentials
+from rom.dynamics.runs import runs_on_basis
 from rom.errors import BadInput, NotConverged
 from rom.snapshots import Snapshots
 
@@ -20,7 +21,9 @@ PAIR = 1e-6  # relative distance of a rate from the conjugate of its partner
 
 
 @gate(snapshots=Snapshots, basis=Basis)
-def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> LinearFlow:
+def dmd(
+    snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None, count: int | None = None
+) -> LinearFlow:
     """u(t) = V sum_j W_j b_j exp(alpha_j (t - t_0)), by least squares.
 
     Over all samples and times.
@@ -29,16 +32,26 @@ def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> Li
     basis : V, as many modes as rates
     rates : (y (runs, r, n_t), t) -> alpha, one of `exact`, `forward_backward` and `total`; by
         default optimised from the trapezoid rule, with covariances
-    Raises BadInput for runs without times, or with other times or parameters; NotConverged.
+    count : of rates, by default r; more than r, as of few sensors, are optimised from a map of
+        delayed samples, and answer the one run alone, for a start does not tell their amplitudes
+    Raises BadInput for runs without times, or with other times or parameters, and counts that the
+    samples do not tell; NotConverged.
     Reference: Askham and Kutz (2018).
     """
-    y, t = _series(snapshots, basis)
+    runs = runs_on_basis(snapshots, basis)
+    if len(np.unique(runs.mu, axis=0)) > 1:
+        raise BadInput(
+            "the runs have several parameters, one linear law has none; take --kind opinf "
+            "--degree 1, a linear law for each parameter, or the runs of one parameter"
+        )
+    y, t = runs.a, runs.t
     span = t - t[0]
     H = y.transpose(2, 0, 1).reshape(len(t), -1)
-    if len(t) < 2 * basis.r + 1:
-        raise BadInput(f"{len(t)} times tell no {basis.r} rates; take at most {(len(t) - 1) // 2}")
+    k = basis.r if count is None else int(count)
+    _check_count(k, y, t, rates)
     if rates is None:
-        fit = fit_exponentials(H, span, trapezoid(y, t))
+        start = trapezoid(y, t) if k == basis.r else delayed_rates(y, t, k)
+        fit = fit_exponentials(H, span, start)
     else:
         fit = evaluate(H, span, rates(y, t), 0)
     if not np.isfinite(fit.square):
@@ -46,6 +59,18 @@ def dmd(snapshots: Snapshots, basis: Basis, *, rates: Rates | None = None) -> Li
     lifted = H - fit.residual
     missed = _missed(snapshots, basis, lifted.real.reshape(len(t), len(y), -1))
     return _flow(fit, basis, t, missed=missed, optimised=rates is None)
+
+
+def _check_count(k: int, y: np.ndarray, t: np.ndarray, rates: Rates | None) -> None:
+    """Raises BadInput for a count of rates that the samples do not tell."""
+    m, r, n_t = y.shape
+    if n_t < 2 * k + 1:
+        raise BadInput(f"{n_t} times tell no {k} rates; take at most {(n_t - 1) // 2}")
+    if k < r or (k > r and (rates is not None or m > 1)):
+        raise BadInput(
+            f"{k} rates of {r} modes and {m} run(s): take as many rates as modes; more are of one "
+            "run, and are always optimised"
+        )
 
 
 def _missed(snapshots: Snapshots, basis: Basis, y: np.ndarray) -> np.ndarray:
@@ -57,28 +82,6 @@ def _missed(snapshots: Snapshots, basis: Basis, y: np.ndarray) -> np.ndarray:
     for rows in every:
         squares[rows] = squares[rows].mean()
     return np.asarray(np.sqrt(squares))
-
-
-def _series(snapshots: Snapshots, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (runs, r, n_t) and times (n_t,). Raises BadInput."""
-    if snapshots.t is None:
-        raise BadInput("the snapshots have no times; a model of dynamics needs them")
-    times = np.asarray(snapshots.t)
-    t = times[: int(np.argmax(np.diff(times, append=-np.inf) <= 0)) + 1]
-    runs, rest = divmod(len(times), len(t))
-    if rest or not np.array_equal(np.tile(t, runs), times):
-        raise BadInput("the runs are at other times; give all of them the same")
-    if len(np.unique(snapshots.mu, axis=0)) > 1:
-        raise BadInput(
-            "the runs have several parameters, one linear law has none; "
-            "take --kind trajectories, or the runs of one parameter"
-        )
-    if snapshots.space.spread:
-        raise BadInput("a model of dynamics is trained on one rank; run it without mpiexec")
-    a = np.asarray(basis.coefficients(snapshots.u[:]))
-    if np.iscomplexobj(a):
-        raise BadInput("the snapshots are complex; give their real and imaginary parts as fields")
-    return a.reshape(basis.r, runs, len(t)).transpose(1, 0, 2), t
 
 
 def _flow(

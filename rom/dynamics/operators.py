@@ -60,6 +60,19 @@ def trapezoid(y: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.eigvals(np.linalg.lstsq(means.T, slopes.T, rcond=None)[0].T))
 
 
+def delayed_rates(y: np.ndarray, t: np.ndarray, k: int) -> np.ndarray:
+    """k rates of one run from the map between columns of delayed samples, (k,).
+
+    The columns hold as many samples one after the other as half the times, and are cut to their
+    k leading singular vectors. Raises as `exact`. Reference: Arbabi and Mezic (2017).
+    """
+    n_t = y.shape[2]
+    d = n_t // 2
+    columns = np.concatenate([y[:, :, j : n_t - d + 1 + j] for j in range(d)], axis=1)
+    U = np.linalg.svd(columns[0], full_matrices=False)[0]
+    return exact((U[:, :k].T @ columns[0])[None], t[: columns.shape[2]])
+
+
 def _pairs(y: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     if len(t) != y.shape[2] or len(t) < 2:
         raise BadInput(f"y has {y.shape[2]} times, t {len(t)}; give the same, two at least")

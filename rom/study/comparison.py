@@ -17,6 +17,7 @@ from rom.study.discrepancy import Discrepancy, Failure, Study
 from rom.study.norms import Norm
 from rom.study.parts import TrueRun, Truth, Words
 from rom.study.rows import Row, compare_answer
+from rom.study.starts import asks_starts, asks_without_starts, with_starts
 
 Solve = Callable[[np.ndarray], np.ndarray]
 Ask = Callable[[np.ndarray], Question]
@@ -40,25 +41,29 @@ def study(
         its times. u holds the outputs where the model tells outputs alone and `truth` is None
     norms : name -> norm of a state, beside those of the space and of the model
     truth : (u, mu) -> {"name [unit]": number}, true outputs
-    ask : mus (m, p) -> Question, where parameters are not all that is asked
+    ask : mus (m, p) -> Question, where parameters are not all that is asked; a model that asks
+        where to start gets the first state of the true run
     timed : whether the time of `solve` is that of high fidelity
     comm : ranks that share out the samples, each with all rows of a model; None where the ranks of
         the model's space solve each sample together
     Where high fidelity raises, or gives NaN, the parameter is recorded as failed and is in no
     number. Raises BadInput for an empty set or other times, SolveFailed where every solve failed.
     """
-    pose: Ask = ask or model.asks.question
+    pose: Ask = ask or asks_without_starts(model).question
+    starts: list[np.ndarray] = []
     outcomes, online, full = [], 0.0, 0.0
     for run in _runs(solve, mus[share_out(comm, len(mus))], ranks_of(model)):
         if run.reason:
             outcomes.append([run.mu.tolist(), run.reason, []])
             continue
         begin = time.perf_counter()
-        answer = model.answer(pose(run.mu))
+        answer = model.answer(with_starts(model, pose(run.mu), [run.u]))
         online += time.perf_counter() - begin
         full += run.seconds if timed else np.nan
         row = compare_answer(model, answer, run, norms or {}, truth)
         outcomes.append([run.mu.tolist(), "", list(vars(row).values())])
+        if asks_starts(model):
+            starts.append(np.reshape(run.u, (len(run.u), -1))[:, :1])
     outcomes = in_order(comm, outcomes)
     full, online = np.sum(talk(comm, [full, online]), axis=0)
     failed = tuple((tuple(mu), reason) for mu, reason, _ in outcomes if reason)
@@ -66,7 +71,8 @@ def study(
     mus = np.array([mu for mu, reason, _ in outcomes if not reason])
     rows = [Row(*values) for _, reason, values in outcomes if not reason]
     begin = time.perf_counter()
-    model.answer(pose(mus))
+    own = mus[share_out(comm, len(mus))] if starts else mus
+    model.answer(with_starts(model, pose(own), starts))
     batch = time.perf_counter() - begin
     return replace(gather_rows(mus, rows, (full, online, batch)), failed=failed)
 

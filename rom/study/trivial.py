@@ -1,4 +1,4 @@
-"""What needs no model: mean of the runs, nearest run, linear interpolation.
+"""What needs no model: mean of the runs, nearest run, interpolation, persistence.
 
 A model that is not better than these is worth nothing at the parameters that were tried.
 """
@@ -21,6 +21,7 @@ from rom.study.discrepancy import Study
 from rom.study.norms import root_mean_square, row_means
 
 MEAN = "mean of training"
+PERSISTENCE = "persistence"
 INTERPOLATIONS = {"nearest run": "nearest", "linear interpolation": "linear"}
 
 
@@ -30,7 +31,8 @@ def with_trivial(
 ) -> Study:
     """The study with the relative errors of trivial answers from training runs.
 
-    Of the state in the norm of the space, and of each field in the root mean square.
+    Of the state in the norm of the space, and of each field in the root mean square. Of
+    trajectories the first state of the truth, kept, stands beside.
     solve : of the study, asked once more at each of its parameters
     runs : (n, m) stationary, or (n, m n_t) run after run; box : of the parameters
     comm : ranks that share out the parameters
@@ -41,8 +43,13 @@ def with_trivial(
     for k in np.arange(len(study.mu))[share_out(comm, len(study.mu))]:
         mu = study.mu[k]
         u = np.asarray(solve(mu))
-        for name, weight in weights.items():
-            guess = np.tensordot(weight[k], states, axes=1).reshape(u.shape)
+        guesses = {
+            name: np.tensordot(weight[k], states, axes=1).reshape(u.shape)
+            for name, weight in weights.items()
+        }
+        if u.ndim == 2 and u.shape[1] > 1:
+            guesses[PERSISTENCE] = np.repeat(u[:, :1], u.shape[1], axis=1)
+        for name, guess in guesses.items():
             error = np.max(space.norm(u - guess)) / np.max(space.norm(u))
             rows.setdefault(name, []).append(float(error))
             for part in space.fields:
@@ -50,7 +57,9 @@ def with_trivial(
                 miss, size = (root_mean_square(v[part.rows], means).max() for v in (u - guess, u))
                 rows.setdefault(f"{name}, {part.name}", []).append(float(miss / max(size, 1e-300)))
     tails = ("", *(f", {part.name}" for part in space.fields))
-    heads = [f"{name}{tail}" for name in weights for tail in tails]
+    n_t = states.shape[2]
+    names = [*weights, *([PERSISTENCE] if n_t > 1 else [])]
+    heads = [f"{name}{tail}" for name in names for tail in tails]
     trivial: Mapping[str, np.ndarray] = {
         name: np.array(in_order(comm, rows.get(name, []))) for name in heads
     }

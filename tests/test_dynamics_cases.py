@@ -1,0 +1,27 @@
+"""Cases of laws in time: what they show, with less work than their tables."""
+
+import pytest
+
+from cases import burgers_front, kdv_few_runs
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_dissipative_law_keeps_all_waves_and_a_coarse_grid_beats_the_laws():
+    figures = kdv_few_runs.main(tests=6, ranks="20")
+    assert figures["20 modes, dissipative: bounded"] == 1.0
+    assert figures["20 modes, dissipative: inside"] < 0.1 * figures["persistence: inside"]
+    assert figures["20 modes, dissipative: energy ratio from 20 x"] <= 1.0
+    assert figures["20 modes, anchored: beyond"] <= 1.02 * figures["20 modes, projected: beyond"]
+    assert figures["coarse grid, 48 nodes: beyond"] < figures["20 modes, anchored: beyond"]
+    assert 0.8 <= figures["20 modes, anchored: whole runs in 90 % bands"] <= 1.0
+
+
+def test_an_anchored_law_is_at_the_floor_and_stays_bounded():
+    figures = burgers_front.main(ranks="8")
+    floor = figures["8 modes, floor, between: inside"]
+    assert figures["8 modes, anchored, between: inside"] < 1.01 * floor
+    assert figures["8 modes, projected, between: inside"] > 1.1 * floor
+    assert figures["8 modes, anchored, between: beyond"] < 0.35
+    assert figures["8 modes, anchored, outside: beyond"] < 0.35
+    assert figures["between, cubic interpolation in mu: inside"] < 1e-3 * floor
