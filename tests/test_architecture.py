@@ -40,8 +40,8 @@ HOMES = {
     "gpytorch": {"gp"}, "meshio": {"io"}, "pyvista": {"io", "plot"}, "vtkmodules": {"io"},
     "vtk": {"io"}, "matplotlib": {"plot", "study"}, "Muscat": {"io"}, "mapdl_archive": {"io"},
     "medcoupling": {"io"},
-    "mpi4py": {"cli"}, "pydantic": {"cli", "batch"}, "rich": {"cli", "campaign"},
-    "qtoolkit": {"batch"},
+    "mpi4py": {"cli"}, "pydantic": {"cli", "batch"}, "pydantic_core": {"io"},
+    "rich": {"cli", "campaign"}, "qtoolkit": {"batch"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),
 }  # fmt: skip
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
