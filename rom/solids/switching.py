@@ -80,8 +80,8 @@ class LocalWeighted(Model):
 
     @property
     def asks(self) -> Asks:
-        """Features of the classifier, and a loading as `reduce` makes it."""
-        return Asks(None, loading=True)
+        """Features of the classifier but the time, and a loading as `reduce` makes it."""
+        return Asks(self.bases.classifier.centre.size - 1, loading=True)
 
     @property
     def tells(self) -> tuple[Quantity, ...]:
