@@ -1,4 +1,4 @@
-"""Runs hidden beside the one left out, so that it is as far from others as new points are.
+"""Runs left out with their neighbours, to be as far from others as new points.
 
 Of runs in clusters, one left out alone has a neighbour nearer than new points have any: its error
 says little of theirs.
@@ -17,7 +17,7 @@ from rom.gp.likelihood import Factors, inverse, lower_solve, project_trend
 
 POINTS = 512  # of the box, whose distances to the runs are taken
 KEPT = 0.5  # of the runs, at least, for every one left out
-MOST = 512  # runs beyond which each is left out alone
+MOST = 256  # runs beyond which each is left out alone
 
 
 def hide_neighbours(x: np.ndarray) -> np.ndarray | None:
@@ -35,18 +35,17 @@ def hide_neighbours(x: np.ndarray) -> np.ndarray | None:
     np.fill_diagonal(away, np.inf)
     least = max(int(np.ceil(KEPT * m)), p + 2)
     hidden, closed = np.eye(m, dtype=bool), np.zeros(m, dtype=bool)
+    nearest = away.min(axis=1)
     while not closed.all():
-        nearest = np.where(closed, np.inf, away.min(axis=1))
-        i = int(np.argmin(nearest))
-        distance = nearest[i]
-        share = float(np.mean(away.min(axis=1) <= distance))
-        if m - hidden[i].sum() <= least:
+        i = int(np.argmin(np.where(closed, np.inf, nearest)))
+        share = np.mean(nearest <= nearest[i])
+        too_near = share > np.searchsorted(from_box, nearest[i], side="right") / POINTS
+        if not too_near or m - hidden[i].sum() <= least:
             closed[i] = True
-        elif share > np.searchsorted(from_box, distance, side="right") / POINTS:
-            j = int(np.argmin(away[i]))
-            hidden[i, j], away[i, j] = True, np.inf
-        else:
-            closed[i] = True
+            continue
+        j = int(np.argmin(away[i]))
+        hidden[i, j], away[i, j] = True, np.inf
+        nearest[i] = away[i].min()
     return None if hidden.sum() == m else hidden
 
 
