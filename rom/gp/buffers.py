@@ -10,8 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
-from scipy.stats import qmc
 
 from rom.gp.likelihood import Factors, inverse, lower_solve, project_trend
 
@@ -26,6 +24,9 @@ def hide_neighbours(x: np.ndarray) -> np.ndarray | None:
     The distances to the nearest run that is not hidden become at least as far as those from
     points of the box; None where they are so already, each run hidden alone.
     """
+    from scipy.spatial.distance import cdist
+    from scipy.stats import qmc
+
     m, p = x.shape
     if m > MOST:
         return None
