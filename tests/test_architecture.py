@@ -179,6 +179,16 @@ def test_import_loads_nothing_heavy(module):
     assert done.stdout.strip() == "[]"
 
 
+def test_commands_load_no_method_before_they_need_it():
+    floors = [name for name, floor in FLOORS.items() if floor == 3 and name != "campaign"]
+    methods = tuple(f"rom.{name}" for name in floors)
+    code = f"import sys, rom.cli.app; print([m for m in sys.modules if m.startswith({methods!r})])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_only_rom_is_installed():
     text = (ROOT / "pyproject.toml").read_text()
     assert 'include = ["rom*"]' in text and 'rom = "rom.cli.app:app"' in text
