@@ -200,7 +200,7 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
 
 def test_submitted_twice_cancelled_and_resumed_solves_each_once(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
-    (tmp_path / "wait").write_text("0.5")
+    (tmp_path / "wait").write_text("2.0")
     words = [
         "submit",
         "collect",
@@ -222,6 +222,7 @@ def test_submitted_twice_cancelled_and_resumed_solves_each_once(cluster, tmp_pat
     done = last(rom(tmp_path, "status", "run", "--json"))["done"]
     assert 0 < done < 12
     cut = len(begun(tmp_path)) - done
+    (tmp_path / "wait").write_text("0.1")
     rom(tmp_path, "resume", "run")
     awaited(cluster, cluster.is_empty)
     assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 12
