@@ -57,7 +57,7 @@ def trial(mu):
 FAT = """
 def trial(mu):
     if mu[0] > 1.5:
-        fat = np.ones(150 * 2**20)
+        fat = np.ones(190 * 2**20)
 """
 
 
