@@ -5,14 +5,13 @@ Fifty random functions, smooth and rough, noise-free and noisy, in one to four d
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
 
+from rom.cli.launch import run
 from rom.gp import coefficient_gp
 
 KINDS = ("smooth", "rough", "smooth noisy", "rough noisy")
@@ -61,9 +60,9 @@ def problem(k: int, rng: int = 0, points: int = 400) -> dict[str, Any]:
     }
 
 
-def run(problems: int = 50, rng: int = 0) -> dict[str, Any]:
+def main(problems: int = 50, seed: int = 0) -> dict[str, Any]:
     """Mean coverage over all problems and over each kind."""
-    rows = [problem(k, rng) for k in range(problems)]
+    rows = [problem(k, seed) for k in range(problems)]
     kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in KINDS}
     return {
         "problems": problems,
@@ -82,24 +81,5 @@ def run(problems: int = 50, rng: int = 0) -> dict[str, Any]:
     }
 
 
-def main(argv: list[str] | None = None) -> None:
-    """The table, or with --json one object on the last line."""
-    parser = argparse.ArgumentParser(prog="python -m cases.gp_coverage", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--problems", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
-    numbers = run(arguments.problems, arguments.seed)
-    if arguments.json:
-        print(json.dumps(numbers))
-        return
-    for kind in numbers["coverage_by_kind"]:
-        print(
-            f"{kind:14} coverage {numbers['coverage_by_kind'][kind]:.3f}, relative error "
-            f"{numbers['error_by_kind'][kind]:.1e}"
-        )
-    print(f"all {numbers['problems']:10} coverage {numbers['coverage']:.3f} of nominal 0.95")
-
-
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,8 +8,6 @@ to choose.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from rom.cli.launch import run
+from rom.errors import BadInput
 from solvers.boxes import Equation, Solution
 from solvers.chebyshev import chebyshev
 from solvers.kernel_collocation import kernel_solve
@@ -139,38 +139,35 @@ def error(solution: Solution, exact: Callable, n: int = 300) -> float:
     return float(np.linalg.norm(solution.on(*x) - truth) / np.linalg.norm(truth))
 
 
-def time_work(work: Callable[[], Solution]) -> tuple[Solution, float]:
+def time_work(work: Callable[[], Any]) -> tuple[Any, float]:
     """(result, wall seconds)."""
     begin = time.perf_counter()
     result = work()
     return result, time.perf_counter() - begin
 
 
-def run(names: list[str], envelope: str = "gaussian", **changes: float) -> dict:
+def main(
+    problems: str = ",".join(PUBLISHED),
+    envelope: str = "gaussian",
+    frequency: float = 1.0,
+    phase: float = 0.0,
+    start: float = 0.0,
+    length: float = 1.0,
+) -> dict[str, Any]:
     """Errors and seconds of the kernel solver and of Chebyshev collocation.
 
-    And how the eleven compare with what is published.
+    And how the problems compare with what is published.
+    problems : names, divided by commas; envelope : gaussian or student
+    frequency : factor on every frequency; phase : added to every wave [rad]
+    start : lower end of the interval; length : factor on its length
+    Raises BadInput for an unknown problem or envelope.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    names = [name.strip() for name in problems.split(",")]
     for name in names:
-        equation, exact = problem(name, **changes)
-        spectra: list = []
-
-        def kernels(equation: Equation = equation, spectra: list = spectra) -> Solution:
-            solution, kernels_used = kernel_solve(equation, envelope)
-            spectra.extend(kernels_used)
-            return solution
-
-        (ours, seconds), (theirs, theirs_seconds) = (
-            time_work(kernels),
-            time_work(partial(chebyshev, equation)),
-        )
-        rows[name] = {
-            "error": error(ours, exact), "seconds": seconds, "residual": ours.residual,
-            "components": [len(s.weights) for s in spectra], "unknowns": list(ours.C.shape),
-            "chebyshev_error": error(theirs, exact), "chebyshev_seconds": theirs_seconds,
-            "published_error": PUBLISHED[name].error, "published_seconds": PUBLISHED[name].seconds,
-        }  # fmt: skip
+        if name not in PUBLISHED:
+            raise BadInput(f"no problem {name!r}; there are: {', '.join(PUBLISHED)}")
+    changes = {"frequency": frequency, "phase": phase, "start": start, "length": length}
+    rows = {name: compare(name, *problem(name, **changes), envelope) for name in names}
     return {
         "problems": len(rows),
         "problems_no_worse": sum(row["error"] <= row["published_error"] for row in rows.values()),
@@ -181,48 +178,18 @@ def run(names: list[str], envelope: str = "gaussian", **changes: float) -> dict:
     }
 
 
-def main(argv: list[str] | None = None) -> None:
-    """The table, or with --json one object on the last line."""
-    parser = argparse.ArgumentParser(prog="python -m cases.kronecker_pde", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--problems", nargs="+", choices=list(PUBLISHED), default=list(PUBLISHED))
-    parser.add_argument("--envelope", choices=("gaussian", "student"), default="gaussian")
-    parser.add_argument("--frequency", type=float, default=1.0, help="factor on every frequency")
-    parser.add_argument("--phase", type=float, default=0.0, help="added to every wave [rad]")
-    parser.add_argument("--start", type=float, default=0.0, help="lower end of the interval")
-    parser.add_argument("--length", type=float, default=1.0, help="factor on the interval's length")
-    arguments = parser.parse_args(argv)
-    changes = {key: getattr(arguments, key) for key in ("frequency", "phase", "start", "length")}
-    told = run(arguments.problems, arguments.envelope, **changes)
-    if arguments.json:
-        print(json.dumps(told))
-        return
-    print(
-        f"{'':4}{'error':>10}{'s':>8}   {'Chebyshev':>10}{'s':>8}   {'published':>10}{'s':>8}   "
-        "kept components, unknowns"
-    )
-    for name, row in told["rows"].items():
-        numbers = [
-            row[k]
-            for k in (
-                "error",
-                "seconds",
-                "chebyshev_error",
-                "chebyshev_seconds",
-                "published_error",
-                "published_seconds",
-            )
-        ]
-        print(
-            "{:4}{:10.1e}{:8.2f}   {:10.1e}{:8.2f}   {:10.1e}{:8.0f}   {} {}".format(
-                name, *numbers, row["components"], row["unknowns"]
-            )
-        )
-    print(
-        f"no worse than published: {told['problems_no_worse']} of {told['problems']}, largest time "
-        f"ratio {told['max_time_ratio']:.1e}"
-    )
+def compare(name: str, equation: Equation, exact: Callable, envelope: str) -> dict[str, Any]:
+    """Errors and seconds of both solvers on one problem, beside those published."""
+    solve = partial(kernel_solve, equation, envelope)
+    (ours, spectra), seconds = time_work(solve)
+    theirs, theirs_seconds = time_work(partial(chebyshev, equation))
+    return {
+        "error": error(ours, exact), "seconds": seconds, "residual": ours.residual,
+        "components": [len(s.weights) for s in spectra], "unknowns": list(ours.C.shape),
+        "chebyshev_error": error(theirs, exact), "chebyshev_seconds": theirs_seconds,
+        "published_error": PUBLISHED[name].error, "published_seconds": PUBLISHED[name].seconds,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ import numpy as np
 from cases.local_bases import histories
 from cases.viscoplastic_cube import HOT, cube
 from rom.cli.launch import run
+from rom.cli.ship import ship_model
+from rom.io.tables import write_table
+from rom.loading import Loading
 from rom.local.hull import leading
 from rom.solids.local_gain import (
     Fields,
@@ -35,6 +39,8 @@ from rom.solids.local_gain import (
     field_errors,
 )
 from rom.solids.local_training import Budget, Describe, Runs, global_model, local_solids
+from rom.solids.switching import LocalWeighted
+from rom.solids.weighted import WeightedModel
 from solvers.solid import Body
 
 CANDIDATES = (2, 4)
@@ -71,12 +77,15 @@ def main(
     points: int = 50,
     stress: int = 12,
     seed: int = 0,
+    out: str | None = None,
 ) -> dict[str, Any]:
     """Local models within a budget against one; errors over unseen runs.
 
     modes, points, stress : of each model, points at most, modes of stress
     k : number of clusters; 0 for as many as gain most on left-out training runs; k < 0 for so
         many of whole runs
+    out : a folder for the model, the loading of the first unseen run as it takes it, and what the
+        classifier sees of that run
     """
     b, budget = cube(cells, HOT), Budget(modes, points, stress)
     x = np.random.default_rng([seed, 0]).random((training, 7))
@@ -90,6 +99,8 @@ def main(
     single = global_model(b, x, train, budget)
     answers = {"global": answer_globally(b, single, test)}
     numbers["points_global"] = numbers["points_local_most"] = len(single.points)
+    shipped: WeightedModel | LocalWeighted = single
+    inputs = np.zeros((len(test), 0))
     if option.clusters == 1:
         answers["local"] = answers["global"]
     else:
@@ -104,14 +115,32 @@ def main(
             whole_runs=option.whole_runs,
             rng=seed,
         )
+        shipped, inputs = local, describe(y, test)
         numbers["points_local_most"] = max(len(model.points) for model in local.models)
         for name, sure in MODE_OF_ASKING.items():
             asking = replace(local, sure=sure)
-            answers[name], counts = answer_locally(b, asking, describe(y, test), test)
+            answers[name], counts = answer_locally(b, asking, inputs, test)
             numbers |= {f"{key}_{name}_mean": value for key, value in counts.items()}
     numbers |= error_rows(b, test, answers)
+    if out is not None:
+        ship(out, b, shipped, test[0][0], inputs[0])
     sizes = {"modes": modes, "stress_modes": stress}
     return gains(numbers) | numbers | sizes | {"training_runs": training, "unseen_runs": unseen}
+
+
+def ship(
+    out: str, b: Body, model: WeightedModel | LocalWeighted, loading: Loading, inputs: np.ndarray
+) -> None:
+    """model.h5, loading.h5 as the model takes it, and inputs.csv where it asks for some."""
+    points = b.points
+    if isinstance(model, LocalWeighted):
+        own = model.reduce(loading, points)
+        names = [f"mu{k}" for k in range(len(inputs))]
+    else:
+        own, names = loading.reduce(model.basis, model.points, points), []
+    ship_model(out, model, "cases.local_cube", mesh=b.mesh, loading=own)
+    if names:
+        write_table(Path(out) / "inputs.csv", names, inputs[None])
 
 
 def choose_option(

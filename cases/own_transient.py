@@ -7,8 +7,6 @@ processes of whole trajectories stand the mean run, the nearest run and linear i
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.sparse import csc_array, diags, identity, kron
 from scipy.sparse.linalg import splu
 
+from rom.cli.launch import run
 from rom.cli.ship import ship_model
 from rom.design import sobol
 from rom.gp import trajectory_gp
@@ -155,7 +154,7 @@ def one_design(name: str, seed: int, unseen: int, out: Path | None = None) -> di
     }
 
 
-def run(
+def main(
     seed: int = 0, designs: int = 10, unseen: int = 100, out: Path | None = None
 ) -> dict[str, Any]:
     """Figures of both problems in the mean over designs; the designs' own under "rows".
@@ -177,24 +176,5 @@ def run(
     return figures
 
 
-def main(argv: list[str] | None = None) -> dict[str, Any]:
-    """The table, or with --json one object on the last line."""
-    parser = argparse.ArgumentParser(prog="python -m cases.own_transient", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--designs", type=int, default=10)
-    parser.add_argument("--unseen", type=int, default=100)
-    parser.add_argument("--out", type=Path, help="a folder for a model of each problem")
-    options = parser.parse_args(argv)
-    figures = run(options.seed, options.designs, options.unseen, options.out)
-    if options.json:
-        print(json.dumps(figures))
-        return figures
-    for key, value in figures.items():
-        if isinstance(value, float):
-            print(f"{key:28} {value:.4g}")
-    return figures
-
-
 if __name__ == "__main__":
-    main()
+    run(main)

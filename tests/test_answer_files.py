@@ -8,6 +8,7 @@ import pytest
 from rom.basis import Basis
 from rom.io import read_file, read_frames
 from rom.io.answers import answer_grid, write_answer
+from rom.io.tables import write_table
 from rom.mesh import Mesh
 from rom.model import Question
 from rom.prediction import Part, Place, Prediction, Quantity
@@ -63,6 +64,28 @@ def test_points_that_no_cells_hold_are_left_out_and_said(tmp_path, caplog):
     for name in ("'p'", "'p deviation'", "'stress'"):
         assert f"{name} at integration points is left out" in caplog.text
     assert "8 points" in caplog.text and "2 quad cells and 2 line cells" in caplog.text
+
+
+def read_numbers(path, kind):
+    """The numbers of a table as Python reads them, (m, n)."""
+    lines = path.read_text().splitlines()[1:]
+    return np.array([[kind(text) for text in line.split(",")] for line in lines])
+
+
+def test_a_table_gives_every_number_back_to_its_last_bit(tmp_path):
+    bits = np.random.default_rng(4).integers(0, 2**64, 4000, dtype=np.uint64)
+    ends = [0.0, -0.0, 1e-5, 5e-324, 1e16, 2.0**53 + 2, -1.7976931348623157e308, 1 / 3]
+    bits[: len(ends)] = np.array(ends).view(np.uint64)  # of any exponent, NaN and Inf too
+    rows = bits.view(float).reshape(-1, 8)
+    again = read_numbers(write_table(tmp_path / "a.csv", list("abcdefgh"), rows), float)
+    np.testing.assert_array_equal(again, rows)
+    assert (np.signbit(again) == np.signbit(rows))[~np.isnan(rows)].all()
+    z = rows[:40, ::2] + 1j * rows[:40, 1::2]
+    z = z[np.isfinite(z).all(axis=1)]
+    again = read_numbers(write_table(tmp_path / "z.csv", list("abcd"), z), complex)
+    np.testing.assert_array_equal(again, z)
+    whole = read_numbers(write_table(tmp_path / "i.csv", ["a"], np.arange(3)[:, None]), float)
+    np.testing.assert_array_equal(whole[:, 0], [0.0, 1.0, 2.0])
 
 
 @pytest.mark.parametrize("names", [("T", "p"), ()])

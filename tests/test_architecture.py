@@ -41,8 +41,8 @@ HOMES = {
     "vtk": {"io"}, "matplotlib": {"plot", "study"}, "Muscat": {"io"}, "mapdl_archive": {"io"},
     "ansys": {"io"},
     "medcoupling": {"io"},
-    "mpi4py": {"cli"}, "pydantic": {"cli", "batch"}, "rich": {"cli", "campaign"},
-    "qtoolkit": {"batch"},
+    "mpi4py": {"cli"}, "pydantic": {"cli", "batch"}, "pydantic_core": {"io"},
+    "rich": {"cli", "campaign"}, "qtoolkit": {"batch"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),
 }  # fmt: skip
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -174,6 +174,16 @@ def test_import_loads_nothing_heavy(module):
         f"import sys, {module}; print(sorted({set(HOMES) - {'rich', 'pydantic'}!r} & "
         "set(sys.modules)))"
     )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_commands_load_no_method_before_they_need_it():
+    floors = [name for name, floor in FLOORS.items() if floor == 3 and name != "campaign"]
+    methods = tuple(f"rom.{name}" for name in floors)
+    code = f"import sys, rom.cli.app; print([m for m in sys.modules if m.startswith({methods!r})])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

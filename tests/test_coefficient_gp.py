@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from cases.gp_coverage import run
+from cases.gp_coverage import main
 from rom.errors import BadInput, OutsideBox, Singular
 from rom.gp import Product, Selected, Stationary, Sum, coefficient_gp
 from rom.gp.likelihood import cholesky, restricted_likelihood, trend_columns
@@ -213,15 +213,15 @@ def test_auto_prefers_what_leaving_one_out_prefers():
 
 
 def test_intervals_hold_what_they_promise():
-    study = run(24, rng=5)
+    study = main(24, seed=5)
     assert 0.92 <= study["coverage"] <= 0.98
     assert min(study["coverage_by_kind"].values()) > 0.85
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rng", [1, 2])
-def test_intervals_of_fifty_problems(rng):
-    assert 0.92 <= run(50, rng=rng)["coverage"] <= 0.98
+@pytest.mark.parametrize("seed", [1, 2])
+def test_intervals_of_fifty_problems(seed):
+    assert 0.92 <= main(50, seed=seed)["coverage"] <= 0.98
 
 
 def test_a_linear_mean_carries_lines_exactly():

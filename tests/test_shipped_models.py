@@ -16,7 +16,11 @@ from rom.cli.case import load_functions
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 SLOW = pytest.mark.slow
-LAWS = {"viscoplastic_cube", "turbine_blade"}  # cases whose models need a law of theirs
+LAWS = {
+    "viscoplastic_cube",
+    "local_cube",
+    "turbine_blade",
+}  # whose models need a law
 NEEDY = {"sphere_scattering", "nacelle"}  # cases whose models need functions of theirs
 
 
@@ -45,9 +49,13 @@ CASES = [
         "viscoplastic_cube", "--cells", 2, "--training", 3, "--held", 8, "--fields", 1,
         "--judges", 2, marks=SLOW,
     ),
+    case("local_bases", "--names", "burgers", "--sets", 0, "--no-judge", inside="/burgers",
+         marks=SLOW),
+    case("local_cube", "--cells", 2, "--training", 6, "--unseen", 2, "--k", 2, "--modes", 3,
+         "--points", 16, "--stress", 4, marks=SLOW),
     case(
-        "turbine_blade", "--size", 700, "--training", 3, "--held", 4, "--fields", 1,
-        "--calibrate", 700, marks=SLOW,
+        "turbine_blade", "--cells", "wedge", "--size", 1000, "--training", 3, "--held", 4,
+        "--fields", 1, "--calibrate", 1000, marks=SLOW,
     ),
 ]  # fmt: skip
 

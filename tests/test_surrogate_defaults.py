@@ -1,8 +1,11 @@
 """Laws of the defaults of regression: repeats, few runs, positive fields, skill, and choice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from cases.field_coverage import KINDS, main
 from rom.archive import load, save
 from rom.compress import pod
 from rom.design.designs import sobol
@@ -15,6 +18,8 @@ from rom.gp import (
     positive_field_gp,
     process_average,
 )
+from rom.gp.buffers import hide_neighbours
+from rom.gp.interpolated import run_interpolation
 from rom.gp.positive import left_out_field_error
 from rom.gp.repeats import distinct_runs
 from rom.parameters import Box
@@ -72,6 +77,86 @@ def test_noisy_repeats_are_conditioned_on_as_single_runs_and_left_out_together()
             total = spread[0] + nugget / gp.counts[k]
             assert std[k, i] ** 2 == pytest.approx(gp.variance[i] * total, rel=1e-6)
     assert gp.noise == pytest.approx(0.1, rel=0.5)
+
+
+def clusters(m=24):
+    """Runs around four points of the unit square, and runs spread over all of it."""
+    rng = np.random.default_rng(3)
+    centres = np.repeat([[0.2, 0.2], [0.8, 0.3], [0.3, 0.9], [0.6, 0.6]], m // 4, axis=0)
+    return centres + 0.03 * rng.standard_normal((m, 2)), sobol(BOX, m)
+
+
+def test_runs_of_clusters_are_hidden_until_others_are_as_far_as_from_new_points():
+    close, spread = clusters()
+    hidden = hide_neighbours(close)
+    assert hidden.diagonal().all() and (hidden.sum(axis=1) <= 12).all()
+    nearest = lambda x, z, hide: np.min(  # noqa: E731
+        np.linalg.norm(x[:, None] - z, axis=2) + np.where(hide, np.inf, 0.0), axis=1
+    )
+    new = nearest(np.random.default_rng(1).random((500, 2)), close, False)
+    alone, apart = (nearest(close, close, hide) for hide in (np.eye(24, dtype=bool), hidden))
+    r = np.linspace(0.02, 0.3, 57)[:, None]
+    beyond = [
+        (np.mean(away <= r, axis=1) - np.mean(new <= r, axis=1)).max() for away in (alone, apart)
+    ]
+    assert beyond[0] > 0.7 and beyond[1] < 0.1
+    even = hide_neighbours(spread)
+    assert even is None or even.sum() < 1.2 * len(even)
+
+
+@pytest.mark.parametrize("mean", ["zero", "linear"])
+def test_hidden_runs_count_for_nothing(mean):
+    x = clusters()[0]
+    hidden = hide_neighbours(x)
+    gp = coefficient_gp(x, smooth(x), BOX, kernel="matern52", mean=mean, share="shared")
+    gp = replace(gp, stretch=np.ones(1))
+    residuals, std = gp.leave_one_out(hidden)
+    kernel, nugget = gp.kernels[0], gp.nuggets[0]
+    H = np.column_stack([np.ones(24), x]) if mean == "linear" else np.zeros((24, 0))
+    for i in (0, 9, 23):
+        keep = ~hidden[i]
+        K = kernel.matrix(x[keep], x[keep]) + nugget * np.eye(keep.sum())
+        k, h = kernel.matrix(x[[i]], x[keep])[0], H[keep]
+        A = np.block([[K, h], [h.T, np.zeros((h.shape[1],) * 2)]])
+        right = np.concatenate([k, H[i]])
+        weights = np.linalg.solve(A, right)
+        mean_there = weights[: keep.sum()] @ smooth(x)[keep]
+        np.testing.assert_allclose(residuals[i], smooth(x)[i] - mean_there, rtol=1e-6, atol=1e-9)
+        variance = gp.variance * (1 + nugget - weights @ right)
+        np.testing.assert_allclose(std[i] ** 2, variance, rtol=1e-5)
+
+
+def test_an_average_leaves_hidden_runs_out_of_all_its_processes():
+    x = clusters()[0]
+    hidden = hide_neighbours(x)
+    model = process_average(x, smooth(x), BOX)
+    parts = [gp.leave_one_out(hidden)[0] for gp in model.processes]
+    np.testing.assert_allclose(
+        model.leave_one_out(hidden)[0], np.tensordot(model.weights, parts, 1), rtol=1e-12
+    )
+
+
+def test_an_interpolation_leaves_hidden_runs_out():
+    x = clusters()[0]
+    hidden = hide_neighbours(x)
+    model = run_interpolation(x, smooth(x), BOX, regressor="nearest")
+    residuals, std = model.leave_one_out(hidden)
+    for i in (0, 5, 20):
+        away = np.where(hidden[i], np.inf, np.linalg.norm(x - x[i], axis=1))
+        expected = smooth(x)[i] - smooth(x)[np.argmin(away)]
+        np.testing.assert_allclose(residuals[i], expected, atol=1e-12)
+    np.testing.assert_array_equal(std, model.leave_one_out()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_bands_of_fields_hold_what_they_promise(kind):
+    """In the mean over twenty problems; no skill is said only where there is none."""
+    numbers = main(problems=20, seed=300, kinds=kind)
+    print(numbers)
+    means = [value for key, value in numbers.items() if key.endswith("_coverage")]
+    assert min(means) >= 0.90 and max(means) <= 0.99
+    assert numbers["no_skill_wrong"] == 0
 
 
 @pytest.mark.parametrize("fit", [coefficient_gp, process_average, fit_regressor])

@@ -35,6 +35,19 @@ def format_number(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+def flat_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of numbers by "name key"; of a list of them, how many it holds."""
+    flat: dict[str, Any] = {}
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name} {key}": item for key, item in flat_numbers(value).items()}
+        elif isinstance(value, (list, tuple)) and any(isinstance(v, Mapping) for v in value):
+            flat[name] = f"{len(value)}, shown by --json"
+        else:
+            flat[name] = value
+    return flat
+
+
 def show_numbers(
     numbers: Mapping[str, Any], units: Mapping[str, str], as_json: bool, title: str = ""
 ) -> None:
@@ -53,7 +66,7 @@ def show_numbers(
     table.add_column("name", justify="left", overflow="fold")
     table.add_column("value", justify="right", overflow="fold")
     table.add_column("unit", justify="left", overflow="fold")
-    for name, value in numbers.items():
+    for name, value in flat_numbers(numbers).items():
         row = (name, format_number(value), units.get(name, ""))
         table.add_row(*map(printable, row))
     Console(markup=False).print(table)

@@ -78,13 +78,19 @@ class ProcessAverage(OutputsModel):
             return np.tensordot(self.weights, means, 1), None
         return self._mix(means, np.stack([np.asarray(spread) for _, spread in answers]))
 
-    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """(a_i - E[a_i | the others], its standard deviation), both (m, r)."""
-        return self._left_out
+    def leave_one_out(self, hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(a_i - E[a_i | the others], its standard deviation), both (m, r).
+
+        hidden (m, m) : runs left out with each, itself among them; None for it alone
+        """
+        return self._left_out if hidden is None else self._leave_out(hidden)
 
     @cached_property
     def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
-        parts = [gp.leave_one_out() for gp in self.processes]
+        return self._leave_out(None)
+
+    def _leave_out(self, hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        parts = [gp.leave_one_out(hidden) for gp in self.processes]
         return self._mix(np.stack([part for part, _ in parts]), np.stack([s for _, s in parts]))
 
     def _mix(self, means: np.ndarray, spreads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,11 +45,16 @@ class Calibration:
 
 
 def calibrate_fields(
-    snapshots: Snapshots, modes: np.ndarray, offset: np.ndarray, tail: np.ndarray, left: LeftOut
+    snapshots: Snapshots,
+    lift: tuple[np.ndarray, np.ndarray, np.ndarray],
+    left: LeftOut,
+    far: LeftOut | None = None,
 ) -> Calibration:
     """What stretches each field's deviations to hold 95 % of its nodal values.
 
-    modes (n, r), offset and tail (n,) : u ~ offset + V a + e, e of deviation `tail`
+    lift : modes (n, r), offset and tail (n,), u ~ offset + V a + e, e of deviation `tail`
+    left : runs left out alone, which tell the skill; far : with their neighbours
+    (`hide_neighbours`), where they have nearer ones than new points have, else None
     The factor is the quantile of |error| / deviation over nodes and left-out runs that a new run,
     half of it beyond, exceeds at 5 % of the nodes; times Student's quantile over the normal's for
     as many runs, which have chosen the kernel; and where the regression has no skill, at least
@@ -59,8 +65,12 @@ def calibrate_fields(
     fields = space.fields or (Field("u", "1", np.arange(space.n)),)
     stretch, skill = np.ones(len(fields)), np.ones(len(fields))
     for k, part in enumerate(fields):
-        sums = _Sums.of(snapshots, (modes, offset, tail), left, np.asarray(part.rows))
+        rows = np.asarray(part.rows)
+        sums = _Sums.of(snapshots, lift, left, rows)
         stretch[k], skill[k] = sums.factor(snapshots.mu.shape[1])
+        if far is not None:
+            wider = _Sums.of(snapshots, lift, far, rows).quantile(snapshots.mu.shape[1])
+            stretch[k] = max(stretch[k], wider)
     return Calibration(stretch, skill)
 
 
@@ -104,6 +114,14 @@ class _Sums:
 
     def factor(self, p: int) -> tuple[float, float]:
         """(stretch, Q^2) for p parameters."""
+        stretch = self.quantile(p)
+        skill = 1.0 - self.errors / max(self.runs, 1e-300)
+        if skill < SKILL:
+            stretch = max(stretch, float(np.sqrt(self.runs / max(self.variances, 1e-300))))
+        return stretch, skill
+
+    def quantile(self, p: int) -> float:
+        """The stretch that holds left-out runs, for p parameters."""
         from scipy.stats import t as student
 
         total = self.counts.sum(axis=1, keepdims=True)
@@ -114,11 +132,7 @@ class _Sums:
         place = int(np.argmax(below >= (1 - allowed) * below[-1]))
         quantile = 10.0 ** (place * 2 * SPAN / BINS - SPAN)
         few = student.ppf(0.5 * (1 + COVERAGE), max(m - p - 2, 1))
-        stretch = max(quantile * few / NORMAL_QUANTILE**2, MIN_STRETCH)
-        skill = 1.0 - self.errors / max(self.runs, 1e-300)
-        if skill < SKILL:
-            stretch = max(stretch, float(np.sqrt(self.runs / max(self.variances, 1e-300))))
-        return stretch, skill
+        return float(max(quantile * few / NORMAL_QUANTILE**2, MIN_STRETCH))
 
 
 def _block(
@@ -146,12 +160,15 @@ def left_out_fields(snapshots: Snapshots, basis: Basis, left: LeftOut) -> np.nda
     return np.asarray(_block(snapshots, lift, left, np.arange(basis.space.n))[0])
 
 
-def left_out_runs(mu: np.ndarray, a: np.ndarray, gp: object, r: int) -> LeftOut:
+def left_out_runs(
+    mu: np.ndarray, a: np.ndarray, gp: Any, r: int, hidden: np.ndarray | None = None
+) -> LeftOut:
     """Left-out errors of a regression of a (m, r), complex for 2 r outputs.
 
     mu (m, p) : all runs; those of the regression may be their distinct ones
+    hidden (d, d) : of the distinct runs, left out with each
     """
-    residuals, std = gp.leave_one_out()  # type: ignore[attr-defined]
+    residuals, std = gp.leave_one_out() if hidden is None else gp.leave_one_out(hidden)
     if a.shape[1] != r:
         a = a[:, :r] + 1j * a[:, r:]
         residuals = residuals[:, :r] + 1j * residuals[:, r:]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rom.gp.algebra import to_device, to_numpy
+from rom.gp.buffers import hidden_errors
 from rom.gp.inputs import output_scale, scale_inputs
 from rom.gp.kernels import matrices
 from rom.gp.likelihood import (
@@ -169,21 +170,29 @@ class CoefficientGP(OutputsModel):
                     left[rows, g] = fetch(remaining_variance(factors[g], cross, h))
         return mean, left
 
-    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
+    def leave_one_out(self, hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(a_i - E[a_i | the others], its standard deviation), both (m, r).
 
         In closed form. Variances are those of all runs, not stretched.
+        hidden (m, m) : runs left out with each, itself among them; None for it alone
         """
-        return self._left_out
+        return self._left_out if hidden is None else self._leave_out(hidden)
 
     @cached_property
     def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._leave_out(None)
+
+    def _leave_out(self, hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         H, scale = self._trend_and_factors[0], output_scale(self.a)
         residuals, std = np.empty_like(self.a), np.empty_like(self.a)
         for factors, mine in self._by_group():
             a = (self.a / scale)[:, mine]
             variance = self.variance[mine] / scale[mine] ** 2
-            residuals[:, mine], std[:, mine] = left_out_errors(factors, H, a, variance)
+            if hidden is None:
+                errors = left_out_errors(factors, H, a, variance)
+            else:
+                errors = hidden_errors(factors, H, a, variance, hidden)
+            residuals[:, mine], std[:, mine] = errors
         return residuals * scale, std * scale
 
     def samples(

@@ -13,6 +13,7 @@ from rom.arrays import gate
 from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.averages import ProcessAverage
+from rom.gp.buffers import hide_neighbours
 from rom.gp.calibration import SKILL, calibrate_fields, left_out_runs
 from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
@@ -276,8 +277,12 @@ def _calibrate(field: FieldGP, snapshots: Snapshots, parts: np.ndarray) -> Field
     """The model with stretch and skill; parts (m, r) or (m, 2 r) real."""
     basis = field.basis
     left = left_out_runs(snapshots.mu, parts, field.gp, basis.r)
+    hidden = None if isinstance(field.gp, GPyTorchModel) else hide_neighbours(field.gp.x)
+    far = None
+    if hidden is not None:
+        far = left_out_runs(snapshots.mu, parts, field.gp, basis.r, hidden)
     offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))
-    fit = calibrate_fields(snapshots, basis.modes, offset, field.tail, left)
+    fit = calibrate_fields(snapshots, (basis.modes, offset, field.tail), left, far)
     return replace(field, stretch=fit.stretch, skill=fit.skill)
 
 

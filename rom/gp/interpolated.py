@@ -60,9 +60,18 @@ class RunInterpolation(OutputsModel):
             return mean, spread
         return mean[0], None if spread is None else spread[0]
 
-    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """(a_i - a(mu_i) of the other runs, their rms), both (m, r)."""
-        return self._left_out, np.broadcast_to(self._deviation, self.a.shape)
+    def leave_one_out(self, hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(a_i - a(mu_i) of the other runs, the rms of each left out alone), both (m, r).
+
+        hidden (m, m) : runs left out with each, itself among them; None for it alone
+        """
+        residuals = self._left_out
+        if hidden is not None:
+            residuals = np.empty_like(self.a)
+            for i, row in enumerate(hidden):
+                answer = _interpolate(self.regressor, self.x[~row], self.a[~row], self.x[[i]])
+                residuals[i] = self.a[i] - answer[0]
+        return residuals, np.broadcast_to(self._deviation, self.a.shape)
 
     @cached_property
     def _left_out(self) -> np.ndarray:

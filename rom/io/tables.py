@@ -111,18 +111,26 @@ def write_table(path: str | Path, names: list[str], rows: Any, *, root: bool = T
 
     def write(temp: Path) -> None:
         with open(temp, "w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(map(disarm, names))
+            csv.writer(file).writerow(map(disarm, names))
             for row in rows:
-                numbers = np.asarray(row)
-                kind = complex if np.iscomplexobj(numbers) else float
-                table.writerow([repr(number) for number in numbers.astype(kind).tolist()])
+                file.write(number_line(row) + "\r\n")
 
     if root:
         durably(Path(path), write)
     else:
         deque(rows, maxlen=0)
     return Path(path)
+
+
+def number_line(row: Any) -> str:
+    """Numbers divided by commas, each in the fewest digits that read back as it."""
+    from pydantic_core import to_json
+
+    numbers = np.asarray(row)
+    if np.iscomplexobj(numbers) or not np.isfinite(numbers).all():
+        kind = complex if np.iscomplexobj(numbers) else float
+        return ",".join(map(repr, numbers.astype(kind).tolist()))
+    return to_json(numbers.astype(float).tolist()).decode()[1:-1]
 
 
 def disarm(name: str) -> str:

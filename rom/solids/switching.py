@@ -21,6 +21,7 @@ from rom.basis import Basis, LocalBases
 from rom.errors import BadInput, NotConverged
 from rom.history import State
 from rom.loading import Loading
+from rom.local.classifier import Classifier
 from rom.local.models import LIKELY, check_dictionary
 from rom.model import Asks, Model, Question
 from rom.prediction import Prediction, Quantity, state_parts, state_quantities
@@ -80,8 +81,10 @@ class LocalWeighted(Model):
 
     @property
     def asks(self) -> Asks:
-        """Features of the classifier, and a loading as `reduce` makes it."""
-        return Asks(None, loading=True)
+        """Features of the classifier but the time, and a loading as `reduce` makes it."""
+        machine = self.bases.classifier
+        count = machine.centre.size - 1 if isinstance(machine, Classifier) else None
+        return Asks(count, loading=True)
 
     @property
     def tells(self) -> tuple[Quantity, ...]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from rom.arrays import gate
-from rom.gp.regressors import open_regressor
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -78,6 +77,8 @@ def _runs(runs: Snapshots) -> tuple[np.ndarray, np.ndarray]:
 
 def _weights(x: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
     """Name -> weights (q, m) of the runs x (m, p) at z (q, p), where x allows it."""
+    from rom.gp.regressors import open_regressor
+
     m, p = x.shape
     weights = {MEAN: np.full((len(z), m), 1 / m)}
     for name, key in INTERPOLATIONS.items():

@@ -57,7 +57,7 @@ def trial(mu):
 FAT = """
 def trial(mu):
     if mu[0] > 1.5:
-        fat = np.ones(150 * 2**20)
+        fat = np.ones(190 * 2**20)
 """
 
 
@@ -143,7 +143,7 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
     only_slurm, tmp_path
 ):
     cluster = only_slurm
-    words = ["cases.cooled_blade", "--set", "size=1200", "--n", 12, "--tol", "1e-6", "--tests", 4]
+    words = ["cases.cooled_blade", "--set", "size=1200", "--n", 6, "--tol", "1e-6", "--tests", 2]
     shared = {"chunk": 2, "ranks": 2}
     rom(
         tmp_path,
@@ -172,9 +172,11 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
     for _ in range(3):
         rom(tmp_path, "resume", "far")
         awaited(cluster, cluster.is_empty, 200)
-    now = last(rom(tmp_path, "status", "far", "--json"))
-    assert kills and (now["done"], now["unfinished"], now["failed"]) == (12, 0, 0), now
-    once(store, 12)
+        now = last(rom(tmp_path, "status", "far", "--json"))
+        if "report.html" in now["results"]:
+            break
+    assert kills and (now["done"], now["unfinished"], now["failed"]) == (6, 0, 0), now
+    once(store, 6)
     rom(
         tmp_path,
         "submit",
@@ -198,15 +200,15 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
 
 def test_submitted_twice_cancelled_and_resumed_solves_each_once(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
-    (tmp_path / "wait").write_text("0.5")
+    (tmp_path / "wait").write_text("2.0")
     words = [
         "submit",
         "collect",
         "case.py",
         "--profile",
-        site(tmp_path, cluster, chunk=3, concurrent=1),
+        site(tmp_path, cluster, chunk=2, array=3, concurrent=1),
         "--n",
-        24,
+        12,
         "--out",
         "run",
     ]
@@ -218,13 +220,14 @@ def test_submitted_twice_cancelled_and_resumed_solves_each_once(cluster, tmp_pat
     assert last(rom(tmp_path, "cancel", "run", "--json"))["cancelled"] == first
     awaited(cluster, cluster.is_empty)
     done = last(rom(tmp_path, "status", "run", "--json"))["done"]
-    assert 0 < done < 24
+    assert 0 < done < 12
     cut = len(begun(tmp_path)) - done
+    (tmp_path / "wait").write_text("0.1")
     rom(tmp_path, "resume", "run")
     awaited(cluster, cluster.is_empty)
-    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 24
-    assert len(begun(tmp_path)) == 24 + cut and cut <= 4
-    once(tmp_path / "run" / "store", 24)
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 12
+    assert len(begun(tmp_path)) == 12 + cut and cut <= 4
+    once(tmp_path / "run" / "store", 12)
 
 
 def test_parts_beyond_their_time_or_memory_get_more_and_finish(only_slurm, tmp_path):
@@ -257,14 +260,13 @@ def test_a_part_that_runs_out_of_time_goes_on_by_itself(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
     (tmp_path / "wait").write_text("1.0")
     profile = site(tmp_path, cluster, chunk=10, time="00:01:00", margin=55.0)
-    rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 10, "--out", "run")
+    rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 7, "--out", "run")
     awaited(cluster, cluster.is_empty, 150)
-    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 10
+    assert last(rom(tmp_path, "status", "run", "--json"))["done"] == 7
     assert (
-        "unfinished: the time is over" in rom(tmp_path, "logs", "run")
-        and len(begun(tmp_path)) == 10
+        "unfinished: the time is over" in rom(tmp_path, "logs", "run") and len(begun(tmp_path)) == 7
     )
-    once(tmp_path / "run" / "store", 10)
+    once(tmp_path / "run" / "store", 7)
 
 
 def test_a_dead_part_goes_on_in_a_new_job_while_the_rest_of_its_array_runs(cluster, tmp_path):
@@ -360,20 +362,20 @@ def test_a_collective_solve_runs_on_all_ranks_of_a_part(cluster, tmp_path):
 
 def test_all_stages_through_a_kill_are_those_of_one_machine(cluster, tmp_path):
     (tmp_path / "case.py").write_text(SOLVER)
-    (tmp_path / "wait").write_text("0.3")
-    words = ["submit", "all", "case.py", "--n", 10, "--tol", "1e-6", "--tests", 4]
-    profile = site(tmp_path, cluster, chunk=5, memory="3G")
+    (tmp_path / "wait").write_text("0.5")
+    words = ["submit", "all", "case.py", "--n", 6, "--tol", "1e-6", "--tests", 2]
+    profile = site(tmp_path, cluster, chunk=3, memory="3G")
     rom(tmp_path, *words, "--profile", profile, "--out", "far")
-    awaited(cluster, lambda: len(begun(tmp_path)) >= 3)
+    awaited(cluster, lambda: len(begun(tmp_path)) >= 2)
     os.kill(of_the_solver()[0], signal.SIGKILL)
     awaited(cluster, cluster.is_empty)
     rom(tmp_path, "resume", "far")
     awaited(cluster, cluster.is_empty)
     now = last(rom(tmp_path, "status", "far", "--json"))
-    assert (now["done"], now["results"]) == (10, ["model.h5", "report.html"]), now
-    once(tmp_path / "far" / "store", 10)
+    assert (now["done"], now["results"]) == (6, ["model.h5", "report.html"]), now
+    once(tmp_path / "far" / "store", 6)
     (tmp_path / "wait").unlink()
-    rom(tmp_path, *words, "--profile", site(tmp_path, "local", chunk=5), "--out", "near")
+    rom(tmp_path, *words, "--profile", site(tmp_path, "local", chunk=3), "--out", "near")
     one, other = (load(tmp_path / name / "model.h5")["model"] for name in ("far", "near"))
     mu = one.asks.box.from_unit(np.full(one.asks.p, 0.4))
     for name in (quantity.name for quantity in one.tells):
@@ -382,6 +384,8 @@ def test_all_stages_through_a_kill_are_those_of_one_machine(cluster, tmp_path):
 
 
 def test_a_part_beyond_its_time_gets_more_and_finishes(cluster, tmp_path):
+    if cluster is slurm:
+        pytest.skip("another test says what Slurm does beyond the time")
     (tmp_path / "case.py").write_text(SOLVER + LATE)
     profile = site(tmp_path, cluster, chunk=1, array=4, time="00:00:25", margin=1.0)
     rom(tmp_path, "submit", "collect", "case.py", "--profile", profile, "--n", 2, "--out", "run")
