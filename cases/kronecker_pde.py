@@ -21,8 +21,10 @@ from rom.errors import BadInput
 from solvers.boxes import Equation, Solution
 from solvers.chebyshev import chebyshev
 from solvers.kernel_collocation import kernel_solve
+from solvers.solve_box import CHEBYSHEV, KERNELS, choose_method, difference
 
 TURN = 2 * np.pi
+WORSE = 3.0  # times the error of the better method
 Wave = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
 CUBIC = (lambda u: u * (u**2 - 1), lambda u: 3 * u**2 - 1)
 
@@ -156,7 +158,8 @@ def main(
 ) -> dict[str, Any]:
     """Errors and seconds of the kernel solver and of Chebyshev collocation.
 
-    And how the problems compare with what is published.
+    And how the problems compare with what is published, and on how many of them `solve_box` would
+    take the better method, or one that errs at most WORSE times as much.
     problems : names, divided by commas; envelope : gaussian or student
     frequency : factor on every frequency; phase : added to every wave [rad]
     start : lower end of the interval; length : factor on its length
@@ -171,6 +174,10 @@ def main(
     return {
         "problems": len(rows),
         "problems_no_worse": sum(row["error"] <= row["published_error"] for row in rows.values()),
+        "problems_better_taken": sum(
+            row["taken_error"] <= WORSE * min(row["error"], row["chebyshev_error"])
+            for row in rows.values()
+        ),
         "max_time_ratio": max(row["seconds"] / row["published_seconds"] for row in rows.values()),
         "envelope": envelope,
         **changes,
@@ -183,10 +190,13 @@ def compare(name: str, equation: Equation, exact: Callable, envelope: str) -> di
     solve = partial(kernel_solve, equation, envelope)
     (ours, spectra), seconds = time_work(solve)
     theirs, theirs_seconds = time_work(partial(chebyshev, equation))
+    both = {CHEBYSHEV: theirs, KERNELS: ours}
+    taken = choose_method(both, difference(theirs, ours))
     return {
         "error": error(ours, exact), "seconds": seconds, "residual": ours.residual,
         "components": [len(s.weights) for s in spectra], "unknowns": list(ours.C.shape),
         "chebyshev_error": error(theirs, exact), "chebyshev_seconds": theirs_seconds,
+        "taken": taken, "taken_error": error(both[taken], exact),
         "published_error": PUBLISHED[name].error, "published_seconds": PUBLISHED[name].seconds,
     }  # fmt: skip
 

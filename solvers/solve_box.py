@@ -82,7 +82,7 @@ def solve_box(equation: Equation, tol: float = 1e-9) -> BoxAnswer:
             "solution of a weaker reaction, or check the data"
         )
     apart = difference(*solved.values()) if len(solved) == 2 else float("nan")
-    method = _better(solved, apart)
+    method = choose_method(solved, apart)
     residuals = {name: solution.residual for name, solution in solved.items()}
     taken = solved[method]
     candidates, ended = dict(solved), {}
@@ -103,8 +103,11 @@ def solve_box(equation: Equation, tol: float = 1e-9) -> BoxAnswer:
     return answer
 
 
-def _better(solved: dict[str, Solution], apart: float) -> str:
-    """The method of clearly smaller residual, or what a finer Chebyshev grid tells."""
+def choose_method(solved: dict[str, Solution], apart: float) -> str:
+    """The method of clearly smaller residual, or what a finer Chebyshev grid tells.
+
+    apart : relative difference of both solutions
+    """
     if len(solved) == 1:
         return next(iter(solved))
     one, other = solved[CHEBYSHEV], solved[KERNELS]
