@@ -375,6 +375,7 @@ EXAMPLES |= {
 }
 NOT_STORED = {  # by their own nature
     "Calibration": "a moment of a training",
+    "Card": "a moment of reading a file",
     "Carries": "a moment of reading a file",
     "Collection": "a moment of reading a file",
     "Content": "a moment of reading a file",
@@ -384,6 +385,7 @@ NOT_STORED = {  # by their own nature
     "Entity": "a moment of reading a file",
     "Entry": "a moment of reading a file",
     "Equations": "a moment of a training",
+    "Facets": "a moment of reading a file",
     "Fit": "a moment of a training",
     "Keyword": "a moment of reading a file",
     "Leaf": "a moment of reading a file",
@@ -399,6 +401,8 @@ NOT_STORED = {  # by their own nature
     "Runs": "a moment of a training",
     "Scope": "a moment of reading a file",
     "SearchPlan": "a moment of a training",
+    "System": "a moment of reading a file",
+    "Systems": "a moment of reading a file",
     "TableRun": "rom.cli.ingest_runs",
     "Templates": "a solver",
     "Trial": "a moment of a training",

@@ -125,7 +125,12 @@ def test_an_interrupted_campaign_says_what_is_kept(folder):
     text = CASE.replace("return", "import time; time.sleep(0.5); return")
     Path("case.py").write_text(text)
     command = [sys.executable, "-c", CODE, "collect", "case.py", "--n", "200"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (Path("solved").exists() and len(Path("solved").read_text()) > 1):
         assert process.poll() is None
         time.sleep(0.05)
