@@ -2,16 +2,23 @@
 scalar equations.
 """
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+import solvers.laws as folder
 from rom.errors import BadInput
+from rom.loading import Loading
+from solvers.bricks import box
 from solvers.laws.elastic import Elastic
 from solvers.laws.plastic import Plastic
 from solvers.laws.regions import Regions
 from solvers.laws.viscoplastic import Viscoplastic
 from solvers.mandel import equivalent, mises
+from solvers.solid import body, march, push
+from solvers.thermoelastic import fixed_dofs
 
 ALLOY = Viscoplastic(E=2e5, nu=0.3, alpha=2e-5, K=300.0, n=30.0, C=1e5, D=1e3, R0=10.0)
 TABLES = Viscoplastic(
@@ -216,3 +223,43 @@ def test_laws_by_point_are_the_laws_of_the_points():
 def test_wrong_coefficients_are_named(wrong):
     with pytest.raises(BadInput, match=next(iter(wrong))):
         Viscoplastic(**{"E": 2e5, "nu": 0.3} | wrong)
+
+
+CUBIC = """
+from dataclasses import dataclass
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Cubic:
+    c11: float
+    c12: float
+    c44: float
+    rho: float = 0.0
+    width: int = 1
+
+    def __call__(self, strain, T, state, dt):
+        C = np.diag([self.c11 - self.c12] * 3 + [2 * self.c44] * 3)
+        C[:3, :3] += self.c12
+        return strain @ C, np.tile(C, (len(strain), 1, 1)), state
+"""
+
+
+def test_a_law_is_one_more_file(tmp_path, monkeypatch):
+    (tmp_path / "cubic.py").write_text(CUBIC)
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    Cubic = folder._list_laws()["solvers.laws.cubic:Cubic"]
+    monkeypatch.delitem(sys.modules, "solvers.laws.cubic")
+    E, nu = 2e5, 0.3
+    stiffness = E / ((1 + nu) * (1 - 2 * nu))
+    same = Cubic(stiffness * (1 - nu), stiffness * nu, E / (2 * (1 + nu)))
+    mesh = box((2, 1, 1))
+    answers = []
+    for law in (same, Elastic(E, nu)):
+        b = body(mesh, {None: law}, fixed_dofs(mesh, "x0"))
+        twenty = np.full((len(b.x), 1), 20.0)
+        ramp, times = np.array([[0.0], [1.0]]), np.array([0.0, 1.0])
+        loading = Loading(times, 50.0 * push(mesh, "x1")[:, None], ramp, twenty, np.ones((2, 1)))
+        answers.append(march(b, loading, times).last.u)
+    assert np.abs(answers[0]).max() > 0
+    np.testing.assert_allclose(*answers, rtol=1e-9, atol=1e-12 * np.abs(answers[0]).max())
