@@ -25,6 +25,7 @@ N_COLOURS = 256
 FLAT = 1e-12  # thickness of a plane body over its extent
 FEATURE_ANGLE = 40.0  # [deg] between faces whose common edge is drawn
 BAR_ROOM = 0.03  # of the distance of the camera, for the colour bar below
+TITLE_ROOM = 0.93  # of the size of a body below a title of two lines
 
 View = str | tuple[float, float, float]
 Limits = tuple[float, float] | Mapping[str, tuple[float, float]] | None
@@ -213,7 +214,8 @@ def _place_camera(plotter: Any, body: Any, look: _Look) -> None:
     else:
         plotter.view_vector(np.asarray(view, dtype=float), viewup=(0, 0, 1))
     camera = plotter.camera
-    camera.zoom((1.05 if flat else 0.85) * look.zoom)
+    room = TITLE_ROOM if look.title else 1.0
+    camera.zoom((1.05 if flat else 0.85) * room * look.zoom)
     eye, target = np.array(camera.position), np.array(camera.focal_point)
     distance = np.linalg.norm(eye - target)
     shift = BAR_ROOM * distance * np.array(camera.up)
