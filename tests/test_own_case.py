@@ -1,6 +1,7 @@
 """A user's file with `solve(mu)`: what it imports, what stands beside it, what changes."""
 
 import json
+import sys
 
 import h5py
 import numpy as np
@@ -79,6 +80,22 @@ def test_a_case_never_imports_the_neighbours_of_another(tmp_path):
         solve = load_problem(str(tmp_path / name / "wall.py")).solve
         flux[k] = float(np.max(solve(np.array([1.0]))))
     assert flux[2.0] == 2.0 * flux[4.0] == 4.0 * flux[8.0]
+
+
+def test_libraries_below_a_case_stay_as_they_are(tmp_path, monkeypatch):
+    below = tmp_path / "first" / "libraries"
+    below.mkdir(parents=True)
+    (tmp_path / "second").mkdir()
+    (below / "a_library.py").write_text("token = object()\n")
+    (tmp_path / "first" / "wall.py").write_text(
+        "import a_library\n" + SOLVER.replace("from laws", "#")
+    )
+    (tmp_path / "second" / "wall.py").write_text(SOLVER.replace("from laws", "#"))
+    monkeypatch.syspath_prepend(below)
+    load_problem(str(tmp_path / "first" / "wall.py"))
+    token = sys.modules["a_library"].token
+    load_problem(str(tmp_path / "second" / "wall.py"))
+    assert sys.modules["a_library"].token is token
 
 
 def test_a_case_imports_its_neighbours(folder):

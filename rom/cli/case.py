@@ -56,16 +56,22 @@ def load_case_module(name: str) -> ModuleType:
 def _import_from(folder: str) -> None:
     """Let a case import the files beside it, and none that stand beside another case."""
     for other in _MODULES_BEFORE.keys() - {folder}:
-        for name in sys.modules.keys() - _MODULES_BEFORE[other]:
-            file = getattr(sys.modules[name], "__file__", None) or ""
-            if file.startswith(other + os.sep) and not name.startswith("case_"):
+        before = _MODULES_BEFORE.pop(other)
+        for name in [name for name in sys.modules if _lies_in(name, other)]:
+            if name.split(".")[0] not in before:
                 del sys.modules[name]
         if other in sys.path:
             sys.path.remove(other)
-        del _MODULES_BEFORE[other]
     if folder not in sys.path:
         _MODULES_BEFORE[folder] = set(sys.modules)
         sys.path.append(folder)
+
+
+def _lies_in(name: str, folder: str) -> bool:
+    """Whether a module was imported from a folder itself, and not from a library below it."""
+    place = os.path.join(folder, *name.split("."))
+    file = getattr(sys.modules[name], "__file__", None)
+    return file in (f"{place}.py", os.path.join(place, "__init__.py"))
 
 
 def has_problem(name: str) -> bool:
