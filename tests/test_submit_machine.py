@@ -3,6 +3,7 @@
 a row is never in two live jobs, and what is done stays done.
 """
 
+import shlex
 import shutil
 import tempfile
 from dataclasses import replace
@@ -61,7 +62,7 @@ class Campaigns(RuleBasedStateMachine):
             line = next(line for line in script.splitlines() if line.startswith("rows="))
             listing = [
                 parse_rows(text, ROWS)
-                for text in Path(line.split(" ")[-1].rstrip(")")).read_text().splitlines()
+                for text in Path(shlex.split(line.rstrip(")"))[-1]).read_text().splitlines()
             ]
             first = int(
                 next(x for x in script.splitlines() if x.startswith("part="))

@@ -129,12 +129,12 @@ def test_an_empty_folder_leads_to_a_picture_of_one_s_own_solver(wheel, tmp_path)
     needs = tmp_path / "needs.pth"
     needs.write_text("\n".join(site.getsitepackages()) + "\n")
     after = lines.index("pip install 'rom-platform[view]'") + 1
-    script = [*lines[:after], f"cp {needs} .venv/lib/python*/site-packages/", *lines[after:]]
+    script = [*lines[:after], f"cp '{needs}' .venv/lib/python*/site-packages/", *lines[after:]]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
-        "EDITOR": f"{sys.executable} {tmp_path / 'editor.py'}",
-        "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheel.parents[1]),
+        "EDITOR": f"{sys.executable} ../editor.py",
+        "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": wheel.parents[1].as_uri(),
     }  # fmt: skip
     end = subprocess.run(
         ["bash", "-e", "-c", "\n".join(script)],

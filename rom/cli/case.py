@@ -68,7 +68,7 @@ def _import_from(folder: str) -> None:
 
 
 def _lies_in(name: str, folder: str) -> bool:
-    """Whether a module was imported from a folder itself, and not from a library below it."""
+    """Whether a module was imported from a folder itself, not from a library below."""
     place = os.path.join(folder, *name.split("."))
     file = getattr(sys.modules[name], "__file__", None)
     return file in (f"{place}.py", os.path.join(place, "__init__.py"))
