@@ -68,12 +68,13 @@ def solve_box(equation: Equation, tol: float = 1e-9) -> BoxAnswer:
     Reference: Boyd (2001), appendix D.
     """
     solved: dict[str, Solution] = {}
-    for name in (CHEBYSHEV, KERNELS):
+    methods = {
+        CHEBYSHEV: lambda: chebyshev(equation, tol),
+        KERNELS: lambda: kernel_solve(equation, tol=0.1 * tol)[0],
+    }
+    for name, solve in methods.items():
         try:
-            if name == CHEBYSHEV:
-                solved[name] = chebyshev(equation, tol)
-            else:
-                solved[name] = kernel_solve(equation, tol=0.1 * tol)[0]
+            solved[name] = solve()
         except NotConverged as error:
             log.info("%s: %s", name, error)
     if not solved:

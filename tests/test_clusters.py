@@ -291,3 +291,13 @@ def test_many_snapshots_of_few_dofs_need_no_matrix_of_pairs():
     chosen = local.nearest(local.hull.coefficients(u))
     assert (chosen == np.argmin(local.projection_errors(u), axis=1)).all()
     assert all(len(set(which[chosen == k])) == 1 for k in range(4))
+
+
+def test_a_single_run_has_bases_although_nothing_is_left_to_hold_out():
+    gen = np.random.default_rng(4)
+    planes = gen.standard_normal((2, 12, 3))
+    u = np.stack([planes[j % 2] @ gen.standard_normal(3) for j in range(200)], axis=1)
+    run = Snapshots(euclidean(12), np.ones((200, 1)), u, np.arange(200.0))
+    local = local_bases(run, 2, 3)
+    assert (local.errors == 1.0).all()
+    assert local.projection_errors(u).min(axis=1).max() < 1.0

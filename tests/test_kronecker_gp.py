@@ -3,6 +3,8 @@
 Missing cells, where plain iterations fail.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -311,3 +313,11 @@ def test_deviations_of_hidden_cells_of_smooth_fields_hold_and_never_vanish(field
     L = np.linalg.cholesky(K[np.ix_(keep, keep)] + gp.nugget * np.eye(keep.sum()))
     left = 1 - np.sum(np.linalg.solve(L, K[np.ix_(keep, ~keep)]) ** 2, axis=0)
     np.testing.assert_allclose(std[out], np.sqrt(gp.variance * left), rtol=0.1)
+
+
+def test_a_process_that_was_asked_beyond_its_ends_can_be_sent_to_a_worker():
+    x = np.linspace(0.0, 1.0, 9)
+    gp = kronecker_gp([x, x], np.sin(3 * x)[:, None] * np.cos(x))
+    before = len(pickle.dumps(gp))
+    gp.posterior(np.array([1.2]), x)
+    assert len(pickle.dumps(gp)) >= before

@@ -6,9 +6,9 @@ never a matrix of all cells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -101,8 +101,8 @@ class KroneckerGP(Model):
 
         With missing cells each deviation costs a solve.
         """
-        cross = self._cross(self._split(question.mu))
         points = self._split(question.mu)
+        cross = self._cross(points)
         left = self._left_at(cross) * np.max(self._stretches(points), axis=0) ** 2
         mean = self.mean + _contract(cross, self.weights)
         std = np.sqrt(self.variance * (left + self.nugget))
@@ -173,7 +173,8 @@ class KroneckerGP(Model):
     def samples(self, *x: np.ndarray, count: int, rng: int | np.random.Generator = 0) -> np.ndarray:
         """Draws of f + mean from the posterior on the grid of new points.
 
-        (count, q_1, ..., q_d), by Matheron's rule. Reference: Wilson et al. (2020).
+        (count, q_1, ..., q_d), by Matheron's rule. Beyond the known points they spread as the
+        kernels say, less than the deviations of `posterior`. Reference: Wilson et al. (2020).
         """
         gen = np.random.default_rng(rng)
         cross = self._cross(x)
@@ -243,11 +244,16 @@ class KroneckerGP(Model):
         return np.any(np.moveaxis(self.observed, j, 0).reshape(len(self.axes[j]), -1), axis=1)
 
     @cached_property
-    def _end_stretch(self) -> Callable[[int], float]:
-        def of_axis(j: int) -> float:
-            return end_stretch(self.axes[j], self._seen(j), lambda slab: self._slab_out(j, slab))
+    def _end_stretches(self) -> dict[int, float]:
+        """Of the axes that were asked beyond their ends so far."""
+        return {}
 
-        return cache(of_axis)
+    def _end_stretch(self, j: int) -> float:
+        """The factor beyond the known points of axis j, which costs some posteriors once."""
+        if j not in self._end_stretches:
+            stretch = end_stretch(self.axes[j], self._seen(j), partial(self._slab_out, j))
+            self._end_stretches[j] = stretch
+        return self._end_stretches[j]
 
     def _slab_out(self, j: int, slab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(y - E[y | the rest], its deviation) of cells of a slab of axis j.
@@ -255,16 +261,14 @@ class KroneckerGP(Model):
         At most some known ones; the kernels stay.
         """
         whole = np.ones(self.y.shape, dtype=bool) if self.observed is None else self.observed
-        inside = np.zeros(len(self.axes[j]), dtype=bool)
-        inside[slab] = True
-        mask = np.moveaxis(whole, j, 0)
-        cells = np.argwhere(np.moveaxis(mask & inside.reshape(-1, *[1] * (mask.ndim - 1)), 0, j))
-        cells = pick_cells(cells)
+        in_slab = np.zeros(self.y.shape, dtype=bool)
+        np.moveaxis(in_slab, j, 0)[slab] = True
+        cells = pick_cells(np.argwhere(whole & in_slab))
         y, axes, observed = self.y, list(self.axes), None
         if self.observed is None:
-            axes[j], y = axes[j][~inside], np.compress(~inside, y, axis=j)
+            axes[j], y = np.delete(axes[j], slab, axis=0), np.delete(y, slab, axis=j)
         else:
-            observed = np.moveaxis(mask & ~inside.reshape(-1, *[1] * (mask.ndim - 1)), 0, j)
+            observed = whole & ~in_slab
         rest = replace(self, axes=tuple(axes), y=y, observed=observed)
         mean, variance, weights = posterior_weights(rest._matrices(), rest.nugget, y, observed)
         rest = replace(rest, mean=mean, variance=variance, weights=weights)

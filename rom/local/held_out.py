@@ -59,22 +59,17 @@ def held_out_errors(
         scaled = np.sqrt(weight) * coordinates
         moments = None
         if members.sum() > len(coordinates):
-            moments = [_moment(scaled[:, members & (fold == part)]) for part in parts]
+            of_parts = [scaled[:, members & (fold == part)] for part in parts]
+            moments = np.stack([A @ A.conj().T for A in of_parts])
         for number, part in enumerate(parts):
             outside = fold == part
             if moments is None:
                 V = _leading_of_few(scaled[:, members & ~outside], rank)
             else:
-                rest = sum(m for other, m in enumerate(moments) if other != number)
-                V = _leading_of_many(np.asarray(rest), rank)
+                V = _leading_of_many(np.delete(moments, number, axis=0).sum(axis=0), rank)
             inside = np.sum(np.abs(V.conj().T @ coordinates[:, outside]) ** 2, axis=0)
             errors[outside, j] = np.sqrt(np.maximum(1.0 - inside, 0.0))
     return errors
-
-
-def _moment(A: np.ndarray) -> np.ndarray:
-    """A A^H."""
-    return np.asarray(A @ A.conj().T)
 
 
 def _leading_of_few(A: np.ndarray, rank: int) -> np.ndarray:
@@ -91,8 +86,6 @@ def _leading_of_few(A: np.ndarray, rank: int) -> np.ndarray:
 
 def _leading_of_many(moment: np.ndarray, rank: int) -> np.ndarray:
     """The same from A A^H (R, R) or 0, where A has more columns than rows."""
-    if not np.any(moment):
-        return np.zeros((len(np.atleast_1d(moment)), 0))
     R = len(moment)
     leading_only = (max(R - rank, 0), R - 1)
     squares, vectors = la.eigh(moment, subset_by_index=leading_only, check_finite=False)
