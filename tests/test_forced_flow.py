@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from typer.testing import CliRunner
 
 from rom.basis import Basis
-from rom.cli.app import app
 from rom.compress import pod
 from rom.dynamics import dmdc
 from rom.dynamics.forced import follow_signals
 from rom.errors import BadInput, Singular
 from rom.snapshots import Snapshots
 from rom.space import euclidean
-from tests.command_line import last
+from tests.command_line import last, rom_here
 
 T = np.linspace(0.0, 4.0, 81)
 RNG = np.random.default_rng(0)
@@ -152,16 +150,11 @@ def test_a_law_with_signals_is_trained_and_asked_by_commands(tmp_path, monkeypat
     rows = [f"{t:.10g},{np.sin(3 * t) + 0.3 * np.cos(11 * t):.10g}" for t in T]
     (tmp_path / "s.csv").write_text("\n".join(["t [s],heat [W]", *rows]))
 
-    def rom(*words, code=0):
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        assert done.exit_code == code, done.output
-        return done.output
-
-    rom("collect", "own.py", "--csv", "mu.csv")
+    rom_here("collect", "own.py", "--csv", "mu.csv")
     train = ("train", "own.py", "--kind", "dmd", "--rank", 2, "--out", "m.h5", "--json")
-    assert "linear law of heat" in last(rom(*train, "--signals", "s.csv"))["kind"]
-    rom("predict", "m.h5", "--signals", "s.csv", "--out", "a.npz")
-    said = last(rom("study", "own.store", "m.h5", "--signals", "s.csv", "--json"))
+    assert "linear law of heat" in last(rom_here(*train, "--signals", "s.csv"))["kind"]
+    rom_here("predict", "m.h5", "--signals", "s.csv", "--out", "a.npz")
+    said = last(rom_here("study", "own.store", "m.h5", "--signals", "s.csv", "--json"))
     assert said["max_rel_error T"] < 1e-6
-    assert "give at least" not in rom("inspect", "m.h5")
-    assert "asks for the signal 'heat'" in rom("predict", "m.h5", code=2)
+    assert "give at least" not in rom_here("inspect", "m.h5")
+    assert "asks for the signal 'heat'" in rom_here("predict", "m.h5", code=2)

@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from typer.testing import CliRunner
 
 from rom.basis import Basis
-from rom.cli.app import app
 from rom.compress import pod
 from rom.dynamics import Polynomial, operator_inference, parameter_powers, project_rate
 from rom.dynamics.dissipation import damp, energy_free
@@ -19,7 +17,8 @@ from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import euclidean
-from tests.command_line import last
+from tests.command_line import last, rom_here
+from tests.law_case import CASE
 
 T = np.linspace(0.0, 3.0, 121)
 
@@ -198,43 +197,23 @@ def test_options_that_fit_nothing_are_refused(options, message):
         operator_inference(trajectories(predator, STARTS), identity(2), **options)
 
 
-CASE = """
-import numpy as np, rom
-from scipy.integrate import solve_ivp
-box = rom.Box(("k", "f"), [0.5, 1.0], [2.0, 3.0])
-times = np.linspace(0, 1, 41)
-A = -np.diag([1.0, 2.0, 3.0]) + np.diag([0.5, 0.5], 1)
-fields = (rom.Field("T", "K", np.arange(3)),)
-def rate(u, mu):
-    return mu[0] * (A @ u) + mu[1] - 0.1 * u[::-1] * u
-def solve(mu):
-    march = lambda t, u: rate(u, mu)
-    return solve_ivp(march, (0, 1), np.ones(3), t_eval=times, rtol=1e-9, atol=1e-9).y
-"""
-
-
 def test_a_law_is_inferred_and_studied_by_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(CASE)
 
-    def rom(*words, code=0):
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        assert done.exit_code == code, done.output
-        return done.output
-
-    rom("collect", "own.py", "--n", "16")
+    rom_here("collect", "own.py", "--n", "16")
     train = ("--kind", "opinf", "--rank", 3, "--json", "--out")
-    assert "least of 31 laws" in last(rom("train", "own.py", *train, "anchored.h5"))["kind"]
-    rom("train", "own.store", *train, "data.h5")
+    assert "least of 31 laws" in last(rom_here("train", "own.py", *train, "anchored.h5"))["kind"]
+    rom_here("train", "own.store", *train, "data.h5")
     for model, more in (("data.h5", ()), ("anchored.h5", ("--case", "own.py"))):
         study = ("study", "own.store", model, "--hold-out", "0.2", "--json", *more)
-        said = last(rom(*study))
+        said = last(rom_here(*study))
         assert said["max_rel_error T"] < 0.02 < said["max_rel_error of persistence, T"]
-    said = last(rom("train", "own.py", *train, "band.h5", "--calibrate", "0.6"))
+    said = last(rom_here("train", "own.py", *train, "band.h5", "--calibrate", "0.6"))
     assert "bands of 10 runs that it has not seen" in said["kind"]
-    said = last(rom("study", "own.py", "band.h5", "--n", "4", "--json"))
+    said = last(rom_here("study", "own.py", "band.h5", "--n", "4", "--json"))
     assert said["coverage of 90 % conformal bands of T, whole trajectories"] == 1.0
-    refused = rom("study", "own.store", "anchored.h5", "--hold-out", "0.2", code=2)
+    refused = rom_here("study", "own.store", "anchored.h5", "--hold-out", "0.2", code=2)
     assert "trained of its case: --case CASE" in refused
-    refused = rom("train", "own.py", "--kind", "dmd", "--dissipative", code=2)
+    refused = rom_here("train", "own.py", "--kind", "dmd", "--dissipative", code=2)
     assert "--dissipative is of --kind opinf" in refused

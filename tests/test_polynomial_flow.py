@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 import scipy.linalg
 from scipy.integrate import solve_ivp
-from typer.testing import CliRunner
 
 from rom.basis import Basis
-from rom.cli.app import app
 from rom.compress import pod
 from rom.dynamics import Polynomial, parameter_powers, project_rate
 from rom.errors import BadInput, SolveFailed
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space, euclidean
-from tests.command_line import last
+from tests.command_line import last, rom_here
+from tests.law_case import CASE
 
 N = 48
 WAVES = 1j * np.fft.rfftfreq(N, 1 / N)
@@ -172,47 +171,20 @@ def test_forms_count_each_product_once():
         Polynomial((2, 1), parameter_powers(1, 0))
 
 
-CASE = """
-import numpy as np, rom
-from scipy.integrate import solve_ivp
-box = rom.Box(("k", "f"), [0.5, 1.0], [2.0, 3.0])
-times = np.linspace(0, 1, 21)
-A = -np.diag([1.0, 2.0, 3.0]) + np.diag([0.5, 0.5], 1)
-fields = (rom.Field("T", "K", np.arange(3)),)
-def rate(u, mu):
-    return mu[0] * (A @ u) + mu[1] - 0.1 * u[::-1] * u
-def solve(mu):
-    march = lambda t, u: rate(u, mu)
-    return solve_ivp(march, (0, 1), np.ones(3), t_eval=times, rtol=1e-9, atol=1e-9).y
-"""
-
-
-@pytest.fixture
-def rom(tmp_path, monkeypatch):
-    """The command `rom` in a folder with the case own.py."""
+def test_a_law_is_projected_and_asked_by_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(CASE)
-
-    def command(*words, code=0):
-        done = CliRunner().invoke(app, [str(word) for word in words])
-        assert done.exit_code == code, done.output
-        return done.output
-
-    return command
-
-
-def test_a_law_is_projected_and_asked_by_commands(tmp_path, rom):
-    rom("collect", "own.py", "--n", "8")
+    rom_here("collect", "own.py", "--n", "8")
     words = ("train", "own.py", "--kind", "projected", "--rank", 3, "--out", "m.h5", "--json")
-    said = last(rom(*words))
+    said = last(rom_here(*words))
     assert said["r"] == 3 and "projected law" in said["kind"]
     words = ("study", "own.py", "m.h5", "--n", "5", "--store", "own.store", "--json")
-    said = last(rom(*words))
+    said = last(rom_here(*words))
     assert said["max_rel_error T"] < 1e-5 < said["max_rel_error of persistence, T"]
-    rom("predict", "m.h5", "--mu", "k=1,f=2", "--t", "0:2:1", "--out", "a.npz")
+    rom_here("predict", "m.h5", "--mu", "k=1,f=2", "--t", "0:2:1", "--out", "a.npz")
     with np.load(tmp_path / "a.npz") as arrays:
         assert arrays["T [K]"].shape == (3, 3)
-    said = last(rom("inspect", "m.h5", "--json"))
+    said = last(rom_here("inspect", "m.h5", "--json"))
     assert said["relative misfit to the solver's rate at random states"] < 1e-12
-    refused = rom("train", "own.store", "--kind", "projected", code=2)
+    refused = rom_here("train", "own.store", "--kind", "projected", code=2)
     assert "define rate(u, mu) in the case" in refused
