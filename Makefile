@@ -54,6 +54,7 @@ test-faults: .venv/ready
 
 fuzz: .venv/ready
 	$(RUN)python -m tests.faults.fuzz
+	$(RUN)python -m tests.faults.fuzz_files
 
 CORE = tests/test_archive.py tests/test_collect.py tests/test_pilot.py tests/test_submit.py tests/faults/test_hostile.py tests/faults/test_solver_faults.py
 

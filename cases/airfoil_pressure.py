@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +22,16 @@ from rom.mesh import Mesh
 from rom.plot.shapes import shape_pictures
 from rom.shapes import (
     ArcLength,
-    Reduction,
     Sample,
     ShapeModel,
-    medoid,
-    shape_model,
-    subdivide,
+    choose_shapes,
 )
-from rom.shapes.answers import SCORE
+from rom.shapes.answers import mean_fields
+from rom.shapes.choice import START
 from rom.study.metrics import field_coverage, q2, rel_l2, rrmse
 
 NAMES, UNITS = ("angle of attack", "log speed"), ("degree", "1")
-MORPH = ArcLength(leading=True)
+RULES = ("apex", "node", "bend")  # of the leading edge
 
 
 def data_file(name: str, data: str | None = None) -> Path:
@@ -102,25 +102,25 @@ def normal_force(sample: Sample, cp: np.ndarray) -> float:
     return float(force @ np.array([-chord[1], chord[0]]) / (chord @ chord))
 
 
-def fit_model(train: list[Sample], modes: int = 24, seed: int = 0) -> ShapeModel:
-    """The model of some airfoils, on their medoid with every edge cut twice."""
-    reference = medoid(train, MORPH)
-    for _ in range(4):
-        reference = subdivide(reference)
-    return shape_model(
+def fit_model(
+    train: list[Sample], modes: int = 32, seed: int = 0, rules: Sequence[str] = RULES
+) -> ShapeModel:
+    """The model of some airfoils; rule and kernel by cross-validation among them alone."""
+    model, _ = choose_shapes(
         train,
-        MORPH,
-        reference,
+        {rule: ArcLength((), True, rule) for rule in rules},
         names=NAMES,
         units=UNITS,
-        reduction=Reduction(shape=7, fields=modes, baseline=6),
+        reduction=replace(START, fields=modes),
+        keep=("shape", "fields", "baseline"),
         rng=seed,
     )
+    return model
 
 
 def main(
     folds: int = 5,
-    modes: int = 24,
+    modes: int = 32,
     baseline: bool = True,
     seed: int = 0,
     data: str | None = None,
@@ -132,7 +132,7 @@ def main(
     """
     every = samples(data, baseline)
     order = np.random.default_rng(seed).permutation(len(every))
-    predictions, std, true, forces, fit, ask, scores = [], [], [], [], 0.0, [], []
+    predictions, std, true, forces, fit, ask, means = [], [], [], [], 0.0, [], []
     for k in range(folds):
         test = order[k::folds]
         begin = time.perf_counter()
@@ -146,7 +146,7 @@ def main(
             std += [s for s in [answer.std("cp")] if s is not None]
             true.append(every[i].fields["cp"])
             forces.append([normal_force(every[i], v) for v in (predictions[-1], true[-1])])
-            scores.append(answer.outputs[SCORE].value[0])
+            means.append(mean_fields(model, every[i])["cp"])
         if out is not None and k == 0:
             shape_pictures(out, model, every[test[0]], "cp", "1")
             ship_model(out, model, "cases.airfoil_pressure", sample=every[test[0]])
@@ -156,6 +156,7 @@ def main(
         "folds": folds,
         "rel_l2": rel_l2(predictions, true),
         "rrmse": rrmse(predictions, true),
+        "mean_field_rel_l2": rel_l2(means, true),
         "q2_normal_force": q2([reached], [reference]),
         "coverage_90": field_coverage(predictions, true, std),
         "seconds_fit": fit / folds,

@@ -19,10 +19,11 @@ import numpy as np
 
 from cases.local_bases import physics
 from rom.compress import RunningPod, merge_blocks, update
-from rom.local.bases import features, local_bases
+from rom.local.bases import local_bases
 from rom.local.dissimilarity import scaling, sines
 from rom.local.gain import expected_gain
 from rom.local.learning import fit_classifier
+from rom.local.sight import features
 from rom.plot.clusters import cluster_plot, gain_plot
 
 burgers = physics(cells=2)["burgers"]
@@ -48,7 +49,7 @@ assert D.max() <= 1.0 and np.allclose(np.diag(D), 0.0)
 # choices of the classifier included.
 
 # %%
-gain = expected_gain(train, rank=8, candidates=(1, 2, 4), splits=2, restarts=1)
+gain = expected_gain(train, rank=8, candidates=(1, 2, 4), splits=3)
 for k, g, s in zip(gain.K, gain.gain, gain.std, strict=True):
     print(f"K = {k}: gain {g:.2f} +- {s:.2f}")
 assert gain.recommended > 1
@@ -56,12 +57,13 @@ assert gain.recommended > 1
 # %% [markdown]
 # ## Clusters and a classifier
 #
-# k-medoids of sines, then K subspaces: every snapshot moves to the basis that misses it least while
-# it is held out. Online, a classifier chooses the basis from $(\mu, t)$; all local bases live in
+# Partitions of parameters, fields or sines, refined as K subspaces or not: that one is taken which
+# errs least on runs that had no part in it. Online, a classifier chooses the basis from
+# $(\mu, t)$; all local bases live in
 # one hull, so that changing between them costs nothing of size n.
 
 # %%
-local = local_bases(train, gain.recommended, rank=8, restarts=4, classifier=fit_classifier)
+local = local_bases(train, gain.recommended, rank=8, classifier=fit_classifier)
 chosen = local.classifier.choose(features(unseen))
 error = local.projection_errors(unseen.u)[np.arange(unseen.m), chosen].mean()
 single = local_bases(train, 1, rank=8).projection_errors(unseen.u).mean()

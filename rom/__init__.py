@@ -28,7 +28,7 @@ from typing import Any
 __version__ = "0.2.0"
 CHAPTERS = (
     "archive", "compress", "points", "io", "design", "campaign", "certified", "local", "solids",
-    "gp", "shapes", "dynamics", "study", "plot", "deploy", "batch",
+    "gp", "shapes", "operators", "dynamics", "study", "plot", "deploy", "batch",
 )  # fmt: skip
 _FACE = {
     "rom.space": ("Field", "Space", "euclidean"),
@@ -52,6 +52,7 @@ _FACE = {
     "rom.solids": ("follow", "train_solid"),
     "rom.gp": ("coefficient_gp", "field_gp", "kronecker_gp", "variational_gp", "vecchia_gp"),
     "rom.shapes": ("shape_model",),
+    "rom.operators": ("operator_gp",),
     "rom.dynamics": ("dmd", "operator_inference", "project_rate"),
     "rom.plot": ("picture",),
 }

@@ -53,6 +53,14 @@ class Monomials:
         used = [(j, np.flatnonzero(column)) for j, column in enumerate(self.powers.T)]
         return [(j, terms, self.powers[terms, j]) for j, terms in used if terms.size]
 
+    @cached_property
+    def _single(self) -> np.ndarray | None:
+        """(Q,) the one parameter of each term; None unless all terms are linear in one."""
+        ones = np.all((self.powers == 0.0) | (self.powers == 1.0))
+        if not ones or not np.all(self.powers.sum(axis=1) == 1.0):
+            return None
+        return np.asarray(np.argmax(self.powers, axis=1))
+
     def __call__(self, mu: np.ndarray) -> np.ndarray:
         mu = _checked_parameters(mu)
         if mu.shape[-1] != self.powers.shape[1]:
@@ -60,6 +68,8 @@ class Monomials:
                 f"mu has shape {mu.shape}; "
                 f"give the {self.powers.shape[1]} parameters of the powers: (p,) or (m, p)"
             )
+        if self._single is not None:
+            return np.asarray(self.coefficients * mu[..., self._single])
         theta = np.empty((*mu.shape[:-1], self.coefficients.size))
         theta[...] = self.coefficients
         for j, terms, exponents in self._factors:

@@ -1,4 +1,4 @@
-"""The one gate for arrays: what public verbs take, and what they refuse by name.
+"""The one gate for arrays and options: what public verbs take and refuse.
 
 Taken: lists, data frames, memory maps, any order, strides and byte order, read-only; integers
 and float32 are computed in float64. Refused: text, objects, dates, masked entries, complex
@@ -26,6 +26,8 @@ ASYMMETRY = 1e-10  # of a product, over its diagonal: more is no round-off
 EXACT = 4096  # rows up to which the signs of all eigenvalues of a product are counted
 POSITIVE = "give one whose (u, u) is never negative, as a mass matrix or weights"
 REAL, NUMBER = "biuf", "biufc"
+FLOAT = np.dtype(float)
+SEED = "int | np.random.Generator"
 
 
 def first_bad(array: Any) -> str:
@@ -40,6 +42,8 @@ def number_array(value: Any, name: str, kinds: str = REAL) -> np.ndarray:
     Raises BadInput for text, objects, dates, ragged lists, sparse or masked entries, and complex
     ones where `kinds` has no "c".
     """
+    if type(value) is np.ndarray and value.dtype == FLOAT:
+        return value
     numbers = "real numbers" if kinds == REAL else "numbers"
     if sp.issparse(value):
         raise BadInput(f"{name} is sparse; give a dense array: {name}.toarray()")
@@ -62,6 +66,8 @@ def real(value: Any, name: str, kind: type = float) -> Any:
     Raises BadInput for what `number_array` refuses, and for fractions where integers are meant.
     """
     array = number_array(value, name)
+    if kind is float and array.dtype == FLOAT:
+        return array
     if kind is float:
         return array.astype(float, copy=False)
     if array.dtype.kind == "b":
@@ -193,16 +199,88 @@ def check_noun(value: Any, name: str, noun: type) -> Any:
     return value
 
 
-def gate(**checks: Check | type) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A verb whose named arguments pass checks first.
+def integer(value: Any, name: str) -> int:
+    """`value` as an integer. Raises BadInput, also for 2.0 and True."""
+    value = _scalar(value)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise BadInput(f"{name} is {_words(value)}; give an integer")
+    return int(value)
 
-    checks : functions, or the types of nouns. Where None is meant to be given, it passes.
+
+def real_number(value: Any, name: str) -> Any:
+    """`value`, if it is a real number and not NaN. Raises BadInput."""
+    value = _scalar(value)
+    kinds = (int, float, np.integer, np.floating)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kinds) or value != value:
+        raise BadInput(f"{name} is {_words(value)}; give a real number")
+    return value
+
+
+def switch(value: Any, name: str) -> bool:
+    """`value`, if it is True or False. Raises BadInput."""
+    value = _scalar(value)
+    if not isinstance(value, (bool, np.bool_)):
+        raise BadInput(f"{name} is {_words(value)}; give True or False")
+    return bool(value)
+
+
+def word(value: Any, name: str) -> str:
+    """`value`, if it is text. Raises BadInput."""
+    if not isinstance(value, str):
+        raise BadInput(f"{name} is {_words(value)}; give a name in quotes")
+    return value
+
+
+def seed(value: Any, name: str) -> int | np.random.Generator:
+    """`value`, if it is a generator, or an integer that begins one. Raises BadInput."""
+    if isinstance(value, np.random.Generator):
+        return value
+    begin = integer(value, name)
+    if begin < 0:
+        raise BadInput(f"{name} is {begin}; give a seed of zero or more, or a generator")
+    return begin
+
+
+CHECKS: dict[str, Check] = {
+    "int": integer,
+    "float": real_number,
+    "bool": switch,
+    "str": word,
+    SEED: seed,
+}
+
+
+def option_check(annotation: Any) -> Callable[[Any, str], Any] | None:
+    """The check of what is annotated so; None for all but single options."""
+    return CHECKS.get(str(annotation).removesuffix(" | None"))
+
+
+def _scalar(value: Any) -> Any:
+    """The number in an array of no axes, anything else as it is."""
+    is_alone = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
+    return value.item() if is_alone else value
+
+
+def _words(value: Any) -> str:
+    """What something is, short enough for a message."""
+    text = repr(value) if isinstance(value, (int, float, complex, str, bytes, type(None))) else ""
+    return f"{type(value).__name__} {text[:40]}".strip() if text != "None" else "None"
+
+
+def gate(**checks: Check | type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A verb whose arguments pass checks first, and options are what they say.
+
+    checks : functions, or the types of nouns. Where None is meant to be given, it passes. What is
+        not named and annotated as one integer, number, switch, word or seed is checked as such.
     """
 
     def guard(verb: Callable[P, R]) -> Callable[P, R]:
         parameters = signature(verb).parameters
         plan = []
-        for name, check in checks.items():
+        options = {name: option_check(own.annotation) for name, own in parameters.items()}
+        for name, check in {**options, **checks}.items():
+            if check is None:
+                continue
             place = list(parameters).index(name)
             own = parameters[name]
             optional = own.default is None or "None" in str(own.annotation)

@@ -90,6 +90,9 @@ class Asks:
         that the model was not trained for.
         """
         points, single = self._parameters(mu)
+        if self.p == 0 and single:
+            m = _count_samples(self.fields, fields)
+            points, single = np.zeros((m, 0)), m == 1
         self._check_presence("a mesh", self.mesh, mesh is not None)
         self._check_presence("a loading", self.loading, loading is not None)
         return Question(
@@ -157,6 +160,16 @@ class Asks:
             raise BadInput(f"the model asks for {what}; none was given")
         if given and not asked:
             raise BadInput(f"the model does not ask for {what}; leave it out")
+
+
+def _count_samples(asked: tuple[Quantity, ...], fields: Mapping[str, Any] | None) -> int:
+    """The most samples that one of the fields has, 1 where none has several."""
+    counts = [1]
+    for quantity in asked:
+        shape = np.shape((fields or {}).get(quantity.name, 0.0))
+        if len(shape) == 3 or (len(shape) == 2 and quantity.components == 1):
+            counts.append(shape[-1])
+    return max(counts)
 
 
 def _are_among(times: np.ndarray, trained: np.ndarray) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -96,10 +97,10 @@ class Box:
                 f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that "
                 "row out"
             )
-        low, high = self._scaled(self.lower), self._scaled(self.upper)
+        low, high = self._ends
         width = slack * (high - low)
-        impossible = self._log & (mu <= 0)
-        x = self._scaled(np.where(impossible, self.lower, mu))
+        impossible = self._log & (mu <= 0) if self._logs else False
+        x = self._scaled(np.where(impossible, self.lower, mu)) if self._logs else mu
         outside = impossible | (x < low - width) | (x > high + width)
         if outside.any():
             i, j = np.argwhere(np.atleast_2d(outside))[0]
@@ -113,7 +114,7 @@ class Box:
 
     def to_unit(self, mu: np.ndarray) -> np.ndarray:
         """mu -> [0, 1]^p, logarithmically where the scale is log."""
-        low, high = self._scaled(self.lower), self._scaled(self.upper)
+        low, high = self._ends
         if type(mu) is not np.ndarray or mu.dtype != float:
             mu = real(mu, "mu")
         x = self._scaled(mu)
@@ -121,17 +122,27 @@ class Box:
 
     def from_unit(self, x: np.ndarray) -> np.ndarray:
         """[0, 1]^p -> mu."""
-        low, high = self._scaled(self.lower), self._scaled(self.upper)
+        low, high = self._ends
         scaled = low + real(x, "x") * (high - low)
         exponents = np.where(self._log, scaled, 0.0)
         mu = np.where(self._log, np.exp(exponents), scaled)
         return np.clip(mu, self.lower, self.upper)
 
-    @property
+    @cached_property
     def _log(self) -> np.ndarray:
         return np.array([scale == "log" for scale in self.scales])
 
+    @cached_property
+    def _logs(self) -> bool:
+        return bool(self._log.any())
+
+    @cached_property
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._scaled(self.lower), self._scaled(self.upper)
+
     def _scaled(self, mu: np.ndarray) -> np.ndarray:
+        if not self._logs:
+            return mu
         logarithms = np.log(np.where(self._log, mu, 1.0))
         return np.where(self._log, logarithms, mu)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,68 @@ class Snapshots:
     def m(self) -> int:
         """Number of snapshots."""
         return int(self.u.shape[1])
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the snapshots lie on disk."""
+        return not isinstance(self.u, np.ndarray) or isinstance(self.u, np.memmap)
+
+    def take(self, columns: np.ndarray) -> Snapshots:
+        """Some of the snapshots, (k,) numbers; what lies on disk stays there."""
+        t = None if self.t is None else self.t[columns]
+        u = LazyColumns(self.u, columns) if self.lazy else self.u[:, columns]
+        return replace(self, mu=self.mu[columns], u=u, t=t)
+
+    def transform(self, act: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Snapshots:
+        """act(U[rows, columns], columns) in place of U; what lies on disk stays there.
+
+        act : (block (k, l), column numbers (l,)) -> block, one entry from one
+        """
+        every = np.arange(self.m)
+        u = LazyColumns(self.u, every, act) if self.lazy else act(self.u, every)
+        return replace(self, u=u)
+
+
+@dataclass(frozen=True, eq=False)
+class LazyColumns:
+    """act(U[:, which]) of U (n, m) on disk, read by rows and columns.
+
+    which (k,) : column numbers; act : (block, numbers) -> block, the identity by default
+    """
+
+    u: Any
+    which: np.ndarray
+    act: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+    ndim = 2
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, k)."""
+        return int(self.u.shape[0]), len(self.which)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """That of U, double precision at least where numbers are computed."""
+        own = np.dtype(self.u.dtype)
+        return own if self.act is None else np.result_type(own, float)
+
+    @property
+    def budget(self) -> float | None:
+        """Bytes that blocks may take, less what computes them, where that is said."""
+        budget = getattr(self.u, "budget", None)
+        return budget if budget is None or self.act is None else 0.4 * budget
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        which = self.which[columns]
+        block = np.asarray(self.u[rows][:, which] if _both(rows, which) else self.u[rows, which])
+        return block if self.act is None else self.act(block, which)
+
+
+def _both(rows: Any, which: Any) -> bool:
+    """Whether both are lists of numbers, which numpy would pair."""
+    return isinstance(rows, np.ndarray) and isinstance(which, np.ndarray)
 
 
 def _reads_from_disk(u: Any) -> bool:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
 
 from rom.arrays import NUMBER, check_members, integers, real, refuse_indefinite
 from rom.errors import BadInput, Singular
@@ -74,7 +73,7 @@ class Space:
     def __post_init__(self) -> None:
         numbers = integers(self.numbers, "numbers")
         product = _checked_product(self.product, numbers)
-        if numbers.size and (numbers.min() < 0 or np.unique(numbers).size != numbers.size):
+        if numbers.size and (numbers.min() < 0 or not _are_distinct(numbers)):
             distinct = np.unique(numbers).size
             raise BadInput(
                 f"numbers are {numbers.min()}..{numbers.max()}, {distinct} of {numbers.size} "
@@ -318,6 +317,8 @@ class Space:
             return lambda F: F / diagonal[:, None]
         X = self.matrix(self.product).tocsc()
         try:
+            from scipy.sparse.linalg import splu
+
             factors = splu(X, options={"SymmetricMode": True}, permc_spec="MMD_AT_PLUS_A")
         except RuntimeError as error:
             raise Singular(
@@ -357,6 +358,14 @@ class Space:
     def _all_rows(self, part: Field) -> np.ndarray:
         mine = np.isin(np.arange(self.n), part.rows).astype(float)
         return np.flatnonzero(self.gather(mine[:, None])[:, 0])
+
+
+def _are_distinct(numbers: np.ndarray) -> bool:
+    """Whether no number stands twice; at once where they increase."""
+    if (numbers[1:] > numbers[:-1]).all():
+        return True
+    ordered = np.sort(numbers)
+    return bool((ordered[1:] > ordered[:-1]).all())
 
 
 def _checked_product(product: Any, numbers: np.ndarray) -> Any:

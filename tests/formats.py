@@ -41,7 +41,7 @@ READ: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], str]] = {
         (".pvd",), "own, grids by VTK",
         (R, R, CELLWISE, "0/1 arrays", R, BY_NAME, "all"), "test_blocks.py"),
     "VTKHDF": (
-        (".vtkhdf",), "VTK",
+        (".vtkhdf", ".hdf"), "VTK",
         (R, R, CELLWISE, "0/1 arrays", R, BY_NAME, "parts joined"), "test_blocks.py"),
     "EnSight Gold": (
         (".case",), "VTK", (R, R, N, N, R, BY_NAME, "all, full names"), "test_ingest.py"),
@@ -111,14 +111,18 @@ WHY = """
   is cut at its centre where there are no values at points, and else refused.
 - Other suffixes are tried by meshio, for meshes of one time.
 
-## Reduced bases
+## Reduced bases, data sets of PLAID
 
 `rom.io.read_basis` and `write_basis` take bases of libROM (`NAME.000000`, all ranks), pyLOM (group
-`POD` in HDF5) and Twin Builder (`basis.svd`), each shown in `tests/test_foreign_bases.py`. None of
-them holds an offset, so a basis with one is not written; modes that are not orthonormal in the
-space given are refused. The spaces of romtools are arrays and have no file. Data sets of PLAID
-are read as designs of shapes (`rom shapes train FOLDER`, `tests/test_families.py`); its samples
-are files of CGNS, which `rom.io` reads too.
+`POD` in HDF5) and Twin Builder (`basis.svd`), each shown in `tests/test_foreign_bases.py`; so do
+`rom export model.h5 --out NAME.000000` (`NAME.h5`, `NAME.svd`) and `rom export NAME.000000 --out
+modes.npz`. None of them holds an offset, so a basis with one is not written; modes that are not
+orthonormal in the space given are refused. The spaces of romtools are arrays and have no file.
+
+Data sets of PLAID are written from a store by `rom export runs --out runs.plaid` and by
+`rom.io.write_plaid`, a sample for each run and a file for each of its times, and are read as
+designs of shapes (`rom shapes train FOLDER`, `tests/test_plaid_files.py`); the samples are files
+of CGNS, which `rom.io` reads too. Units stand in a text of ours below the base.
 
 A field that is known on some cells or blocks only is NaN elsewhere, and a mask says where it is
 known; `rom ingest` refuses it, unless it is unknown on faces and edges alone, which are then left

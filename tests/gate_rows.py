@@ -14,7 +14,20 @@ import numpy as np
 import scipy.sparse as sp
 
 import rom
-from rom import bands, certified, compress, design, dynamics, gp, local, plot, points, shapes, study
+from rom import (
+    bands,
+    certified,
+    compress,
+    design,
+    dynamics,
+    gp,
+    local,
+    operators,
+    plot,
+    points,
+    shapes,
+    study,
+)  # fmt: skip
 from rom import io as files
 from rom.rule import Cubature
 from rom.space import Field
@@ -70,6 +83,15 @@ STEPS = np.linspace(0.0, 1.0, 9)
 LINES = np.stack([np.exp(-STEPS), np.exp(-3 * STEPS)])[None]
 SERIES = rom.Snapshots(rom.euclidean(2), np.zeros((9, 0)), LINES[0], STEPS)
 SERIES_BASIS = rom.pod(SERIES, rank=2)[0]
+
+
+def cubes(U, mu, data):
+    return data[:, 0] * U[:, 0] ** 3, 3.0 * data[:, :1] * U**2
+
+
+CUBIC = rom.Problem(
+    None, None, term=dynamics.Stencil(np.arange(2)[:, None], np.ones((2, 1)), cubes)
+)
 LONG_STEPS = np.linspace(0.0, 2.0, 33)
 LONG_SERIES = rom.Snapshots(
     rom.euclidean(2), np.zeros((33, 0)), np.stack([np.cos(9 * LONG_STEPS), np.sin(9 * LONG_STEPS)]),
@@ -138,7 +160,7 @@ def separated():
 
 @cache
 def local_pair():
-    return rom.local_bases(SNAPSHOTS, 2, 2, restarts=1)
+    return rom.local_bases(SNAPSHOTS, 2, 2)
 
 
 def equation(c, old, mu, t0, t1):
@@ -238,9 +260,39 @@ ROWS: dict[str, Row] = {
     "project_rate": row(
         lambda snapshots, basis: rom.project_rate(lambda u, mu: -u, snapshots, basis).operators,
         snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "operator_gp": row(
+        lambda inputs, outputs: rom.operator_gp(inputs, outputs, rank=2, kernel="rbf").apply(U),
+        inputs=noun(SNAPSHOTS), outputs=noun(SNAPSHOTS)),
+    "operators.plug_operator": row(
+        lambda inputs, outputs: operators.plug_operator(np.sin, inputs, outputs).pattern,
+        inputs=noun(SNAPSHOTS), outputs=noun(SNAPSHOTS)),
+    "operators.simple_answers": row(
+        lambda inputs, outputs, a: operators.simple_answers(inputs, outputs, a),
+        inputs=noun(SNAPSHOTS), outputs=noun(SNAPSHOTS), a=real(U[:, :3])),
+    "operators.point_symmetry": row(
+        lambda points: operators.point_symmetry(points, "rectangle").table,
+        points=real(MESH.points)),
+    "operators.Symmetry": row(
+        lambda places_in, signs_in, places_out, signs_out: operators.Symmetry(
+            "flip", places_in, signs_in, places_out, signs_out).act_in(1, np.eye(2)),
+        places_in=whole([[0, 1], [1, 0]]), signs_in=real(np.ones((2, 2))),
+        places_out=whole([[0, 1], [1, 0]]), signs_out=real(np.ones((2, 2)))),
     "dynamics.dmdc": row(
         lambda snapshots, basis, push: dynamics.dmdc(snapshots, basis, {"push": push}).A,
         snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS), push=real(np.arange(33.0) % 4)),
+    "dynamics.nonlinear_model": row(
+        lambda snapshots, basis: dynamics.nonlinear_model(CUBIC, snapshots, basis).term.B,
+        snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
+    "dynamics.calibrate_estimate": row(
+        lambda snapshots: dynamics.calibrate_estimate(
+            dynamics.nonlinear_model(CUBIC, SERIES, SERIES_BASIS), snapshots, level=0.5).factor,
+        snapshots=noun(SERIES)),
+    "dynamics.Stencil": row(
+        lambda reads, data: dynamics.Stencil(reads, data, cubes).reads,
+        "empty (n, 0)", reads=whole([[0], [1]]), data=real(np.ones((2, 1)))),
+    "dynamics.evaluate_term": row(
+        lambda u, mu: dynamics.evaluate_term(CUBIC.term, u, mu)[0], "empty (0,)",
+        u=real(np.ones(2)), mu=real([1.0, 2.0])),
     "dynamics.calibrate_flow": row(
         lambda snapshots: dynamics.calibrate_flow(
             rom.project_rate(lambda u, mu: -u, SERIES, SERIES_BASIS), snapshots, level=0.5).width,
@@ -394,6 +446,11 @@ ROWS: dict[str, Row] = {
     "certified.residual_bound": row(
         lambda A, f, basis: certified.residual_bound(A, f, basis, STABLE).T**2,
         A=noun(A), f=noun(F), basis=noun(BASIS)),
+    "certified.trajectory_bound": row(
+        lambda bound, mu, a, times: certified.trajectory_bound(bound, mu, a, times),
+        bound=noun(certified.residual_bound(A, F, BASIS, STABLE, MASS)), mu=real(MU[:2]),
+        a=real(np.ones((BASIS.r, 2, len(TIMES)))),
+        times=real(TIMES)),
     "certified.bound_by": row(
         lambda A, f, basis: certified.bound_by(A, f, basis, STABLE, form="gram").G,
         A=noun(A), f=noun(F), basis=noun(BASIS)),
@@ -413,7 +470,7 @@ ROWS: dict[str, Row] = {
         errors=real(rng.random((2 * M, 2)))),
     "local.local_bases": row(
         lambda snapshots, inputs: rom.local_bases(
-            snapshots, 2, 2, restarts=1, inputs=inputs).labels,
+            snapshots, 2, 2, inputs=inputs).labels,
         snapshots=noun(SNAPSHOTS), inputs=real(MU)),
     "local.features": row(local.features, snapshots=noun(SNAPSHOTS)),
     "local.between_runs": row(lambda run: local.between_runs([run, DUAL]), run=noun(BASIS)),
@@ -463,7 +520,7 @@ ROWS: dict[str, Row] = {
         x=real(AXES[0]), y=real(FIELD2)),
     "gp.trajectory_gp": row(
         lambda runs, mu, times: gp.trajectory_gp(
-            runs, mu=mu, times=times, transforms=("identity",), priors=(("rbf", "constant"),)
+            runs, mu=mu, times=times, transforms=("identity",), kernels=("rbf",)
         ).offset,
         runs=real(TRAJ), mu=real(MU), times=real(TIMES)),
     "gp.variational_gp": row(
@@ -523,6 +580,11 @@ ROWS: dict[str, Row] = {
     "io.write_columns": row(
         lambda space, V, mu: text_of(lambda p: files.write_columns(p, space, V, {"mu [1]": mu})),
         space=noun(SPACE), V=number(U), mu=real(MU[:, 0])),
+    "io.write_plaid": row(
+        lambda space, mesh, U: files.write_plaid(
+            folder() / "a.plaid", space, U, {"k [N]": np.arange(2.0)}, mesh).exists(),
+        "empty (n, 0)", space=noun(rom.euclidean(len(MESH.points))), mesh=noun(MESH),
+        U=number(np.ones((len(MESH.points), 2)))),
     "io.history_of_result": row(
         lambda u, stress: files.history_of_result(result(u, stress)).u,
         "empty (n, 0)", "empty (0, n)",
@@ -618,7 +680,9 @@ solids.RunStep solids.SolidModel solids.WeightedModel gp.CoefficientGP gp.FieldG
 gp.KroneckerGP gp.PositiveFieldGP gp.ProcessAverage
 gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
 shapes.Embedding
-dynamics.ForcedFlow dynamics.LinearFlow dynamics.PolynomialFlow shapes.FieldModel shapes.ShapeModel
+operators.Coordinates operators.OperatorGP operators.OperatorKernel
+dynamics.ForcedFlow dynamics.LinearFlow dynamics.NonlinearModel dynamics.PolynomialFlow
+dynamics.ReducedTerm dynamics.ResidualRows shapes.FieldModel shapes.ShapeModel
 study.Discrepancy study.Study batch.Status
 """
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
@@ -632,10 +696,12 @@ campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign
 campaign.ticker campaign.verify
 certified.Conjugate dynamics.Polynomial dynamics.parameter_powers
 solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
+operators.Translation operators.from_torch
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic
-shapes.Radial shapes.Reduction shapes.Same shapes.family study.box_facts study.model_facts
-study.write_report plot.shape_pictures plot.show_window plot.picture deploy.write_fmu batch.Pilot
-batch.Profile batch.Run
+shapes.Radial shapes.Reduction shapes.Same shapes.Sphere shapes.ShapeTrial
+shapes.family study.box_facts study.model_facts
+study.write_report plot.shape_pictures plot.show_window plot.picture
+deploy.model_server deploy.write_fmu batch.Pilot batch.Profile batch.Run
 batch.check_stage batch.cancel_run batch.create_run batch.open_run batch.read_logs
 batch.read_profile batch.read_status batch.resume_run batch.submit_stage
 """
@@ -643,6 +709,7 @@ batch.read_profile batch.read_status batch.resume_run batch.submit_stage
 DECLARED = {
     "gp.gpytorch_model": {"x", "a", "box"},
     "shapes.shape_model": {"samples", "reference"},
+    "shapes.choose_shapes": {"samples", "reference"},
     "shapes.medoid": {"samples"},
     "shapes.refine": {"reference", "samples"},
     "solids.calibrate_solid": {"model"},
@@ -660,6 +727,6 @@ LONG = {
     "gp.variational_gp", "gp.vecchia_gp", "gp.kronecker_gp", "compress.merge_blocks",
     "compress.blocks_of_labels", "compress.extend_svd", "shapes.optimal_mappings", "io.to_grid",
     "certified.inf_sup", "certified.reduced_basis", "io.write_vtkhdf", "io.write_mesh",
-    "solids.reduced_march", "solids.train_solid", "solids.follow",
+    "io.write_plaid", "solids.reduced_march", "solids.train_solid", "solids.follow",
     *(name for name in ROWS if name.startswith("plot.")),
 }  # fmt: skip

@@ -29,6 +29,8 @@ FLOORS = {
 # chapter -> chapter of the same floor, with the reason
 EDGES = {
     ("shapes", "gp"): "coefficients over shapes are Gaussian processes",
+    ("operators", "gp"): "operators are kernels of coordinates of fields",
+    ("dynamics", "certified"): "laws of an affine problem carry its residual bound",
     ("solids", "local"): "local solids are chosen by the classifier of local bases",
     ("study", "plot"): "a report draws its curves",
 }
@@ -36,8 +38,9 @@ EDGES = {
 SERVED = {("prediction.py", "rom.io.answers")}
 # heavy library -> the only places in rom/ that may import it, inside functions
 HOMES = {
-    "h5py": {"archive", "io"}, "sklearn": {"local", "gp"}, "kmedoids": {"local"}, "torch": {"gp"},
-    "gpytorch": {"gp"}, "meshio": {"io"}, "pyvista": {"io", "plot"}, "vtkmodules": {"io"},
+    "h5py": {"archive", "io"}, "sklearn": {"local", "gp"}, "kmedoids": {"local"},
+    "torch": {"gp", "operators"}, "gpytorch": {"gp"}, "meshio": {"io"}, "pyvista": {"io", "plot"},
+    "vtkmodules": {"io"},
     "vtk": {"io"}, "matplotlib": {"plot", "study"}, "Muscat": {"io"}, "mapdl_archive": {"io"},
     "ansys": {"io"},
     "medcoupling": {"io"},

@@ -153,7 +153,8 @@ BASES = (
 VERBS = (
     ("pod: no target", partial(pod, SNAPSHOTS), BadInput, r"tol= .*or rank="),
     ("pod: tol", partial(pod, SNAPSHOTS, tol=2.0), BadInput, r"tol = 2\.0 must lie in \(0, 1\)"),
-    ("pod: NaN tol", partial(pod, SNAPSHOTS, tol=float("nan")), BadInput, r"tol = nan must lie"),
+    ("pod: NaN tol", partial(pod, SNAPSHOTS, tol=float("nan")), BadInput,
+        r"tol is float nan; give a real"),
     ("pod: rank zero", partial(pod, SNAPSHOTS, rank=0), BadInput, r"rank = 0 must lie in 1\.\.5"),
     ("pod: rank too large", partial(pod, SNAPSHOTS, rank=6), BadInput,
         r"rank = 6 must lie in 1\.\.5, the number of snapshots"),
@@ -214,7 +215,7 @@ VERBS = (
     ("sobol: none", partial(sobol, BOX, 0), BadInput,
         r"design of 0 points is not possible; give a positive integer"),
     ("latin_hypercube: half", partial(latin_hypercube, BOX, 1.5), BadInput,
-        r"design of 1\.5 points"),
+        r"is float 1\.5; give an integer"),
     ("grid: counts", partial(grid, BOX, (2,)), BadInput,
         r"1 counts for the 2 parameters \('k', 'q'\); give one number"),
 )  # fmt: skip

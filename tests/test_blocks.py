@@ -195,6 +195,27 @@ def test_all_parts_of_a_vtkhdf_are_read(tmp_path):
     assert cells["number"][0].tolist() == [0, 1, 2, 3] and len(mesh.points) == 20
 
 
+@pytest.mark.parametrize("suffix", [".vtpc", ".vtkhdf", ".hdf", ".vtpd"])
+def test_collections_of_partitions_are_read_of_both_forms(suffix, tmp_path):
+    """Two parts of one block as VTK writes them; interface points once."""
+    import vtk
+
+    parts = vtk.vtkPartitionedDataSet()
+    for k, part in enumerate((line(0, 3, [2]), line(1, 4, [0]))):
+        parts.SetPartition(k, part)
+    data = vtk.vtkPartitionedDataSetCollection()
+    data.SetPartitionedDataSet(0, parts)
+    data.GetMetaData(0).Set(vtk.vtkCompositeDataSet.NAME(), "whole")
+    kind = vtk.vtkXMLPartitionedDataSetCollectionWriter if suffix == ".vtpc" else vtk.vtkHDFWriter
+    kind, data = (vtk.vtkXMLPartitionedDataSetWriter, parts) if suffix == ".vtpd" else (kind, data)
+    writer = kind()
+    writer.SetInputData(data)
+    writer.SetFileName(str(tmp_path / f"a{suffix}"))
+    assert writer.Write()
+    mesh, _, cells = read_file(tmp_path / f"a{suffix}")
+    assert cells["number"][0].tolist() == [0, 1, 2, 3] and len(mesh.points) == 20
+
+
 def foam(folder):
     """A case of two cells, T = 300 + 10 t and 400 + 10 t, a boundary at 100."""
 

@@ -14,12 +14,14 @@ from rom.compress.decomposition import pod
 from rom.errors import BadInput
 from rom.local.bases import local_bases
 from rom.local.dissimilarity import by_field, combine, scaling, sines, unit_sines
-from rom.local.gain import expected_gain
+from rom.local.gain import expected_gain, gain_of
 from rom.local.held_out import held_out_errors
 from rom.local.hull import hull_coordinates
 from rom.local.learning import fit_classifier
 from rom.local.partition import medoids
+from rom.local.recipes import Recipe, list_numbers, list_recipes
 from rom.local.run_angles import between_runs, principal_angles
+from rom.local.trials import Trials, try_snapshots
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
@@ -283,7 +285,7 @@ def test_many_snapshots_of_few_dofs_need_no_matrix_of_pairs():
     u = np.stack([planes[j] @ gen.standard_normal(3) for j in which], axis=1)
     snapshots = Snapshots(euclidean(30), gen.random((m, 1)), u)
     tracemalloc.start()
-    local = local_bases(snapshots, 4, 3, restarts=2)
+    local = local_bases(snapshots, 4, 3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < m * m * 8 / 3
@@ -301,3 +303,79 @@ def test_a_single_run_has_bases_although_nothing_is_left_to_hold_out():
     local = local_bases(run, 2, 3)
     assert (local.errors == 1.0).all()
     assert local.projection_errors(u).min(axis=1).max() < 1.0
+
+
+def made_trials():
+    """Two runs of two samples; recipe 1 is best in the mean, recipe 2 in the quantile."""
+    nested = np.array([[4.0, 4.0, 4.0, 4.0], [0.0, 0.0, 0.0, 9.0], [3.0, 3.0, 3.0, 3.0]])
+    recipes = (Recipe(1), Recipe(2), Recipe(2, "fields"))
+    fold = np.array([0, 0, 1, 1])
+    labels = (np.zeros(4, dtype=int),) * 3
+    return Trials(recipes, nested, nested, nested < 1.0, labels, fold, fold, 1, 2, 4)
+
+
+def test_the_recipe_is_that_of_the_aim_and_no_fold_judges_its_own_choice():
+    trials = made_trials()
+    assert trials.best("mean", (1, 2)) == 1 and trials.best("q90", (1, 2)) == 2
+    assert trials.best("mean", (1,)) == 0
+    # without fold 1 recipe 1 has no error, without fold 0 its mean is 4.5: fold 0 takes recipe 2
+    errors = trials.honest("mean", 2)[0]
+    assert errors.tolist() == [3.0, 3.0, 0.0, 9.0]
+    gain = gain_of(trials, (1, 2))
+    assert gain.gain.tolist() == pytest.approx([1.0, 16.0 / 15.0]) and gain.recommended == 2
+    with pytest.raises(BadInput, match=r"no recipe was tried with \[3\]"):
+        trials.best("mean", (3,))
+    with pytest.raises(BadInput, match="aim is 'most'"):
+        gain_of(trials, (1,), "most")
+
+
+@pytest.mark.parametrize("runs", [8, 60])
+def test_trials_of_many_snapshots_take_few_of_every_run(runs, monkeypatch):
+    monkeypatch.setattr("rom.local.trials.MOST", 40)
+    U, mu, _ = planes(k=2, r=2, each=60)
+    snapshots = Snapshots(euclidean(60), mu[np.arange(120) % runs], U)
+    trials = try_snapshots(snapshots, (1, 2), 2, None)
+    assert trials.m == 120 and trials.nested.shape[1] == len(trials.fold) == 40
+    assert sorted(set(trials.run_of.tolist())) == list(range(min(runs, 40)))
+    for run in range(min(runs, 40)):
+        assert len(set(trials.fold[trials.run_of == run].tolist())) == 1
+    labels = local_bases(snapshots, (1, 2), 2, trials=trials).labels
+    assert len(labels) == 120
+
+
+def test_trials_of_other_snapshots_are_refused():
+    U, mu, _ = planes(k=2, each=10)
+    snapshots = Snapshots(euclidean(60), mu, U)
+    with pytest.raises(BadInput, match="of 4 snapshots and 2 modes, not of 20 and 2"):
+        local_bases(snapshots, [1, 2], 2, trials=made_trials())
+
+
+def test_one_basis_stays_where_more_only_fit_the_runs_that_are_there():
+    U, mu, _ = planes(k=1, r=4, each=40, noise=0.5, seed=3)
+    flat = Snapshots(euclidean(60), mu, U)
+    assert local_bases(flat, (1, 3), 4, classifier=fit_classifier).K == 1
+    apart, mu, _ = planes(k=3, r=2, each=14)
+    split = Snapshots(euclidean(60), mu, apart)
+    assert local_bases(split, (1, 3), 2, classifier=fit_classifier).K == 3
+
+
+def test_numbers_to_choose_among_end_with_the_most():
+    assert list_numbers(1) == (1,) and list_numbers(2) == (1, 2)
+    assert list_numbers(6) == (1, 2, 3, 5, 6) and list_numbers(8) == (1, 2, 3, 5, 8)
+    with pytest.raises(BadInput, match="at least 1"):
+        list_recipes([0, 2])
+
+
+def test_a_gain_that_is_the_same_on_every_run_deviates_only_where_labels_and_recipes_differ():
+    single = np.random.default_rng(0).uniform(1.0, 3.0, 12)
+    run, labels = np.arange(12), (np.zeros(12, dtype=int),) * 2
+    shared = {"hits": np.ones((2, 12), dtype=bool), "labels": labels, "fold": run % 3}
+    shared |= {"run_of": run, "runs": 8, "rank": 2, "m": 12}
+    nested = np.stack([single, 0.5 * single])
+    same = gain_of(Trials((Recipe(1), Recipe(2)), nested, nested, **shared), (2,))
+    assert same.gain[0] == pytest.approx(2.0) and same.std[0] == pytest.approx(0.0, abs=1e-12)
+    own = np.stack([single, 0.125 * single])
+    apart = gain_of(Trials((Recipe(1), Recipe(2)), nested, own, **shared), (2,))
+    # gains of 2 and 8: their geometric mean, and half the distance of their logarithms
+    assert apart.gain[0] == pytest.approx(4.0)
+    assert apart.std[0] == pytest.approx(4.0 * 0.5 * np.log(4.0))

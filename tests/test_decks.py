@@ -233,6 +233,50 @@ def test_a_face_has_its_middle_nodes(kind):
             assert len(x) == on.sum()
 
 
+BRICK = "*Node\n" + "".join(
+    f"{k},{x},{y},{z}\n" for k, (x, y, z) in enumerate(
+        [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)], 1
+    )
+)  # fmt: skip
+
+
+def test_fluids_and_pipes_of_calculix_are_solids_and_lines(tmp_path):
+    fluid = "*Element,type=F3D8\n1,1,2,3,4,5,6,7,8\n*Element,type=F3D4\n2,1,2,4,5\n"
+    pipes = "*Element,type=D\n3,1,2,3\n4,0,5,6\n5,7,8,0\n"
+    mesh = read(tmp_path, BRICK + fluid + pipes + "*Surface,name=top\n1,S2\n")
+    assert {kind: rows.tolist() for kind, rows in mesh.cells.items()} == {
+        "hexahedron": [[*range(8)]], "tetra": [[0, 1, 3, 4]], "line3": [[0, 2, 1]],
+        "line": [[4, 5], [6, 7]],
+    }  # fmt: skip
+    assert nodes(mesh) == {"top": [4, 5, 6, 7]}
+
+
+@pytest.mark.parametrize("kind, face, right", [
+    ("S4", "S1", [0, 1, 2, 3]), ("S4", "SNEG", [0, 1, 2, 3]), ("S4R", "S3", [0, 1]),
+    ("S4", "S6", [0, 3]), ("M3D4", "S4", [1, 2]), ("S4", "E1", [0, 1]), ("CPS4", "S1", [0, 1]),
+    ("CPE4R", "S3", [2, 3]),
+])  # fmt: skip
+def test_faces_of_shells_come_before_their_edges(kind, face, right, tmp_path):
+    """CalculiX: S1 and S2 are the sides of a shell, S3 to S6 its edges; Abaqus: E1 to E4."""
+    text = f"*Element,type={kind}\n1,1,2,3,4\n*Surface,name=a\n1,{face}\n"
+    assert nodes(read(tmp_path, BRICK + text))["a"] == right
+
+
+def test_elements_of_the_assembly_join_nodes_of_instances(tmp_path):
+    part = f"*Part,name=P\n{BRICK}*Element,type=C3D8\n1,1,2,3,4,5,6,7,8\n*End Part\n"
+    both = "*Instance,name=A-1,part=P\n*End Instance\n*Instance,name=B,part=P\n4,0,0\n"
+    spring = "*End Instance\n*Node\n1,9,9,9\n*Element,type=CONN3D2\n1,A-1.2,b.1\n2,1,B.7\n"
+    mesh = read(tmp_path, f"{part}*Assembly,name=Q\n{both}{spring}*End Assembly\n")
+    assert mesh.points[mesh.cells["line"]].tolist() == [
+        [[1, 0, 0], [4, 0, 0]], [[9, 9, 9], [5, 1, 1]]
+    ]  # fmt: skip
+
+
+def test_further_nodes_of_a_line_are_passed_over_as_calculix_does(tmp_path):
+    mesh = read(tmp_path, BRICK + "*Element,type=C3D4\n1,1,2,4,5,7,8\n2,2,3,4,7,8,\n")
+    assert mesh.cells["tetra"].tolist() == [[0, 1, 3, 4], [1, 2, 3, 6]]
+
+
 @pytest.mark.parametrize(
     "text, error, match",
     [
@@ -240,6 +284,8 @@ def test_a_face_has_its_middle_nodes(kind):
         (TETRAHEDRA + "*ELEMENT,TYPE=XYZ9\n1,1,2\n", BadInput, "type XYZ9"),
         (TETRAHEDRA + "*ELEMENT,TYPE=C3D4\n1,1,2,3\n", ForeignFile, "too few nodes"),
         (TETRAHEDRA + "*ELEMENT,TYPE=C3D4\n1,1,2,3,9\n", ForeignFile, "node 9"),
+        (TETRAHEDRA + "*ELEMENT,TYPE=C3D8\n1,1,2,3,4,5,6,\n7,1,2\n", ForeignFile, "has 9 nodes"),
+        (TETRAHEDRA + "*ELEMENT,TYPE=S3\n1,1,2,3\n*SURFACE,NAME=a\n1,S6\n", BadInput, "no face"),
         (TETRAHEDRA + ONE + "*NCOPY,CHANGE NUMBER=5\n", BadInput, "NCOPY"),
         (TETRAHEDRA + ONE + "*NSET,NSET=a\nb\n", BadInput, "'b'"),
         (TETRAHEDRA + ONE + "*NSET,NSET=a\na\n", BadInput, "names itself"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cases import burgers_front, kdv_few_runs
+from cases import burgers_front, kdv_few_runs, own_burgers
 
 pytestmark = pytest.mark.slow
 
@@ -25,3 +25,13 @@ def test_an_anchored_law_is_at_the_floor_and_stays_bounded():
     assert figures["8 modes, anchored, between: beyond"] < 0.35
     assert figures["8 modes, anchored, outside: beyond"] < 0.35
     assert figures["between, cubic interpolation in mu: inside"] < 1e-3 * floor
+
+
+def test_few_rows_of_a_users_equation_are_near_the_floor_and_their_bands_hold():
+    """Bands of level 0.9: fewer than six of ten have probability 1e-3 (binomial)."""
+    figures = own_burgers.main(n=24, steps=24, train=12, calibrate=12, ranks="10", grids="12")
+    for rule in ("deim", "cubature"):
+        assert figures[f"10 modes, {rule}: error over floor"] < 2.0
+        assert figures[f"10 modes, {rule}: rows"] < 100 < figures["unknowns"] / 10
+        assert figures[f"10 modes, {rule}: whole runs in 90 % bands"] >= 0.6
+        assert figures[f"10 modes, {rule}: error"] < figures["linear interpolation in mu: error"]

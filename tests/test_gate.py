@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import enum
 import importlib
+import inspect
 import warnings
 from functools import cache
 
@@ -19,7 +20,8 @@ import pytest
 import scipy.sparse as sp
 
 import rom
-from rom.errors import RomError
+from rom.arrays import SEED, integer, option_check, real_number, seed, switch
+from rom.errors import BadInput, RomError
 from tests.gate_kinds import COMPLEX, DRESSES, NUMBERS, STRANGERS, Frame
 from tests.gate_rows import (
     DECLARED,
@@ -265,3 +267,40 @@ def test_an_exception_without_a_text_ends_its_run_alone(tmp_path):
 
     campaign = rom.collect(solve, np.array([[1.0], [0.0]]), tmp_path, progress=False)
     assert campaign.solved == 1 and "MuteError" in campaign.failed[0][1]
+
+
+NO_OPTIONS = {
+    "int": [1.5, 2.0, True, "2", None, [1], 1j, np.nan, np.array([1, 2]), object()],
+    "float": ["0.1", True, None, [0.1], 1j, np.nan, np.array([0.1, 0.2]), object()],
+    "bool": [1, 0.0, "yes", None, [True], np.array([True, False])],
+    "str": [1, None, True, b"auto", ["auto"], np.array(["auto"])],
+    SEED: [-1, 1.5, True, "0", None, [1, 2], np.random.RandomState(0)],
+}
+
+
+def options():
+    """(verb, option, annotation, its default) of everything public that passes the gate."""
+    for value, names in public():
+        for name, own in inspect.signature(value).parameters.items() if callable(value) else ():
+            is_option = option_check(own.annotation) and name not in getattr(value, "gate", {name})
+            if is_option:
+                yield pytest.param(value, name, own, id=f"{sorted(names)[0]}-{name}")
+
+
+@pytest.mark.parametrize(("verb", "name", "own"), options())
+def test_an_option_of_another_kind_is_refused_by_name_before_anything_else(verb, name, own):
+    """Nothing else is given: what is missing is seen later."""
+    kind = str(own.annotation).removesuffix(" | None")
+    is_optional = kind != str(own.annotation)
+    for bad in NO_OPTIONS[kind]:
+        if bad is None and (is_optional or own.default is None):
+            continue
+        with pytest.raises(BadInput, match=rf"^{name} is .*; give "):
+            verb(**{name: bad})
+
+
+def test_options_are_many_and_come_as_numpy_has_them():
+    assert len(list(options())) > 200
+    assert [integer(k, "k") for k in (3, np.int32(3), np.array(3))] == [3, 3, 3]
+    assert [real_number(x, "x") for x in (1, np.float32(0.5), np.array(2.0))] == [1, 0.5, 2.0]
+    assert switch(np.True_, "on") is True and isinstance(seed(np.int64(3), "rng"), int)

@@ -230,3 +230,38 @@ $EndElementNodeData
         (tmp_path / "b.msh").write_text(wrong)
         with pytest.raises(error, match=match):
             read_file(tmp_path / "b.msh")
+
+
+@pytest.mark.parametrize("version, binary", FORMATS)
+def test_nodes_with_their_place_on_the_geometry_are_nodes(version, binary, session, tmp_path):
+    two_boxes()
+    gmsh.option.setNumber("Mesh.SaveParametric", 1)
+    write(tmp_path / "a.msh", version, binary)
+    gmsh.option.setNumber("Mesh.SaveParametric", 0)
+    write(tmp_path / "b.msh", version, binary)
+    parametric, plain = (read_file(tmp_path / name)[0] for name in ("a.msh", "b.msh"))
+    assert (tmp_path / "a.msh").stat().st_size > (tmp_path / "b.msh").stat().st_size
+    assert parametric.digest == plain.digest and len(plain.points) == len(coordinates())
+
+
+@pytest.mark.parametrize("version, binary", FORMATS)
+def test_a_view_at_the_nodes_of_cells_of_two_types_is_two_fields(
+    version, binary, session, tmp_path
+):
+    """The value at a node of a cell is x + 10 y of that node."""
+    gmsh.model.addDiscreteEntity(2, 1)
+    x = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [2, 0, 0]], float)
+    gmsh.model.mesh.addNodes(2, 1, range(1, 6), x.ravel())
+    gmsh.model.mesh.addElements(2, 1, [3, 2], [[7], [9]], [[1, 2, 3, 4], [2, 5, 3]])
+    view = gmsh.view.add("s [Pa]")
+    values = [[p[0] + 10 * p[1] for p in x[np.array(row) - 1]] for row in ([2, 5, 3], [1, 2, 3, 4])]
+    gmsh.view.addModelData(view, 0, gmsh.model.getCurrent(), "ElementNodeData", [9, 7], values)
+    write(tmp_path / "a.msh", version, binary)
+    gmsh.view.write(view, str(tmp_path / "a.msh"), append=True)
+    mesh, _, cells = read_file(tmp_path / "a.msh")
+    order = list(mesh.cells)
+    for kind, size in (("triangle", 3), ("quad", 4)):
+        whole, unit = cells[f"s on cells of {size} nodes"]
+        corner = mesh.points[mesh.cells[kind][0]]
+        assert unit == "Pa" and np.array_equal(whole[order.index(kind)], corner @ [1, 10])
+        assert np.isnan(whole[1 - order.index(kind)]).all()

@@ -93,6 +93,17 @@ def test_all_eleven(envelope):
     assert told["problems_no_worse"] == 11 and told["max_time_ratio"] < 0.01
 
 
+@pytest.mark.slow
+def test_the_better_method_is_taken_where_no_frequency_fits_the_interval():
+    told = main(frequency=0.8337, phase=0.4, start=0.11, length=0.93)
+    for name, row in told["rows"].items():
+        print(
+            f"\n{name}: kernels {row['error']:.1e}, Chebyshev {row['chebyshev_error']:.1e}, "
+            f"taken {row['taken']}"
+        )
+    assert told["problems_better_taken"] == 11
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -26,7 +26,7 @@ def dictionary():
     block = problem(cells=10)
     mus = sobol(block.box, 96, rng=0)
     snapshots = Snapshots(block.space, mus, np.column_stack([block.solve(mu) for mu in mus]))
-    bases = local_bases(snapshots, 3, 6, restarts=2, classifier=fit_classifier)
+    bases = local_bases(snapshots, 3, 6, classifier=fit_classifier)
     return block, bases, tuple(galerkin_model(block, bases.basis(k)) for k in range(3))
 
 
@@ -128,11 +128,8 @@ def test_states_stay_in_the_basis_of_their_step_and_satisfy_its_equations():
 def test_local_bases_beat_the_others_on_unseen_runs(name):
     numbers = main(sets=20, names=name, judge=False)
     assert numbers["problems_sine_below_classic"] == numbers["problems_ours_below_sine"] == 1
-    assert (
-        numbers[f"{name}_ours_online_mean"]
-        < numbers[f"{name}_sine_online_mean"]
-        < numbers[f"{name}_parameters_online_mean"]
-    )
+    assert numbers["worst_over_best_mean"] <= 1.02 and numbers["worst_over_best_q90"] <= 1.02
+    assert numbers[f"{name}_sine_online_mean"] < numbers[f"{name}_parameters_online_mean"]
     assert numbers["certificate_violations"] == 0 and numbers["tightness_incremental"] < 1.02
     assert numbers["problems_fewer_numbers"] == 1
 
@@ -141,8 +138,10 @@ def test_local_bases_beat_the_others_on_unseen_runs(name):
 def test_the_criterion_recommends_what_pays_on_unseen_runs(tmp_path):
     numbers = main(sets=0, names="source", out=str(tmp_path))
     assert numbers["problems_ours_below_sine"] == numbers["problems_ours_below_sine_online"] == 1
-    assert numbers["criterion_gain_ratio"] >= 0.8 and numbers["source_expected_gain"] > 1.5
+    assert numbers["worst_over_best_mean"] <= 1.02 and numbers["worst_over_best_q90"] <= 1.02
+    assert numbers["criterion_gain_ratio"] >= 0.85 and numbers["source_expected_gain"] > 1.5
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "source",
         "source_clusters.png",
         "source_gain.png",
     ]

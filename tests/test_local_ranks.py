@@ -69,7 +69,7 @@ def answers(comm) -> dict:
     U = whole[rows]
     blocks = [U[:, j : j + 4] for j in range(0, 36, 4)]
     snapshots = Snapshots(space, mu, U)
-    local = local_bases(snapshots, 3, 2, restarts=2)
+    local = local_bases(snapshots, 3, 2)
     runs = [pod(Snapshots(space, mu[:4], B), rank=2)[0] for B in blocks]
     merging = merge_blocks(blocks, 0.1, space)
     state = RunningPod(space)

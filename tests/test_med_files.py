@@ -1,5 +1,6 @@
 """Files of MED, written and opened by medcoupling, the library of the format."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -210,3 +211,91 @@ def test_what_med_cannot_hold_is_named(tmp_path):
     (tmp_path / "b.med").write_text("Dear colleague")
     with pytest.raises(ForeignFile, match=r"b\.med"):
         read_file(tmp_path / "b.med")
+
+
+def test_a_grid_of_lines_is_cells_with_its_fields(tmp_path):
+    """As medcoupling measures it: two boxes of 1 x 1 x 2 and 2 x 1 x 2."""
+    grid = mc.MEDCouplingCMesh("grid")
+    grid.setCoords(*(mc.DataArrayDouble(x) for x in ([0.0, 1, 3], [0.0, 1], [0.0, 2])))
+    file = mc.MEDFileCMesh()
+    file.setMesh(grid)
+    file.write(str(tmp_path / "a.med"), 2)
+    values = grid.getMeasureField(False).getArray().getValues()
+    mc.WriteFieldUsingAlreadyWrittenMesh(
+        str(tmp_path / "a.med"), field(mc.ON_CELLS, "V", grid, values, unit="m^3")
+    )
+    mesh, _, cells = read_file(tmp_path / "a.med")
+    corners = mesh.points[mesh.cells["hexahedron"]]
+    sizes = np.prod(corners.max(axis=1) - corners.min(axis=1), axis=1)
+    assert sizes.tolist() == cells["V"][0].tolist() == values == [2, 4]
+
+
+@pytest.mark.parametrize("version", ["30", "33", "40", "41"])
+def test_versions_as_medcoupling_writes_them(version, tmp_path):
+    mesh, heat = mc.MEDFileUMesh(), mc.MEDFileField1TS()
+    mesh[0] = two_quads()
+    group = mc.DataArrayInt64([1])
+    group.setName("right")
+    mesh.addGroup(0, group)
+    heat.setFieldNoProfileSBT(field(mc.ON_NODES, "T", two_quads(), np.arange(6.0), 0.5, 1, "K"))
+    series, fields = mc.MEDFileFieldMultiTS(), mc.MEDFileFields()
+    meshes, whole = mc.MEDFileMeshes(), mc.MEDFileData()
+    series.pushBackTimeStep(heat)
+    fields.pushField(series)
+    meshes.pushMesh(mesh)
+    whole.setMeshes(meshes)
+    whole.setFields(fields)
+    getattr(whole, f"write{version}")(str(tmp_path / "a.med"), 2)
+    ours, frames = read_frames(tmp_path / "a.med")
+    (frame,) = frames
+    assert frame.t == 0.5 and frame.points["T"][0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert ours.points.tolist() == [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]]
+    assert ours.regions["right"]["quad"].tolist() == [1]
+
+
+def test_version_2_3_has_no_states_of_meshes(tmp_path):
+    def text(place, name, words, width):
+        kind = h5py.h5t.C_S1.copy()
+        kind.set_size(width + 1)
+        attribute = h5py.h5a.create(place.id, name, kind, h5py.h5s.create(h5py.h5s.SCALAR))
+        attribute.write(np.array(words.encode(), dtype=f"S{width + 1}"))
+
+    def numbers(place, name, values, **counts):
+        dataset = place.create_dataset(name, data=values)
+        for key, count in counts.items():
+            dataset.attrs[key] = np.int32(count)
+        return dataset
+
+    with h5py.File(tmp_path / "a.med", "w") as file:
+        file.create_group("INFOS_GENERALES").attrs.update(
+            {key: np.int32(k) for key, k in (("MAJ", 2), ("MIN", 3), ("REL", 6))}
+        )
+        plate = file.create_group("ENS_MAA/plate")
+        plate.attrs.update({"DIM": np.int32(2), "TYP": np.int32(0)})
+        text(plate, b"DES", "", 200)
+        x = numbers(plate, "NOE/COO", [0.0, 1, 0, 1, 0, 0, 1, 1], NBR=4, REP=0)
+        text(x, b"NOM", "X".ljust(16) + "Y".ljust(16), 32)
+        text(x, b"UNI", "mm".ljust(16) * 2, 32)
+        numbers(plate["NOE"], "FAM", np.zeros(4, "i4"), NBR=4)
+        numbers(plate, "MAI/TR3/NOD", np.array([1, 2, 2, 4, 3, 3], "i4"), NBR=2)
+        numbers(plate["MAI/TR3"], "FAM", np.zeros(2, "i4"), NBR=2)
+        plate.create_group("FAS/FAMILLE_ZERO").attrs["NUM"] = np.int32(0)
+        heat = file.create_group("CHA/T")
+        heat.attrs.update({"NCO": np.int32(1), "TYP": np.int32(6)})
+        for name, words, width in ((b"NOM", "t", 16), (b"UNI", "K", 16), (b"MAI", "plate", 32)):
+            text(heat, name, words.ljust(width), width)
+        step = heat.create_group(f"NOE/{1:20d}{0:20d}")
+        step.attrs.update({"NDT": np.int32(1), "NOR": np.int32(0), "PDT": 0.5})
+        text(step, b"UNI", "s".ljust(16), 16)
+        text(step, b"MAI", "plate", 32)
+        own = step.create_group("plate")
+        own.attrs.update({"NBR": np.int32(4), "NGA": np.int32(1)})
+        text(own, b"GAU", "", 32)
+        text(own, b"PFL", "", 32)
+        own.create_dataset("CO", data=[1.0, 2, 3, 4])
+    ours, frames = read_frames(tmp_path / "a.med")
+    (frame,) = frames
+    assert ours.unit == "mm" and ours.cells["triangle"].tolist() == [[0, 1, 2], [1, 3, 2]]
+    assert ours.points.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
+    assert frame.t == 0.5 and frame.points["T"][0].tolist() == [1, 2, 3, 4]
+    assert frame.points["T"][1] == "K"

@@ -67,16 +67,16 @@ def true_errors(merging, blocks, space):
     return np.array(found)
 
 
-def test_every_bound_holds_on_a_thousand_random_sets():
+def test_every_bound_holds_on_two_hundred_random_sets():
     gen, space, tight = np.random.default_rng(0), euclidean(40), []
-    for _ in range(1000):
+    for _ in range(200):
         blocks, r = random_set(gen), int(gen.integers(1, 12))
         s = np.linalg.svd(np.hstack(blocks), compute_uv=False)
         e = np.sqrt(np.sum(s[r:] ** 2) / np.sum(s**2))
         bounds = [
             bound(blocks, r, space) for bound in (norms_bound, residuals_bound, incremental_bound)
         ]
-        assert min(bounds) >= e * (1 - 1e-9) - 1e-7
+        assert min(bounds) >= e - 40 * np.finfo(float).eps
         if e > 1e-6:
             tight.append(np.array(bounds) / e)
     assert np.median(tight, axis=0)[2] < 1.02 < np.median(tight, axis=0)[1]
@@ -107,7 +107,9 @@ def test_every_cluster_keeps_its_certificate(sparse, tol):
             for c, basis in enumerate(merging.bases):
                 members = np.flatnonzero(merging.labels == c)
                 numbers = sum(merging.coordinates(k, blocks[k]).size for k in members)
-                numbers += 0 if basis is None else 40 * basis.r + len(members)
+                depths = merging.depths[members]
+                cut = basis is not None and (depths < basis.r).any()
+                numbers += 0 if basis is None else 40 * basis.r + cut * len(members)
                 width = sum(blocks[k].shape[1] for k in members)
                 assert merging.stored[c] in (
                     numbers,

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 from typer.testing import CliRunner
 
+from cases.own_burgers import upwind
 from cases.viscoplastic_cube import FLAT, cube, ten_steps
 from rom.affine import Affine, Monomials
 from rom.archive import save, save_model
@@ -19,7 +20,10 @@ from rom.campaign import collect
 from rom.certified import MinTheta, galerkin, residual_bound, unsteady
 from rom.certified.output_bounds import DualWeighted
 from rom.cli.app import app
-from rom.dynamics import dmd, dmdc, project_rate
+from rom.deploy import model_server
+from rom.deploy.service import answer_request, describe_model
+from rom.dynamics import Stencil, dmd, dmdc, nonlinear_model, project_rate
+from rom.errors import BadInput
 from rom.gp import (
     coefficient_gp,
     field_gp,
@@ -36,8 +40,10 @@ from rom.local.classifier import Classifier
 from rom.local.models import LocalModel
 from rom.mesh import Mesh
 from rom.model import Asks, Model
+from rom.operators import operator_gp
 from rom.parameters import Box
 from rom.prediction import Output, Prediction, Quantity
+from rom.problem import Problem
 from rom.shapes import Same, Sample, shape_model
 from rom.snapshots import Snapshots
 from rom.solids import train_solid
@@ -87,12 +93,39 @@ def heat(u, mu):
     return F.terms[0] - A(np.asarray(mu)) @ u
 
 
+def wind():
+    """T T_x on the line, upwind, with walls at its ends."""
+    i = np.arange(N)
+    none = np.full(N, -1)
+    reads = np.column_stack([i, i - 1, np.where(i + 1 < N, i + 1, -1), none, none, none])
+    return Stencil(reads, np.column_stack([np.full(N, 10.0), np.zeros(N)]), upwind)
+
+
 def mean(mu):
     return np.array([steady(mu).mean()])
 
 
 def coefficients(mu):
     return np.array([1.0, 2.0, 3.0]) * mean(mu)
+
+
+def source_and_heat(mu):
+    """A source q on the line and the temperature of it, one after the other."""
+    q = mu[0] * np.cos(np.pi * LINE.points[:, 0]) + mu[1]
+    return np.concatenate([q, sp.linalg.spsolve(A([0.7, 2.0]).tocsc(), q)])
+
+
+FIELDS_OF_MAP = (Field("q", "W/m3", np.arange(N)), Field("T", "K", np.arange(N, 2 * N)))
+
+
+def operator(mus):
+    """The operator from q to T."""
+    both = np.stack([source_and_heat(mu) for mu in mus], axis=1)
+    halves = []
+    for part, u in zip(FIELDS_OF_MAP, np.split(both, 2), strict=True):
+        space = Space(np.ones(N), np.arange(N), None, (replace(part, rows=np.arange(N)),))
+        halves.append(Snapshots(space, np.zeros((len(mus), 0)), u))
+    return operator_gp(*halves)
 
 
 def orthonormal(U, r=3):
@@ -149,15 +182,21 @@ def models():
         "variational": variational_gp(
             BOX.from_unit(rng.random((30, 2))), np.arange(30.0) // 6, "poisson", neighbours=4
         ),
-        "trajectories": trajectory_gp(spread, BOX, priors=(("matern52", "constant"),)),
+        "trajectories": trajectory_gp(spread, BOX, kernels=("matern52",)),
         "linear law": dmd(one, orthonormal(one.u, 2)),
         "law with signals": dmdc(
             replace(spread, mu=np.zeros((spread.m, 0))),
             moving_basis,
             {"push": rng.random((len(mus), len(TIMES)))},
         ),
+        "nonlinear": nonlinear_model(
+            Problem(trajectory, BOX, SPACE, A=A, f=F, M=MASS, times=TIMES, term=wind()),
+            spread,
+            moving_basis,
+        ),
         "polynomial law": project_rate(heat, spread, moving_basis, BOX),
         "shapes": shape_model(designs, Same(), LINE, names=("q",)),
+        "operator": operator(mus),
     }
 
 
@@ -191,16 +230,18 @@ KINDS = (
     "galerkin", "unsteady", "dual-weighted", "local", "field process", "logarithms", "coefficients",
     "average", "interpolation",
     "kronecker", "vecchia", "variational", "trajectories", "linear law",
-    "polynomial law", "law with signals", "solid", "local solids", "whole solid", "shapes",
+    "polynomial law", "law with signals", "nonlinear", "solid", "local solids",
+    "whole solid", "shapes", "operator",
 )  # fmt: skip
 SOLIDS = ("solid", "local solids", "whole solid")
 IN_TIME = (
-    "unsteady", "trajectories", "linear law", "polynomial law", "law with signals", *SOLIDS,
+    "unsteady", "trajectories", "linear law", "polynomial law", "law with signals", "nonlinear",
+    *SOLIDS,
 )  # fmt: skip
 ONE_TIME = ("--t", "0.5")
 ON_MESH = (
     "galerkin", "unsteady", "local", "field process", "logarithms", "trajectories", "linear law",
-    "polynomial law", "law with signals",
+    "polynomial law", "law with signals", "nonlinear", "operator",
 )  # fmt: skip
 COMMANDS = (
     "inspect", "predict .npz", ".csv", ".vtu", ".vtkhdf", ".xdmf", "view", "study", "report",
@@ -248,6 +289,9 @@ def door(tmp_path_factory):
     write_mesh(folder / "line.vtu", LINE, {"T": (np.ones(N), "K")})
     write_designs(folder / "designs", (0.15, 0.5, 0.85))
     collect(coefficients, mus, folder / "coefficients", box=BOX)
+    space = Space(np.ones(2 * N), np.arange(2 * N), None, FIELDS_OF_MAP)
+    collect(source_and_heat, mus, folder / "map", box=BOX, space=space)
+    np.save(folder / "source.npy", np.ones(N))
     collect(trajectory, mus[:1], folder / "one run", box=BOX, space=SPACE, times=TIMES)
     np.save(folder / "first.npy", np.zeros(N))
     pushes = "\n".join(f"{t},{k % 2}" for k, t in enumerate(TIMES))
@@ -270,20 +314,23 @@ def write_designs(folder, values):
 
 
 LAWS = ("--case", "solvers.laws")
+WIND = ("--case", "cases.own_burgers")
 QUESTION = {
+    "nonlinear": ("--mu", "0.7,2", *WIND),
     "linear law": (),
     "law with signals": ("--signals", "push.csv", "--given", "T=first.npy"),
     "solid": ("--loading", "loading.h5", *LAWS),
     "local solids": ("--loading", "hull loading.h5", "--mu", "1", *LAWS),
     "whole solid": ("--loading", "whole loading.h5", *LAWS),
     "shapes": ("--mesh", "line.vtu", "--mu", "0.5"),
+    "operator": ("--given", "q=source.npy"),
 }
 TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
     "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
     "interpolation": "coefficients", "average": "coefficients", "logarithms": "steady",
     "linear law": "one run", "polynomial law": "moving", "law with signals": "moving",
-    **dict.fromkeys(SOLIDS, "solid"),
+    "operator": "map", "nonlinear": "moving", **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 
 
@@ -301,7 +348,7 @@ def kind(request, door):
     folder, _ = door
     name = request.param
     question = QUESTION.get(name, ("--mu", "0.7,2"))
-    law = LAWS if name in SOLIDS else ()
+    law = LAWS if name in SOLIDS else WIND if name == "nonlinear" else ()
     return name, folder, f"{name}.h5", question, law
 
 
@@ -374,7 +421,9 @@ def expected_names(name):
         "whole solid": ("u",),
         "trajectories": ("T", "deviation", "conformal band of whole trajectories"),
         "polynomial law": ("T",),
+        "nonlinear": ("T",),
         "law with signals": ("T",),
+        "operator": ("T", "deviation", "conformal band at level 0.95"),
     }.get(name, ("standard deviation",) if name != "shapes" else ("u",))
 
 
@@ -386,7 +435,7 @@ def test_view_draws_every_kind(kind, monkeypatch, tmp_path):
 
 def test_study_and_report_serve_every_kind(kind, monkeypatch, tmp_path):
     name, folder, file, question, law = kind
-    extra = (*question[:2], *law) if name in (*SOLIDS, "law with signals") else ()
+    extra = (*question[:2], *law) if name in (*SOLIDS, "law with signals") else law
     store = TRUTH.get(name, "mean")
     page = tmp_path / "s.html"
     said = run(folder, monkeypatch, "study", store, file, *extra, "--json", "--report", page)
@@ -402,6 +451,24 @@ def test_export_serves_every_kind(kind, monkeypatch, tmp_path):
     run(folder, monkeypatch, "export", file, *law, "--out", tmp_path / "e.npz")
     with np.load(tmp_path / "e.npz") as arrays:
         assert len(list(arrays)) > 1
+
+
+def test_a_service_answers_every_kind_that_asks_for_no_mesh_and_no_loading(door):
+    _, stored = door
+    for name, model in stored.items():
+        asks = model.asks
+        if asks.mesh or asks.loading:
+            with pytest.raises(BadInput, match=r"the model asks for a (mesh|loading); a service"):
+                model_server(model, port=0)
+            continue
+        request = describe_model(model)["ask"]["example"]
+        request |= {"signals": {signal.name: [0.5] * 5 for signal in asks.signals}}
+        request |= {"given": {field.name: [1.0] * N for field in asks.fields}}
+        if asks.p and asks.box is None:
+            request |= {"mu": [1.0] * asks.p}
+        told = answer_request(model, json.dumps(request).encode())
+        assert set(told["fields"]) == {quantity.name for quantity in model.tells[:1]}, name
+        assert told["fields"] or told["outputs"], name
 
 
 def test_designs_are_studied_beside_the_mean_field(door, monkeypatch):

@@ -340,8 +340,8 @@ def test_airfoils_of_unseen_folds():
     from cases.airfoil_pressure import main
 
     numbers = main()
-    assert numbers["samples"] == 150 and numbers["rel_l2"] <= 0.036 and numbers["rrmse"] <= 0.0155
-    assert 0.86 <= numbers["coverage_90"] <= 0.94 and numbers["q2_normal_force"] > 0.999
+    assert numbers["samples"] == 150 and numbers["rel_l2"] <= 0.028 and numbers["rrmse"] <= 0.013
+    assert 0.87 <= numbers["coverage_90"] <= 0.93 and numbers["q2_normal_force"] > 0.999
 
 
 def test_airfoils_of_one_unseen_fold():
@@ -349,10 +349,10 @@ def test_airfoils_of_one_unseen_fold():
     from cases.airfoil_pressure import fit_model, samples
 
     every = samples()
-    model = fit_model([s for k, s in enumerate(every) if k % 5])
+    model = fit_model([s for k, s in enumerate(every) if k % 5], rules=("node",))
     answers = [model.predict(s.mu, mesh=s.mesh, fields=s.baseline) for s in every[::5]]
     found, true = [a.field("cp") for a in answers], [s.fields["cp"] for s in every[::5]]
-    assert rel_l2(found, true) < 0.04 and rrmse(found, true) < 0.018
+    assert rel_l2(found, true) < 0.03 and rrmse(found, true) < 0.0135
     assert 0.82 < field_coverage(found, true, [a.std("cp") for a in answers]) < 0.97
 
 

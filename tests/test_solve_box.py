@@ -39,9 +39,8 @@ def test_the_better_method_is_taken(shift):
     assert error(answer, u) < 1e-9
 
 
-def test_another_solution_of_a_nonlinear_equation_is_named(caplog):
-    k = 2e3
-
+@pytest.mark.parametrize("k", [2e3, pytest.param(1e4, marks=pytest.mark.slow)])
+def test_another_solution_of_a_nonlinear_equation_is_named(k, caplog):
     def u(x):
         return 0.5 * np.sin(3.0 * x)
 

@@ -123,7 +123,8 @@ S
 @pytest.mark.skipif(shutil.which("ccx") is None, reason="needs CalculiX")
 @pytest.mark.parametrize("name, kind", [("C3D8", "hexahedron"), ("C3D20", "hexahedron20"),
     ("C3D4", "tetra"), ("C3D10", "tetra10"), ("C3D6", "wedge"), ("C3D15", "wedge15")])  # fmt: skip
-def test_calculix_is_read_as_it_strains_a_bar(name, kind, tmp_path):
+@pytest.mark.parametrize("form", ["text", "bytes"])
+def test_calculix_is_read_as_it_strains_a_bar(form, name, kind, tmp_path):
     """u_x = 0.01 x t, stress E * 0.01 t, middle nodes where they are, numbers from 11 on."""
     cell = one_cell(kind)
     numbers = 11 + np.arange(len(cell.points))[::-1]
@@ -142,6 +143,9 @@ def test_calculix_is_read_as_it_strains_a_bar(name, kind, tmp_path):
             ),
         )
     )
+    if form == "bytes":
+        deck = (tmp_path / "a.inp").read_text().replace("NODE FILE", "NODE OUTPUT")
+        (tmp_path / "a.inp").write_text(deck.replace("EL FILE", "ELEMENT OUTPUT"))
     subprocess.run(["ccx", "a"], cwd=tmp_path, check=True, capture_output=True)
     mesh, frames = read_frames(tmp_path / "a.frd")
     states = list(frames)
@@ -184,3 +188,15 @@ def test_numbers_of_fixed_width_need_no_blanks_between_them(tmp_path):
     assert mesh.points.tolist() == [[0, 0], [-1, 2]] and mesh.cells["line"].tolist() == [[0, 1]]
     assert frame.t == 2.5 and frame.points["NT"][0][1] == -1e-101
     assert frame.known["points:NT"].tolist() == [False, True]
+
+
+def test_values_at_nodes_without_a_place_are_left_out(tmp_path):
+    """As CalculiX writes them of a network, whose nodes are no part of the mesh."""
+    line = " -1         9 4.00000E+00\n"
+    (tmp_path / "a.frd").write_text(FRD.replace(" -1         3-1.00000-101\n",
+        line + " -1         3 5.00000E+00\n").replace("NT      ", "OR1 _Rx "))  # fmt: skip
+    frame = next(read_frames(tmp_path / "a.frd")[1])
+    assert frame.points["OR1 _Rx"][0].tolist()[1] == 5 and len(frame.points["OR1 _Rx"][0]) == 2
+    (tmp_path / "a.frd").write_text(FRD.replace(" -1         3-1.00000-101\n", line))
+    with pytest.raises(ForeignFile, match="at no node"):
+        read_frames(tmp_path / "a.frd")

@@ -18,8 +18,11 @@ from rom.gp import (
     positive_field_gp,
     process_average,
 )
+from rom.gp import fields as fields_of_gp
 from rom.gp.buffers import hide_neighbours
+from rom.gp.held_out import fold_errors
 from rom.gp.interpolated import run_interpolation
+from rom.gp.left_out_modes import leave_out_modes
 from rom.gp.positive import left_out_field_error
 from rom.gp.repeats import distinct_runs
 from rom.parameters import Box
@@ -148,6 +151,62 @@ def test_an_interpolation_leaves_hidden_runs_out():
     np.testing.assert_array_equal(std, model.leave_one_out()[1])
 
 
+def pulses(gen, m, fresh, complex_parts=False):
+    """Snapshots (40, m) of two fields of unlike scales that move with mu, and new ones."""
+    t, shift, width = np.linspace(0, 1, 40)[:, None], gen.random(2), gen.uniform(0.1, 0.4, 2)
+
+    def solve(mu):
+        pulse = [np.exp(-(((t - s - mu) / w) ** 2)) for s, w in zip(shift, width, strict=True)]
+        return np.vstack([pulse[0], 1e4 * pulse[1]]) * (np.exp(4j * mu) if complex_parts else 1.0)
+
+    mu, new = gen.random(m), gen.random(fresh)
+    fields = (Field("u", "1", np.arange(40)), Field("p", "Pa", np.arange(40, 80)))
+    space = Space(np.repeat([1.0, 1e-8], 40), np.arange(80), fields=fields)
+    return Snapshots(space, mu[:, None], solve(mu)), new[:, None], solve(new)
+
+
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("complex_parts", [False, True])
+def test_runs_are_left_out_of_the_modes_too(center, complex_parts):
+    """Against a POD of every rest of the runs."""
+    gen = np.random.default_rng(4)
+    runs, _, _ = pulses(gen, 9, 1, complex_parts)
+    basis = pod(runs, rank=4, center=center)[0]
+    a = basis.coefficients(runs.u).T
+    residuals = 1e-2 * gen.normal(size=a.shape)
+    kept = ~np.eye(9, dtype=bool)
+    kept[3, 5] = kept[7, 0] = False
+    E, W = leave_out_modes(runs, basis, a, residuals, kept)
+    errors = basis.modes @ E.T + (runs.u - basis.lift(a.T)) @ W
+    for i, keep in enumerate(kept):
+        rest = replace(runs, mu=runs.mu[keep], u=runs.u[:, keep])
+        other = pod(rest, rank=4, center=center)[0]
+        foreseen = other.lift(other.coefficients(runs.u[:, i] - basis.modes @ residuals[i]))
+        expected = runs.u[:, i] - foreseen
+        size = runs.space.norm(expected[:, None])[0]
+        assert runs.space.norm((errors[:, i] - expected)[:, None])[0] < 1e-6 * size
+
+
+def test_modes_of_other_runs_have_seen_none_of_these():
+    runs, _, _ = pulses(np.random.default_rng(4), 30, 1)
+    few = replace(runs, mu=runs.mu[:8], u=runs.u[:, :8])
+    basis = pod(runs, rank=4)[0]
+    a = basis.coefficients(few.u).T
+    assert leave_out_modes(few, basis, a, 0 * a, ~np.eye(8, dtype=bool)) is None
+
+
+def test_bands_of_few_runs_hold_what_their_modes_miss():
+    """Most of the error is what half as many modes as runs miss of a new run."""
+    gen, shares = np.random.default_rng(8), []
+    box = Box(("a",), [0.0], [1.0])
+    for _ in range(8):
+        runs, new, truth = pulses(gen, 10, 50)
+        model = field_gp(runs, pod(runs, tol=1e-3)[0], box)
+        mean, std = model.field(new)
+        shares.append(np.mean(np.abs(truth - mean) <= 1.96 * std))
+    assert np.mean(shares) > 0.9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_bands_of_fields_hold_what_they_promise(kind):
@@ -273,3 +332,33 @@ def test_modes_that_have_seen_a_run_do_not_flatter_processes():
         mean = field_gp(snapshots, basis, box, regressor=name).field(z)[0]
         error[name] = np.linalg.norm(mean - jump(z))
     assert error["auto"] <= 1.1 * min(error.values()), error
+
+
+def test_runs_held_out_in_folds_count_for_nothing():
+    """Outputs of a fold change no prediction there; the others change."""
+    x = sobol(BOX, 16)
+    a = smooth(x)
+    gp = coefficient_gp(x, a, BOX, kernel="rbf", mean="constant", share="shared")
+    mean = a - fold_errors(gp, modal=False)[0]
+    fold = np.random.default_rng(0).permutation(16) % 8 == 0
+    wrong = np.where(fold[:, None], 7.0, a)
+    other = wrong - fold_errors(replace(gp, a=wrong), modal=False)[0]
+    np.testing.assert_allclose(other[fold], mean[fold], rtol=1e-9)
+    assert np.abs(other - mean)[~fold].max() > 0.1
+
+
+def test_folds_widen_bands_of_kernels_that_few_runs_flatter(monkeypatch):
+    """A fold of the plane, too sharp for the kernel: closed forms alone hold too little."""
+    bend = lambda mu: np.hypot(0.1, (mu - 0.5) @ [1.0, 0.6])[None]  # noqa: E731
+    options = {"regressor": "gp", "kernel": "rbf", "mean": "constant", "noise": 0}
+    shares = []
+    for most in (0, 128):
+        monkeypatch.setattr(fields_of_gp, "MAX_RUNS", most)
+        for seed in range(4):
+            x = np.random.default_rng(seed).random((20, 2))
+            snapshots = Snapshots(euclidean(1), x, bend(x))
+            model = field_gp(snapshots, pod(snapshots, rank=1)[0], BOX, **options)
+            mean, std = model.field(FRESH)
+            shares.append(np.mean(np.abs(bend(FRESH) - mean) <= 1.96 * std))
+    closed, held_out = np.mean(np.reshape(shares, (2, 4)), axis=1)
+    assert held_out >= 0.85 and held_out >= closed + 0.05, (closed, held_out)

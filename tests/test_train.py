@@ -83,10 +83,10 @@ def test_local_bases_are_those_of_the_function(block, tmp_path):
 
     words = [BLOCK, "--set", "cells=8", "--store", block, "--local", 2, "--rank", 3]
     told = rom("train", *words, "--kind", "local", "--out", tmp_path / "local.h5", "--json")
-    assert "2 local bases of 3 modes, error of one basis over theirs" in told
+    assert "2 local bases of 3 modes, of 2 at most, mean error of one basis over theirs" in told
     model = load_model(tmp_path / "local.h5")[0]
     whole = problem(cells=8)
-    bases = local_bases(read(block, whole.space), 2, 3, classifier=fit_classifier)
+    bases = local_bases(read(block, whole.space), (1, 2), 3, classifier=fit_classifier)
     np.testing.assert_array_equal(model.bases.labels, bases.labels)
     for mu in sobol(whole.box, 4, rng=3):
         k = bases.classifier.choose(mu)[0]
@@ -148,6 +148,11 @@ BAD = {
     "no A": (["train", "case.py", "--kind", "projection"], "projects A and f.*--kind regression"),
     "no times": (["train", "case.py", "--kind", "trajectories"], "needs the times of the case"),
     "local": (["all", BLOCK, "--kind", "local"], "--kind local with --local K"),
+    "aim": (
+        ["all", BLOCK, "--kind", "local", "--train", "--local 2 --rank 3 --aim most"],
+        "--aim is mean or q90, not 'most'",
+    ),
+    "aim alone": (["all", BLOCK, "--train", "--aim q90"], "is of local bases: give --kind local"),
     "option": (["train", "plates", "--kind", "shapes", "--train", "--curve a"], "No such option"),
     "tol": (["train", "plates", "--kind", "shapes", "--tol", "0.1"], "No such option"),
     "solid": (["train", "case.py", "--kind", "solid"], r"case.py has no solid\(\*\*settings\)"),

@@ -7,9 +7,11 @@ from rom.archive import load, save
 from rom.design import sobol
 from rom.errors import BadInput, OutsideBox
 from rom.gp import Stationary, trajectory_gp
+from rom.gp.inputs import bend_inputs
 from rom.gp.likelihood import restricted_likelihood, trend_columns
 from rom.gp.small_likelihood import small_likelihoods
-from rom.gp.trajectory_candidates import joint, mean_of_both, product, train_grids
+from rom.gp.trajectory_bends import choose_inputs
+from rom.gp.trajectory_candidates import JOINT, MODES, by_modes, train_grids
 from rom.gp.trajectory_fit import hold_out
 from rom.gp.trajectory_modes import Form, joint_modes, product_modes
 from rom.gp.trajectory_runs import WholeRuns
@@ -185,15 +187,15 @@ def test_time_as_an_input_is_kriging_of_all_points():
     np.testing.assert_allclose(gp.field(fresh)[0][:, 0], expected, atol=1e-5)
 
 
-def test_the_mean_of_both_is_their_mean():
+def test_the_mean_of_modes_is_their_mean():
     box, runs = few_waves()
     fresh = box.from_unit(np.random.default_rng(1).random((5, 2)))
-    one, other, both = (
-        candidate(runs, FORM, box, [("rbf", "constant")]).model.field(fresh)[0]
-        for candidate in (joint, product, mean_of_both)
+    *parts, mean = (
+        by_modes(names, runs, FORM, box, [("rbf", "constant")]).model.field(fresh)[0]
+        for names in (*((name,) for name in MODES), tuple(MODES))
     )
-    np.testing.assert_allclose(both, 0.5 * (one + other), atol=1e-4)
-    assert np.abs(one - other).max() > 1e-2
+    np.testing.assert_allclose(mean, sum(parts) / 3, atol=1e-4)
+    assert np.abs(np.diff(parts, axis=0)).max() > 1e-2
 
 
 def test_runs_held_out_are_not_seen():
@@ -216,12 +218,53 @@ def test_runs_held_out_are_not_seen():
 
 def test_the_reason_says_the_error_of_each_candidate(waves):
     _, gp = waves
-    names = ("modes in space and time", "Kronecker over mu x t", "time as an input")
-    assert all(f"{name} {100 * gp.errors[name]:.3g} %" in gp.reason for name in names)
-    assert gp.errors[gp.kind] == min(gp.errors[name] for name in (*names, "mean of the first two"))
+    means = "mean of modes in space and time, Kronecker over mu x t"
+    for name in ("modes in space and time", "windows in time", "time as an input", means):
+        assert f"{name} {100 * gp.errors[name]:.3g} %" in gp.reason
+    held_out = [error for name, error in gp.errors.items() if "closed form" not in name]
+    assert len(held_out) == 8 and gp.errors[gp.kind] == min(held_out)
 
 
 def test_without_a_box_it_is_the_range_of_the_runs():
     _, runs = few_waves()
     gp = trajectory_gp(runs.u, mu=runs.mu, times=TIMES)
     np.testing.assert_allclose(gp.box.lower, runs.mu.min(axis=0))
+
+
+@pytest.mark.parametrize("bends", [(0.0, 3.0), (-4.0, 1.5)])
+def test_a_bend_keeps_ends_and_order_of_its_input(bends):
+    z = np.column_stack([np.linspace(-0.5, 1.5, 41)] * 2)
+    bent = bend_inputs(z, np.array(bends))
+    assert (np.diff(bent, axis=0) > 0).all()
+    np.testing.assert_allclose(bend_inputs(np.eye(2), np.array(bends)), np.eye(2), atol=1e-15)
+    for j, c in enumerate(bends):
+        exact = z[:, j] if c == 0 else (np.exp(c * z[:, j]) - 1) / (np.exp(c) - 1)
+        np.testing.assert_allclose(bent[:, j], exact, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("true", [-3.0, 3.0])
+def test_an_input_is_bent_where_the_solution_is_smooth_in_a_bent_one(true):
+    box = Box(("k",), [0.0], [1.0])
+
+    def waves(mus):
+        phase = 6.0 * np.expm1(true * mus[:, :1]) / np.expm1(true)
+        return np.cos(phase[:, None] + 2.0 * X[None, :, None] + TIMES[None, None, :])
+
+    mus, form = sobol(box, 12), Form("identity", False, 1e-4, 0.9)
+    whole = WholeRuns(waves(mus), mus, TIMES)
+    kernel, bends = choose_inputs(whole, form, box, [("rbf", "constant")])
+    assert kernel == "rbf" and np.sign(bends[0]) == np.sign(true)
+    fresh = np.linspace(0.02, 0.98, 33)[:, None]
+    missed = []
+    for bent in (bends, (0.0,)):
+        form = Form("identity", False, 1e-4, 0.9, bent)
+        gp = by_modes((JOINT,), whole, form, box, [("rbf", "constant")]).model
+        missed.append(relative(gp.field(fresh)[0], waves(fresh)))
+    assert missed[0] < 0.3 * missed[1]
+
+
+def test_few_runs_bend_nothing():
+    mus = sobol(BOX, 5)
+    whole = WholeRuns(runs(mus), mus, TIMES)
+    form = Form("identity", False, 1e-4, 0.9)
+    assert choose_inputs(whole, form, BOX, [("rbf", "constant")])[1] == (0.0,)

@@ -9,10 +9,14 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
+from cases import heat_inferred
 from rom.affine import Affine, Monomials
-from rom.certified import MinTheta, residual_bound, unsteady
+from rom.archive import load_model, save_model
+from rom.certified import MinTheta, residual_bound, trajectory_bound, unsteady
 from rom.certified.transient import MASS_NORM
 from rom.compress import pod
+from rom.dynamics import operator_inference
+from rom.errors import BadInput
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
@@ -97,3 +101,41 @@ def test_bounds_are_above_the_error_at_every_time_and_not_far(heat, theta, rank)
         error = np.sqrt(np.sum(missed * (M @ missed), axis=0))
         size = np.sqrt(np.sum(u * (M @ u), axis=0)).max()
         assert (answer.bound[k] >= error - ROUND_OFF * size).all()
+
+
+def test_any_operators_are_bounded_and_inferred_laws_carry_their_bound():
+    """Galerkin, inferred and spoiled operators: bound / error >= 1 at all times and parameters."""
+    figures = heat_inferred.main(n=60, steps=60, tests=12)
+    for name in ("Galerkin", "inferred", "spoiled", "mean run", "persistence"):
+        assert figures[f"{name}: least bound over error"] >= 1.0
+    assert figures["Galerkin: median bound over error"] <= 20
+    assert figures["inferred: median bound over error"] <= 20
+    assert figures["spoiled: mean relative error"] > 10 * figures["inferred: mean relative error"]
+
+
+def test_the_bound_of_a_law_is_of_its_times_and_needs_both_parts(tmp_path):
+    space, M, A, f = heat_inferred.bar(30)
+    times, rng = np.linspace(0.0, 0.2, 21), np.random.default_rng(0)
+    box = heat_inferred.BOX
+    mus = box.from_unit(rng.random((6, 2)))
+    u = np.hstack([heat_inferred.solve(M, A, f, mu, times) for mu in mus])
+    runs = Snapshots(space, np.repeat(mus, 21, axis=0), u, np.tile(times, 6))
+    basis = pod(runs, rank=4)[0]
+    bound = residual_bound(A, f, basis, MinTheta(heat_inferred.THETA, np.ones(2)), M)
+    form = heat_inferred.FORM
+    with pytest.raises(BadInput, match="needs both"):
+        operator_inference(runs, basis, box, form=form, bound=bound)
+    law = operator_inference(runs, basis, box, form=form, bound=bound, mass=M)
+    save_model(tmp_path / "law.h5", law)
+    law = load_model(tmp_path / "law.h5")[0]
+    mu = np.array([1.0, 2.0])
+    answer = law.predict(mu, t=[0.01, 0.015, 0.2, 0.3])
+    error = answer.errors[0]
+    assert error.known == "certified bound" and error.norm == MASS_NORM
+    assert np.isfinite(error.value[0, [0, 2]]).all() and np.isnan(error.value[0, [1, 3]]).all()
+    truth = heat_inferred.solve(M, A, f, mu, times)[:, [1, 20]]
+    miss = truth - answer.field("u")[:, [0, 2]]
+    assert (law.norm(miss) <= error.value[0, [0, 2]]).all()
+    narrow = residual_bound(A, f, basis.truncate(2), bound.stability, M)
+    with pytest.raises(BadInput, match="4 modes with M have"):
+        trajectory_bound(narrow, mu[None], np.zeros((4, 1, 21)), times)

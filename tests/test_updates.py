@@ -3,6 +3,8 @@
 Equal to recomputing where nothing is discarded, certified where something is.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -276,8 +278,22 @@ def test_sparse_updates_are_certified_and_close_to_the_best(method, b):
     assert error < 1.02 * best
     for W in (found.U, found.V):
         assert np.abs(W.T @ W - np.eye(k)).max() < 1e-10
-    if method == "exact":
-        assert error == pytest.approx(found.error * size, rel=1e-6)
+    assert error == pytest.approx(found.error * size, rel=1e-6) and found.error < 1
+
+
+@pytest.mark.parametrize("method", ["lanczos", "power"])
+def test_a_sketch_of_two_directions_of_many_certifies_what_it_misses(method, tmp_path):
+    """Blocks of which most is left out: the sum of both norms is beyond 1, the measure is not."""
+    A, k = topics(400, 400, 3), 6
+    found = extend_svd(
+        A[:20], [A[i : i + 95] for i in range(20, 400, 95)], k, method=method, width=2
+    )
+    dense = A.toarray()
+    error = np.linalg.norm(dense - found.U * found.s @ found.V.T) / np.linalg.norm(dense)
+    assert error == pytest.approx(found.error, rel=1e-9) and found.error < 1
+    assert np.isnan(replace(found, missing=None).error)
+    save(tmp_path / "sketch.h5", found)
+    assert load(tmp_path / "sketch.h5").error == found.error
 
 
 def test_exact_sparse_updates_equal_dense_ones():
@@ -322,3 +338,56 @@ def test_bad_sparse_blocks_are_named():
     ]:
         with pytest.raises(BadInput, match=message):
             call()
+
+
+def about(U, weight=None):
+    """U less its weighted mean, each column by the root of its weight."""
+    weight = np.ones(U.shape[1]) if weight is None else weight
+    mean = U @ weight / weight.sum()
+    return mean, (U - mean[:, None]) * np.sqrt(weight)
+
+
+@pytest.mark.parametrize("forget", [1.0, 0.8])
+@pytest.mark.parametrize("b", [1, 3, 40])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_a_centred_running_pod_is_the_pod_about_the_mean(b, dtype, forget):
+    U, _ = decaying(150, 40, 3, dtype=dtype)
+    U = U + 5.0 * np.cos(np.arange(150))[:, None]
+    space = Space(stiff(150), np.arange(150))
+    for rank in (None, 6):
+        state = RunningPod(space, center=True)
+        for j in range(0, 40, b):
+            state = update(state, U[:, j : j + b], rank=rank, forget=forget)
+        weight = forget ** (2.0 * ((40 - 1) // b - np.arange(40) // b))
+        mean, W = about(U, weight)
+        basis = state.basis()
+        np.testing.assert_allclose(basis.offset, mean, rtol=1e-12, atol=1e-13)
+        size = np.linalg.norm(space.norm(W))
+        assert state.energy == pytest.approx(size**2, rel=1e-10) and state.seen == 40
+        assert missed(space, basis.modes, W) <= basis.error * size
+        if rank is None:
+            reference = np.sqrt(np.maximum(np.linalg.eigvalsh(space.gram(W))[::-1], 0))
+            np.testing.assert_allclose(state.s[:30], reference[:30], rtol=1e-7)
+
+
+def test_centred_running_pods_merge_and_forget_a_snapshot(tmp_path):
+    U = decaying(90, 24, 2)[0] + 3.0
+    space = euclidean(90)
+    parts = []
+    for part in (U[:, :10], U[:, 10:]):
+        state = RunningPod(space, center=True)
+        parts.append(update(state, part))
+    save(tmp_path / "centred.h5", parts[1])
+    both = merge_pods(parts[0], load(tmp_path / "centred.h5"))
+    for state, columns in ((both, U), (downdate(both, U[:, 4]), np.delete(U, 4, axis=1))):
+        mean, W = about(columns)
+        np.testing.assert_allclose(state.mean, mean, rtol=1e-12)
+        reference = np.linalg.svd(W, compute_uv=False)[: columns.shape[1] - 1]
+        np.testing.assert_allclose(state.s[: len(reference)], reference, rtol=1e-6)
+        assert state.seen == columns.shape[1]
+    with pytest.raises(BadInput, match="center=True"):
+        merge_pods(both, update(RunningPod(space), U))
+    one = update(RunningPod(space, center=True), U[:, 0])
+    np.testing.assert_allclose(one.basis().offset, U[:, 0])
+    with pytest.raises(BadInput, match="only snapshot"):
+        downdate(one, U[:, 0])

@@ -206,3 +206,81 @@ def test_parts_in_space_are_blocks(tmp_path):
 def test_what_is_not_known_is_named(body, error, match, tmp_path):
     with pytest.raises(error, match=match):
         read_file(save(tmp_path, body))
+
+
+def function(name, rows, values, family="CG", degree=1):
+    """A function of DOLFIN: degrees of freedom of every cell, and their values."""
+    rows = np.asarray(rows)
+    starts = np.arange(len(rows) + 1) * rows.shape[1]
+    arrays = (rows.ravel(), np.asarray(values, float), starts, np.arange(len(rows)))
+    return (
+        f'<Attribute ItemType="FiniteElementFunction" ElementFamily="{family}" Center="Other" '
+        f'ElementDegree="{degree}" ElementCell="triangle" Name="{name}" AttributeType="Scalar">'
+        f"{''.join(item(array) for array in arrays)}</Attribute>"
+    )
+
+
+def test_functions_on_elements_stand_at_the_nodes_and_cells_of_their_dofs(tmp_path):
+    """Node k has the dof 3 - k of T, and 2 (3 - k) and 2 (3 - k) + 1 of u; x = X[k, 0]."""
+    dof = 3 - TRIANGLES
+    body = mesh() + function("T [K]", dof, X[::-1, 0])
+    body += function("u", np.hstack([2 * dof, 2 * dof + 1]), np.add(X[::-1], (0, 5)).ravel())
+    body += function("q", [[1], [0]], [7.0, 8.0], "DG", 0)
+    body += function("s", [[0, 1, 2], [3, 4, 5]], X[TRIANGLES, 0].ravel(), "DG")
+    fields = read_file(save(tmp_path, series(step(0.5, body))))
+    assert fields[1]["T"][1] == "K" and fields[1]["T"][0].tolist() == X[:, 0].tolist()
+    assert fields[1]["u"][0].tolist() == np.add(X, (0, 5)).tolist()
+    assert fields[2]["q"][0].tolist() == [8, 7]
+    assert fields[2]["s"][0].tolist() == X[TRIANGLES, 0].tolist()
+
+
+def test_corners_of_a_quad_of_dolfin_are_counted_row_by_row(tmp_path):
+    quad = (
+        f'<Geometry GeometryType="XY">{item(X)}</Geometry><Topology TopologyType="Quadrilateral" '
+        f'NumberOfElements="1">{item(np.array([[0, 1, 2, 3]]))}</Topology>'
+    )
+    path = save(tmp_path, step(0, quad + function("T", [[0, 1, 2, 3]], [0.0, 1, 10, 11], "Q")))
+    assert read_file(path)[1]["T"][0].tolist() == (X @ [1, 10]).tolist()
+
+
+@pytest.mark.parametrize(
+    "rows, family, degree, error, match",
+    [
+        ([[0, 1, 2], [0, 1, 3]], "CG", 1, ForeignFile, "differ in 'T' at a node"),
+        ([[0, 1, 2], [0, 2, 9]], "CG", 1, ForeignFile, "beyond its values"),
+        ([[0, 1, 2]], "CG", 1, ForeignFile, "do not fit 2 cells"),
+        ([[0, 1, 2, 3], [0, 2, 3, 1]], "CG", 1, ForeignFile, "4 numbers on a triangle"),
+        ([[0, 1, 2, 3, 4, 5]] * 2, "CG", 2, BadInput, "CG 2 on triangle cells; read are degree 1"),
+        ([[0, 1, 2]] * 2, "RT", 1, BadInput, "elements RT 1"),
+    ],
+)
+def test_functions_on_other_elements_are_named(rows, family, degree, error, match, tmp_path):
+    body = mesh() + function("T", rows, np.arange(6.0), family, degree)
+    with pytest.raises(error, match=match):
+        read_file(save(tmp_path, step(0, body)))
+
+
+def test_times_of_a_range_are_spread_and_components_are_joined(tmp_path):
+    parts = item(X[:, 0]) + item(X[:, 1])
+    joined = (
+        '<Attribute Name="x" Center="Node" AttributeType="Vector"><DataItem ItemType="Function" '
+        f'Function="JOIN($1, $0)" Dimensions="4 2">{parts}</DataItem></Attribute>'
+    )
+    grids = "".join(f'<Grid Name="g">{mesh()}{joined}</Grid>' for _ in range(3))
+    time = f'<Time TimeType="Range">{item(np.array([0.0, 1.0]))}</Time>'
+    _, frames = read_frames(save(tmp_path, series(time, grids)))
+    states = list(frames)
+    assert [state.t for state in states] == [0, 0.5, 1]
+    assert all(state.points["x"][0].tolist() == X[:, ::-1].tolist() for state in states)
+
+
+def test_what_stands_at_edges_and_faces_is_told(tmp_path, caplog):
+    flux = f'<Attribute Name="flux" Center="Edge">{item(np.arange(5.0))}</Attribute>'
+    heat = f'<Attribute Name="T" Center="Node">{item(np.arange(4.0))}</Attribute>'
+    wall = f'<Set Name="wall" SetType="Face">{item(np.array([0, 1]))}</Set>'
+    save(tmp_path, f'<Grid Name="g">{mesh()}{flux}{heat}{wall}</Grid>')
+    _, fields, cells = read_file(tmp_path / "a.xdmf")
+    assert list(fields) == ["T"] and not cells
+    said = caplog.text
+    assert "a.xdmf: 'flux' stands at each edge, and is left out" in said
+    assert "a.xdmf: set 'wall' of faces is left out" in said

@@ -7,6 +7,7 @@ import pytest
 
 from rom.errors import ForeignFile
 from rom.io import read_mesh
+from rom.io.geo_blocks import plain_blocks
 from tests.test_export import CORNERS, MIDDLES
 
 pytest.importorskip("Muscat")
@@ -40,7 +41,7 @@ def whole(*numbers):
     return struct.pack(f">{len(numbers)}i", *numbers)
 
 
-def binary(path, cut=0):
+def binary(path, cut=0, more=b""):
     """A cube on a triangle's side: a set of nodes, one of elements, one of faces."""
     magic, points = b"Z7BINARYGEOF\0", np.array(CORNERS["hexahedron"], float)
     nodes = b"".join(struct.pack(">i3d", k + 1, *x) for k, x in enumerate(points))
@@ -53,6 +54,7 @@ def binary(path, cut=0):
         words("elset") + whole(1) + words("skin") + whole(1, 1),
         words("bset") + whole(1) + words("top") + words("faset") + whole(1)
         + whole(4, 4, 5, 6, 7) + b"q4  \0",
+        *([more] if more else []),
         words("return"),
     ]  # fmt: skip
     data = b"".join(magic + part for part in parts)
@@ -74,8 +76,40 @@ def test_every_block_of_the_format_is_read(tmp_path):
 
 def test_what_is_cut_short_or_of_gmsh_is_told(tmp_path):
     for cut in (4, 40, 200):
-        with pytest.raises(ForeignFile, match="no complete mesh of Z-set"):
+        with pytest.raises(ForeignFile, match=r"Z-set|cut short"):
             read_mesh(binary(tmp_path / "a.geo", cut))
+    with pytest.raises(ForeignFile, match="block 'mystery' is not known"):
+        read_mesh(binary(tmp_path / "a.geo", more=words("mystery")))
     (tmp_path / "b.geo").write_text("Point(1) = {0, 0, 0, 1};\n")
     with pytest.raises(ForeignFile, match=r"script of Gmsh give the \.msh"):
         read_mesh(tmp_path / "b.geo")
+
+
+MOST = 2**31 - 1
+COUNTS = {  # numbers as they stand -> with a count that no file of some hundred bytes holds
+    "nodes": (whole(8, 3) + whole(1), whole(MOST, 3) + whole(1)),
+    "elements": (words("element") + whole(2, 2), words("element") + whole(MOST, 2)),
+    "of a type": (whole(1) + words("c3d8"), whole(MOST) + words("c3d8")),
+    "of an element": (words("c3d8") + whole(8), words("c3d8") + whole(MOST)),
+    "letters": (words("nset"), whole(MOST) + words("nset")[4:]),
+    "of a set": (whole(3, 0, 1, 2) + b"Z7", whole(MOST, 0, 1, 2) + b"Z7"),
+    "faces": (words("faset") + whole(1), words("faset") + whole(MOST)),
+    "of a face": (whole(4, 4, 5), whole(MOST, 4, 5)),
+    "less than none": (whole(8, 3) + whole(1), whole(-1, 3) + whole(1)),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_beyond_the_bytes_is_told_without_muscat(name, tmp_path):
+    data = binary(tmp_path / "a.geo").read_bytes()
+    assert plain_blocks(data, "a.geo") == data
+    old, new = COUNTS[name]
+    assert data.count(old) == 1
+    with pytest.raises(ForeignFile, match=r"a\.geo"):
+        plain_blocks(data.replace(old, new), "a.geo")
+
+
+def test_sets_of_points_of_integration_are_passed_over(tmp_path):
+    mesh = read_mesh(binary(tmp_path / "a.geo"))
+    inner = words("ipset") + whole(2) + words("a") + whole(1, 7, 2, 0, 1) + words("b") + whole(0)
+    assert read_mesh(binary(tmp_path / "b.geo", more=inner)).digest == mesh.digest

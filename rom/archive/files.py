@@ -59,6 +59,29 @@ def write_h5(path: str | Path, fill: Callable[[Any], None], header: bytes = b"")
     return digest
 
 
+def write_pieces(path: str | Path, pieces: Sequence[Any]) -> tuple[str, int]:
+    """Writes the bytes after the block of a file of format 1.
+
+    Returns their sha256, and the size of the file.
+
+    It is as complete, durable and refused as `write_h5`.
+    """
+    sha = hashlib.sha256()
+    for piece in pieces:
+        sha.update(piece)
+    digest = sha.hexdigest()
+    whole = b"".join([_seal_block(digest), *pieces])
+
+    def write(temp: Path) -> None:
+        with open(temp, "wb", buffering=0) as raw:
+            left = memoryview(whole)
+            while left:
+                left = left[raw.write(left) :]
+
+    durably(Path(path), write)
+    return digest, len(whole)
+
+
 def add_arrays(file: Any, arrays: Mapping[str, np.ndarray | Rows]) -> None:
     """Adds the group `/rom` with arrays by name to an open HDF5 file."""
     group = file.create_group("rom")
@@ -205,6 +228,26 @@ def open_archive(
         raw.close()
         raise
     return raw
+
+
+def read_sealed(path: str | Path, digest: str, target: memoryview) -> None:
+    """The bytes of a file of format 1 of a store, its digest verified, into `target`.
+
+    Raises as `open_archive`, which says what is wrong; DamagedFile for another length.
+    """
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            count = os.readv(handle, [target]) if stat.S_ISREG(os.fstat(handle).st_mode) else -1
+            while 0 < count < len(target) and (more := os.readv(handle, [target[count:]])):
+                count += more
+        finally:
+            os.close(handle)
+        is_whole = count == len(target) and target[:BLOCK] == _seal_block(digest)
+        if is_whole and hashlib.sha256(target[BLOCK:]).hexdigest() == digest:
+            return
+    open_archive(path, digest, follow=False).close()
+    raise DamagedFile(f"{path} is not the file that the journal names; delete it")
 
 
 def open_together(path: str | Path, comm: Any) -> BufferedReader:

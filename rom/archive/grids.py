@@ -83,16 +83,27 @@ def name_of(stored: Named, array: Any) -> str | None:
 
 
 def _put_points(root: Any, mesh: Mesh, stored: Named) -> None:
-    import h5py
 
     name, (n, d) = name_of(stored, mesh.points), mesh.points.shape
     if name is None:
         points = root.create_dataset("Points", data=points_3d(mesh))
     else:
-        layout = h5py.VirtualLayout((n, 3), float)
+        layout = _virtual_layout((n, 3), float)
         layout[:, :d] = _source(root.file["rom"][name])
         points = root.create_virtual_dataset("Points", layout, fillvalue=0.0)
     points.attrs["unit"] = mesh.unit
+
+
+def _virtual_layout(shape: tuple[int, ...], dtype: Any) -> Any:
+    """The layout of a virtual dataset, without the time of day.
+
+    So equal models are equal files.
+    """
+    import h5py
+
+    layout = h5py.VirtualLayout(shape, dtype)
+    layout.dcpl.set_obj_track_times(False)
+    return layout
 
 
 def _source(dataset: Any) -> Any:
@@ -104,9 +115,7 @@ def _source(dataset: Any) -> Any:
 
 def _virtual_lines(root: Any, key: str, sources: list[tuple[Any, Any]]) -> None:
     """(dataset, selection), ... as one long row of integers."""
-    import h5py
-
-    layout = h5py.VirtualLayout((sum(dataset.size for dataset, _ in sources),), np.int64)
+    layout = _virtual_layout((sum(dataset.size for dataset, _ in sources),), np.int64)
     start = 0
     for dataset, _ in sources:
         layout[start : start + dataset.size] = _source(dataset)
@@ -162,10 +171,8 @@ def _slices(space: Space) -> Iterator[tuple[Field, slice | None]]:
 
 def _put_part(group: Any, key: str, dataset: Any, rows: slice, count: int) -> None:
     """Rows of an array as a field (count, components), without a copy of its numbers."""
-    import h5py
-
     size = (rows.stop - rows.start) * int(np.prod(dataset.shape[1:], dtype=int))
     shape = (count,) if size == count else (count, size // count)
-    layout = h5py.VirtualLayout(shape, dataset.dtype)
+    layout = _virtual_layout(shape, dataset.dtype)
     layout[...] = _source(dataset)[rows]
     group.create_virtual_dataset(key.replace("/", "_"), layout)

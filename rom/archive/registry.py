@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import rom
@@ -62,9 +65,8 @@ def find_noun(name: str) -> type | None:
     """The class of a declared name, also of version 0.1.0; None for any other."""
     name = RENAMED.get(name, name)
     for place in _places():
-        classes = _declared_in(place)
-        if name in classes:
-            return classes[name]
+        if name in _names_in(place):
+            return _declared_in(place)[name]
     return None
 
 
@@ -78,9 +80,21 @@ def rename_fields(noun: str, members: dict[str, Any]) -> dict[str, Any]:
 def _declared_in(place: str) -> dict[str, type]:
     """Name -> class of the nouns that a root module or the face of a chapter declares."""
     module = importlib.import_module(place)
-    names: tuple[str, ...] = getattr(module, "NOUNS", ())
-    names = ROOT_NOUNS.get(place, names)
-    return {name: getattr(module, name) for name in names}
+    return {name: getattr(module, name) for name in _names_in(place)}
+
+
+@cache
+def _names_in(place: str) -> tuple[str, ...]:
+    """The names that a root module or the face of a chapter declares.
+
+    They are read without importing it.
+    """
+    if place in ROOT_NOUNS:
+        return ROOT_NOUNS[place]
+    face = Path(rom.__file__).parent / place.removeprefix("rom.") / "__init__.py"
+    declared = re.search(r"^NOUNS\b[^=\n]*= (\(.*?\))", face.read_text(), re.M | re.S)
+    names: tuple[str, ...] = ast.literal_eval(declared[1]) if declared else ()
+    return names
 
 
 def _places() -> list[str]:

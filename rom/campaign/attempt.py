@@ -158,7 +158,7 @@ def attempt(work: Work, claim: Path, key: str, mu: np.ndarray) -> bool:
     that gives no solution is recorded with its reason.
     """
     start = time.perf_counter()
-    note(f"mu = {mu}")
+    note(_Doing(mu))
     u, reason = _solve(work, mu)
     _meet(work, key, mu, reason)
     votes = work.share([not work.leads or valid(claim), reason, work.token])
@@ -178,6 +178,16 @@ def attempt(work: Work, claim: Path, key: str, mu: np.ndarray) -> bool:
     columns = u.shape[1]
     _acknowledge(work, sample_record(key, mu, files, size=size, columns=columns, seconds=seconds))
     return True
+
+
+@dataclass(frozen=True, eq=False)
+class _Doing:
+    """What a rank does, put into words where somebody asks."""
+
+    mu: np.ndarray
+
+    def __str__(self) -> str:
+        return f"mu = {self.mu}"
 
 
 def _solve(work: Work, mu: np.ndarray) -> tuple[np.ndarray, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.campaign.attempt import Tasks, Work, farm
 from rom.campaign.identity import campaign_identity
 from rom.campaign.journal import append_record, new_journal, refresh
@@ -48,6 +49,7 @@ class Campaign:
     left: int = 0
 
 
+@gate()
 def collect(
     solve: Callable[[np.ndarray], Any],
     mus: np.ndarray,

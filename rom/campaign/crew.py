@@ -19,6 +19,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from rom.arrays import gate
 from rom.campaign.attempt import FIRST_PAUSE, MAX_PAUSE, PAUSE_GROWTH, Tasks, Work
 from rom.campaign.journal import append_record, new_journal, refresh
 from rom.campaign.ranks import error_of
@@ -75,6 +76,7 @@ class _Crew:
         return sum(bool(worker.key) for worker in self.workers)
 
 
+@gate()
 def pilot(
     begin: Begin,
     workers: int,

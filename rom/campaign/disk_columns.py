@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rom.archive.layout import Extent
 from rom.errors import BadInput, DamagedFile
+from rom.rows import as_slice
 
 Picks = dict[str, tuple[np.ndarray, np.ndarray]]
 UNITS = {
@@ -26,7 +26,7 @@ class FilePart:
     rows : a name in `Columns.picks`
     """
 
-    path: Path
+    path: str
     steps: Extent
     rows: str
 
@@ -50,12 +50,14 @@ class Columns:
     samples : the parts of each sample; where (m, 2): sample and step of each column
     picks : name -> (mine, theirs): local row mine[i], increasing, is row theirs[i] of a part
         of that name
+    budget : bytes within which blocks are to be read, where that is said
     """
 
     n: int
     samples: tuple[tuple[FilePart, ...], ...]
     where: np.ndarray
     picks: Picks
+    budget: float | None = None
 
     ndim = 2
 
@@ -135,14 +137,7 @@ def _span(mine: np.ndarray, theirs: np.ndarray, first: int, last: int) -> _Span 
         return None
     rows = theirs[a:b]
     low, high = int(rows.min()), int(rows.max()) + 1
-    return _Span(_tighten(mine[a:b] - first), low, high, _tighten(rows - low))
-
-
-def _tighten(index: np.ndarray) -> Any:
-    """A slice where an index is consecutive, else the index itself."""
-    if not _is_consecutive(index):
-        return index
-    return slice(int(index[0]), int(index[-1]) + 1)
+    return _Span(as_slice(mine[a:b] - first), low, high, as_slice(rows - low))
 
 
 def _is_consecutive(index: np.ndarray) -> bool:

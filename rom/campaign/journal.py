@@ -12,6 +12,7 @@ import secrets
 import socket
 import stat
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,8 +35,12 @@ def new_journal(path: Path, token: str = "", pid: int = 0) -> Path:
 
 def journals(path: Path) -> list[Path]:
     """The journals of the store at `path`; a folder is none, whatever its name."""
-    files = (path / "journal").glob("*.jsonl")
-    return sorted(file for file in files if not file.is_dir())
+    with suppress(FileNotFoundError), os.scandir(path / "journal") as entries:
+        files = [
+            entry.path for entry in entries if entry.name.endswith(".jsonl") and not entry.is_dir()
+        ]
+        return [Path(file) for file in sorted(files)]
+    return []
 
 
 def append_record(path: Path, record: Record) -> None:
@@ -191,7 +196,7 @@ def _enter_sample(manifest: Manifest, record: Record, journal: str) -> None:
     key, samples = record["key"], manifest.path / "samples"
     absent = []
     for entry in record["files"]:
-        if not _is_whole(samples / entry["name"], entry["bytes"]):
+        if not _is_whole(f"{samples}/{entry['name']}", entry["bytes"]):
             absent.append(entry["name"])
     if absent:
         manifest.lost.setdefault(key, []).extend(absent)
@@ -208,9 +213,9 @@ def _first_name(record: Record) -> str:
     return name
 
 
-def _is_whole(path: Path, size: int) -> bool:
+def _is_whole(path: str, size: int) -> bool:
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(status.st_mode):

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,14 +36,12 @@ def lease(folder: Path, key: str, expiry: float) -> Iterator[Path | None]:
     if mine is None:
         yield None
         return
-    stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(mine, stop, expiry / BEATS), daemon=True)
-    beat.start()
+    heart = _heart()
+    heart.add(mine, expiry / BEATS)
     try:
         yield mine
     finally:
-        stop.set()
-        beat.join()
+        heart.drop(mine)
         _release(folder, key, _generation(mine))
 
 
@@ -80,7 +79,7 @@ def _claim(folder: Path, key: str, expiry: float) -> Path | None:
     pid = os.getpid()
     try:
         with open(path, "x") as file:
-            file.write(json.dumps([host(), pid, start_time(pid), _place(folder)]))
+            file.write(json.dumps([host(), pid, _heart().start, _place(folder)]))
     except FileExistsError:
         return None
     except OSError as error:
@@ -100,10 +99,12 @@ def _release(folder: Path, key: str, generation: int) -> None:
 
 def _generations(folder: Path, key: str) -> list[int]:
     """The generations of a task's leases, without KEY.tmp or a folder KEY.7."""
-    leases = []
-    for path in folder.glob(f"{key}.*"):
-        if path.suffix[1:].isdecimal() and not path.is_dir():
-            leases.append(_generation(path))
+    leases, start = [], f"{key}."
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            number = entry.name.removeprefix(start)
+            if number != entry.name and number.isdecimal() and not entry.is_dir():
+                leases.append(int(number))
     return sorted(leases)
 
 
@@ -116,10 +117,49 @@ def _generation(path: Path) -> int:
     return int(path.suffix[1:])
 
 
-def _beat(path: Path, stop: threading.Event, every: float) -> None:
-    while not stop.wait(every):
-        with suppress(OSError):
-            os.utime(path)
+class _Heart:
+    """The thread that beats all claims of this process; it sleeps between."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.start = start_time(self.pid)
+        self.claims: dict[Path, float] = {}  # path -> seconds between its beats
+        self.wake = threading.Condition()
+        self.due = float("inf")  # of the next beat, by the monotonic clock
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def add(self, path: Path, every: float) -> None:
+        """Beats a claim from now on."""
+        with self.wake:
+            self.claims[path] = every
+            if time.monotonic() + every < self.due:
+                self.due = time.monotonic() + every
+                self.wake.notify()
+
+    def drop(self, path: Path) -> None:
+        """Beats it no more: once this returns, its file may be another's."""
+        with self.wake:
+            del self.claims[path]
+
+    def _run(self) -> None:
+        while True:
+            with self.wake:
+                while (rest := self.due - time.monotonic()) > 0:
+                    self.wake.wait(None if rest == float("inf") else rest)
+                for path in self.claims:
+                    with suppress(OSError):
+                        os.utime(path)
+                self.due = time.monotonic() + min(self.claims.values(), default=float("inf"))
+
+
+def _heart() -> _Heart:
+    """The heart of this process; a fork has its own."""
+    if not HEARTS or HEARTS[-1].pid != os.getpid():
+        HEARTS[:] = [_Heart()]
+    return HEARTS[-1]
+
+
+HEARTS: list[_Heart] = []
 
 
 def _age(path: Path) -> float:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.campaign.decks import Templates, read_templates
 from rom.campaign.program_answers import Read, read_array
 from rom.errors import BadInput, SolveFailed
@@ -104,6 +105,7 @@ def _first_sentence(log: Path, pattern: re.Pattern[str]) -> str:
     return ""
 
 
+@gate()
 def program(
     words: Sequence[str],
     answer: str,

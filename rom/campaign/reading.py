@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from rom.archive.files import open_archive
+from rom.archive.files import open_archive, read_sealed
 from rom.archive.layout import extents
 from rom.archive.nouns import load
 from rom.arrays import real
 from rom.campaign.disk_columns import Columns, FilePart, Picks, nbytes
 from rom.campaign.ranks import talk
-from rom.campaign.records import Record
+from rom.campaign.records import Record, sample_extent
 from rom.campaign.samples import ALL_ROWS
 from rom.campaign.store import Store, open_store
 from rom.errors import BadInput, DamagedFile, RomError
+from rom.rows import as_slice
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
 
@@ -50,15 +51,27 @@ def read(
             f"{path} holds solutions of {size} dofs, the space has {space.size}; "
             "give the space they were solved in"
         )
-    _verify(store, records, space.comm)
-    u: Any = _columns(store, records, space)
-    budget = np.inf if memory_budget is None else nbytes(memory_budget)
-    if not any(talk(space.comm, bool(u.nbytes > budget))):
-        u = u[:, :]
+    u = _read_columns(store, records, space, memory_budget)
     steps = [record["columns"] for record in records]
     mu = np.array([record["mu"] for record in records], dtype=float)
     t = None if store.times is None else np.tile(store.times, len(records))
     return Snapshots(space, np.repeat(mu, steps, axis=0), u, t)
+
+
+def _read_columns(
+    store: Store, records: list[Record], space: Space, memory_budget: float | str | None
+) -> Any:
+    """The columns in memory, or on disk beyond the budget; every digest is verified."""
+    budget = np.inf if memory_budget is None else nbytes(memory_budget)
+    entries = [entry for record in records for entry in record["files"]]
+    at_once = space.comm is None and all("steps" in entry for entry in entries)
+    _verify(store, [] if at_once else entries, _row_files(entries), space.comm)
+    u = _columns(store, records, space)
+    stays = any(talk(space.comm, bool(u.nbytes > budget)))
+    if at_once and not stays:
+        return _read_verified(u, records)
+    _verify(store, entries if at_once else [], [], space.comm)
+    return replace(u, budget=budget) if stays else u[:, :]
 
 
 def _default_space(store: Store, size: int, comm: Any) -> Space:
@@ -128,16 +141,19 @@ def _nothing_to_read(store: Store) -> str:
     )
 
 
-def _verify(store: Store, records: list[Record], comm: Any) -> None:
-    """Verifies every file's digest, shared out over the ranks.
+def _row_files(entries: list[Record]) -> list[str]:
+    """The files that hold the numbers of rows."""
+    return sorted({entry["rows"] for entry in entries} - {ALL_ROWS})
+
+
+def _verify(store: Store, entries: list[Record], rows: list[str], comm: Any) -> None:
+    """Verifies the digests of samples and of files of rows, shared out over the ranks.
 
     Raises DamagedFile on all of them.
     """
-    entries = [entry for record in records for entry in record["files"]]
-    rows = {entry["rows"] for entry in entries} - {ALL_ROWS}
     files: list[tuple[str, str | None]] = []
     files += sorted({(entry["name"], entry["sha256"]) for entry in entries})
-    files += [(name, None) for name in sorted(rows)]
+    files += [(name, None) for name in rows]
     if comm is not None:
         files = files[comm.Get_rank() :: comm.Get_size()]
     problem = ""
@@ -174,6 +190,31 @@ def _columns(store: Store, records: list[Record], space: Space) -> Columns:
     return Columns(space.n, tuple(samples), np.array(where), picks)
 
 
+def _read_verified(columns: Columns, records: list[Record]) -> np.ndarray:
+    """All columns in memory; each file is read once, and its digest verified."""
+    U = np.empty(columns.shape, columns.dtype, order="F")
+    slices = {}
+    for name, (mine, theirs) in columns.picks.items():
+        slices[name] = as_slice(mine), as_slice(theirs)
+    buffer, column = bytearray(), 0
+    for parts, record in zip(columns.samples, records, strict=True):
+        target = U[:, column : column + record["columns"]]
+        column += record["columns"]
+        for part, entry in zip(parts, record["files"], strict=True):
+            if len(buffer) < entry["bytes"]:
+                buffer = bytearray(entry["bytes"])
+            try:
+                read_sealed(part.path, entry["sha256"], memoryview(buffer)[: entry["bytes"]])
+            except RomError as error:
+                raise DamagedFile(f"{error}; then collect again") from error
+            steps = part.steps
+            count = steps.shape[0] * steps.shape[1]
+            values = np.frombuffer(buffer, steps.dtype, count, steps.offset).reshape(steps.shape)
+            mine, theirs = slices[part.rows]
+            target[mine] = values[:, theirs].T
+    return U
+
+
 def _pick(
     folder: Path, rows: str, size: int, space: Space
 ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
@@ -188,6 +229,8 @@ def _pick(
 
 
 def _part(folder: Path, entry: Record) -> FilePart:
-    path = folder / entry["name"]
+    path = f"{folder}/{entry['name']}"
+    if "steps" in entry:
+        return FilePart(path, sample_extent(entry), entry["rows"])
     with open(path, "rb") as raw:
         return FilePart(path, extents(raw, path)["steps"], entry["rows"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rom.archive.layout import BLOCK, DTYPES, Extent
+
 Record = dict[str, Any]
+ORDERS = [(kind.newbyteorder("<"), kind.newbyteorder(">")) for kind in DTYPES]
+TYPES = {dtype.str: dtype for pair in ORDERS for dtype in pair}
 
 
 def plan_record(keys: list[str], mus: list[list[float]]) -> Record:
@@ -63,6 +66,8 @@ def check_sample(record: Record) -> None:
     names = []
     for entry in record["files"]:
         names += [entry["name"], entry["rows"], entry["sha256"]]
+        if "steps" in entry:
+            sample_extent(entry)
     size, columns = record["size"], record["columns"]
     mu = [float(x) for x in record["mu"]]
     float(record.get("seconds", 0.0))
@@ -70,5 +75,25 @@ def check_sample(record: Record) -> None:
     if not names or not mu or not are_counts or size <= 0 or columns <= 0:
         raise ValueError(f"files {names}")
     for name in names:
-        if name != Path(name).name:
+        if "/" in name or name in ("", ".", ".."):
             raise ValueError(f"files {names}")
+
+
+def place_of(steps: Extent) -> list[Any]:
+    """Offset, shape and type of the numbers of a sample, for a journal."""
+    return [steps.offset, list(steps.shape), steps.dtype.str]
+
+
+def sample_extent(entry: Record) -> Extent:
+    """Where the numbers of a sample lie in its file.
+
+    Raises ValueError for what is no place.
+    """
+    offset, shape, code = entry["steps"]
+    rows, columns = shape
+    dtype = TYPES.get(code)
+    if dtype is None or not all(type(x) is int and x >= 0 for x in (offset, rows, columns)):
+        raise ValueError(f"steps {entry['steps']}")
+    if offset < BLOCK or offset + rows * columns * dtype.itemsize > entry["bytes"]:
+        raise ValueError(f"steps {entry['steps']} of {entry['bytes']} bytes")
+    return Extent(dtype, (rows, columns), offset)

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from rom.archive.files import open_archive, seal
+from rom.archive.layout import extents
 from rom.archive.nouns import load
 from rom.campaign.journal import Manifest, append_record, journals, new_journal, read_lines
-from rom.campaign.records import Record, sample_record
+from rom.campaign.records import Record, place_of, sample_record
 from rom.campaign.samples import ALL_ROWS
 from rom.campaign.store import Store, open_store
 from rom.errors import DamagedFile, ForeignFile, RomError
@@ -92,10 +93,11 @@ def _samples(path: Path) -> dict[str, list[tuple[Record, Record]]]:
     samples: dict[str, list[tuple[Record, Record]]] = {}
     for file in sorted((path / "samples").glob("*-*.h5")):
         with open_archive(file, follow=False) as raw:
-            digest = seal(raw)
+            digest, steps = seal(raw), extents(raw, file)["steps"]
         part = load(file)
         size, rows = file.stat().st_size, part["rows"]
         entry = {"name": file.name, "sha256": digest, "bytes": size, "rows": rows}
+        entry["steps"] = place_of(steps)
         sample = file.stem.rpartition("-")[0]
         samples.setdefault(sample, []).append((part, entry))
     return samples

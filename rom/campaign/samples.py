@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rom.archive.nouns import save
+from rom.archive.templates import save_alike
 from rom.campaign.identity import numbers_digest
-from rom.campaign.records import Record
+from rom.campaign.records import Record, place_of
 from rom.campaign.store import Store
 from rom.space import Space
 
@@ -42,8 +43,9 @@ def commit(
         "size": size,
         "steps": np.ascontiguousarray(u.T),
     }
-    digest = save(path, sample)
-    return {"name": name, "sha256": digest, "bytes": path.stat().st_size, "rows": rows}
+    digest, length, places = save_alike(path, sample)
+    steps = place_of(places["steps"])
+    return {"name": name, "sha256": digest, "bytes": length, "rows": rows, "steps": steps}
 
 
 def commit_rows(store: Store, numbers: np.ndarray) -> str:

@@ -30,6 +30,7 @@ ABORTED, OVER = "aborted", "over"  # notes of a rank that ends in another way th
 SWEEP = 3.0  # [s] that the launcher has to end the other ranks
 READY = 10.0  # [s] that a witness may take to start
 TURN = 0.5  # [s] between looks at ranks that stand still
+START = "import sys; from rom.campaign.witness import main; main(sys.argv[1:])"
 NOTES: list[Path] = []
 WITNESSES: list[subprocess.Popen[bytes]] = []
 
@@ -72,7 +73,7 @@ def _launch(folder: Path, pids: dict[int, int]) -> None:
     """Starts the witness of ranks (rank -> process id), and waits until it watches."""
     patience = os.environ.get("ROM_PATIENCE", "5")
     ranks = [f"{rank}:{pid}" for rank, pid in pids.items()]
-    command = [sys.executable, "-P", "-m", __name__, str(folder), patience, *ranks]
+    command = [sys.executable, "-P", "-c", START, str(folder), patience, *ranks]
     places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     news, far_end = os.pipe()
@@ -89,11 +90,11 @@ def _launch(folder: Path, pids: dict[int, int]) -> None:
     os.close(news)
 
 
-def note(what: str) -> None:
+def note(what: Any) -> None:
     """What this rank does from now on, for its witness; nothing without one."""
     with suppress(OSError):
         for path in NOTES:
-            path.write_text(what)
+            path.write_text(str(what))
 
 
 def watch(folder: Path, patience: float, pids: dict[int, int]) -> str:
@@ -205,7 +206,3 @@ def _sweep(processes: list[_Process]) -> None:
         if process.lives():
             with suppress(OSError):
                 os.kill(process.pid, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

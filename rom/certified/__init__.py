@@ -58,6 +58,7 @@ from rom.certified.separation import eim_weights, kernel_entries, separate, two_
 from rom.certified.stability import MinTheta, SuccessiveConstraints, scm
 from rom.certified.stationary import GalerkinModel, galerkin, truncate_model
 from rom.certified.training import pod_greedy, recompress, reduced_basis
+from rom.certified.trajectory_bounds import trajectory_bound
 from rom.certified.transient import UnsteadyModel, unsteady
 
 NOUNS = (
@@ -113,6 +114,7 @@ __all__ = [
     "sampled_residual",
     "scm",
     "separate",
+    "trajectory_bound",
     "truncate_model",
     "two_stage_weights",
     "unsteady",

@@ -18,6 +18,8 @@ from rom.prediction import Known
 
 EPS = float(np.finfo(float).eps)
 GUARD = 4 * EPS  # of images orthonormalised in double precision
+SQUARES = (1e-250, 1e250)  # between them a sum of squares keeps its digits
+CHUNK = 2**21  # numbers of residuals of trajectories at a time
 EXTENDED_GUARD = EPS  # of images orthonormalised in extended precision
 
 
@@ -56,22 +58,48 @@ class ResidualBound:
         least = self.guard * self.sizes
         return least if self.slack is None else np.maximum(least, self.slack)
 
-    def norm(
-        self, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
-    ) -> np.ndarray:
+    def norm(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """|T y| (m,), without what round-off can hide."""
-        y = residual_coordinates(self, mu, a, rate, load)
-        return row_norms(y @ self.T.T)
+        return row_norms(residual_coordinates(self, mu, a) @ self.T.T)
 
-    def residual(
-        self, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
-    ) -> np.ndarray:
-        """|r|_{X'} (m,) for mu (m, p) and coefficients a (m, r).
-
-        rate : da/dt (m, r) of an unsteady problem; load : a factor of f
-        """
-        y = residual_coordinates(self, mu, a, rate, load)
+    def residual(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
+        """|r|_{X'} (m,) for mu (m, p) and coefficients a (m, r)."""
+        y = residual_coordinates(self, mu, a)
         return np.asarray(row_norms(y @ self.T.T) + np.abs(y) @ self.hidden)
+
+    def along(
+        self, mu: np.ndarray, a: np.ndarray, rates: np.ndarray, loads: np.ndarray
+    ) -> np.ndarray:
+        """|r|_{X'} (k, m) of k states a (k, m, r) of each mu (m, p), without an offset.
+
+        rates : da/dt, shaped like a; loads (k,) : factors of f
+        The columns of T are summed over the terms once for each mu.
+        """
+        theta_A, theta_f = theta_rows(self.theta_A, mu), theta_rows(self.theta_f, mu)
+        y = np.concatenate([a, rates], axis=-1).transpose(1, 2, 0)
+        factors = np.broadcast_to(loads, (len(y), 1, len(a)))
+        y = np.concatenate([factors, y], axis=1)
+        norms = np.empty((len(mu), len(a)))
+        count = max(1, CHUNK // (len(self.T) * max(y.shape[1:])))
+        for first in range(0, len(mu), count):
+            part = slice(first, first + count)
+            columns = self._sum_terms(theta_A[part], theta_f[part], self.T)
+            hidden = self._sum_terms(abs(theta_A[part]), abs(theta_f[part]), self.hidden[None])
+            rows = np.swapaxes(columns @ y[part], 1, 2)
+            norms[part] = row_norms(rows) + (np.abs(hidden) @ np.abs(y[part]))[:, 0]
+        return norms.T
+
+    def _sum_terms(self, theta_A: np.ndarray, theta_f: np.ndarray, T: np.ndarray) -> np.ndarray:
+        """Columns [load, -state, -rate] of T (k, K), summed with theta, (m, k, 1 + 2 r)."""
+        Q_f, Q_A, k = theta_f.shape[1], theta_A.shape[1], len(T)
+        r = (T.shape[1] - Q_f) // (Q_A + 1)
+        load, state, rate = np.split(T, [Q_f, Q_f + Q_A * r], axis=1)
+        by_term = state.reshape(k, Q_A, r).swapaxes(0, 1).reshape(Q_A, k * r)
+        columns = np.empty((len(theta_A), k, 1 + 2 * r), np.result_type(T, theta_A, theta_f))
+        columns[..., 0] = theta_f @ load.T
+        columns[..., 1 : 1 + r] = -(theta_A @ by_term).reshape(-1, k, r)
+        columns[..., 1 + r :] = -rate
+        return columns
 
     def __call__(self, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
         """Bounds (m,) for mu (m, p) and coefficients a (m, r)."""
@@ -110,22 +138,16 @@ def known_of(source: Any) -> Known:
     return Known(getattr(source, "known", Known.CERTIFIED))
 
 
-def residual_coordinates(
-    form: Any, mu: np.ndarray, a: np.ndarray, rate: np.ndarray | None = None, load: Any = 1.0
-) -> np.ndarray:
-    """y(mu) (m, K) with r = R y, R = [f_q, A_q (offset, V), M V].
+def residual_coordinates(form: Any, mu: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """y(mu) (m, K) with r = R y, R = [f_q, A_q (offset, V)].
 
     form : offers theta_A, theta_f and shift
     """
     m = len(a)
     extended = np.concatenate([np.ones((m, 1)), a], axis=1) if form.shift else a
     theta_f = theta_rows(form.theta_f, mu)
-    loads = np.broadcast_to(theta_f * load, (m, theta_f.shape[1]))
     operators = theta_rows(form.theta_A, mu)[:, :, None] * extended[:, None, :]
-    parts = [loads, -operators.reshape(m, -1)]
-    if rate is not None:
-        parts.append(-rate)
-    return np.concatenate(parts, axis=1)
+    return np.concatenate([theta_f, -operators.reshape(m, -1)], axis=1)
 
 
 def has_offset(A: Affine, f: Affine, basis: Basis) -> bool:
@@ -209,9 +231,16 @@ def _factor(
 
 
 def row_norms(rows: np.ndarray) -> np.ndarray:
-    """|row| of each row (m, k), also where squares of its numbers vanish."""
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    usual = (largest > 0) & (largest < np.inf)
-    exponents = np.clip(np.frexp(np.where(usual, largest, 1.0))[1], -1021, 1021)
-    unit = np.ldexp(1.0, exponents)
-    return np.asarray(np.linalg.norm(rows / unit[:, None], axis=1) * unit)
+    """|row| of each row (..., k), also where its squares vanish or overflow."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("...k,...k->...", rows, rows.conj()).real
+    norms = np.asarray(np.sqrt(squares))
+    rare = ~((squares > SQUARES[0]) & (squares < SQUARES[1]))
+    if rare.any():
+        some = np.atleast_2d(rows[rare])
+        largest = np.abs(some).max(axis=-1, initial=0.0)
+        usual = (largest > 0) & (largest < np.inf)
+        exponents = np.clip(np.frexp(np.where(usual, largest, 1.0))[1], -1021, 1021)
+        unit = np.ldexp(1.0, exponents)
+        norms[rare] = np.linalg.norm(some / unit[:, None], axis=-1) * unit
+    return norms

@@ -106,6 +106,7 @@ def kernel_entries(
     return np.stack(entries)[:, None]
 
 
+@gate()
 def separate(
     rule: Any,
     assemble: Callable[[np.ndarray], Any] | None = None,

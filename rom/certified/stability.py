@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.affine import Affine, theta_rows
-from rom.arrays import POINTS, array_of, check_members, first_bad, function, gate, real
+from rom.arrays import POINTS, array_of, check_members, function, gate
 from rom.certified.eigenvalues import eigenvalue_range, smallest_eigenpair
 from rom.errors import BadInput, NotConverged
 from rom.parameters import parameter_rows
@@ -43,14 +43,6 @@ class MinTheta:
         return self.theta(np.asarray(self.mu_ref, dtype=float))
 
     def __call__(self, mu: np.ndarray) -> np.ndarray:
-        mu = real(mu, "mu")
-        if mu.ndim not in (1, 2):
-            raise BadInput(f"mu has shape {mu.shape}; give (p,) or (m, p)")
-        if not np.isfinite(mu).all():
-            raise BadInput(
-                f"mu holds NaN or Inf at {first_bad(mu)}; give finite parameters, or leave that "
-                "row out"
-            )
         reference, theta = self._reference, theta_rows(self.theta, mu)
         if (reference <= 0).any() or (theta <= 0).any():
             least = min(theta.min(), reference.min())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from rom.parameters import Box
 from rom.prediction import Known, Prediction, Quantity, state_parts, state_quantities
 
 MASS_NORM = "the norm of the mass matrix"
+
+STEP_ROUNDING = 1e-14  # of the largest time: steps that differ by less are one
 
 STATE = array_of("(n,)", kinds=NUMBER)
 
@@ -98,30 +101,58 @@ class UnsteadyModel(Model):
 
     def _march(self, mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (n_t, m, r), complex where a term is, and bounds (n_t, m)."""
+        steps, loads = np.diff(self.times), self._loads
         A, f = self.A(mu), self.f(mu)
-        m, n_t = len(mu), len(self.times)
-        signal = np.zeros(0) if self.signal is None else np.asarray(self.signal)
-        a = np.empty((n_t, m, self.basis.r), np.result_type(self.M, A, f, self.initial, signal))
-        a[0] = self.initial
+        dtype = np.result_type(self.M, A, f, self.initial, loads)
+        a = np.empty((len(self.times), len(mu), self.basis.r, 1), dtype)
+        rates = np.empty((len(steps), *a.shape[1:3]), dtype)
+        a[0] = self.initial[:, None]
+        for part in self._equal_steps():
+            dt = steps[part[0]]
+            B, g = self._step(A, f, dt, part[0])
+            forward, push = np.eye(self.basis.r) - dt * B, dt * g[..., None]
+            for k in part:
+                np.matmul(forward, a[k], out=a[k + 1])
+                a[k + 1] += loads[k] * push
+            states = a[part[0] : part[-1] + 1, ..., 0].transpose(1, 2, 0)
+            slopes = g[..., None] * loads[part] - B @ states
+            rates[part] = (slopes * (dt / steps[part])).transpose(2, 0, 1)
+        return a[..., 0], self._bounds(mu, a[..., 0], rates)
+
+    def _equal_steps(self) -> list[range]:
+        """Runs of steps of one length, to a round-off of the times."""
+        steps = np.diff(self.times)
+        slack = STEP_ROUNDING * np.abs(self.times).max()
+        ends = np.flatnonzero(np.abs(np.diff(steps)) > slack) + 1
+        starts = [0, *ends.tolist(), len(steps)]
+        return [range(first, last) for first, last in pairwise(starts)]
+
+    def _step(
+        self, A: np.ndarray, f: np.ndarray, dt: float, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(B, g) of a step dt: da/dt = load g - B a. Raises Singular."""
+        rhs = np.concatenate([np.broadcast_to(A, (len(f), *A.shape[-2:])), f[..., None]], axis=-1)
+        try:
+            solved = np.linalg.solve(self.M + dt * self.theta * A, rhs)
+        except np.linalg.LinAlgError as error:
+            raise Singular(
+                f"the reduced step {k} is singular ({error}); use fewer modes or another time step"
+            ) from error
+        return np.ascontiguousarray(solved[..., :-1]), solved[..., -1]
+
+    def _bounds(self, mu: np.ndarray, a: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Bounds (n_t, m) of the errors, in the norm of M."""
+        if self.bound is None:
+            return np.full(a.shape[:2], self.initial_error)
         unit = self._unit()
-        square = np.full((n_t, m), (self.initial_error / unit) ** 2)
-        alpha = None if self.bound is None else stability_at(self.bound.stability, mu)
-        for k, dt in enumerate(np.diff(self.times)):
-            load = self._load(k)
-            rhs = load * f - np.einsum("mij,mj->mi", A, a[k])
-            try:
-                rate = np.linalg.solve(self.M + dt * self.theta * A, rhs[..., None])[..., 0]
-            except np.linalg.LinAlgError as error:
-                raise Singular(
-                    f"the reduced step {k} is singular ({error}); "
-                    "use fewer modes or another time step"
-                ) from error
-            a[k + 1] = a[k] + dt * rate
-            if alpha is not None:
-                between = a[k] + self.theta * dt * rate
-                residual = self.bound.residual(mu, between, rate, load) / unit
-                square[k + 1] = square[k] + divide(0.5 * dt * residual**2, alpha)
-        return a, np.sqrt(square) * unit
+        square = np.empty(a.shape[:2])
+        square[0] = (self.initial_error / unit) ** 2
+        alpha = stability_at(self.bound.stability, mu)
+        steps = np.diff(self.times)
+        between = a[:-1] + self.theta * steps[:, None, None] * rates
+        residual = self.bound.along(mu, between, rates, self._loads) / unit
+        square[1:] = divide(0.5 * steps[:, None] * residual**2, alpha[None])
+        return np.sqrt(np.cumsum(square, axis=0)) * unit
 
     def _unit(self) -> float:
         """A power of two about as large as load and initial error, to keep squares finite."""
@@ -129,11 +160,12 @@ class UnsteadyModel(Model):
         largest = max(self.initial_error, float(sizes.max(initial=0.0)))
         return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if largest > 0 else 1.0
 
-    def _load(self, k: int) -> Any:
-        """signal(t^{k+theta}), 1 without a signal."""
+    @property
+    def _loads(self) -> np.ndarray:
+        """signal(t^{k+theta}) of each step, 1 without a signal."""
         if self.signal is None:
-            return 1.0
-        return self.theta * self.signal[k + 1] + (1 - self.theta) * self.signal[k]
+            return np.ones(len(self.times) - 1)
+        return np.asarray(self.theta * self.signal[1:] + (1 - self.theta) * self.signal[:-1])
 
 
 @gate(A=Affine, f=Affine, basis=Basis, times=VECTOR, initial=STATE, signal=VECTOR, box=Box)

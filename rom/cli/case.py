@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from rom.cli.plain import plain_problem
-from rom.cli.sources import source_digests
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.problem import Problem
@@ -102,6 +100,8 @@ def load_problem(name: str, settings: Sequence[str] = ()) -> Problem:
             f"{name} has only solve(mu), which takes no settings ({', '.join(settings)}); "
             "define problem(**settings)"
         )
+    from rom.cli.plain import plain_problem
+
     return replace(plain_problem(case), source=_source(case, name))
 
 
@@ -109,6 +109,8 @@ def _source(case: ModuleType, name: str) -> dict[str, str]:
     """The digests of the files of a case, and of those that its program reads."""
     if case.__file__ is None:
         return {}
+    from rom.cli.sources import source_digests
+
     own = source_digests(Path(case.__file__), None if name.endswith(".py") else name)
     return own | getattr(getattr(case, "solve", None), "source", {})
 

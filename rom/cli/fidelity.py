@@ -96,7 +96,7 @@ def open_pair(path: Path, name: str, plan: StudyPlan) -> tuple[Model, TrueRuns, 
 def _open_solver(name: str, problem: Problem, model: Model, plan: StudyPlan) -> TrueRuns:
     """The solves of a case at fresh parameters, all checked before the first."""
     box = problem.box if problem.box is not None else trained_box(model)
-    mus = _test_parameters(box, *plan.design)
+    mus = test_parameters(box, *plan.design)
     check_single(model, mus)
     ask = read_ask(model, plan.question)
     check_comparable(model, problem, ask, mus)
@@ -192,7 +192,7 @@ def _mass_norm(problem: Problem) -> Any:
     return norm
 
 
-def _test_parameters(box: Box | None, csv: Path | None, n: int, seed: int) -> np.ndarray:
+def test_parameters(box: Box | None, csv: Path | None, n: int, seed: int) -> np.ndarray:
     """Parameters (m, p) of a table, or n random ones of the box."""
     from rom.cli.case import parameters
 

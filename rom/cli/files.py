@@ -135,17 +135,29 @@ def export_command(
         Path,
         typer.Argument(
             help="A store (its snapshots), a model (its modes, or its answers on a sample of "
-            "its box), or a mesh file."
+            "its box), a mesh file, or a basis of libROM, pyLOM or Twin Builder."
         ),
     ],
-    out: Annotated[Path, typer.Option(help=".vtkhdf, .vtu, any format of meshio, .npz or .csv.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help=".vtkhdf, .vtu, any other format of meshes, .npz or .csv. Of a model's basis also "
+            "NAME.000000 (libROM), .h5 (pyLOM), .svd (Twin Builder); of a store .plaid, a folder."
+        ),
+    ],
     case: CaseOption = None,
+    field: Annotated[str | None, typer.Option(help="The field whose basis is written.")] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Snapshots, modes, answers or meshes in the file of another program."""
+    """Snapshots, modes, bases, answers or meshes in the file of another program."""
+    from rom.cli.elsewhere import export_elsewhere, is_basis_file, is_elsewhere, states_of_basis
     from rom.io.files import read_file, write_mesh
     from rom.io.tables import write_points
 
+    if is_elsewhere(out):
+        if not rank():
+            export_elsewhere(path, out, case, field)
+        return
     check_answer_file(out)
     if is_store(path):
         _write_states(out, snapshots_of_store(path, world()))
@@ -153,6 +165,8 @@ def export_command(
         _export_model(path, out, case)
     elif rank():
         return
+    elif is_basis_file(path):
+        _write_states(out, states_of_basis(path))
     elif out.suffix in (".npz", ".csv"):
         write_points(out, *read_file(path))
     else:

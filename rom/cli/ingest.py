@@ -22,7 +22,14 @@ from rom.space import euclidean
 
 Pairs = list[str] | None
 
+app = typer.Typer()
 
+
+@app.command(
+    "ingest",
+    epilog="Example: rom ingest step*.vtu --field displacement=m --integration stress=Pa "
+    "--positions x --out history.h5",
+)
 @guard
 def ingest_command(
     files: Annotated[

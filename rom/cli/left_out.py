@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from rom.cli.training import Plan, train_runs
+from rom.cli.training import Plan, read_within, train_runs
 from rom.errors import BadInput
 from rom.problem import Problem
 from rom.snapshots import Snapshots
@@ -64,10 +64,10 @@ def study_left_out(
     split : the share to hold out, or None; whether each run is left out once; the seed
     Answers that need no model, from the same runs, stand beside. Raises BadInput.
     """
-    from rom.campaign import open_store, read
+    from rom.campaign import open_store
 
     store = open_store(path)
-    runs = read(path, None if problem is None else problem.space, memory_budget=plan.memory)
+    runs = read_within(path, None if problem is None else problem.space, plan.memory)
     n_t = 1 if store.times is None else len(store.times)
     share, each, seed = split
     m = runs.m // n_t
@@ -87,8 +87,7 @@ def _open_fold(runs: Snapshots, fold: Fold, n_t: int) -> tuple[Snapshots, Any, n
     """The runs to train on, mu -> the run left out, and the parameters of those."""
     train, test = fold
     inside, outside = (_columns(rows, n_t) for rows in (train, test))
-    t = None if runs.t is None else runs.t[inside]
-    training = Snapshots(runs.space, runs.mu[inside], runs.u[:, inside], t)
+    training = runs.take(inside)
     u = np.asarray(runs.u[:, outside]).reshape(runs.space.n, len(test), n_t)
     mus = runs.mu[test * n_t]
     place = {mu.tobytes(): k for k, mu in enumerate(mus)}

@@ -8,6 +8,7 @@ nodes    of the mesh, one for each unknown, where the solver keeps free unknowns
 elsewhere  value at the other nodes
 times    [s], of a solve that returns (n, n_t)
 rate     (u, mu) -> du/dt, of a solve that marches it in time
+term     N of u' + N(u; mu) = 0, as rom.dynamics.Stencil; with A, f or M, write problem()
 outputs  (u, mu) -> {"name [unit]": number}
 version  changes when the solver's answers do
 """
@@ -44,6 +45,7 @@ def plain_problem(case: Any) -> Problem:
         times=None if times is None else np.asarray(times, dtype=float),
         outputs=getattr(case, "outputs", None),
         rate=getattr(case, "rate", None),
+        term=getattr(case, "term", None),
         version=str(getattr(case, "version", "1")),
     )
 

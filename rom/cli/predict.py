@@ -59,7 +59,6 @@ def predict_command(
     All rows of a table are one prediction.
     """
     from rom.cli.case import case_on_ranks, has_problem, load_problem
-    from rom.io.answers import write_answer
 
     check_answer_file(out)
     comm = ranks_of_model(model)
@@ -88,6 +87,8 @@ def predict_command(
     box = machine.asks.box
     rows = answer_rows(answer, box, outputs, by_rows=shared is not None)
     if out is not None:
+        from rom.io.answers import write_answer
+
         write_answer(out, answer, box)
     if comm is not None and rank():
         return

@@ -14,7 +14,6 @@ from typing import Any
 import typer
 
 from rom.errors import require
-from rom.space import FORWARDING
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
@@ -105,6 +104,8 @@ def end_all(code: int) -> None:
 
     if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
         note(ABORTED)
+        from rom.space import FORWARDING
+
         time.sleep(FORWARDING)
         MPI.COMM_WORLD.Abort(code)
 

@@ -19,8 +19,8 @@ from rom.problem import Problem
 
 app = typer.Typer()
 KIND_HELP = (
-    "auto, projection, regression, trajectories, local, dmd, opinf or projected; rom train has "
-    "shapes and solid too."
+    "auto, projection, regression, trajectories, local, dmd, opinf, projected, deim or cubature; "
+    "rom train has shapes, solid and operator too."
 )
 
 
@@ -50,8 +50,11 @@ def reduce_command(
     kind: Annotated[str, typer.Option(help=KIND_HELP)] = "auto",
     regress: Annotated[bool, typer.Option(help="The same as --kind regression.")] = False,
     local: Annotated[
-        int, typer.Option(min=0, help="Number of local bases, of --rank modes each.")
+        int, typer.Option(min=0, help="Local bases at most, of --rank modes each.")
     ] = 0,
+    aim: Annotated[
+        str, typer.Option(help="Of local bases: mean or q90 of the errors of unseen runs.")
+    ] = "mean",
     regressor: Annotated[
         str, typer.Option(help="Of the coefficients: auto, gp, linear, rbf, nearest, mean.")
     ] = "auto",
@@ -96,7 +99,7 @@ def reduce_command(
     plan = Plan(
         tol, modes, method, center, memory, choose_kind(kind, regress), regressor, local, seed,
         kernel, mean, share, transform, degree, dissipative, calibrate,
-        None if signals is None else str(signals), rates,
+        None if signals is None else str(signals), rates, aim=aim,
     )  # fmt: skip
     comm = world()
     problem, path = _source(case, store, settings)
@@ -135,8 +138,9 @@ def choose_kind(kind: str, regress: bool) -> str:
 def check_model_options(options: Mapping[str, Any]) -> None:
     """Raises BadInput where the parsed options of this command do not fit together."""
     kind = choose_kind(options["kind"], options["regress"])
-    names = ("regressor", "transform", "local", "degree", "dissipative", "calibrate", "rates")
-    words = {name: options[name] for name in (*names, *OF_PROCESSES)}
+    bases, law = ("local", "aim"), ("degree", "dissipative", "calibrate", "rates")
+    names = ("regressor", "transform", *bases, *law, *OF_PROCESSES)
+    words = {name: options[name] for name in names}
     if options["signals"] is not None:
         words["signals"] = str(options["signals"])
     Plan(rank=options["modes"], kind=kind, **words)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.options import Seed
+from rom.cli.shape_morphs import candidate_morphs
 from rom.cli.shape_options import Folder, ShapeFile, load_shape_model
 from rom.cli.tables import show_numbers
 from rom.cli.targets import MODELS, check_suffix_of
-from rom.errors import BadInput
+
+if TYPE_CHECKING:
+    from rom.shapes import ShapeModel, ShapeTrial
+
+LEAST_SKILL = 0.05  # of the variance about the mean field
 
 app = typer.Typer()
 
@@ -31,13 +36,22 @@ def train_shapes_command(
     *,
     out: Annotated[Path, typer.Option(help="File of the model.")] = Path("shapes.rom.h5"),
     morph: Annotated[
-        str, typer.Option(help="same, arc, disk, square, radial or elastic.")
-    ] = "radial",
+        str,
+        typer.Option(
+            help="auto, same, arc, disk, square, sphere, radial or elastic. auto: of those that "
+            "fit the meshes, the best in cross-validation."
+        ),
+    ] = "auto",
     curves: Annotated[str, typer.Option(help="Boundary regions that match, by name.")] = "",
     landmarks: Annotated[str, typer.Option(help="Node sets of one node that match, by name.")] = "",
     fields: Annotated[str, typer.Option(help="Point fields to learn; default: all.")] = "",
     outputs: Annotated[str, typer.Option(help="Columns of scalars.csv that are outputs.")] = "",
-    modes: Annotated[int, typer.Option(min=1, help="Modes per field, at most.")] = 16,
+    modes: Annotated[
+        int, typer.Option(min=0, help="Modes per field, at most. 0: by cross-validation.")
+    ] = 0,
+    shape_modes: Annotated[
+        int, typer.Option(min=0, help="Modes of shapes, at most. 0: by cross-validation.")
+    ] = 0,
     mapping: Annotated[
         int, typer.Option(min=0, help="Modes of optimal mappings: for shocks and fronts that move.")
     ] = 0,
@@ -45,40 +59,78 @@ def train_shapes_command(
         int,
         typer.Option(
             min=0,
-            help="Refine the reference where fields bend, to so many nodes at most. 0: as it is.",
+            help="Refine the reference where fields bend, to so many nodes at most. 0: by "
+            "cross-validation.",
         ),
     ] = 0,
     seed: Seed = 0,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """A model of the fields and outputs over shapes and scalars, in one file."""
+    """A model of the fields and outputs over shapes and scalars, in one file.
+
+    What is not named is chosen by cross-validation in the folder; its error, and its skill against
+    the mean field, are printed.
+    """
     from rom.archive.models import save_model
-    from rom.shapes import Reduction, medoid, shape_model
+    from rom.shapes import choose_shapes, medoid
+    from rom.shapes.choice import START
     from rom.shapes.families import family
     from rom.shapes.references import refine
 
     check_suffix_of(out, MODELS)
     samples, names, units, files = family(folder, _words(outputs), _words(fields))
-    morphing = _morphing(morph, _words(curves), _words(landmarks))
+    morphs = candidate_morphs(samples, morph, _words(curves), _words(landmarks))
     reference = None
     if nodes:
-        reference = refine(medoid(samples, morphing), samples, morphing, nodes)
-    reduction = Reduction(fields=modes, mapping=mapping)
-    model = shape_model(
-        samples, morphing, reference, names=names, units=units, reduction=reduction, rng=seed
+        first = next(iter(morphs.values()))
+        reference = refine(medoid(samples, first), samples, first, nodes)
+    ranks: dict[str, Any] = {key: n for key, n in (("fields", modes), ("shape", shape_modes)) if n}
+    model, trials = choose_shapes(
+        samples,
+        morphs,
+        reference=reference,
+        names=names,
+        units=units,
+        reduction=replace(START, mapping=mapping, **ranks),
+        keep=tuple(ranks),
+        rng=seed,
     )
-    provenance = {"folder": str(folder), "files": files, "morph": morph}
+    provenance = {"folder": str(folder), "files": files, "morph": trials[0].text}
     digest = save_model(out, model, model.embedding.reference, provenance)
     numbers = {
         "model": str(out),
         "samples": len(samples),
+        **_trial_rows(trials),
         "shape modes": model.embedding.basis.r,
         "latents": model.latents,
         "reference nodes": len(model.chart),
+        **_error_rows(model),
         "sha256": digest,
     }
     show_numbers(numbers, {}, json)
+
+
+def _trial_rows(trials: Sequence[ShapeTrial]) -> dict[str, Any]:
+    """Every trial with its error in cross-validation, or why it was passed over."""
+    return {f"tried {trial.text}": trial.reason or trial.error for trial in trials}
+
+
+def _error_rows(model: ShapeModel) -> dict[str, Any]:
+    """Errors of each field in cross-validation, of the mean field, and the skill.
+
+    Where a field has no skill the row says so.
+    """
+    rows: dict[str, Any] = {}
+    for part in model.fields:
+        rows[f"rel_l2 {part.name} (cross-validation)"] = part.error
+        rows[f"rel_l2 {part.name} of the mean field"] = part.mean_error
+        rows[f"skill {part.name}"] = part.skill
+        if not part.skill > LEAST_SKILL:
+            rows[f"warning: {part.name}"] = (
+                "no skill: the mean field does as well; give more samples, or scalars that matter"
+            )
+    return rows
 
 
 @app.command("validate", epilog="Example: rom shapes validate plates_test plates.h5")
@@ -114,20 +166,3 @@ def validate_shapes_command(
 def _words(text: str) -> tuple[str, ...]:
     """ "a, b" -> ("a", "b")."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _morphing(kind: str, curves: tuple[str, ...], landmarks: tuple[str, ...]) -> Any:
-    """The morphing of a name. Raises BadInput for an unknown one."""
-    from rom.shapes import ArcLength, Chart, Elastic, Radial, Same
-
-    kinds: dict[str, Callable[[], Any]] = {
-        "same": Same,
-        "arc": partial(ArcLength, landmarks, not landmarks),
-        "radial": partial(Radial, curves, landmarks),
-        "disk": partial(Chart, "disk", "floater", landmarks),
-        "square": partial(Chart, "square", "floater", landmarks),
-        "elastic": partial(Elastic, curves, landmarks),
-    }
-    if kind not in kinds:
-        raise BadInput(f"no morphing {kind!r}; known: {', '.join(kinds)}")
-    return kinds[kind]()

@@ -16,6 +16,7 @@ from rom.cli.collect import SOLVES_FAILED
 from rom.cli.fidelity import StudyPlan, TrueRuns, open_pair, read_ask
 from rom.cli.launch import Json, Verbose, guard
 from rom.cli.left_out import EachOne, Share, study_left_out, trained_plan
+from rom.cli.operator_runs import study_operator
 from rom.cli.options import CaseOption, ModelFile, Seed, Settings, Table
 from rom.cli.questions import (
     LoadingFile,
@@ -34,10 +35,11 @@ from rom.errors import BadInput, printable
 from rom.model import Model
 from rom.study.comparison import study
 from rom.study.discrepancy import Study
+from rom.study.starts import asks_field
 from rom.study.trivial import with_trivial
 
 app = typer.Typer()
-PROJECTIONS = ("projection", "local", "projected")  # kinds that are trained of the case
+PROJECTIONS = ("projection", "local", "projected", "deim", "cubature")  # trained of the case
 ALARM = 1  # exit code where a certified bound is below an error
 
 Against = Annotated[
@@ -209,7 +211,12 @@ def _open_and_study(
     split : of stored runs: the share to hold out, whether each is left out once, the seed
     """
     case = plan.case or _own_case(name)
-    if read_asks(path, case).mesh:
+    asks = read_asks(path, case)
+    if asks_field(asks):
+        if rank():
+            raise typer.Exit(0)
+        return study_operator(path, name, plan, split)
+    if asks.mesh:
         if rank():
             raise typer.Exit(0)
         model, _, provenance = open_model(path, case)

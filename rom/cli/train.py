@@ -4,8 +4,10 @@
 |---|---|---|
 | auto, projection, regression, trajectories, local, dmd, opinf | case or store | `rom reduce` |
 | projected | a case with rate(u, mu), which anchors opinf too | `rom reduce` |
+| deim, cubature | a case with a nonlinear term | `rom reduce` |
 | shapes | a folder of meshes with fields | `rom shapes train` |
 | solid | a case with solid() | |
+| operator | a store of runs that hold both fields, --from and --to | |
 
 The options are those of the kind: `rom train --kind shapes --help`.
 """
@@ -18,7 +20,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from rom.cli import reduce, shape_training, solid_training
+from rom.cli import operator_training, reduce, shape_training, solid_training
 from rom.cli.launch import Verbose, guard
 from rom.cli.training import KINDS as KINDS_FROM_RUNS
 from rom.errors import BadInput
@@ -28,6 +30,7 @@ COMMANDS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(KINDS_FROM_RUNS, lambda: get_command(reduce.app)),
     "shapes": lambda: _subcommand(shape_training.app, "train"),
     "solid": lambda: get_command(solid_training.app),
+    "operator": lambda: get_command(operator_training.app),
 }
 FORWARD = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 

@@ -28,13 +28,18 @@ if TYPE_CHECKING:
     from rom.gp import FieldGP, PositiveFieldGP
 
 DEFAULT_TOL = 1e-4
+COPIES = 4  # of runs in memory, that training needs
+VECTORS = 6  # of the size of a field, beside blocks of runs
+TRAJECTORY_COPIES = 12  # of runs, that a process of whole trajectories needs
 HULL_TOL = 1e-7  # relative, on what the hull of local bases may miss
 TRANSFORMS = ("auto", "identity", "log")  # of the fields that are regressed
 LOG_RANGE = 3.0  # of the largest value over the smallest, where a logarithm is tried
 LOG_GAIN = 0.9  # of left-out errors, that the logarithm must reach to be taken
 OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
 DYNAMICS = ("dmd", "opinf", "projected")  # laws of coefficients in time
-KINDS = ("auto", "projection", "regression", "trajectories", "local", *DYNAMICS)  # from runs
+NONLINEAR = ("deim", "cubature")  # Galerkin with a nonlinear term at few rows
+BANDED = ("opinf", "projected", *NONLINEAR)  # kinds that runs give bands
+KINDS = ("auto", "projection", "regression", "trajectories", "local", *DYNAMICS, *NONLINEAR)
 
 
 def check_process_options(kernel: str, mean: str, share: str) -> None:
@@ -56,7 +61,8 @@ class Plan:
     tol, rank : of the POD, `method`, `center`, `memory` its options
     kind : one of KINDS; auto is a projection where the case has A and f, else a regression
     regressor, kernel, mean, share : of the regression of coefficients; transform : of the fields
-    local : number of local bases, of `rank` modes each
+    local : number of local bases at most, of `rank` modes each
+    aim : of local bases, "mean" or "q90" of the errors of unseen runs
     degree : of a law in the state; dissipative : whether its energy may not grow
     calibrate : share of the runs that a law in time does not see, for its bands
     rates : number of those of a linear law, by default that of the modes
@@ -84,14 +90,12 @@ class Plan:
     signals: str | None = None
     rates: int | None = None
     anchored: bool | None = None
+    aim: str = "mean"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise BadInput(f"no kind {self.kind!r} of models from runs; known: {', '.join(KINDS)}")
-        if (self.kind == "local") != bool(self.local):
-            raise BadInput("local bases are --kind local with --local K, the number of bases")
-        if self.local and self.rank is None:
-            raise BadInput("--kind local needs the modes of each basis: --rank R")
+        self._check_local()
         if self.transform not in TRANSFORMS:
             names = ", ".join(TRANSFORMS)
             raise BadInput(f"no transform {self.transform!r}; choose one of {names}")
@@ -104,6 +108,17 @@ class Plan:
         if processes and self.regressor not in ("auto", "gp"):
             raise BadInput(f"--{processes[0]} is of --regressor gp, not of {self.regressor}")
 
+    def _check_local(self) -> None:
+        """Raises BadInput for options of local bases that do not go together."""
+        if (self.kind == "local") != bool(self.local):
+            raise BadInput("local bases are --kind local with --local K, the number of bases")
+        if self.aim not in ("mean", "q90"):
+            raise BadInput(f"--aim is mean or q90, not {self.aim!r}")
+        if self.aim != "mean" and not self.local:
+            raise BadInput(f"--aim {self.aim} is of local bases: give --kind local --local K")
+        if self.local and self.rank is None:
+            raise BadInput("--kind local needs the modes of each basis: --rank R")
+
     def _check_law(self) -> None:
         """Raises BadInput for options of laws in time that this kind does not have."""
         if self.degree != 2 and self.kind not in ("opinf", "projected"):
@@ -112,8 +127,8 @@ class Plan:
             raise BadInput("--rates is of --kind dmd without --signals")
         if self.signals is not None and self.kind != "dmd":
             raise BadInput(f"--signals is of --kind dmd, not of {self.kind}")
-        if self.calibrate and self.kind not in ("opinf", "projected"):
-            raise BadInput(f"--calibrate is of --kind opinf and projected, not of {self.kind}")
+        if self.calibrate and self.kind not in BANDED:
+            raise BadInput(f"--calibrate is of --kind {', '.join(BANDED)}, not of {self.kind}")
         if not 0 <= self.calibrate < 1:
             raise BadInput(f"--calibrate {self.calibrate:g} is no share of the runs in [0, 1)")
         if self.dissipative and self.kind != "opinf":
@@ -146,11 +161,25 @@ def train_model(problem: Problem | None, path: Path, plan: Plan, comm: Any = Non
     problem : of the case, None where the store is all there is; comm : of its space, or None
     Raises BadInput where the runs do not allow it.
     """
-    from rom.campaign import open_store, read
+    from rom.campaign import open_store
 
     space = None if problem is None else problem.space
-    snapshots = read(path, space, comm=comm, memory_budget=plan.memory)
+    snapshots = read_within(path, space, plan.memory, comm)
     return train_runs(problem, snapshots, open_store(path), plan, comm)
+
+
+def read_within(path: Path, space: Any, memory: str | None, comm: Any = None) -> Snapshots:
+    """The runs of a store, on disk where training in memory exceeds `memory`."""
+    from rom.campaign import nbytes, read
+
+    if memory is None:
+        return read(path, space, comm=comm)
+    budget = nbytes(memory)
+    snapshots = read(path, space, comm=comm, memory_budget=budget / COPIES)
+    if snapshots.lazy:
+        budget = max(budget - VECTORS * 8 * snapshots.space.n, 0.5 * budget)
+        snapshots = replace(snapshots, u=replace(snapshots.u, budget=budget))
+    return snapshots
 
 
 def train_runs(
@@ -173,7 +202,9 @@ def train_runs(
     if operators is not None and plan.local:
         model, kind = _local(operators, snapshots, plan)
         return Training(model, kind, model.basis, snapshots, store, plan)
-    if operators is None and snapshots.t is not None and plan.kind not in DYNAMICS:
+    in_time = (*DYNAMICS, *NONLINEAR)
+    if operators is None and snapshots.t is not None and plan.kind not in in_time:
+        _check_trajectories(snapshots, plan.memory)
         model, kind = _trajectories(snapshots, store.box, comm, tol)
         return Training(model, kind, None, snapshots, store, plan)
     basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
@@ -181,6 +212,8 @@ def train_runs(
         model, kind = _projection(operators, basis)
     elif plan.kind == "dmd":
         model, kind = _linear_law(snapshots, basis, plan)
+    elif plan.kind in NONLINEAR:
+        model, kind = _nonlinear(problem, snapshots, basis, plan)
     elif plan.kind == "projected":
         model, kind = _projected_law(_rate_of(problem), snapshots, basis, store.box, plan)
     elif plan.kind == "opinf":
@@ -194,30 +227,39 @@ def train_runs(
     return Training(model, kind, basis, snapshots, store, plan, errors)
 
 
+def _check_trajectories(snapshots: Snapshots, memory: str | None) -> None:
+    """Raises BadInput where whole trajectories would exceed `memory`."""
+    from rom.campaign import nbytes
+
+    need = TRAJECTORY_COPIES * 8 * float(snapshots.u.shape[0]) * snapshots.m
+    if memory is not None and need > nbytes(memory):
+        raise BadInput(
+            f"a process of whole trajectories holds its runs in memory, {need / 2**20:.0f} MiB; "
+            f"--memory is {memory}: allow as much, or take --kind dmd or opinf, read by blocks"
+        )
+
+
 def _set_aside(snapshots: Snapshots, plan: Plan) -> tuple[Snapshots, Snapshots | None]:
     """The runs to train on, and those that only calibrate bands, or None."""
-    if not plan.calibrate or snapshots.t is None:
+    if not plan.calibrate:
         return snapshots, None
     from rom.study.folds import split_off
 
-    n_t = len(np.unique(snapshots.t))
+    n_t = 1 if snapshots.t is None else len(np.unique(snapshots.t))
     train, rest = split_off(snapshots.m // n_t, plan.calibrate, plan.seed)[0]
     inside, outside = ((rows[:, None] * n_t + np.arange(n_t)).ravel() for rows in (train, rest))
-    return _columns(snapshots, inside), _columns(snapshots, outside)
-
-
-def _columns(snapshots: Snapshots, which: np.ndarray) -> Snapshots:
-    """Some of the snapshots."""
-    t = None if snapshots.t is None else snapshots.t[which]
-    return replace(snapshots, mu=snapshots.mu[which], u=snapshots.u[:, which], t=t)
+    return snapshots.take(inside), snapshots.take(outside)
 
 
 def _with_bands(model: Any, kind: str, unseen: Snapshots) -> tuple[Any, str]:
     """A law with bands of whole trajectories, and how many runs they come from."""
-    from rom.dynamics import calibrate_flow
+    from rom.dynamics import NonlinearModel, calibrate_estimate, calibrate_flow
 
-    model = calibrate_flow(model, unseen)
-    count = unseen.m // len(model.times)
+    if isinstance(model, NonlinearModel):
+        model = calibrate_estimate(model, unseen)
+    else:
+        model = calibrate_flow(model, unseen)
+    count = unseen.m // (1 if model.times is None else len(model.times))
     return model, f"{kind}; bands of {count} runs that it has not seen"
 
 
@@ -261,7 +303,7 @@ def _operators(problem: Problem | None, kind: str) -> Problem | None:
 
     Raises BadInput where a kind needs them and the case has none.
     """
-    if kind in ("regression", "trajectories", *DYNAMICS):
+    if kind in ("regression", "trajectories", *DYNAMICS, *NONLINEAR):
         return None
     if problem is not None and problem.A is not None and problem.f is not None:
         return problem
@@ -287,6 +329,8 @@ def check_kind(problem: Problem, kind: str) -> None:
     _operators(problem, kind)
     if kind == "projected":
         _rate_of(problem)
+    if kind in NONLINEAR:
+        _with_term(problem)
     if kind in ("trajectories", *DYNAMICS) and problem.times is None:
         raise BadInput(f"--kind {kind} needs the times of the case; define times in it")
 
@@ -300,19 +344,30 @@ def _check_times(snapshots: Snapshots, kind: str) -> None:
 
 
 def _local(problem: Problem, snapshots: Snapshots, plan: Plan) -> tuple[Any, str]:
-    """A Galerkin model on each of K local bases, and what they are expected to gain."""
-    from rom.certified import galerkin_model
-    from rom.local import LocalModel, expected_gain, fit_classifier, local_bases
+    """A Galerkin model on each local basis, and what they are expected to gain.
 
-    rank = plan.rank or 1
+    As many bases, of K at most, as err least on runs that have no part in them.
+    """
+    from rom.certified import galerkin_model
+    from rom.local import LocalModel, fit_classifier, local_bases
+    from rom.local.gain import gain_of
+    from rom.local.recipes import list_numbers
+    from rom.local.trials import try_snapshots
+
+    rank, numbers = plan.rank or 1, list_numbers(plan.local)
+    trials = try_snapshots(snapshots, numbers, rank, fit_classifier, rng=plan.seed)
     bases = local_bases(
-        snapshots, plan.local, rank, classifier=fit_classifier, tol=plan.tol or HULL_TOL,
-        rng=plan.seed,
+        snapshots, numbers, rank, classifier=fit_classifier, tol=plan.tol or HULL_TOL,
+        aim=plan.aim, trials=trials, rng=plan.seed,
     )  # fmt: skip
     models = tuple(galerkin_model(problem, bases.basis(k)) for k in range(bases.K))
-    gain = expected_gain(snapshots, rank, (plan.local,), rng=plan.seed)
-    said = f"{gain.gain[0]:.3g} +- {gain.std[0]:.1g}"
-    text = f"{plan.local} local bases of {rank} modes, error of one basis over theirs {said}"
+    gain = gain_of(trials, numbers, plan.aim)
+    at = int(np.argmin(np.abs(gain.K - bases.K)))
+    said = f"{gain.gain[at]:.3g} +- {gain.std[at]:.1g}"
+    text = (
+        f"{bases.K} local bases of {rank} modes, of {plan.local} at most, "
+        f"{plan.aim} error of one basis over theirs {said}"
+    )
     return LocalModel(bases, models), text
 
 
@@ -326,7 +381,10 @@ def _basis(
 ) -> tuple[Basis, dict[str, float]]:
     """The basis, and the training error of each field where there are several."""
     from rom.compress import pod, pod_by_field
+    from rom.compress.blocks import budget_of
 
+    if snapshots.lazy:
+        options = options | {"memory_budget": budget_of(snapshots)}
     if by_field and len(snapshots.space.fields) > 1:
         basis, _, errors = pod_by_field(snapshots, tol, modes, **options)
         return basis, errors
@@ -365,7 +423,7 @@ def _regression(
 def _may_be_logs(snapshots: Snapshots) -> bool:
     """Whether fields are in memory, positive, and vary enough for logarithms."""
     u = snapshots.u
-    if not isinstance(u, np.ndarray) or isinstance(u, np.memmap) or np.iscomplexobj(u):
+    if snapshots.lazy or np.iscomplexobj(u):
         return False
     low, high = (float(part) if u.size else np.nan for part in (np.min(u), np.max(u)))
     bad = snapshots.space.sum(np.array([float(not low > 0), float(high > LOG_RANGE * low)]))
@@ -402,6 +460,27 @@ def _rate_of(problem: Problem | None) -> Any:
             "--kind dmd or trajectories"
         )
     return problem.rate
+
+
+def _with_term(problem: Problem | None) -> Problem:
+    """The problem, which has a nonlinear term. Raises BadInput where it has none."""
+    if problem is None or problem.term is None:
+        raise BadInput(
+            "--kind deim and cubature evaluate rows of the nonlinear term; give the case's "
+            "Problem a term, as rom.dynamics.Stencil, or take --kind projected or opinf"
+        )
+    return problem
+
+
+def _nonlinear(
+    problem: Problem | None, snapshots: Snapshots, basis: Basis, plan: Plan
+) -> tuple[Any, str]:
+    """Galerkin with the term at few rows, and how many."""
+    from rom.dynamics import nonlinear_model
+
+    own = _with_term(problem)
+    model = nonlinear_model(own, snapshots, basis, rule=plan.kind, rng=plan.seed)
+    return model, f"Galerkin, term at {len(model.term.modes)} rows ({plan.kind}; {model.reason})"
 
 
 def _forced_law(snapshots: Snapshots, basis: Basis, path: Path) -> tuple[Any, str]:

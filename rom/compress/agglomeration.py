@@ -65,14 +65,12 @@ class _Agglomeration:
         self.neighbours = neighbours
         self.history: list[tuple[int, int, int, float]] = []
         self.alive: dict[int, Cluster] = {}
-        self.near: dict[Pair, float] = {}
         self.savings: dict[Pair, tuple[int, Cluster]] = {}
         for k in range(len(singles.F)):
             self.alive[k] = build_cluster((k,), singles)
+        self.near = np.full((len(self.alive), len(self.alive)), -np.inf)
         for i in self.alive:
-            for j in self.alive:
-                if i < j:
-                    self.near[i, j] = nearness(self.alive[i], self.alive[j])
+            self._measure(i, list(range(i)))
         self.stored = stored_total(self.alive.values())
         for k in self.alive:
             self._consider(k)
@@ -91,17 +89,21 @@ class _Agglomeration:
         self._forget(i, j)
         del self.alive[j]
         self.alive[i] = both
-        for k, other in self.alive.items():
-            if k != i:
-                self.near[min(i, k), max(i, k)] = nearness(both, other)
+        self._measure(i, [k for k in self.alive if k != i])
         self.stored -= saved
         for k in (i, *touched):
             self._consider(k)
 
+    def _measure(self, i: int, others: list[int]) -> None:
+        """How near cluster i is to others."""
+        near = nearness(self.alive[i], [self.alive[k] for k in others])
+        self.near[i, others] = near
+        self.near[others, i] = near
+
     def _merit(self, pair: Pair) -> tuple[int, float]:
         """What merging saves, then how near the two are."""
         saved, _ = self.savings[pair]
-        return saved, self.near[pair]
+        return saved, float(self.near[pair])
 
     def _partners(self, i: int, j: int) -> set[int]:
         """Clusters of which a merge with i or j was considered."""
@@ -113,20 +115,22 @@ class _Agglomeration:
 
     def _forget(self, i: int, j: int) -> None:
         """Drops all pairs with i or j."""
-        for pair in list(self.near):
+        self.near[[i, j]] = -np.inf
+        self.near[:, [i, j]] = -np.inf
+        for pair in list(self.savings):
             if i in pair or j in pair:
-                del self.near[pair]
-                self.savings.pop(pair, None)
+                del self.savings[pair]
 
     def _consider(self, k: int) -> None:
         """Looks at merges of k with its nearest neighbours."""
-        pairs = [pair for pair in self.near if k in pair]
-        pairs.sort(key=self.near.__getitem__, reverse=True)
-        for i, j in pairs[: self.neighbours]:
+        row = self.near[k]
+        order = np.argsort(-row, kind="stable")[: self.neighbours]
+        for other in order[row[order] > -np.inf].tolist():
+            i, j = min(k, other), max(k, other)
             if (i, j) not in self.savings:
-                one, other = self.alive[i], self.alive[j]
-                both = join(one, other, self.singles)
-                saved = one.stored + other.stored - both.stored
+                first, second = self.alive[i], self.alive[j]
+                both = join(first, second, self.singles)
+                saved = first.stored + second.stored - both.stored
                 self.savings[i, j] = (saved, both)
 
 
@@ -180,9 +184,11 @@ def _best_offer(
 ) -> tuple[int, float, Cluster | None]:
     """The near cluster where the block costs least: its place, the cost, both joined."""
     places = [c for c in range(len(clusters)) if c != home]
-    places.sort(key=lambda c: -nearness(block, clusters[c]))
+    near = nearness(block, [clusters[c] for c in places])
+    order = np.argsort(-near, kind="stable")[:neighbours]
     best: tuple[int, float, Cluster | None] = (home, np.inf, None)
-    for c in places[:neighbours]:
+    for place in order.tolist():
+        c = places[place]
         both = join(clusters[c], block, singles)
         cost = both.stored - clusters[c].stored
         if cost < best[1]:

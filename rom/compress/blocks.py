@@ -193,10 +193,47 @@ class RowBlocks:
 def column_blocks(snapshots: Snapshots, budget: float | None = None) -> Iterator[np.ndarray]:
     """U[:, columns] one after the other, such that four of them fit the budget.
 
+    budget : bytes; by default what the snapshots on disk were given
     One snapshot at least. Every rank has as many blocks: what is done with each may be collective.
     """
+    for _, u in numbered_blocks(snapshots, budget):
+        yield u
+
+
+def numbered_blocks(
+    snapshots: Snapshots, budget: float | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """(columns, U[:, columns]) as `column_blocks` gives them."""
     u, m = snapshots.u, int(snapshots.u.shape[1])
     column_bytes = 4 * max(8, np.dtype(u.dtype).itemsize) * max(1, snapshots.space.size)
-    step = max(1, int((budget or BLOCK_BYTES) / column_bytes))
+    step = max(1, int((budget or budget_of(snapshots)) / column_bytes))
     for start in range(0, m, step):
-        yield np.asarray(u[:, start : start + step])
+        columns = slice(start, min(start + step, m))
+        yield columns, np.asarray(u[:, columns])
+
+
+def blocks_of_rows(
+    snapshots: Snapshots, budget: float | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """(rows, U[rows]) of this rank, such that four of them fit the budget."""
+    u = snapshots.u
+    row_bytes = 4 * max(8, np.dtype(u.dtype).itemsize) * max(1, int(u.shape[1]))
+    step = max(1, int((budget or budget_of(snapshots)) / row_bytes))
+    for start in range(0, int(u.shape[0]), step):
+        rows = slice(start, min(start + step, int(u.shape[0])))
+        yield rows, np.asarray(u[rows])
+
+
+def coefficients(snapshots: Snapshots, basis: Any, budget: float | None = None) -> np.ndarray:
+    """a = V^H X (U - offset), (r, m), in one pass."""
+    return np.hstack([basis.coefficients(u) for u in column_blocks(snapshots, budget)])
+
+
+def norms(snapshots: Snapshots) -> np.ndarray:
+    """|u_i|_X of all snapshots, (m,)."""
+    return np.concatenate([snapshots.space.norm(u) for u in column_blocks(snapshots)])
+
+
+def budget_of(snapshots: Snapshots) -> float:
+    """Bytes that blocks may take: what snapshots on disk were given, or 128 MiB."""
+    return getattr(snapshots.u, "budget", None) or BLOCK_BYTES

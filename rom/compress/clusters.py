@@ -148,13 +148,18 @@ def join(a: Cluster, b: Cluster, singles: SingleBlocks) -> Cluster:
     return _cluster(members, [a.F, b.F], a.energy + b.energy, a.lost + b.lost, singles)
 
 
-def nearness(a: Cluster, b: Cluster) -> float:
-    """Mutual projection |V_a^H F_b|^2 / |F_b|^2 + |V_b^H F_a|^2 / |F_a|^2."""
-    cosines = (a.F / a.s).conj().T @ (b.F / b.s)
-    P = np.abs(cosines) ** 2
-    inside_a = np.sum(P * b.s**2) / np.sum(b.s**2)
-    inside_b = np.sum(P.T * a.s**2) / np.sum(a.s**2)
-    return float(inside_a + inside_b)
+def nearness(a: Cluster, others: Sequence[Cluster]) -> np.ndarray:
+    """|V_a^H F_b|^2 / |F_b|^2 + |V_b^H F_a|^2 / |F_a|^2 of others b, (q,)."""
+    if not others:
+        return np.zeros(0)
+    V = np.hstack([b.F / b.s for b in others])
+    squares = np.concatenate([b.s**2 for b in others])
+    first = np.cumsum([0, *(b.s.size for b in others[:-1])])
+    P = np.abs((a.F / a.s).conj().T @ V) ** 2
+    own = a.s**2
+    inside_a = np.add.reduceat(P.sum(axis=0) * squares, first) / np.add.reduceat(squares, first)
+    inside_b = np.add.reduceat(own @ P, first) / own.sum()
+    return np.asarray(inside_a + inside_b)
 
 
 def stored_total(clusters: Iterable[Cluster]) -> int:
@@ -223,10 +228,10 @@ def _store_best(raw: Cluster, rows: np.ndarray, outside: float, singles: SingleB
     largest = min(smallest + MORE_RANKS, raw.s.size)
     width = singles.width[list(raw.members)]
     later = np.maximum.accumulate(rows[::-1], axis=0)[::-1]  # no row goes before those after it
-    order = later / width
+    sequence = _rows_in_order(later[:largest] / width)
     best = raw
     for rank in range(max(smallest, 1), largest + 1):
-        trial = _store(raw, rank, rows, (order, outside), singles)
+        trial = _store(raw, rank, rows, (sequence, outside), singles)
         if trial.bound <= singles.tol and trial.stored < best.stored:
             best = trial
     return best
@@ -236,24 +241,27 @@ def _store(
     raw: Cluster,
     rank: int,
     rows: np.ndarray,
-    order: tuple[np.ndarray, float],
+    order: tuple[tuple[np.ndarray, np.ndarray], float],
     singles: SingleBlocks,
 ) -> Cluster:
-    """The cluster with `rank` modes and as few rows as the tolerance allows."""
+    """The cluster with `rank` modes and as few rows as the tolerance allows.
+
+    order : block and mode of rows, in which they go; energy outside of all modes
+    A depth of each block is one number more; where rows cost less, all are kept.
+    """
     width = singles.width[list(raw.members)]
-    sequence, outside = order
-    block, mode = _rows_in_order(sequence[:rank])
+    (block, mode), outside = order
+    block, mode = block[mode < rank], mode[mode < rank]
     missing = outside + float(rows[rank:].sum())
     spent = missing + np.cumsum(rows[mode, block])
-    count = 0
-    if not singles.whole:
-        allowed = (singles.tol - singles.round_off) ** 2 * raw.energy
-        count = int(np.searchsorted(spent, allowed, side="right"))
+    allowed = (singles.tol - singles.round_off) ** 2 * raw.energy
+    count = int(np.searchsorted(spent, allowed, side="right"))
+    saved = int(width[block[:count]].sum()) - len(width)
+    if singles.whole or saved <= 0:  # all rows, and no depths
+        count, saved = 0, 0
     left_out = np.bincount(block[:count], minlength=len(width))
     depths = rank - left_out
-    numbers = singles.n * rank + int(depths @ width)
-    if not singles.whole:
-        numbers += len(width)
+    numbers = rank * (singles.n + int(width.sum())) - saved
     error = spent[count - 1] if count else missing
     bound = float(np.sqrt(error / raw.energy)) + singles.round_off
     return replace(raw, rank=rank, depths=depths, bound=bound, stored=numbers)

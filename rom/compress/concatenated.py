@@ -15,12 +15,11 @@ from rom.arrays import COLUMNS, each, gate
 from rom.basis import Basis
 from rom.compress.clusters import energies
 from rom.compress.merge import Merging
+from rom.compress.orthonormal import ROUND_OFF
 from rom.compress.splitting import split
-from rom.compress.truncation_bounds import BOUNDS, LowerBound
+from rom.compress.truncation_bounds import BOUNDS, UpperBound
 from rom.errors import BadInput
 from rom.space import Space
-
-TINY = 1e-300
 
 
 @gate(blocks=each(COLUMNS), space=Space)
@@ -81,7 +80,7 @@ def _grow(
     seed: list[int],
     rest: list[int],
     energy: np.ndarray,
-    limit: tuple[LowerBound, float],
+    limit: tuple[UpperBound, float],
 ) -> list[int]:
     """The seed and the first candidates of `rest` while the bound allows."""
     state, tol = limit
@@ -89,9 +88,9 @@ def _grow(
     for k in seed:
         state.add(blocks[k], energy[k])
     for k in rest:
-        L = state.add(blocks[k], energy[k])
+        missing = state.add(blocks[k], energy[k])
         total = sum(energy[j] for j in [*members, k])
-        if 1.0 - L / total > tol**2:
+        if np.sqrt(missing / total) + ROUND_OFF > tol:
             break
         members.append(k)
     return members
@@ -144,10 +143,9 @@ def _fixed_rank_merging(
 
 
 def _leading_modes(M: np.ndarray, rank: int, space: Space) -> Basis:
-    """The leading left singular vectors of M, from its Gram matrix, with e_r."""
-    values, Z = la.eigh(space.gram(M))
-    leading = np.maximum(values[-rank:], TINY)
-    modes = M @ (Z[:, -rank:] / np.sqrt(leading))
-    tail = max(values[:-rank].sum(), 0.0)
-    error = float(np.sqrt(tail / values.sum()))
-    return Basis(space, modes, error=error)
+    """The leading left singular vectors of M, with e_r."""
+    part = split(space, np.zeros((space.n, 0)), M)
+    W, s, _ = la.svd(part.T, full_matrices=False)
+    tail = part.dropped + float(np.sum(s[rank:] ** 2))
+    error = float(np.sqrt(tail / (tail + np.sum(s[:rank] ** 2)))) + ROUND_OFF
+    return Basis(space, part.Q @ W[:, :rank], error=error)

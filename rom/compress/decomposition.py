@@ -12,9 +12,9 @@ import scipy.linalg as la
 
 from rom.arrays import gate
 from rom.basis import Basis
-from rom.compress.blocks import BLOCK_BYTES, RowBlocks
+from rom.compress.blocks import BLOCK_BYTES, RowBlocks, column_blocks
 from rom.compress.gram import gram_matrix, sketch
-from rom.compress.orthonormal import EPS, column_signs, orthonormalise
+from rom.compress.orthonormal import EPS, ROUND_OFF, column_signs, orthonormalise
 from rom.compress.stopping import Accuracy, Stop, StopKind, check_request, choose_rank
 from rom.compress.wide import wide_factors
 from rom.errors import BadInput
@@ -46,7 +46,8 @@ def pod(
     rank : at most so many modes; with both, whichever ends first
     method : "gram" (eigenvalues of U^H X U; blind below about 1e-8 s_1), "full" (sketched
         Cholesky-QR; accurate to round-off of s_1), "random" (randomised range finder, needs a
-        rank) or "auto" (the cheapest that is accurate enough)
+        rank, blind below about 1e-7) or "auto" (the cheapest that is accurate enough); where
+        snapshots outnumber dofs all but "random" take a QR of U^H, accurate to round-off
     center : subtract the mean, which becomes the offset of the basis
     memory_budget : bytes for the modes and the blocks of data
 
@@ -61,9 +62,10 @@ def pod(
     if memory_budget is not None and not memory_budget > 0:
         raise BadInput(f"memory_budget = {memory_budget} must be a positive number of bytes")
     data = RowBlocks(snapshots, center, memory_budget or BLOCK_BYTES, strict).in_range()
-    if method == "random" or (method == "auto" and _few_modes(data.m, rank)):
+    smaller = min(data.m, data.space.size)
+    if method == "random" or (method == "auto" and _few_modes(smaller, rank)):
         return _random_pod(data, request, rng)
-    if data.space.size < data.m and _matrix_bytes(data, method) > data.budget:
+    if data.space.size <= data.m:
         return _wide_pod(data, request)
     data = _reserve_matrices(data, method)
     if method == "gram":
@@ -78,19 +80,20 @@ def pod(
 @gate(snapshots=Snapshots, basis=Basis)
 def projection_error(snapshots: Snapshots, basis: Basis) -> float:
     """|W - V V^H X W|_X / |W|_X of all snapshots, W = U - offset, measured directly."""
-    U = np.asarray(snapshots.u[:])
-    projection = basis.lift(basis.coefficients(U))
     offset = np.asarray(basis.offset)
     if offset.ndim:
         offset = offset[:, None]
-    defects = basis.space.norm(U - projection)
-    sizes = basis.space.norm(U - offset)
-    return float(np.linalg.norm(defects) / np.linalg.norm(sizes))
+    defects, sizes = [], []
+    for U in column_blocks(snapshots):
+        projection = basis.lift(basis.coefficients(U))
+        defects.append(basis.space.norm(U - projection))
+        sizes.append(basis.space.norm(U - offset))
+    return float(np.linalg.norm(np.hstack(defects)) / np.linalg.norm(np.hstack(sizes)))
 
 
-def _few_modes(m: int, rank: int | None) -> bool:
-    """Whether so few modes are asked for that random sampling is cheapest."""
-    return rank is not None and m > FEW * (rank + OVERSAMPLING)
+def _few_modes(smaller: int, rank: int | None) -> bool:
+    """Whether random sampling is cheapest for so few of the smaller dimension."""
+    return rank is not None and smaller > FEW * (rank + OVERSAMPLING)
 
 
 def _matrix_bytes(data: RowBlocks, method: str) -> float:
@@ -117,7 +120,8 @@ def _reserve_matrices(data: RowBlocks, method: str) -> RowBlocks:
 def _wide_pod(data: RowBlocks, request: Accuracy) -> tuple[Basis, np.ndarray]:
     """POD of more snapshots than dofs, accurate to round-off of s_1."""
     size = data.space.size
-    data = data.reserve(8 * data.dtype.itemsize * size**2, f"matrices of {size} x {size}")
+    matrices = max(8 * data.dtype.itemsize * size**2 - NEGLIGIBLE, 0)
+    data = data.reserve(matrices, f"matrices of {size} x {size}")
     s, W = wide_factors(data)
     _refuse_zero(s)
     floor = 2 * EPS * np.sqrt(data.m) * s[0]
@@ -181,11 +185,13 @@ def _random_pod(
     W, s, Zh = la.svd(data.pair(data.space.apply(Q)), full_matrices=False)
     _refuse_zero(s)
     W = W * column_signs(Zh.conj().T)
-    energy = data.energy()
+    captured = float(np.sum(s**2))
+    outside = max(data.energy() - captured, 0.0)
+    outside += ROUND_OFF * captured  # it is a difference of sums of squares
+    energy = captured + outside
     floor = 2 * EPS * np.sqrt(data.m) * s[0]
     r, stop = choose_rank(s, request, floor, energy)
-    missing = energy - np.sum(s[:r] ** 2)
-    error = float(np.sqrt(max(missing, EPS * energy) / energy))
+    error = float(np.sqrt((outside + np.sum(s[r:] ** 2)) / energy))
     modes = orthonormalise(data.space, Q @ W[:, :r])
     return _deliver(data, request, f"random: {stop.text}", (modes, s), error)
 
@@ -201,6 +207,9 @@ def _deliver(
     modes, s = factors
     s = s / data.scale
     offset = data.offset()
+    if data.center:  # round-off of U less its mean
+        size = np.sqrt(data.m) * float(data.space.norm(offset))
+        error += ROUND_OFF * size / float(np.linalg.norm(s))
     basis = Basis(data.space, modes, offset, s, request.rank, request.tol, reason, error)
     return basis, s
 
@@ -212,10 +221,10 @@ def _modes(data: RowBlocks, W: np.ndarray) -> np.ndarray:
 
 
 def _error(s: np.ndarray, r: int, noise: float) -> float:
-    """sqrt((sum_{i>r} s_i^2 + noise) / sum s_i^2)."""
+    """sqrt((sum_{i>r} s_i^2 + noise) / sum s_i^2) + round-off."""
     tail = np.sum(s[r:] ** 2)
     energy = np.sum(s**2)
-    return float(np.sqrt((tail + noise) / energy))
+    return float(np.sqrt((tail + noise) / energy)) + ROUND_OFF
 
 
 def _gram_factors(data: RowBlocks) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,8 @@ from rom.compress.blocks import COPIES, RowBlocks
 from rom.compress.orthonormal import row_weights
 from rom.space import Space
 
+ENTRIES = 4  # of a column of the sketch
+
 
 def gram_matrix(data: RowBlocks, transform: np.ndarray | None = None) -> np.ndarray:
     """(U T)^H X (U T), (k, k); one allreduce of k (k + 1) / 2 numbers.
@@ -89,15 +91,20 @@ def _transform(block: np.ndarray, transform: np.ndarray | None) -> np.ndarray:
 def sketch(data: RowBlocks, rng: np.random.Generator) -> np.ndarray:
     """S D U, (4 m + 8, m): S a sparse sign matrix, D = sqrt(diag X).
 
+    S = I where there are fewer dofs than that.
     S is fixed by global numbers of dofs: the same for any partition of the rows.
     """
     size = 4 * data.m + 8
-    seeds = rng.integers(2**63, size=2, dtype=np.uint64)
+    few = data.space.size <= size
+    seeds = rng.integers(2**63, size=ENTRIES, dtype=np.uint64)
     weight = _owned_weights(data.space)
-    total = np.zeros((size, data.m), dtype=data.dtype)
+    total = np.zeros((data.space.size if few else size, data.m), dtype=data.dtype)
     for rows, block in data.blocks():
         numbers = data.space.numbers[rows]
-        total += _sign_matrix(numbers, weight[rows], seeds, size) @ block
+        if few:
+            total[numbers] = weight[rows, None] * block
+        else:
+            total += _sign_matrix(numbers, weight[rows], seeds, size) @ block
     return data.space.sum(total)
 
 
@@ -113,18 +120,25 @@ def _owned_weights(space: Space) -> np.ndarray:
 def _sign_matrix(
     numbers: np.ndarray, weight: np.ndarray, seeds: np.ndarray, size: int
 ) -> sp.csc_array:
-    """S D (size, n): two entries of random sign in each column."""
-    hashes = [_hash(numbers, seed) for seed in seeds]
+    """S D (size, n): ENTRIES entries of random sign in each column.
+
+    Each lies in its own share of the rows.
+    With few entries the rows of a few snapshots of few dofs cancel or coincide too often.
+    Reference: Nelson and Nguyen (2013).
+    """
+    hashes = [hash_numbers(numbers, seed) for seed in seeds]
     bits = np.stack(hashes, axis=1)
     signs = np.where(bits >> np.uint64(63), 1.0, -1.0)
     entries = signs * weight[:, None]
-    buckets = (bits % np.uint64(size)).astype(np.int32)
-    starts = np.arange(0, entries.size + 1, 2)
+    share = size // len(seeds)
+    first = share * np.arange(len(seeds), dtype=np.int32)
+    buckets = (bits % np.uint64(share)).astype(np.int32) + first
+    starts = np.arange(0, entries.size + 1, len(seeds))
     parts = (entries.ravel(), buckets.ravel(), starts)
     return sp.csc_array(parts, shape=(size, len(numbers)))
 
 
-def _hash(numbers: np.ndarray, seed: np.uint64) -> np.ndarray:
+def hash_numbers(numbers: np.ndarray, seed: np.uint64) -> np.ndarray:
     """splitmix64 of the numbers of dofs."""
     with np.errstate(over="ignore"):
         z = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seed

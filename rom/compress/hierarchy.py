@@ -12,6 +12,7 @@ import numpy as np
 
 from rom.arrays import COLUMNS, either, gate, stream
 from rom.basis import Basis, spectral_tail
+from rom.compress.orthonormal import ROUND_OFF
 from rom.compress.running import RunningPod, merge_pods, update
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
@@ -43,7 +44,7 @@ def hierarchical(
         raise BadInput(
             f"tol = {tol} and share = {share} must lie in (0, 1), depth = {depth} be at least 1"
         )
-    node_tol = tol * np.sqrt((1.0 - share) / depth)
+    node_tol = max(tol - ROUND_OFF, 0.0) * np.sqrt((1.0 - share) / depth)
     levels: list[RunningPod | None] = [None] * depth
     for block in blocks:
         leaf = update(RunningPod(space), block)
@@ -54,7 +55,7 @@ def hierarchical(
     root = nodes[0]
     for node in nodes[1:]:
         root = merge_pods(root, node)
-    left = tol**2 - root.lost / root.energy
+    left = max(tol - ROUND_OFF, 0.0) ** 2 - root.lost / root.energy
     return _truncate(root, np.sqrt(max(left, 0.0)), rank)
 
 
@@ -72,7 +73,8 @@ def hierarchical_pod(
     """
     root = hierarchical(blocks, space, tol, rank=rank)
     basis = root.basis()
-    outcome = "reached" if basis.error <= tol else f"not reached within rank {rank}"
+    limit = "round-off" if rank is None else f"rank {rank}"
+    outcome = "reached" if basis.error <= tol else f"not reached within {limit}"
     reason = f"hierarchical: tol {tol:g} {outcome}"
     s = np.zeros(0) if basis.s is None else basis.s
     return replace(basis, tol_asked=tol, rank_asked=rank, reason=reason), s

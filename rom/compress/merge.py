@@ -4,7 +4,7 @@ A block A_k (n, n_k) holds the snapshots of one run or time window. A cluster M_
 is stored as V (n, r_c), its leading left singular vectors, and the first d_k <= r_c rows of
 V^H X A_k of each of its blocks: weak blocks need few of them. What is cut is known,
 |M_c - V C_c|^2 = sum_k sum_{j > d_k} |(V^H X A_k)_j|^2 + what no mode has, so that is a
-certificate. Numbers: sum_c n r_c + sum_k (n_k d_k + 1).
+certificate. Numbers: sum_c n r_c + sum_k n_k d_k, and one a block where its cluster has depths.
 Reference: Concatenated Matrix SVD: Compression Bounds, Incremental Approximation, and
 Error-Constrained Clustering (2026).
 """

@@ -10,6 +10,7 @@ from rom.errors import NotConverged
 from rom.space import Space
 
 EPS = float(np.finfo(float).eps)
+ROUND_OFF = 32 * EPS  # of a projection, relative to what is projected
 MAX_SWEEPS = 6
 ORTHONORMAL = 1e-10  # of |V^H X V - I|: more is no basis
 COPIES = 3  # blocks of rows in memory at a time

@@ -13,8 +13,9 @@ import scipy.linalg as la
 
 from rom.arrays import NUMBER, STATES, gate, number_array
 from rom.basis import Basis, spectral_tail
+from rom.compress.centre import centred_columns, join_means, leave_mean
 from rom.compress.columns import Room, append_columns, make_room
-from rom.compress.orthonormal import EPS
+from rom.compress.orthonormal import EPS, ROUND_OFF
 from rom.compress.splitting import times
 from rom.compress.stopping import check_tolerance
 from rom.errors import BadInput
@@ -29,12 +30,14 @@ class RunningPod:
     """U U^H = V diag(s^2) V^H + D with D >= 0 and tr(X D) = lost.
 
     Hence |U - V V^H X U|_X^2 <= lost, and s_i^2 <= sigma_i(U)^2 <= s_i^2 + lost.
+    Of a centred one U is less its mean in each column, and the basis has the mean as offset.
     V = W R^{-1} K: an update appends columns to W and rotates the small K, never the modes.
 
     columns : W (n, c); factor : R (c, c) upper triangular, R^H R = W^H X W
     rotation : K (c, r), K^H K = I; s : (r,) singular values
     energy : |U|_X^2; lost : sum of the squared singular values that were discarded
     seen : snapshots so far, without removed ones; room : spare columns behind W
+    center : whether the mean is kept beside the modes; mean (n,), weight : sum of the weights
     """
 
     space: Space
@@ -46,6 +49,9 @@ class RunningPod:
     lost: float = 0.0
     seen: int = 0
     room: Room | None = None
+    center: bool = False
+    mean: np.ndarray | None = None
+    weight: float = 0.0
 
     @property
     def r(self) -> int:
@@ -54,10 +60,10 @@ class RunningPod:
 
     @property
     def error(self) -> float:
-        """sqrt(lost / energy) >= relative projection error of all snapshots."""
+        """sqrt(lost / energy) + round-off >= relative projection error of all snapshots."""
         if not self.energy > 0:
             return 0.0
-        return float(np.sqrt(self.lost / self.energy))
+        return float(np.sqrt(self.lost / self.energy)) + _round_off(self)
 
     @property
     def mix(self) -> np.ndarray:
@@ -80,7 +86,8 @@ class RunningPod:
             factor = la.cholesky(gram)
             V = times(V, la.solve_triangular(factor, identity, check_finite=False))
         reason = f"running POD of {self.seen} snapshots"
-        return Basis(self.space, V, s=self.s, reason=reason, error=self.error)
+        offset = 0.0 if self.mean is None else self.mean
+        return Basis(self.space, V, offset, s=self.s, reason=reason, error=self.error)
 
 
 @gate(state=RunningPod)
@@ -92,10 +99,10 @@ def update(
     rank: int | None = None,
     forget: float = 1.0,
 ) -> RunningPod:
-    """The running POD of [forget U, B].
+    """The running POD of [forget U, B]; of a centred one, about the mean of all.
 
     snapshots : B (n, b), or Snapshots of the same space
-    tol : discards while lost <= tol^2 energy; rank : discards beyond it in any case
+    tol : discards while error <= tol; rank : discards beyond it in any case
     forget : in (0, 1], multiplies all that came before
     With neither tol nor rank only round-off is discarded. Cost 2 n (c + b) b with
     c <= 3 r + b stored columns, and n r^2 every 2 r columns.
@@ -104,6 +111,23 @@ def update(
     """
     _check_options(tol, rank, forget)
     B = _columns_of(state.space, snapshots)
+    b = B.shape[1]
+    if state.center:
+        B, mean, weight = centred_columns(B, state.mean, forget**2 * state.weight)
+        state = replace(state, mean=mean, weight=weight)
+    return _append(state, B, b, tol=tol, rank=rank, forget=forget)
+
+
+def _append(
+    state: RunningPod,
+    B: np.ndarray,
+    seen: int,
+    *,
+    tol: float | None,
+    rank: int | None,
+    forget: float = 1.0,
+) -> RunningPod:
+    """The state with columns B (n, b) of so many snapshots; its mean stays."""
     room, R, K = make_room(
         state.space, state.room, B, W=state.columns, R=state.factor, K=state.rotation
     )
@@ -124,16 +148,18 @@ def update(
     F, s, _ = la.svd(core, full_matrices=False, check_finite=False)
     energy += extension.energy
     lost += extension.dropped
+    if tol is not None:
+        tol = max(tol - _round_off(replace(state, energy=energy)), 0.0)
     r = _choose_rank(s, lost, energy, tol, rank)
-    return RunningPod(
-        state.space,
+    return replace(
+        state,
         columns=room.store[:, : len(extension.factor)],
         factor=extension.factor,
         rotation=F[:, :r],
         s=s[:r],
         energy=energy,
         lost=lost + float(np.sum(s[r:] ** 2)),
-        seen=state.seen + B.shape[1],
+        seen=state.seen + seen,
         room=room,
     )
 
@@ -150,15 +176,19 @@ def downdate(state: RunningPod, u: np.ndarray) -> RunningPod:
         raise BadInput("no snapshot yet; there is nothing to remove")
     if u.shape != (state.space.n,):
         raise BadInput(f"u has shape {u.shape}; give one snapshot ({state.space.n},)")
-    products = state.space.inner(state.columns, u[:, None])
+    columns, s = state.columns, state.s
+    if state.center:
+        u, mean, weight = leave_mean(u, state.mean, state.weight)
+        state = replace(state, mean=mean, weight=weight)
+    products = state.space.inner(columns, u[:, None])
     c = state.mix.conj().T @ products[:, 0]
     size = float(state.space.norm(u)) ** 2
     outside = size - float(np.linalg.norm(c)) ** 2
-    values, Z = la.eigh(np.diag(state.s**2) - np.outer(c, c.conj()))
+    values, Z = la.eigh(np.diag(s**2) - np.outer(c, c.conj()))
     values, Z = values[::-1], Z[:, ::-1]
     slack = 64 * EPS * state.energy
     _check_removal(state, size, outside, values[-1], slack)
-    positive = values > 16 * EPS * state.s[0] ** 2
+    positive = values > 16 * EPS * s[0] ** 2
     negligible = np.maximum(values[~positive], 0.0)
     lost = max(state.lost - outside, 0.0) + float(np.sum(negligible))
     return replace(
@@ -182,7 +212,10 @@ def merge_pods(
     """The running POD of both sets of snapshots, from modes and singular values.
 
     tol, rank : as in `update`
+    Raises BadInput where one is centred and the other is not.
     """
+    if first.center != second.center:
+        raise BadInput("one running POD is centred, the other is not; give both with center=True")
     if second.s is None:
         return first
     if first.s is None:
@@ -191,8 +224,11 @@ def merge_pods(
     energy = first.energy + second.energy - float(np.sum(second.s**2))
     widened = replace(first, lost=lost, energy=energy)
     weighted_modes = second.basis().modes * second.s
-    both = update(widened, weighted_modes, tol=tol, rank=rank)
-    return replace(both, seen=first.seen + second.seen)
+    if first.center and second.mean is not None:
+        d, mean, weight = join_means((first.mean, first.weight), (second.mean, second.weight))
+        weighted_modes = np.asfortranarray(np.column_stack([weighted_modes, d]))
+        widened = replace(widened, mean=mean, weight=weight)
+    return _append(widened, weighted_modes, second.seen, tol=tol, rank=rank)
 
 
 def _core(left: np.ndarray, C: np.ndarray, T: np.ndarray) -> np.ndarray:
@@ -215,6 +251,14 @@ def _choose_rank(
             r = min(r, int(np.argmax(enough)))
     largest = rank or len(s)
     return min(max(r, 1), largest, len(s))
+
+
+def _round_off(state: RunningPod) -> float:
+    """Of a projection, and of snapshots less their mean, relative to these."""
+    if state.mean is None or not state.energy > 0:
+        return ROUND_OFF
+    size = float(state.space.norm(state.mean))
+    return ROUND_OFF * (1.0 + size * float(np.sqrt(state.weight / state.energy)))
 
 
 def _check_removal(

@@ -39,8 +39,10 @@ def check_request(snapshots: Snapshots, request: Accuracy, method: str) -> None:
             "say how accurate: tol= (relative projection error) or rank= (number of modes)"
         )
     check_tolerance(tol)
-    if rank is not None and not 0 < rank <= snapshots.m:
-        raise BadInput(f"rank = {rank} must lie in 1..{snapshots.m}, the number of snapshots")
+    if rank is not None and not 0 < rank <= snapshots.u.shape[1]:
+        raise BadInput(
+            f"rank = {rank} must lie in 1..{snapshots.u.shape[1]}, the number of snapshots"
+        )
     if method not in METHODS:
         raise BadInput(f"unknown method {method!r}; choose auto, gram, full or random")
 

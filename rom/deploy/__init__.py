@@ -1,4 +1,4 @@
-"""Trained models in the files of other programs.
+"""Trained models in the files of other programs, and behind HTTP.
 
 A functional mock-up unit (FMI 2.0, co-simulation) answers linear outputs of a Galerkin model,
 
@@ -26,10 +26,13 @@ inputs, refused outside the box.
     ...     path.exists()
     True
 
+`model_server` answers questions in JSON (`rom serve model.h5`).
+
 Reference: FMI 2.0.4 (Modelica Association, 2022).
 """
 
 from rom.deploy.fmu import write_fmu
+from rom.deploy.service import model_server
 
 NOUNS: tuple[str, ...] = ()
-__all__ = ["NOUNS", "write_fmu"]
+__all__ = ["NOUNS", "model_server", "write_fmu"]

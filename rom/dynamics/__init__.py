@@ -11,6 +11,11 @@ answers after the last trained time, with deviations that grow.
 Polynomial laws are projected from the solver's rate (`project_rate`), which is only called, or
 inferred from runs (`operator_inference`), anchored to the former where there is a rate.
 
+    M a' + A(mu) a + N_r(a; mu) = f(mu), N_r = B N(V a; mu)_I at few rows I
+
+The model of one's own nonlinear equation (`nonlinear_model`): Galerkin's method with DEIM or an
+empirical cubature, from rows of the term and their slopes (`Stencil`, `rom.problem.Residual`).
+
 Notation: alpha rates (k,), W modes (n, k), b amplitudes, y = V^H X u coefficients (r, n_t), a the
 same of a polynomial law, O (Q, r, d) its operators.
 
@@ -33,19 +38,27 @@ Reference: Askham and Kutz, Variable projection methods for an optimized dynamic
 decomposition (2018).
 """
 
+from rom.dynamics.estimates import calibrate_estimate
+from rom.dynamics.few_rows import nonlinear_model
 from rom.dynamics.flow_bands import calibrate_flow
 from rom.dynamics.flows import LinearFlow
 from rom.dynamics.forced import ForcedFlow, dmdc
 from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.inference import operator_inference
 from rom.dynamics.linear import dmd
+from rom.dynamics.nonlinear import NonlinearModel, ReducedTerm, ResidualRows
 from rom.dynamics.operators import exact, forward_backward, total
 from rom.dynamics.polynomial import PolynomialFlow
 from rom.dynamics.rates import project_rate
+from rom.dynamics.stencils import Stencil, evaluate_term
 
-NOUNS = ("ForcedFlow", "LinearFlow", "Polynomial", "PolynomialFlow")
+NOUNS = (
+    "ForcedFlow", "LinearFlow", "NonlinearModel", "Polynomial", "PolynomialFlow", "ReducedTerm",
+    "ResidualRows", "Stencil",
+)  # fmt: skip
 __all__ = [
-    "NOUNS", "ForcedFlow", "LinearFlow", "Polynomial", "PolynomialFlow", "calibrate_flow", "dmd",
-    "dmdc", "exact", "forward_backward", "operator_inference", "parameter_powers",
-    "project_rate", "total",
+    "NOUNS", "ForcedFlow", "LinearFlow", "NonlinearModel", "Polynomial", "PolynomialFlow",
+    "ReducedTerm", "ResidualRows", "Stencil", "calibrate_estimate", "calibrate_flow", "dmd",
+    "dmdc", "evaluate_term", "exact", "forward_backward", "nonlinear_model",
+    "operator_inference", "parameter_powers", "project_rate", "total",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from rom.arrays import gate
+from rom.compress.blocks import numbered_blocks
 from rom.dynamics.polynomial import PolynomialFlow
 from rom.dynamics.runs import runs_on_basis
 from rom.errors import BadInput, NotConverged
@@ -35,17 +36,9 @@ def calibrate_flow(
     Raises BadInput for other times, a level outside (0, 1), and runs too few for it: level 0.9
     needs 9; NotConverged where too many trajectories are lost.
     """
-    if not 0 < level < 1:
-        raise BadInput(f"level = {level:g} must lie in (0, 1)")
     errors = run_errors(flow, snapshots)
     m = errors.shape[1]
-    place = int(np.ceil((m + 1) * level - 1e-12))
-    if place > m:
-        least = int(np.ceil(level / (1 - level) - 1e-9))
-        raise BadInput(
-            f"{m} runs carry no band of level {level:g}; give {least} "
-            f"runs, or a level up to {m / (m + 1):.3g}"
-        )
+    place = quantile_place(m, level)
     profile = flow.profile if flow.profile is not None else errors.mean(axis=1)
     profile = np.maximum(profile, LEAST * profile.max(axis=1, keepdims=True))
     profile = np.where(profile > 0, profile, 1.0)
@@ -56,6 +49,23 @@ def calibrate_flow(
             "take fewer modes, a dissipative law, or anchor it"
         )
     return replace(flow, width=scores[:, place - 1, None] * profile, level=level)
+
+
+def quantile_place(m: int, level: float) -> int:
+    """ceil((m + 1) level): which of m sorted scores bounds a new one at `level`.
+
+    Raises BadInput for a level outside (0, 1), and m too small for it.
+    """
+    if not 0 < level < 1:
+        raise BadInput(f"level = {level:g} must lie in (0, 1)")
+    place = int(np.ceil((m + 1) * level - 1e-12))
+    if place > m:
+        least = int(np.ceil(level / (1 - level) - 1e-9))
+        raise BadInput(
+            f"{m} runs carry no band of level {level:g}; give {least} "
+            f"runs, or a level up to {m / (m + 1):.3g}"
+        )
+    return place
 
 
 def run_errors(flow: PolynomialFlow, snapshots: Snapshots) -> np.ndarray:
@@ -69,13 +79,16 @@ def run_errors(flow: PolynomialFlow, snapshots: Snapshots) -> np.ndarray:
         raise BadInput("the runs are at other times than the law; give them at the same")
     a0 = runs.a[:, :, 0] if flow.start is None else flow.start_at(runs.mu)
     a, _ = flow.follow(runs.mu, a0, runs.t)
-    u, n_t = np.asarray(snapshots.u[:]), len(runs.t)
-    errors = np.empty((len(flow.tells), len(a), n_t))
-    for k in range(len(a)):
-        miss = u[:, k * n_t : (k + 1) * n_t] - flow.basis.lift(a[k])
+    n_t = len(runs.t)
+    errors = np.empty((len(flow.tells), len(a) * n_t))
+    columns_of_a = a.transpose(1, 0, 2).reshape(a.shape[1], -1)
+    for columns, u in numbered_blocks(snapshots):
+        miss = flow.basis.lift(columns_of_a[:, columns])
+        miss -= u
+        np.square(miss, out=miss)
         for f, (_, rows) in enumerate(rows_by_field(flow.basis.space)):
-            errors[f, k] = np.sqrt(np.mean(miss[rows] ** 2, axis=0))
-    return np.nan_to_num(errors, nan=np.inf)
+            errors[f, columns] = np.sqrt(np.mean(miss[rows], axis=0))
+    return np.nan_to_num(errors.reshape(len(flow.tells), len(a), n_t), nan=np.inf)
 
 
 def with_profile(flow: PolynomialFlow, snapshots: Snapshots) -> PolynomialFlow:

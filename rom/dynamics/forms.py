@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rom.affine import Monomials, theta_rows
-from rom.arrays import check_members, function
+from rom.arrays import check_members, function, gate
 from rom.errors import BadInput
 
 MAX_DEGREE = 4
@@ -59,6 +59,7 @@ class Polynomial:
         return np.repeat(self.degrees, sizes)
 
 
+@gate()
 def parameter_powers(p: int, degree: int) -> Monomials:
     """All products of p parameters of total degree 0..degree, as theta of a form."""
     rows = [np.zeros(p)]

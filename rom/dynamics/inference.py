@@ -14,14 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from rom.arrays import gate
 from rom.basis import Basis
 from rom.compress import pod
+from rom.compress.blocks import column_blocks
 from rom.dynamics.dissipation import DEGREES, check_dissipative, dissipative_laws
 from rom.dynamics.flow_bands import with_profile
+from rom.dynamics.flow_bounds import with_bound
 from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.marching import Region, region_of
 from rom.dynamics.polynomial import PolynomialFlow, follow_law, stack_operators
@@ -77,6 +80,8 @@ def operator_inference(
     form: Polynomial | None = None,
     anchor: PolynomialFlow | None = None,
     dissipative: bool = False,
+    bound: Any = None,
+    mass: Any = None,
     share: float = 0.2,
     rng: int | np.random.Generator = 0,
 ) -> PolynomialFlow:
@@ -88,6 +93,8 @@ def operator_inference(
     anchor : of `project_rate` on the same basis: O is pulled towards its operators in place of
         zero, and they take over from trajectories that leave 1.5 times the trained box
     dissipative : only laws whose |a| never grows, linear and quadratic, without parameters
+    bound, mass : where the runs are backward Euler solutions of M u' + A(mu) u = f(mu) at their
+        times: residual_bound(A, f, basis, stability, M) and M; the answers carry a proved bound
     Raises BadInput where runs are too few for the modes: those of the others miss more than 0.3 of
     a left-out one; NotConverged where no law stays bounded on what was left out.
     Reference: Peherstorfer and Willcox (2016); McQuarrie, Huang and Willcox (2021).
@@ -127,7 +134,7 @@ def operator_inference(
         reason=f"{best.rows}, weight {best.weight:.1g}, {again}: left-out error {best.error:.3g} "
         f"over {words}, least of {len(candidates)} laws",
     )
-    return with_profile(flow, snapshots)
+    return with_bound(with_profile(flow, snapshots), bound, mass, snapshots)
 
 
 def split_runs(
@@ -153,12 +160,15 @@ def split_runs(
         fit = Runs(runs.a[:, :, :k], runs.mu, runs.t[:k])
         test = cut_windows(Runs(runs.a[:, :, k - 1 :], runs.mu, runs.t[k - 1 :]))
         columns, words = (column[:, :k], column[:, k:]), "the last quarter of the times"
-    first, second = (np.asarray(snapshots.u[:])[:, part.ravel()] for part in columns)
-    inner = Snapshots(snapshots.space, np.zeros((first.shape[1], 0)), first)
-    own = pod(inner, rank=min(basis.r, first.shape[1]), center=bool(np.ndim(basis.offset)))[0]
-    rest = second - own.lift(own.coefficients(second))
-    size = np.sqrt(np.sum(snapshots.space.norm(second) ** 2))
-    floor = np.sqrt(np.sum(snapshots.space.norm(rest) ** 2)) / max(size, np.finfo(float).tiny)
+    first, second = (snapshots.take(part.ravel()) for part in columns)
+    budget = getattr(snapshots.u, "budget", None)
+    center = bool(np.ndim(basis.offset))
+    own = pod(first, rank=min(basis.r, first.m), center=center, memory_budget=budget)[0]
+    rest, size = 0.0, 0.0
+    for u in column_blocks(second):
+        size += float(np.sum(snapshots.space.norm(u) ** 2))
+        rest += float(np.sum(snapshots.space.norm(u - own.lift(own.coefficients(u))) ** 2))
+    floor = np.sqrt(rest) / max(np.sqrt(size), np.finfo(float).tiny)
     return fit, test, float(floor), words
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rom.arrays import gate
 from rom.basis import Basis
+from rom.compress.blocks import numbered_blocks
 from rom.dynamics.flows import LinearFlow
 from rom.dynamics.operators import delayed_rates, trapezoid
 from rom.dynamics.projection import Fit, evaluate, fit_exponentials
@@ -75,8 +76,11 @@ def _check_count(k: int, y: np.ndarray, t: np.ndarray, rates: Rates | None) -> N
 
 def _missed(snapshots: Snapshots, basis: Basis, y: np.ndarray) -> np.ndarray:
     """Rms (n,) of what the law misses, over times, runs and the rows of a field."""
-    states = basis.lift(y.transpose(2, 1, 0).reshape(y.shape[2], -1))
-    squares = np.mean((np.asarray(snapshots.u[:]) - states) ** 2, axis=1)
+    a = y.transpose(2, 1, 0).reshape(y.shape[2], -1)
+    squares = np.zeros(basis.space.n)
+    for columns, u in numbered_blocks(snapshots):
+        squares += np.sum((u - basis.lift(a[:, columns])) ** 2, axis=1)
+    squares /= snapshots.m
     fields = basis.space.fields
     every: list[Any] = [part.rows for part in fields] or [slice(None)]
     for rows in every:

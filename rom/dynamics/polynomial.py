@@ -43,6 +43,9 @@ class PolynomialFlow(Model):
         at those of the runs, NaN where no rate was at hand
     profile, width (fields, n_t) : mean error of the training runs, and the band of whole
         trajectories that holds with probability `level`, rms over each field; or None
+    bound, mass : a ResidualBound of the affine problem behind the runs, and its M, or None: the
+        answer then bounds its distance to the backward Euler solution at its times, in the norm of
+        M; first_error : |u_0 - V a_0|_M where all runs start alike, NaN where that is not known
     facts_of_training : what else was measured, by name; reason : what was chosen, and why
     """
 
@@ -60,6 +63,9 @@ class PolynomialFlow(Model):
     profile: np.ndarray | None = None
     width: np.ndarray | None = None
     level: float = 1.0
+    bound: Any = None
+    mass: Any = None
+    first_error: float = np.nan
     facts_of_training: dict[str, Any] | None = None
     reason: str = ""
     mesh: Mesh | None = None
@@ -75,7 +81,11 @@ class PolynomialFlow(Model):
 
     @property
     def known(self) -> Known:
-        """Of the error: a band of whole trajectories, where runs calibrated one."""
+        """Of the error: its bound, or a band of whole trajectories, where there is one."""
+        if self.bound is not None:
+            from rom.certified.residual import known_of
+
+            return known_of(self.bound)
         return Known.NOTHING if self.width is None else Known.CONFORMAL
 
     @property
@@ -120,10 +130,19 @@ class PolynomialFlow(Model):
         a, outside = self.follow(question.mu, a0, t)
         parts = state_parts(self.basis, a.transpose(1, 0, 2), errors=self._bands(question.m, t))
         inside = ~outside & (t <= self.times[-1])
+        errors: tuple[Error, ...] = ()
+        if self.bound is not None:
+            from rom.dynamics.flow_bounds import flow_bound
+
+            errors = flow_bound(self, question.mu, a0, t, states)
         return Prediction(
-            question, parts, t=t, space=self.basis.space, inside=inside,
+            question, parts, t=t, space=self.basis.space, inside=inside, errors=errors,
             warnings=warnings + self._warnings(outside, a),
         )  # fmt: skip
+
+    def norm(self, u: np.ndarray) -> np.ndarray:
+        """|u|_M of a state (n,) or of columns: the norm of the bound."""
+        return np.asarray(np.sqrt(np.maximum(np.sum(u * (self.mass @ u), axis=0), 0.0)))
 
     def _bands(self, m: int, t: np.ndarray) -> dict[str, tuple[Error, ...]]:
         """Of each field at times t; NaN after the data, where nothing is known."""

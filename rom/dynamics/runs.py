@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rom.basis import Basis
+from rom.compress.blocks import coefficients
 from rom.errors import BadInput
 from rom.snapshots import Snapshots
 
@@ -38,7 +39,7 @@ def runs_on_basis(snapshots: Snapshots, basis: Basis) -> Runs:
         raise BadInput("the runs are at other times; give all of them the same")
     if snapshots.space.spread:
         raise BadInput("a model of dynamics is trained on one rank; run it without mpiexec")
-    a = np.asarray(basis.coefficients(snapshots.u[:]))
+    a = coefficients(snapshots, basis)
     if np.iscomplexobj(a):
         raise BadInput("the snapshots are complex; give their real and imaginary parts as fields")
     mu = np.asarray(snapshots.mu)[:: len(t)]

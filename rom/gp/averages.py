@@ -76,7 +76,8 @@ class ProcessAverage(OutputsModel):
         means = np.stack([mean for mean, _ in answers])
         if not std:
             return np.tensordot(self.weights, means, 1), None
-        return self._mix(means, np.stack([np.asarray(spread) for _, spread in answers]))
+        variances = np.stack([np.asarray(spread) ** 2 for _, spread in answers])
+        return mix_normal(self.weights, means, variances)
 
     def leave_one_out(self, hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(a_i - E[a_i | the others], its standard deviation), both (m, r).
@@ -91,13 +92,8 @@ class ProcessAverage(OutputsModel):
 
     def _leave_out(self, hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         parts = [gp.leave_one_out(hidden) for gp in self.processes]
-        return self._mix(np.stack([part for part, _ in parts]), np.stack([s for _, s in parts]))
-
-    def _mix(self, means: np.ndarray, spreads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of the mixture of normal laws (k, m, r)."""
-        mean = np.tensordot(self.weights, means, 1)
-        variance = np.tensordot(self.weights, spreads**2 + (means - mean) ** 2, 1)
-        return mean, np.sqrt(variance)
+        means, variances = np.stack([part for part, _ in parts]), np.stack([s**2 for _, s in parts])
+        return mix_normal(self.weights, means, variances)
 
     def samples(
         self, x: np.ndarray, count: int, *, rng: int | np.random.Generator = 0, noise: bool = False
@@ -111,6 +107,18 @@ class ProcessAverage(OutputsModel):
             if k
         ]
         return generator.permutation(np.concatenate(draws))
+
+
+def mix_normal(
+    weights: np.ndarray, means: np.ndarray, variances: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation (m, r) of the mixture of k normal laws.
+
+    weights (k,) sum to one; means, variances : (k, m, r)
+    """
+    mean = np.tensordot(weights, means, 1)
+    variance = np.tensordot(weights, variances + (means - mean) ** 2, 1)
+    return mean, np.sqrt(variance)
 
 
 @gate(x=POINTS, a=POINTS, box=Box)

@@ -43,6 +43,7 @@ class CoefficientGP(OutputsModel):
         small or too large
     counts (m,) : of the runs that each row averages, pure (r,) : sum of squares between them, 0
         where they agree to round-off; None where each row is a run
+    bends (p,) : of the inputs, as `bend_inputs` takes them; None for none
     """
 
     box: Box
@@ -58,6 +59,7 @@ class CoefficientGP(OutputsModel):
     stretch: np.ndarray
     counts: np.ndarray | None = None
     pure: np.ndarray | None = None
+    bends: np.ndarray | None = None
 
     @property
     def r(self) -> int:
@@ -121,7 +123,7 @@ class CoefficientGP(OutputsModel):
 
     def answer(self, question: Question) -> Prediction:
         """Outputs a1, ..., ar of a new run, noise included, each with its deviation."""
-        return answer_of_posterior(self, question, self.x)
+        return answer_of_posterior(self, question, self.x, self.bends)
 
     def posterior(
         self, x: np.ndarray, *, noise: bool = False, std: bool = True, device: str | None = None
@@ -134,7 +136,7 @@ class CoefficientGP(OutputsModel):
         It goes in chunks and never forms a q x q matrix. Raises BadInput for another width or NaN,
         OutsideBox where the model was given a box.
         """
-        scaled = scale_inputs(np.atleast_2d(x), self.box, self.closed)
+        scaled = scale_inputs(np.atleast_2d(x), self.box, self.closed, self.bends)
         mean, left = self._posterior(scaled, std, device)
         single = np.ndim(x) == 1
         if left is None:
@@ -204,7 +206,7 @@ class CoefficientGP(OutputsModel):
         """
         generator = np.random.default_rng(rng)
         points = np.atleast_2d(x)
-        z = scale_inputs(points, self.box, self.closed)
+        z = scale_inputs(points, self.box, self.closed, self.bends)
         mean = self.posterior(points, std=False)[0]
         draws = np.empty((count, len(z), self.r))
         for g in range(len(self.kernels)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from rom.basis import Basis
 from rom.errors import BadInput
 from rom.gp.averages import ProcessAverage
 from rom.gp.buffers import hide_neighbours
-from rom.gp.calibration import SKILL, calibrate_fields, left_out_runs
+from rom.gp.calibration import SKILL, calibrate_fields, leave_out_runs, left_out_runs
 from rom.gp.choice import fit_regressor
 from rom.gp.coefficients import CoefficientGP
+from rom.gp.field_runs import FieldRuns, read_field_runs
 from rom.gp.gpytorch_models import GPyTorchModel, gpytorch_model
+from rom.gp.held_out import MAX_RUNS, MIN_RUNS, fold_errors
 from rom.gp.interpolated import RunInterpolation
 from rom.gp.regressors import AUTO, open_regressor
 from rom.mesh import Mesh
@@ -34,8 +36,6 @@ from rom.prediction import (
 )
 from rom.snapshots import Snapshots
 from rom.space import Field
-
-ROWS = 4096  # of the fields that are lifted at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +246,8 @@ def field_gp(
     snapshots, times m / (m - r) for their own fit. Raises BadInput for fewer than three distinct
     parameters. Reference: Rasmussen, Williams (2006).
     """
-    a = basis.coefficients(np.asarray(snapshots.u[:])).T
+    runs = read_field_runs(snapshots, basis)
+    a = runs.a.T
     if not np.isfinite(np.vdot(a, a).real):
         raise BadInput(
             "the coefficients of the snapshots overflow; scale the fields to other units"
@@ -258,10 +259,10 @@ def field_gp(
         gp = fit_regressor(snapshots.mu, parts, box, regressor=regressor, rng=rng, **options)
     else:
         gp = gpytorch_model(model, snapshots.mu, parts, box, **options)
-    field = FieldGP(basis, replace(gp, closed=True), _tail(snapshots, basis, a.T))
+    field = FieldGP(basis, replace(gp, closed=True), runs.tail)
     if not calibrate or isinstance(gp, GPyTorchModel):
         return field
-    field = _calibrate(field, snapshots, parts)
+    field = _calibrate(field, snapshots, runs, parts)
     if regressor == AUTO and _is_mean(gp) and len(basis.space.fields) > 1:
         other = field_gp(snapshots, basis, box, regressor="gp", rng=rng, **options)
         if other.skill is not None and other.skill.max() >= SKILL:
@@ -273,29 +274,18 @@ def _is_mean(gp: Any) -> bool:
     return isinstance(gp, RunInterpolation) and gp.regressor == "mean"
 
 
-def _calibrate(field: FieldGP, snapshots: Snapshots, parts: np.ndarray) -> FieldGP:
+def _calibrate(field: FieldGP, snapshots: Snapshots, runs: FieldRuns, parts: np.ndarray) -> FieldGP:
     """The model with stretch and skill; parts (m, r) or (m, 2 r) real."""
-    basis = field.basis
-    left = left_out_runs(snapshots.mu, parts, field.gp, basis.r)
-    hidden = None if isinstance(field.gp, GPyTorchModel) else hide_neighbours(field.gp.x)
-    far = None
+    basis, gp = field.basis, field.gp
+    assert not isinstance(gp, GPyTorchModel)
+    join = partial(left_out_runs, snapshots.mu, parts, r=basis.r)
+    leave = partial(leave_out_runs, snapshots, basis)
+    others = []
+    hidden = hide_neighbours(gp.x)
     if hidden is not None:
-        far = left_out_runs(snapshots.mu, parts, field.gp, basis.r, hidden)
-    offset = np.broadcast_to(np.asarray(basis.offset), (basis.space.n,))
-    fit = calibrate_fields(snapshots, (basis.modes, offset, field.tail), left, far)
+        others.append(leave(join(gp.leave_one_out(hidden)), hidden))
+    if isinstance(gp, CoefficientGP | ProcessAverage) and MIN_RUNS <= len(gp.x) <= MAX_RUNS:
+        others.append(join(fold_errors(gp, modal=True), anew=True))
+    alone = leave(join(gp.leave_one_out()))
+    fit = calibrate_fields(runs, basis, snapshots.mu.shape[1], alone, others)
     return replace(field, stretch=fit.stretch, skill=fit.skill)
-
-
-def _tail(snapshots: Snapshots, basis: Basis, a: np.ndarray) -> np.ndarray:
-    """Pointwise rms of u - offset - V a over the snapshots, in blocks of rows."""
-    n = basis.space.n
-    offset = np.broadcast_to(np.asarray(basis.offset), (n,))
-    freedom = max(snapshots.m - basis.r, 1)
-    tail = np.empty(n)
-    for start in range(0, n, ROWS):
-        rows = slice(start, start + ROWS)
-        fields = np.asarray(snapshots.u[rows])
-        missed = fields - offset[rows, None] - basis.modes[rows] @ a
-        sums = np.sum(np.abs(missed) ** 2, axis=1)
-        tail[rows] = np.sqrt(sums / freedom)
-    return tail

@@ -72,8 +72,10 @@ def output_scale(a: np.ndarray) -> np.ndarray:
     return np.where(varies, deviation, 1.0)
 
 
-def scale_inputs(x: np.ndarray, box: Box, closed: bool) -> np.ndarray:
-    """Points x (q, p) in the unit box.
+def scale_inputs(
+    x: np.ndarray, box: Box, closed: bool, bends: np.ndarray | None = None
+) -> np.ndarray:
+    """Points x (q, p) in the unit box, as `bend_inputs` bends them.
 
     Raises BadInput for another width or NaN, OutsideBox beyond a closed box.
     """
@@ -81,4 +83,17 @@ def scale_inputs(x: np.ndarray, box: Box, closed: bool) -> np.ndarray:
     p = len(box.names)
     if x.shape[-1] != p:
         raise BadInput(f"x has shape {x.shape}; the model needs finite (q, {p})")
-    return box.to_unit(box.check(x) if closed else x)
+    return bend_inputs(box.to_unit(box.check(x) if closed else x), bends)
+
+
+def bend_inputs(z: np.ndarray, bends: np.ndarray | None) -> np.ndarray:
+    """(exp(c_j z_j) - 1) / (exp(c_j) - 1) of inputs z (q, p).
+
+    It is z_j where the bend c_j is 0, and keeps 0 and 1 and their order: c > 0 stretches the
+    upper end, c < 0 the lower.
+    Reference: Snoek, Swersky, Zemel, Adams (2014), with another law.
+    """
+    if bends is None:
+        return z
+    curved = np.where(bends == 0.0, 1.0, bends)
+    return np.asarray(np.where(bends == 0.0, z, np.expm1(curved * z) / np.expm1(curved)))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.spatial.distance import cdist, pdist, squareform
 
 from rom.arrays import real
 from rom.errors import BadInput
@@ -49,6 +48,9 @@ class Kernel(Protocol):
 
     def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """(K, W -> sum_ij W_ij dk(x_i, x_j)/dtheta) for symmetric W (n, n)."""
+
+
+FEW = 2**12  # distances that need no library, which takes a while to import
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,8 @@ class Stationary:
         return self._pullback_of_pairs(x)
 
     def _pullback_of_pairs(self, x: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        from scipy.spatial.distance import pdist, squareform
+
         value, steep = profile_pair(self.form, pdist(x / self.lengths, "sqeuclidean"))
 
         def pull(W: np.ndarray) -> np.ndarray:
@@ -196,8 +200,13 @@ def profile_pair(
 
 def squares(x: Any, y: Any, lengths: np.ndarray) -> Any:
     """sum_j ((x_j - y_j) / lengths_j)^2, (n, m)."""
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray) and len(x) * len(y) > FEW:
+        from scipy.spatial.distance import cdist
+
         return cdist(x / lengths, y / lengths, "sqeuclidean")
+    if isinstance(x, np.ndarray):
+        gaps = (x / lengths)[:, None] - (y / lengths)[None]
+        return np.einsum("ijk,ijk->ij", gaps, gaps)
     scale = namespace(x).as_tensor(lengths, dtype=x.dtype, device=x.device)
     total = 0
     for j in range(x.shape[1]):

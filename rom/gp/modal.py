@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rom.gp.coefficients import CoefficientGP
-from rom.gp.inputs import supports_trend
+from rom.gp.inputs import bend_inputs, supports_trend
 from rom.gp.kernel_names import MATERN
 from rom.gp.likelihood import CONSTANT, LINEAR
 from rom.gp.priors import FREE
@@ -15,7 +15,13 @@ from rom.gp.sharing import CLUSTERS, coefficient_gp
 
 
 def regression(
-    z: np.ndarray, a: np.ndarray, rng: int = 0, share: str = CLUSTERS, calibrate: bool = False
+    z: np.ndarray,
+    a: np.ndarray,
+    *,
+    kernel: str = MATERN,
+    rng: int = 0,
+    share: str = CLUSTERS,
+    calibrate: bool = False,
 ) -> CoefficientGP | None:
     """a (m, r) over z (m, p): a linear trend, one kernel per cluster; None for r = 0.
 
@@ -28,7 +34,7 @@ def regression(
         return None
     mean = LINEAR if supports_trend(z) else CONSTANT
     return coefficient_gp(
-        z, a, kernel=MATERN, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
+        z, a, kernel=kernel, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
     )
 
 
@@ -54,4 +60,7 @@ def condition_on(gp: CoefficientGP | None, z: np.ndarray, a: np.ndarray) -> Coef
     if gp is None or not a.shape[1]:
         return None
     groups = gp.groups[: a.shape[1]]
-    return replace(gp, x=gp.box.to_unit(z), a=a, groups=groups, counts=None, pure=None)
+    x = gp.box.to_unit(z)
+    if gp.bends is not None:
+        x = bend_inputs(x, gp.bends)
+    return replace(gp, x=x, a=a, groups=groups, counts=None, pure=None)

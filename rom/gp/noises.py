@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit, gammaln
 
 from rom.errors import BadInput
 
@@ -35,6 +34,8 @@ def gaussian(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np
 
 def student(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """The same of y = f + scale t, t of FREEDOM degrees: outliers hardly count."""
+    from scipy.special import gammaln
+
     v = FREEDOM
     r = (y - f) / scale
     gammas = gammaln((v + 1) / 2) - gammaln(v / 2)
@@ -46,6 +47,8 @@ def student(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np.
 
 def poisson(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """The same of counts y with expectation e^f; the scale is not used."""
+    from scipy.special import gammaln
+
     rate = np.exp(f)
     log_density = y * f - rate - gammaln(y + 1)
     return log_density, y - rate
@@ -54,7 +57,14 @@ def poisson(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np.
 def bernoulli(y: np.ndarray, f: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """The same of y in {0, 1}, 1 with probability 1 / (1 + e^{-f}); no scale."""
     log_density = y * f - np.logaddexp(0.0, f)
-    return log_density, y - expit(f)
+    return log_density, y - _logistic(f)
+
+
+def _logistic(f: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^{-f})."""
+    from scipy.special import expit
+
+    return np.asarray(expit(f))
 
 
 def _identity(f: np.ndarray) -> np.ndarray:
@@ -72,14 +82,14 @@ RESPONSES: dict[str, Response] = {
     "gaussian": _identity,
     "student": _identity,
     "poisson": np.exp,
-    "bernoulli": expit,
+    "bernoulli": _logistic,
 }
 # (f, scale) -> variance of y given f
 VARIANCES: dict[str, Variance] = {
     "gaussian": lambda f, scale: np.full_like(f, scale**2),
     "student": lambda f, scale: np.full_like(f, scale**2 * FREEDOM / (FREEDOM - 2)),
     "poisson": lambda f, scale: np.exp(f),
-    "bernoulli": lambda f, scale: expit(f) * expit(-f),
+    "bernoulli": lambda f, scale: _logistic(f) * _logistic(-f),
 }
 # noises whose f is a logarithm or a log odds, so that y has no unit and no scale
 UNITLESS = ("poisson", "bernoulli")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 MIN_CELL = 1e-12  # below it points count as repeated
 MIN_START = 64  # points whose neighbours are found directly
@@ -60,6 +59,8 @@ def earlier_neighbours(x: np.ndarray, k: int) -> np.ndarray:
 
 def _earlier_in_block(x: np.ndarray, k: int, start: int, stop: int) -> np.ndarray:
     """The k nearest earlier points of the points start to stop, (stop - start, k)."""
+    from scipy.spatial import cKDTree
+
     block = np.arange(start, stop)
     tree = cKDTree(x[:stop])
     candidates = tree.query(x[block], min(3 * k, stop))[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.gp.inputs import bend_inputs
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
 from rom.prediction import Error, Known, Output, Prediction, Quantity, Warned
@@ -79,14 +80,16 @@ def answer_with_outputs(
     return Prediction(question, outputs=outputs, inside=inside, warnings=warnings)
 
 
-def answer_of_posterior(model: Any, question: Question, x: np.ndarray) -> Prediction:
+def answer_of_posterior(
+    model: Any, question: Question, x: np.ndarray, bends: np.ndarray | None = None
+) -> Prediction:
     """Outputs a1 .. ar of a new run by `model.posterior`, noise included.
 
-    x (m, p) : scaled inputs of the runs, beyond whose range the answer warns
+    x (m, p) : scaled inputs of the runs, beyond whose range the answer warns; bends : of them
     """
     mean, std = model.posterior(question.mu, noise=True)
     std = np.asarray(std)
-    inside = within_range(model.box.to_unit(question.mu), x)
+    inside = within_range(bend_inputs(model.box.to_unit(question.mu), bends), x)
     names = output_names(mean.shape[1])
     columns = zip(names, mean.T, std.T, strict=True)
     outputs = {name: scalar_output(value, spread) for name, value, spread in columns}

@@ -94,11 +94,17 @@ class PositiveFieldGP(Model):
 
 @gate(snapshots=Snapshots)
 def log_snapshots(snapshots: Snapshots) -> Snapshots:
-    """The runs with the logarithm of their fields. Raises BadInput where u <= 0."""
-    u = np.asarray(snapshots.u[:])
+    """The runs with the logarithm of their fields; on disk, as they are read.
+
+    Raises BadInput where u <= 0: of what lies on disk, once it is read.
+    """
+    return snapshots.transform(_logarithm)
+
+
+def _logarithm(u: np.ndarray, columns: np.ndarray) -> np.ndarray:
     if np.iscomplexobj(u) or not (u > 0).all():
         raise BadInput("the logarithm is of positive fields; these are not, take the identity")
-    return replace(snapshots, u=np.log(u))
+    return np.asarray(np.log(u))
 
 
 @gate(snapshots=Snapshots, basis=Basis, box=Box)
@@ -120,7 +126,7 @@ def left_out_field_error(model: FieldGP | PositiveFieldGP, snapshots: Snapshots)
     runs = log_snapshots(snapshots) if positive else snapshots
     a = field.basis.coefficients(np.asarray(runs.u[:])).T
     parts = np.hstack([a.real, a.imag]) if np.iscomplexobj(a) else a
-    left = left_out_runs(runs.mu, parts, field.gp, field.basis.r)
+    left = left_out_runs(runs.mu, parts, field.gp.leave_one_out(), field.basis.r)
     error, u = left_out_fields(runs, field.basis, left), np.asarray(snapshots.u[:])
     if positive:
         error = u - np.exp(np.asarray(runs.u[:]) - error)

@@ -12,14 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from rom.gp.kernels import Stationary
 from rom.gp.noises import Observations, expected_density
 from rom.gp.sparse_factor import assemble_factor, conditional_weights
 from rom.gp.triangles import restrict_pattern, triangular_solver, unit_columns
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 WIDE = 256  # points that are solved for together
 PREDICTION_GENERATIONS = 4
@@ -159,6 +162,8 @@ def predict_from_neighbours(
     points = tree.data * kernel.lengths
     scaled = z / kernel.lengths
     near = nearest_neighbours(tree, scaled, posterior.near.shape[1])
+    from scipy.spatial import cKDTree
+
     neighbours_together = cKDTree(scaled).indices
     mean = np.empty(len(z))
     square = np.empty(len(z))

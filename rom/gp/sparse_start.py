@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse.linalg as spla
-from scipy.spatial import cKDTree
 
 from rom.errors import NotConverged
 from rom.gp.dense_bound import NUGGET, Prior
@@ -50,6 +49,8 @@ def _fixed_point(
     n = len(x)
     solver = triangular_solver(near, U)
     scaled = x / prior.kernel.lengths
+    from scipy.spatial import cKDTree
+
     nearest = nearest_neighbours(cKDTree(scaled), scaled, near.shape[1])
     m = np.full(n, prior.mean)
     v = np.full(n, prior.variance)

@@ -152,6 +152,7 @@ class _Component:
         return gradient
 
 
+@gate()
 def spectral_mixture(p: int, Q: int, top: float, envelope: str = "rbf") -> Spectral:
     """Q equal components with frequencies up to `top` cycles per box width.
 

@@ -1,6 +1,6 @@
 """Regressions of whole trajectories: covariances over parameters and time.
 
-joint : a process of mu for each mode in space and time
+joint : a process of mu for each mode in space and time; in windows of time too
 product : phi_k(x) (k_mu x C_k)(mu, t), C_k the covariance in time of largest likelihood
 time : phi_k(x) (k_mu x k_t)(mu, t), k_t stationary: time as one more input
 """
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rom.gp.coefficients import CoefficientGP
-from rom.gp.inputs import check_training, output_scale
+from rom.gp.inputs import bend_inputs, check_training, output_scale
 from rom.gp.kernel_names import kernel_of
 from rom.gp.kronecker_likelihood import fit_grid
 from rom.gp.likelihood import CONSTANT, FLOOR
@@ -28,6 +29,7 @@ from rom.gp.trajectory_modes import (
     centred_series,
     joint_modes,
     product_modes,
+    window_modes,
 )
 from rom.gp.trajectory_runs import WholeRuns
 from rom.parameters import Box
@@ -49,29 +51,16 @@ class TrajectoryCandidate:
 
 
 def by_modes(
-    compress: Compress, runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]
+    names: Sequence[str], runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]
 ) -> TrajectoryCandidate:
-    """Processes of coefficients by likelihood; fewer runs start from their kernels."""
+    """The mean over kinds of modes, each coefficient a process of largest likelihood.
+
+    Fewer runs start from the kernels of all.
+    """
+    compress = partial(averaged_modes, [MODES[name] for name in names])
     model = _train_modes(compress, runs, form, box, [(prior, None) for prior in priors])
     like = list(zip(priors, model.processes, strict=True))
     return TrajectoryCandidate(model, lambda fewer: _train_modes(compress, fewer, form, box, like))
-
-
-def joint(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> TrajectoryCandidate:
-    """A process with its own kernel for each mode in space and time."""
-    return by_modes(joint_modes, runs, form, box, priors)
-
-
-def product(runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]) -> TrajectoryCandidate:
-    """Kronecker processes over mu x t, one for each mode in space."""
-    return by_modes(product_modes, runs, form, box, priors)
-
-
-def mean_of_both(
-    runs: WholeRuns, form: Form, box: Box, priors: Sequence[Prior]
-) -> TrajectoryCandidate:
-    """The mean of `joint` and `product`."""
-    return by_modes(averaged_modes, runs, form, box, priors)
 
 
 def time_input(
@@ -86,9 +75,9 @@ def time_input(
     return TrajectoryCandidate(model, lambda fewer: train_grids(fewer, form, box, grids))
 
 
-JOINT, PRODUCT, TIME = "modes in space and time", "Kronecker over mu x t", "time as an input"
-MEAN = "mean of the first two"
-CANDIDATES = {JOINT: joint, PRODUCT: product, TIME: time_input, MEAN: mean_of_both}
+JOINT, PRODUCT, WINDOWS = "modes in space and time", "Kronecker over mu x t", "windows in time"
+TIME = "time as an input"
+MODES = {JOINT: joint_modes, PRODUCT: product_modes, WINDOWS: window_modes}
 
 
 def _train_modes(
@@ -102,25 +91,39 @@ def _train_modes(
     parts = compress(runs, form)
     processes = []
     for prior, like in priors:
-        gp, first = _blank_process(runs.mu, parts, box, prior)
-        starts = [sobol_starts(first, 1, 0)[:-1]] * len(gp.kernels)
-        if like is not None:
-            starts = _starts_of(like, len(gp.kernels))
-        processes.append(_search(gp, first, starts))
+        processes.append(train_process(runs.mu, parts, box, prior, form.bends, like=like))
     return replace(parts.blank, processes=tuple(processes))
 
 
+def train_process(
+    mu: np.ndarray,
+    parts: Coefficients,
+    box: Box,
+    prior: Prior,
+    bends: tuple[float, ...],
+    *,
+    like: CoefficientGP | None = None,
+) -> CoefficientGP:
+    """The process of largest likelihood, searched from a like one if given."""
+    gp, first = _blank_process(mu, parts, box, prior, bends)
+    starts = [sobol_starts(first, 1, 0)[:-1]] * len(gp.kernels)
+    if like is not None:
+        starts = _starts_of(like, len(gp.kernels))
+    return _search(gp, first, starts)
+
+
 def _blank_process(
-    mu: np.ndarray, parts: Coefficients, box: Box, prior: Prior
+    mu: np.ndarray, parts: Coefficients, box: Box, prior: Prior, bends: tuple[float, ...]
 ) -> tuple[CoefficientGP, Any]:
     """(process without trained kernels, the kernel at unit lengths)."""
     name, mean = prior
     mu, a, _, _ = check_training(mu, parts.a, box, mean)
     first, count = kernel_of(name, box.p), int(parts.groups.max()) + 1
+    curved = np.array(bends) if any(bends) else None
     gp = CoefficientGP(
         box=box,
         closed=True,
-        x=box.to_unit(mu),
+        x=bend_inputs(box.to_unit(mu), curved),
         a=a,
         kernels=(first,) * count,
         nuggets=np.ones(count),
@@ -129,6 +132,7 @@ def _blank_process(
         share="groups",
         reason="whole trajectories",
         stretch=np.ones(count),
+        bends=curved,
     )
     return gp, first
 
@@ -154,7 +158,8 @@ def _search(gp: CoefficientGP, first: Any, starts: list[np.ndarray]) -> Coeffici
 
 def _grid_kernels(runs: WholeRuns, form: Form, box: Box, name: str) -> list[tuple[Any, Any, float]]:
     """(k_mu, k_t, nugget) of each mode in space, by the likelihood of the grid."""
-    axes = [box.to_unit(runs.mu), _unit_times(runs)]
+    z = box.to_unit(runs.mu)
+    axes = [bend_inputs(z, np.array(form.bends)) if form.bends else z, _unit_times(runs)]
     first = [kernel_of(name, box.p), kernel_of(name, 1)]
     grids = []
     for part in centred_series(runs, form)[:OWN_KERNELS]:
@@ -193,6 +198,6 @@ def train_grids(
     if form.sized:
         kernels, nuggets = [kernels[0], *kernels], [nuggets[0], *nuggets]
     each = replace(parts, groups=np.arange(parts.a.shape[1]))
-    gp, _ = _blank_process(runs.mu, each, box, ("rbf", CONSTANT))
+    gp, _ = _blank_process(runs.mu, each, box, ("rbf", CONSTANT), form.bends)
     gp = replace(gp, kernels=tuple(kernels), nuggets=np.array(nuggets))
     return replace(parts.blank, processes=(stretch_deviations(gp),))

@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
 
 import numpy as np
 
+from rom.arrays import gate
 from rom.errors import BadInput
 from rom.gp.inputs import check_training
 from rom.gp.likelihood import CONSTANT, LINEAR
 from rom.gp.point_cloud import check_spread
 from rom.gp.trajectories import IDENTITY, ROOT, TrajectoryGP, left_out_error
-from rom.gp.trajectory_candidates import CANDIDATES, JOINT, MEAN, PRODUCT, TIME, Train, joint
+from rom.gp.trajectory_bends import choose_inputs
+from rom.gp.trajectory_candidates import JOINT, MODES, TIME, Train, by_modes, time_input
 from rom.gp.trajectory_modes import Form, run_sizes
 from rom.gp.trajectory_runs import WholeRuns, whole_runs
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Space
 
-PRIORS = (("rbf", CONSTANT), ("matern52", LINEAR))
+KERNELS = ("rbf", "matern52")
 NEGATIVE = 1e-2  # of the largest value: below it a field has no root
 SMALLEST = 1e-3  # of the largest size of a run: below it sizes are no scale
 FOLDS, CHOOSING_FOLDS = 8, 4
@@ -28,6 +32,7 @@ FLOOR = 0.1  # of the rms held-out error: the least deviation in a band
 log = logging.getLogger("rom")
 
 
+@gate()
 def trajectory_gp(
     snapshots: Snapshots | np.ndarray,
     box: Box | None = None,
@@ -37,7 +42,7 @@ def trajectory_gp(
     tol: float = 2e-3,
     level: float = 0.9,
     transforms: Sequence[str] = (IDENTITY, ROOT),
-    priors: Sequence[tuple[str, str]] = PRIORS,
+    kernels: Sequence[str] = KERNELS,
 ) -> TrajectoryGP:
     """The process of whole trajectories of least leave-one-run-out error.
 
@@ -46,14 +51,15 @@ def trajectory_gp(
     tol : relative L2 norm, in space and time, of what the modes leave out
     level : of the bands of whole trajectories
     transforms : of the field, "identity" or "root"; the second is tried on nonnegative fields
-    priors : (kernel, mean), one process for each and each coefficient, by likelihood; the mean of
-        them is the answer
-    Runs are taken as they are or over their size, its logarithm a process of its own. That and
-    the transform are those of least leave-one-run-out error in closed form, by the first prior and
-    modes in space and time. Then the covariance over parameters and time is chosen: processes of
-    modes in space and time, Kronecker processes over mu x t, time as an input, or the mean of the
-    first two, by the error of runs held out with everything trained anew. Both errors are the
-    relative L2 norm of u in space and time, in the mean over runs.
+    kernels : one is chosen; the answer is the mean of its processes with a linear and with a
+        constant trend, of largest likelihood
+    Runs are taken as they are or over their size, its logarithm a process of its own. That, the
+    transform, the kernel and a bend of each input (`bend_inputs`) are those of least
+    leave-one-run-out error in closed form, by modes in space and time. Then the covariance over
+    parameters and time is chosen: processes of modes in space and time, Kronecker processes over
+    mu x t, modes of windows in time, means of two or three of these, or time as an input, by the
+    error of runs held out with everything trained anew. Both errors are the relative L2 norm of u
+    in space and time, in the mean over runs.
     Raises BadInput for other shapes, NaN, and fewer than six runs.
     """
     runs = whole_runs(snapshots, mu, times)
@@ -66,16 +72,27 @@ def trajectory_gp(
         raise BadInput(f"level = {level:g} must lie in [0.5, 1)")
     mu, _, box, _ = check_training(runs.mu, runs.mu, box, CONSTANT)
     runs = replace(runs, mu=mu)
-    usable = _usable_priors(priors, runs)
-    form, errors = _choose_form(runs, box, usable[0], _forms(runs, transforms, tol, level))
+    means = _usable_means(runs)
+    forms = _forms(runs, transforms, tol, level)
+    form, _ = _choose_form(runs, box, (kernels[0], means[0]), forms)
+    kernel, bends = choose_inputs(runs, form, box, [(kernel, means[0]) for kernel in kernels])
+    usable = [(kernel, mean) for mean in means]
+    forms = [replace(each, bends=bends) for each in forms]
+    form, errors = _choose_form(runs, box, usable[0], forms)
+    trials = {name: partial(by_modes, (name,)) for name in MODES} | {TIME: time_input}
     medians = {}
-    for name in (JOINT, PRODUCT, TIME):
-        first = CANDIDATES[name](runs, form, box, usable[:1])
+    for name, candidate in trials.items():
+        first = candidate(runs, form, box, usable[:1])
         medians[name] = hold_out(first.train, runs, CHOOSING_FOLDS)[0]
-    medians[MEAN] = 0.5 * (medians[JOINT] + medians[PRODUCT])
-    errors |= {name: mean_error(median, runs.u) for name, median in medians.items()}
-    name = min(CANDIDATES, key=lambda name: errors[name])
-    chosen = CANDIDATES[name](runs, form, box, usable)
+    for count in (2, 3):
+        for names in combinations(MODES, count):
+            name = f"mean of {', '.join(names)}"
+            trials[name] = partial(by_modes, names)
+            medians[name] = np.mean([medians[part] for part in names], axis=0)
+    held_out = {name: mean_error(median, runs.u) for name, median in medians.items()}
+    name = min(held_out, key=lambda name: held_out[name])
+    chosen = trials[name](runs, form, box, usable)
+    errors |= held_out
     model = _calibrate(chosen.model, hold_out(chosen.train, runs), runs)
     model = replace(model, kind=name, errors=errors)
     log.info("trajectories: %s", model.reason)
@@ -100,7 +117,9 @@ def _choose_form(
     runs: WholeRuns, box: Box, prior: tuple[str, str], forms: Sequence[Form]
 ) -> tuple[Form, dict[str, float]]:
     """The form of least leave-one-run-out error, and the errors of all."""
-    errors = [left_out_error(joint(runs, form, box, [prior]).model, runs.u) for form in forms]
+    errors = [
+        left_out_error(by_modes((JOINT,), runs, form, box, [prior]).model, runs.u) for form in forms
+    ]
     labels = [f"{form.label} (closed form)" for form in forms]
     return forms[int(np.argmin(errors))], dict(zip(labels, errors, strict=True))
 
@@ -118,10 +137,10 @@ def _field_scales(space: Space | None, runs: WholeRuns) -> np.ndarray | None:
     return scales
 
 
-def _usable_priors(priors: Sequence[tuple[str, str]], runs: WholeRuns) -> list[tuple[str, str]]:
-    """Priors whose trend has at least three runs for each of its numbers."""
+def _usable_means(runs: WholeRuns) -> list[str]:
+    """Trends that have at least three runs for each of their numbers."""
     few = len(runs.mu) < 3 * (runs.mu.shape[1] + 1)
-    return [(kernel, CONSTANT if few and mean == LINEAR else mean) for kernel, mean in priors]
+    return [CONSTANT] if few else [LINEAR, CONSTANT]
 
 
 def hold_out(train: Train, runs: WholeRuns, folds: int = FOLDS) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ v(x, t; mu) = offset(x, t) + sum_k modes_k(x, t) a_k(mu), v a transform of u, ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from rom.gp.trajectory_runs import WholeRuns
 
 MAX_SPACE_RANK = 64
 MAX_PRODUCTS = 4  # modes for each run
+WINDOWS = 3  # in time, with a kernel for each of their modes
 SPARE = 10  # columns of a sketch beyond its rank
 
 
@@ -23,12 +24,14 @@ class Form:
     """What is compressed: `transform` of u, over the rms of its run if sized.
 
     tol : of what the modes leave out; level : of bands
+    bends : of the inputs of processes, one each, as `bend_inputs` takes them; () for none
     """
 
     transform: str
     sized: bool
     tol: float
     level: float
+    bends: tuple[float, ...] = ()
 
     @property
     def label(self) -> str:
@@ -53,15 +56,38 @@ class Coefficients:
 def joint_modes(runs: WholeRuns, form: Form) -> Coefficients:
     """The leading modes of runs as vectors (n n_t,); each has its own kernel."""
     log_size, offset, centred = _centre(runs, form)
-    m = len(centred)
-    flat = centred.reshape(m, -1)
+    modes, a = _leading_modes(centred, form.tol)
+    groups = np.arange(a.shape[1])
+    return _coefficients(runs, form, (log_size, offset, centred), modes, a, groups=groups)
+
+
+def window_modes(runs: WholeRuns, form: Form) -> Coefficients:
+    """The leading modes of windows in time; each has its own kernel.
+
+    v = sum_w h_w(t) v, h_w the hat functions of WINDOWS equal steps: what is late in a run may
+    vary faster over the parameters than what is early.
+    """
+    log_size, offset, centred = _centre(runs, form)
+    place = (runs.times - runs.times[0]) / (runs.times[-1] - runs.times[0]) * (WINDOWS - 1)
+    hats = np.maximum(1.0 - np.abs(place - np.arange(WINDOWS)[:, None]), 0.0)
+    most = form.tol * float(np.linalg.norm(centred)) / np.sqrt(WINDOWS)
+    windows = [centred * hat for hat in hats]
+    parts = [_leading_modes(v, most / max(float(np.linalg.norm(v)), 1e-300)) for v in windows]
+    modes = np.concatenate([modes for modes, _ in parts], axis=2)
+    a = np.hstack([a for _, a in parts])
+    groups = np.arange(a.shape[1])
+    return _coefficients(runs, form, (log_size, offset, centred), modes, a, groups=groups)
+
+
+def _leading_modes(centred: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray]:
+    """Modes (n, n_t, r) and coefficients (m, r) that miss tol of the norm."""
+    m, flat = len(centred), centred.reshape(len(centred), -1)
     values, vectors = np.linalg.eigh(flat @ flat.T)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-    r = min(_rank(values, float(values.sum()), form.tol), m - 1)
+    r = min(_rank(values, float(values.sum()), tol), m - 1)
     singular = np.sqrt(np.maximum(values[:r], 1e-300))
-    a = vectors[:, :r] * singular
-    modes = (flat.T @ (vectors[:, :r] / singular)).reshape(*offset.shape, r)
-    return _coefficients(runs, form, (log_size, offset, centred), modes, a, groups=np.arange(r))
+    modes = (flat.T @ (vectors[:, :r] / singular)).reshape(*centred.shape[1:], r)
+    return modes, vectors[:, :r] * singular
 
 
 def product_modes(
@@ -94,15 +120,19 @@ def product_modes(
     )
 
 
-def averaged_modes(runs: WholeRuns, form: Form) -> Coefficients:
-    """Both kinds of modes, halved: the mean of both answers."""
-    one, other = joint_modes(runs, form), product_modes(runs, form)
+def averaged_modes(
+    kinds: Sequence[Callable[[WholeRuns, Form], Coefficients]], runs: WholeRuns, form: Form
+) -> Coefficients:
+    """Modes of several kinds, an equal share of each: the mean of their answers."""
+    parts = [compress(runs, form) for compress in kinds]
     skip = int(form.sized)
-    modes = 0.5 * np.concatenate([one.blank.modes, other.blank.modes], axis=2)
-    tail = 0.5 * np.hypot(one.blank.tail, other.blank.tail)
-    a = np.hstack([one.a, other.a[:, skip:]])
-    groups = np.append(one.groups, other.groups[skip:] + one.groups.max() + 1 - skip)
-    blank = replace(one.blank, modes=np.ascontiguousarray(modes), tail=tail)
+    modes = np.concatenate([part.blank.modes for part in parts], axis=2) / len(parts)
+    tail = np.sqrt(sum(part.blank.tail**2 for part in parts)) / len(parts)
+    a, groups = parts[0].a, parts[0].groups
+    for part in parts[1:]:
+        a = np.hstack([a, part.a[:, skip:]])
+        groups = np.append(groups, part.groups[skip:] + groups.max() + 1 - skip)
+    blank = replace(parts[0].blank, modes=np.ascontiguousarray(modes), tail=tail)
     return Coefficients(blank, np.ascontiguousarray(a), groups)
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from rom.arrays import POINTS, VECTOR, gate
 from rom.errors import BadInput
@@ -35,6 +35,9 @@ from rom.gp.sparse_start import variational_posterior
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
 from rom.prediction import Known, Prediction, Quantity
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 ELBO_POINTS = 4096  # on which the bound is estimated
 MIN_POINTS = 3
@@ -60,6 +63,8 @@ class VariationalGP(Model):
 
     @cached_property
     def _tree(self) -> cKDTree:
+        from scipy.spatial import cKDTree
+
         return cKDTree(self.x / self.kernel.lengths)
 
     @property
@@ -145,6 +150,8 @@ def variational_gp(
     data = Observations(y, noise, scale)
     order, posterior = variational_posterior(prior, unit, data, neighbours)
     if steps:
+        from scipy.spatial import cKDTree
+
         walk = cKDTree(unit[order] / prior.kernel.lengths).indices
         posterior, elbo = ascend_bound(posterior, steps, walk)
         error = 0.0

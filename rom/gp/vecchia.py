@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from rom.arrays import POINTS, VECTOR, gate
 from rom.errors import BadInput
@@ -23,6 +23,9 @@ from rom.gp.triangles import incomplete_cholesky, posterior_mean
 from rom.model import Asks, Model, Question
 from rom.parameters import Box
 from rom.prediction import Known, Prediction, Quantity
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 JITTER = 1e-7
 TINY = 1e-300
@@ -48,6 +51,8 @@ class VecchiaGP(Model):
 
     @cached_property
     def _tree(self) -> cKDTree:
+        from scipy.spatial import cKDTree
+
         return cKDTree(self.x / self.kernel.lengths)
 
     @property

@@ -22,25 +22,56 @@ Formats live in `rom.io.readers` and `rom.io.writers`, one file each, and follow
 Reference: Schroeder, Martin and Lorensen (2006), for the cells and the order of their nodes.
 """
 
-from rom.io.bases import read_basis, write_basis
-from rom.io.fields import check_fields, label, unlabel
-from rom.io.files import read_file, read_mesh, write_mesh
-from rom.io.frame import Frame
-from rom.io.frames import read_frames
-from rom.io.grid import from_grid, to_grid
-from rom.io.loadings import read_loading
-from rom.io.placement import reorder
-from rom.io.result import Result, history_of_result
-from rom.io.series import ingest_files
-from rom.io.states import on_mesh, write_columns
-from rom.io.tables import write_points
-from rom.io.units import convert
-from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rom.io.bases import read_basis, write_basis
+    from rom.io.fields import check_fields, label, unlabel
+    from rom.io.files import read_file, read_mesh, write_mesh
+    from rom.io.frame import Frame
+    from rom.io.frames import read_frames
+    from rom.io.grid import from_grid, to_grid
+    from rom.io.loadings import read_loading
+    from rom.io.placement import reorder
+    from rom.io.plaid import write_plaid
+    from rom.io.result import Result, history_of_result
+    from rom.io.series import ingest_files
+    from rom.io.states import on_mesh, write_columns
+    from rom.io.tables import write_points
+    from rom.io.units import convert
+    from rom.io.writers.vtkhdf import vtkhdf, write_vtkhdf
 
 NOUNS = ("Result",)
 __all__ = [
     "NOUNS", "Frame", "Result", "check_fields", "convert", "from_grid", "history_of_result",
     "ingest_files", "label", "on_mesh", "read_basis", "read_file", "read_frames", "read_loading",
     "read_mesh", "reorder", "to_grid", "unlabel", "vtkhdf", "write_basis", "write_columns",
-    "write_mesh", "write_points", "write_vtkhdf",
+    "write_mesh", "write_plaid", "write_points", "write_vtkhdf",
 ]  # fmt: skip
+_HOME = {
+    **dict.fromkeys(("read_basis", "write_basis"), "rom.io.bases"),
+    **dict.fromkeys(("check_fields", "label", "unlabel"), "rom.io.fields"),
+    **dict.fromkeys(("read_file", "read_mesh", "write_mesh"), "rom.io.files"),
+    **dict.fromkeys(("Frame",), "rom.io.frame"),
+    **dict.fromkeys(("read_frames",), "rom.io.frames"),
+    **dict.fromkeys(("from_grid", "to_grid"), "rom.io.grid"),
+    **dict.fromkeys(("read_loading",), "rom.io.loadings"),
+    **dict.fromkeys(("reorder",), "rom.io.placement"),
+    **dict.fromkeys(("write_plaid",), "rom.io.plaid"),
+    **dict.fromkeys(("Result", "history_of_result"), "rom.io.result"),
+    **dict.fromkeys(("ingest_files",), "rom.io.series"),
+    **dict.fromkeys(("on_mesh", "write_columns"), "rom.io.states"),
+    **dict.fromkeys(("write_points",), "rom.io.tables"),
+    **dict.fromkeys(("convert",), "rom.io.units"),
+    **dict.fromkeys(("vtkhdf", "write_vtkhdf"), "rom.io.writers.vtkhdf"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the face, imported when it is first asked for: readers take a while."""
+    if name not in _HOME:
+        raise AttributeError(f"rom.io has no {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

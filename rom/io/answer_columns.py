@@ -21,7 +21,7 @@ from rom.rows import Rows, as_slice, lifted_rows
 TIME = "t [s]"
 SAMPLE = "sample"
 DEVIATION = "deviation"
-BLOCK = 20_000_000  # numbers of a field that are lifted at once
+BLOCK = 4_000_000  # numbers of a field that are lifted at once
 
 Columns = dict[str, np.ndarray]
 

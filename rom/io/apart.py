@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import signal
 import socket
@@ -34,6 +35,7 @@ START = (
     "from rom.io.reading_process import serve; serve(socket.socket(fileno=int(sys.argv[1])))"
 )
 LOCK = threading.Lock()
+log = logging.getLogger("rom")
 
 
 def read_apart(function: str, path: Path, unit: str) -> Iterator[Any]:
@@ -46,6 +48,9 @@ def read_apart(function: str, path: Path, unit: str) -> Iterator[Any]:
         try:
             while True:
                 kind, value = _receive(connection, path)
+                if kind == "note":
+                    log.warning("%s", value)
+                    continue
                 if kind == "end":
                     return
                 if kind != "value":

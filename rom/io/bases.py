@@ -34,6 +34,14 @@ ORTHONORMAL = 1e-6  # a larger entry of V^T X V - I is no round-off
 Table = tuple[np.ndarray, np.ndarray]  # modes (n, r), singular values (k,) or (0,)
 
 
+def kind_of_basis(path: str | Path) -> str | None:
+    """The program whose bases have such a name: NAME.000000, NAME.h5 or NAME.svd."""
+    name = Path(path).name
+    if re.search(RANK, name):
+        return LIBROM
+    return {".h5": PYLOM, ".svd": TWIN_BUILDER}.get(Path(path).suffix)
+
+
 def read_basis(path: str | Path, space: Space | None = None) -> Basis:
     """The basis in a file of libROM, pyLOM or Twin Builder; the content says which.
 

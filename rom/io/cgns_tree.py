@@ -13,6 +13,7 @@ LENGTHS = {  # LengthUnits of the standard -> unit here, and its factor to that
     "Meter": ("m", 1.0), "Centimeter": ("m", 1e-2), "Millimeter": ("mm", 1.0),
     "Foot": ("m", 0.3048), "Inch": ("m", 0.0254),
 }  # fmt: skip
+UNITS = "Units"  # a text of this package below a base: lines of name, tab, unit
 WIDTH = 32  # characters of a name
 LENGTH, ANGLE = 1, 4  # places of units in DimensionalUnits: mass, length, time, heat, angle
 
@@ -36,6 +37,17 @@ def node_name(node: Any) -> str:
     """The name of a node."""
     path: str = node.name
     return path.rsplit("/", 1)[-1]
+
+
+def units_of_arrays(bases: list[Any]) -> dict[str, str]:
+    """Name of an array -> its unit, as a text below the bases says."""
+    units: dict[str, str] = {}
+    for base in bases:
+        if UNITS in base:
+            lines = node_data(base[UNITS]).astype(np.uint8).tobytes().decode(errors="replace")
+            pairs = (line.partition("\t") for line in lines.strip("\0").split("\n"))
+            units |= {name: unit for name, _, unit in pairs if unit}
+    return units
 
 
 def node_names(node: Any) -> list[str]:

@@ -29,7 +29,7 @@ VTK_ORDER = {
     "wedge18": [*range(6), 6, 9, 7, 12, 14, 13, 8, 10, 11, 15, 17, 16],
     "pyramid13": [*range(5), 5, 8, 10, 6, 7, 9, 11, 12],
 }  # fmt: skip
-MAX_DIMENSION = 3
+PARAMETERS = {1: 1, 2: 2}  # of a node on a part of that dimension
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,23 @@ def nodes_2(cursor: Cursor, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (n,) and points (n, 3) of version 2."""
     numbers, points = cursor.records([("i4", 1), ("f8", 3)], count)
     return numbers[:, 0], points
+
+
+def parametric_nodes_2(cursor: Cursor, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (n,) and points (n, 3) of version 2 with places on the geometry.
+
+    Behind them stand the dimension and number of a part, then a parameter on a curve, two on a
+    surface.
+    """
+    if count < 0:
+        raise ForeignFile(f"{cursor.name} counts {count} nodes; write it again")
+    numbers, points = [], []
+    for _ in range(count):
+        numbers.append(cursor.one("i4"))
+        points.append(cursor.take("f8", 3))
+        dim, _ = cursor.take("i4", 2)
+        cursor.take("f8", PARAMETERS.get(int(dim), 0))
+    return np.array(numbers, np.int64), np.array(points).reshape(-1, 3)
 
 
 def nodes_4(cursor: Cursor, minor: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rom.errors import BadInput, ForeignFile
 from rom.io.cursor import Cursor
+from rom.io.fields import label, unlabel
 
 NODE, ELEMENT, ELEMENT_NODE = "NodeData", "ElementData", "ElementNodeData"
 VIEWS = (NODE, ELEMENT, ELEMENT_NODE)
@@ -27,8 +28,11 @@ class View:
     values: np.ndarray
 
 
-def read_view(cursor: Cursor, place: str) -> View:
-    """The view of a section. Raises BadInput where it brings a basis of its own."""
+def read_views(cursor: Cursor, place: str) -> list[View]:
+    """The view of a section, at the nodes of elements one for each number of nodes.
+
+    Raises BadInput where it brings a basis of its own.
+    """
     texts = [cursor.line().strip('"') for _ in range(_count(cursor))]
     reals = [float(cursor.line()) for _ in range(_count(cursor))]
     whole = [int(cursor.line()) for _ in range(_count(cursor))]
@@ -41,13 +45,18 @@ def read_view(cursor: Cursor, place: str) -> View:
             "of its own; save it by node or by element"
         )
     part = cursor if cursor.is_binary else cursor.section(f"$End{place}".encode())
-    if place == ELEMENT_NODE:
-        numbers, values = _by_element_node(part, count, c)
-    else:
+    name, t = texts[0] if texts else place, reals[0] if reals else 0.0
+    if place != ELEMENT_NODE:
         tags, values = part.records([("i4", 1), ("f8", c)], count)
-        numbers = tags[:, 0]
-    name = texts[0] if texts else place
-    return View(place, name, reals[0] if reals else 0.0, step, numbers, values)
+        return [View(place, name, t, step, tags[:, 0], values)]
+    groups = _by_element_node(part, count, c)
+    if len(groups) == 1:
+        return [View(place, name, t, step, *rows) for rows in groups.values()]
+    plain, unit = unlabel(name)
+    return [
+        View(place, label(f"{plain} on cells of {size} nodes", unit), t, step, *rows)
+        for size, rows in groups.items()
+    ]
 
 
 def _count(cursor: Cursor) -> int:
@@ -57,19 +66,18 @@ def _count(cursor: Cursor) -> int:
     return count
 
 
-def _by_element_node(cursor: Cursor, count: int, c: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers (k,) and values (k, nodes * c), node after node."""
-    numbers, rows = [], []
+def _by_element_node(
+    cursor: Cursor, count: int, c: int
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Number of nodes -> numbers (k,) and values (k, nodes * c), node after node."""
+    groups: dict[int, list[tuple[int, np.ndarray]]] = {}
     for _ in range(count):
-        number, size = cursor.take("i4", 2)
-        numbers.append(int(number))
-        rows.append(cursor.take("f8", int(size) * c))
-    if len({len(row) for row in rows}) > 1:
-        raise BadInput(
-            f"{cursor.name} has a view at the nodes of elements of several types; save it by "
-            "element or by node"
-        )
-    return np.array(numbers, dtype=np.int64), np.array(rows).reshape(len(rows), -1)
+        number, size = (int(value) for value in cursor.take("i4", 2))
+        groups.setdefault(size, []).append((number, cursor.take("f8", size * c)))
+    return {
+        size: (np.array([number for number, _ in rows], np.int64), np.array([v for _, v in rows]))
+        for size, rows in (groups or {0: []}).items()
+    }
 
 
 def steps_of(views: list[View]) -> list[tuple[float | None, list[View]]]:

@@ -6,23 +6,27 @@ Reference: Abaqus 2024, Elements Guide; Dhondt, CalculiX CrunchiX user's manual 
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 import numpy as np
 
 from rom.errors import BadInput
 from rom.io.turning import nodes_of_face
 
+N = TypeVar("N", int, int | str)
 SOLIDS = {
     4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 13: "pyramid13",
     15: "wedge15", 20: "hexahedron20", 27: "hexahedron27",
 }  # fmt: skip
 PLANE = {2: "line", 3: "triangle", 4: "quad", 6: "triangle6", 8: "quad8", 9: "quad9"}
 LINES = {2: "line", 3: "line3"}
+FLUIDS = {3: "triangle", 4: "tetra", 6: "wedge", 8: "hexahedron"}  # of CalculiX; 3 is of Abaqus
 ORDERS = {1: "line", 2: "line3", 3: "line"}  # of beams and shells of revolution by their digit
 FAMILIES = (  # how a type begins, with its number -> cell types by that number
     (r"(?:D|DC|A|Q|E|F)?C3D(\d+)", SOLIDS),
     (r"(?:D|DC|A|Q|E|F)?C(?:PS|PE|PEG|AX|GAX|2D)(\d)", PLANE),
-    (r"(?:DS|S|US|M3D|SFM3D|R3D|F3D|STRI)(\d)", PLANE),
+    (r"(?:DS|S|US|M3D|SFM3D|R3D|STRI)(\d)", PLANE),
+    (r"F3D(\d)", FLUIDS),
     (r"(?:SC|CSS|DSC)(\d)", SOLIDS),
     (r"COH3D(\d)", SOLIDS),
     (r"COH(?:2D|AX)(\d)", PLANE),
@@ -36,8 +40,10 @@ SINGLE = {
     "PC3D": "vertex", "PD3D": "vertex",
     "SPRING2": "line", "SPRINGA": "line", "DASHPOT2": "line", "DASHPOTA": "line",
     "GAPUNI": "line", "GAPUNIT": "line", "GAPCYL": "line", "GAPSPHER": "line", "DGAP": "line",
-    "FRAME2D": "line", "FRAME3D": "line", "JOINTC": "line",
+    "FRAME2D": "line", "FRAME3D": "line", "JOINTC": "line", "D": "line3",
 }  # fmt: skip
+NETWORK = "D"  # a pipe of CalculiX between two nodes, each 0 where it is open, with one between
+SHELL = r"(?:DS|S|US|STRI|M3D|SFM3D)\d"  # whose faces are two, and then their edges
 # places in a row of the nodes in VTK's order: middles of lines stand between their ends, the
 # middle of a solid before those of its faces
 VTK_ORDER = {
@@ -70,6 +76,18 @@ def cell_type_of(name: str, file: str) -> str:
         f"{file} has elements of type {name}, which are not known here; known are solid, plane, "
         "shell, membrane, beam, truss, rigid, cohesive, spring and mass elements"
     )
+
+
+def is_shell(name: str) -> bool:
+    """Whether a type of element is a shell or a membrane."""
+    return re.match(SHELL, name.upper()) is not None
+
+
+def order_nodes(name: str, kind: str, nodes: list[N]) -> tuple[str, list[N]]:
+    """Cell type and nodes in VTK's order; a pipe with an open end is a line."""
+    if name.upper() == NETWORK and 0 in nodes:
+        return "line", [node for node in nodes if node != 0]
+    return kind, [nodes[k] for k in VTK_ORDER.get(kind, range(len(nodes)))]
 
 
 def face_nodes(kind: str, face: int) -> list[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
-from rom.io.inp_elements import VTK_ORDER, cell_type_of
+from rom.io.inp_elements import cell_type_of, is_shell, order_nodes
 from rom.io.inp_lines import Keyword, read_keywords
 from rom.io.inp_moves import Move, local_system, move_of_instance, to_cartesian
 from rom.mesh import NODES
@@ -27,16 +27,23 @@ class Collection:
     rows: list[tuple[str, list[str], str]] = field(default_factory=list)
 
 
+Label = int | str  # number of a node, or INSTANCE.NUMBER of one elsewhere
+
+
 @dataclass(eq=False)
 class Scope:
-    """What a part, an instance or the assembly defines; labels in capitals are keys."""
+    """What a part, an instance or the assembly defines; labels in capitals are keys.
+
+    shells : numbers of those elements whose first two faces are the whole element
+    """
 
     name: str
     nodes: dict[int, list[float]] = field(default_factory=dict)
-    elements: dict[int, tuple[str, list[int]]] = field(default_factory=dict)
+    elements: dict[int, tuple[str, list[Label]]] = field(default_factory=dict)
     node_sets: dict[str, Collection] = field(default_factory=dict)
     element_sets: dict[str, Collection] = field(default_factory=dict)
     surfaces: dict[str, Collection] = field(default_factory=dict)
+    shells: set[int] = field(default_factory=set)
 
     def collect(self, table: dict[str, Collection], name: str) -> Collection:
         """The set of a name, which is begun where there is none."""
@@ -93,6 +100,7 @@ def _begin_instance(deck: Deck, keyword: Keyword) -> Scope:
             dict(origin.node_sets),
             dict(origin.element_sets),
             dict(origin.surfaces),
+            set(origin.shells),
         )
     deck.instances.append((scope, move_of_instance(keyword.rows, file)))
     return scope
@@ -158,7 +166,10 @@ def _read_nodes(scope: Scope, keyword: Keyword, system: Move | None, file: str) 
 
 
 def _read_elements(scope: Scope, keyword: Keyword, file: str) -> None:
-    """Elements, of several lines each; a further node of a beam is no cell's."""
+    """Elements, of several lines each.
+
+    A further node of a beam is no cell's; CalculiX passes over further ones of a line.
+    """
     text = keyword.option("TYPE")
     if not text:
         raise BadInput(f"{file}: *ELEMENT has no TYPE")
@@ -169,11 +180,13 @@ def _read_elements(scope: Scope, keyword: Keyword, file: str) -> None:
         entries += row
         if len(entries) < size + 1:
             continue
-        number, *nodes = (whole_number(entry, file) for entry in entries if entry)
-        if len(nodes) < size or (len(nodes) > size and "line" not in kind):
+        first, *texts = (entry for entry in entries if entry)
+        number, nodes = whole_number(first, file), [_label(entry, file) for entry in texts]
+        if len(nodes) < size or (len(entries) > len(row) and len(nodes) > size):
             raise ForeignFile(f"{file}: element {number} of type {text} has {len(nodes)} nodes")
-        ordered = [nodes[k] for k in VTK_ORDER.get(kind, range(size))]
-        scope.elements[number] = (kind, ordered)
+        scope.elements[number] = order_nodes(text, kind, nodes[:size])
+        if is_shell(text):
+            scope.shells.add(number)
         numbers.append(str(number))
         entries = []
     if entries:
@@ -210,7 +223,7 @@ def _generate_elements(scope: Scope, keyword: Keyword, file: str) -> None:
         first, *rest = (whole_number(text, file) if text else 1 for text in row)
         if first not in scope.elements:
             raise BadInput(f"{file}: *ELGEN copies element {first}, which is absent")
-        kind, nodes = scope.elements[first]
+        kind, nodes = scope.elements[first][0], _own_nodes(scope, first, file)
         shifts = [(0, 0)]
         for k in range(0, len(rest), 3):
             count, by_node, by_element = (*rest[k : k + 3], 1, 1)[:3]
@@ -224,6 +237,21 @@ def _generate_elements(scope: Scope, keyword: Keyword, file: str) -> None:
     label = keyword.option("ELSET")
     if label:
         scope.collect(scope.element_sets, label).rows.append(("", numbers, "PLAIN"))
+
+
+def _own_nodes(scope: Scope, number: int, file: str) -> list[int]:
+    """The nodes of an element. Raises BadInput where some are of instances."""
+    labels = scope.elements[number][1]
+    nodes = [node for node in labels if isinstance(node, int)]
+    if len(nodes) < len(labels):
+        raise BadInput(f"{file}: *ELGEN copies element {number}, with nodes of instances")
+    return nodes
+
+
+def _label(text: str, file: str) -> Label:
+    """The number of a node, or INSTANCE.NUMBER in capitals."""
+    _, dot, number = text.rpartition(".")
+    return text.upper() if dot and number.isdigit() else whole_number(text, file)
 
 
 def whole_number(text: str, file: str) -> int:

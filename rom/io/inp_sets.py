@@ -9,8 +9,9 @@ import numpy as np
 
 from rom.errors import BadInput
 from rom.io.inp_elements import face_nodes, free_faces
-from rom.io.inp_scopes import Collection, Scope, whole_number
+from rom.io.inp_scopes import Collection, Label, Scope, whole_number
 
+SIDES_OF_SHELL = (1, 2)
 MAX_DEPTH = 32  # of sets of sets
 EVERY = {"NALL", "EALL"}  # sets that CalculiX knows without a definition
 
@@ -20,7 +21,7 @@ class Placed:
     """A scope in the whole mesh: number -> place of its nodes and cells."""
 
     scope: Scope
-    nodes: dict[int, int]
+    nodes: dict[Label, int]
     cells: dict[int, int]
 
 
@@ -95,19 +96,17 @@ class Resolver:
 
     def _faces(self, elements: list[tuple[Placed, int]], face: str) -> list[int]:
         """Nodes of one face of elements, of whole shells, or of all free faces."""
-        if face in ("SPOS", "SNEG", "SPOSNEG", "EDGE"):
+        if face in ("SPOS", "SNEG", "SPOSNEG", "EDGE", "POS", "NEG", "SP", "SN"):
             return [
                 home.nodes[node]
                 for home, number in elements
                 for node in home.scope.elements[number][1]
             ]
         if face:
-            digits = face.lstrip("SEF")
-            k = whole_number(digits, self.file)
             return [
                 home.nodes[home.scope.elements[number][1][j]]
                 for home, number in elements
-                for j in face_nodes(home.scope.elements[number][0], k)
+                for j in self._face(home.scope, number, face)
             ]
         kinds: dict[str, list[list[int]]] = {}
         for home, number in elements:
@@ -118,6 +117,14 @@ class Resolver:
             for row, k in free_faces(kind, np.array(rows)):
                 places += [rows[row][j] for j in face_nodes(kind, k)]
         return places
+
+    def _face(self, scope: Scope, number: int, face: str) -> list[int]:
+        """Places of the nodes of a face; S1, S2 of a shell are all of it, S3 an edge."""
+        kind, nodes = scope.elements[number]
+        k = whole_number(face.lstrip("SEF"), self.file)
+        if face.startswith("S") and number in scope.shells:
+            return list(range(len(nodes))) if k in SIDES_OF_SHELL else face_nodes(kind, k - 2)
+        return face_nodes(kind, k)
 
     def _node_entry(self, at: Placed, entry: str, depth: int) -> list[int]:
         home, text = self._split(at, entry)

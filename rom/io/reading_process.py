@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -55,7 +56,7 @@ def _load(suffix: str) -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    """Sends its number, ("value", ...) for every request, ("end", None) or the error."""
+    """Its number; for each request a note, ("value", ...), ("end", None) or an error."""
     function, path, unit, places = receive_message(connection)
     readers.__path__ = list(places)  # those of who asks
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -66,13 +67,35 @@ def _answer(connection: socket.socket) -> None:
     steps = {"frames": _frames, "cgns": _cgns, "basis": _basis}[function](Path(path), unit)
     connection.recv(1)
     send_message(connection, ("pid", os.getpid()))
+    messages: list[tuple[str, Any]] = []
+    logging.getLogger("rom").addHandler(_Notes(messages))
     while connection.recv(1):
-        try:
-            send_message(connection, ("value", next(steps)))
-        except StopIteration:
-            send_message(connection, ("end", None))
-        except RomError as error:
-            send_message(connection, (type(error).__name__, str(error)))
+        if not messages:
+            answer = _next_value(steps)
+            messages.append(answer)
+        send_message(connection, messages.pop(0))
+
+
+class _Notes(logging.Handler):
+    """What a reader logs, for who asks."""
+
+    def __init__(self, messages: list[tuple[str, Any]]) -> None:
+        super().__init__()
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Appends the words."""
+        self.messages.append(("note", record.getMessage()))
+
+
+def _next_value(steps: Iterator[Any]) -> tuple[str, Any]:
+    """The next value of a reader, its end, or its error by name."""
+    try:
+        return "value", next(steps)
+    except StopIteration:
+        return "end", None
+    except RomError as error:
+        return type(error).__name__, str(error)
 
 
 def _limit(size: int) -> None:

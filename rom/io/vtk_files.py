@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from rom.errors import BadInput, ForeignFile
@@ -16,6 +18,7 @@ from rom.io.grid import grid_content, require_pyvista
 from rom.io.partitions import join_partitions
 from rom.mesh import Mesh
 
+COLLECTION = ".vtpc"
 PREAMBLE = r"(ERROR|Warning|Generic Warning): In "  # of a complaint, before what it is about
 
 
@@ -24,8 +27,25 @@ def open_reader(path: Path, extension: str | None = None) -> Any:
     require_pyvista()
     import pyvista
 
+    if path.suffix == COLLECTION:
+        return _collection_reader(path)
     get_reader: Any = pyvista.get_reader
     return get_reader(path, force_ext=extension)
+
+
+def _collection_reader(path: Path) -> Any:
+    """VTK's reader of a .vtpc, which PyVista does not know."""
+    from vtkmodules.vtkIOXML import vtkXMLPartitionedDataSetCollectionReader
+
+    reader: Any = vtkXMLPartitionedDataSetCollectionReader()
+    reader.SetFileName(str(path))
+    return SimpleNamespace(reader=reader, read=partial(read_output, reader))
+
+
+def read_output(reader: Any) -> Any:
+    """What a reader of VTK puts out, collections of partitions too."""
+    reader.Update()
+    return reader.GetOutputDataObject(0)
 
 
 def timed_frames(path: Path, reader: Any, unit: str) -> Iterator[tuple[Mesh, Frame]]:

@@ -19,6 +19,7 @@ from rom.errors import BadInput, ForeignFile
 LETTERS = {"float": "f", "int": "i", "uint": "u", "char": "i", "uchar": "u"}
 ORDERS = {"native": "<", "little": "<", "littleendian": "<", "big": ">", "bigendian": ">"}
 INCLUDE = "}include"  # of XInclude, under whatever address
+JOIN = re.compile(r"\s*JOIN\(\s*\$\d+(?:\s*[,;]\s*\$\d+)*\s*\)\s*", re.IGNORECASE)
 MAX_DEPTH = 16
 
 
@@ -76,6 +77,8 @@ class Document:
             raise ForeignFile(f"{self.path.name}: DataItem within DataItem within DataItem")
         if kind == "hyperslab":
             return self._slab(item, depth)
+        if kind == "function" and JOIN.fullmatch(item.get("Function", "")):
+            return self._join(item, depth)
         if kind != "uniform":
             raise BadInput(
                 f"{self.path.name} has a DataItem of type {kind!r}; write its numbers out"
@@ -134,6 +137,14 @@ class Document:
             if place not in file:
                 raise ForeignFile(f"{name} has no dataset {place}, which {self.path.name} names")
             return np.asarray(file[place])
+
+    def _join(self, item: Any, depth: int) -> np.ndarray:
+        """Arrays beside each other: JOIN($0, $1, ...)."""
+        parts = [self.numbers(part, depth + 1) for part in item.findall("DataItem")]
+        numbers = [int(text) for text in re.findall(r"\$(\d+)", item.get("Function"))]
+        if max(numbers) >= len(parts) or len({parts[k].size for k in numbers}) > 1:
+            raise ForeignFile(f"{self.path.name}: {item.get('Function')} of {len(parts)} arrays")
+        return np.stack([parts[k].ravel() for k in numbers], axis=-1)
 
     def _slab(self, item: Any, depth: int) -> np.ndarray:
         """A regular part of an array: start, step and count of every axis."""

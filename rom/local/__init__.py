@@ -3,8 +3,9 @@
     u(mu, t) ~ V_k a,  k = k(mu, t),  min over labels k(i) and spans V_k of
     mean_i |u_i - P_k(i) u_i| / |u_i|, every u_i held out of its own V_k
 
-The partition starts from k-medoids of sines between snapshots and is refined as K subspaces;
-of the best partitions that one is chosen whose label a classifier can foresee from (mu, t).
+Partitions start from k-means of the inputs or of the fields, or from k-medoids of sines, and are
+refined as K subspaces or not; the recipe is taken that errs least on runs that had no part in
+labels, bases and classifier, one global basis included.
 All bases lie in one hull V: V_k = V W_k, so that a change costs nothing of size n.
 
 Notation: K clusters, D dissimilarities (m, m), W_k rotations (R, r), P projections.
@@ -25,7 +26,7 @@ True
 Reference: Daniel et al. (2022).
 """
 
-from rom.local.bases import features, local_bases
+from rom.local.bases import local_bases
 from rom.local.classifier import Classifier
 from rom.local.dissimilarity import combine, scaling, sines
 from rom.local.forest import Forest
@@ -34,6 +35,7 @@ from rom.local.learning import fit_classifier
 from rom.local.marching import switch_bases
 from rom.local.models import LocalModel
 from rom.local.run_angles import between_runs, principal_angles
+from rom.local.sight import features
 
 NOUNS = ("Classifier", "Forest", "Gain", "LocalModel")
 __all__ = [

@@ -1,6 +1,6 @@
 """Local bases: one for each group of snapshots, chosen by a classifier.
 
-    local = local_bases(snapshots, 5, 8, classifier=fit_classifier)
+    local = local_bases(snapshots, (1, 2, 3, 5), 8, classifier=fit_classifier)
     k = local.classifier.choose(features)          # before the solution is known
     local.basis(k)
 
@@ -9,156 +9,123 @@ References: Daniel et al. (2022); K subspaces: Bradley and Mangasarian (2000).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from rom.arrays import POINTS, check_lengths, gate
+from rom.arrays import POINTS, gate
 from rom.basis import LocalBases
 from rom.errors import BadInput, require
-from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
-from rom.local.hull import assemble_bases, hull_coordinates
-from rom.local.partition import central_member, partitions
+from rom.local.held_out import choose_folds
+from rom.local.hull import assemble_bases
+from rom.local.partition import central_member
+from rom.local.recipes import (
+    INNER_FOLDS,
+    Candidate,
+    Recipe,
+    Samples,
+    candidate,
+    cut_snapshots,
+    list_recipes,
+    teach,
+)
+from rom.local.sight import see
+from rom.local.trials import Trials, check_aim, overlap, try_recipes
 from rom.snapshots import Snapshots
-
-MAX_PARTITIONS = 4  # the best by held-out error; the k-medoids are tried besides
-OVERLAPS = (0.0, 0.15, 0.3)  # share of the training weight of snapshots sent to it by mistake
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A partition: labels (m,), weights (m, k), held-out errors (m, k), classifier."""
-
-    labels: np.ndarray
-    weights: np.ndarray
-    errors: np.ndarray
-    classifier: Any = None
-
-    @property
-    def online_error(self) -> float:
-        """Mean held-out error of the basis that the classifier chooses."""
-        choice = np.argmin(self.classifier.expected, axis=1)
-        return float(np.mean(pick_errors(self.errors, choice)))
 
 
 @gate(snapshots=Snapshots, inputs=POINTS)
 def local_bases(
     snapshots: Snapshots,
-    k: int,
+    k: int | Sequence[int],
     rank: int,
     *,
     classifier: Callable[..., Any] | None = None,
     inputs: np.ndarray | None = None,
+    aim: str = "mean",
     refine: bool = True,
-    restarts: int = 8,
-    folds: int = 6,
     whole_runs: bool = False,
+    trials: Trials | None = None,
     tol: float = 1e-7,
     rng: int | np.random.Generator = 0,
 ) -> LocalBases:
-    """k bases of `rank` modes with the least mean error of held-out snapshots.
+    """k bases of `rank` modes, by the recipe that errs least on unseen runs.
 
-    Snapshots of one mu are held out together. Starts: k-medoids of sines, and random ones.
+    Recipes: k-means of the inputs, of the fields, k-medoids of sines, each as it is or refined
+    as K subspaces; bases overlap where that errs less online. Snapshots of one mu are a run, and
+    are held out together.
 
-    classifier : (inputs, labels, errors, runs) -> classifier, such as `fit_classifier`; then
-        the partition is chosen by what can be foreseen, see `choose_foreseeable`
+    k : bases, or the numbers to choose among; 1 is one basis for all, which is then never
+        left for what is worse on held-out runs
+    classifier : (inputs, labels, errors, runs) -> classifier, such as `fit_classifier`; with it
+        a held-out snapshot takes the basis that is chosen online, else the one that fits best
     inputs : (m, p) what the classifier sees online; (mu, t) by default
-    refine : False stops at the k-medoids; restarts : random starts besides
+    aim : "mean" or "q90", the 90 % quantile, of |u - P u| / |u|
+    refine : False takes the k-medoids of sines; trials : of these snapshots, as they were made for
+        `gain_of`, in place of new ones
     whole_runs : all snapshots of one mu share a basis
     tol : relative, on what the hull may miss
-    Raises BadInput for zero snapshots, or too few of them; MissingExtra without kmedoids.
+    Raises BadInput for zero snapshots, too few of them, or trials of others; MissingExtra without
+    kmedoids or scikit-learn.
+    Reference: Daniel et al. (2022).
     """
-    if k > 1:
-        require("kmedoids", "cluster", "local bases")
-    generator = np.random.default_rng(rng)
-    hull, coordinates = hull_coordinates(snapshots, tol)
-    if not 0 < k <= snapshots.m or not 0 < rank <= hull.r:
+    check_aim(aim)
+    numbers = [k] if isinstance(k, (int, np.integer)) else [int(number) for number in k]
+    hull, samples = see(snapshots, inputs, whole_runs=whole_runs, tol=tol)
+    if not numbers or not 0 < min(numbers) <= max(numbers) <= snapshots.m or not 0 < rank <= hull.r:
         raise BadInput(
             f"{k} clusters of {rank} modes need at least as many snapshots; "
             f"there are {snapshots.m} of rank {hull.r}"
         )
-    run_of = run_numbers(snapshots)
-    fold = choose_folds(run_of, folds, generator)
-    tied = run_of if whole_runs else None
-    starts = restarts if refine else None
-    if inputs is None:
-        inputs = features(snapshots)
-    check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
-    choices = partitions(coordinates, k, rank, fold, generator, restarts=starts, run_of=tied)
-    if classifier is None:
-        best = _candidate(coordinates, choices[0], rank, fold)
-    else:
-        best = choose_foreseeable(
-            coordinates,
-            choices,
-            rank,
-            fold,
-            classifier,
-            inputs=np.asarray(inputs, dtype=float),
-            run_of=run_of,
-            overlaps=OVERLAPS if refine else OVERLAPS[:1],
-        )
-    centres = np.array([central_member(coordinates, best.labels == j) for j in range(k)])
+    if max(numbers) > 1:
+        for library in ("kmedoids", "sklearn"):
+            require(library, "cluster", "local bases")
+    generator = np.random.default_rng(rng)
+    recipes = list_recipes(numbers, refine=refine)
+    runs = int(samples.run_of.max()) + 1
+    if trials is None and len(recipes) > 1 and runs > 1:
+        trials = try_recipes(samples, recipes, rank, classifier, rng=generator)
+    best = _take_best(samples, trials, numbers, rank, aim=aim, rng=generator)
+    final = teach(samples, best, classifier)
+    if refine:
+        final = overlap(samples, final, rank, aim)
+    centres = []
+    for j in range(final.errors.shape[1]):
+        centres.append(central_member(samples.unit, final.labels == j))
     bases = assemble_bases(
-        hull, coordinates, best.labels, centres, rank, errors=best.errors, weights=best.weights
+        hull,
+        samples.unit,
+        final.labels,
+        np.array(centres),
+        rank,
+        errors=final.errors,
+        weights=final.weights,
     )
-    return replace(bases, classifier=best.classifier)
+    return replace(bases, classifier=final.classifier)
 
 
-@gate(snapshots=Snapshots)
-def features(snapshots: Snapshots) -> np.ndarray:
-    """(mu, t), (m, p) or (m, p + 1): time is one more parameter."""
-    if snapshots.t is None:
-        return snapshots.mu
-    return np.column_stack([snapshots.mu, snapshots.t])
-
-
-def choose_foreseeable(
-    unit: np.ndarray,
-    choices: Sequence[np.ndarray],
+def _take_best(
+    samples: Samples,
+    trials: Trials | None,
+    numbers: Sequence[int],
     rank: int,
-    fold: np.ndarray,
-    classifier: Callable[..., Any],
     *,
-    inputs: np.ndarray,
-    run_of: np.ndarray,
-    max_partitions: int = MAX_PARTITIONS,
-    overlaps: Sequence[float] = OVERLAPS,
+    aim: str,
+    rng: np.random.Generator,
 ) -> Candidate:
-    """The candidate of least error of held-out samples on the basis that it chooses.
-
-    choices : labels (m,), the best first; the first `max_partitions` and the last are tried
-    overlaps : w in (1 - w) [label_i = j] + w P(j | x_i), P held out: a basis also learns
-        what will be sent to it by mistake
-    """
-    few = list(choices)
-    if len(few) > max_partitions:
-        few = [*few[:max_partitions], few[-1]]
-    candidates: list[Candidate] = []
-    for labels in few:
-        plain = _candidate(unit, labels, rank, fold)
-        machine = classifier(inputs, labels, plain.errors, run_of)
-        plain = replace(plain, classifier=machine)
-        candidates.extend(_blend(unit, plain, rank, fold, overlaps))
-    return min(candidates, key=lambda candidate: candidate.online_error)
-
-
-def _blend(
-    unit: np.ndarray, plain: Candidate, rank: int, fold: np.ndarray, overlaps: Sequence[float]
-) -> Iterator[Candidate]:
-    """The candidate with every overlap of its bases."""
-    for overlap in overlaps:
-        if overlap == 0.0:
-            yield plain
-            continue
-        weights = (1.0 - overlap) * plain.weights + overlap * plain.classifier.chances
-        errors = held_out_errors(unit, weights, rank, fold)
-        yield replace(plain, weights=weights, errors=errors)
-
-
-def _candidate(unit: np.ndarray, labels: np.ndarray, rank: int, fold: np.ndarray) -> Candidate:
-    k = int(labels.max()) + 1
-    weights = np.eye(k)[labels]
-    return Candidate(labels, weights, held_out_errors(unit, weights, rank, fold))
+    """The partition that trials prefer, or k-medoids of sines without trials."""
+    if trials is None:
+        return cut_snapshots(samples, [Recipe(max(numbers))], rank, rng)[0]
+    m = len(samples.size)
+    if (trials.m, trials.rank) != (m, rank):
+        raise BadInput(
+            f"trials are of {trials.m} snapshots and {trials.rank} modes, not of {m} and {rank}; "
+            "make them of these snapshots"
+        )
+    number = trials.best(aim, numbers)
+    labels = trials.labels[number]
+    if len(labels) < m:
+        return cut_snapshots(samples, [trials.recipes[number]], rank, rng)[0]
+    return candidate(samples, labels, rank, choose_folds(samples.run_of, INNER_FOLDS, rng))

@@ -96,13 +96,16 @@ def by_field(snapshots: Snapshots, weights: Sequence[float] | None = None) -> np
     return combine(parts, weights)
 
 
+@gate()
 def scaling(dissimilarity: np.ndarray, d: int = 2) -> tuple[np.ndarray, float]:
     """x (m, d) with |x_i - x_j| ~ D_ij by classical multidimensional scaling.
 
-    Returns x and the share of squared distance that d dimensions keep.
-    Reference: Torgerson (1952).
+    Returns x and the share of squared distance that d dimensions keep. Raises BadInput for other
+    shapes and for d outside 1..m. Reference: Torgerson (1952).
     """
     D = check_dissimilarity(dissimilarity)
+    if not 0 < d <= len(D):
+        raise BadInput(f"d is {d}; {len(D)} points have 1 to {len(D)} dimensions")
     centring = np.eye(len(D)) - 1.0 / len(D)
     products = -0.5 * centring @ np.square(D) @ centring
     values, vectors = la.eigh(products)

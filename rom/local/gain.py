@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from rom.arrays import POINTS, check_lengths, gate
+from rom.arrays import POINTS, gate
 from rom.errors import BadInput
-from rom.local.bases import choose_foreseeable, features
-from rom.local.held_out import choose_folds, held_out_errors, pick_errors, run_numbers
-from rom.local.hull import hull_coordinates
 from rom.local.learning import fit_classifier
-from rom.local.partition import partitions
+from rom.local.trials import AIMS, SPLITS, Trials, check_aim, error_level, try_snapshots
 from rom.snapshots import Snapshots
 
-QUICK = partial(fit_classifier, widths=(0.1,), trees=30)
-INNER_FOLDS = 8
 BOOTSTRAPS = 200
 
 
@@ -29,10 +23,12 @@ class Gain:
 
     Equal modes and runs for both.
 
-    K, gain, std : (q,), std by bootstrap over unseen runs
+    K, gain : (q,); std : (q,) of the gain on as many unseen runs, over runs, and by how much
+        nested errors differ from those of the labels at hand
     accuracy : (q,) share of unseen samples sent to the basis that serves them best
     recommended : argmax G where local bases pay, else 1
     runs : number of runs that trained each estimate
+    aim : "mean" of the errors, or "q90", their 90 % quantile
     """
 
     K: np.ndarray
@@ -41,31 +37,7 @@ class Gain:
     accuracy: np.ndarray
     recommended: int
     runs: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What all splits share: coordinates, inputs and runs of the samples, and options."""
-
-    unit: np.ndarray
-    inputs: np.ndarray
-    run_of: np.ndarray
-    rank: int
-    candidates: Sequence[int]
-    budget: int
-    restarts: int
-    classifier: Callable[..., Any]
-    whole_runs: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Unseen:
-    """Errors of unseen samples: local and hits (q, l), single and run_of (l,)."""
-
-    local: np.ndarray
-    hits: np.ndarray
-    single: np.ndarray
-    run_of: np.ndarray
+    aim: str = "mean"
 
 
 @gate(snapshots=Snapshots, inputs=POINTS)
@@ -75,120 +47,84 @@ def expected_gain(
     candidates: Sequence[int] = (1, 2, 3, 4, 6, 8),
     *,
     budget: int | None = None,
-    splits: int = 4,
-    restarts: int = 1,
+    splits: int = SPLITS,
     inputs: np.ndarray | None = None,
-    classifier: Callable[..., Any] = QUICK,
+    classifier: Callable[..., Any] = fit_classifier,
+    aim: str = "mean",
     whole_runs: bool = False,
     rng: int | np.random.Generator = 0,
 ) -> Gain:
     """G(K) by training on part of the runs and answering the others.
 
+    For each K by the recipe that `local_bases` would take, chosen without the runs that judge
+    it.
+
     snapshots : of cheap (coarse, simplified) or first runs
     candidates : numbers K of bases; rank : modes of each
     budget : high-fidelity runs to be spent, at most (1 - 1/splits) of the runs
-    inputs, classifier, whole_runs : as `local_bases` takes them; with whole_runs the inputs
+    inputs, classifier, aim, whole_runs : as `local_bases` takes them; with whole_runs the inputs
         of a run are the same at all its times
     Raises BadInput where there are fewer than `splits` runs, or a budget beyond what is there.
+    Reference: Daniel et al. (2022).
     """
-    generator = np.random.default_rng(rng)
-    run_of = run_numbers(snapshots)
-    runs = _training_runs(int(run_of.max()) + 1, splits, budget)
-    if inputs is None:
-        inputs = features(snapshots)
-    check_lengths("snapshot", inputs=inputs, mu=snapshots.mu)
-    _, coordinates = hull_coordinates(snapshots)
-    fold = choose_folds(run_of, splits, generator)
-    task = _Task(
-        unit=coordinates,
-        inputs=np.asarray(inputs, dtype=float),
-        run_of=run_of,
-        rank=rank,
-        candidates=candidates,
-        budget=runs,
-        restarts=restarts,
-        classifier=classifier,
+    check_aim(aim)
+    trials = try_snapshots(
+        snapshots,
+        candidates,
+        rank,
+        classifier,
+        inputs=inputs,
         whole_runs=whole_runs,
+        splits=splits,
+        budget=budget,
+        rng=rng,
     )
-    parts = [_try_split(task, fold == split, generator) for split in range(splits)]
-    unseen = _Unseen(
-        local=np.concatenate([part.local for part in parts], axis=1),
-        hits=np.concatenate([part.hits for part in parts], axis=1),
-        single=np.concatenate([part.single for part in parts]),
-        run_of=np.concatenate([part.run_of for part in parts]),
-    )
-    gain = unseen.single.mean() / unseen.local.mean(axis=1)
-    draws = [_resample(unseen, generator) for _ in range(BOOTSTRAPS)]
+    return gain_of(trials, candidates, aim)
+
+
+def gain_of(trials: Trials, candidates: Sequence[int], aim: str = "mean") -> Gain:
+    """G(K) of trials in which one basis took part, for numbers K (q,).
+
+    Raises BadInput where a number was not tried.
+    """
+    check_aim(aim)
+    if not len(candidates):
+        raise BadInput("there are no numbers of bases; give some, such as (1, 2, 4)")
+    single = np.stack(trials.honest(aim, 1)[:2])
+    local, accuracy = [], []
+    for k in candidates:
+        nested, own, hits = trials.honest(aim, int(k))
+        local.append(np.stack([nested, own]))
+        accuracy.append(hits.mean())
+    both = np.stack([AIMS[aim](single) / AIMS[aim](one) for one in local])
+    gain = np.sqrt(both.prod(axis=1))
+    apart = 0.5 * np.abs(np.log(both[:, 0] / both[:, 1]))
     numbers = np.asarray(candidates)
-    recommended = int(numbers[np.argmax(gain)]) if gain.max() > 1.0 else 1
     return Gain(
         K=numbers,
         gain=gain,
-        std=np.stack(draws).std(axis=0),
-        accuracy=unseen.hits.mean(axis=1),
-        recommended=recommended,
-        runs=runs,
+        std=gain * np.hypot(apart, _log_spread(trials.run_of, single, local, aim)),
+        accuracy=np.array(accuracy),
+        recommended=int(numbers[np.argmax(gain)]) if gain.max() > 1.0 else 1,
+        runs=trials.runs,
+        aim=aim,
     )
 
 
-def _training_runs(total: int, splits: int, budget: int | None) -> int:
-    """Runs that train each estimate: the budget, or all that a split leaves."""
-    largest = total - -(-total // splits)
-    runs = budget or largest
-    if total < splits or runs > largest:
-        raise BadInput(
-            f"{total} runs in {splits} splits train on {largest}; "
-            "ask for a budget of at most that, or give more runs"
-        )
-    return runs
-
-
-def _try_split(task: _Task, outside: np.ndarray, rng: np.random.Generator) -> _Unseen:
-    """Errors of the samples outside (m,), a mask, on bases of runs of the others."""
-    names = rng.permutation(np.unique(task.run_of[~outside]))[: task.budget]
-    training = np.isin(task.run_of, names)
-    run_of = task.run_of[training]
-    fold = choose_folds(run_of, INNER_FOLDS, rng)
-    one = np.ones((int(training.sum()), 1))
-    single = _unseen_errors(task, one, training, outside)[:, 0]
-    unit = task.unit[:, training]
-    tied = run_of if task.whole_runs else None
-    local, hits = [], []
-    for k in task.candidates:
-        choices = partitions(unit, k, task.rank, fold, rng, restarts=task.restarts, run_of=tied)
-        best = choose_foreseeable(
-            unit,
-            choices,
-            task.rank,
-            fold,
-            task.classifier,
-            inputs=task.inputs[training],
-            run_of=run_of,
-            max_partitions=1,
-        )
-        errors = _unseen_errors(task, best.weights, training, outside)
-        choice = best.classifier.choose(task.inputs[outside])
-        local.append(pick_errors(errors, choice))
-        hits.append(choice == np.argmin(errors, axis=1))
-    return _Unseen(np.stack(local), np.stack(hits), single, task.run_of[outside])
-
-
-def _unseen_errors(
-    task: _Task, weights: np.ndarray, training: np.ndarray, outside: np.ndarray
+def _log_spread(
+    run_of: np.ndarray, single: np.ndarray, local: Sequence[np.ndarray], aim: str
 ) -> np.ndarray:
-    """Errors (l, k) of the samples outside on bases of the weighted training samples."""
-    m, k = weights.shape
-    numbers = np.concatenate([np.flatnonzero(training), np.flatnonzero(outside)])
-    unseen = len(numbers) - m
-    extended = np.vstack([weights, np.zeros((unseen, k))])
-    fold = np.repeat([0, 1], [m, unseen])
-    unit = task.unit[:, numbers]
-    return held_out_errors(unit, extended, task.rank, fold)[m:]
+    """Standard deviation (q,) of the logarithm of gains by bootstrap over runs.
 
-
-def _resample(unseen: _Unseen, rng: np.random.Generator) -> np.ndarray:
-    """The gains (q,) of one bootstrap sample of the runs."""
-    names, place = np.unique(unseen.run_of, return_inverse=True)
-    drawn = rng.integers(len(names), size=len(names))
-    weight = np.bincount(drawn, minlength=len(names))[place]
-    return np.asarray((weight @ unseen.single) / (unseen.local @ weight))
+    Twice the variance of the estimate: as many unseen runs vary as much.
+    """
+    rng = np.random.default_rng(0)
+    order = np.argsort(run_of, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(run_of[order])) + 1)
+    draws = []
+    for _ in range(BOOTSTRAPS):
+        drawn = rng.integers(len(members), size=len(members))
+        rows = np.concatenate([members[run] for run in drawn.tolist()])
+        one = error_level(aim, *single[:, rows])
+        draws.append([np.log(one / error_level(aim, *errors[:, rows])) for errors in local])
+    return np.asarray(np.sqrt(2.0) * np.std(draws, axis=0))

@@ -13,6 +13,7 @@ from rom.local.hull import LEAST_WEIGHT
 from rom.snapshots import Snapshots
 
 SINGULAR = 1e-13  # relative eigenvalue of a Gram matrix that is round-off
+SMALL = 40  # rows of matrices of which all eigenvectors cost less than the leading ones
 FEW = 4  # below so many samples a mode all eigenvalues cost less than the leading ones
 
 
@@ -51,24 +52,23 @@ def held_out_errors(
     """
     errors = np.ones(weights.shape)
     parts = np.unique(fold)
+    outside = [np.flatnonzero(fold == part) for part in parts]
+    unseen = [coordinates[:, rows] for rows in outside]
     for j, weight in enumerate(weights.T):
         if previous is not None and np.array_equal(previous[0][:, j], weight):
             errors[:, j] = previous[1][:, j]
             continue
-        members = weight > LEAST_WEIGHT
-        scaled = np.sqrt(weight) * coordinates
-        moments = None
-        if members.sum() > len(coordinates):
-            of_parts = [scaled[:, members & (fold == part)] for part in parts]
-            moments = np.stack([A @ A.conj().T for A in of_parts])
-        for number, part in enumerate(parts):
-            outside = fold == part
-            if moments is None:
-                V = _leading_of_few(scaled[:, members & ~outside], rank)
-            else:
-                V = _leading_of_many(np.delete(moments, number, axis=0).sum(axis=0), rank)
-            inside = np.sum(np.abs(V.conj().T @ coordinates[:, outside]) ** 2, axis=0)
-            errors[outside, j] = np.sqrt(np.maximum(1.0 - inside, 0.0))
+        members = np.flatnonzero(weight > LEAST_WEIGHT)
+        scaled = np.sqrt(weight[members]) * coordinates[:, members]
+        fold_of = fold[members]
+        many = len(members) > len(coordinates)
+        if many:
+            bases = _leading_of_many([scaled[:, fold_of == part] for part in parts], rank)
+        else:
+            bases = [_leading_of_few(scaled[:, fold_of != part], rank) for part in parts]
+        for rows, samples, V in zip(outside, unseen, bases, strict=True):
+            inside = np.sum(np.abs(V.conj().T @ samples) ** 2, axis=0)
+            errors[rows, j] = np.sqrt(np.maximum(1.0 - inside, 0.0))
     return errors
 
 
@@ -84,9 +84,18 @@ def _leading_of_few(A: np.ndarray, rank: int) -> np.ndarray:
     return np.asarray(A @ (vectors[:, modes] / np.sqrt(squares[modes])))
 
 
-def _leading_of_many(moment: np.ndarray, rank: int) -> np.ndarray:
-    """The same from A A^H (R, R) or 0, where A has more columns than rows."""
-    R = len(moment)
-    leading_only = (max(R - rank, 0), R - 1)
-    squares, vectors = la.eigh(moment, subset_by_index=leading_only, check_finite=False)
-    return np.asarray(vectors[:, squares > SINGULAR * squares[-1]])
+def _leading_of_many(of_parts: list[np.ndarray], rank: int) -> list[np.ndarray]:
+    """The same of all parts but each, from A A^H (R, R), which may be 0.
+
+    Of small matrices all eigenvectors cost less than the leading ones, and are had together.
+    """
+    products = np.stack([A @ A.conj().T for A in of_parts])
+    rest = [np.delete(products, number, axis=0).sum(axis=0) for number in range(len(products))]
+    R = len(rest[0])
+    if R <= SMALL:
+        squares, vectors = np.linalg.eigh(np.stack(rest))
+        pairs = list(zip(squares[:, -rank:], vectors[:, :, -rank:], strict=True))
+    else:
+        leading_only = (max(R - rank, 0), R - 1)
+        pairs = [la.eigh(A, subset_by_index=leading_only, check_finite=False) for A in rest]
+    return [vectors[:, squares > SINGULAR * squares[-1]] for squares, vectors in pairs]

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.linalg as la
 
 from rom.basis import Basis, LocalBases
+from rom.compress.blocks import coefficients, norms
 from rom.compress.decomposition import pod
 from rom.local.dissimilarity import check_directions
 from rom.snapshots import Snapshots
@@ -26,11 +27,12 @@ def hull_coordinates(snapshots: Snapshots, tol: float = 1e-7) -> tuple[Basis, np
     tol : relative, on what V may miss of all directions
     Raises BadInput naming a zero snapshot: 0 has no direction.
     """
-    u = np.asarray(snapshots.u[:])
-    size = np.asarray(snapshots.space.norm(u))
+    size = norms(snapshots)
     check_directions(size, snapshots)
-    basis, _ = pod(replace(snapshots, u=u / size), tol=tol, method="full")
-    return basis, basis.coefficients(u) / size
+    unit = snapshots.transform(lambda u, columns: u / size[columns])
+    budget = getattr(snapshots.u, "budget", None)
+    basis, _ = pod(unit, tol=tol, method="full", memory_budget=budget)
+    return basis, coefficients(snapshots, basis) / size
 
 
 def leading(A: np.ndarray, rank: int) -> np.ndarray:

@@ -21,7 +21,8 @@ from rom.local.held_out import pick_errors
 
 MAX_FEATURES = 80  # leading eigenvectors of the kernel that the regression sees
 SIGNIFICANT = 1e-6  # relative eigenvalue of the kernel
-LANDMARKS = 600  # points of the kernel
+ALL_POINTS = 600  # of the kernel; of more features it has
+LANDMARKS = 4 * MAX_FEATURES
 MOST = 2000  # samples that train a machine
 FOLDS = 5
 NEVER = -1e3  # score of a cluster without samples
@@ -56,6 +57,7 @@ def fit_classifier(
     widths: Sequence[float] = (0.03, 0.1, 0.3),
     penalties: Sequence[float] = (300.0,),
     trees: int = 60,
+    validate: bool = True,
     rng: int | np.random.Generator = 0,
 ) -> Classifier:
     """The classifier of least cross-validated error of the basis that it chooses.
@@ -65,6 +67,7 @@ def fit_classifier(
     x : (m, p) features; labels : (m,); errors : (m, K) of sample i on basis k
     groups : (m,) samples of one group are held out together; equal features by default
     widths : gamma of standardised features; penalties : inverse penalties of the weights
+    validate : False leaves out what is cross-validated: confusion, chances, expected
     Raises BadInput for shapes or NaN, MissingExtra without scikit-learn.
     """
     samples = _check_samples(x, labels, errors)
@@ -74,11 +77,21 @@ def fit_classifier(
     fold_of_group = np.random.default_rng(rng).permutation(np.arange(len(names)) % FOLDS)
     fold = fold_of_group[place]
     trials = list(product(widths, penalties))
+    if not validate and len(trials) == 1:
+        return _train(samples, *trials[0], trees)
+    tries = [_cross_train(samples, fold, gamma, penalty) for gamma, penalty in trials]
     regret = [0.0]
     if len(trials) > 1:
-        regret = [_regret(samples, fold, gamma, penalty) for gamma, penalty in trials]
-    gamma, penalty = trials[int(np.argmin(regret))]
-    chances, expected = _cross_validate(samples, fold, gamma, penalty, trees=trees)
+        regret = [_regret(samples, fold, machines) for machines in tries]
+    best = int(np.argmin(regret))
+    gamma, penalty = trials[best]
+    if not validate:
+        return _train(samples, gamma, penalty, trees)
+    machines = {
+        part: _add_forest(machine, _few(samples, fold != part), trees)
+        for part, machine in tries[best].items()
+    }
+    chances, expected = _cross_validate(samples, fold, machines)
     guesses = np.argmin(expected, axis=1)
     return replace(
         _train(samples, gamma, penalty, trees),
@@ -111,15 +124,28 @@ def _check_samples(x: np.ndarray, labels: np.ndarray, errors: np.ndarray) -> _Sa
     return _Samples(x, labels, errors)
 
 
-def _regret(samples: _Samples, fold: np.ndarray, gamma: float, penalty: float) -> float:
+def _regret(samples: _Samples, fold: np.ndarray, machines: dict[int, Classifier]) -> float:
     """Mean error of the basis that the logistic part alone chooses."""
-    _, expected = _cross_validate(samples, fold, gamma, penalty, trees=0)
+    _, expected = _cross_validate(samples, fold, machines)
     choice = np.argmin(expected, axis=1)
     return float(np.mean(pick_errors(samples.errors, choice)))
 
 
+def _cross_train(
+    samples: _Samples, fold: np.ndarray, gamma: float, penalty: float
+) -> dict[int, Classifier]:
+    """part -> the logistic part that the other folds teach.
+
+    None where there is one fold only.
+    """
+    parts = np.unique(fold).tolist()
+    if len(parts) == 1:
+        return {}
+    return {part: _train(_few(samples, fold != part), gamma, penalty, 0) for part in parts}
+
+
 def _cross_validate(
-    samples: _Samples, fold: np.ndarray, gamma: float, penalty: float, *, trees: int
+    samples: _Samples, fold: np.ndarray, machines: dict[int, Classifier]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities and log errors (m, K) of samples by what other folds teach.
 
@@ -127,36 +153,46 @@ def _cross_validate(
     """
     chances = np.eye(samples.K)[samples.labels]
     expected = 1.0 - chances
-    for part in np.unique(fold):
+    for part, machine in machines.items():
         outside = fold == part
-        if outside.all():
-            continue
-        machine = _train(samples.take(~outside), gamma, penalty, trees)
         chances[outside], expected[outside] = machine.answers(samples.x[outside])
     return chances, expected
 
 
+def _few(samples: _Samples, inside: np.ndarray | None = None) -> _Samples:
+    """At most MOST random samples, of those inside (m,)."""
+    rows = np.arange(len(samples.x)) if inside is None else np.flatnonzero(inside)
+    if len(rows) > MOST:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MOST, replace=False))
+    return samples.take(rows)
+
+
 def _train(samples: _Samples, gamma: float, penalty: float, trees: int) -> Classifier:
     """One kernel logistic regression and a forest, of at most MOST random samples."""
-    if len(samples.x) > MOST:
-        rows = np.random.default_rng(0).choice(len(samples.x), MOST, replace=False)
-        samples = samples.take(np.sort(rows))
+    samples = _few(samples)
     centre = samples.x.mean(axis=0)
     spread = samples.x.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     z = (samples.x - centre) / scale
     points = _landmarks(z)
     weights, bias = _fit_logistic(z, points, samples, gamma, penalty)
-    forest: Forest | None = None
-    if trees and samples.K > 1:
-        floor = FLOOR * samples.errors.mean()
-        forest = fit_forest(z, np.log(samples.errors + floor + TINY), trees)
-    return Classifier(centre, scale, points, weights, bias, gamma, _costs(samples), forest)
+    machine = Classifier(centre, scale, points, weights, bias, gamma, _costs(samples))
+    return _add_forest(machine, samples, trees)
+
+
+def _add_forest(machine: Classifier, samples: _Samples, trees: int) -> Classifier:
+    """The machine with a forest of the log errors of its samples."""
+    if not trees or samples.K == 1:
+        return machine
+    z = (samples.x - machine.centre) / machine.scale
+    floor = FLOOR * samples.errors.mean()
+    forest: Forest = fit_forest(z, np.log(samples.errors + floor + TINY), trees)
+    return replace(machine, forest=forest)
 
 
 def _landmarks(z: np.ndarray) -> np.ndarray:
     """Points of the kernel: all features (m, p), or LANDMARKS distinct ones at random."""
-    if len(z) <= LANDMARKS:
+    if len(z) <= ALL_POINTS:
         return z
     points = np.unique(z, axis=0)
     if len(points) <= LANDMARKS:
@@ -179,9 +215,10 @@ def _fit_logistic(
     if len(present) == 1:
         bias[present] = 0.0
         return weights, bias
-    values, vectors = la.eigh(gaussian_kernel(points, points, gamma))
-    smallest = np.sort(values)[-MAX_FEATURES:][0]
-    leading = values > max(SIGNIFICANT * values[-1], smallest)
+    kernel = gaussian_kernel(points, points, gamma)
+    few = (max(len(points) - MAX_FEATURES, 0), len(points) - 1)
+    values, vectors = la.eigh(kernel, subset_by_index=few, check_finite=False)
+    leading = values > max(SIGNIFICANT * values[-1], values[0])
     root = np.sqrt(values[leading])
     vectors = vectors[:, leading]
     phi = vectors * root

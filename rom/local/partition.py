@@ -14,12 +14,12 @@ from rom.local.dissimilarity import check_dissimilarity, mirror, unit_sines
 from rom.local.held_out import held_out_errors, pick_errors
 
 MAX_START = 1500  # samples whose sines are all computed
-MAX_STALE = 4  # sweeps without a better partition, before the refinement stops
+MAX_STALE = 2  # sweeps without a better partition, before the refinement stops
 TOO_SMALL = 1.0  # added to the error of a partition whose bases are their own data
 
 
 @dataclass(frozen=True, eq=False)
-class _Angles:
+class Angles:
     """Sines D (q, q) between samples of the start, or between means of groups of them.
 
     unit : (R, m) all samples, of norm one; picked (q,) : numbers of those of the start
@@ -41,64 +41,35 @@ class _Angles:
         return np.asarray(np.argmin(self.D[:, centres], axis=1)[self.group])
 
 
-def _angles(
+def few_angles(
     unit: np.ndarray, run_of: np.ndarray | None, rng: np.random.Generator
-) -> tuple[_Angles, np.ndarray | None]:
+) -> tuple[Angles, np.ndarray | None]:
     """The sines of the start, and the averages (q, m) over groups that move together."""
     m = unit.shape[1]
     if run_of is None:
         picked = np.arange(m)
         if m > MAX_START:
             picked = np.sort(rng.choice(m, MAX_START, replace=False))
-        return _Angles(unit, picked, unit_sines(unit[:, picked])), None
+        return Angles(unit, picked, unit_sines(unit[:, picked])), None
     group = np.unique(run_of, return_inverse=True)[1].ravel()
     count = int(group.max()) + 1
     member = group == np.arange(count)[:, None]
     means = member / np.bincount(group)[:, None]
     picked = np.arange(m)
     if m > MAX_START:
-        picked = np.sort(_few_of_each(group, max(MAX_START // count, 1), rng))
+        picked = np.sort(few_of_each(group, max(MAX_START // count, 1), rng))
     thin = member[:, picked] / np.bincount(group[picked])[:, None]
     D = mirror(thin @ unit_sines(unit[:, picked]) @ thin.T)
-    return _Angles(unit, picked, D, group), means
+    return Angles(unit, picked, D, group), means
 
 
-def _few_of_each(group: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+def few_of_each(group: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     """Numbers of at most `most` random samples of each group (m,)."""
     order = rng.permutation(len(group))
     order = order[np.argsort(group[order], kind="stable")]
     first = np.searchsorted(group[order], np.arange(group.max() + 1))
     place = np.arange(len(order)) - first[group[order]]
     return np.asarray(order[place < most])
-
-
-def partitions(
-    unit: np.ndarray,
-    k: int,
-    rank: int,
-    fold: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    restarts: int | None = None,
-    run_of: np.ndarray | None = None,
-) -> list[np.ndarray]:
-    """Labels (m,), least held-out error first, those of the k-medoids of sines last.
-
-    unit : (R, m) samples of norm one; fold : (m,) samples that are held out together
-    restarts : random starts of the K subspaces besides the k-medoids; None for these alone
-    run_of : (m,) samples of one number get one label; their dissimilarity is the mean sine
-    Of more than MAX_START samples the starts see as many, drawn at random.
-    """
-    angles, means = _angles(unit, run_of, rng)
-    start = angles.labels(medoids(angles.D, k, rng=rng)[1])
-    if restarts is None or k == 1:
-        return [start]
-    starts = [start]
-    for _ in range(restarts):
-        starts.append(angles.labels(seeds(angles.D, k, rng)))
-    refined = [subspaces(unit, labels, rank, fold, means=means) for labels in starts]
-    refined.sort(key=lambda result: result[1])
-    return [*(labels for labels, _ in refined), start]
 
 
 def medoids(
@@ -133,20 +104,6 @@ def central_member(unit: np.ndarray, members: np.ndarray) -> int:
     numbers = np.flatnonzero(members)[:MAX_START]
     total = unit_sines(unit[:, numbers]).sum(axis=0)
     return int(numbers[np.argmin(total)])
-
-
-def seeds(D: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Numbers (k,) of samples, each drawn with probability D^2 to those before.
-
-    Reference: Arthur and Vassilvitskii (2007).
-    """
-    drawn = [int(rng.integers(len(D)))]
-    for _ in range(k - 1):
-        weight = np.min(D[:, drawn], axis=1) ** 2
-        total = weight.sum()
-        probability = weight / total if total > 0 else None
-        drawn.append(int(rng.choice(len(D), p=probability)))
-    return np.array(drawn)
 
 
 def subspaces(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.linalg import qr
+from scipy.linalg.blas import dger, idamax
 
-from rom.arrays import real
+from rom.arrays import gate, real
 from rom.errors import BadInput
 from rom.rule import Interpolation
 
 FLOOR = 64 * float(np.finfo(float).eps)  # relative: smaller residuals are round-off
 SWEEPS = 2  # re-interpolations of a mode
+CACHE = 2**16  # numbers that stay in the cache
+FIRST = 16  # columns of modes that are set aside at first
 
 
+@gate()
 def eim(g: np.ndarray, tol: float = 1e-12, rank: int | None = None) -> Interpolation:
     """I_d g(mu, x) = g(mu, X)^T G^{-1} g(M, x), G_ml = g(mu_m, x_l): greedy M and X.
 
@@ -25,28 +31,78 @@ def eim(g: np.ndarray, tol: float = 1e-12, rank: int | None = None) -> Interpola
     References: Barrault, Maday, Nguyen, Patera (2004); Casenave, Ern, Lelievre (2014).
     """
     rest = _copy_sample(g)
-    size = np.abs(rest).max()
     most = min(rest.shape) if rank is None else rank
-    Q = np.zeros((len(rest), 0), rest.dtype)
+    Q = np.empty((len(rest), 0), rest.dtype)
     dofs: list[int] = []
     picked: list[int] = []
     errors: list[float] = []
+    x, j = _reduce(rest)
+    size = np.abs(rest[x, j])
     while True:
-        place = np.unravel_index(np.argmax(np.abs(rest)), rest.shape)
-        x, j = int(place[0]), int(place[1])
         errors.append(float(np.abs(rest[x, j]) / size))
-        reason = _stop_reason(errors[-1], tol, len(dofs), most)
+        k = len(dofs)
+        reason = _stop_reason(errors[-1], tol, k, most)
         if reason:
             break
-        q = _next_mode(rest[:, j], Q, dofs, x)
-        rest -= np.outer(q, rest[x])
-        rest[x] = 0.0
-        Q = np.column_stack([Q, q])
+        if k == Q.shape[1]:
+            Q = _widen(Q, min(max(2 * k, FIRST), most))
+        Q[:, k] = _next_mode(rest[:, j], Q[:, :k], dofs, x)
         dofs.append(x)
         picked.append(j)
-    matrix = Q[dofs]
+        x, j = _reduce(rest, Q[:, k], x)
+    modes = np.ascontiguousarray(Q[:, : len(dofs)])
     history = np.array(errors)
-    return Interpolation(Q, np.array(dofs), matrix, np.array(picked), history, tol, reason)
+    return Interpolation(modes, np.array(dofs), modes[dofs], np.array(picked), history, tol, reason)
+
+
+def _reduce(R: np.ndarray, q: np.ndarray | None = None, x: int = 0) -> tuple[int, int]:
+    """R <- R - q R[x] with zeros in row x; then where |R| is largest.
+
+    The first by rows. R (n, m) in either order is gone through once, by pieces in the cache.
+    """
+    by_rows = R.flags.c_contiguous
+    A = R.T if by_rows else R
+    step = max(1, CACHE // len(A)) if by_rows else 1
+    row = None if q is None else R[x].copy()
+    best, place = -1.0, (0, 0)
+    for start in range(0, A.shape[1], step):
+        piece = A[:, start : start + step]
+        if q is not None and row is not None:
+            left, right = (row, q) if by_rows else (q, row)
+            _subtract_outer(piece, left, right[start : start + step])
+            if not by_rows:
+                piece[x] = 0.0
+            elif start <= x < start + step:
+                piece[:, x - start] = 0.0
+        at, size = _largest(piece.ravel(order="F"))
+        column, line = divmod(at, len(A))
+        here = (start + column, line) if by_rows else (line, start + column)
+        if size > best or (size == best and here < place):
+            best, place = size, here
+    return place
+
+
+def _subtract_outer(A: np.ndarray, u: np.ndarray, v: np.ndarray) -> None:
+    """A <- A - u v^T in place, A by columns."""
+    if A.dtype.kind == "c":
+        A -= np.outer(u, v)
+        return
+    result = dger(-1.0, u, v, a=A, overwrite_x=0, overwrite_y=0, overwrite_a=1)
+    if not np.may_share_memory(result, A):
+        A[:] = result
+
+
+def _largest(values: np.ndarray) -> tuple[int, float]:
+    """Where |values| is largest first, and how large."""
+    at = int(np.argmax(np.abs(values)) if values.dtype.kind == "c" else idamax(values))
+    return at, float(np.abs(values[at]))
+
+
+def _widen(Q: np.ndarray, width: int) -> np.ndarray:
+    """The columns of Q in a wider array."""
+    wide = np.empty((len(Q), width), Q.dtype, order="F")
+    wide[:, : Q.shape[1]] = Q
+    return wide
 
 
 def deim(modes: np.ndarray) -> Interpolation:
@@ -135,5 +191,6 @@ def _copy_sample(g: np.ndarray) -> np.ndarray:
     if not g.any():
         raise BadInput("the sample is zero everywhere; give at least one column that is not")
     dtype = complex if g.dtype.kind == "c" else float
-    copy: np.ndarray = np.array(g, dtype=dtype, order="K")
+    order: Any = "F" if g.flags.f_contiguous and not g.flags.c_contiguous else "C"
+    copy: np.ndarray = np.array(g, dtype=dtype, order=order)
     return copy

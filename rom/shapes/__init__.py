@@ -27,6 +27,7 @@ Reference: Casenave, Staber, Roynard (2023); Kabalan, Casenave, Bordeu, Ehrlache
 """
 
 from rom.shapes.charts import ArcLength, Chart, Same
+from rom.shapes.choice import ShapeTrial, choose_shapes
 from rom.shapes.elastic import Elastic
 from rom.shapes.embeddings import embedding
 from rom.shapes.families import family
@@ -38,6 +39,7 @@ from rom.shapes.overlays import overlay
 from rom.shapes.rbf import Radial
 from rom.shapes.reduction import Reduction
 from rom.shapes.references import medoid, refine
+from rom.shapes.spheres import Sphere
 from rom.shapes.straight import linear
 from rom.shapes.subdivision import subdivide
 from rom.shapes.training import shape_model
@@ -53,6 +55,7 @@ NOUNS = (
     "Same",
     "Sample",
     "ShapeModel",
+    "Sphere",
 )
 __all__ = [
     "NOUNS",
@@ -66,6 +69,9 @@ __all__ = [
     "Same",
     "Sample",
     "ShapeModel",
+    "ShapeTrial",
+    "Sphere",
+    "choose_shapes",
     "conservative",
     "embedding",
     "family",

@@ -13,6 +13,7 @@ from rom.mesh import Mesh
 from rom.model import Question
 from rom.prediction import Error, Known, Output, Part, Place, Prediction, Quantity, Warned
 from rom.shapes.lifting import LEVEL, NORMAL_90, FieldModel, predict_coefficients
+from rom.shapes.manifolds import onto
 from rom.shapes.morphing import Morphing, Sample
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ def _answer_sample(model: ShapeModel, sample: Sample, morphing: Morphing) -> _Sa
     z = model.inputs(sample, morphing)[None]
     w, spread = model.warp_modes(z)
     back = model.back_transfer(morphing, w, spread)
-    folds = model.mapping is not None and not np.array_equal(back.moved.points, model.chart + w)
+    folds = model.mapping is not None and not np.array_equal(
+        back.moved.points, onto(model.at, model.chart + w)
+    )
     fields = {}
     for part in model.fields:
         a, s = predict_coefficients(part.gp, z)

@@ -10,7 +10,7 @@ from scipy.sparse.linalg import splu
 
 from rom.errors import BadInput
 from rom.mesh import Mesh
-from rom.shapes.curves import Names, arc_length, boundary_loop, chain, farthest, one_node
+from rom.shapes.curves import LEADING, Names, arc_length, boundary_loop, chain, one_node
 from rom.shapes.simplex import simplices
 from rom.shapes.springs import WEIGHTS, spring_weights
 
@@ -45,12 +45,16 @@ class ArcLength:
     """s in [0, k]: arc length along a curve of line cells, each piece of length one.
 
     landmarks : node sets of one node between the ends, in order along the curve
-    leading : the node farthest from the ends is a landmark too
-    A closed curve is cut at its first node. Returns (n, 1).
+    leading : a leading edge is a landmark too, by `rule`
+    rule : "apex", the point farthest from the middle of the ends by a parabola; "node", the node
+        farthest from it, so that fields with a kink at a node keep it; "bend", the centre of
+        sharpest bending
+    A closed curve is cut at its first node. Returns (n, 1). Raises BadInput for another rule.
     """
 
     landmarks: tuple[str, ...] = ()
     leading: bool = False
+    rule: str = "apex"
 
     def __call__(self, mesh: Mesh, reference: Mesh) -> np.ndarray:
         """s (n, 1) at the nodes of the mesh."""
@@ -64,7 +68,7 @@ class ArcLength:
             knots.append(arc[np.flatnonzero(place)[0]])
         knots.append(arc[-1])
         if self.leading:
-            knots = sorted([*knots, farthest(x, arc)])
+            knots = sorted([*knots, self._leading_edge(x, arc)])
         if (np.diff(knots) <= 0).any():
             raise BadInput(
                 f"landmarks lie at {knots} along the curve; they must be distinct and in order"
@@ -72,6 +76,12 @@ class ArcLength:
         s = np.empty(len(mesh.points))
         s[order] = np.interp(arc, knots, np.arange(len(knots)))
         return s[:, None]
+
+    def _leading_edge(self, x: np.ndarray, arc: np.ndarray) -> float:
+        """Arc length of the leading edge. Raises BadInput for an unknown rule."""
+        if self.rule not in LEADING:
+            raise BadInput(f"no rule {self.rule!r} of a leading edge; known: {', '.join(LEADING)}")
+        return LEADING[self.rule](x, arc)
 
     def _node(self, mesh: Mesh, name: str) -> int:
         """The node of a landmark. Raises BadInput where it is not one."""

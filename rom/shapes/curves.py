@@ -113,6 +113,33 @@ def farthest(x: np.ndarray, arc: np.ndarray) -> float:
     return float(np.clip(top, s[0], s[-1]))
 
 
+def farthest_node(x: np.ndarray, arc: np.ndarray) -> float:
+    """Arc length of the node of a curve farthest from the middle of its ends."""
+    middle = (x[0] + x[-1]) / 2
+    distance = np.linalg.norm(x[1:-1] - middle, axis=1)
+    return float(arc[1 + int(np.argmax(distance))])
+
+
+def sharpest(x: np.ndarray, arc: np.ndarray) -> float:
+    """Arc length of sharpest bending: the mean of s by the square of curvature."""
+    steps = np.diff(x, axis=0)
+    length = np.diff(arc)
+    cosine = np.sum(steps[1:] * steps[:-1], axis=1) / (length[1:] * length[:-1])
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    weight = angle**2 / (length[1:] + length[:-1])
+    if not weight.sum() > 0:
+        return float(arc[-1] / 2)
+    return float(np.sum(weight * arc[1:-1]) / weight.sum())
+
+
+# landmark between the ends of a curve: x (n, d), arc length (n,) -> its arc length
+LEADING = {
+    "apex": farthest,
+    "node": farthest_node,
+    "bend": sharpest,
+}
+
+
 def one_node(mesh: Mesh, name: str) -> int | None:
     """The node of a node set of one node; None where there is no such set."""
     nodes = mesh.nodes.get(name, ())

@@ -42,7 +42,7 @@ class Elastic:
     landmarks : node sets of one node each that match
     modes : (N d, r) displacements that serve first (the reduced online version), then full steps
     tol : largest distance left over the size of the shape; steps : full steps at most
-    Raises NotConverged, or Folded naming the cell.
+    Raises BadInput for curves and surfaces in space, NotConverged, or Folded naming the cell.
     Reference: Kabalan, Casenave, Bordeu, Ehrlacher, Ern (2024).
     """
 
@@ -63,6 +63,8 @@ class Elastic:
     def carry(self, mesh: Mesh, reference: Mesh) -> tuple[np.ndarray, int]:
         """phi at the nodes of the reference (N, d), and the number of full steps."""
         cells = simplices(reference)
+        _check_solid(reference, cells)
+        _check_solid(mesh, simplices(mesh))
         x = reference.points.copy()
         if self.modes is not None:
             x = self._reduce(mesh, reference, cells, self.modes)
@@ -127,6 +129,19 @@ class Elastic:
                 break
         det = determinants(start, x, cells)
         return x if det.min() > LEAST_VOLUME else start.copy()
+
+
+def _check_solid(mesh: Mesh, cells: np.ndarray) -> None:
+    """Raises BadInput for curves and surfaces in space, which have no inside to press."""
+    d = mesh.points.shape[1]
+    if cells.shape[1] == d + 1:
+        return
+    kind = "curve" if cells.shape[1] == 2 else "surface"
+    remedy = "arc" if kind == "curve" else "sphere for a closed surface, disk for one with a rim"
+    raise BadInput(
+        f"elastic morphs areas in the plane and volumes; this mesh is a {kind} in dimension {d}: "
+        f"take {remedy}"
+    )
 
 
 def _young(x: np.ndarray, cells: np.ndarray) -> np.ndarray:

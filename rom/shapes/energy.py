@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from rom.errors import BadInput
-from rom.shapes.location import Locator, locator
+from rom.shapes.location import Locator, Places, locator
+from rom.shapes.manifolds import Manifold, manifold
 from rom.shapes.simplex import geometry, lumped_mass, scatter, stiffness
 
 LEAST = 1e-14  # energy missing, at least, so that its logarithm is finite
@@ -28,7 +29,9 @@ class Energy:
     barrier : eta in eta sum_i int (det - 1 - log det) grad psi_i, so that det stays positive
     rho, stiff, precision : the price rho/2 sum_ij L_ij w_i^T K w_j of roughness, with L the
         precision over samples; K and L may be None where rho is 0
-    last : the cells in which points lay the last time, from which they are sought the next time
+    surface : where the domain is a curve or surface in a space of more dimensions
+    last : the displacement of the last time, and the cells in which points lay, from which they
+        are sought the next time
     """
 
     points: np.ndarray
@@ -42,6 +45,7 @@ class Energy:
     rho: float
     stiff: Any
     precision: Any
+    surface: Manifold | None = None
     last: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __call__(self, w: np.ndarray, r: int) -> tuple[float, np.ndarray, float]:
@@ -62,21 +66,23 @@ class Energy:
         return value, force, J
 
     def carry(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u_i o psi_i (m, N, c) and its gradient in psi (m, N, c, d)."""
+        """u_i o psi_i (m, N, c) and its gradient in x + w (m, N, c, d)."""
         m, n, d = w.shape
-        places = (self.points + w).reshape(-1, d)
-        last = self.last.get("cells", NO_CELLS)
-        near = last if len(last) == m * n else None
-        cell, bary = self.at(places, near=near)
-        self.last["cells"] = cell
+        cell, bary = self._locate(w)
         nodes = self.at.cells[cell].reshape(m, n, -1)
         samples = np.arange(m)[:, None, None]
         local = self.u[samples, nodes]
+        slope = self._slopes(cell, bary, w).reshape(m, n, -1, d)
         bary = bary.reshape(m, n, -1)
-        slope = self.at.gradients[cell].reshape(m, n, -1, d)
         values = np.einsum("mna,mnac->mnc", bary, local)
         gradients = np.einsum("mnac,mnad->mncd", local, slope)
         return values, gradients
+
+    def _slopes(self, cell: np.ndarray, bary: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """Gradients (m N, q + 1, d) of barycentric coordinates in x + w."""
+        if self.at.star is None:
+            return self.at.gradients[cell]
+        return self.at.star.slopes(cell, bary, (self.points + w).reshape(-1, w.shape[2]))
 
     def spectrum(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Eigenvalues, largest first, and eigenvectors of C."""
@@ -94,9 +100,33 @@ class Energy:
 
     def determinants(self, w: np.ndarray) -> np.ndarray:
         """det grad psi_i per cell (m, k)."""
+        det, _ = self._measure(w)
+        return np.asarray(det.T)
+
+    def _measure(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ratios of volumes (k, m) and their derivatives in grad psi (d, d, k, m).
+
+        On a star they are derivatives in the corners of each cell.
+        """
+        if self.at.star is not None:
+            return self.at.star.measure(self.points + w)
         F = self._jacobians(w)
-        det, _ = _cofactors(F)
-        return det.T
+        if self.surface is None:
+            return _cofactors(F)
+        cell, _ = self._locate(w)
+        return self.surface.measure(F, cell.reshape(w.shape[:2]))
+
+    def _locate(self, w: np.ndarray) -> Places:
+        """Cells (m N,) in which x + w lies and barycentric coordinates there, sought once."""
+        if self.last.get("w") is w:
+            return self.last["cells"], self.last["weights"]
+        m, n, d = w.shape
+        last = self.last.get("cells", NO_CELLS)
+        near = last if len(last) == m * n else None
+        seek = self.at.star or self.at
+        cell, bary = seek((self.points + w).reshape(-1, d), near=near)
+        self.last.update(w=w, cells=cell, weights=bary)
+        return cell, bary
 
     def _missing(self, w: np.ndarray, r: int) -> tuple[float, np.ndarray, float]:
         """1 - J_r, the derivative of J_r (m, N, d), and J_r."""
@@ -127,14 +157,16 @@ class Energy:
 
     def _barrier(self, w: np.ndarray) -> tuple[float, np.ndarray]:
         """The barrier and its derivative (m, N, d); inf where a cell folds."""
-        F = self._jacobians(w)
-        det, cofactor = _cofactors(F)
+        det, cofactor = self._measure(w)
         if det.min() <= 0:
             return np.inf, np.zeros_like(w)
         eta = self.barrier * self.share[:, None]
         density = det - 1 - np.log(det)
         value = float(np.sum(eta * density))
-        stress = eta * (1 - 1 / det) * cofactor
+        weight = eta * (1 - 1 / det)
+        if self.at.star is not None:
+            return value, self.at.star.gather(weight, cofactor)
+        stress = weight * cofactor
         force = np.array([self._divergence(row) for row in stress])
         return value, force.transpose(2, 1, 0)
 
@@ -160,7 +192,7 @@ def energy(
     share = volume / volume.sum()
     area = lumped_mass(x, cells)
     at = locator(x, cells)
-    return Energy(x, at, u, weights, area, tuple(grad), share, **options)
+    return Energy(x, at, u, weights, area, tuple(grad), share, surface=manifold(at), **options)
 
 
 def _cofactors(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rom.gp.coefficients import CoefficientGP
 from rom.gp.modal import condition_on, regression, useful_modes
 from rom.mesh import Mesh
 from rom.shapes.embeddings import modes
@@ -26,6 +27,7 @@ from rom.space import Space
 
 LEAST_FACTOR = 1e-3
 LEAST_STD = 1e-150
+LEAST_NORM = 1e-2  # of a typical one, to which errors of fields that nearly vanish are compared
 TINY = 1e-300
 log = logging.getLogger("rom")
 
@@ -37,6 +39,7 @@ class FieldData:
     u : per sample (n_i, c); pulled : on the reference (N c, m)
     lost : (N c, m) the square of what the way there and back loses
     back : to each sample's mesh
+    sizes (m,) : what the differences were divided by; norms (m,) : |u_i|_2 at the nodes
     """
 
     name: str
@@ -46,6 +49,8 @@ class FieldData:
     pulled: np.ndarray
     lost: np.ndarray
     back: Sequence[BackTransfer]
+    sizes: np.ndarray
+    norms: np.ndarray
 
 
 def space_of(reference: Mesh, components: int) -> Space:
@@ -103,8 +108,8 @@ def field_model(training: TrainingSet, data: FieldData, rank: int) -> FieldModel
     if useful < whole.basis.r:
         log.info("%s: leave-one-out keeps %d of %d modes", data.name, useful, whole.basis.r)
         whole = _fit(training, data, every, useful)
-    factor, error = _calibrate(training, data, whole)
-    return replace(whole, factor=factor, error=error)
+    factor, error, mean_error = _calibrate(training, data, whole)
+    return replace(whole, factor=factor, error=error, mean_error=mean_error)
 
 
 def _field_data(
@@ -116,6 +121,7 @@ def _field_data(
     """A field of all samples in the form that modes are made of."""
     has_baseline = name in training.blank.given
     u, pulled, lost = [], [], []
+    sizes, norms = [], []
     for s, own, morphing in zip(training.samples, training.morphings, morphings, strict=True):
         difference = s.fields[name] - s.baseline.get(name, 0.0)
         size = training.blank.size(s, own, name) if has_baseline else 1.0
@@ -123,12 +129,17 @@ def _field_data(
         on_reference = morphing.to @ values
         round_trip = morphing.back @ on_reference
         u.append(values)
+        sizes.append(size)
+        norms.append(np.linalg.norm(s.fields[name]))
         pulled.append(on_reference.ravel())
         lost.append((morphing.to @ (round_trip - values) ** 2).ravel())
     components = u[0].shape[1]
     space = space_of(training.blank.embedding.reference, components)
     columns = np.array(pulled).T
-    return FieldData(name, components, space, u, columns, np.array(lost).T, back)
+    return FieldData(
+        name, components, space, u, columns, np.array(lost).T, back,
+        sizes=np.array(sizes), norms=np.array(norms),
+    )  # fmt: skip
 
 
 def _fit(
@@ -147,46 +158,56 @@ def _fit(
     square = np.mean((v - basis.lift(a)) ** 2, axis=1)
     truncation = square * count / max(count - 1 - len(a), 1)
     z = training.z[rows]
-    gp = condition_on(like.gp, z, a.T) if like is not None else regression(z, a.T, rng=training.rng)
+    gp = condition_on(like.gp, z, a.T) if like is not None else _regress(training, z, a.T)
     floor = truncation + np.mean(data.lost[:, rows], axis=1)
     factor = np.ones(data.components)
     unit = training.samples[0].units.get(data.name, "1")
     return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0, unit=unit)
 
 
+def _regress(training: TrainingSet, z: np.ndarray, a: np.ndarray) -> CoefficientGP | None:
+    """The process of coefficients a (m, r) with the reduction's kernel."""
+    return regression(z, a, rng=training.rng, kernel=training.reduction.kernel)
+
+
 def _calibrate(
     training: TrainingSet, data: FieldData, whole: FieldModel
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, float, float]:
     """Factors (c,) with which 90 % bands hold 90 % of the errors of samples left out.
 
     Left out of modes and fit, at the nodes of their own meshes, every sample counting the same;
-    and these errors over the fields, root mean square. Kernels are those of all samples: their few
-    logarithms hardly know the ones left out. Folds follow the rank of the first input, so that the
-    order of the samples does not matter.
+    mean_i |u_i - v_i|_2 / |u_i|_2 of the model, fields that nearly vanish counting as small ones;
+    and the same of the mean field of the samples that are not left out. Kernels are those of all
+    samples: their few logarithms hardly know the ones left out. Folds follow the rank of the first
+    input, so that the order of the samples does not matter.
     """
     ratios: list[np.ndarray] = [np.zeros(0)] * len(data.u)
-    error = 0.0
-    size = 0.0
+    errors = np.zeros(2)  # of the model, of the mean field
+    typical = float(np.sqrt(np.mean(data.norms**2)))
+    norms = np.maximum(data.norms, max(LEAST_NORM * typical, TINY))
     fold, rank = _folds(training), whole.basis.r
     for k in range(fold.max() + 1):
         rows = np.flatnonzero(fold != k)
         out = np.flatnonzero(fold == k)
         part = _fit(training, data, rows, rank, whole)
         a, s = predict_coefficients(part.gp, training.z[out])
+        offset = np.broadcast_to(part.basis.offset, data.space.n).reshape(-1, data.components)
         for sample, mean_a, std_a in zip(out.tolist(), a, s, strict=True):
             mean, std = data.back[sample].lift(part, mean_a, std_a)
             u = data.u[sample]
             difference = u - mean
             ratios[sample] = np.abs(difference) / np.maximum(std, LEAST_STD)
-            error += np.sum(difference**2)
-            size += np.sum(u**2)
+            mean_field = data.back[sample].matrix @ offset
+            sizes = np.linalg.norm(difference), np.linalg.norm(u - mean_field)
+            errors += data.sizes[sample] * np.array(sizes) / norms[sample]
     weights = [np.full(len(ratio), 1 / len(ratio)) for ratio in ratios]
     weight = np.concatenate(weights)
     factors = []
     for column in np.concatenate(ratios).T:
         width = _quantile(column, weight, LEVEL) / NORMAL_90
         factors.append(max(width, LEAST_FACTOR))
-    return np.array(factors), float(np.sqrt(error / max(size, TINY)))
+    error, mean_error = errors / len(data.u)
+    return np.array(factors), float(error), float(mean_error)
 
 
 def _folds(training: TrainingSet) -> np.ndarray:

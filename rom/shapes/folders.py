@@ -12,6 +12,7 @@ from rom.io.tables import table_entries
 
 NO_MESH = (".csv", ".txt", ".md", ".json", ".yaml")  # suffixes of other files
 TABLE = "scalars.csv"
+SPLITS = "data/*/sample_*"  # of PLAID 1
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,7 @@ def list_files(folder: str | Path) -> list[DesignFile]:
     if not folder.is_dir():
         raise BadInput(f"no folder {folder}; give a folder of mesh files, one per design")
     samples = sorted((folder / "samples").glob("sample_*"))
-    if not samples:
-        samples = sorted(folder.glob("sample_*/"))
+    samples = samples or sorted(folder.glob("sample_*/")) or sorted(folder.glob(SPLITS))
     plaid = [_plaid(path) for path in samples if path.is_dir()]
     if plaid:
         return plaid

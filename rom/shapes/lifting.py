@@ -22,7 +22,8 @@ class FieldModel:
     Without a baseline u = (offset + V a) o psi^{-1}.
     floor : variance at each node of what modes and transfers leave out (N c,)
     factor : what cross-validation makes of the standard deviation of each component (c,)
-    error : relative L2 error in cross-validation; unit : of u
+    error : relative L2 error in cross-validation; mean_error : that of the mean field
+    unit : of u
     """
 
     name: str
@@ -33,6 +34,12 @@ class FieldModel:
     factor: np.ndarray
     error: float
     unit: str = "1"
+    mean_error: float = np.nan
+
+    @property
+    def skill(self) -> float:
+        """1 - (error / mean_error)^2, at most 0 where the mean field does as well."""
+        return 1.0 - (self.error / self.mean_error) ** 2 if self.mean_error > 0 else np.nan
 
     @property
     def calibrated(self) -> bool:

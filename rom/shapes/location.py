@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from rom.shapes.facets import BEYOND, neighbours
 from rom.shapes.nearest import nearest_cells
 from rom.shapes.simplex import geometry, scatter
+from rom.shapes.stars import Star, star
 
 MAX_WALK = 200  # cells on the way to a point
 RESCUE = 16  # cells around a point that are tried where a walk ends early
@@ -53,6 +54,11 @@ class Locator:
             self._to_boundary(x, lost, cell, w)
         w = np.maximum(w, 0.0)
         return cell, w / w.sum(axis=1, keepdims=True)
+
+    @cached_property
+    def star(self) -> Star | None:
+        """The surface from its centre, where it is closed and seen from there."""
+        return star(self.points, self.cells)
 
     def matrix(self, x: np.ndarray) -> sp.csr_array:
         """P (j, n) with (P u)_j = u_h(x_j) for piecewise linear u_h."""

@@ -18,6 +18,7 @@ from rom.prediction import Known, Place, Prediction, Quantity
 from rom.shapes.answers import DETERMINANT, SCORE, answer_shape, field_quantity
 from rom.shapes.lifting import BackTransfer, FieldModel, predict_coefficients
 from rom.shapes.location import Locator, locator
+from rom.shapes.manifolds import onto, signed_ratios
 from rom.shapes.morphing import Embedding, Morphing, Sample
 from rom.shapes.overlays import overlay
 from rom.shapes.simplex import determinants, simplices
@@ -189,12 +190,19 @@ class ShapeModel(Model):
         if self.mapping is None:
             return BackTransfer(morphing.back, self.at, spread)
         for _ in range(MAX_SHRINKS):
-            det = determinants(self.chart, self.chart + w, self.at.cells)
-            if det.min() > LEAST_DET:
+            moved_nodes = onto(self.at, self.chart + w)
+            if self._determinants(moved_nodes).min() > LEAST_DET:
                 break
             w = SHRINK * w
-        moved = self.at.with_points(self.chart + w)
+        moved = self.at.with_points(onto(self.at, self.chart + w))
         return BackTransfer(moved.matrix(morphing.place), moved, spread)
+
+    def _determinants(self, moved: np.ndarray) -> np.ndarray:
+        """Of the mapping that puts the nodes of the chart at moved (N, d), per cell (k,)."""
+        cells, d = self.at.cells, self.chart.shape[1]
+        if cells.shape[1] == d + 1:
+            return determinants(self.chart, moved, cells)
+        return signed_ratios(self.at, moved)
 
 
 def _pull(morphing: Morphing, sample: Sample, name: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.shapes.ascent import Linear, ascend
 from rom.shapes.energy import Energy, energy, smooth_fields
+from rom.shapes.manifolds import onto
 from rom.shapes.preconditioner import HELMHOLTZ, SLIP, mapping_preconditioner
 from rom.shapes.simplex import lumped_mass, simplices
 
@@ -75,6 +76,7 @@ def optimal_mappings(
     """argmax over bijections psi_i of J_r, all samples at once, continued in r.
 
     fields : (m, N) or (m, N, c) at the nodes of the reference
+    On curves and surfaces psi_i(x) is the nearest point to x + w_i(x), and w is told so
     stages : (r, width of the smoothing in diameters) one after the other
     covariance : (m, m) over the samples, such as a kernel of their parameters: mappings are then
         regular in them
@@ -91,7 +93,7 @@ def optimal_mappings(
     Reference: Kabalan, Casenave, Bordeu, Ehrlacher, Ern (2025).
     """
     cells, x = simplices(reference), reference.points
-    u = _check_fields(fields, x, cells)
+    u = _check_fields(fields, x)
     if not stages or (rank is not None and rank < 1):
         raise BadInput(
             f"{len(stages)} stages and rank {rank}; give one stage or more, and a rank of 1 or more"
@@ -135,22 +137,27 @@ def optimal_mappings(
         history += J
         missing = 1 - J[-1]
         log.info("mappings of rank %d: energy missing %.3e after %d steps", rank, missing, len(J))
-    smallest = sharp.determinants(w).min(axis=1)
-    return Mappings(w, np.array(history), smallest)
+    return _on_domain(sharp, w, history)
 
 
-def _check_fields(fields: np.ndarray, x: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def _on_domain(e: Energy, w: np.ndarray, history: list[float]) -> Mappings:
+    """The mappings, on their curve or surface, with what is known of them."""
+    smallest = e.determinants(w).min(axis=1)
+    images = np.array([onto(e.at, e.points + shift) for shift in w])
+    return Mappings(images - e.points, np.array(history), smallest)
+
+
+def _check_fields(fields: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Fields as (m, N, c). Raises BadInput where they do not fit the reference."""
     u = array_of("(m, N)", "(m, N, c)")(fields, "fields")
     if u.ndim == 2:
         u = u[:, :, None]
-    n, d = x.shape
+    n = len(x)
     if not np.linalg.norm(u) > TINY:
         raise BadInput("all fields are zero; there is nothing to align")
-    if u.shape[1] != n or cells.shape[1] != d + 1:
+    if u.shape[1] != n:
         raise BadInput(
-            f"fields have shape {u.shape}, the reference {n} nodes of a {d}-D domain; "
-            f"give (m, {n}, c)"
+            f"fields have shape {u.shape}, the reference has {n} nodes; give (m, {n}, c)"
         )
     return np.asarray(u)
 

@@ -11,6 +11,7 @@ from rom.arrays import gate
 from rom.errors import Folded
 from rom.mesh import Mesh
 from rom.shapes.location import Locator, locator
+from rom.shapes.manifolds import onto
 from rom.shapes.morphing import Morphing
 from rom.shapes.simplex import determinants, simplices, volumes
 from rom.shapes.straight import linear
@@ -72,7 +73,7 @@ def orientation(points: np.ndarray, place: np.ndarray, cells: np.ndarray) -> np.
 def shift_transfers(mesh: Mesh, morphing: Morphing, at: Locator, shift: np.ndarray) -> Morphing:
     """Transfers to and from the nodes of the reference moved by `shift` (N, q)."""
     cells = simplices(linear(mesh))
-    moved = at.with_points(at.points + shift)
+    moved = at.with_points(onto(at, at.points + shift))
     to = locator(morphing.place, cells).matrix(moved.points)
     back = moved.matrix(morphing.place)
     return replace(morphing, to=to, back=back)

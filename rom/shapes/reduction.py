@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rom.gp.kernel_names import MATERN
 from rom.shapes.models import ShapeModel
 from rom.shapes.morphing import Morphing, Sample
 
@@ -26,6 +27,7 @@ class Reduction:
     prices : of rough mappings, rho of `optimal_mappings`, tried in turn until cross-validation
         prefers mappings to none
     folds : of the cross-validation in the training set that calibrates standard deviations
+    kernel : of the processes of field modes: matern52, or matern32 where fields have kinks
     """
 
     shape: int = 8
@@ -38,6 +40,7 @@ class Reduction:
     options: dict[str, Any] = field(default_factory=dict)
     prices: tuple[float, ...] = (0.01, 1.0, 10.0)
     folds: int = 10
+    kernel: str = MATERN
 
     def rank(self, name: str) -> int:
         """Modes of a field, at most."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from rom.parameters import Box
 from rom.shapes.answers import DETERMINANT, SCORE
 from rom.shapes.embeddings import embedding, modes
 from rom.shapes.fields import back_transfers, field_models, space_of
+from rom.shapes.location import Locator
 from rom.shapes.mappings import fit_mappings
 from rom.shapes.models import ShapeModel
 from rom.shapes.morphing import Morphing, Sample
@@ -49,11 +50,15 @@ def shape_model(
     Raises BadInput for fewer than five samples or unlike ones, Folded naming the cell of a
     morphing that folds.
     """
-    _check_alike(samples)
+    box = scalar_range(samples, names, units)
     reference = medoid(samples, morph) if reference is None else linear(reference)
-    box = _range(samples, names, units)
-    reduction = reduction or Reduction()
-    training = _lay_out(samples, morph, reference, box, reduction, rng=rng)
+    layout = lay_out(samples, morph, reference)
+    return fit_shapes(training_set(layout, box, reduction or Reduction(), rng=rng))
+
+
+def fit_shapes(training: TrainingSet) -> ShapeModel:
+    """The model of a training set: its fields, mapped or not, and its outputs."""
+    samples, rng = training.samples, training.rng
     chosen = _choose_mapping(training)
     outputs = tuple(samples[0].outputs)
     units_of_outputs = tuple(samples[0].units.get(name, "1") for name in outputs)
@@ -62,34 +67,42 @@ def shape_model(
     return replace(chosen, outputs=outputs, scalars=scalars, output_units=units_of_outputs)
 
 
-def _lay_out(
-    samples: Sequence[Sample],
-    morph: Morph,
-    reference: Mesh,
-    box: Box | None,
-    reduction: Reduction,
-    *,
-    rng: int,
-) -> TrainingSet:
-    """Samples over the reference, with the inputs of the regressions."""
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Samples over one reference: what trials of other ranks share."""
+
+    samples: Sequence[Sample]
+    morph: Morph
+    reference: Mesh
+    at: Locator
+    morphings: Sequence[Morphing]
+
+
+def lay_out(samples: Sequence[Sample], morph: Morph, reference: Mesh) -> Layout:
+    """Every sample over the reference. Raises Folded naming the cell that turns over."""
     at = locate(reference, morph)
     morphings = [overlay(s.mesh, reference, morph, at) for s in samples]
+    return Layout(samples, morph, reference, at, morphings)
+
+
+def training_set(
+    layout: Layout, box: Box | None, reduction: Reduction, *, rng: int = 0
+) -> TrainingSet:
+    """The inputs of the regressions of samples that are laid out."""
+    samples, morphings, reference = layout.samples, layout.morphings, layout.reference
     points = np.array([morphing.points for morphing in morphings])
     shapes = embedding(points, reference, reduction.shape, COORDINATE_TOL, reduction.rigid)
     bases = _baselines(samples, morphings, reference, reduction.baseline)
-    blank = ShapeModel(morph, shapes, at.points, box, bases, mapping=None, warp=None, fields=())
+    blank = ShapeModel(
+        layout.morph, shapes, layout.at.points, box, bases, mapping=None, warp=None, fields=()
+    )
     z = [blank.inputs(s, morphing) for s, morphing in zip(samples, morphings, strict=True)]
     return TrainingSet(samples, morphings, blank, np.array(z), reduction, rng)
 
 
 def _choose_mapping(training: TrainingSet) -> ShapeModel:
     """The first mapped model that cross-validation prefers, or the unmapped one."""
-    blank = training.blank
-    morphings = training.morphings
-    back = back_transfers(blank, morphings, None)
-    extra = training.reduction.mapping
-    still = replace(blank, fields=field_models(training, morphings, back, extra=extra))
-    chosen = still
+    still = chosen = fit_unmapped(training)
     prices = training.reduction.prices if training.reduction.mapping else ()
     for price in prices:
         mapped = _map(training, price)
@@ -100,6 +113,14 @@ def _choose_mapping(training: TrainingSet) -> ShapeModel:
         "cross-validation: relative error %.3e, %.3e without mappings", chosen.error, still.error
     )
     return chosen
+
+
+def fit_unmapped(training: TrainingSet) -> ShapeModel:
+    """The model of the fields without mappings, with as many modes as with them."""
+    blank, morphings = training.blank, training.morphings
+    back = back_transfers(blank, morphings, None)
+    extra = training.reduction.mapping
+    return replace(blank, fields=field_models(training, morphings, back, extra=extra))
 
 
 def _map(training: TrainingSet, price: float) -> ShapeModel | None:
@@ -144,8 +165,14 @@ def _check_alike(samples: Sequence[Sample]) -> None:
                 )
 
 
-def _range(samples: Sequence[Sample], names: Sequence[str], units: Sequence[str]) -> Box | None:
-    """The range of the scalars, a little wider where they are all the same."""
+def scalar_range(
+    samples: Sequence[Sample], names: Sequence[str], units: Sequence[str]
+) -> Box | None:
+    """The range of the scalars of like samples, a little wider where it is a point.
+
+    Raises BadInput for fewer than five samples or unlike ones.
+    """
+    _check_alike(samples)
     mu = np.array([s.mu for s in samples])
     p = mu.shape[1]
     if not p:

@@ -121,7 +121,7 @@ def local_solids(
     machine: Any = local.classifier
     varies = np.ptp(columns, axis=0) > 0.0
     blind = replace(machine, scale=np.where(varies, machine.scale, np.inf))
-    weights = (1.0 - OVERLAP) * np.eye(clusters)[local.labels] + OVERLAP * machine.chances
+    weights = (1.0 - OVERLAP) * np.eye(local.K)[local.labels] + OVERLAP * machine.chances
     stress = unit_stresses(body, runs)
     models = []
     for k, weight in enumerate(weights.T):

@@ -99,7 +99,8 @@ def _compare_state(
     if space is not None and space.n == len(u):
         numbers["norm"] = float(np.max(space.norm(u)))
         numbers["error"] = float(np.max(space.norm(u - whole)))
-        if basis is not None and basis.space.n == len(u):
+        in_modes = any(part.basis is not None for part in answer.parts.values())
+        if basis is not None and in_modes and basis.space.n == len(u):
             rest = u - basis.lift(basis.coefficients(u))
             numbers["floor"] = float(np.max(space.norm(rest)))
     bounds = [error for error in answer.errors if error.known in BOUNDS]

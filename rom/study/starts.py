@@ -20,6 +20,11 @@ def asks_starts(model: Any) -> bool:
     return asks.times is not None and bool(needed) and names.issuperset(needed)
 
 
+def asks_field(asks: Asks) -> bool:
+    """Whether a question is a field alone, which true runs hold beside what is told."""
+    return asks.p == 0 and asks.times is None and len(asks.fields) == 1 and not asks.mesh
+
+
 def asks_without_starts(model: Any) -> Asks:
     """What a model asks, the fields that a true run brings left open."""
     asks: Asks = model.asks

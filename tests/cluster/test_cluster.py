@@ -105,11 +105,11 @@ def says(*words):
     return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
-def awaited(cluster, what, seconds=120.0):
+def awaited(cluster, what, seconds=120.0, pause=0.3):
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, cluster.listing()
-        time.sleep(0.3)
+        time.sleep(pause)
 
 
 def once(store, count):
@@ -157,12 +157,12 @@ def test_the_blade_through_kills_and_a_drained_node_is_the_blade_of_one_machine(
         "--json",
     )
     store, kills = tmp_path / "far" / "store", 0
-    awaited(cluster, lambda: (store / "leases").exists() and list((store / "leases").glob("*.0")))
     host = says("sinfo", "--noheader", "--format", "%n").strip()
-    says("scontrol", "update", f"nodename={host}", "state=drain", "reason=test")
+    awaited(cluster, of_the_solver, pause=0.02)
     for pid in of_the_solver()[:2]:
         os.kill(pid, signal.SIGKILL)
         kills += 1
+    says("scontrol", "update", f"nodename={host}", "state=drain", "reason=test")
     awaited(cluster, lambda: says("squeue", "--noheader", "--states=running").strip() == "")
     before = len(list((store / "journal").glob("*")))
     time.sleep(3)
@@ -217,6 +217,7 @@ def test_submitted_twice_cancelled_and_resumed_solves_each_once(cluster, tmp_pat
     assert "was submitted into run before" in rom(tmp_path, *words, code=2)
     assert last(rom(tmp_path, "resume", "run", "--json"))["jobs"] == []
     awaited(cluster, lambda: len(begun(tmp_path)) >= 4)
+    (tmp_path / "wait").write_text("60.0")  # the others wait for the command
     assert last(rom(tmp_path, "cancel", "run", "--json"))["cancelled"] == first
     awaited(cluster, cluster.is_empty)
     done = last(rom(tmp_path, "status", "run", "--json"))["done"]

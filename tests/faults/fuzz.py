@@ -1,6 +1,6 @@
-"""Readers on mutated files: python -m tests.faults.fuzz [EXECUTIONS] [SEED]. A named error is
-right; a crash, a hang, another exception or an allocation beyond the cap is a finding, and its
-input is kept.
+"""Readers of our own files on mutated ones: python -m tests.faults.fuzz [EXECUTIONS] [SEED]. A
+named error is right; a crash, a hang, another exception or an allocation beyond the cap is a
+finding, and its input is kept. Files of other programs are those of `fuzz_files`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import resource
 import signal
 import sys
@@ -16,7 +15,6 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,6 @@ import numpy as np
 from rom.archive.files import _seal_block
 from rom.archive.layout import BLOCK
 from rom.archive.nouns import load, save
-from rom.basis import Basis
 from rom.batch import Profile, read_profile
 from rom.batch.plan import parse_rows
 from rom.batch.run_folder import MAGIC, Run, create_run, open_run
@@ -32,15 +29,10 @@ from rom.campaign import collect, open_store
 from rom.campaign.journal import Manifest, journals, refresh
 from rom.cli.case import parameters
 from rom.errors import RomError
-from rom.io import read_basis, read_file, write_basis, write_mesh
-from rom.mesh import Mesh
 from rom.parameters import Box
-from rom.space import euclidean
 
 Reader = Callable[[bytes], None]
-CAP, LIMIT, FOREIGN_LIMIT = 2**30, 5, 60
-FORMATS = (".vtu", ".vtk", ".vtkhdf", ".xdmf", ".med", ".msh", ".inp", ".off")
-SIZES = (b"900000000000", b"3000000000", b"18446744073709551615", b"-1", b"2147483648")
+CAP, LIMIT = 2**30, 5
 TOKENS = [
     b"null",
     b"-1",
@@ -169,35 +161,6 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
         )
         open_run(folder / "fuzz" / "run")
 
-    def of_file(kind: str, data: bytes) -> None:
-        path = folder / "fuzz" / f"a{kind}"
-        path.write_bytes(data)
-        read_file(path)
-
-    files = {}
-    mesh = Mesh(np.array([[0.0, 0], [1, 0], [0, 1]]), {"triangle": np.array([[0, 1, 2]])})
-    for kind in FORMATS:
-        fields = {} if kind in (".inp", ".off") else {"u": (np.arange(3.0), "K")}
-        whole = write_mesh(folder / f"seed{kind}", mesh, fields).read_bytes()
-        own = kind == ".vtkhdf"  # without its seal, as other programs write it
-        seeds = [bytes(BLOCK) + whole[BLOCK:] if own else whole]
-        files[f"file {kind}"] = (seeds, partial(of_file, kind), 0.002)
-    foreign = foreign_seeds(folder)
-    for kind, seeds in foreign.items():
-        before = files[f"file {kind}"][0] if f"file {kind}" in files else []
-        files[f"file {kind}"] = (before + seeds, partial(of_file, kind), 0.002)
-    case = opened_case(folder / "fuzz" / "case")
-
-    def of_case(data: bytes) -> None:
-        case.write_bytes(data)
-        read_file(folder / "fuzz" / "case")
-
-    def of_basis(data: bytes) -> None:
-        (folder / "fuzz" / "basis").write_bytes(data)
-        read_basis(folder / "fuzz" / "basis")
-
-    files["file OpenFOAM"] = ([case.read_bytes()], of_case, 0.002)
-    files["file basis"] = (basis_seeds(folder), of_basis, 0.002)
     records = [line.partition(b" ")[2] for line in lines.splitlines()]
     del identity["sha256"]
     return {
@@ -215,73 +178,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Reader, float]]:
             lambda data: parse_rows(data.decode("latin1"), 1000) and None,
             0.1,
         ),
-        **files,
     }
-
-
-def foreign_seeds(folder: Path) -> dict[str, list[bytes]]:
-    """Suffix -> files as other programs write them."""
-    from tests import foreign
-    from tests.test_foreign_bases import numbers
-    from tests.test_nastran_files import DATA, FREE
-    from tests.test_polyhedra import CORNERS, FACES, TOP, polyhedra
-    from tests.test_solver_results import FRD, exodus
-    from tests.test_zset_files import binary
-
-    exodus(folder / "seed.e")
-    (folder / "fuzz" / "seed.vtu").write_bytes((folder / "seed.vtu").read_bytes())
-    cube = np.array([[x, y, z] for z in (0, 1) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))], float)
-    cgns = foreign.cgns(folder, cube, np.arange(8)[None], {"T": np.ones(8)}, {"q": np.ones(1)})
-    numbers(folder / "fuzz" / "points.bin", np.arange(6.0))
-    polyhedra(CORNERS + TOP, [FACES]).save(folder / "faces.vtu")
-    return {
-        ".bdf": [(DATA / "bulk_small.bdf").read_bytes(), FREE.encode()],
-        ".geo": [binary(folder / "seed.geo").read_bytes()],
-        ".bin": [numbers(folder / "seed.bin", np.arange(4.0)).read_bytes()],
-        ".vtu": [(folder / "faces.vtu").read_bytes()],
-        **result_seeds(),
-        ".frd": [FRD.encode()],
-        ".e": [(folder / "seed.e").read_bytes()],
-        ".cgns": [cgns.read_bytes()],
-        ".pvd": [b'<VTKFile type="Collection"><Collection><DataSet timestep="0" file="seed.vtu"/>'
-            b"</Collection></VTKFile>"],
-    }  # fmt: skip
-
-
-def result_seeds() -> dict[str, list[bytes]]:
-    """A result of Ansys, where its reader is installed."""
-    try:
-        from ansys.mapdl.reader import examples
-    except ImportError:
-        return {}
-    return {".rst": [Path(examples.rstfile).read_bytes()]}
-
-
-def opened_case(folder: Path) -> Path:
-    """A case of OpenFOAM without a .foam; its list of faces, which is what changes."""
-    from tests.test_blocks import foam
-
-    foam(folder).unlink()
-    return folder / "constant" / "polyMesh" / "faces"
-
-
-def basis_seeds(folder: Path) -> list[bytes]:
-    """A basis as libROM, pyLOM and Twin Builder write it."""
-    basis = Basis(euclidean(4), np.eye(4)[:, :2], s=np.array([2.0, 1.0]))
-    seeds = []
-    for name, kind in (("b.000000", "libROM"), ("b.h5", "pyLOM"), ("b.svd", "Twin Builder")):
-        seeds.append(write_basis(folder / name, basis, kind).read_bytes())
-    return seeds
-
-
-def declared(seed: bytes, rng: np.random.Generator) -> bytes:
-    """A seed with one of its numbers as a size that no file of a few bytes holds."""
-    numbers = list(re.finditer(rb"\d+", seed))
-    if not numbers:
-        return seed
-    match = numbers[int(rng.integers(len(numbers)))]
-    size = SIZES[int(rng.integers(len(SIZES)))]
-    return seed[: match.start()] + size + seed[match.end() :]
 
 
 class Late(BaseException):
@@ -299,13 +196,9 @@ def hunted(
         raise Late
 
     signal.signal(signal.SIGALRM, late)
-    is_foreign = name.startswith("file ")
-    if is_foreign:
-        read(seeds[0])  # begins the process that reads
-    for k in range(count):
-        data = seeds[int(rng.integers(len(seeds)))]
-        data = declared(data, rng) if is_foreign and k % 2 else mutated(data, rng)
-        signal.setitimer(signal.ITIMER_REAL, FOREIGN_LIMIT if is_foreign else LIMIT)
+    for _ in range(count):
+        data = mutated(seeds[int(rng.integers(len(seeds)))], rng)
+        signal.setitimer(signal.ITIMER_REAL, LIMIT)
         try:
             read(data)
         except RomError:

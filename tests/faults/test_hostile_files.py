@@ -323,24 +323,76 @@ HAS_NO_LANDLOCK = ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, 1) < 1
 UNKNOWN = "unknown_format.py"  # a reader of a plugged format that follows what a file says
 
 
+FOLLOWING = (
+    "from pathlib import Path\n\nimport numpy as np\n\nfrom rom.io.frame import Frame\n"
+    "from rom.mesh import Mesh\n\n\ndef frames(path, unit):\n"
+    "    values = np.frombuffer(Path(path.read_text()).read_bytes())\n"
+    "    yield Mesh(values[:, None], {}), Frame(None, {}, {})\n\n\n"
+    'SUFFIXES = {".unknown": frames}\n'
+)
+
+
 @pytest.mark.skipif(HAS_NO_LANDLOCK, reason="this kernel has no Landlock")
 def test_a_reader_that_follows_a_file_anywhere_is_stopped_by_the_kernel(places, monkeypatch):
     folder, out = places
     home = folder.parent / "readers"
     home.mkdir()
-    (home / UNKNOWN).write_text(
-        "from pathlib import Path\n\nimport numpy as np\n\nfrom rom.io.frame import Frame\n"
-        "from rom.mesh import Mesh\n\n\ndef frames(path, unit):\n"
-        "    values = np.frombuffer(Path(path.read_text()).read_bytes())\n"
-        "    yield Mesh(values[:, None], {}), Frame(None, {}, {})\n\n\n"
-        'SUFFIXES = {".unknown": frames}\n'
-    )
+    (home / UNKNOWN).write_text(FOLLOWING)
     monkeypatch.setattr(rom.io.readers, "__path__", [*rom.io.readers.__path__, str(home)])
     shutil.copy(out / "secret.bin", folder / "own.bin")
     mesh, _, _ = read_file(written(folder / "a.unknown", "own.bin"))
     assert np.array_equal(mesh.points[:, 0], SECRET)
     with pytest.raises(ForeignFile, match="denied"):
         read_file(written(folder / "b.unknown", str(out / "secret.bin")))
+
+
+IMPORTING = (
+    "from pathlib import Path\n\nimport numpy as np\n\nfrom rom.io.frame import Frame\n"
+    "from rom.mesh import Mesh\n\n\ndef frames(path, unit):\n"
+    "    import late_module\n    import late_package\n    import late_installed\n\n"
+    "    outcomes = [late_module.X, late_package.X, late_installed.X]\n"
+    "    for name in path.read_text().split():\n"
+    "        try:\n            Path(name).read_bytes()\n"
+    "        except PermissionError:\n            outcomes.append(-1.0)\n"
+    "        else:\n            outcomes.append(4.0)\n"
+    "    yield Mesh(np.array(outcomes)[:, None], {}), Frame(None, {}, {})\n\n\n"
+    'SUFFIXES = {".unknown": frames}\n'
+)
+
+
+@pytest.mark.skipif(HAS_NO_LANDLOCK, reason="this kernel has no Landlock")
+def test_of_a_folder_on_the_path_of_python_modules_are_read_and_results_are_not(tmp_path):
+    """As in a checkout whose folder is on the path, and holds what is none of its modules."""
+    path, site, home = (tmp_path / name for name in ("checkout", "site", "checkout/build/a place"))
+    for folder in (home / "in", home / "readers", path / "late_package", site / "x.dist-info"):
+        folder.mkdir(parents=True)
+    (home / "readers" / UNKNOWN).write_text(IMPORTING)
+    (path / "late_module.py").write_text("X = 1.0\n")
+    (path / "late_package" / "__init__.py").write_text("from late_package.part import X\n")
+    (path / "late_package" / "part.py").write_text("X = 2.0\n")
+    (site / "late_installed").mkdir()
+    (site / "late_installed" / "__init__.py").write_text("X = 3.0\n")
+    outside = [path / "secret", path / "build" / "secret", home / "secret"]
+    for secret in outside:
+        secret.write_bytes(SECRET.tobytes())
+    names = ["own.txt", *(os.path.relpath(secret, home / "in") for secret in outside)]
+    (home / "in" / "own.txt").touch()
+    file = written(home / "in" / "a.unknown", "\n".join(names))
+    code = (
+        "import sys; from pathlib import Path; import rom.io.readers as readers; "
+        f"readers.__path__.append({str(home / 'readers')!r}); from rom.io import read_file; "
+        f"print(read_file(Path({str(file)!r}))[0].points[:, 0].tolist())"
+    )
+    places = os.pathsep.join(map(str, (path, site, Path(__file__).parents[2])))
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == [1.0, 2.0, 3.0, 4.0, -1.0, -1.0, -1.0]
 
 
 def assert_no_secret(text, folder):

@@ -15,7 +15,7 @@ from rom.errors import ForeignFile
 from rom.io.content import Content, Data, blocks_of, frame_of_content
 from rom.io.frame import Frame
 from rom.io.inp_moves import Move
-from rom.io.inp_scopes import Collection, Deck, Scope, read_deck
+from rom.io.inp_scopes import Collection, Deck, Label, Scope, read_deck
 from rom.io.inp_sets import Placed, Resolver
 from rom.io.regions import NODE_SET, REGION
 from rom.mesh import Mesh
@@ -42,21 +42,25 @@ def _place(deck: Deck) -> tuple[np.ndarray, Cells, list[Placed]]:
     """Points and cells of all instances, or of all parts where there are none."""
     still = Move(np.eye(3), np.zeros(3))
     scopes = deck.instances or [(scope, still) for scope in deck.parts.values()]
-    points, cells, placed = [np.zeros((0, 3))], [], []
+    points, cells = [np.zeros((0, 3))], []
+    placed: list[Placed] = []
     first = start = 0
     for scope, move in [*scopes, (deck.outside, still)]:
         if scope.nodes:
             points.append(move.apply(np.array(list(scope.nodes.values()))))
-        nodes = {number: first + k for k, number in enumerate(scope.nodes)}
+        nodes: dict[Label, int] = {number: first + k for k, number in enumerate(scope.nodes)}
+        if scope is deck.outside and scope.elements:  # its elements may name nodes of instances
+            nodes |= {f"{at.scope.name.upper()}.{number}": place
+                for at in placed for number, place in at.nodes.items()}  # fmt: skip
         its = _cells(scope, nodes, deck.path.name)
         rows = {number: start + k for k, number in enumerate(scope.elements)}
         cells += its
         placed.append(Placed(scope, nodes, rows))
-        first, start = first + len(nodes), start + len(rows)
+        first, start = first + len(scope.nodes), start + len(rows)
     return np.concatenate(points), cells, placed
 
 
-def _cells(scope: Scope, nodes: dict[int, int], file: str) -> Cells:
+def _cells(scope: Scope, nodes: dict[Label, int], file: str) -> Cells:
     """Runs of elements of one type, in the order of the deck."""
     runs: list[tuple[str, list[list[int]]]] = []
     for number, (kind, corners) in scope.elements.items():

@@ -22,9 +22,10 @@ from rom.io.cgns_tree import (
     node_names,
     node_text,
     tree_units,
+    units_of_arrays,
 )
 from rom.io.content import Content, Data, append_blocks, frame_of_content, spread_rows
-from rom.io.fields import Fields
+from rom.io.fields import Fields, label
 from rom.io.frame import AT_CELLS, Frame
 from rom.io.grid import positive_wedges
 from rom.io.regions import DIMENSION, NODE_SET, REGION, Blocks
@@ -183,7 +184,22 @@ def _zone_content(path: Path, base: Any, zone: Any, k: int | None) -> tuple[Cont
     for kind, its in rows.items():
         filling[its] = DIMENSION[kind] == top
     _put_fields(path, content, _solutions(zone, k), filling, shape)
-    return content, unit
+    return _label_arrays(content, units_of_arrays([base])), unit
+
+
+def _label_arrays(content: Content, units: dict[str, str]) -> Content:
+    """The content with its arrays named 'NAME [unit]' where their units are known."""
+    if not units:
+        return content
+    points, cells = (
+        {label(name, units.get(name, "")): values for name, values in data.items()}
+        for data in (content.point_data, content.cell_data)
+    )
+    masks = {}
+    for key, mask in content.known.items():
+        place, _, name = key.partition(":")
+        masks[f"{place}:{label(name, units.get(name, ''))}"] = mask
+    return Content(content.blocks, points, cells, masks)
 
 
 def _points(path: Path, base: Any, grid: Any, angle: str) -> np.ndarray:
@@ -264,13 +280,14 @@ def _without_rind(solution: Any, values: np.ndarray) -> np.ndarray:
 def _scalars(bases: list[Any]) -> dict[str, float]:
     """The single numbers of the bases without a zone."""
     scalars = {}
+    units = units_of_arrays(bases)
     for base in bases:
         if children(base, "Zone_t"):
             continue
         for array in children(base, "DataArray_t"):
             values = node_data(array)
             if values.size == 1 and np.issubdtype(values.dtype, np.number):
-                scalars[node_name(array)] = float(values[0])
+                scalars[label(node_name(array), units.get(node_name(array), ""))] = float(values[0])
     return scalars
 
 
@@ -292,14 +309,14 @@ def _cells(path: Path, zone: Any) -> _Cells:
 
 
 def _first_number(section: Any) -> int:
-    return int(node_data(section["ElementRange"])[0])
+    return int(node_data(section["ElementRange"]).ravel()[0])
 
 
 def _section(path: Path, section: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(cell type, nodes (k, ...), numbers (k,)) of the elements of a section."""
-    code = int(node_data(section)[0])
-    first, last = node_data(section["ElementRange"])
-    entries = node_data(section["ElementConnectivity"]).astype(np.int64)
+    code = int(node_data(section).ravel()[0])
+    first, last = node_data(section["ElementRange"]).ravel()
+    entries = node_data(section["ElementConnectivity"]).astype(np.int64).ravel()
     if code != MIXED:
         kind = _cell_type(path, section, code)
         yield kind, entries.reshape(last - first + 1, -1) - 1, np.arange(first, last + 1)

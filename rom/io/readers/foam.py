@@ -3,7 +3,7 @@
 Regions of a case are regions of the mesh.
 
 VTK adds the patches of the boundary as blocks and averages cells to points; neither is the
-solver's, and both are switched off.
+solver's, and both are switched off. It keeps single precision; so numbers are read again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rom.io.content import frame_of_content
+from rom.io.foam_values import sharpen
 from rom.io.frame import Frame
 from rom.io.grid import require_pyvista
 from rom.io.references import home_of
-from rom.io.vtk_files import mesh_and_frame, raise_complaints
+from rom.io.vtk_files import output_content, raise_complaints
 from rom.mesh import Mesh
 
 INNER = "internalMesh"
@@ -31,9 +33,11 @@ def foam_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
         count = times.GetNumberOfTuples() if times is not None else 0
     for k in range(count):
         t = float(times.GetValue(k))
-        yield mesh_and_frame(path, _read(path, reader, t), t, unit)
+        content = output_content(path, _read(path, reader, t))
+        yield frame_of_content(sharpen(content, home_of(path), t), t, unit)
     if not count:
-        yield mesh_and_frame(path, _read(path, reader, None), None, unit)
+        content = output_content(path, _read(path, reader, None))
+        yield frame_of_content(sharpen(content, home_of(path), None), None, unit)
 
 
 def _open(path: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ import numpy as np
 from rom.errors import ForeignFile, require
 from rom.io.exchange import from_meshio
 from rom.io.frame import Frame
+from rom.io.geo_blocks import MAGIC, plain_blocks
 from rom.mesh import Mesh
-
-MAGIC = b"Z7BINARYGEOF\0"
 
 
 def geof_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
@@ -58,12 +58,24 @@ def _reader(path: Path) -> Any:
         raise ForeignFile(
             f"{path.name} is no binary mesh of Z-set; of a script of Gmsh give the .msh it makes"
         )
-    return GeoReader() if is_binary else GeofReader()
+    if not is_binary:
+        reader = GeofReader()
+        reader.SetFileName(str(path))
+        return reader
+    return _open_blocks(GeoReader(), plain_blocks(path.read_bytes(), path.name))
+
+
+def _open_blocks(reader: Any, content: bytes) -> Any:
+    """Muscat's reader at the begin of a file in memory that holds the content."""
+    reader.filePointer = os.fdopen(os.memfd_create("geo"), "w+b")
+    reader.filePointer.write(content)
+    reader.filePointer.seek(0)
+    reader.StartReading = lambda: None
+    return reader
 
 
 def _read_by_muscat(path: Path) -> Any:
     reader = _reader(path)
-    reader.SetFileName(str(path))
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
             source = reader.Read()

@@ -25,14 +25,16 @@ from rom.io.gmsh_cells import (
     entities_4,
     nodes_2,
     nodes_4,
+    parametric_nodes_2,
 )  # fmt: skip
-from rom.io.gmsh_views import ELEMENT_NODE, NODE, VIEWS, View, read_view, steps_of
+from rom.io.gmsh_views import ELEMENT_NODE, NODE, VIEWS, View, read_views, steps_of
 from rom.io.numbering import Numbering, number_places
 from rom.io.readers.meshio_formats import meshio_frames
 from rom.io.regions import DIMENSION, REGION
 from rom.mesh import NODES, Mesh
 
 VERSIONS = ((2, 0), (2, 1), (2, 2), (4, 0), (4, 1))
+NODE_SECTIONS = ("Nodes", "ParametricNodes")
 PLACES = ("point", "curve", "surface", "volume")  # what groups without a name are called after
 
 
@@ -99,8 +101,8 @@ def _read_section(cursor: Cursor, file: _File, title: str) -> None:
             dim, tag, name = cursor.line().split(None, 2)
             file.names[int(dim), int(tag)] = name.strip().strip('"')
     elif title in VIEWS:
-        file.views.append(read_view(cursor, title))
-    elif title in ("Entities", "PartitionedEntities", "Nodes", "Elements"):
+        file.views += read_views(cursor, title)
+    elif title in ("Entities", "PartitionedEntities", *NODE_SECTIONS, "Elements"):
         count = int(cursor.line()) if file.version == 2 else 0
         part = cursor if cursor.is_binary else cursor.section(f"$End{title}".encode())
         _read_numbers(part, file, title, count)
@@ -122,9 +124,12 @@ def _read_format(cursor: Cursor, file: _File) -> None:
 
 
 def _read_numbers(cursor: Cursor, file: _File, title: str, count: int) -> None:
-    if title == "Nodes":
-        is_old = file.version == 2
-        numbers, points = nodes_2(cursor, count) if is_old else nodes_4(cursor, file.minor)
+    if title in NODE_SECTIONS:
+        if file.version == 2:
+            read = nodes_2 if title == "Nodes" else parametric_nodes_2
+            numbers, points = read(cursor, count)
+        else:
+            numbers, points = nodes_4(cursor, file.minor)
         again = len(file.numbers) > 0
         if again and not (
             np.array_equal(numbers, file.numbers) and np.array_equal(points, file.points)

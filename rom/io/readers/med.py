@@ -68,6 +68,7 @@ def _mesh_content(path: Path, name: str) -> tuple[Content, list[MedBlock], str]:
         grid.setName(name)
         structured, mesh = mesh, medcoupling.MEDFileUMesh()
         mesh.setMeshAtLevel(0, grid)
+        mesh.forceComputationOfParts()
         _copy_groups(structured, mesh)
     coordinates = mesh.getCoords()
     points = plain_array(coordinates)
@@ -90,11 +91,12 @@ def _mesh_content(path: Path, name: str) -> tuple[Content, list[MedBlock], str]:
 
 
 def _count_states(path: Path, name: str) -> int:
-    """How many states of a mesh a file holds."""
+    """How many states of a mesh a file holds: one, not named, before MED 3."""
     import h5py
 
     with h5py.File(path, "r") as file:
-        return len(file["ENS_MAA"][name])
+        states = file["ENS_MAA"][name]
+        return 1 if "NOE" in states else len(states)
 
 
 def _copy_groups(structured: Any, mesh: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rom.io.frame import Frame
-from rom.io.vtk_files import mesh_and_frame, open_reader, raise_complaints
+from rom.io.vtk_files import mesh_and_frame, open_reader, raise_complaints, read_output
 from rom.mesh import Mesh
 
 
@@ -15,14 +15,14 @@ def vtkhdf_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
     """Mesh and frame at every time of the file, or once."""
     with raise_complaints(path):
         reader = open_reader(path, ".hdf")
-        output = reader.read()
+        output = read_output(reader.reader)
     times = _times(reader.reader)
     if not times:
         yield mesh_and_frame(path, output, None, unit)
     for k, t in enumerate(times):
         with raise_complaints(path):
             reader.reader.SetStep(k)
-            output = reader.read()
+            output = read_output(reader.reader)
         yield mesh_and_frame(path, output, t, unit)
 
 
@@ -40,4 +40,4 @@ def _times(reader: Any) -> list[float]:
 
 
 LIBRARIES = ("pyvista", "h5py", "vtkmodules.vtkIOHDF")  # loaded once for all files
-SUFFIXES = {".vtkhdf": vtkhdf_frames}
+SUFFIXES = dict.fromkeys((".vtkhdf", ".hdf"), vtkhdf_frames)

@@ -6,6 +6,7 @@ so this reader is ours. Grids on the same geometry share their points.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +26,13 @@ from rom.io.content import (
 )
 from rom.io.frame import AT_CELLS, Frame
 from rom.io.regions import NODE_SET, REGION
+from rom.io.xdmf_functions import element_values
 from rom.io.xdmf_grids import read_grid
 from rom.io.xdmf_items import Document, open_document
 from rom.mesh import Mesh
 
 Grids = dict[str, Any]  # name -> uniform grid
+log = logging.getLogger("rom")
 
 
 @dataclass(eq=False)
@@ -67,8 +70,9 @@ def _states(document: Document) -> list[tuple[float | None, Grids]]:
     for k, grid in enumerate(tops):
         name = grid.get("Name") or f"grid {k}"
         if _is_temporal(grid):
-            times = _times(document, grid)
-            for j, child in enumerate(grid.findall("Grid")):
+            children = grid.findall("Grid")
+            times = _times(document, grid, len(children))
+            for j, child in enumerate(children):
                 t = times[j] if j < len(times) else _time(document, child)
                 if t is None:
                     raise ForeignFile(f"{document.path.name}: step {j} of {name!r} has no time")
@@ -116,16 +120,19 @@ def _time(document: Document, grid: Any) -> float | None:
     return None
 
 
-def _times(document: Document, grid: Any) -> list[float]:
-    """The times that a collection gives its grids, if it does."""
+def _times(document: Document, grid: Any, n: int) -> list[float]:
+    """The times that a collection gives its n grids, if it does."""
     time = grid.find("Time")
     item = None if time is None else time.find("DataItem")
     if item is None:
         return []
     numbers = document.numbers(item).ravel()
-    if time.get("TimeType", "Single").lower() == "hyperslab":
+    kind = time.get("TimeType", "Single").lower()
+    if kind == "hyperslab":
         start, step, count = numbers[:3]
         return [float(start + step * k) for k in range(int(count))]
+    if kind == "range":
+        return [float(t) for t in np.linspace(numbers[0], numbers[1], n)]
     return [float(number) for number in numbers]
 
 
@@ -149,7 +156,7 @@ def _content(
             cover.cells += cells
             cover.count += size
         used.append(key)
-        _read_attributes(document, grid, cover, id(topology))
+        _read_attributes(document, grid, cover, cells, id(topology))
     parts = {name: _cover_content(cover) for name, cover in covers.values()}
     return append_blocks(parts), tuple(used)
 
@@ -161,29 +168,19 @@ def _only(document: Document, grid: Any, tag: str, name: str) -> Any:
     return parts[0]
 
 
-def _read_attributes(document: Document, grid: Any, cover: _Cover, topology: int) -> None:
+def _read_attributes(
+    document: Document, grid: Any, cover: _Cover, cells: Cells, topology: int
+) -> None:
     """Fields and sets of a grid, at nodes or at its own cells."""
     start, size, _ = cover.places[topology]
     for attribute in document.children(grid, "Attribute"):
-        name, center = attribute.get("Name", "field"), attribute.get("Center", "Node").lower()
-        if attribute.get("ItemType"):
-            raise BadInput(
-                f"{document.path.name}: {name!r} is a {attribute.get('ItemType')}; write it with "
-                "XDMFFile.write, at nodes or cells"
-            )
-        if center not in ("node", "cell"):
-            continue
-        values = document.numbers(attribute.find("DataItem"))
-        n = len(cover.points) if center == "node" else size
-        if not n or values.size % n:
-            raise ForeignFile(
-                f"{document.path.name}: {name!r} has {values.size} numbers at {n} {center}s"
-            )
-        table = values.reshape(n, -1)
-        table = table[:, 0] if table.shape[1] == 1 else table
-        if center == "node":
+        name = attribute.get("Name", "field")
+        place, table = _attribute_values(document, attribute, cells, len(cover.points))
+        if table.shape[1] == 1:
+            table = table[:, 0]
+        if place == "node":
             cover.point_data[name] = table
-        else:
+        elif place == "cell":
             cover.cell_parts.setdefault(name, []).append((start, table))
     for group in document.children(grid, "Set"):
         numbers = document.numbers(group.find("DataItem")).astype(np.int64).ravel()
@@ -193,6 +190,33 @@ def _read_attributes(document: Document, grid: Any, cover: _Cover, topology: int
         elif kind == "cell":
             mask = np.isin(np.arange(size), numbers)
             cover.cell_parts.setdefault(REGION + name, []).append((start, mask))
+        else:
+            log.warning("%s: set %r of %ss is left out", document.path.name, name, kind)
+
+
+def _attribute_values(
+    document: Document, attribute: Any, cells: Cells, n: int
+) -> tuple[str, np.ndarray]:
+    """Place and values (rows, c) of an attribute; no rows where it is at neither."""
+    name, center = attribute.get("Name", "field"), attribute.get("Center", "Node").lower()
+    kind = attribute.get("ItemType")
+    if kind == "FiniteElementFunction":
+        return element_values(document, attribute, cells, n)
+    if kind:
+        raise BadInput(
+            f"{document.path.name}: {name!r} is a {kind}; write it with XDMFFile.write, at nodes "
+            "or cells"
+        )
+    if center not in ("node", "cell"):
+        log.warning("%s: %r stands at each %s, and is left out", document.path.name, name, center)
+        return center, np.zeros((0, 0))
+    values = document.numbers(attribute.find("DataItem"))
+    rows = n if center == "node" else sum(len(nodes) for _, nodes in cells)
+    if not rows or values.size % rows:
+        raise ForeignFile(
+            f"{document.path.name}: {name!r} has {values.size} numbers at {rows} {center}s"
+        )
+    return center, values.reshape(rows, -1)
 
 
 def _cover_content(cover: _Cover) -> Content:
