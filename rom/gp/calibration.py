@@ -16,7 +16,7 @@ from rom.snapshots import Snapshots
 COVERAGE, NORMAL_QUANTILE = 0.95, 1.959964  # of |z| under the normal law
 BINS, SPAN = 960, 6.0  # of the histogram of log10 |z|, from -SPAN to SPAN
 LEAST = 1e-12  # of the largest value of the field: smaller errors are round-off
-NUMBERS = 2**17  # of the fields that are lifted at once
+NUMBERS = 2**15  # of the fields that are lifted at once
 SKILL = 0.2  # Q^2 of left-out runs below which a regression has none
 MIN_STRETCH, SURE_RUNS = 0.5, 128  # more runs tell deviations that are too large the better
 NEW_SHARE = 0.5  # of a new run's nodes that may lie beyond all others', at worst
