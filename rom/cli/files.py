@@ -26,10 +26,11 @@ from rom.cli.scenes import (
     state_scene,
 )
 from rom.cli.tables import show_numbers
-from rom.cli.targets import check_answer_file, check_picture
+from rom.cli.targets import check_answer_file, check_folder, check_picture
 from rom.errors import BadInput, printable
 
 app = typer.Typer()
+PAGE = ".html"
 
 
 @app.command(
@@ -141,7 +142,8 @@ def export_command(
     out: Annotated[
         Path,
         typer.Option(
-            help=".vtkhdf, .vtu, any other format of meshes, .npz or .csv. Of a model's basis also "
+            help=".vtkhdf, .vtu, any other format of meshes, .npz or .csv. Of a model also .html, a "
+            "page that answers by itself; of its basis "
             "NAME.000000 (libROM), .h5 (pyLOM), .svd (Twin Builder); of a store .plaid, a folder."
         ),
     ],
@@ -154,6 +156,10 @@ def export_command(
     from rom.io.files import read_file, write_mesh
     from rom.io.tables import write_points
 
+    if out.suffix == PAGE:
+        if not rank():
+            _export_page(path, out, case)
+        return
     if is_elsewhere(out):
         if not rank():
             export_elsewhere(path, out, case, field)
@@ -177,6 +183,19 @@ def _write_states(out: Path, states: States) -> None:
     from rom.io.states import write_columns
 
     write_columns(out, states.space, states.u, states.inputs, states.mesh)
+
+
+def _export_page(path: Path, out: Path, case: str | None) -> None:
+    """A model as a page. Raises BadInput for anything else."""
+    from rom.cli.questions import open_model
+    from rom.deploy import write_page
+
+    check_folder(out)
+    if is_store(path) or not is_model_file(path):
+        raise BadInput(f"{path} is no model; a page is made of one: rom train makes it")
+    model, mesh, provenance = open_model(path, case)
+    words = [str(provenance[key]) for key in ("command", "package") if key in provenance]
+    write_page(out, model, model.mesh or mesh, title=path.stem, origin="; ".join(words))
 
 
 def _export_model(path: Path, out: Path, case: str | None) -> None:

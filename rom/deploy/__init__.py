@@ -26,13 +26,15 @@ inputs, refused outside the box.
     ...     path.exists()
     True
 
-`model_server` answers questions in JSON (`rom serve model.h5`).
+`write_page` makes one HTML file of a model, with sliders, its field and what is known of its error
+(`rom export model.h5 --out model.html`). `model_server` answers questions in JSON (`rom serve model.h5`).
 
 Reference: FMI 2.0.4 (Modelica Association, 2022).
 """
 
 from rom.deploy.fmu import write_fmu
+from rom.deploy.page import write_page
 from rom.deploy.service import model_server
 
 NOUNS: tuple[str, ...] = ()
-__all__ = ["NOUNS", "model_server", "write_fmu"]
+__all__ = ["NOUNS", "model_server", "write_fmu", "write_page"]

@@ -25,13 +25,13 @@ def constants_header(model: Any, outputs: Outputs) -> str:
     complex models, and weights of the wrong shape.
     """
     _check_model(model, outputs)
-    sizes, arrays = _model_constants(model)
+    sizes, arrays = galerkin_constants(model)
     rows, constants = _output_rows(model.basis, outputs)
     sizes |= {"LINEAR": len(outputs), "OUTPUTS": len(outputs) + (model.bound is not None)}
     arrays |= {"L_R": rows, "CONSTANT": constants}
     definitions: Scalars = {}
     if model.bound is not None:
-        definitions, bound_sizes, bound_arrays = _bound_constants(model)
+        definitions, bound_sizes, bound_arrays = bound_constants(model)
         sizes |= bound_sizes
         arrays |= bound_arrays
     lines = [f"#define {key} {value!r}" for key, value in (definitions | sizes).items()]
@@ -69,7 +69,7 @@ def _check_model(model: Any, outputs: Outputs) -> None:
         raise BadInput("an FMU needs a real model and at least one output")
 
 
-def _model_constants(model: Any) -> tuple[Scalars, Arrays]:
+def galerkin_constants(model: Any) -> tuple[Scalars, Arrays]:
     """Sizes and arrays of box, operator and load."""
     A, f, box, shift = model.A, model.f, model.box, model.shift
     sizes: Scalars = {
@@ -103,7 +103,7 @@ def _output_rows(basis: Any, outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
     return np.array(rows), np.array(constants)
 
 
-def _bound_constants(model: Any) -> tuple[Scalars, Scalars, Arrays]:
+def bound_constants(model: Any) -> tuple[Scalars, Scalars, Arrays]:
     """Definitions, sizes and arrays of a min-theta bound."""
     alpha: Any = getattr(model.bound, "stability", None)
     if not hasattr(alpha, "mu_ref") or not isinstance(alpha.theta, Monomials):

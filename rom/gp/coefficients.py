@@ -75,12 +75,12 @@ class CoefficientGP(OutputsModel):
     @property
     def variance(self) -> np.ndarray:
         """Variance of each output's process, (r,), in its unit squared."""
-        return self._solution.variance
+        return self.solution.variance
 
     @property
     def jitter(self) -> float:
         """What had to be added to a correlation matrix beyond the nugget; 0 normally."""
-        return max(factors.jitter for factors in self._factors)
+        return max(factors.jitter for factors in self.factors)
 
     @cached_property
     def _trend_and_factors(self) -> tuple[Any, tuple[Factors, ...]]:
@@ -91,11 +91,13 @@ class CoefficientGP(OutputsModel):
         return factorise_each(self.mean, self.x, Ks, self.nuggets)
 
     @property
-    def _factors(self) -> tuple[Factors, ...]:
+    def factors(self) -> tuple[Factors, ...]:
+        """Of each group's correlation matrix and trend."""
         return self._trend_and_factors[1]
 
     @cached_property
-    def _solution(self) -> _Solution:
+    def solution(self) -> Solution:
+        """Trend, variances and weights of all outputs."""
         H, scale = self._trend_and_factors[0], output_scale(self.a)
         beta = np.empty((H.shape[1], self.r))
         variance = np.empty(self.r)
@@ -106,7 +108,7 @@ class CoefficientGP(OutputsModel):
         variance *= scale**2
         if self.counts is not None and self.pure is not None:
             variance = self._pool(variance, len(self.a) - H.shape[1])
-        return _Solution(beta * scale, variance, weights * scale)
+        return Solution(beta * scale, variance, weights * scale)
 
     def _pool(self, variance: np.ndarray, free: int) -> np.ndarray:
         """Variances of averages with what repeats say of the noise, (r,)."""
@@ -118,7 +120,7 @@ class CoefficientGP(OutputsModel):
 
     def _by_group(self) -> Iterator[tuple[Factors, np.ndarray]]:
         """Factors of each group, and which outputs are its."""
-        for g, factors in enumerate(self._factors):
+        for g, factors in enumerate(self.factors):
             yield factors, self.groups == g
 
     def answer(self, question: Question) -> Prediction:
@@ -154,8 +156,8 @@ class CoefficientGP(OutputsModel):
         left = np.empty((len(scaled), len(self.kernels))) if std else None
         place = np.asarray if device is None else partial(to_device, device=device)
         fetch = np.asarray if device is None else to_numpy
-        X, beta, weights = (place(v) for v in (self.x, self._solution.beta, self._solution.weights))
-        factors = self._factors if std else ()
+        X, beta, weights = (place(v) for v in (self.x, self.solution.beta, self.solution.weights))
+        factors = self.factors if std else ()
         if device is not None:
             factors = factors_to_device(factors, device)
         step = max(1, CHUNK // (len(self.x) * (3 + len(beta))))
@@ -223,7 +225,7 @@ class CoefficientGP(OutputsModel):
         """R R^T = posterior covariance of group g at z over the process's variance."""
         kernel = self.kernels[g]
         h = trend_columns(self.mean, z)
-        half, rest = posterior_halves(self._factors[g], kernel.matrix(z, self.x), h)
+        half, rest = posterior_halves(self.factors[g], kernel.matrix(z, self.x), h)
         covariance = kernel.matrix(z, z) - half.T @ half + rest.T @ rest
         values, vectors = np.linalg.eigh(covariance)
         root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -231,7 +233,7 @@ class CoefficientGP(OutputsModel):
 
 
 @dataclass(frozen=True, eq=False)
-class _Solution:
+class Solution:
     """beta (k, r), variance (r,), weights P a (m, r)."""
 
     beta: np.ndarray
