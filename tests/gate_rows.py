@@ -701,7 +701,8 @@ gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart 
 shapes.Radial shapes.Reduction shapes.Same shapes.Sphere shapes.ShapeTrial
 shapes.family study.box_facts study.model_facts
 study.write_report plot.shape_pictures plot.show_window plot.picture
-deploy.model_server deploy.write_fmu batch.Pilot batch.Profile batch.Run
+deploy.model_server deploy.write_fmu deploy.write_page batch.Pilot batch.Profile
+batch.Run
 batch.check_stage batch.cancel_run batch.create_run batch.open_run batch.read_logs
 batch.read_profile batch.read_status batch.resume_run batch.submit_stage
 """

@@ -142,8 +142,8 @@ def export_command(
     out: Annotated[
         Path,
         typer.Option(
-            help=".vtkhdf, .vtu, any other format of meshes, .npz or .csv. Of a model also .html, a "
-            "page that answers by itself; of its basis "
+            help=".vtkhdf, .vtu, any other format of meshes, .npz or .csv. Of a model .html too, a "
+            "page that answers by itself; of a model's basis "
             "NAME.000000 (libROM), .h5 (pyLOM), .svd (Twin Builder); of a store .plaid, a folder."
         ),
     ],

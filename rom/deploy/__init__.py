@@ -26,8 +26,9 @@ inputs, refused outside the box.
     ...     path.exists()
     True
 
-`write_page` makes one HTML file of a model, with sliders, its field and what is known of its error
-(`rom export model.h5 --out model.html`). `model_server` answers questions in JSON (`rom serve model.h5`).
+`write_page` makes one HTML file of a model, with sliders, its field and its error
+(`rom export model.h5 --out model.html`). `model_server` answers questions in JSON
+(`rom serve model.h5`).
 
 Reference: FMI 2.0.4 (Modelica Association, 2022).
 """

@@ -60,9 +60,8 @@ def _galerkin(model: GalerkinModel) -> tuple[str, Numbers, list[str]]:
 
 
 def _has_plain_bound(bound: Any) -> bool:
-    stability = getattr(bound, "stability", None)
-    plain = isinstance(bound, ResidualBound) and isinstance(stability, MinTheta)
-    return plain and isinstance(stability.theta, Monomials)
+    stability = bound.stability if isinstance(bound, ResidualBound) else None
+    return isinstance(stability, MinTheta) and isinstance(stability.theta, Monomials)
 
 
 def _average(model: FieldGP) -> Numbers:

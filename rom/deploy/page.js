@@ -1,3 +1,5 @@
+// viridis, van der Walt and Smith (2015), CC0
+const COLOURS = numbers({ type: "u1", base64: "RAFURAJWRQRXRQVZRgdaRghcRgpdRgteRw1gRw5hRxBjRxFkRxNlSBRnSBZoSBdpSBhqSBpsSBttSBxuSB1vSB9wSCBxSCFzSCN0SCR1SCV2SCZ3SCh4SCl5Ryp6Ryx6Ry17Ry58Ry99RjB+RjJ+RjN/RjSARTWBRTeBRTiCRDmDRDqDRDuEQz2EQz6FQj+FQkCGQkGGQUKHQUSHQEWIQEaIP0eIP0iJPkmJPkqJPkyKPU2KPU6KPE+KPFCLO1GLO1KLOlOLOlSMOVWMOVaMOFiMOFmMN1qMN1uNNlyNNl2NNV6NNV+NNGCNNGGNM2KNM2ONMmSOMmWOMWaOMWeOMWiOMGmOMGqOL2uOL2yOLm2OLm6OLm+OLXCOLXGOLHGOLHKOLHOOK3SOK3WOKnaOKneOKniOKXmOKXqOKXuOKHyOKH2OJ36OJ3+OJ4COJoGOJoKOJoKOJYOOJYSOJYWOJIaOJIeOI4iOI4mOI4qNIouNIoyNIo2NIY6NIY+NIZCNIZGMIJKMIJKMIJOMH5SMH5WLH5aLH5eLH5iLH5mKH5qKHpuKHpyJHp2JH56JH5+IH6CIH6GIH6GHH6KHIKOGIKSGIaWFIaaFIqeFIqiEI6mDJKqDJauCJayCJq2BJ62BKK6AKa9/KrB/LLF+LbJ9LrN8L7R8MbV7MrZ6NLZ5Nbd5N7h4OLl3Orp2O7t1Pbx0P7xzQL1yQr5xRL9wRsBvSMFuSsFtTMJsTsNrUMRqUsVpVMVoVsZnWMdlWshkXMhjXsliYMpgY8tfZcteZ8xcac1bbM1abs5YcM9Xc9BWddBUd9FTetFRfNJQf9NOgdNNhNRLhtVJidVIi9ZGjtZFkNdDk9dBldhAmNg+m9k8ndk7oNo5oto3pds2qNs0qtwyrdwwsN0vst0ttd4ruN4put4ovd8mwN8lwt8jxeAhyOAgyuEfzeEd0OEc0uIb1eIa2OIZ2uMZ3eMY3+MY4uQY5eQZ5+QZ6uUa7OUb7+Uc8eUd9OYe9uYg+OYh++cj/ecl" });
 const page = opened(JSON.parse(document.getElementById("model").textContent));
 const $ = (id) => document.getElementById(id);
 const short = (value) => (Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(4) : String(+value.toPrecision(5)));
@@ -32,7 +34,7 @@ function addParameter(parameter, j) {
     text.textContent = short(end); ends.append(text);
   }
   label.append(name, number); box.append(label, slider, ends); $("parameters").append(box);
-  parameter.show = () => { number.value = +mu[j].toPrecision(12); slider.value = toSlider(parameter, mu[j]); };
+  parameter.show = () => { number.value = +mu[j].toPrecision(6); slider.value = toSlider(parameter, mu[j]); };
   slider.oninput = () => { mu[j] = fromSlider(parameter, +slider.value); parameter.show(); update(); };
   number.onchange = () => {
     const value = parseFloat(number.value);
@@ -192,7 +194,7 @@ function prepare() {
   gl.bindBuffer(gl.ARRAY_BUFFER, buffers.place); gl.bufferData(gl.ARRAY_BUFFER, points, gl.STATIC_DRAW);
   gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer()); gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, triangles, gl.STATIC_DRAW);
   gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
-  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, 256, 1, 0, gl.RGB, gl.UNSIGNED_BYTE, page.colours);
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, 256, 1, 0, gl.RGB, gl.UNSIGNED_BYTE, COLOURS);
   for (const key of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, key, gl.LINEAR);
   for (const key of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, key, gl.CLAMP_TO_EDGE);
   gl.enable(gl.DEPTH_TEST); gl.clearColor(1, 1, 1, 1);
@@ -304,7 +306,7 @@ fields.forEach((field, f) => { if (field.components > 1 && field.components <= 3
 if ($("warp").length === 1) $("warping").remove();
 else $("factor").value = page.factor;
 const colours = $("bar").getContext("2d").createImageData(256, 1);
-for (let k = 0; k < 256; k++) colours.data.set([page.colours[3 * k], page.colours[3 * k + 1], page.colours[3 * k + 2], 255], 4 * k);
+for (let k = 0; k < 256; k++) colours.data.set([COLOURS[3 * k], COLOURS[3 * k + 1], COLOURS[3 * k + 2], 255], 4 * k);
 $("bar").getContext("2d").putImageData(colours, 0, 0);
 if (isCurve) $("bar").hidden = true;
 for (const id of ["field", "warp", "factor", "hold"]) if ($(id)) $(id).onchange = update;

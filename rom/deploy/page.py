@@ -1,4 +1,4 @@
-"""A reduced model as one HTML page: sliders, field, and what is known of its error."""
+"""A reduced model as one HTML page: sliders, its field, its error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rom import __version__
 from rom.archive.files import write_file
 from rom.arrays import gate
 from rom.deploy.online_numbers import online_numbers
-from rom.errors import BadInput, MissingExtra
+from rom.errors import BadInput
 from rom.io.answers import answer_fields_on_mesh
 from rom.io.grid import to_grid
 from rom.io.regions import cell_dimensions
@@ -27,7 +27,6 @@ from rom.prediction import Part, Prediction
 
 FOLDER = Path(__file__).parent
 TYPES = {"f8": "<f8", "f4": "<f4", "u4": "<u4", "u1": "|u1"}
-COLOURS = "viridis"
 SHARE = 0.1  # of the size of the body, that the default warp moves its points
 
 
@@ -35,7 +34,7 @@ SHARE = 0.1  # of the size of the body, that the default warp moves its points
 def write_page(
     path: str | Path, model: Model, mesh: Mesh | None = None, *, title: str = "", origin: str = ""
 ) -> Path:
-    """One HTML file that answers without a server and loads nothing from elsewhere.
+    """One HTML file that answers by itself: no server, nothing from elsewhere.
 
         u(mu) = offset + V a(mu) on the surface of the mesh,
 
@@ -43,8 +42,8 @@ def write_page(
     model : a stationary Galerkin model with Monomials, or a regression by processes
     mesh : of its fields, the model's own by default; without one the rows are a curve
     title : of the page; origin : how the model was made
-    Raises BadInput for models and fields that a page cannot show, MissingExtra without PyVista
-    and Matplotlib, NotWritten. Reference: WebGL 2.0 (Khronos Group, 2017).
+    Raises BadInput for models and fields that a page cannot show, MissingExtra without PyVista,
+    NotWritten. Reference: WebGL 2.0 (Khronos Group, 2017).
     """
     path = Path(path)
     content = _content(model, mesh or model.mesh)
@@ -64,7 +63,9 @@ def _content(model: Model, mesh: Mesh | None) -> dict[str, Any]:
     answer = replace(answer, mesh=mesh)
     points, triangles, nodes = _surface(mesh, answer)
     stretch = getattr(model, "stretch", None)
-    fields, more = _fields(answer, nodes, np.ones(len(answer.parts)) if stretch is None else stretch)
+    fields, more = _fields(
+        answer, nodes, np.ones(len(answer.parts)) if stretch is None else stretch
+    )
     label = answer.errors[0].label if answer.errors else "Nothing is known of the error"
     return {
         "kind": kind,
@@ -80,8 +81,7 @@ def _content(model: Model, mesh: Mesh | None) -> dict[str, Any]:
         "unit": "" if mesh is None else mesh.unit,
         "axis": "row" if mesh is None else f"x [{mesh.unit}]",
         "fields": fields,
-        "factor": _factor(points, fields),
-        "colours": _colours(),
+        "factor": _factor(points, answer),
     }
 
 
@@ -104,7 +104,7 @@ def _parameters(box: Box) -> list[dict[str, Any]]:
 
 
 def _surface(mesh: Mesh | None, answer: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (n, 3), triangles (k, 3), and the node behind each point; no triangles of a curve."""
+    """Points (n, 3), triangles (k, 3), node of each point; a curve has no triangle."""
     if mesh is None:
         sizes = {len(part.lift(0, 0)) // part.quantity.components for part in answer.parts.values()}
         if len(sizes) > 1:
@@ -127,19 +127,20 @@ def _surface(mesh: Mesh | None, answer: Prediction) -> tuple[np.ndarray, np.ndar
 def _fields(
     answer: Prediction, nodes: np.ndarray, stretch: np.ndarray
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Fields at the drawn nodes as offset and modes, and what is said of those left out.
+    """Fields at the drawn nodes as offset and modes; what is said of others.
 
     stretch (f,) : of each field's deviations
     """
     fields, notes = [], []
     for (name, part), factor in zip(answer.parts.items(), stretch, strict=True):
-        known = {name: _unit_samples(part)}
+        samples = {name: _unit_samples(part)}
         r = part.a.shape[0]
-        states = [_at_nodes(answer, known, k, nodes) for k in range(r + 1)]
-        if any(state is None for state in states):
+        states = [_at_nodes(answer, samples, k, nodes) for k in range(r + 1)]
+        columns = [state for state in states if state is not None]
+        if not columns:
             notes.append(f"{name} lies on cells and is not drawn.")
             continue
-        (offset, tail), *columns = states  # type: ignore[misc]
+        offset, tail = columns.pop(0)
         field: dict[str, Any] = {
             "name": name,
             "unit": part.quantity.unit,
@@ -167,19 +168,18 @@ def _at_nodes(
     answer: Prediction, parts: Mapping[str, Part], sample: int, nodes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
     """(values, deviations or None) at nodes, flat; None where the field lies on cells."""
-    asked = replace(answer, parts=parts)
     if answer.mesh is None:
-        name, part = next(iter(parts.items()))
+        part = next(iter(parts.values()))
         return part.lift(sample, 0), part.spread(sample, 0)
-    on_points, _ = answer_fields_on_mesh(asked, sample, 0)
-    values = [np.asarray(array)[nodes].ravel() for array, _ in whole_fields(on_points).values()]
-    if not values:
+    on_points, _ = answer_fields_on_mesh(replace(answer, parts=parts), sample, 0)
+    arrays = [np.asarray(array)[nodes].ravel() for array, _ in whole_fields(on_points).values()]
+    if not arrays:
         return None
-    return values[0], values[1] if len(values) > 1 else None
+    return arrays[0], arrays[1] if len(arrays) > 1 else None
 
 
 def _spread_sums(part: Part) -> dict[str, Any]:
-    """What the rms of a deviation over the whole field needs: sums of squares and their number."""
+    """Of the rms of a deviation over the field: sums of squares, number of rows."""
     assert part.basis is not None and part.tail is not None
     rows = slice(None) if part.rows is None else part.rows
     modes = part.basis.modes[rows]
@@ -190,21 +190,12 @@ def _spread_sums(part: Part) -> dict[str, Any]:
     }
 
 
-def _factor(points: np.ndarray, fields: list[dict[str, Any]]) -> float:
-    """A warp that can be seen: a tenth of the body for the largest vector of the modes."""
-    vectors = [field for field in fields if field["components"] > 1]
+def _factor(points: np.ndarray, answer: Prediction) -> float:
+    """A warp that can be seen: its largest vector is a tenth of the body."""
+    vectors = [name for name, part in answer.parts.items() if part.quantity.components > 1]
+    largest = max((float(np.abs(answer.field(name)).max()) for name in vectors), default=0.0)
     size = float(np.ptp(points, axis=0).max(initial=0.0))
-    largest = max((float(np.abs(field["offset"]).max()) for field in vectors), default=0.0)
     return float(f"{SHARE * size / largest:.1g}") if largest > 0 else 1.0
-
-
-def _colours() -> np.ndarray:
-    """(256, 3) bytes of a perceptually uniform map."""
-    try:
-        from matplotlib import colormaps
-    except ModuleNotFoundError as error:
-        raise MissingExtra("a page needs Matplotlib: pip install 'rom-platform[view]'") from error
-    return (255 * colormaps[COLOURS](np.arange(256))[:, :3]).round().astype(np.uint8)
 
 
 def _packed(value: Any) -> Any:
