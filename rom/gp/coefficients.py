@@ -96,7 +96,7 @@ class CoefficientGP(OutputsModel):
         return self._trend_and_factors[1]
 
     @cached_property
-    def solution(self) -> PosteriorWeights:
+    def solution(self) -> _Solution:
         """Trend, variances and weights of all outputs."""
         H, scale = self._trend_and_factors[0], output_scale(self.a)
         beta = np.empty((H.shape[1], self.r))
@@ -108,7 +108,7 @@ class CoefficientGP(OutputsModel):
         variance *= scale**2
         if self.counts is not None and self.pure is not None:
             variance = self._pool(variance, len(self.a) - H.shape[1])
-        return PosteriorWeights(beta * scale, variance, weights * scale)
+        return _Solution(beta * scale, variance, weights * scale)
 
     def _pool(self, variance: np.ndarray, free: int) -> np.ndarray:
         """Variances of averages with what repeats say of the noise, (r,)."""
@@ -233,7 +233,7 @@ class CoefficientGP(OutputsModel):
 
 
 @dataclass(frozen=True, eq=False)
-class PosteriorWeights:
+class _Solution:
     """beta (k, r), variance (r,), weights P a (m, r)."""
 
     beta: np.ndarray
