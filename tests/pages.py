@@ -1,6 +1,7 @@
 """Models for pages, and what their pages answer, for the tests with and without a browser."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,13 @@ def kernels():
     waves = Spectral(np.array([0.4, 0.6]), np.full((2, 2), 0.3), np.array([[2.0, 1.5], [1, 3]]))
     product = Product((Selected(one, (1,)), Selected(Stationary("matern12", np.ones(1)), (0,))))
     return {
-        "auto": "auto", "matern52": "matern52", "spectral": waves, "product": product,
+        "auto": "auto", "matern52": "matern52", "rbf": "rbf", "spectral": waves, "product": product,
         "sum": Sum((other, product), np.array([0.7, 0.3])),
     }  # fmt: skip
 
 
-def process(kernel, mean="linear"):
+@cache
+def process(name, mean="linear"):
     """Two noisy fields, one of vectors with its unknowns at some nodes, on four triangles."""
     points = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])
     mesh = Mesh(points, {"triangle": np.array([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]])})
@@ -50,7 +52,7 @@ def process(kernel, mean="linear"):
     )
     snapshots = Snapshots(euclidean(13, fields=fields), mu, np.vstack([heat, flow]) + noise)
     basis = rom.pod(snapshots, rank=4)[0]
-    return field_gp(snapshots, basis, BOX, regressor="gp", kernel=kernel, mean=mean), mesh
+    return field_gp(snapshots, basis, BOX, regressor="gp", kernel=kernels()[name], mean=mean), mesh
 
 
 def tell(path: Path, mus) -> str:

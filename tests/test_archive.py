@@ -417,6 +417,7 @@ NOT_STORED = {  # by their own nature
     "Choice": "a moment of a training",
     "Angles": "a moment of a training",
     "FieldRuns": "a moment of a training",
+    "UnitPlan": "a moment of writing a unit",
     "LazyColumns": "a way to read a store",
     "Star": "a moment of a morphing",
     "Template": "a moment of writing a file",

@@ -11,20 +11,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import rom
 from cases.thermal_block import problem
 from rom.affine import Affine, Monomials
 from rom.basis import Basis
 from rom.campaign import collect, read, read_unit
 from rom.certified import galerkin_model
 from rom.certified.stationary import galerkin
+from rom.certified.transient import unsteady
 from rom.compress.decomposition import pod
-from rom.deploy.fmu import FLAGS, SOURCE, write_fmu
-from rom.deploy.fmu_constants import constants_header
+from rom.deploy.fmu import FLAGS, unit_sources, write_fmu
 from rom.design.designs import sobol
 from rom.errors import BadInput
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import euclidean
+from tests.pages import BOX, kernels, process, sizes_of_sums
 
 
 @pytest.fixture(scope="module", params=[False, True])
@@ -40,12 +42,13 @@ def probes(model):
     return {"mean": (np.full(n, 1 / n), "K"), "centre": (np.eye(1, n, n // 2)[0], "K")}
 
 
-def test_outputs_and_bound_equal_the_model(model, tmp_path):
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_outputs_and_bound_equal_the_model(model, version, tmp_path):
     import fmpy
     from fmpy.validation import validate_fmu
 
     path = tmp_path / "block.fmu"
-    write_fmu(path, model, probes(model))
+    write_fmu(path, model, probes(model), version=version)
     assert validate_fmu(str(path)) == []
     for mu in model.box.from_unit(np.random.default_rng(0).random((4, 4))):
         start = dict(zip(model.box.names, mu, strict=True))
@@ -60,6 +63,119 @@ def test_outputs_and_bound_equal_the_model(model, tmp_path):
         state = model.basis.lift(answer.coefficients)
         expected = [*(weights @ state for weights, _ in probes(model).values()), answer.bound]
         np.testing.assert_allclose(list(found[-1])[1:], expected, rtol=1e-10)
+
+
+def compile_strictly(sources, folder):
+    """Refuses what a compiler warns of."""
+    for file, text in (sources | {"model.h": sources["model.h"] + '#define GUID "0"\n'}).items():
+        (folder / file).write_text(text)
+    command = ["cc", *FLAGS, *STRICT, "fmu.c", "-o", "u.so", "-lm"]
+    built = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+
+
+def ends_of(path, mus, names, outputs):
+    """Outputs of a unit at rest, for each row of mus."""
+    import fmpy
+
+    rows = []
+    for mu in mus:
+        start = dict(zip(names, mu, strict=True))
+        options = {"start_values": start, "stop_time": 1.0, "output_interval": 1.0}
+        found = fmpy.simulate_fmu(str(path), **options, output=outputs)
+        rows.append([found[name][-1] for name in outputs])
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+@pytest.mark.parametrize("kernel", kernels())
+def test_a_process_of_fields_tells_means_and_deviations(kernel, version, tmp_path):
+    from fmpy.validation import validate_fmu
+
+    model, _ = process(kernel, "constant" if kernel == "sum" else "linear")
+    weights = np.random.default_rng(0).random((2, 13))
+    outputs = {"heat": (weights[0], "K"), "flow": (weights[1], "m/s")}
+    path = tmp_path / "gp.fmu"
+    write_fmu(path, model, outputs, version=version)
+    assert validate_fmu(str(path)) == []
+    compile_strictly(unit_sources(model, outputs, version)[0], tmp_path)
+    mus = rom.latin_hypercube(model.box, 5)
+    names = ["heat", "flow", "heat_std", "flow_std"]
+    told = ends_of(path, mus, model.box.names, names)
+    mean, std = model.gp.posterior(mus, noise=True)
+    state = model.basis.lift(mean.T)
+    room = 1e-10 * np.abs(state).max() + 4 * np.finfo(float).eps * sizes_of_sums(model)
+    np.testing.assert_allclose(told[:, :2], (weights @ state).T, rtol=0, atol=room)
+    factors = np.repeat(model.stretch, [5, 8])
+    modes = (weights * factors) @ model.basis.modes
+    variance = std**2 @ modes.T**2 + ((weights * factors * model.tail) ** 2).sum(axis=1)
+    np.testing.assert_allclose(told[:, 2:] ** 2, variance, rtol=1e-6)
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_a_process_of_outputs_has_its_own(version, tmp_path):
+    from fmpy.validation import validate_fmu
+
+    x = rom.sobol(BOX, 16)
+    a = np.stack([np.log(x[:, 0]) * x[:, 1], x[:, 1] ** 2], axis=1)
+    gp = rom.coefficient_gp(x, a + 0.02 * np.random.default_rng(0).random(a.shape), BOX)
+    path = tmp_path / "gp.fmu"
+    write_fmu(path, gp, version=version)
+    assert validate_fmu(str(path)) == []
+    mus = rom.latin_hypercube(BOX, 5)
+    told = ends_of(path, mus, BOX.names, ["a1", "a2", "a1_std", "a2_std"])
+    mean, std = gp.posterior(mus, noise=True)
+    np.testing.assert_allclose(told[:, :2], mean, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(told[:, 2:], std, rtol=1e-6)
+    with pytest.raises(BadInput, match="has its own"):
+        write_fmu(path, gp, {"y": (np.ones(2), "K")})
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+@pytest.mark.parametrize("theta", [1.0, 0.5])
+def test_an_unsteady_unit_tracks_its_model(theta, version, tmp_path):
+    import fmpy
+    from fmpy.validation import validate_fmu
+
+    rng = np.random.default_rng(0)
+    times = np.linspace(0.0, 10.0, 1001)
+    level = np.repeat(rng.standard_normal(10), 100)
+    signal = np.concatenate([level[:1], level])  # of each step, at its end
+    one, other = rng.standard_normal((2, 12, 12))
+    A = Affine(
+        Monomials(np.ones(2), np.array([[1.0, 0.0], [0.0, 1.0]])), [one @ one.T, other @ other.T]
+    )
+    f = Affine(Monomials(np.ones(1), np.zeros((1, 2))), [rng.standard_normal(12)])
+    basis = Basis(euclidean(12), np.linalg.qr(rng.standard_normal((12, 4)))[0])
+    box = Box(("a", "b"), np.full(2, 0.1), np.ones(2), ("W", "m2/s"))
+    start = rng.standard_normal(12)
+    options = {"theta": theta, "initial": start, "box": box}
+    model = unsteady(np.eye(12), A, f, basis, times, signal=signal, **options)
+    weights = {"y": (rng.random(12), "K")}
+    path = tmp_path / "u.fmu"
+    write_fmu(path, model, weights, version=version)
+    assert validate_fmu(str(path)) == []
+    compile_strictly(unit_sources(model, weights, version)[0], tmp_path)
+    if theta < 1:  # what a step sees is the mean of its ends: hold it by ends that are equal
+        model = replace(model, signal=None)
+    levels = level if theta == 1 else np.ones(1000)
+    column = np.array(
+        list(zip(times, np.append(levels, levels[-1]), strict=True)),
+        dtype=[("time", float), ("signal", float)],
+    )
+    mu = np.array([0.3, 0.7])
+    run = {"start_values": {"a": mu[0], "b": mu[1]}, "output": ["y"], "input": column}
+    run |= {"stop_time": 10.0, "output_interval": 0.01, "step_size": 0.01}
+    told = fmpy.simulate_fmu(str(path), **run)["y"]
+    a = model.predict(mu).coefficients
+    expected = weights["y"][0] @ basis.modes @ a
+    assert len(told) == 1001
+    np.testing.assert_allclose(told, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
+    with pytest.raises(fmpy.fmi1.FMICallException):
+        fmpy.simulate_fmu(
+            str(path), stop_time=1.0, output_interval=0.013, logger=lambda *_: None,
+            fmi_call_logger=None,
+        )  # fmt: skip
 
 
 def test_a_parameter_outside_the_box_is_an_error_of_the_unit(model, tmp_path):
@@ -96,6 +212,7 @@ def rod(name, unit="1"):
 
 
 OUTPUTS = {"y": (np.ones(2), "K")}
+STRICT = ("-Wall", "-Werror", "-Wno-unused-variable", "-Wno-unused-const-variable")
 CODE = '"}; __attribute__((constructor)) static void run(void) { abort(); } char *more[] = {"'
 PRINTER = """
 #include <stdio.h>
@@ -113,13 +230,14 @@ int main(void) { fputs(NAMES[0], stdout); return 0; }
 @example("%s%n")
 @example("gr\u00f6\u00dfe \N{GREEK SMALL LETTER MU}9")
 def test_any_name_is_a_string_of_c_and_nothing_else(name):
-    header = constants_header(rod(name), OUTPUTS) + '#define GUID "0"\n'
+    sources = unit_sources(rod(name), OUTPUTS, "2.0")[0]
+    sources["model.h"] += '#define GUID "0"\n'
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "model.h").write_text(header)
-        Path(folder, "fmu.c").write_text(SOURCE.read_text())
+        for file, text in sources.items():
+            Path(folder, file).write_text(text)
         Path(folder, "print.c").write_text(PRINTER)
-        strict = ("-Wall", "-Werror", "-Wno-unused-variable", "-trigraphs")
-        for command in (("cc", *FLAGS, "fmu.c", "-o", "u.so", "-lm"), ("cc", "print.c", "-o", "p")):
+        strict = (*STRICT, "-trigraphs")
+        for command in (("cc", "-fsyntax-only", *FLAGS, "fmu.c"), ("cc", "print.c", "-o", "p")):
             built = subprocess.run(
                 [*command, *strict], cwd=folder, capture_output=True, text=True, check=False
             )

@@ -54,7 +54,7 @@ def test_a_certified_model_answers_in_its_page_as_in_python(tmp_path):
 @pytest.mark.parametrize("kernel", kernels())
 def test_a_process_answers_in_its_page_as_in_python(kernel, tmp_path):
     mean = "constant" if kernel == "sum" else "linear"
-    model, mesh = process(kernels()[kernel], mean)
+    model, mesh = process(kernel, mean)
     path = write_page(tmp_path / "gp.html", model, mesh)
     mus = rom.latin_hypercube(BOX, 30)
     check_answers(model, mus, answers_of(path, mus, tmp_path))
@@ -113,3 +113,22 @@ def test_the_command_writes_a_page(tmp_path, monkeypatch):
     content = content_of(tmp_path / "block.html")
     assert content["origin"] == "python own.py; rom-platform" and content["title"] == "block"
     assert "no model" in rom_here("export", "block.html", "--out", "b.html", code=2)
+
+
+def test_the_command_writes_a_unit_of_values_at_nodes(tmp_path, monkeypatch):
+    import fmpy
+
+    monkeypatch.chdir(tmp_path)
+    model, mesh = process("rbf")
+    save_model("gp.h5", model, mesh)
+    rom_here("export", "gp.h5", "--out", "gp.fmu", "--at", "T=2", "--at", "v=3")
+    found = fmpy.simulate_fmu("gp.fmu", start_values={"k": 2.0, "q": 0.5}, stop_time=1.0)
+    answer = model.predict([2.0, 0.5])
+    expected = [answer.field("T")[2], *answer.field("v").reshape(4, 2)[2]]
+    told = [found[name][-1] for name in ("T_2", "v_3_1", "v_3_2")]
+    np.testing.assert_allclose(told, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    np.testing.assert_allclose(found["T_2_std"][-1], answer.std("T")[2], rtol=1e-5)
+    refused = {"T=9": "no unknown at node 9", "v=0": "no unknown at node 0", "p=1": "fields: T, v"}
+    for words, message in refused.items():
+        assert message in rom_here("export", "gp.h5", "--out", "b.fmu", "--at", words, code=2)
+    assert "say which" in rom_here("export", "gp.h5", "--out", "b.fmu", code=2)

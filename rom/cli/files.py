@@ -26,11 +26,10 @@ from rom.cli.scenes import (
     state_scene,
 )
 from rom.cli.tables import show_numbers
-from rom.cli.targets import check_answer_file, check_folder, check_picture
+from rom.cli.targets import check_answer_file, check_picture
 from rom.errors import BadInput, printable
 
 app = typer.Typer()
-PAGE = ".html"
 
 
 @app.command(
@@ -139,26 +138,32 @@ def export_command(
             "its box), a mesh file, or a basis of libROM, pyLOM or Twin Builder."
         ),
     ],
+    *,
     out: Annotated[
         Path,
         typer.Option(
             help=".vtkhdf, .vtu, any other format of meshes, .npz or .csv. Of a model .html too, a "
-            "page that answers by itself; of a model's basis "
+            "page that answers by itself, and .fmu, a unit for co-simulation; of a model's basis "
             "NAME.000000 (libROM), .h5 (pyLOM), .svd (Twin Builder); of a store .plaid, a folder."
         ),
     ],
     case: CaseOption = None,
     field: Annotated[str | None, typer.Option(help="The field whose basis is written.")] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=NODE, a value that a unit (.fmu) tells; repeatable."),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Snapshots, modes, bases, answers or meshes in the file of another program."""
     from rom.cli.elsewhere import export_elsewhere, is_basis_file, is_elsewhere, states_of_basis
+    from rom.cli.programs import export_program, is_program
     from rom.io.files import read_file, write_mesh
     from rom.io.tables import write_points
 
-    if out.suffix == PAGE:
+    if is_program(out):
         if not rank():
-            _export_page(path, out, case)
+            export_program(path, out, case, at or ())
         return
     if is_elsewhere(out):
         if not rank():
@@ -183,19 +188,6 @@ def _write_states(out: Path, states: States) -> None:
     from rom.io.states import write_columns
 
     write_columns(out, states.space, states.u, states.inputs, states.mesh)
-
-
-def _export_page(path: Path, out: Path, case: str | None) -> None:
-    """A model as a page. Raises BadInput for anything else."""
-    from rom.cli.questions import open_model
-    from rom.deploy import write_page
-
-    check_folder(out)
-    if is_store(path) or not is_model_file(path):
-        raise BadInput(f"{path} is no model; a page is made of one: rom train makes it")
-    model, mesh, provenance = open_model(path, case)
-    words = [str(provenance[key]) for key in ("command", "package") if key in provenance]
-    write_page(out, model, model.mesh or mesh, title=path.stem, origin="; ".join(words))
 
 
 def _export_model(path: Path, out: Path, case: str | None) -> None:

@@ -1,6 +1,6 @@
 """Trained models in the files of other programs, and behind HTTP.
 
-A functional mock-up unit (FMI 2.0, co-simulation) answers linear outputs of a Galerkin model,
+A functional mock-up unit (FMI 2.0 or 3.0, co-simulation) answers outputs of a Galerkin model,
 
     y_k(mu) = l_k . (offset + V a(mu)),    A_r(mu) a = f_r(mu),
 

@@ -1,36 +1,120 @@
-"""modelDescription.xml of a unit."""
+"""modelDescription.xml of a unit, of FMI 2.0 and 3.0."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
 
-import numpy as np
-
+from rom.deploy.fmu_constants import UnitPlan, Variable
 from rom.errors import BadInput
 
 MAX_TEXT = 256  # characters
-BOUND = "error_bound"  # name of the last output of a certified model
-TEMPLATE = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n'
-    '<fmiModelDescription fmiVersion="2.0" modelName={name} guid="{guid}"'
-    ' generationTool="rom-platform">\n'
-    '<CoSimulation modelIdentifier={name} canHandleVariableCommunicationStepSize="true">'
-    '<SourceFiles><File name="fmu.c"/></SourceFiles></CoSimulation>\n'
-    "<ModelVariables>\n{variables}\n</ModelVariables>\n"
-    "<ModelStructure><Outputs>{unknowns}</Outputs>"
-    "<InitialUnknowns>{unknowns}</InitialUnknowns></ModelStructure>\n"
-    "</fmiModelDescription>\n"
-)
+TOOL = "rom-platform"
 
 
-def model_description(elements: str, n_outputs: int, p: int, *, guid: str, name: str) -> str:
-    """The whole description; elements : of the p inputs and then n_outputs outputs."""
-    unknowns = "".join(f'<Unknown index="{p + k + 1}"/>' for k in range(n_outputs))
+def model_description(plan: UnitPlan, version: str, *, guid: str, name: str) -> str:
+    """The whole description. Raises BadInput for names that it cannot hold."""
+    _check_names(plan)
+    units = sorted({variable.unit for variable in (*plan.inputs, *plan.outputs)})
+    defined = "".join(f"<Unit name={quoteattr(unit)}/>" for unit in units)
+    body = _body_2 if version == "2.0" else _body_3
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body(plan, defined, guid, name)}'
+
+
+def build_description(name: str) -> str:
+    """How to compile the source of a unit of FMI 3.0."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<fmiBuildDescription fmiVersion="3.0">'
+        f"<BuildConfiguration modelIdentifier={quoteattr(name)}>"
+        '<SourceFileSet language="C99"><SourceFile name="fmu.c"/></SourceFileSet>'
+        "</BuildConfiguration></fmiBuildDescription>\n"
+    )
+
+
+def _check_names(plan: UnitPlan) -> None:
+    names = [variable.name for variable in (*plan.inputs, *plan.outputs)]
+    if len(set(names)) < len(names):
+        raise BadInput(
+            "names of parameters and outputs must all differ, and differ from error_bound, signal "
+            "and the NAME_std of deviations"
+        )
+    for variable in (*plan.inputs, *plan.outputs):
+        check_text(variable.name)
+        check_text(variable.unit)
+
+
+def _body_2(plan: UnitPlan, units: str, guid: str, name: str) -> str:
+    variables = "\n".join(_variables_2(plan))
+    places = range(len(plan.inputs) + 1, len(plan.inputs) + len(plan.outputs) + 1)
+    unknowns = "".join(f'<Unknown index="{place}"/>' for place in places)
     quoted = quoteattr(name)
-    return TEMPLATE.format(name=quoted, guid=guid, variables=elements, unknowns=unknowns)
+    return (
+        f'<fmiModelDescription fmiVersion="2.0" modelName={quoted} guid="{guid}"'
+        f' generationTool="{TOOL}">\n'
+        f'<CoSimulation modelIdentifier={quoted} canHandleVariableCommunicationStepSize="true">'
+        '<SourceFiles><File name="fmu.c"/></SourceFiles></CoSimulation>\n'
+        f"<UnitDefinitions>{units}</UnitDefinitions>\n{_experiment(plan)}"
+        f"<ModelVariables>\n{variables}\n</ModelVariables>\n"
+        f"<ModelStructure><Outputs>{unknowns}</Outputs>"
+        f"<InitialUnknowns>{unknowns}</InitialUnknowns></ModelStructure>\n"
+        "</fmiModelDescription>\n"
+    )
+
+
+def _variables_2(plan: UnitPlan) -> Iterator[str]:
+    for reference, variable in enumerate((*plan.inputs, *plan.outputs)):
+        name, unit, causality = variable.name, variable.unit, _causality(variable)
+        yield (
+            f'<ScalarVariable name={quoteattr(name)} valueReference="{reference}"'
+            f' description={quoteattr(f"[{unit}]")} causality="{causality}"'
+            f' variability="continuous"><Real unit={quoteattr(unit)}{_range(variable)}/>'
+            "</ScalarVariable>"
+        )
+
+
+def _body_3(plan: UnitPlan, units: str, guid: str, name: str) -> str:
+    variables = "\n".join(_variables_3(plan))
+    first = len(plan.inputs) + 1
+    places = range(first, first + len(plan.outputs))
+    outputs = "".join(f'<Output valueReference="{place}"/>' for place in places)
+    unknowns = outputs.replace("<Output", "<InitialUnknown")
+    quoted = quoteattr(name)
+    return (
+        f'<fmiModelDescription fmiVersion="3.0" modelName={quoted} instantiationToken="{guid}"'
+        f' generationTool="{TOOL}">\n'
+        f'<CoSimulation modelIdentifier={quoted} canHandleVariableCommunicationStepSize="true"/>\n'
+        f"<UnitDefinitions>{units}</UnitDefinitions>\n{_experiment(plan)}"
+        f"<ModelVariables>\n{variables}\n</ModelVariables>\n"
+        f"<ModelStructure>{outputs}{unknowns}</ModelStructure>\n"
+        "</fmiModelDescription>\n"
+    )
+
+
+def _variables_3(plan: UnitPlan) -> Iterator[str]:
+    """The time, then what a unit of FMI 2 has; references are one higher."""
+    yield '<Float64 name="time" valueReference="0" causality="independent"/>'
+    for reference, variable in enumerate((*plan.inputs, *plan.outputs), 1):
+        name, unit, causality = variable.name, variable.unit, _causality(variable)
+        yield (
+            f'<Float64 name={quoteattr(name)} valueReference="{reference}"'
+            f' description={quoteattr(f"[{unit}]")} causality="{causality}"'
+            f' variability="continuous" unit={quoteattr(unit)}{_range(variable)}/>'
+        )
+
+
+def _causality(variable: Variable) -> str:
+    return "output" if variable.start is None else "input"
+
+
+def _range(variable: Variable) -> str:
+    """start, min and max, where they are known."""
+    values = {"start": variable.start, "min": variable.lower, "max": variable.upper}
+    return "".join(f' {key}="{value!r}"' for key, value in values.items() if value is not None)
+
+
+def _experiment(plan: UnitPlan) -> str:
+    return "" if plan.step is None else f'<DefaultExperiment stepSize="{plan.step!r}"/>\n'
 
 
 def check_identifier(name: str) -> None:
@@ -48,39 +132,3 @@ def check_text(text: str) -> None:
             f"{text[:MAX_TEXT]!r} is no name or unit of a variable; give at most {MAX_TEXT} "
             "printable characters"
         )
-
-
-def variables(model: Any, outputs: Mapping[str, tuple[np.ndarray, str]]) -> str:
-    """The <ScalarVariable> elements: parameters as inputs, outputs, then the bound.
-
-    Raises BadInput where two names are the same.
-    """
-    box = model.box
-    units = {key: unit for key, (_, unit) in outputs.items()}
-    names = [*box.names, *units, *([] if model.bound is None else [BOUND])]
-    if len(set(names)) < len(names):
-        raise BadInput(
-            "names of parameters and outputs must all differ, and differ from error_bound"
-        )
-    for text in (*names, *box.units, *units.values()):
-        check_text(text)
-    lines = list(_inputs(box))
-    if model.bound is not None:
-        units[BOUND] = "norm of the space"
-    for k, (key, unit) in enumerate(units.items(), box.p):
-        lines.append(_variable(key, k, f"[{unit}]", "output", "<Real/>"))
-    return "\n".join(lines)
-
-
-def _inputs(box: Any) -> Iterable[str]:
-    start = box.from_unit(np.full(box.p, 0.5))
-    for j, (key, unit) in enumerate(zip(box.names, box.units, strict=True)):
-        values = {"start": start[j], "min": box.lower[j], "max": box.upper[j]}
-        attributes = [f"{name}={quoteattr(repr(float(v)))}" for name, v in values.items()]
-        yield _variable(key, j, f"[{unit}]", "input", f"<Real {' '.join(attributes)}/>")
-
-
-def _variable(key: str, reference: int, text: str, causality: str, real: str) -> str:
-    name, number, description = quoteattr(key), quoteattr(str(reference)), quoteattr(text)
-    head = f"<ScalarVariable name={name} valueReference={number} description={description}"
-    return f'{head} causality="{causality}" variability="continuous">{real}</ScalarVariable>'

@@ -10,7 +10,6 @@ from rom.affine import Monomials
 from rom.certified.residual import ResidualBound
 from rom.certified.stability import MinTheta
 from rom.certified.stationary import GalerkinModel
-from rom.deploy.fmu_constants import bound_constants, galerkin_constants
 from rom.errors import BadInput
 from rom.gp.averages import ProcessAverage
 from rom.gp.coefficients import CoefficientGP
@@ -40,40 +39,65 @@ def online_numbers(model: Any) -> tuple[str, Numbers, list[str]]:
 
 
 def _galerkin(model: GalerkinModel) -> tuple[str, Numbers, list[str]]:
-    monomials = all(isinstance(term.theta, Monomials) for term in (model.A, model.f))
-    if model.box is None or not monomials:
-        raise BadInput(
-            "a page needs a model with a box and Monomials as coefficient functions; functions "
-            "of Python cannot be written into it"
-        )
-    if np.iscomplexobj(model.A.terms) or np.iscomplexobj(model.basis.modes):
-        raise BadInput("a page answers real models; rom view and rom serve answer complex ones")
-    sizes, arrays = galerkin_constants(model)
-    numbers: Numbers = {**sizes, **arrays}
-    notes = []
-    if _has_plain_bound(model.bound):
-        for part in bound_constants(model):
-            numbers |= part
+    numbers, notes = galerkin_numbers(model), []
+    bound = None if model.bound is None else bound_numbers(model.bound)
+    if bound is not None:
+        numbers |= bound
     elif model.bound is not None:
         notes.append(NO_BOUND)
     return "galerkin", numbers, notes
 
 
-def _has_plain_bound(bound: Any) -> bool:
-    stability = bound.stability if isinstance(bound, ResidualBound) else None
-    return isinstance(stability, MinTheta) and isinstance(stability.theta, Monomials)
+def galerkin_numbers(model: Any) -> Numbers:
+    """Sizes and arrays of a Galerkin model, stationary or not.
+
+    Raises BadInput where its coefficient functions are no Monomials, and for complex models.
+    """
+    A, f, box, shift = model.A, model.f, model.box, getattr(model, "shift", None)
+    if box is None or not all(isinstance(term.theta, Monomials) for term in (A, f)):
+        raise BadInput(
+            "units and pages need a model with a box and Monomials as coefficient functions; "
+            "functions of Python cannot be written into them"
+        )
+    if np.iscomplexobj(A.terms) or np.iscomplexobj(f.terms):
+        raise BadInput("units and pages answer real models; rom serve answers complex ones")
+    numbers: Numbers = {
+        "P": box.p, "R": model.basis.r, "QA": len(A.terms), "QF": len(f.terms),
+        "SHIFT": int(shift is not None), "K": 0, "LOWER": box.lower, "UPPER": box.upper,
+        "A_R": A.terms, "C_A": A.theta.coefficients, "P_A": A.theta.powers,
+        "F_R": f.terms, "C_F": f.theta.coefficients, "P_F": f.theta.powers,
+    }  # fmt: skip
+    return numbers if shift is None else {**numbers, "G_R": shift.terms}
+
+
+def bound_numbers(bound: Any) -> Numbers | None:
+    """Of a residual bound over a min-theta constant; None for other bounds."""
+    alpha = bound.stability if isinstance(bound, ResidualBound) else None
+    if not isinstance(alpha, MinTheta) or not isinstance(alpha.theta, Monomials):
+        return None
+    return {
+        "ALPHA": float(alpha.constant), "GUARD": float(bound.guard),
+        "K": bound.T.shape[1], "K_ROWS": bound.T.shape[0], "T_R": bound.T,
+        "T_SIZE": bound.hidden / bound.guard,
+        "THETA_REF": alpha.theta(np.asarray(alpha.mu_ref, dtype=float)),
+    }  # fmt: skip
 
 
 def _average(model: FieldGP) -> Numbers:
-    """Weights and processes of a regression."""
-    gp = model.gp
+    """Weights and processes of a regression of real fields."""
+    numbers = process_numbers(model.gp)
+    if np.iscomplexobj(model.basis.modes) or model.gp.r != model.basis.r:
+        raise BadInput("a page answers real fields; rom view and rom serve answer complex ones")
+    return numbers
+
+
+def process_numbers(gp: Any) -> Numbers:
+    """Weights and processes of a regression. Raises BadInput for others."""
     if not isinstance(gp, CoefficientGP | ProcessAverage):
         raise BadInput(
-            f"a page answers regressions by processes; this one is a {model.kind}: train with "
-            "--regressor gp"
+            "units and pages answer regressions by processes, not interpolations of runs or "
+            "models of GPyTorch: train with --regressor gp"
         )
-    if np.iscomplexobj(model.basis.modes) or gp.r != model.basis.r:
-        raise BadInput("a page answers real fields; rom view and rom serve answer complex ones")
     processes = gp.processes if isinstance(gp, ProcessAverage) else (gp,)
     weights = gp.weights if isinstance(gp, ProcessAverage) else np.ones(1)
     return {"weights": weights, "processes": [_process(each) for each in processes]}
@@ -96,7 +120,7 @@ def _process(gp: CoefficientGP) -> Numbers:
             }
         )
     return {
-        "m": m, "r": gp.r, "trend": gp.mean, "x": gp.x, "beta": solution.beta,
+        "m": m, "p": gp.x.shape[1], "r": gp.r, "trend": gp.mean, "x": gp.x, "beta": solution.beta,
         "weights": solution.weights, "variance": solution.variance,
         "bends": None if gp.bends is None else gp.bends, "groups": groups,
     }  # fmt: skip
@@ -119,4 +143,4 @@ def _kernel(kernel: Any, columns: list[int]) -> Numbers:
             "kind": "spectral", "form": kernel.envelope, "weights": kernel.weights,
             "frequencies": kernel.frequencies, "lengths": kernel.lengths, "columns": columns,
         }  # fmt: skip
-    raise BadInput(f"a page knows no {type(kernel).__name__}; train with another --kernel")
+    raise BadInput(f"units and pages know no {type(kernel).__name__}; train with another --kernel")

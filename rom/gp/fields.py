@@ -181,11 +181,11 @@ class FieldGP(Model):
         points = self.box.check(mu)
         mean, std = self._posterior(np.atleast_2d(points))
         values = self.basis.lift(mean)
-        spread = self._by_row * np.hypot(self.basis.spread(std), self.tail[:, None])
+        spread = self.stretch_by_row * np.hypot(self.basis.spread(std), self.tail[:, None])
         return (values, spread) if points.ndim == 2 else (values[:, 0], spread[:, 0])
 
     @property
-    def _by_row(self) -> np.ndarray:
+    def stretch_by_row(self) -> np.ndarray:
         """The stretch of each row's deviation, (n, 1)."""
         factors = np.ones((self.basis.space.n, 1))
         for part, factor in zip(self._fields, self._stretches, strict=True):
@@ -208,7 +208,7 @@ class FieldGP(Model):
             a = self._join(a)
         noise = self.tail * generator.standard_normal((count, len(self.tail)))
         mean = self.field(mu)[0]
-        return mean + self._by_row[:, 0] * (self.basis.lift(a).T + noise - mean)
+        return mean + self.stretch_by_row[:, 0] * (self.basis.lift(a).T + noise - mean)
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """(a_i - E[a_i | the other runs], its standard deviation), (m, r) or (m, 2r)."""
