@@ -22,6 +22,7 @@ from rom.arrays import (
     real,
 )
 from rom.basis import Basis
+from rom.brief import brief, brief_html
 from rom.errors import BadInput
 
 LARGEST_TERM = 1e250  # so that theta times it is a number
@@ -86,6 +87,9 @@ class Affine:
     terms : Q matrices or vectors; this rank's shares in a full problem, an array (Q, r, r) or
         (Q, r) in a reduced one
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     theta: Callable[[np.ndarray], np.ndarray]
     terms: Any

@@ -17,6 +17,7 @@ from rom.arrays import (
     integers,
     number_array,
 )
+from rom.brief import brief, brief_html
 from rom.errors import BadInput
 from rom.space import Space
 
@@ -39,6 +40,9 @@ class Basis:
     error : relative projection error of the training set
     Raises BadInput for modes of another shape, not floating-point, masked, or with NaN or Inf.
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     space: Space
     modes: np.ndarray

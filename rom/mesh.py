@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rom.arrays import first_bad, real
+from rom.brief import brief, brief_html
 from rom.errors import BadInput
 
 NODES = {
@@ -25,6 +26,9 @@ class Mesh:
     Raises BadInput for unknown cell types, nodes out of range, NaN points, regions that name
     cells that do not exist.
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     points: np.ndarray
     cells: dict[str, np.ndarray]

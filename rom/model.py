@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rom.arrays import first_bad, real
+from rom.brief import brief, brief_html
 from rom.errors import BadInput, OutsideBox
 from rom.loading import Loading
 from rom.mesh import Mesh
@@ -30,6 +31,9 @@ class Question:
     mu : (m, p); t : (n_t,) [s] or None; fields : name -> (n, components, m); signals : name ->
     (n_t,); single : whether mu was given as one point (p,)
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     mu: np.ndarray
     t: np.ndarray | None = None
@@ -62,6 +66,9 @@ class Asks:
     mesh, loading : whether one is asked for; fields, signals : those asked for
     outside : whether parameters outside the box are answered, and warned of
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     p: int | None = 0
     box: Box | None = None
@@ -220,6 +227,10 @@ class Model:
     """
 
     mesh: Mesh | None = None
+    _repr_html_ = brief_html
+
+    def __init_subclass__(cls) -> None:
+        cls.__repr__ = brief  # type: ignore[method-assign]
 
     @property
     def asks(self) -> Asks:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rom.basis import Basis
+from rom.brief import brief, brief_html
 from rom.errors import BadInput
 from rom.mesh import Mesh
 from rom.rows import as_slice
@@ -78,6 +79,9 @@ class Error:
     level : probability with which it holds, 1 where it is proved; whole : for whole trajectories
     """
 
+    __repr__ = brief
+    _repr_html_ = brief_html
+
     value: np.ndarray
     known: Known
     norm: str
@@ -129,6 +133,9 @@ class Part:
     shift : (k,) or (k, m, n_t), what is prescribed, or 0.0
     errors : of this field, each in a named norm
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     quantity: Quantity
     a: np.ndarray
@@ -231,6 +238,9 @@ class Prediction:
     t : (n_t,) times [s], or None; parts : fields by name; errors : of the whole state
     inside : (m,) or (m, n_t), whether the model was trained there
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     question: Question
     parts: Mapping[str, Part] = field(default_factory=dict)

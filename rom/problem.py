@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rom.affine import Affine
+from rom.brief import brief, brief_html
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.space import Space
@@ -49,6 +50,9 @@ class Problem:
         out, M is then the identity; a steady problem has no times
     source : file -> digest of what the solver is made of, where it is known
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     solve: Solve
     box: Box | None

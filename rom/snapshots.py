@@ -18,6 +18,7 @@ from rom.arrays import (
     number_array,
     real,
 )
+from rom.brief import brief, brief_html
 from rom.errors import BadInput
 from rom.space import Space
 
@@ -31,6 +32,9 @@ class Snapshots:
     mu : (m, p) parameters; t : (m,) times [s] or None
     Raises BadInput on wrong shapes, an empty set, NaN or Inf (the snapshot and dof are named).
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     space: Space
     mu: np.ndarray

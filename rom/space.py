@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from rom.arrays import NUMBER, check_members, integers, real, refuse_indefinite
+from rom.brief import brief, brief_html
 from rom.errors import BadInput, Singular
 
 PROBE = 1e-11  # of the sum of all magnitudes: what round-off leaves of (u, v) - (v, u)
@@ -32,6 +33,9 @@ class Field:
     nodes : (k / components,) node of a mesh that each carries, None for all of them in order
     elsewhere : value at nodes without an unknown, where `nodes` leaves some out
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     name: str
     unit: str
@@ -61,6 +65,9 @@ class Space:
     to the value.
     Raises BadInput where shapes, numbers or symmetry of the product are wrong.
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     product: Any
     numbers: np.ndarray

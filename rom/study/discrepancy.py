@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rom.brief import brief, brief_html
 from rom.prediction import Known
 from rom.study.norms import SPACE_NORM
 
@@ -81,6 +82,9 @@ class Study:
     fields, outputs : errors of each; trivial : relative errors (m,) of what needs no model
     failed : parameters where high fidelity gave no answer, and why; they are in no number
     """
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     mu: np.ndarray
     norm: np.ndarray
