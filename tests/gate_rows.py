@@ -689,7 +689,7 @@ study.Discrepancy study.Study batch.Status
 # their arrays checked; each is tried in the tests of its chapter
 WITHOUT_ARRAYS = """
 Asks Model Problem io.ingest_files archive.load archive.load_model archive.open_header
-io.read_basis io.read_file archive.save
+io.read_basis io.from_dataset io.from_table io.to_dataset io.to_table io.read_file archive.save
 archive.save_model certified.separate points.cut io.from_grid io.label io.read_frames
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk

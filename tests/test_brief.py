@@ -22,8 +22,8 @@ def nouns():
     answers = [model.predict(mu), field.predict([1.0, 0.5])]
     return [
         block, block.space, block.mesh, block.A, snapshots, basis, model, field, *answers,
-        field.asks, *answers[1].parts.values(), *answers[1].errors, rom.Field("T", "K", np.arange(99)),
-        rom.study.study(model, block.solve, mu),
+        field.asks, *answers[1].parts.values(), *answers[1].errors,
+        rom.Field("T", "K", np.arange(99)), rom.study.study(model, block.solve, mu),
     ]  # fmt: skip
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rom.io.frame import Frame
     from rom.io.frames import read_frames
     from rom.io.grid import from_grid, to_grid
+    from rom.io.labelled import from_dataset, from_table, to_dataset, to_table
     from rom.io.loadings import read_loading
     from rom.io.placement import reorder
     from rom.io.plaid import write_plaid
@@ -44,10 +45,11 @@ if TYPE_CHECKING:
 
 NOUNS = ("Result",)
 __all__ = [
-    "NOUNS", "Frame", "Result", "check_fields", "convert", "from_grid", "history_of_result",
-    "ingest_files", "label", "on_mesh", "read_basis", "read_file", "read_frames", "read_loading",
-    "read_mesh", "reorder", "to_grid", "unlabel", "vtkhdf", "write_basis", "write_columns",
-    "write_mesh", "write_plaid", "write_points", "write_vtkhdf",
+    "NOUNS", "Frame", "Result", "check_fields", "convert", "from_dataset", "from_grid",
+    "from_table", "history_of_result", "ingest_files", "label", "on_mesh", "read_basis",
+    "read_file", "read_frames", "read_loading", "read_mesh", "reorder", "to_dataset", "to_grid",
+    "to_table", "unlabel", "vtkhdf", "write_basis", "write_columns", "write_mesh", "write_plaid",
+    "write_points", "write_vtkhdf",
 ]  # fmt: skip
 _HOME = {
     **dict.fromkeys(("read_basis", "write_basis"), "rom.io.bases"),
@@ -56,6 +58,7 @@ _HOME = {
     **dict.fromkeys(("Frame",), "rom.io.frame"),
     **dict.fromkeys(("read_frames",), "rom.io.frames"),
     **dict.fromkeys(("from_grid", "to_grid"), "rom.io.grid"),
+    **dict.fromkeys(("from_dataset", "from_table", "to_dataset", "to_table"), "rom.io.labelled"),
     **dict.fromkeys(("read_loading",), "rom.io.loadings"),
     **dict.fromkeys(("reorder",), "rom.io.placement"),
     **dict.fromkeys(("write_plaid",), "rom.io.plaid"),
