@@ -407,14 +407,14 @@ def solve(operator: Wall, F: np.ndarray, tol: float = 1e-6) -> tuple[np.ndarray,
     return block_gmres(operator.apply, F, tol, precondition=near_inverse(operator))
 
 
-def near_inverse(operator: Wall) -> Callable[[np.ndarray], np.ndarray]:
-    """U -> the inverse of the near blocks of clusters with themselves, times U."""
+def near_inverse(operator: Wall, adjoint: bool = False) -> Callable[[np.ndarray], np.ndarray]:
+    """U -> the inverse of the near blocks of clusters with themselves, or its adjoint, times U."""
     factors = [(at, lu_factor(block)) for at, block in operator.hard.diagonal_blocks()]
 
     def precondition(U: np.ndarray) -> np.ndarray:
         X = np.empty(U.shape, dtype=complex)
         for at, lu in factors:
-            X[at] = lu_solve(lu, U[at])
+            X[at] = lu_solve(lu, U[at], trans=2 if adjoint else 0)
         return X
 
     return precondition

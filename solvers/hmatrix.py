@@ -27,7 +27,6 @@ Entries = Callable[[np.ndarray, np.ndarray], np.ndarray]  # rows, columns -> A, 
 LEAF = 48  # points in a cluster that is not halved, at most
 RATIO = 2.0
 BATCH = 32_000  # entries of rows and columns that are asked at a time
-NEAR_BATCH = 64_000
 CHECKS = 3  # rows drawn at random where a block seems done
 ZERO = 1e-14  # of a block: a row this small has no pivot
 MAX_RANK = 400
@@ -293,7 +292,7 @@ class _Crosses:
         self.V = np.zeros((count, 16, columns.shape[1]), dtype=complex)
         self.square = np.zeros(count)  # |U V|^2
         self.rank = np.zeros(count, dtype=np.int64)
-        self.pivot = rng.integers(m, size=count)
+        self.pivot: np.ndarray = rng.integers(m, size=count)
         self.free = np.ones((count, m), dtype=bool)
 
     def run(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -320,7 +319,8 @@ class _Crosses:
 
     def _advance(self, b: np.ndarray, step: int) -> np.ndarray:
         """One more row and column of blocks b; which of them seem done."""
-        every, i = np.arange(len(b)), self.pivot[b]
+        every = np.arange(len(b))
+        i = self.pivot[b]
         U, V = self.U[b, :, :step], self.V[b, :step]
         self.free[b, i] = False
         row = self.entries(self.rows[b, i][:, None], self.columns[b])
@@ -344,17 +344,20 @@ class _Crosses:
         return np.asarray(own <= self.tol * np.sqrt(self.square[b]))
 
     def _fails(self, b: np.ndarray, step: int) -> np.ndarray:
-        """Which of blocks b miss rows drawn at random; their next pivot is the worst."""
-        every, m = np.arange(len(b)), self.rows.shape[1]
-        i = self.rng.integers(m, size=(len(b), CHECKS))
+        """Which of blocks b miss rows drawn from those not read; the worst is the next pivot."""
+        every = np.arange(len(b))
+        m = self.rows.shape[1]
+        draw = np.where(self.free[b], self.rng.random((len(b), m)), 2.0)
+        i = np.argsort(draw, axis=1)[:, :CHECKS]
         near = self.U[b[:, None], i, :step] @ self.V[b, :step]
         exact = self.entries(self.rows[b[:, None], i][:, :, None], self.columns[b][:, None])
         miss = np.linalg.norm(exact - near, axis=2)
         worst = np.argmax(miss, axis=1)
-        limit = self.tol * np.maximum(
+        share = np.sqrt(self.free[b].sum(axis=1) / CHECKS)
+        size = np.maximum(
             np.sqrt(self.square[b]), np.sqrt(m / CHECKS) * np.linalg.norm(exact, axis=(1, 2))
         )
-        fails = np.sqrt(m / CHECKS) * np.linalg.norm(miss, axis=1) > 2 * limit
+        fails = share * np.linalg.norm(miss, axis=1) > self.tol * size
         fails &= self.free[b, i[every, worst]]
         self.pivot[b[fails]] = i[every, worst][fails]
         return np.asarray(fails)

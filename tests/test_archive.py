@@ -38,6 +38,7 @@ from rom.certified import (
     InterpolatedInfSup,
     MinTheta,
     Outputs,
+    RandomDual,
     SampledResidual,
     SuccessiveConstraints,
     galerkin,
@@ -285,6 +286,7 @@ EXAMPLES = {
     "InterpolatedInfSup": InterpolatedInfSup(BOX, MUS, np.ones(7), 0.9, 3),
     "Tensor": Tensor((A.theta,), ((0, 1),)),
     "Conjugate": Conjugate(A.theta),
+    "RandomDual": RandomDual(A, A, F, np.ones((4, 2))),
     "DualWeighted": DualWeighted(GALERKIN, GALERKIN, A, F, F),
     "Outputs": Outputs(F, np.eye(1), 1e-9),
     "Consistent": Consistent(GALERKIN.bound, 1e-9, 1e-10),
@@ -411,6 +413,9 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Applied": "a host's operator",
+    "AppliedSum": "hosts' operators",
+    "Products": "a host's operator",
     "Axes": "a moment of a training",
     "Block": "a moment of a training",
     "Calibration": "a moment of a training",

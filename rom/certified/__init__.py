@@ -5,8 +5,9 @@
 `reduced_basis` chooses V by a greedy loop over the bound; `pod_greedy` does so in time.
 `galerkin_model` and `unsteady_model` take a basis that exists. alpha comes from `MinTheta`, `scm`
 or `inf_sup`. An operator that is no affine sum is separated first, by `eim_weights` and
-`separate`, and checked by `certify`. Outputs have bounds of their own (`reduced_outputs`,
-`dual_weighted_output`).
+`separate`, and checked by `certify`; of a host that stores no matrix, its products
+suffice (`rom.host`). Outputs have bounds of their own (`reduced_outputs`,
+`dual_weighted_output`), and `random_dual` estimates an error with a probability.
 
 Notation: A operator, f load, mu parameters (m, p), a coefficients (m, r), V modes (n, r), X product
 of the space, X' its dual norm, alpha coercivity (beta inf-sup) constant, theta coefficient
@@ -52,6 +53,7 @@ from rom.certified.forms import (
 from rom.certified.infsup import Consistent, InterpolatedInfSup, consistent_bound, inf_sup
 from rom.certified.models import dual_weighted_output, galerkin_model, unsteady_model
 from rom.certified.output_bounds import Conjugate, DualWeighted, Outputs, reduced_outputs
+from rom.certified.random_duals import RandomDual, random_dual, random_forms
 from rom.certified.rational import rational_weights
 from rom.certified.residual import ResidualBound, residual_bound
 from rom.certified.separation import eim_weights, kernel_entries, separate, two_stage_weights
@@ -73,6 +75,7 @@ NOUNS = (
     "InterpolatedInfSup",
     "MinTheta",
     "Outputs",
+    "RandomDual",
     "ResidualBound",
     "SampledResidual",
     "SuccessiveConstraints",
@@ -91,6 +94,7 @@ __all__ = [
     "InterpolatedInfSup",
     "MinTheta",
     "Outputs",
+    "RandomDual",
     "ResidualBound",
     "SampledResidual",
     "SuccessiveConstraints",
@@ -106,6 +110,8 @@ __all__ = [
     "inf_sup",
     "kernel_entries",
     "pod_greedy",
+    "random_dual",
+    "random_forms",
     "rational_weights",
     "recompress",
     "reduced_basis",
