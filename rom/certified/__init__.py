@@ -56,6 +56,12 @@ from rom.certified.output_bounds import Conjugate, DualWeighted, Outputs, reduce
 from rom.certified.random_duals import RandomDual, random_dual, random_forms
 from rom.certified.rational import rational_weights
 from rom.certified.residual import ResidualBound, residual_bound
+from rom.certified.second_order import (
+    Expansion,
+    Nested,
+    frequency_response,
+    response_operator,
+)
 from rom.certified.separation import eim_weights, kernel_entries, separate, two_stage_weights
 from rom.certified.stability import MinTheta, SuccessiveConstraints, scm
 from rom.certified.stationary import GalerkinModel, galerkin, truncate_model
@@ -68,12 +74,14 @@ NOUNS = (
     "Conjugate",
     "Consistent",
     "DualWeighted",
+    "Expansion",
     "FullResidual",
     "GalerkinModel",
     "GramResidual",
     "GreedyStep",
     "InterpolatedInfSup",
     "MinTheta",
+    "Nested",
     "Outputs",
     "RandomDual",
     "ResidualBound",
@@ -87,12 +95,14 @@ __all__ = [
     "Conjugate",
     "Consistent",
     "DualWeighted",
+    "Expansion",
     "FullResidual",
     "GalerkinModel",
     "GramResidual",
     "GreedyStep",
     "InterpolatedInfSup",
     "MinTheta",
+    "Nested",
     "Outputs",
     "RandomDual",
     "ResidualBound",
@@ -104,6 +114,7 @@ __all__ = [
     "consistent_bound",
     "dual_weighted_output",
     "eim_weights",
+    "frequency_response",
     "galerkin",
     "galerkin_model",
     "greedy",
@@ -117,6 +128,7 @@ __all__ = [
     "reduced_basis",
     "reduced_outputs",
     "residual_bound",
+    "response_operator",
     "sampled_residual",
     "scm",
     "separate",

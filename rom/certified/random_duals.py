@@ -89,6 +89,8 @@ def random_dual(
     Each term is multiplied once, by both bases together.
     """
     V, W, space = basis.modes, dual.modes, basis.space
+    if len(z) != space.n or not z.shape[1]:
+        raise BadInput(f"z has shape {z.shape}; give ({space.n}, K), as random_forms does")
     both = np.column_stack([V, W])
     reduced = np.stack([space.pair(W, term @ both) for term in A.terms])
     return RandomDual(
