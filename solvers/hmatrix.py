@@ -292,7 +292,7 @@ class _Crosses:
         self.V = np.zeros((count, 16, columns.shape[1]), dtype=complex)
         self.square = np.zeros(count)  # |U V|^2
         self.rank = np.zeros(count, dtype=np.int64)
-        self.pivot: np.ndarray = rng.integers(m, size=count)
+        self.pivot = np.asarray(rng.integers(m, size=count))
         self.free = np.ones((count, m), dtype=bool)
 
     def run(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -229,3 +229,20 @@ def test_a_host_without_adjoint_is_named_where_a_dual_is_wanted(rule):
         A.terms[0].H @ np.eye(N)
     with pytest.raises(BadInput, match="give an operator with apply"):
         separate(rule, host=matrix, n=N).terms[0] @ np.eye(N)
+
+
+def test_a_rule_that_amplifies_the_hosts_errors_is_refused(rule):
+    """Equispaced polynomial interpolation on 13 samples: Lebesgue constant 89."""
+
+    class Lagrange:
+        mus = np.linspace(0.0, 1.0, 13)[:, None]
+
+        def __call__(self, mu):
+            gap = mu - self.mus[:, 0]
+            rest = ~np.eye(13, dtype=bool)
+            ratio = gap[:, None, :] / np.where(rest, self.mus - self.mus[:, 0], 1.0)
+            return np.where(rest, ratio, 1.0).prod(axis=2)
+
+    with pytest.raises(BadInput, match=r"amplified 8\d.\d times"):
+        separate(Lagrange(), host=Host(), n=N)
+    assert separate(rule, host=Host(), n=N).is_applied

@@ -100,3 +100,12 @@ def test_the_probability_of_a_factor_is_that_of_draws():
         ratios.append(estimator(mu, a)[0] / exact)
     share = np.mean((np.array(ratios) > 1 / 1.5) & (np.array(ratios) < 1.5))
     assert abs(share - estimator.probability(1.5)) < 0.03
+
+
+@pytest.mark.slow
+def test_ten_thousand_panels_over_two_octaves():
+    numbers = main(panels=10_000, fresh=6, checks=2)
+    assert numbers["unknowns"] >= 10_000 and numbers["d"] <= 16
+    assert numbers["output_error"] < 1e-4 and numbers["host_setups"] == numbers["d"]
+    assert numbers["consistency"] <= 1e-5 <= numbers["floor"]
+    assert numbers["estimator_low"] > 0.5 and numbers["estimator_high"] < 2

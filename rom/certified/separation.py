@@ -21,6 +21,8 @@ from rom.points.interpolation import eim
 from rom.rule import Weights
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+MOST_AMPLIFIED = 50.0  # sum |beta_m|: by how much errors of a host that is only applied may grow
+DRAWS = 500  # parameters at which that is looked at
 ONE_FAMILY = 0.1  # of the tolerance, for the EIM of a family alone
 
 
@@ -121,7 +123,8 @@ def separate(
     host : mu -> an operator with apply, apply_adjoint, tolerance and close, with n rows, for hosts
         that store no matrix: it is set up when it is multiplied, and freed after
     apply : (mu, U (n, k)) -> A(mu) U, the same without set-up and adjoint
-    Raises SolveFailed for a sample of another shape, or with NaN or Inf.
+    Raises SolveFailed for a sample of another shape, or with NaN or Inf; BadInput where a host's
+    errors would be amplified more than 50 times (sum |beta_m| between the samples).
     """
     if sum(source is not None for source in (assemble, apply, host)) != 1:
         raise BadInput("give either assemble, or apply or host together with the number of rows n")
@@ -131,8 +134,22 @@ def separate(
         return Affine(rule, samples)
     if n is None:
         raise BadInput("a host that is only applied needs the number of rows n")
+    if host is not None:
+        _refuse_amplification(rule)
     source = host or _Apply(apply)
     return Affine(rule, [Applied(source, mu, n) for mu in rule.mus])
+
+
+def _refuse_amplification(rule: Any) -> None:
+    """Raises BadInput where sum |beta_m| exceeds 50 inside the box of the samples."""
+    low, high = rule.mus.min(axis=0), rule.mus.max(axis=0)
+    inside = low + (high - low) * np.random.default_rng(0).random((DRAWS, len(low)))
+    size = float(np.abs(rule(inside)).sum(axis=1).max())
+    if not size <= MOST_AMPLIFIED:
+        raise BadInput(
+            f"errors of the host are amplified {size:.3g} times by sum |beta_m|, more than "
+            f"{MOST_AMPLIFIED:g}; cut the range of the parameters, or separate to a larger tol"
+        )
 
 
 @dataclass(frozen=True, eq=False)
