@@ -129,6 +129,12 @@ def families(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.stack([one, one / k, wave, k * wave, wave / k], axis=1)
 
 
+def lined_families(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The same and k, of which the liner's operator is made too."""
+    every = families(mu, x)
+    return np.concatenate([every, mu[:, None, :1] * every[:, :1]], axis=1)
+
+
 def distant(mu: np.ndarray, x: np.ndarray) -> np.ndarray:
     """exp(ikr), k exp(ikr): what the microphones see."""
     return families(mu, x)[:, 2:4]

@@ -374,11 +374,49 @@ def wall(
     hard = hmatrix(x, hard_wall(panels, k), tol=tol, single=single, apart=apart)
     if not Y:
         return Wall(hard, None, panels.lined)
+    return Wall(hard, lining(panels, k, tol=tol, single=single).part, panels.lined, Y)
+
+
+@dataclass(frozen=True, eq=False)
+class Lining:
+    """B at one wavenumber (t, t), zero but in the columns of the lined panels: A + Y B is a wall.
+
+    part : (t, lined)
+    """
+
+    part: HMatrix
+    lined: np.ndarray
+
+    @property
+    def tolerance(self) -> float:
+        """Of the compression, relative in the Frobenius norm."""
+        return self.part.tolerance
+
+    def apply(self, U: np.ndarray) -> np.ndarray:
+        """B U."""
+        return self.part.apply(U[self.lined])
+
+    def apply_adjoint(self, U: np.ndarray) -> np.ndarray:
+        """B^H U."""
+        image = np.zeros(U.shape, dtype=complex)
+        image[self.lined] = self.part.apply_adjoint(U)
+        return image
+
+    def close(self) -> None:
+        """Free it."""
+        self.part.close()
+
+
+def lining(panels: Panels, k: float, *, tol: float = 1e-4, single: bool = False) -> Lining:
+    """-ik (V + eta (1/2 + K')) from the lined panels. Raises BadInput without a liner."""
+    panels.check(k)
     if not panels.lined.size:
         raise BadInput("the body carries no liner; give Y = 0, or mark panels as lined")
+    x = panels.centres
     own = partial(_of_columns, liner(panels, k), panels.lined)
-    soft = hmatrix(x, own, tol=tol, columns=x[panels.lined], single=single, apart=apart)
-    return Wall(hard, soft, panels.lined, Y)
+    apart = NEAR * float(panels.edge.max())
+    part = hmatrix(x, own, tol=tol, columns=x[panels.lined], single=single, apart=apart)
+    return Lining(part, panels.lined)
 
 
 def _of_columns(

@@ -1,16 +1,20 @@
 """The nacelle by products alone: errors against fresh solves, set-ups, estimator, rivals."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from cases.nacelle import nacelle
-from cases.nacelle_panels import Compressed, at_points, loewner, main, one_source
+from cases.nacelle import admittance, nacelle
+from cases.nacelle_panels import Compressed, at_points, lined_families, loewner, main, one_source
 from rom.affine import Affine, Monomials
 from rom.basis import Basis, gram_schmidt
-from rom.certified import random_dual, random_forms
+from rom.certified import eim_weights, random_dual, random_forms
 from rom.errors import BadInput
+from rom.host import Applied
+from rom.rule import Tensor
 from rom.space import Space, euclidean
-from solvers.collocation import Panels
+from solvers.collocation import Panels, lining, wall
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +104,30 @@ def test_the_probability_of_a_factor_is_that_of_draws():
         ratios.append(estimator(mu, a)[0] / exact)
     share = np.mean((np.array(ratios) > 1 / 1.5) & (np.array(ratios) < 1.5))
     assert abs(share - estimator.probability(1.5)) < 0.03
+
+
+def test_one_rule_serves_the_wall_and_its_liner():
+    """A + Y B of unseen wavenumber and impedance, from products of the samples alone."""
+    panels = Panels(nacelle(12, 12))
+    train = np.linspace(1.0, 3.0, 80)[:, None]
+    reach = float(np.linalg.norm(np.ptp(panels.body.points, axis=0)))
+    ends = reach * (1 - np.cos(np.linspace(0, np.pi, 80)))[:, None] / 2
+    rule = eim_weights(lined_families, train, ends, tol=1e-8)
+    hosts = (partial(at, wall, panels), partial(at, lining, panels))
+    terms = [Applied(host, mu, panels.n) for mu in rule.mus for host in hosts]
+    A = Affine(Tensor((rule, admittance), ((0,), (1, 2))), terms)
+    U = np.random.default_rng(0).standard_normal((panels.n, 2)) + 0j
+    mu = np.array([2.345, 1.1, -0.6])
+    exact = wall(panels, 2.345, tol=1e-6, Y=1 / (1.1 - 0.6j))
+    for near, product in ((A(mu) @ U, exact.apply), (A(mu).H @ U, exact.apply_adjoint)):
+        gap = np.linalg.norm(near - product(U)) / np.linalg.norm(product(U))
+        assert gap < 3e-6 and rule.d <= 10
+    hard = np.linalg.norm(wall(panels, 2.345).apply(U) - exact.apply(U))
+    assert hard > 0.01 * np.linalg.norm(exact.apply(U))
+
+
+def at(build, panels, mu):
+    return build(panels, float(mu[0]), tol=1e-6)
 
 
 @pytest.mark.slow
