@@ -27,12 +27,12 @@ from rom.space import Field, Space
 from solvers.sound import REFERENCE, third_octaves, to_level
 
 SIZE = (3.0, 1.2)  # [m]
-SEATS = ((0.9, 1.1, 0.7), (1.9, 2.1, 0.7))  # from, to, height [m]
+SEATS = ((0.9, 1.1, 0.7), (2.0, 2.2, 0.6))  # from, to, height [m]
 EAR = (0.75, 0.95)
 LINING = 0.1  # admittance of the lining, rho c / Z
 SPEED = 343.0  # [m/s]
 AIR = 1.204  # density [kg/m^3]
-BAND = (1.0, 8.0)  # [1/m]
+BAND = (1.0, 6.0)  # [1/m]
 
 
 def cabin(h: float) -> tuple[Mesh, sp.csr_array, sp.csr_array, sp.csr_array, np.ndarray]:
@@ -78,7 +78,7 @@ def _assemble(cells: np.ndarray, local: np.ndarray, n: int) -> sp.csr_array:
 
 
 def main(
-    h: float = 0.0175, order: int = 5, tol: float = 2e-5, fresh: int = 150, out: str = ""
+    h: float = 1 / 60, order: int = 6, tol: float = 1e-5, fresh: int = 150, out: str = ""
 ) -> dict[str, object]:
     """Errors of the reduced response at `fresh` unseen wavenumbers, relative to the largest.
 
@@ -86,7 +86,7 @@ def main(
     pictures
     """
     if 2 * np.pi / BAND[1] / h < 6:
-        raise BadInput(f"h = {h:g} m gives fewer than 6 points a wavelength; give 0.13 or less")
+        raise BadInput(f"h = {h:g} m gives fewer than 6 points a wavelength; give 0.17 or less")
     mesh, K, C, M, f = cabin(h)
     n = len(f)
     space = Space(M, np.arange(n), fields=(Field("pressure", "Pa", np.arange(n)),))

@@ -51,7 +51,7 @@ def numbers():
 
 def test_few_factorisations_give_the_band_where_snapshots_do_not(numbers):
     few = numbers["factorisations"]
-    assert few <= 4 and numbers["N"] <= 10 * few and numbers["response_error"] < 1e-5
+    assert few <= 4 and numbers["N"] <= 12 * few and numbers["response_error"] < 1e-5
     errors = numbers["snapshots_errors"]
     assert errors[few] > 0.1 and errors[2 * few] > 1e3 * numbers["response_error"]
     assert numbers["nearest_error"] > 0.1
@@ -73,7 +73,7 @@ def test_the_model_is_measured_and_real():
     exact = solves(response_operator(K, C, M), f, k)[:, 0]
     answer = model.predict(k)
     assert space.norm(exact - model.basis.lift(answer.coefficients)) <= answer.bound
-    assert mesh.points.shape == (len(f), 2) and M.sum() == pytest.approx(3 * 1.2 - 2 * 0.2 * 0.7)
+    assert mesh.points.shape == (len(f), 2) and M.sum() == pytest.approx(3 * 1.2 - 0.2 * 0.7 - 0.2 * 0.6)
 
 
 def test_what_is_no_response_is_refused():

@@ -4,8 +4,8 @@
 
 The r_j, Taylor coefficients of the response at s, cost one factorisation of A(s) for all of them.
 They are made orthogonal by a two-level Arnoldi process, which does not lose the later ones. Real
-and imaginary parts make a real basis, so that K, C, M stay real and symmetric. Expansion points
-are chosen where more coefficients of the same points change the answer most.
+and imaginary parts make a real basis, so that K, C, M stay real and symmetric. The next expansion
+point is the middle of a stretch where more coefficients of all points still change the answer.
 
 Reference: Bai and Su (2005); Lu, Su, Bai (2016).
 """
@@ -140,7 +140,7 @@ def frequency_response(
     train: np.ndarray,
     *,
     tol: float = 1e-6,
-    order: int = 5,
+    order: int = 6,
     extra: int = 3,
     max_points: int = 20,
 ) -> tuple[GalerkinModel, Expansion]:
@@ -156,6 +156,7 @@ def frequency_response(
             f"A is no response_operator(K, C, M) of ({space.n}, {space.n}), or f has shape "
             f"{f.shape}; give those of the space"
         )
+    train = np.sort(train)
     if not (train.min() > 0 and np.ptp(train) > 0 and order > 0 < extra):
         raise BadInput("give increasing positive wavenumbers, order and extra of at least 1")
     if not np.linalg.norm(f) > TINY:
@@ -178,11 +179,20 @@ def frequency_response(
             met = errors[-1] <= tol
             reason = f"tol {tol:g} reached" if met else f"{max_points} points reached"
             return model, Expansion(np.array(points), np.array(errors), reason)
-        points.append(_next_point(train, error, points))
+        points.append(_next_point(train, error, points, tol))
 
 
-def _next_point(train: np.ndarray, error: np.ndarray, points: list[float]) -> float:
-    """Where error times distance to the points is largest."""
+def _next_point(train: np.ndarray, error: np.ndarray, points: list[float], tol: float) -> float:
+    """The middle of the stretch of errors beyond tol around the worst one.
+
+    Where a point stands there, the place where error times distance to the points is largest.
+    """
+    worst, settled = int(np.argmax(error)), np.flatnonzero(error <= tol)
+    left = settled[settled < worst].max(initial=-1) + 1
+    right = settled[settled > worst].min(initial=len(train)) - 1
+    middle = float(train[np.argmin(np.abs(train - (train[left] + train[right]) / 2))])
+    if middle not in points:
+        return middle
     distance = np.abs(train[:, None] - np.array(points)).min(axis=1)
     return float(train[np.argmax(error * distance)])
 
