@@ -73,7 +73,9 @@ def test_the_model_is_measured_and_real():
     exact = solves(response_operator(K, C, M), f, k)[:, 0]
     answer = model.predict(k)
     assert space.norm(exact - model.basis.lift(answer.coefficients)) <= answer.bound
-    assert mesh.points.shape == (len(f), 2) and M.sum() == pytest.approx(3 * 1.2 - 0.2 * 0.7 - 0.2 * 0.6)
+    assert mesh.points.shape == (len(f), 2) and M.sum() == pytest.approx(
+        3 * 1.2 - 0.2 * 0.7 - 0.2 * 0.6
+    )
 
 
 def test_what_is_no_response_is_refused():
