@@ -307,11 +307,17 @@ def main(
     operators: int = 96,
     fresh: int = 10,
     out: str = "",
+    panels: int = 0,
 ) -> dict[str, object]:
     """Array output errors at `fresh` unseen parameters against the host.
 
-    out : folder of pictures
+    out : folder of pictures; panels : instead, a hard nacelle of at least so many panels, whose
+    matrices are only applied (`cases.nacelle_panels`)
     """
+    if panels:
+        from cases.nacelle_panels import main as at_size
+
+        return at_size(panels, out=out)
     case = duct(around, along, tol)
     rig, rng = case.rig, np.random.default_rng(5)
     certificate = certify(

@@ -24,6 +24,7 @@ from rom.arrays import (
 from rom.basis import Basis
 from rom.brief import brief, brief_html
 from rom.errors import BadInput
+from rom.host import Applied, AppliedSum
 
 LARGEST_TERM = 1e250  # so that theta times it is a number
 
@@ -118,7 +119,14 @@ class Affine:
             )
         if theta.ndim != 1:
             raise BadInput(f"mu has shape {np.shape(mu)}; give full terms one parameter (p,)")
+        if self.is_applied:
+            return AppliedSum(theta, self.terms)
         return sum(c * term for c, term in zip(theta, self.terms, strict=True))
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the terms are known by their products alone."""
+        return isinstance(self.terms[0], Applied)
 
     def project(self, basis: Basis, test: Basis | None = None) -> Affine:
         """W^H A_q V, or W^H f_q: the same sum, reduced."""
@@ -141,7 +149,7 @@ def _check_term(term: Any, name: str) -> Any:
 
     Or an operator that is known by its products.
     """
-    if hasattr(term, "matvec"):
+    if hasattr(term, "matvec") or isinstance(term, Applied):
         return term
     if not sp.issparse(term):
         term = number_array(term, name, NUMBER)

@@ -34,6 +34,7 @@ import scipy.sparse as sp
 from rom.errors import BadInput, MissingExtra
 from rom.space import Field, Space
 
+DENSE = 2_200  # vertices: beyond, the two dense matrices of a wavenumber take more than 5 GB
 # barycentric points and weights of degree 5 on a triangle (Radon 1948)
 _A, _B = (6 + np.sqrt(15)) / 21, (6 - np.sqrt(15)) / 21
 CORNERS = np.array(
@@ -196,6 +197,11 @@ def layers(body: Body, k: float) -> tuple[np.ndarray, np.ndarray]:
     """
     if not k > 0:
         raise BadInput(f"wavenumber {k:g} 1/m must be positive")
+    if len(body.points) > DENSE:
+        raise BadInput(
+            f"{len(body.points)} vertices are more than the {DENSE} of dense matrices; "
+            "use solvers.collocation, whose matrices are only applied"
+        )
     mesh = _boundary(body)
     import ngsolve as ng
     from ngsolve.bem import HelmholtzDL, HelmholtzSL

@@ -105,6 +105,10 @@ STIFF = sp.csr_array(
 MASS = sp.csr_array(sp.eye_array(N) / N)
 A = rom.Affine(rom.Monomials(np.ones(2), np.eye(2)), (STIFF, 2.0 * sp.csr_array(sp.eye_array(N))))
 F = rom.Affine(rom.Monomials(np.ones(1), np.zeros((1, 2))), (np.ones(N),))
+LINE = sp.diags_array([np.full(N, 2.0), -np.ones(N - 1), -np.ones(N - 1)], offsets=[0, 1, -1])
+RESPONSE = certified.response_operator(
+    sp.csr_array(LINE), sp.csr_array(0.1 * LINE), sp.eye_array(N, format="csr")
+)
 STABLE = certified.MinTheta(A.theta, np.ones(2), 0.5)
 
 
@@ -410,6 +414,15 @@ ROWS: dict[str, Row] = {
     "certified.reduced_basis": row(
         lambda problem, train: rom.reduced_basis(problem, train, tol=1e-3)[0].A,
         problem=noun(PROBLEM), train=real(MU)),
+    "certified.random_dual": row(
+        lambda A, f, basis, dual, z: certified.random_dual(A, f, basis, dual, z).z,
+        A=noun(PROBLEM.A), f=noun(F), basis=noun(BASIS), dual=noun(DUAL),
+        z=number(rng.standard_normal((N, 2)))),
+    "certified.frequency_response": row(
+        lambda space, A, f, train: certified.frequency_response(
+            space, A, f, train, tol=0.1, order=2).__getitem__(0).A.terms,
+        space=noun(PROBLEM.space), A=noun(RESPONSE), f=real(rng.standard_normal(N)),
+        train=real(np.linspace(0.5, 1.0, 6))),
     "certified.pod_greedy": row(
         lambda problem, train: certified.pod_greedy(problem, train, tol=10.0, rank=2)[0].A,
         problem=noun(UNSTEADY), train=real(MU)),
@@ -672,7 +685,8 @@ RESULTS = """
 Error Part Prediction Quantity archive.Header
 compress.Merging compress.SparseSvd points.NewtonSolution io.Frame
 io.Result campaign.Campaign campaign.Store certified.Certificate certified.Consistent
-certified.DualWeighted certified.FullResidual certified.GalerkinModel certified.GramResidual
+certified.DualWeighted certified.Expansion certified.Nested certified.RandomDual
+certified.FullResidual certified.GalerkinModel certified.GramResidual
 certified.GreedyStep certified.InterpolatedInfSup certified.Outputs certified.ResidualBound
 certified.SampledResidual certified.SuccessiveConstraints certified.UnsteadyModel local.Classifier
 local.Forest local.Gain local.LocalModel solids.FollowedRun solids.LocalWeighted solids.RunState
@@ -694,7 +708,8 @@ archive.save_model certified.separate points.cut io.from_grid io.label io.read_f
 io.read_loading io.read_mesh io.unlabel campaign.nbytes campaign.open_store campaign.pilot
 campaign.fields_in campaign.program campaign.read_unit campaign.rebuild campaign.talk
 campaign.ticker campaign.verify
-certified.Conjugate dynamics.Polynomial dynamics.parameter_powers
+certified.Conjugate certified.random_forms certified.response_operator
+dynamics.Polynomial dynamics.parameter_powers
 solids.Budget solids.Law solids.Solid solids.Tolerances solids.Watch
 operators.Translation operators.from_torch
 gp.Product gp.Selected gp.Sum gp.spectral_mixture shapes.ArcLength shapes.Chart shapes.Elastic

@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "rom").rglob("*.py"))
 NOUNS = {
     "space", "mesh", "parameters", "snapshots", "basis", "affine", "rule", "problem", "model",
     "prediction",
-    "history", "loading", "bands", "brief", "arrays", "errors", "rows",
+    "history", "loading", "bands", "brief", "arrays", "errors", "rows", "host",
 }  # fmt: skip
 # chapter -> its floor: a chapter imports lower floors, and those of its own floor in EDGES only
 FLOORS = {

@@ -5,8 +5,9 @@
 `reduced_basis` chooses V by a greedy loop over the bound; `pod_greedy` does so in time.
 `galerkin_model` and `unsteady_model` take a basis that exists. alpha comes from `MinTheta`, `scm`
 or `inf_sup`. An operator that is no affine sum is separated first, by `eim_weights` and
-`separate`, and checked by `certify`. Outputs have bounds of their own (`reduced_outputs`,
-`dual_weighted_output`).
+`separate`, and checked by `certify`; of a host that stores no matrix, its products
+suffice (`rom.host`). Outputs have bounds of their own (`reduced_outputs`,
+`dual_weighted_output`), and `random_dual` estimates an error with a probability.
 
 Notation: A operator, f load, mu parameters (m, p), a coefficients (m, r), V modes (n, r), X product
 of the space, X' its dual norm, alpha coercivity (beta inf-sup) constant, theta coefficient
@@ -52,8 +53,15 @@ from rom.certified.forms import (
 from rom.certified.infsup import Consistent, InterpolatedInfSup, consistent_bound, inf_sup
 from rom.certified.models import dual_weighted_output, galerkin_model, unsteady_model
 from rom.certified.output_bounds import Conjugate, DualWeighted, Outputs, reduced_outputs
+from rom.certified.random_duals import RandomDual, random_dual, random_forms
 from rom.certified.rational import rational_weights
 from rom.certified.residual import ResidualBound, residual_bound
+from rom.certified.second_order import (
+    Expansion,
+    Nested,
+    frequency_response,
+    response_operator,
+)
 from rom.certified.separation import eim_weights, kernel_entries, separate, two_stage_weights
 from rom.certified.stability import MinTheta, SuccessiveConstraints, scm
 from rom.certified.stationary import GalerkinModel, galerkin, truncate_model
@@ -66,13 +74,16 @@ NOUNS = (
     "Conjugate",
     "Consistent",
     "DualWeighted",
+    "Expansion",
     "FullResidual",
     "GalerkinModel",
     "GramResidual",
     "GreedyStep",
     "InterpolatedInfSup",
     "MinTheta",
+    "Nested",
     "Outputs",
+    "RandomDual",
     "ResidualBound",
     "SampledResidual",
     "SuccessiveConstraints",
@@ -84,13 +95,16 @@ __all__ = [
     "Conjugate",
     "Consistent",
     "DualWeighted",
+    "Expansion",
     "FullResidual",
     "GalerkinModel",
     "GramResidual",
     "GreedyStep",
     "InterpolatedInfSup",
     "MinTheta",
+    "Nested",
     "Outputs",
+    "RandomDual",
     "ResidualBound",
     "SampledResidual",
     "SuccessiveConstraints",
@@ -100,17 +114,21 @@ __all__ = [
     "consistent_bound",
     "dual_weighted_output",
     "eim_weights",
+    "frequency_response",
     "galerkin",
     "galerkin_model",
     "greedy",
     "inf_sup",
     "kernel_entries",
     "pod_greedy",
+    "random_dual",
+    "random_forms",
     "rational_weights",
     "recompress",
     "reduced_basis",
     "reduced_outputs",
     "residual_bound",
+    "response_operator",
     "sampled_residual",
     "scm",
     "separate",

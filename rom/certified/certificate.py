@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from rom.affine import Affine
 from rom.arrays import COLUMNS, OUTPUTS, gate
 from rom.errors import BadInput, NotConverged, SolveFailed
+from rom.host import Applied
 from rom.parameters import parameter_rows
 
 TINY = 1e-150  # smaller numbers have squares that vanish
@@ -43,7 +45,8 @@ def certify(
 ) -> Certificate:
     """The error of a separated sum at fresh (m, p), m >= 3.
 
-    assemble : mu -> the host's matrix or vector; apply : (mu, U) -> A(mu) U in its place
+    assemble : mu -> the host's matrix or vector, or its operator where it is only applied;
+        apply : (mu, U) -> A(mu) U in its place
     sketch : (n, k), compares A Omega in place of A
     Raises SolveFailed naming the mu whose sample the host got wrong: a wrong A(mu_j) leaves the
     defects -beta_j(mu) E, all parallel; a wrong fresh one leaves a single defect. Raises
@@ -56,13 +59,14 @@ def certify(
         )
     if sketch is not None and np.ndim(A.terms[0]) == 2 and len(sketch) != A.terms[0].shape[1]:
         raise BadInput(f"sketch has shape {sketch.shape}; give ({A.terms[0].shape[1]}, k)")
+    if A.is_applied and sketch is None:
+        raise BadInput("an operator that is only applied needs a sketch (n, k) to compare")
     rule: Any = A.theta
     beta = np.asarray(rule(fresh))
     terms = [_flatten(term, sketch) for term in A.terms]
-    if apply is None:
-        exact = [_flatten(assemble(mu), sketch) for mu in fresh]
-    else:
-        exact = [_flatten(apply(mu, sketch), None) for mu in fresh]
+    if apply is None and A.is_applied:
+        assemble = partial(Applied, assemble, n=A.terms[0].shape[0])
+    exact = [_host_answer(assemble, apply, mu, sketch) for mu in fresh]
     defects = np.array([_defect(e, row, terms) for e, row in zip(exact, beta, strict=True)])
     sizes = np.array([np.linalg.norm(e) for e in exact])
     if (sizes < TINY).any():
@@ -78,6 +82,12 @@ def _flatten(term: Any, sketch: np.ndarray | None) -> np.ndarray:
     """A matrix, or its product with the sketch, as one vector; vectors as they are."""
     product = term if sketch is None or np.ndim(term) == 1 else term @ sketch
     return np.ravel(product.toarray() if hasattr(product, "toarray") else product)
+
+
+def _host_answer(assemble: Any, apply: Any, mu: np.ndarray, sketch: Any) -> np.ndarray:
+    if apply is None:
+        return _flatten(assemble(mu), sketch)
+    return _flatten(apply(mu, sketch), None)
 
 
 def _defect(exact: np.ndarray, beta: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:

@@ -19,8 +19,10 @@ import scipy.sparse as sp
 from rom.affine import Affine
 from rom.arrays import OUTPUTS, array_of, function, gate
 from rom.basis import Basis
+from rom.certified.iteration import smallest_constant
 from rom.certified.residual import divide, stability_at
 from rom.errors import BadInput, NotConverged
+from rom.host import Applied, is_applied
 from rom.parameters import Box
 from rom.prediction import Known
 from rom.space import Space
@@ -88,6 +90,15 @@ def inf_sup_constant(A: np.ndarray, space: Space) -> float:
     return float(np.linalg.svd(scaled, compute_uv=False)[-1])
 
 
+def _constant(operator: Callable[[np.ndarray], Any], mu: np.ndarray, space: Space) -> float:
+    A = operator(mu)
+    if is_applied(A):
+        return smallest_constant(A, space)
+    if hasattr(A, "apply"):
+        return smallest_constant(Applied(lambda _: A, mu, space.n), space)
+    return inf_sup_constant(A, space)
+
+
 @gate(operator=function, space=Space, box=Box, anchors=OUTPUTS, fresh=FRESH)
 def inf_sup(
     operator: Callable[[np.ndarray], Any],
@@ -101,7 +112,8 @@ def inf_sup(
 ) -> InterpolatedInfSup:
     """The inf-sup constant interpolated between anchors (J, p), checked at fresh ones.
 
-    operator : mu -> A (n, n), such as a full Affine
+    operator : mu -> A (n, n), such as a full Affine, or a host's operator that is only applied,
+        with adjoint: then its constants come from inverse iteration
     reads : how many of the first parameters it depends on, all by default
     Raises NotConverged where the interpolant must be lowered below `min_ratio` of itself to stay
     under the constants at `fresh`.
@@ -113,8 +125,8 @@ def inf_sup(
     s = np.atleast_2d(box.to_unit(box.check(anchors)))[:, :reads]
     if len(np.unique(s, axis=0)) < len(s):
         raise BadInput("some anchors are equal in what the operator reads; give each once")
-    beta = np.array([inf_sup_constant(operator(mu), space) for mu in anchors])
-    exact = np.array([inf_sup_constant(operator(mu), space) for mu in fresh])
+    beta = np.array([_constant(operator, mu, space) for mu in anchors])
+    exact = np.array([_constant(operator, mu, space) for mu in fresh])
     free = InterpolatedInfSup(box, s, _interpolation_coefficients(s, beta), 1.0, len(fresh))
     ratios = exact / free._interpolate(np.atleast_2d(box.to_unit(fresh))[:, :reads])
     ratio = float(np.min(ratios))
@@ -194,26 +206,29 @@ def consistent_bound(
     """The bound with what separation leaves out, measured at fresh (m, p).
 
     A, f : the separated sums
-    host_operator : mu -> the host's own A V (n, r), or A (n, n); host_load : mu -> its f (n,)
+    host_operator : mu -> the host's own A V (n, r), A (n, n), or its operator where it is only
+        applied; host_load : mu -> its f (n,)
     """
-    squares = []
-    for mu in np.atleast_2d(fresh):
-        image = np.asarray(host_operator(mu))
-        load_gap = np.asarray(host_load(mu)) - f(mu)
-        operator_square = _operator_gap(A, basis, mu, image)
-        load_square = abs(_dual_gram(basis.space, load_gap[:, None])[0, 0])
-        squares.append((operator_square, load_square))
-    operator, load = 2 * np.sqrt(np.max(squares, axis=0))
-    return Consistent(bound, float(operator), float(load))
+    mus, V, space = np.atleast_2d(fresh), basis.modes, basis.space
+    gaps = [_image(host_operator, mu, V).astype(complex) for mu in mus]
+    theta = [A.theta(mu) for mu in mus]
+    for q, term in enumerate(A.terms):
+        image = term @ V
+        for gap, coefficients in zip(gaps, theta, strict=True):
+            gap -= coefficients[q] * image
+    operator = max(float(np.linalg.norm(_dual_gram(space, gap), 2)) for gap in gaps)
+    loads = [(np.asarray(host_load(mu)) - f(mu))[:, None] for mu in mus]
+    load = max(abs(_dual_gram(space, gap)[0, 0]) for gap in loads)
+    return Consistent(bound, 2 * float(np.sqrt(operator)), 2 * float(np.sqrt(load)))
 
 
-def _operator_gap(A: Affine, basis: Basis, mu: np.ndarray, image: np.ndarray) -> float:
-    """|(A - A~) V|^2 into X' at mu; image : the host's A V or A."""
-    V = basis.modes
-    if image.shape != V.shape:
-        image = image @ V
-    separated = sum(c * (term @ V) for c, term in zip(A.theta(mu), A.terms, strict=True))
-    return float(np.linalg.norm(_dual_gram(basis.space, image - separated), 2))
+def _image(host: Callable[[np.ndarray], Any], mu: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """The host's A V at mu, from A V, A, or an operator that is only applied."""
+    answer = host(mu)
+    if hasattr(answer, "apply"):
+        return Applied(lambda _: answer, mu, len(V)) @ V
+    image = np.asarray(answer)
+    return image if image.shape == V.shape else np.asarray(image @ V)
 
 
 def _dual_gram(space: Space, F: np.ndarray) -> np.ndarray:

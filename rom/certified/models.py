@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rom.affine import Affine
 from rom.arrays import gate
 from rom.basis import Basis
+from rom.certified.images import ImageFactor
 from rom.certified.output_bounds import (
     Conjugate,
     DualWeighted,
@@ -14,10 +17,11 @@ from rom.certified.output_bounds import (
     product_round_off,
     with_offset,
 )
-from rom.certified.residual import residual_bound
+from rom.certified.residual import is_shifted, residual_bound
 from rom.certified.stationary import GalerkinModel, galerkin
 from rom.certified.transient import UnsteadyModel, unsteady
 from rom.errors import BadInput
+from rom.host import adjoint
 from rom.problem import Problem
 
 
@@ -26,13 +30,12 @@ def galerkin_model(
     problem: Problem,
     basis: Basis,
     *,
-    T: np.ndarray | None = None,
-    slack: np.ndarray | None = None,
+    images: ImageFactor | None = None,
 ) -> GalerkinModel:
     """The Galerkin model of an affine problem, with its bound if stability is known.
 
-    T, slack : triangular factor of the residual's representers and what round-off leaves of
-        them, where they were computed before
+    images : of the modes, where they were factorised before. An operator that is only applied is
+        set up once for each term.
     Raises BadInput where the problem has no A and f.
     """
     if problem.A is None or problem.f is None:
@@ -40,10 +43,22 @@ def galerkin_model(
             "the problem has no affine operator A and load f; build a regression model from its "
             "snapshots instead"
         )
-    bound = None
+    A, f, bound = problem.A, problem.f, None
+    if A.is_applied and images is None:
+        if is_shifted(basis):
+            raise BadInput(
+                "an operator that is only applied takes bases without offset; "
+                "run pod(..., center=False)"
+            )
+        images = ImageFactor(basis.space, A, f)
+        images.add(basis.modes)
+    T, slack = (None, None) if images is None else images.factor()
     if problem.stability is not None:
-        bound = residual_bound(problem.A, problem.f, basis, problem.stability, T=T, slack=slack)
-    return galerkin(problem.A, problem.f, basis, bound=bound, box=problem.box)
+        bound = residual_bound(A, f, basis, problem.stability, T=T, slack=slack)
+    if images is not None and A.is_applied:
+        reduced = Affine(A.theta, images.projected(basis.modes))
+        return GalerkinModel(reduced, f.project(basis), basis, bound=bound, box=problem.box)
+    return galerkin(A, f, basis, bound=bound, box=problem.box)
 
 
 @gate(problem=Problem, l=Affine, basis=Basis, dual=Basis)
@@ -60,19 +75,19 @@ def dual_weighted_output(
     """
     if problem.A is None or problem.f is None or problem.stability is None:
         raise BadInput("a dual-weighted output needs the problem's A, f and stability")
-    A, f = problem.A, problem.f
-    adjoint = Affine(Conjugate(A.theta), [term.conj().T for term in A.terms])
-    dual_bound = residual_bound(adjoint, l, dual, problem.stability)
+    A, f, space = problem.A, problem.f, basis.space
+    transposed = Affine(Conjugate(A.theta), [adjoint(term) for term in A.terms])
     V, W = with_offset(basis), with_offset(dual)
+    images = [term @ V.modes for term in A.terms]
     round_off = max(
-        product_round_off(basis.space, np.column_stack(list(f.terms)), W.modes),
-        product_round_off(basis.space, np.column_stack(list(l.terms)), V.modes),
-        *(product_round_off(basis.space, term @ V.modes, W.modes) for term in A.terms),
+        product_round_off(space, np.column_stack(list(f.terms)), W.modes),
+        product_round_off(space, np.column_stack(list(l.terms)), V.modes),
+        *(product_round_off(space, image, W.modes) for image in images),
     )
     return DualWeighted(
         primal=galerkin_model(problem, basis),
-        dual=galerkin(adjoint, l, dual, bound=dual_bound, box=problem.box),
-        A=A.project(V, W),
+        dual=galerkin_model(replace(problem, A=transposed, f=l), dual),
+        A=Affine(A.theta, np.stack([space.pair(W.modes, image) for image in images])),
         f=f.project(W),
         l=l.project(V),
         round_off=round_off,

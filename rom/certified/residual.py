@@ -225,7 +225,7 @@ def _factor(
     R, _ = images(A, f, basis, M, dtype=dtype)
     S = space.represent(R)
     Q, T = gram_schmidt(space, S)
-    exact, _ = images(A, f, basis, M, dtype=np.longdouble)
+    exact = R if A.is_applied else images(A, f, basis, M, dtype=np.longdouble)[0]
     slack = representer_slack(space, exact, S, Q, T)
     return T * stretch(orthonormality_defect(space, Q[:, :0], Q)), slack
 

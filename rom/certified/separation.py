@@ -6,21 +6,23 @@ The matrices A(mu_m) are the host code's own. Reference: Casenave, Ern, Lelievre
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.sparse.linalg import LinearOperator
 
 from rom.affine import Affine
 from rom.arrays import OUTPUTS, POINTS, function, gate
 from rom.errors import BadInput, SolveFailed
+from rom.host import Applied, Host
 from rom.parameters import parameter_rows
 from rom.points.interpolation import eim
 from rom.rule import Weights
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+MOST_AMPLIFIED = 50.0  # sum |beta_m|: by how much errors of a host that is only applied may grow
+DRAWS = 500  # parameters at which that is looked at
 ONE_FAMILY = 0.1  # of the tolerance, for the EIM of a family alone
 
 
@@ -112,25 +114,63 @@ def separate(
     assemble: Callable[[np.ndarray], Any] | None = None,
     *,
     apply: Any = None,
+    host: Host | None = None,
     n: int | None = None,
 ) -> Affine:
     """A(mu) ~ sum_m beta_m(mu) A(mu_m), or a load: one call of the host per mu_m.
 
     rule : Weights or Barycentric; assemble : mu (p,) -> matrix or vector of the host, or
-    apply : (mu, U (n, k)) -> A(mu) U, with n rows, for hosts that store no matrix
-    Raises SolveFailed for a sample of another shape, or with NaN or Inf.
+    host : mu -> an operator with apply, apply_adjoint, tolerance and close, with n rows, for hosts
+        that store no matrix: it is set up when it is multiplied, and freed after
+    apply : (mu, U (n, k)) -> A(mu) U, the same without set-up and adjoint
+    Raises SolveFailed for a sample of another shape, or with NaN or Inf; BadInput where a host's
+    errors would be amplified more than 50 times (sum |beta_m| between the samples).
     """
-    if (assemble is None) == (apply is None) or (apply is not None and n is None):
-        raise BadInput("give either assemble, or apply together with the number of rows n")
+    if sum(source is not None for source in (assemble, apply, host)) != 1:
+        raise BadInput("give either assemble, or apply or host together with the number of rows n")
     if assemble is not None:
         samples = [assemble(mu) for mu in rule.mus]
         _check_samples(samples, rule.mus)
         return Affine(rule, samples)
-    products: list[Any] = []
-    for mu in rule.mus:
-        times: Any = partial(apply, mu)
-        products.append(LinearOperator((n, n), matvec=times, matmat=times, dtype=complex))
-    return Affine(rule, products)
+    if n is None:
+        raise BadInput("a host that is only applied needs the number of rows n")
+    if host is not None:
+        _refuse_amplification(rule)
+    source = host or _Apply(apply)
+    return Affine(rule, [Applied(source, mu, n) for mu in rule.mus])
+
+
+def _refuse_amplification(rule: Any) -> None:
+    """Raises BadInput where sum |beta_m| exceeds 50 inside the box of the samples."""
+    low, high = rule.mus.min(axis=0), rule.mus.max(axis=0)
+    inside = low + (high - low) * np.random.default_rng(0).random((DRAWS, len(low)))
+    size = float(np.abs(rule(inside)).sum(axis=1).max())
+    if not size <= MOST_AMPLIFIED:
+        raise BadInput(
+            f"errors of the host are amplified {size:.3g} times by sum |beta_m|, more than "
+            f"{MOST_AMPLIFIED:g}; cut the range of the parameters, or separate to a larger tol"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Apply:
+    """A host without set-up: (mu, U) -> A(mu) U."""
+
+    product: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    mu: Any = None
+
+    tolerance = 0.0
+
+    def __call__(self, mu: np.ndarray) -> Any:
+        """The operator at mu."""
+        return _Apply(self.product, mu)
+
+    def apply(self, U: np.ndarray) -> np.ndarray:
+        """A(mu) U."""
+        return self.product(self.mu, U)
+
+    def close(self) -> None:
+        """Nothing was set up."""
 
 
 def _check_samples(samples: Sequence[Any], mus: np.ndarray) -> None:

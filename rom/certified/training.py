@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from rom.affine import Affine
 from rom.arrays import COLUMNS, NUMBER, POINTS, array_of, gate
 from rom.basis import Basis, gram_schmidt
 from rom.certified.enrichment import GreedyStep, greedy
+from rom.certified.images import ImageFactor
 from rom.certified.models import galerkin_model, unsteady_model
-from rom.certified.rounding import orthonormality_defect, representer_slack, stretch
 from rom.certified.stationary import GalerkinModel
 from rom.certified.transient import UnsteadyModel
 from rom.compress.decomposition import pod
@@ -33,10 +32,13 @@ def reduced_basis(
     tol: float,
     rank: int | None = None,
     relative: bool = False,
+    block: int = 1,
 ) -> tuple[GalerkinModel, tuple[GreedyStep, ...]]:
     """Weak greedy: add the solution where the bound is largest over train (m, p).
 
     tol : on that bound; relative : the bound is divided by |u_r|_X; rank : at most so many modes
+    block : solutions of a step, the next ones where bound times distance to those before is
+        largest. A host that is only applied is set up once for each term and step.
     Raises BadInput where the problem offers no space, A, f and stability.
     Reference: Rozza, Huynh, Patera (2008).
     """
@@ -46,23 +48,30 @@ def reduced_basis(
             "the greedy needs the problem's space, A, f and stability; or collect snapshots and "
             "run pod"
         )
-    images = _Images(space, A, f)
+    if block < 1:
+        raise BadInput(f"block = {block}; give how many solutions a step adds, at least 1")
+    images = ImageFactor(space, A, f)
+    error = _relative_bound if relative else _absolute_bound
 
-    def add_solution(basis: Basis, mu: np.ndarray) -> GalerkinModel:
-        """The model on the basis with the solution at mu."""
-        u = SOLUTION(problem.solve(mu), "the solution")
-        new, _ = gram_schmidt(space, u[:, None], basis.modes)
+    def add_solutions(basis: Basis, mus: np.ndarray) -> GalerkinModel:
+        """The model on the basis with the solutions at mus."""
+        u = np.stack([SOLUTION(problem.solve(mu), "the solution") for mu in mus], axis=1)
+        new, _ = gram_schmidt(space, u, basis.modes)
         images.add(new)
-        modes = np.column_stack([basis.modes, new])
-        T, slack = images.factor(modes.shape[1])
-        return galerkin_model(problem, replace(basis, modes=modes), T=T, slack=slack)
+        basis = replace(basis, modes=np.column_stack([basis.modes, new]))
+        return galerkin_model(problem, basis, images=images)
+
+    def enrich(model: GalerkinModel, mu: np.ndarray) -> GalerkinModel:
+        """The model with the solution at mu, and at others of the block."""
+        count = block if rank is None else min(block, rank - model.basis.r)
+        return add_solutions(model.basis, _spread(mu, train, error(model, train), count))
 
     empty = Basis(space, np.zeros((space.n, 0)), rank_asked=rank, tol_asked=tol)
     model, history = greedy(
-        add_solution(empty, train[len(train) // 2]),
+        add_solutions(empty, train[[len(train) // 2]]),
         train,
-        _relative_bound if relative else _absolute_bound,
-        lambda model, mu: add_solution(model.basis, mu),
+        error,
+        enrich,
         tol=tol,
         rank=rank,
     )
@@ -74,48 +83,21 @@ def _absolute_bound(model: GalerkinModel, mus: np.ndarray) -> np.ndarray:
     return np.asarray(model.predict(mus).bound)
 
 
+def _spread(mu: np.ndarray, train: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray:
+    """mu and count - 1 rows of train, each where errors times distance is largest."""
+    width = np.ptp(train, axis=0)
+    place = train / np.where(width > 0, width, 1.0)
+    first = int(np.argmin(np.abs(train - mu).sum(axis=1)))
+    picks, distance = [first], np.full(len(train), np.inf)
+    while len(picks) < min(count, len(train)):
+        distance = np.minimum(distance, np.linalg.norm(place - place[picks[-1]], axis=1))
+        picks.append(int(np.argmax(errors * distance)))
+    return train[np.unique(picks)]
+
+
 def _relative_bound(model: GalerkinModel, mus: np.ndarray) -> np.ndarray:
     answer = model.predict(mus)
     return np.asarray(answer.bound / np.linalg.norm(answer.coefficients, axis=0))
-
-
-class _Images:
-    """Q T, the representers of f_q and A_q V; `add` extends it by new modes."""
-
-    def __init__(self, space: Space, A: Affine, f: Affine) -> None:
-        self.space, self.A, self.f = space, A, f
-        loads = np.column_stack(list(f.terms))
-        self.Q, self.T = np.zeros((space.n, 0)), np.zeros((0, 0))
-        self.slack, self.defect = np.zeros(0), 0.0
-        self._append(loads, loads)
-
-    def add(self, modes: np.ndarray) -> None:
-        """Append the images of new modes (n, k); none for k = 0."""
-        if not modes.shape[1]:
-            return
-        wide = modes.astype(np.result_type(modes, np.longdouble))
-        columns, exact = (
-            np.column_stack([term @ V for term in self.A.terms]) for V in (modes, wide)
-        )
-        self._append(columns, exact)
-
-    def _append(self, columns: np.ndarray, exact: np.ndarray) -> None:
-        """More columns of R; exact : the same in extended precision."""
-        S = self.space.represent(columns)
-        Q, T = gram_schmidt(self.space, S, self.Q)
-        self.defect = float(np.hypot(self.defect, orthonormality_defect(self.space, self.Q, Q)))
-        taller = np.pad(self.T, ((0, Q.shape[1]), (0, 0)))
-        self.T = np.hstack([taller, T])
-        self.Q = np.column_stack([self.Q, Q])
-        slack = representer_slack(self.space, exact, S, self.Q, T)
-        self.slack = np.append(self.slack, slack)
-
-    def factor(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
-        """T and its slack, in the order of `images`: loads, then modes term by term."""
-        loads, terms = len(self.f.terms), len(self.A.terms)
-        by_mode = np.arange(terms * rank).reshape(rank, terms)
-        order = np.append(np.arange(loads), loads + by_mode.T.ravel())
-        return self.T[:, order] * stretch(self.defect), self.slack[order]
 
 
 @gate(problem=Problem, model=GalerkinModel, mus=POINTS)
