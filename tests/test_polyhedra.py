@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile
 from rom.io import ingest_files, read_file, read_frames
-from rom.io.grid import PIECE_OF
+from rom.io.pieces import PIECE_OF
 from tests.bindings import DECKS
 from tests.test_blocks import foam
 
