@@ -249,5 +249,5 @@ def test_polyhedra_that_are_not_whole_are_refused_by_name(fault, tmp_path):
         ragged(zone, "Cells", 23, 16, [[1, 2, *range(4, 9), last]], "offsets")
         if fault == "short":
             part["ElementStartOffset/ data"][-1] = 900
-    with pytest.raises(BadInput, match="Faces do not fit|no NGON_n"):
+    with pytest.raises(BadInput, match=r"Faces do not fit|no NGON_n"):
         read_file(tmp_path / "a.cgns")

@@ -21,7 +21,7 @@ NGON, NFACE = 22, 23  # of ElementType_t
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Elements of several lengths: their numbers, entries and the ends of each among these."""
+    """Elements of several lengths: numbers, entries, and where those of each end."""
 
     numbers: np.ndarray
     entries: np.ndarray
@@ -57,7 +57,8 @@ def read_ragged(file: str, section: CgnsNode) -> Ragged:
 
 def _without_sizes(entries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Entries without the number of them that leads each element, and their ends."""
-    places, place = [], 0
+    places: list[int] = []
+    place = 0
     while place < len(entries) and len(places) < count:
         places.append(place)
         place += 1 + max(int(entries[place]), 0)
@@ -80,7 +81,7 @@ def join_ragged(parts: list[Ragged]) -> Ragged:
 
 
 def parents_of(sections: Iterable[CgnsNode]) -> tuple[np.ndarray, np.ndarray]:
-    """Signed numbers of faces (j,), minus where one turns inwards, and the cell of each."""
+    """Numbers of faces (j,), minus where one turns inwards, and the cell of each."""
     signed, owners = [], []
     for section in sections:
         if "ParentElements" not in section:

@@ -43,7 +43,8 @@ def _links(content: Any) -> Iterator[str]:
 
     left, addresses = [content.id], {h5o.get_info(content.id).addr}
     while left:
-        group, names = left.pop(), []
+        group = left.pop()
+        names: list[bytes] = []
         group.links.iterate(names.append)
         for name in names:
             kind = group.links.get_info(name).type

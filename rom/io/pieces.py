@@ -18,7 +18,7 @@ PIECE_OF = "cell of the file"  # of which a triangle or tetrahedron is a piece
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Cells by their faces: rows (k,) of the file, and the cell (faces,) of each face, from 0.
+    """Cells by their faces: rows (k,) of the file, and the cell (faces,) of each.
 
     nodes : of all faces one after the other; those of each end at `ends` (faces,). The one face
         of a polygon is the cell itself.
@@ -42,6 +42,8 @@ def cut_blocks(
     Raises BadInput where one cannot be cut.
     """
     parts = {kind: list(its) for kind, its in kinds.items()}
+    d = points.shape[1]
+    points = np.pad(points, ((0, 0), (0, 3 - d)))
     for size, rows, nodes in _by_size(polygons):
         if size in SIMPLE:
             parts.setdefault(SIMPLE[size], []).append((rows, nodes))
@@ -50,8 +52,8 @@ def cut_blocks(
         parts.setdefault(kind, []).append((rows[cell], nodes))
         points = np.concatenate([points, extra])
     cells = {kind: np.concatenate([nodes for _, nodes in its]) for kind, its in parts.items()}
-    rows = {kind: np.concatenate([part for part, _ in its]) for kind, its in parts.items()}
-    return Blocks(points, cells, rows)
+    numbers = {kind: np.concatenate([part for part, _ in its]) for kind, its in parts.items()}
+    return Blocks(points[:, :d], cells, numbers)
 
 
 def _facets(
@@ -84,21 +86,34 @@ def has_pieces(polygons: Faces, polyhedra: Faces) -> bool:
 def repeat_rows(content: Content) -> Content:
     """A row for every piece of a cell, and the number of that cell in the file."""
     blocks = content.blocks
-    whole = np.concatenate(list(blocks.rows.values()))
-    order = np.argsort(whole, kind="stable")
+    numbers = np.concatenate(list(blocks.rows.values()))
+    order = np.argsort(numbers, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     ends = np.cumsum([len(rows) for rows in blocks.rows.values()])[:-1]
     rows = dict(zip(blocks.rows, np.split(place, ends), strict=True))
-    data = {name: np.asarray(values)[whole[order]] for name, values in content.cell_data.items()}
-    data[PIECE_OF] = whole[order]
-    known = {
-        key: mask[whole[order]] if key.startswith(f"{AT_CELLS}:") else mask
+    data = {name: np.asarray(values)[numbers[order]] for name, values in content.cell_data.items()}
+    data[PIECE_OF] = numbers[order]
+    masks = {
+        key: mask[numbers[order]] if key.startswith(f"{AT_CELLS}:") else mask
         for key, mask in content.known.items()
     }
-    return Content(Blocks(blocks.points, blocks.cells, rows), content.point_data, data, known)
+    return Content(Blocks(blocks.points, blocks.cells, rows), content.point_data, data, masks)
 
 
 def no_faces() -> Faces:
     """No cells."""
     return Faces(*(np.zeros(0, np.int64) for _ in range(4)))
+
+
+def join_faces(parts: Sequence[Faces]) -> Faces:
+    """The cells of all parts."""
+    parts = [no_faces(), *parts]
+    nodes = np.cumsum([0, *(len(part.nodes) for part in parts)])
+    cells = np.cumsum([0, *(len(part.rows) for part in parts)])
+    return Faces(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.nodes for part in parts]),
+        np.concatenate([part.ends + k for part, k in zip(parts, nodes, strict=False)]),
+        np.concatenate([part.cell + k for part, k in zip(parts, cells, strict=False)]),
+    )

@@ -65,7 +65,7 @@ ROUND = ("CoordinateR", "CoordinateTheta")
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """Cells by type, and the number of each in the file, from 1; those of many faces."""
+    """Cells by type, those of many faces, and the number of each in the file, from 1."""
 
     nodes: dict[str, np.ndarray]
     numbers: dict[str, np.ndarray]
@@ -81,7 +81,7 @@ class _Cells:
     def content(
         self, points: np.ndarray, data: Content, order: np.ndarray, *, centres: bool
     ) -> Content:
-        """Arrays over the cells of numbers `order` with all cells, those of many faces cut."""
+        """Arrays over the cells of numbers `order`, with these."""
         kinds = {
             kind: [(np.searchsorted(order, self.numbers[kind]), nodes)]
             for kind, nodes in self.nodes.items()
