@@ -109,7 +109,7 @@ def test_exodus_names_what_it_does_not_know(tmp_path):
     with pytest.raises(BadInput, match="'NSIDED' of any number of nodes"):
         read_file(tmp_path / "a.g")
     (tmp_path / "a.exo").write_bytes(b"CDF\x05" + bytes(40))
-    with pytest.raises((ForeignFile, MissingExtra), match="coordinates|exodus"):
+    with pytest.raises((ForeignFile, MissingExtra), match=r"coordinates|exodus"):
         read_file(tmp_path / "a.exo")
 
 

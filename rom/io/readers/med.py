@@ -68,7 +68,7 @@ def _static_content(path: Path, name: str) -> Content:
 
 @dataclass(frozen=True, eq=False)
 class _Shape:
-    """Points and groups, cells by type, those of many faces; blocks : rows of their fields."""
+    """Points and groups, cells by type and of many faces; blocks : rows of fields."""
 
     content: Content
     kinds: dict[str, list[tuple[np.ndarray, np.ndarray]]]
