@@ -113,6 +113,7 @@ WHY = """
 - Polygons and polyhedra are cut into triangles and tetrahedra of their own points; the field
   `cell of the file` says of which cell each is a piece. A cell that no node of it sees as a whole
   is cut at its centre where there are no values at points, and else refused.
+- Polylines, strips of triangles and several points in one cell of VTK are their pieces too.
 - Other suffixes are tried by meshio, for meshes of one time.
 
 ## Reduced bases, data sets of PLAID

@@ -11,20 +11,20 @@ from rom.arrays import gate
 from rom.errors import BadInput, ForeignFile, require
 from rom.io.content import Content
 from rom.io.fields import Fields, check_fields
-from rom.io.pieces import Faces, cut_blocks, has_pieces, no_faces, repeat_rows
+from rom.io.pieces import Faces, cut_blocks, has_pieces, no_faces, repeat_rows, split_runs
 from rom.io.regions import masks, mesh_and_fields
 from rom.mesh import Mesh
 
 KINDS = {code: kind for kind, code in TYPES.items()}
 TURNED_WEDGE = [0, 2, 1, 3, 5, 4]  # the nodes of a wedge from its other side
 ALIASES = {  # (VTK type, nodes) of cells that are one of KINDS by another name -> kind
-    (2, 1): "vertex", (4, 2): "line",
     (8, 4): "quad", (11, 8): "hexahedron",
     (68, 2): "line", (68, 3): "line3", (69, 3): "triangle", (69, 6): "triangle6",
     (70, 4): "quad", (70, 9): "quad9", (71, 4): "tetra", (71, 10): "tetra10",
     (72, 8): "hexahedron", (72, 27): "hexahedron27", (73, 6): "wedge",
 }  # fmt: skip
 POLYGON, POLYHEDRON = 7, 42  # types of VTK
+RUNS = {2: ("vertex", 1), 4: ("line", 2), 6: ("triangle", 3)}  # of any number of simple cells
 ORDERS = {8: [0, 1, 3, 2], 11: [0, 1, 3, 2, 4, 5, 7, 6]}  # of pixels and voxels: row by row
 
 
@@ -76,13 +76,18 @@ def grid_content(grid: Any) -> Content:
     ):
         i = np.flatnonzero((types == code) & (sizes == size) & ~is_many)
         nodes = connectivity[offsets[i][:, None] + np.arange(size)]
+        if code in RUNS:
+            kind, width = RUNS[code]
+            kinds.setdefault(kind, []).extend((i, part) for part in split_runs(nodes, width))
+            continue
         kinds.setdefault(_kind_of(code, size), []).append((i, nodes[:, ORDERS.get(code, ...)]))
     polygons, polyhedra = _many_faces(grid, types, offsets, connectivity)
     blocks = cut_blocks(points, kinds, polygons, polyhedra, centres=not grid.point_data.keys())
     if "wedge" in blocks.cells:
         blocks.cells["wedge"] = positive_wedges(blocks.points, blocks.cells["wedge"])
     content = Content(blocks, dict(grid.point_data), dict(grid.cell_data))
-    return repeat_rows(content) if has_pieces(polygons, polyhedra) else content
+    is_run = any(((types == code) & (sizes > width)).any() for code, (_, width) in RUNS.items())
+    return repeat_rows(content) if is_run or has_pieces(polygons, polyhedra) else content
 
 
 def _many_faces(

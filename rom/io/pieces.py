@@ -101,6 +101,18 @@ def repeat_rows(content: Content) -> Content:
     return Content(Blocks(blocks.points, blocks.cells, rows), content.point_data, data, masks)
 
 
+def split_runs(nodes: np.ndarray, width: int) -> list[np.ndarray]:
+    """Points, lines or triangles, one after the other, of runs (k, size) of them.
+
+    Every second triangle of a strip turns the other way.
+    """
+    parts = []
+    for j in range(nodes.shape[1] - width + 1):
+        part = nodes[:, j : j + width]
+        parts.append(part[:, [1, 0, 2]] if width == 3 and j % 2 else part)
+    return parts
+
+
 def no_faces() -> Faces:
     """No cells."""
     return Faces(*(np.zeros(0, np.int64) for _ in range(4)))
