@@ -11,7 +11,7 @@ from rom.arrays import gate
 from rom.errors import BadInput, ForeignFile, require
 from rom.io.content import Content
 from rom.io.fields import Fields, check_fields
-from rom.io.pieces import Faces, cut_blocks, has_pieces, no_faces, repeat_rows, split_runs
+from rom.io.pieces import Faces, cut_blocks, has_pieces, no_faces, pieces_of_runs, repeat_rows
 from rom.io.regions import masks, mesh_and_fields
 from rom.mesh import Mesh
 
@@ -78,7 +78,7 @@ def grid_content(grid: Any) -> Content:
         nodes = connectivity[offsets[i][:, None] + np.arange(size)]
         if code in RUNS:
             kind, width = RUNS[code]
-            kinds.setdefault(kind, []).extend((i, part) for part in split_runs(nodes, width))
+            kinds.setdefault(kind, []).extend((i, part) for part in pieces_of_runs(nodes, width))
             continue
         kinds.setdefault(_kind_of(code, size), []).append((i, nodes[:, ORDERS.get(code, ...)]))
     polygons, polyhedra = _many_faces(grid, types, offsets, connectivity)

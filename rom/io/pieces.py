@@ -101,7 +101,7 @@ def repeat_rows(content: Content) -> Content:
     return Content(Blocks(blocks.points, blocks.cells, rows), content.point_data, data, masks)
 
 
-def split_runs(nodes: np.ndarray, width: int) -> list[np.ndarray]:
+def pieces_of_runs(nodes: np.ndarray, width: int) -> list[np.ndarray]:
     """Points, lines or triangles, one after the other, of runs (k, size) of them.
 
     Every second triangle of a strip turns the other way.
