@@ -24,7 +24,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 LONGEST = 1000  # letters of an expression
 
 
-def evaluate(text: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+def combine_arrays(text: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
     """The array that an expression makes of arrays $0, $1, ...
 
     Raises ValueError where it is none of these operations, or its arrays do not fit.
@@ -41,7 +41,7 @@ def evaluate(text: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _value(node: ast.expr, arrays: Sequence[np.ndarray]) -> Any:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return float(node.value)
     if isinstance(node, ast.Name) and re.fullmatch(r"_\d{1,4}", node.id):
         number = int(node.id[1:])

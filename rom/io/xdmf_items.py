@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
-from rom.io.xdmf_expressions import evaluate
+from rom.io.xdmf_expressions import combine_arrays
 
 LETTERS = {"float": "f", "int": "i", "uint": "u", "char": "i", "uchar": "u"}
 ORDERS = {"native": "<", "little": "<", "littleendian": "<", "big": ">", "bigendian": ">"}
@@ -142,7 +142,7 @@ class Document:
         """What an expression makes of its arrays."""
         parts = [self.numbers(part, depth + 1) for part in item.findall("DataItem")]
         try:
-            values = evaluate(item.get("Function", ""), parts)
+            values = combine_arrays(item.get("Function", ""), parts)
         except ValueError as error:
             raise BadInput(f"{self.path.name}: {error}; write its numbers out") from error
         return self._shaped(item, values)
