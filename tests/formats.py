@@ -98,9 +98,13 @@ WHY = """
 - **Abaqus and CalculiX**: meshio joins parts by node numbers, forgets moves and loses sets.
 - **MED**: medcoupling (LGPL, extra `med`) is the format's own library. Cells that fill the space
   are mirror images of VTK's there; writers disagree, so the sign of a cell's measure decides.
+  Quadratic polygons, and several values in a polygon or polyhedron, are refused by name.
 - **XDMF**: meshio takes the first mesh for that of all times and reads one order of bytes.
 - **Exodus**: VTK adds displacements to the coordinates and drops variables beside side sets.
-- **CGNS**: node by node through h5py; polyhedra (NGON_n) are refused by name.
+  Files of 64-bit data (CDF-5) are opened by netCDF4 (MIT, extra `exodus`); blocks of polygons and
+  polyhedra (NSIDED, NFACED) are refused by name.
+- **CGNS**: node by node through h5py, links of the tree too. Of faces (NGON_n) those of one cell
+  and of boundaries are kept as cells beside the polyhedra (NFACE_n, or ParentElements).
 - **Nastran**: meshio reads no coordinate systems, includes or groups. Rigid elements, springs,
   masses, connectors and boundary surfaces are no cells and are left out; replicated fields and
   superelements are refused.
@@ -109,6 +113,7 @@ WHY = """
 - Polygons and polyhedra are cut into triangles and tetrahedra of their own points; the field
   `cell of the file` says of which cell each is a piece. A cell that no node of it sees as a whole
   is cut at its centre where there are no values at points, and else refused.
+- Polylines, strips of triangles and several points in one cell of VTK are their pieces too.
 - Other suffixes are tried by meshio, for meshes of one time.
 
 ## Reduced bases, data sets of PLAID

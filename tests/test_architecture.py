@@ -44,6 +44,7 @@ HOMES = {
     "vtk": {"io"}, "matplotlib": {"plot", "study"}, "Muscat": {"io"}, "mapdl_archive": {"io"},
     "ansys": {"io"},
     "medcoupling": {"io"},
+    "netCDF4": {"io"},
     "mpi4py": {"cli"}, "pydantic": {"cli", "batch"}, "pydantic_core": {"io"},
     "rich": {"cli", "campaign"}, "qtoolkit": {"batch"},
     "skfem": set(), "gmsh": set(), "pyamg": set(), "ngsolve": set(),

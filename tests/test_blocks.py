@@ -292,3 +292,36 @@ def test_openfoam_has_the_values_of_its_cells_alone(tmp_path):
     result = ingest_files([path], {"T": "K"}, written={"T": "K"})
     assert result.t.tolist() == [0, 1, 2] and result.where == {"T": "cells"}
     assert result.fields["T"][:, 0].tolist() == [[300, 310, 320], [400, 410, 420]]
+
+
+def test_parts_of_a_structured_grid_and_several_steps_in_one_file(tmp_path):
+    """As VTK's own writers put them; steps in one file it does not read right itself."""
+    import vtk
+
+    body = pv.ImageData(dimensions=(5, 3, 2)).cast_to_structured_grid()
+    body.point_data["T"], body.cell_data["q"] = body.points[:, 0], np.arange(8.0)
+    writer = vtk.vtkXMLPStructuredGridWriter()
+    writer.SetInputData(body)
+    writer.SetFileName(str(tmp_path / "a.pvts"))
+    writer.SetNumberOfPieces(2)
+    writer.SetEndPiece(1)
+    writer.Write()
+    mesh, points, cells = read_file(tmp_path / "a.pvts")
+    assert np.array_equal(mesh.points, body.points) and len(mesh.cells["hexahedron"]) == 8
+    assert np.array_equal(points["T"][0], body.points[:, 0]) and cells["q"][0].tolist() == [
+        *range(8)
+    ]
+
+    body = body.cast_to_unstructured_grid()
+    writer = vtk.vtkXMLUnstructuredGridWriter()
+    writer.SetInputData(body)
+    writer.SetFileName(str(tmp_path / "a.vtu"))
+    writer.SetNumberOfTimeSteps(3)
+    writer.Start()
+    for t in (0.0, 0.5, 2.0):
+        body.point_data["T"] = body.points[:, 0] + t
+        body.Modified()
+        writer.WriteNextTime(t)
+    writer.Stop()
+    with pytest.raises(BadInput, match=r"holds 3 steps.*\.pvd"):
+        read_frames(tmp_path / "a.vtu")

@@ -157,3 +157,97 @@ def test_structured_zones_have_i_fastest_rinds_and_ranges(tmp_path):
     assert np.array_equal(points["x"][0], mesh.points[:, 0]) and cells["n"][0].tolist() == [1, 2]
     assert (mesh.points[mesh.nodes["right"], 0] == 2).all() and len(mesh.nodes["right"]) == 4
     assert (mesh.points[mesh.nodes["left"], 0] == 0).all() and len(mesh.nodes["left"]) == 4
+
+
+HEXAGON = np.array([[np.cos(a), np.sin(a)] for a in np.pi / 3 * np.arange(6)])
+AREA = 1.5 * np.sqrt(3)  # of the hexagon
+PRISMS = np.concatenate([np.column_stack([HEXAGON, np.full(6, z)]) for z in (0.0, 1.0, 3.0)])
+CAPS = [[0, 5, 4, 3, 2, 1], [6, 7, 8, 9, 10, 11], [12, 13, 14, 15, 16, 17]]
+WALLS = [[k + low, (k + 1) % 6 + low, (k + 1) % 6 + 6 + low, k + 6 + low] for low in (0, 6)
+    for k in range(6)]  # fmt: skip
+LEFT = [1, 1, 2, *[1] * 6, *[2] * 6]  # a face turns out of this cell, from 1, and into that
+RIGHT = [0, 2, *[0] * 13]
+
+
+def ragged(zone, name, code, first, rows, storage):
+    """A section of polygons or of polyhedra, whose lengths lead or stand beside."""
+    part = node(zone, name, "Elements_t", np.int32([code, 0]))
+    node(part, "ElementRange", "IndexRange_t", np.array([first, first + len(rows) - 1]))
+    leading = [[len(row)] if storage == "leading" else [] for row in rows]
+    flat = [x for size, row in zip(leading, rows, strict=True) for x in (*size, *row)]
+    node(part, "ElementConnectivity", "DataArray_t", np.array(flat))
+    if storage != "leading":
+        offsets = np.cumsum([0, *map(len, rows)])
+        node(part, "ElementStartOffset", "DataArray_t", offsets)
+    return part
+
+
+@pytest.mark.parametrize("storage", ["offsets", "leading", "parents"])
+def test_polyhedra_in_every_form_have_their_volumes_values_and_boundaries(storage, tmp_path):
+    """Two prisms of six sides, 1 and 2 high, with a face between them."""
+    faces = [[k + 1 for k in row] for row in CAPS + WALLS]
+    with h5py.File(tmp_path / "a.cgns", "w") as file:
+        zone = zone_of(base_of(file), "Zone", PRISMS, [], 2)
+        part = ragged(zone, "Faces", 22, 1, faces, storage)
+        if storage == "parents":
+            sides = [[k + 15 if k else 0 for k in side] for side in (LEFT, RIGHT)]
+            node(part, "ParentElements", "DataArray_t", np.array(sides))
+        else:
+            cells = [[1, 2, *range(4, 10)], [-2, 3, *range(10, 16)]]
+            ragged(zone, "Cells", 23, 16, cells, storage)
+        solution(zone, "Sol", "CellCenter", q=[3.0, 5.0])
+        solution(zone, "Nodal", "Vertex", T=np.arange(18.0))
+        tag = node(node(zone, "ZoneBC", "ZoneBC_t"), "floor", "BC_t", "BCWall")
+        node(tag, "GridLocation", "GridLocation_t", "FaceCenter")
+        node(tag, "PointList", "IndexArray_t", np.array([[1]]))
+    mesh, points, cells = read_file(tmp_path / "a.cgns")
+    x = mesh.points[mesh.cells["tetra"]]
+    volume = np.linalg.det(x[:, 1:] - x[:, :1]) / 6
+    q = cells["q"][0][-len(x) :]
+    assert volume.min() > 0 and np.array_equal(mesh.points, PRISMS)
+    assert np.allclose([volume[q == 3].sum(), volume[q == 5].sum()], [AREA, 2 * AREA], rtol=1e-14)
+    assert np.array_equal(points["T"][0], np.arange(18)) and set(q) == {3.0, 5.0}
+    assert len(mesh.cells["quad"]) == 12 and len(mesh.cells["triangle"]) == 8  # not the middle one
+    floor = mesh.points[mesh.cells["triangle"][mesh.regions["floor"]["triangle"]]]
+    assert (floor[..., 2] == 0).all() and list(mesh.regions["floor"]) == ["triangle"]
+    area = np.cross(*(floor[:, k, :2] - floor[:, 0, :2] for k in (1, 2))).sum() / 2
+    assert abs(abs(area) - AREA) < 1e-14
+
+
+def test_plane_polygons_and_links_of_a_tree(tmp_path):
+    """A hexagon, a square and a triangle as NGON_n; the grid is linked from another zone."""
+    points = np.concatenate([HEXAGON, [[3, 0], [3, 1], [2, 1], [4, 0]], [[2, 0]]])
+    rows = [[1, 2, 3, 4, 5, 6], [11, 7, 8, 9], [7, 10, 8]]
+    with h5py.File(tmp_path / "a.cgns", "w") as file:
+        base = base_of(file, cell=2, space=2)
+        grid = node(file, "Store", "UserDefinedData_t")
+        for axis, x in zip("XY", points.T, strict=True):
+            node(grid, f"Coordinate{axis}", "DataArray_t", x)
+        zone = node(base, "Zone", "Zone_t", np.array([[11], [3], [0]]))
+        node(zone, "ZoneType", "ZoneType_t", "Unstructured")
+        link = node(zone, "GridCoordinates", "")
+        link.attrs["type"] = np.bytes_("LK")
+        link[" link"] = h5py.SoftLink("/Store")
+        ragged(zone, "Cells", 22, 1, rows, "offsets")
+        solution(zone, "Sol", "CellCenter", q=[1.0, 2.0, 3.0])
+    mesh, _, cells = read_file(tmp_path / "a.cgns")
+    x = mesh.points[mesh.cells["triangle"]]
+    area = np.abs(np.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0])) / 2
+    kinds = np.repeat(list(mesh.cells), [len(rows) for rows in mesh.cells.values()])
+    q = cells["q"][0]
+    assert abs(area[q[kinds == "triangle"] == 1].sum() - AREA) < 1e-14
+    assert area[q[kinds == "triangle"] == 3] == 0.5 and q[kinds == "quad"] == [2.0]
+
+
+@pytest.mark.parametrize("fault", ["short", "no face", "zero"])
+def test_polyhedra_that_are_not_whole_are_refused_by_name(fault, tmp_path):
+    faces = [[k + 1 for k in row] for row in CAPS + WALLS]
+    with h5py.File(tmp_path / "a.cgns", "w") as file:
+        zone = zone_of(base_of(file), "Zone", PRISMS, [], 2)
+        part = ragged(zone, "Faces", 22, 1, faces, "offsets")
+        last = 99 if fault == "no face" else 0 if fault == "zero" else 9
+        ragged(zone, "Cells", 23, 16, [[1, 2, *range(4, 9), last]], "offsets")
+        if fault == "short":
+            part["ElementStartOffset/ data"][-1] = 900
+    with pytest.raises(BadInput, match=r"Faces do not fit|no NGON_n"):
+        read_file(tmp_path / "a.cgns")

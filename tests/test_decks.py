@@ -295,3 +295,16 @@ def test_further_nodes_of_a_line_are_passed_over_as_calculix_does(tmp_path):
 def test_what_is_not_known_is_named(text, error, match, tmp_path):
     with pytest.raises(error, match=match):
         read(tmp_path, text)
+
+
+def test_an_included_file_of_data_alone_goes_on_with_its_keyword(tmp_path):
+    (tmp_path / "nodes.txt").write_text("3, 0, 1\n4, 5, 5\n")
+    (tmp_path / "cells.txt").write_text("1, 1, 2, 3\n")
+    (tmp_path / "a.inp").write_text(
+        "*NODE, NSET=all\n1, 0, 0\n2, 1, 0\n*INCLUDE, INPUT=nodes.txt\n5, 7, 7\n"
+        "*ELEMENT, TYPE=CPS3, ELSET=e\n*INCLUDE, INPUT=cells.txt\n"
+    )
+    mesh = read_mesh(tmp_path / "a.inp")
+    assert mesh.points.tolist() == [[0, 0], [1, 0], [0, 1], [5, 5], [7, 7]]
+    assert mesh.cells["triangle"].tolist() == [[0, 1, 2]]
+    assert mesh.nodes["all"].tolist() == [0, 1, 2, 3, 4]

@@ -299,3 +299,56 @@ def test_version_2_3_has_no_states_of_meshes(tmp_path):
     assert ours.points.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
     assert frame.t == 0.5 and frame.points["T"][0].tolist() == [1, 2, 3, 4]
     assert frame.points["T"][1] == "K"
+
+
+@pytest.mark.parametrize("with_nodal", [True, False])
+def test_polygons_and_polyhedra_measure_what_medcoupling_says(with_nodal, tmp_path):
+    """Squares cut by a shifted grid, raised to two layers, then made general cells."""
+    coarse, fine = two_quads(), two_quads()
+    fine.translate([0.3, 0.4, 0][: fine.getSpaceDimension()])
+    plane, _, _ = mc.MEDCouplingUMesh.Intersect2DMeshes(coarse, fine, 1e-10)
+    plane.setName("g")
+    plane.convertAllToPoly()
+    solid = plane.deepCopy()
+    solid.changeSpaceDimension(3, 0.0)
+    line = mc.MEDCouplingCMesh("l")
+    line.setCoords(mc.DataArrayDouble([0.0, 1.0, 3.0]))
+    line = line.buildUnstructured()
+    line.changeSpaceDimension(3, 0.0)
+    x = line.getCoords()
+    x[:, 2], x[:, 0] = x[:, 0], 0.0
+    solid = solid.buildExtrudedMesh(line, 0)
+    solid.setName("g")
+    solid.convertAllToPoly()
+    for mesh in (plane, solid):
+        n, k = mesh.getNumberOfNodes(), mesh.getNumberOfCells()
+        fields = [field(mc.ON_CELLS, "q", mesh, np.arange(k) + 5.0, t=2.0)]
+        if with_nodal:
+            fields.append(field(mc.ON_NODES, "T", mesh, np.arange(n), t=2.0))
+        put(tmp_path / "a.med", mesh, fields)
+        ours, points, cells = read_file(tmp_path / "a.med")
+        ours_x = np.pad(ours.points, ((0, 0), (0, 3 - ours.points.shape[1])))
+        sizes = []
+        for kind, rows in ours.cells.items():
+            corners = ours_x[rows]
+            edges = corners[:, 1:] - corners[:, :1]
+            if kind == "tetra":
+                sizes.append(np.linalg.det(edges) / 6)
+                continue
+            cross = sum(np.cross(edges[:, j], edges[:, j + 1]) for j in range(len(rows[0]) - 2))
+            sizes.append(np.linalg.norm(cross, axis=1) / 2)
+        measure = np.bincount(cells["q"][0].astype(int) - 5, np.concatenate(sizes), minlength=k)
+        expected = mesh.getMeasureField(True).getArray().toNumPyArray()
+        assert np.allclose(measure, expected, rtol=1e-12) and min(map(min, sizes)) > 0
+        assert np.allclose(ours_x[:n, : mesh.getSpaceDimension()], mesh.getCoords().toNumPyArray())
+        assert not with_nodal or np.array_equal(points["T"][0], np.arange(n))
+
+
+def test_quadratic_polygons_are_refused_by_name(tmp_path):
+    arcs, _, _ = mc.MEDCouplingUMesh.Intersect2DMeshes(two_quads(), two_quads(), 1e-10)
+    arcs.convertLinearCellsToQuadratic(0)
+    arcs.convertAllToPoly()
+    arcs.setName("g")
+    put(tmp_path / "a.med", arcs, [])
+    with pytest.raises(BadInput, match="NORM_POLYGON"):
+        read_file(tmp_path / "a.med")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from rom.cli.app import app
 from rom.errors import BadInput, ForeignFile
 from rom.io import ingest_files, read_file, read_frames
-from rom.io.grid import PIECE_OF
+from rom.io.pieces import PIECE_OF
 from tests.bindings import DECKS
 from tests.test_blocks import foam
 
@@ -157,3 +157,21 @@ def test_cells_have_the_volumes_that_openfoam_gives_them(tmp_path):
     theirs = cells["V"][0][-len(number) :]
     total = np.bincount(number, volume)[number]
     assert len(number) > 200 and np.abs(total / theirs - 1).max() < 1e-6  # single precision
+
+
+def test_polylines_strips_and_many_points_are_their_pieces(tmp_path):
+    """A strip of three triangles over a unit square and a half, a line of two pieces, points."""
+    body = pv.PolyData()
+    body.points = [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0], [0, 2, 0]]
+    body.verts, body.lines, body.strips = [2, 0, 4], [3, 0, 2, 4], [5, 0, 2, 1, 3, 4]
+    body.cell_data["q"] = [1.0, 2.0, 3.0]
+    body.save(tmp_path / "a.vtp")
+    mesh, _, cells = read_file(tmp_path / "a.vtp")
+    assert mesh.cells["vertex"].tolist() == [[0], [4]]
+    assert mesh.cells["line"].tolist() == [[0, 2], [2, 4]]
+    x = mesh.points[mesh.cells["triangle"]]
+    area = np.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0]) / 2
+    assert area.tolist() == [0.5, 0.5, 0.5]
+    kinds = np.repeat(list(mesh.cells), [len(rows) for rows in mesh.cells.values()])
+    for kind, value in (("vertex", 1.0), ("line", 2.0), ("triangle", 3.0)):
+        assert set(cells["q"][0][kinds == kind]) == {value}

@@ -284,3 +284,30 @@ def test_what_stands_at_edges_and_faces_is_told(tmp_path, caplog):
     said = caplog.text
     assert "a.xdmf: 'flux' stands at each edge, and is left out" in said
     assert "a.xdmf: set 'wall' of faces is left out" in said
+
+
+@pytest.mark.parametrize("text_of, expected", [
+    ("$0 * 2 + $1", [10.0, 22.0, 34.0, 46.0]),
+    ("-$1 / 10 + 3", [2.0, 1.0, 0.0, -1.0]),
+    ("SQRT($0 ^ 2) - abs($1)", [-10.0, -19.0, -28.0, -37.0]),
+    ("JOIN($0; 2 * $0, $1)", [[0, 0, 10], [1, 2, 20], [2, 4, 30], [3, 6, 40]]),
+])  # fmt: skip
+def test_a_function_of_arrays_is_computed_entry_by_entry(text_of, expected, tmp_path):
+    parts = item(np.arange(4.0)) + item(10 * np.arange(1.0, 5.0))
+    body = (
+        f'<Grid>{mesh()}<Attribute Name="x" Center="Node"><DataItem ItemType="Function" '
+        f'Function="{text_of}" Dimensions="4">{parts}</DataItem></Attribute></Grid>'
+    )
+    _, points, _ = read_file(save(tmp_path, body))
+    assert np.array_equal(points["x"][0], expected)
+
+
+@pytest.mark.parametrize("text_of", ["$2", "open($0)", "$0.size", "(" * 400, "$0 @ $1", "9" * 2000])
+def test_other_functions_are_refused_by_name(text_of, tmp_path):
+    body = (
+        f'<Grid>{mesh()}<Attribute Name="x" Center="Node"><DataItem ItemType="Function" '
+        f'Function="{text_of}" Dimensions="4">{2 * item(np.arange(4.0))}</DataItem></Attribute>'
+        "</Grid>"
+    )
+    with pytest.raises(BadInput, match="write its numbers out"):
+        read_file(save(tmp_path, body))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rom.io.content import Content
-from rom.io.grid import PIECE_OF
+from rom.io.pieces import PIECE_OF
 
 FIELD = rb"internalField\s+(?:nonuniform\s+List<(\w+)>\s*(\d+)\s*([({])|uniform\s+([^;]*);)"
 POINTS = rb"\n\s*(\d+)\s*\("

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,20 @@ from rom.arrays import gate
 from rom.errors import BadInput, ForeignFile, require
 from rom.io.content import Content
 from rom.io.fields import Fields, check_fields
-from rom.io.polyhedra import Facets, cut_cells, polygon_facets, polyhedron_facets
-from rom.io.regions import Blocks, masks, mesh_and_fields
-from rom.mesh import NODES, Mesh
+from rom.io.pieces import Faces, cut_blocks, has_pieces, no_faces, pieces_of_runs, repeat_rows
+from rom.io.regions import masks, mesh_and_fields
+from rom.mesh import Mesh
 
 KINDS = {code: kind for kind, code in TYPES.items()}
 TURNED_WEDGE = [0, 2, 1, 3, 5, 4]  # the nodes of a wedge from its other side
 ALIASES = {  # (VTK type, nodes) of cells that are one of KINDS by another name -> kind
-    (2, 1): "vertex", (4, 2): "line", (7, 3): "triangle", (7, 4): "quad",
     (8, 4): "quad", (11, 8): "hexahedron",
     (68, 2): "line", (68, 3): "line3", (69, 3): "triangle", (69, 6): "triangle6",
     (70, 4): "quad", (70, 9): "quad9", (71, 4): "tetra", (71, 10): "tetra10",
     (72, 8): "hexahedron", (72, 27): "hexahedron27", (73, 6): "wedge",
 }  # fmt: skip
 POLYGON, POLYHEDRON = 7, 42  # types of VTK
-PIECE_OF = "cell of the file"  # of which a triangle or tetrahedron is a piece
+RUNS = {2: ("vertex", 1), 4: ("line", 2), 6: ("triangle", 3)}  # of any number of simple cells
 ORDERS = {8: [0, 1, 3, 2], 11: [0, 1, 3, 2, 4, 5, 7, 6]}  # of pixels and voxels: row by row
 
 
@@ -72,49 +70,47 @@ def grid_content(grid: Any) -> Content:
     sizes = np.diff(offsets)
     kinds: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     points = np.array(grid.points, dtype=float)
-    is_many = (types == POLYHEDRON) | ((types == POLYGON) & (sizes > NODES["quad"]))
+    is_many = (types == POLYHEDRON) | ((types == POLYGON) & (sizes > 2))
     for code, size in dict.fromkeys(
         zip(types[~is_many].tolist(), sizes[~is_many].tolist(), strict=True)
     ):
         i = np.flatnonzero((types == code) & (sizes == size) & ~is_many)
         nodes = connectivity[offsets[i][:, None] + np.arange(size)]
+        if code in RUNS:
+            kind, width = RUNS[code]
+            kinds.setdefault(kind, []).extend((i, part) for part in pieces_of_runs(nodes, width))
+            continue
         kinds.setdefault(_kind_of(code, size), []).append((i, nodes[:, ORDERS.get(code, ...)]))
-    for kind, i, facets in _facets(grid, types, offsets, connectivity):
-        nodes, cell, extra = cut_cells(points, facets, i, centres=not grid.point_data.keys())
-        kinds.setdefault(kind, []).append((i[cell], nodes))
-        points = np.concatenate([points, extra])
-    cells = {kind: np.concatenate([nodes for _, nodes in parts]) for kind, parts in kinds.items()}
-    rows = {kind: np.concatenate([part for part, _ in parts]) for kind, parts in kinds.items()}
-    if "wedge" in cells:
-        cells["wedge"] = positive_wedges(points, cells["wedge"])
-    content = Content(Blocks(points, cells, rows), dict(grid.point_data), dict(grid.cell_data))
-    return _repeat_rows(content) if is_many.any() else content
+    polygons, polyhedra = _many_faces(grid, types, offsets, connectivity)
+    blocks = cut_blocks(points, kinds, polygons, polyhedra, centres=not grid.point_data.keys())
+    if "wedge" in blocks.cells:
+        blocks.cells["wedge"] = positive_wedges(blocks.points, blocks.cells["wedge"])
+    content = Content(blocks, dict(grid.point_data), dict(grid.cell_data))
+    is_run = any(((types == code) & (sizes > width)).any() for code, (_, width) in RUNS.items())
+    return repeat_rows(content) if is_run or has_pieces(polygons, polyhedra) else content
 
 
-def _facets(
+def _many_faces(
     grid: Any, types: np.ndarray, offsets: np.ndarray, connectivity: np.ndarray
-) -> Iterator[tuple[str, np.ndarray, Facets]]:
-    """Kind of their pieces, rows and facets: of polygons by size, of polyhedra."""
-    sizes, points = np.diff(offsets), np.asarray(grid.points, dtype=float)
-    for size in np.unique(sizes[(types == POLYGON) & (sizes > NODES["quad"])]):
-        i = np.flatnonzero((types == POLYGON) & (sizes == size))
-        yield (
-            "triangle",
-            i,
-            polygon_facets(points, connectivity[offsets[i][:, None] + np.arange(size)]),
-        )
+) -> tuple[Faces, Faces]:
+    """Polygons and polyhedra."""
+    sizes = np.diff(offsets)
+    i = np.flatnonzero((types == POLYGON) & (sizes > 2))
+    nodes = connectivity[np.repeat(np.isin(np.arange(len(types)), i), sizes)]
+    polygons = Faces(i, nodes, np.cumsum(sizes[i]), np.arange(len(i)))
     i = np.flatnonzero(types == POLYHEDRON)
-    if len(i):
-        if not hasattr(grid, "GetPolyhedronFaces"):
-            raise BadInput("polyhedra are read by VTK 9.4 and later; pip install -U vtk")
-        ends, nodes = _ragged(grid.GetPolyhedronFaces())
-        last, faces = _ragged(grid.GetPolyhedronFaceLocations())
-        counts = np.diff(last, prepend=0)[i]
-        its = np.concatenate([faces[a - k : a] for a, k in zip(last[i], counts, strict=True)])
-        length = np.diff(ends, prepend=0)[its]
-        their = np.concatenate([nodes[a - k : a] for a, k in zip(ends[its], length, strict=True)])
-        cell = np.repeat(np.arange(len(i)), counts)
-        yield "tetra", i, polyhedron_facets(points, their, np.cumsum(length), cell)
+    if not len(i):
+        return polygons, no_faces()
+    if not hasattr(grid, "GetPolyhedronFaces"):
+        raise BadInput("polyhedra are read by VTK 9.4 and later; pip install -U vtk")
+    ends, nodes = _ragged(grid.GetPolyhedronFaces())
+    last, faces = _ragged(grid.GetPolyhedronFaceLocations())
+    counts = np.diff(last, prepend=0)[i]
+    its = np.concatenate([faces[a - k : a] for a, k in zip(last[i], counts, strict=True)])
+    length = np.diff(ends, prepend=0)[its]
+    their = np.concatenate([nodes[a - k : a] for a, k in zip(ends[its], length, strict=True)])
+    cell = np.repeat(np.arange(len(i)), counts)
+    return polygons, Faces(i, their, np.cumsum(length), cell)
 
 
 def _ragged(array: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -127,20 +123,6 @@ def _ragged(array: Any) -> tuple[np.ndarray, np.ndarray]:
     if offsets[-1] != len(entries):
         raise ForeignFile("faces of polyhedra are cut short; the file is damaged")
     return offsets[1:].astype(np.int64), entries.astype(np.int64)
-
-
-def _repeat_rows(content: Content) -> Content:
-    """A row for every piece of a cell, and the number of that cell in the file."""
-    blocks = content.blocks
-    whole = np.concatenate(list(blocks.rows.values()))
-    order = np.argsort(whole, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    ends = np.cumsum([len(rows) for rows in blocks.rows.values()])[:-1]
-    rows = dict(zip(blocks.rows, np.split(place, ends), strict=True))
-    data = {name: np.asarray(values)[whole[order]] for name, values in content.cell_data.items()}
-    data[PIECE_OF] = whole[order]
-    return Content(Blocks(blocks.points, blocks.cells, rows), content.point_data, data)
 
 
 def _kind_of(code: int, size: int) -> str:

@@ -39,32 +39,36 @@ def hdf5_files(file: Path) -> list[str]:
 
 def _links(content: Any) -> Iterator[str]:
     """What leads out of an open HDF5 file, each of its groups looked at once."""
-    import h5py
+    from h5py import h5d, h5g, h5l, h5o
 
-    left, addresses = [content], {h5py.h5o.get_info(content.id).addr}
+    left, addresses = [content.id], {h5o.get_info(content.id).addr}
     while left:
         group = left.pop()
-        for name in group:
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                yield link.filename
-            if not isinstance(link, h5py.HardLink):
+        names: list[bytes] = []
+        group.links.iterate(names.append)
+        for name in names:
+            kind = group.links.get_info(name).type
+            if kind == h5l.TYPE_EXTERNAL:
+                yield group.links.get_val(name)[0].decode(errors="surrogateescape")
+            if kind != h5l.TYPE_HARD:
                 continue
-            node = group[name]
-            address = h5py.h5o.get_info(node.id).addr
-            if address in addresses:
+            node = h5o.get_info(group, name)
+            if node.addr in addresses:
                 continue
-            addresses.add(address)
-            if isinstance(node, h5py.Dataset):
-                yield from _storage(node)
-            elif isinstance(node, h5py.Group):
-                left.append(node)
+            addresses.add(node.addr)
+            if node.type == h5o.TYPE_DATASET:
+                yield from _storage(h5d.open(group, name))
+            elif node.type == h5o.TYPE_GROUP:
+                left.append(h5g.open(group, name))
 
 
 def _storage(dataset: Any) -> Iterator[str]:
     """The files that hold the numbers of a dataset; "." is its own."""
-    plan = dataset.id.get_create_plist()
+    from h5py import h5d
+
+    plan = dataset.get_create_plist()
     for k in range(plan.get_external_count()):
         yield plan.get_external(k)[0].decode(errors="surrogateescape")
-    if dataset.is_virtual:
-        yield from (source.file_name for source in dataset.virtual_sources())
+    if plan.get_layout() == h5d.VIRTUAL:
+        for k in range(plan.get_virtual_count()):
+            yield plan.get_virtual_filename(k)

@@ -25,34 +25,40 @@ class Keyword:
         return next((self.options[name] for name in names if name in self.options), None)
 
 
-def read_keywords(path: Path, depth: int = 0) -> Iterator[Keyword]:
-    """Keywords of a file with those that it includes in their place."""
-    if depth > MAX_DEPTH:
-        raise ForeignFile(f"{path.name} includes itself, or too many others")
+def read_keywords(path: Path) -> Iterator[Keyword]:
+    """Keywords of a file, with the lines of those that it includes in their place."""
     current: Keyword | None = None
-    for line in _whole_lines(path):
+    for file, line in _lines_with_included(path):
         if line.startswith("*"):
             if current is not None:
-                yield from _with_included(path, current, depth)
+                yield current
             current = _keyword(line)
+            name = current.option("INPUT")
+            rows = _whole_lines(_beside(file, name)) if name else ()
+            current.rows += [_row(row) for row in rows]
         elif current is not None:
-            current.rows.append([entry.strip(BLANKS) for entry in _split(line)])
+            current.rows.append(_row(line))
     if current is not None:
-        yield from _with_included(path, current, depth)
+        yield current
 
 
-def _with_included(path: Path, keyword: Keyword, depth: int) -> Iterator[Keyword]:
-    """The keyword with the data of its INPUT, or what an *INCLUDE leads to."""
-    name = keyword.option("INPUT")
-    if keyword.name == "INCLUDE":
+def _lines_with_included(path: Path, depth: int = 0) -> Iterator[tuple[Path, str]]:
+    """Lines and the file of each; an included one may hold data alone."""
+    if depth > MAX_DEPTH:
+        raise ForeignFile(f"{path.name} includes itself, or too many others")
+    for line in _whole_lines(path):
+        keyword = _keyword(line) if line.startswith("*") else None
+        if keyword is None or keyword.name != "INCLUDE":
+            yield path, line
+            continue
+        name = keyword.option("INPUT")
         if not name:
             raise BadInput(f"{path.name}: *INCLUDE names no INPUT")
-        yield from read_keywords(_beside(path, name), depth + 1)
-        return
-    if name:
-        for line in _whole_lines(_beside(path, name)):
-            keyword.rows.append([entry.strip(BLANKS) for entry in _split(line)])
-    yield keyword
+        yield from _lines_with_included(_beside(path, name), depth + 1)
+
+
+def _row(line: str) -> list[str]:
+    return [entry.strip(BLANKS) for entry in _split(line)]
 
 
 def _beside(path: Path, name: str) -> Path:

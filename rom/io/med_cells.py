@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput, require
+from rom.io.pieces import Faces
 from rom.io.regions import DIMENSION
 from rom.io.turning import MIDDLES, are_inverted, node_order
 
@@ -22,6 +23,7 @@ NAMES = {  # MED's type -> cell type
     "NORM_PENTA18": "wedge18", "NORM_HEXA8": "hexahedron", "NORM_HEXA20": "hexahedron20",
     "NORM_HEXA27": "hexahedron27",
 }  # fmt: skip
+MANY = {"NORM_POLYGON": "polygon", "NORM_POLYHED": "polyhedron"}  # of any number of nodes
 SETS = {  # corners that MED's further nodes lie between, where VTK has another order
     "hexahedron27": [
         *MIDDLES["hexahedron20"],
@@ -45,11 +47,14 @@ def med_types() -> dict[str, int]:
 
 def kind_of(code: int, file: str) -> str:
     """The cell type of one of MED. Raises BadInput where it is not known here."""
-    for kind, number in med_types().items():
-        if number == code:
+    import medcoupling
+
+    for name, kind in (NAMES | MANY).items():
+        if getattr(medcoupling, name) == code:
             return kind
     raise BadInput(
-        f"{file} has cells of MED's type {code}; known: {', '.join(NAMES)}; write others as these"
+        f"{file} has cells of MED's type {code}; known: {', '.join(NAMES | MANY)}; write others "
+        "as these"
     )
 
 
@@ -61,6 +66,22 @@ def cells_from_med(
     bad = are_inverted(points, kind, np.take_along_axis(rows, order, axis=1))
     order[bad] = node_order(kind, SETS.get(kind), mirror=True)
     return np.take_along_axis(rows, order, axis=1), order
+
+
+def faces_from_med(kind: str, mesh: Any, first: int) -> Faces:
+    """Polygons or polyhedra of one type; row of the first cell.
+
+    Nodes of a polyhedron are those of its faces, with -1 between two faces.
+    """
+    nodes = plain_array(mesh.getNodalConnectivity()).astype(np.int64)
+    ends = plain_array(mesh.getNodalConnectivityIndex())[1:].astype(np.int64)
+    rows = first + np.arange(len(ends))
+    if kind == "polygon":
+        return Faces(rows, nodes, ends, np.arange(len(ends)))
+    between = np.flatnonzero(nodes < 0)
+    last = np.sort(np.concatenate([between, ends]))  # of each face, among nodes and gaps
+    cell = np.searchsorted(ends, last, side="left")
+    return Faces(rows, nodes[nodes >= 0], last - np.searchsorted(between, last), cell)
 
 
 def cells_to_med(kind: str, nodes: np.ndarray, d: int) -> np.ndarray:

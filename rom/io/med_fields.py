@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from rom.errors import BadInput
 from rom.io.content import Content, spread_rows
 from rom.io.fields import label
 from rom.io.frame import AT_CELLS, AT_POINTS
-from rom.io.med_cells import kind_of, plain_array
+from rom.io.med_cells import MANY, kind_of, plain_array
 from rom.io.steps import Entry
 
 SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0, "h": 3600.0}
@@ -20,7 +21,10 @@ STATIC = (-1, -1)
 
 @dataclass(frozen=True, eq=False)
 class MedBlock:
-    """Cells of one type: rows among all cells, MED's place of every node (k, ...)."""
+    """Cells of one type: rows among all cells, MED's place of every node (k, ...).
+
+    Those of polygons and polyhedra have none.
+    """
 
     kind: str
     rows: np.ndarray
@@ -110,6 +114,11 @@ def _by_place(step: Any, blocks: list[MedBlock], file: str) -> dict[str, list[Le
                 continue
             block = next(block for block in blocks if block.kind == kind_of(code, file))
             of_block = np.arange(len(block.rows)) if chosen is None else chosen
+            if kind_of_field != medcoupling.ON_CELLS and block.kind in MANY.values():
+                raise BadInput(
+                    f"{file}: field {step.getName()!r} has several values in a {block.kind}; "
+                    "write one for each cell"
+                )
             by_cell = values.reshape(len(of_block), -1)
             what = "cells" if kind_of_field == medcoupling.ON_CELLS else "points of integration"
             if kind_of_field == medcoupling.ON_GAUSS_NE:

@@ -1,4 +1,4 @@
-"""Arrays of netCDF files, of the classic format and of HDF5."""
+"""Arrays of netCDF files: classic, of 64-bit data, and of HDF5."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rom.errors import BadInput, ForeignFile
+from rom.errors import ForeignFile, require
 
 CLASSIC = (b"CDF\x01", b"CDF\x02")
+LARGE = b"CDF\x05"  # its sizes have 64 bits
 
 
 class NetCdf:
@@ -30,8 +31,14 @@ class NetCdf:
 
             self.file = h5py.File(path, "r")
             self.variables = self.file
-        elif head[:3] == b"CDF":
-            raise BadInput(f"{path.name} is netCDF of 64-bit data; convert it with nccopy -k nc4")
+        elif head == LARGE:
+            require("netCDF4", "exodus", "files of netCDF of 64-bit data")
+            from netCDF4 import Dataset
+
+            self.file = Dataset(str(path))
+            self.file.set_auto_maskandscale(False)
+            self.file.set_auto_chartostring(False)
+            self.variables = self.file.variables
         else:
             raise ForeignFile(f"{path.name} is no netCDF file; is it complete?")
 
@@ -40,7 +47,7 @@ class NetCdf:
 
     def array(self, name: str) -> np.ndarray:
         """An array, with the bytes of this machine."""
-        values = np.array(self.variables[name][()])
+        values = np.array(self.variables[name][...])
         return values.astype(values.dtype.newbyteorder("="))
 
     def row(self, name: str, k: int) -> np.ndarray:

@@ -18,7 +18,11 @@ from rom.io.grid import grid_content, require_pyvista
 from rom.io.partitions import join_partitions
 from rom.mesh import Mesh
 
-COLLECTION = ".vtpc"
+PLAIN = {  # readers of VTK that PyVista does not know
+    ".vtpc": "vtkXMLPartitionedDataSetCollectionReader",
+    ".pvts": "vtkXMLPStructuredGridReader",
+}
+ONE_STEP = (".vtu", ".vtp", ".vti", ".vtr", ".vts")
 PREAMBLE = r"(ERROR|Warning|Generic Warning): In "  # of a complaint, before what it is about
 
 
@@ -27,17 +31,19 @@ def open_reader(path: Path, extension: str | None = None) -> Any:
     require_pyvista()
     import pyvista
 
-    if path.suffix == COLLECTION:
-        return _collection_reader(path)
+    if path.suffix in PLAIN:
+        return _plain_reader(path)
     get_reader: Any = pyvista.get_reader
-    return get_reader(path, force_ext=extension)
+    reader = get_reader(path, force_ext=extension)
+    _refuse_steps(path, reader.reader)
+    return reader
 
 
-def _collection_reader(path: Path) -> Any:
-    """VTK's reader of a .vtpc, which PyVista does not know."""
-    from vtkmodules.vtkIOXML import vtkXMLPartitionedDataSetCollectionReader
+def _plain_reader(path: Path) -> Any:
+    """VTK's own reader of a file."""
+    from vtkmodules import vtkIOXML
 
-    reader: Any = vtkXMLPartitionedDataSetCollectionReader()
+    reader: Any = getattr(vtkIOXML, PLAIN[path.suffix])()
     reader.SetFileName(str(path))
     return SimpleNamespace(reader=reader, read=partial(read_output, reader))
 
@@ -62,6 +68,13 @@ def timed_frames(path: Path, reader: Any, unit: str) -> Iterator[tuple[Mesh, Fra
             reader.set_active_time_point(k)
             output = reader.read()
         yield mesh_and_frame(path, output, float(t), unit)
+
+
+def _refuse_steps(path: Path, reader: Any) -> None:
+    """BadInput for several steps in a file: VTK mixes their values up."""
+    count = reader.GetNumberOfTimeSteps() if hasattr(reader, "GetNumberOfTimeSteps") else 0
+    if path.suffix in ONE_STEP and count > 1:
+        raise BadInput(f"{path.name} holds {count} steps; write a file for each, and a .pvd")
 
 
 def mesh_and_frame(path: Path, output: Any, t: float | None, unit: str) -> tuple[Mesh, Frame]:

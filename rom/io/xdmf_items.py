@@ -15,11 +15,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
+from rom.io.xdmf_expressions import combine_arrays
 
 LETTERS = {"float": "f", "int": "i", "uint": "u", "char": "i", "uchar": "u"}
 ORDERS = {"native": "<", "little": "<", "littleendian": "<", "big": ">", "bigendian": ">"}
 INCLUDE = "}include"  # of XInclude, under whatever address
-JOIN = re.compile(r"\s*JOIN\(\s*\$\d+(?:\s*[,;]\s*\$\d+)*\s*\)\s*", re.IGNORECASE)
 MAX_DEPTH = 16
 
 
@@ -77,8 +77,8 @@ class Document:
             raise ForeignFile(f"{self.path.name}: DataItem within DataItem within DataItem")
         if kind == "hyperslab":
             return self._slab(item, depth)
-        if kind == "function" and JOIN.fullmatch(item.get("Function", "")):
-            return self._join(item, depth)
+        if kind == "function":
+            return self._function(item, depth)
         if kind != "uniform":
             raise BadInput(
                 f"{self.path.name} has a DataItem of type {kind!r}; write its numbers out"
@@ -138,13 +138,19 @@ class Document:
                 raise ForeignFile(f"{name} has no dataset {place}, which {self.path.name} names")
             return np.asarray(file[place])
 
-    def _join(self, item: Any, depth: int) -> np.ndarray:
-        """Arrays beside each other: JOIN($0, $1, ...)."""
+    def _function(self, item: Any, depth: int) -> np.ndarray:
+        """What an expression makes of its arrays."""
         parts = [self.numbers(part, depth + 1) for part in item.findall("DataItem")]
-        numbers = [int(text) for text in re.findall(r"\$(\d+)", item.get("Function"))]
-        if max(numbers) >= len(parts) or len({parts[k].size for k in numbers}) > 1:
-            raise ForeignFile(f"{self.path.name}: {item.get('Function')} of {len(parts)} arrays")
-        return np.stack([parts[k].ravel() for k in numbers], axis=-1)
+        try:
+            values = combine_arrays(item.get("Function", ""), parts)
+        except ValueError as error:
+            raise BadInput(f"{self.path.name}: {error}; write its numbers out") from error
+        return self._shaped(item, values)
+
+    def _shaped(self, item: Any, values: np.ndarray) -> np.ndarray:
+        """Values of a size that is announced, in that shape."""
+        shape = tuple(int(word) for word in item.get("Dimensions", "").split())
+        return values.reshape(shape) if shape and math.prod(shape) == values.size else values
 
     def _slab(self, item: Any, depth: int) -> np.ndarray:
         """A regular part of an array: start, step and count of every axis."""
@@ -156,8 +162,7 @@ class Document:
             raise ForeignFile(f"{self.path.name}: a HyperSlab leaves its array of {whole.shape}")
         parts = [slice(a, a + s * n, s) for a, s, n in zip(start, step, count, strict=True)]
         part: np.ndarray = whole[tuple(parts)]
-        shape = tuple(int(word) for word in item.get("Dimensions", "").split())
-        return part.reshape(shape) if shape and math.prod(shape) == part.size else part
+        return self._shaped(item, part)
 
 
 def open_document(path: Path) -> Document:

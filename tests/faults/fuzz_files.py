@@ -1,16 +1,19 @@
 """Readers of files of other programs on mutated files, many in one confined worker:
 python -m tests.faults.fuzz_files [EXECUTIONS A KIND] [SEED] [KIND ...].
 
-A worker reads as the process of `rom.io.apart` does, but one file after the other. Where a file
-ends it, `read_file` reads that file again and has to name an error; another worker goes on behind
-it. A finding is an error without a name, or a reading that never ends.
+A worker reads as the process of `rom.io.apart` does, but one file after the other, and a part of
+its time for each. Where a file ends it, a copy of a process that has the libraries goes on behind
+it. One in twenty of these files, of each signal, is read again by `read_file`, with all of the
+time, which has to name an error. A finding is an error without a name, or a reading that waits.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import mmap
+import multiprocessing
 import os
 import re
 import resource
@@ -20,9 +23,10 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,9 +49,16 @@ from rom.space import euclidean
 from tests.faults.fuzz import mutated
 
 GRAIN = 5_000  # files of a worker: what libraries leak is bounded
+SLOW = SECONDS / 25  # of the processor, after which a worker ends
+AGAIN = 20  # one in so many files that ended a worker is read again
 WALL = 60  # seconds after which a file is a finding though nothing computes
 OWN = (".vtu", ".vtk", ".vtkhdf", ".xdmf", ".med", ".msh", ".inp", ".off")
 SIZES = (b"900000000000", b"3000000000", b"18446744073709551615", b"-1", b"2147483648")
+PACKED = tuple(
+    size.to_bytes(width, order, signed=True)
+    for size, width in ((-1, 4), (2**31 - 1, 4), (10**9, 4), (-1, 8), (2**62, 8), (10**12, 8))
+    for order in ("little", "big")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +86,22 @@ class Tally:
 
 def declared(seed: bytes, rng: np.random.Generator) -> bytes:
     """A seed with one of its numbers as a size that no file of a few bytes holds."""
-    numbers = list(re.finditer(rb"\d+", seed))
+    numbers = _numbers(seed)
+    if b"\0" in seed and (not numbers or rng.random() < 0.5):  # packed, in place
+        place = 4 * int(rng.integers(len(seed) // 4))
+        size = PACKED[int(rng.integers(len(PACKED)))]
+        return seed[:place] + size + seed[place + len(size) :]
     if not numbers:
         return seed
-    match = numbers[int(rng.integers(len(numbers)))]
+    start, end = numbers[int(rng.integers(len(numbers)))]
     size = SIZES[int(rng.integers(len(SIZES)))]
-    return seed[: match.start()] + size + seed[match.end() :]
+    return seed[:start] + size + seed[end:]
+
+
+@cache
+def _numbers(seed: bytes) -> list[tuple[int, int]]:
+    """Where the numbers of a text stand."""
+    return [match.span() for match in re.finditer(rb"\d+", seed)]
 
 
 def variant(kind: Kind, seed: int, k: int) -> bytes:
@@ -93,17 +114,20 @@ def variant(kind: Kind, seed: int, k: int) -> bytes:
 def fuzz_kind(kind: Kind, count: int, seed: int, grain: int = GRAIN) -> Tally:
     """Reads `count` variants of the seeds of a kind."""
     tally, start = Tally(), time.perf_counter()
-    for library in kind.libraries:
-        with suppress(ImportError):
-            import_module(library)
     while tally.executions < count and len(tally.findings) < 20:
-        end = min(tally.executions + grain, count)
-        place = _work(kind, seed, range(tally.executions, end), tally)
-        tally.executions = min(place + 1, end)
-        if place < end:
-            tally.ended += 1
-            kind.file.write_bytes(variant(kind, seed, place))
-            tally.findings += _finding(kind, place)
+        numbers = range(tally.executions, min(tally.executions + grain, count))
+        findings, ended = _nursed(kind, seed, numbers)
+        tally.executions, tally.ended = numbers.stop, tally.ended + len(ended)
+        tally.findings += findings
+        tally.findings += [
+            f"{kind.name}, execution {k}: waits without end"
+            for k, number in ended
+            if number == signal.SIGALRM
+        ]
+        for number in {number for _, number in ended} - {signal.SIGALRM}:
+            for k in [k for k, other in ended if other == number][::AGAIN]:
+                kind.file.write_bytes(variant(kind, seed, k))
+                tally.findings += _finding(kind, k)
         print(kind.name, tally.executions, tally.ended, tally.findings, file=sys.stderr)
     tally.seconds = time.perf_counter() - start
     return tally
@@ -120,28 +144,39 @@ def _finding(kind: Kind, k: int) -> list[str]:
     return []
 
 
-def _work(kind: Kind, seed: int, numbers: range, tally: Tally) -> int:
-    """Reads files in a worker; the execution that ended it, or the end of the range."""
-    place, words = mmap.mmap(-1, 8), mmap.mmap(-1, 2**16)
-    worker = os.fork()
-    if worker == 0:
+def _nursed(kind: Kind, seed: int, numbers: range) -> tuple[list[str], list[tuple[int, int]]]:
+    """Findings, and the executions that ended a worker with the signals that did."""
+    ours, theirs = os.pipe()
+    nurse = os.fork()
+    if nurse == 0:
+        os.close(ours)
         with suppress(BaseException):
-            _read_all(kind, seed, numbers, place, words)
+            answer = json.dumps(_nurse(kind, seed, numbers)).encode()
+            with open(theirs, "wb") as stream:
+                stream.write(answer)
         os._exit(0)
-    os.waitpid(worker, 0)
-    tally.findings += json.loads(words[:].rstrip(b"\0") or b"[]")
-    return int.from_bytes(place[:], "little")
+    os.close(theirs)
+    with open(ours, "rb") as stream:
+        text = stream.read()
+    os.waitpid(nurse, 0)
+    findings, ended = json.loads(text)
+    return findings, [(k, number) for k, number in ended]
 
 
-def _read_all(kind: Kind, seed: int, numbers: range, place: mmap.mmap, words: mmap.mmap) -> None:
-    """What the worker does: it can open its folder and libraries, and write one file."""
-    findings: list[str] = []
+def _nurse(kind: Kind, seed: int, numbers: range) -> tuple[list[str], list[tuple[int, int]]]:
+    """Loads libraries and confines itself once; copies of it read, each until one ends."""
+    for library in kind.libraries:
+        with suppress(ImportError):
+            import_module(library)
     faulthandler.disable()  # a library that ends the process is seen by who waits
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     handle = os.open(kind.file, os.O_WRONLY | os.O_CREAT)
     os.chdir(home_of(kind.result))
+    with suppress(BaseException):  # what a first reading loads
+        os.pwrite(handle, kind.seeds[0], 0)
+        kind.read(kind.result)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = max(len(data) for data in kind.seeds)
     cap = pages * resource.getpagesize() + SPARE + GROWTH * most
@@ -150,12 +185,34 @@ def _read_all(kind: Kind, seed: int, numbers: range, place: mmap.mmap, words: mm
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     confine(kind.result)
+    gc.freeze()
+    place, words = mmap.mmap(-1, 8), mmap.mmap(-1, 2**16)
+    ended, k = [], numbers.start
+    while k < numbers.stop:
+        worker = os.fork()
+        if worker == 0:
+            with suppress(BaseException):
+                _read_all(kind, seed, range(k, numbers.stop), handle, place, words)
+            os._exit(0)
+        number = -os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+        k = int.from_bytes(place[:], "little")
+        if k < numbers.stop:
+            ended.append((k, number))
+            k += 1
+    return json.loads(words[:].rstrip(b"\0") or b"[]"), ended
+
+
+def _read_all(
+    kind: Kind, seed: int, numbers: range, handle: int, place: mmap.mmap, words: mmap.mmap
+) -> None:
+    """What a worker does: it writes variants into one file, and reads it."""
+    findings: list[str] = json.loads(words[:].rstrip(b"\0") or b"[]")
     for k in numbers:
         place[:] = k.to_bytes(8, "little")
         data = variant(kind, seed, k)
         os.ftruncate(handle, 0)
         os.pwrite(handle, data, 0)
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SLOW)
         signal.setitimer(signal.ITIMER_REAL, WALL)
         try:
             kind.read(kind.result)
@@ -183,15 +240,22 @@ def read_basis_here(path: Path) -> None:
         basis_table(path)
 
 
-def kinds(folder: Path) -> Iterator[Kind]:
-    """Every kind of file with its seeds."""
+def kinds(folder: Path) -> list[Kind]:
+    """Every kind of file with its seeds, which another process makes: copies of this are cheap."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_kinds, folder).result()
+
+
+def _kinds(folder: Path) -> list[Kind]:
     seeds: dict[str, list[bytes]] = {}
+    whole: list[Kind] = []
     mesh = Mesh(np.array([[0.0, 0], [1, 0], [0, 1]]), {"triangle": np.array([[0, 1, 2]])})
     for suffix in OWN:
         fields = {} if suffix in (".inp", ".off") else {"u": (np.arange(3.0), "K")}
-        whole = write_mesh(folder / f"seed{suffix}", mesh, fields).read_bytes()
+        data = write_mesh(folder / f"seed{suffix}", mesh, fields).read_bytes()
         is_sealed = suffix == ".vtkhdf"  # without its seal, as other programs write it
-        seeds[suffix] = [bytes(BLOCK) + whole[BLOCK:] if is_sealed else whole]
+        seeds[suffix] = [bytes(BLOCK) + data[BLOCK:] if is_sealed else data]
     for suffix, others in (*foreign_seeds(folder).items(), *gmsh_seeds(folder).items()):
         seeds[suffix] = seeds.get(suffix, []) + others
     for suffix, files in seeds.items():
@@ -200,12 +264,13 @@ def kinds(folder: Path) -> Iterator[Kind]:
         (home / "seed.vtu").write_bytes((folder / "seed.vtu").read_bytes())
         (home / "points.bin").write_bytes((folder / "points.bin").read_bytes())
         file = home / f"a{suffix}"
-        yield _kind_of_files(suffix, files, file, file)
+        whole.append(_kind_of_files(suffix, files, file, file))
     file = opened_case(folder / "case")
-    yield _kind_of_files("OpenFOAM", [file.read_bytes()], file, folder / "case")
+    whole.append(_kind_of_files("OpenFOAM", [file.read_bytes()], file, folder / "case"))
     (folder / "bases").mkdir()
     file = folder / "bases" / "basis"
-    yield Kind("file basis", basis_seeds(folder), file, file, read_basis_here, read_basis)
+    basis = Kind("file basis", basis_seeds(folder), file, file, read_basis_here, read_basis)
+    return [*whole, basis]
 
 
 def _kind_of_files(name: str, seeds: list[bytes], file: Path, result: Path) -> Kind:

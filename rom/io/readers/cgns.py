@@ -7,18 +7,26 @@ Casenave et al., PLAID (2025).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rom.errors import BadInput, ForeignFile
 from rom.io.apart import read_apart
+from rom.io.cgns_faces import (
+    NFACE,
+    NGON,
+    join_ragged,
+    outer_faces,
+    parents_of,
+    polyhedra,
+    read_ragged,
+)
 from rom.io.cgns_tree import (
+    CgnsNode,
     children,
-    node_data,
-    node_name,
     node_names,
     node_text,
     tree_units,
@@ -28,6 +36,7 @@ from rom.io.content import Content, Data, append_blocks, frame_of_content, sprea
 from rom.io.fields import Fields, label
 from rom.io.frame import AT_CELLS, Frame
 from rom.io.grid import positive_wedges
+from rom.io.pieces import Faces, cut_blocks, has_pieces, no_faces, repeat_rows
 from rom.io.regions import DIMENSION, NODE_SET, REGION, Blocks
 from rom.io.xdmf_grids import structured_cells
 from rom.mesh import NODES, Mesh
@@ -49,16 +58,41 @@ VTK_ORDER = {
 }
 Sample = tuple[Mesh, Fields, Fields, dict[str, float]]
 LIBRARIES = ("h5py",)
+NONE = np.zeros(0, np.int64)
 AXES = "XYZ"  # the last letter of the components of a vector
 ROUND = ("CoordinateR", "CoordinateTheta")
 
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """Cells by type, and the number of each in the file, from 1."""
+    """Cells by type, those of many faces, and the number of each in the file, from 1."""
 
     nodes: dict[str, np.ndarray]
     numbers: dict[str, np.ndarray]
+    polygons: Faces = field(default_factory=no_faces)
+    polyhedra: Faces = field(default_factory=no_faces)
+
+    def all_numbers(self, dimension: int | None = None) -> np.ndarray:
+        """The numbers of all cells, or of those of a dimension."""
+        parts = [(DIMENSION[kind], rows) for kind, rows in self.numbers.items()]
+        parts += [(2, self.polygons.rows), (3, self.polyhedra.rows)]
+        return np.concatenate([rows for d, rows in parts if dimension in (None, d)] or [NONE])
+
+    def content(
+        self, points: np.ndarray, data: Content, order: np.ndarray, *, centres: bool
+    ) -> Content:
+        """Arrays over the cells of numbers `order`, with these."""
+        kinds = {
+            kind: [(np.searchsorted(order, self.numbers[kind]), nodes)]
+            for kind, nodes in self.nodes.items()
+        }
+        polygons, polyhedra = (
+            replace(many, rows=np.searchsorted(order, many.rows))
+            for many in (self.polygons, self.polyhedra)
+        )
+        blocks = cut_blocks(points, kinds, polygons, polyhedra, centres=centres)
+        whole = replace(data, blocks=blocks)
+        return repeat_rows(whole) if has_pieces(polygons, polyhedra) else whole
 
 
 def cgns_frames(path: Path, unit: str) -> Iterator[tuple[Mesh, Frame]]:
@@ -95,7 +129,7 @@ def cgns_content(path: Path, unit: str) -> Sample:
         bases = children(file, "CGNSBase_t")
         zones = [(base, zone) for base in bases for zone in children(base, "Zone_t")]
         scalars = _scalars(bases)
-        d = int(node_data(zones[0][0])[1]) if zones else 0
+        d = int(zones[0][0].data[1]) if zones else 0
     if len(zones) != 1:
         raise BadInput(
             f"{path.name} has {len(zones)} zones; a sample needs one, so write one mesh per file"
@@ -110,15 +144,18 @@ def cgns_content(path: Path, unit: str) -> Sample:
     return whole, frame.points, frame.cells, scalars
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: Path) -> Iterator[CgnsNode]:
     import h5py
 
     try:
-        return h5py.File(path)
+        file = h5py.File(path)
     except OSError as error:
         raise ForeignFile(
             f"{path.name} is no CGNS file in HDF5 ({error}); is it complete?"
         ) from error
+    with file:
+        yield CgnsNode(file)
 
 
 def _states(path: Path) -> Iterator[tuple[float | None, Content, str]]:
@@ -133,58 +170,53 @@ def _states(path: Path) -> Iterator[tuple[float | None, Content, str]]:
             units = set()
             for base in bases:
                 for zone in children(base, "Zone_t"):
-                    name = f"{node_name(base)}/{node_name(zone)}"
+                    name = f"{base.name}/{zone.name}"
                     content, unit = _zone_content(path, base, zone, k if times else None)
-                    parts[name if len(bases) > 1 else node_name(zone)] = content
+                    parts[name if len(bases) > 1 else zone.name] = content
                     units.add(unit)
             if len(units) > 1:
                 raise BadInput(f"{path.name} has zones in {' and '.join(sorted(units))}")
             yield t, append_blocks(parts), units.pop()
 
 
-def _times(path: Path, bases: list[Any]) -> list[float]:
+def _times(path: Path, bases: list[CgnsNode]) -> list[float]:
     """The times of all bases. Raises BadInput where they differ."""
     series = []
     for base in bases:
         for data in children(base, "BaseIterativeData_t"):
             if "TimeValues" in data:
-                series.append(node_data(data["TimeValues"]).ravel().tolist())
+                series.append(data["TimeValues"].data.ravel().tolist())
     if any(times != series[0] for times in series):
         raise BadInput(f"{path.name} has bases of different times; write one per file")
     return [float(t) for t in series[0]] if series else []
 
 
-def _zone_content(path: Path, base: Any, zone: Any, k: int | None) -> tuple[Content, str]:
+def _zone_content(path: Path, base: CgnsNode, zone: CgnsNode, k: int | None) -> tuple[Content, str]:
     """Points, cells, tags and fields of a zone at time k, and the unit of its length."""
     if "GridCoordinates" not in zone:
-        raise BadInput(f"{path.name}: zone {node_name(zone)} has no GridCoordinates")
+        raise BadInput(f"{path.name}: zone {zone.name} has no GridCoordinates")
     pointers = _pointers(zone, "GridCoordinatesPointers")
     if len(set(pointers)) > 1:
-        raise BadInput(f"{path.name}: the mesh of zone {node_name(zone)} changes with time")
+        raise BadInput(f"{path.name}: the mesh of zone {zone.name} changes with time")
     grid = zone[pointers[0]] if pointers else zone["GridCoordinates"]
     unit, factor, angle = tree_units(base, zone, grid)
     points = factor * _points(path, base, grid, angle)
     is_structured = "ZoneType" in zone and node_text(zone["ZoneType"]) == "Structured"
-    shape = tuple(node_data(zone)[0][::-1].tolist()) if is_structured else ()
-    if is_structured and (len(shape) != node_data(base)[0] or np.prod(shape) != len(points)):
+    shape = tuple(zone.data[0][::-1].tolist()) if is_structured else ()
+    if is_structured and (len(shape) != base.data[0] or np.prod(shape) != len(points)):
         raise BadInput(
-            f"{path.name}: structured zone {node_name(zone)} of {shape} points does not fit its "
+            f"{path.name}: structured zone {zone.name} of {shape} points does not fit its "
             f"{len(points)} coordinates"
         )
+    solutions = _solutions(zone, k)
     cells = _grid_cells(shape) if is_structured else _cells(path, zone)
-    order = np.concatenate([cells.numbers[kind] for kind in cells.nodes])
-    rank = np.argsort(np.argsort(order))  # place of each cell among those of the file
-    ends = np.cumsum([0, *(len(nodes) for nodes in cells.nodes.values())])
-    rows = {kind: rank[ends[j] : ends[j + 1]] for j, kind in enumerate(cells.nodes)}
-    blocks = Blocks(points, cells.nodes, rows)
-    top = int(node_data(base)[0])
-    masks = _tags(zone, cells, shape, np.sort(order), len(points))
-    content = Content(blocks, *masks)
-    filling = np.zeros(len(order), dtype=bool)
-    for kind, its in rows.items():
-        filling[its] = DIMENSION[kind] == top
-    _put_fields(path, content, _solutions(zone, k), filling, shape)
-    return _label_arrays(content, units_of_arrays([base])), unit
+    order = np.sort(cells.all_numbers())  # of every cell that is read, as in the file
+    content = Content(Blocks(points, {}, {}), *_tags(zone, cells, shape, order, len(points)))
+    filling = np.isin(order, cells.all_numbers(int(base.data[0])))
+    _put_fields(path, content, solutions, filling, shape)
+    has_nodal = bool(content.point_data) or any(_place_of(part) == "Vertex" for part in solutions)
+    whole = cells.content(points, content, order, centres=not has_nodal)
+    return _label_arrays(whole, units_of_arrays([base])), unit
 
 
 def _label_arrays(content: Content, units: dict[str, str]) -> Content:
@@ -202,15 +234,15 @@ def _label_arrays(content: Content, units: dict[str, str]) -> Content:
     return Content(content.blocks, points, cells, masks)
 
 
-def _points(path: Path, base: Any, grid: Any, angle: str) -> np.ndarray:
+def _points(path: Path, base: CgnsNode, grid: CgnsNode, angle: str) -> np.ndarray:
     """Points (n, 3) of Cartesian or cylindrical coordinates."""
-    arrays = {node_name(axis): node_data(axis).ravel() for axis in children(grid, "DataArray_t")}
+    arrays = {axis.name: axis.data.ravel() for axis in children(grid, "DataArray_t")}
     if all(name in arrays for name in ROUND) and "CoordinatePhi" not in arrays:
         theta = arrays["CoordinateTheta"]
         theta = np.radians(theta) if angle == "Degree" else theta
         r = arrays["CoordinateR"]
         arrays |= {"CoordinateX": r * np.cos(theta), "CoordinateY": r * np.sin(theta)}
-    names = [f"Coordinate{axis}" for axis in AXES[: int(node_data(base)[1])]]
+    names = [f"Coordinate{axis}" for axis in AXES[: int(base.data[1])]]
     absent = [name for name in names if name not in arrays]
     if absent:
         raise BadInput(
@@ -225,7 +257,7 @@ def _grid_cells(shape: tuple[int, ...]) -> _Cells:
     return _Cells({kind: nodes}, {kind: np.arange(1, len(nodes) + 1)})
 
 
-def _pointers(zone: Any, key: str) -> list[str]:
+def _pointers(zone: CgnsNode, key: str) -> list[str]:
     """Names of the nodes that a zone has at every time."""
     for data in children(zone, "ZoneIterativeData_t"):
         if key in data:
@@ -233,24 +265,32 @@ def _pointers(zone: Any, key: str) -> list[str]:
     return []
 
 
-def _solutions(zone: Any, k: int | None) -> list[Any]:
+def _solutions(zone: CgnsNode, k: int | None) -> list[CgnsNode]:
     """The solutions of time k: those it points to and those that no time points to."""
     pointers = _pointers(zone, "FlowSolutionPointers")
     every = children(zone, "FlowSolution_t")
     now = None if k is None or k >= len(pointers) else pointers[k]
-    return [node for node in every if node_name(node) not in pointers or node_name(node) == now]
+    return [node for node in every if node.name not in pointers or node.name == now]
+
+
+def _place_of(node: CgnsNode) -> str:
+    """Where the numbers of a solution or a boundary are."""
+    return node_text(node["GridLocation"]) if "GridLocation" in node else "Vertex"
 
 
 def _put_fields(
-    path: Path, content: Content, solutions: list[Any], filling: np.ndarray, shape: tuple[int, ...]
+    path: Path,
+    content: Content,
+    solutions: list[CgnsNode],
+    filling: np.ndarray,
+    shape: tuple[int, ...],
 ) -> None:
     """Fields at vertices and cells; NaN on boundaries where they lie inside."""
     n, k = len(content.blocks.points), len(filling)
     for solution in solutions:
-        location = solution.get("GridLocation")
-        place = "Vertex" if location is None else node_text(location)
+        place = _place_of(solution)
         for array in children(solution, "DataArray_t"):
-            name, values = node_name(array), _without_rind(solution, node_data(array))
+            name, values = array.name, _without_rind(solution, array.data)
             data = content.point_data if place == "Vertex" else content.cell_data
             size = {"Vertex": n, "CellCenter": k}.get(place, -1)
             if place == "CellCenter" and values.size == filling.sum() < k:
@@ -268,16 +308,16 @@ def _put_fields(
                 data[name] = values.ravel().astype(float)
 
 
-def _without_rind(solution: Any, values: np.ndarray) -> np.ndarray:
+def _without_rind(solution: CgnsNode, values: np.ndarray) -> np.ndarray:
     """An array without the layers around its zone."""
     if "Rind" not in solution:
         return values
-    rind = node_data(solution["Rind"]).reshape(-1, 2)[::-1]
+    rind = solution["Rind"].data.reshape(-1, 2)[::-1]
     parts = [slice(int(a), n - int(b)) for (a, b), n in zip(rind, values.shape, strict=True)]
     return values[tuple(parts)]
 
 
-def _scalars(bases: list[Any]) -> dict[str, float]:
+def _scalars(bases: list[CgnsNode]) -> dict[str, float]:
     """The single numbers of the bases without a zone."""
     scalars = {}
     units = units_of_arrays(bases)
@@ -285,38 +325,62 @@ def _scalars(bases: list[Any]) -> dict[str, float]:
         if children(base, "Zone_t"):
             continue
         for array in children(base, "DataArray_t"):
-            values = node_data(array)
+            values = array.data
             if values.size == 1 and np.issubdtype(values.dtype, np.number):
-                scalars[label(node_name(array), units.get(node_name(array), ""))] = float(values[0])
+                scalars[label(array.name, units.get(array.name, ""))] = float(values[0])
     return scalars
 
 
-def _cells(path: Path, zone: Any) -> _Cells:
+def _cells(path: Path, zone: CgnsNode) -> _Cells:
     nodes: dict[str, list[np.ndarray]] = {}
     numbers: dict[str, list[np.ndarray]] = {}
-    sections = children(zone, "Elements_t")
-    for section in sorted(sections, key=_first_number):
-        for kind, its_nodes, its_numbers in _section(path, section):
-            nodes.setdefault(kind, []).append(its_nodes)
-            numbers.setdefault(kind, []).append(its_numbers)
-    if not nodes:
-        raise BadInput(f"{path.name}: zone {node_name(zone)} has no elements")
+    sections = sorted(children(zone, "Elements_t"), key=_first_number)
+    if not sections:
+        raise BadInput(f"{path.name}: zone {zone.name} has no elements")
+    for section in sections:
+        if _code(section) not in (NGON, NFACE):
+            for kind, its_nodes, its_numbers in _section(path, section):
+                nodes.setdefault(kind, []).append(its_nodes)
+                numbers.setdefault(kind, []).append(its_numbers)
     joined = {}
     for kind, parts in nodes.items():
         cells = np.concatenate(parts)
         joined[kind] = cells[:, VTK_ORDER[kind]] if kind in VTK_ORDER else cells
-    return _Cells(joined, {kind: np.concatenate(parts) for kind, parts in numbers.items()})
+    every = {kind: np.concatenate(parts) for kind, parts in numbers.items()}
+    return _Cells(joined, every, *_many_faces(path, zone, sections))
 
 
-def _first_number(section: Any) -> int:
-    return int(node_data(section["ElementRange"]).ravel()[0])
+def _code(section: CgnsNode) -> int:
+    return int(section.data.ravel()[0])
 
 
-def _section(path: Path, section: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _many_faces(path: Path, zone: CgnsNode, sections: list[CgnsNode]) -> tuple[Faces, Faces]:
+    """Polygons that are cells, or faces of one cell or of a boundary, and polyhedra."""
+    faces, cells = (
+        join_ragged([read_ragged(path.name, part) for part in sections if _code(part) == code])
+        for code in (NGON, NFACE)
+    )
+    signed, owner = cells.entries, np.repeat(cells.numbers, np.diff(cells.ends, prepend=0))
+    if not len(cells.numbers):
+        signed, owner = parents_of([part for part in sections if _code(part) == NGON])
+    tags = [tag for group in children(zone, "ZoneBC_t") for tag in children(group, "BC_t")]
+    at_faces = [_tag_entries(tag) for tag in tags if _place_of(tag) != "Vertex"]
+    is_outer = outer_faces(signed, faces.numbers)
+    is_outer |= np.isin(faces.numbers, np.concatenate(at_faces or [NONE]))
+    its = faces.take(np.flatnonzero(is_outer))
+    polygons = Faces(its.numbers, its.entries - 1, its.ends, np.arange(len(its.numbers)))
+    return polygons, polyhedra(path.name, faces, signed, owner)
+
+
+def _first_number(section: CgnsNode) -> int:
+    return int(section["ElementRange"].data.ravel()[0])
+
+
+def _section(path: Path, section: CgnsNode) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(cell type, nodes (k, ...), numbers (k,)) of the elements of a section."""
-    code = int(node_data(section).ravel()[0])
-    first, last = node_data(section["ElementRange"]).ravel()
-    entries = node_data(section["ElementConnectivity"]).astype(np.int64).ravel()
+    code = _code(section)
+    first, last = section["ElementRange"].data.ravel()
+    entries = section["ElementConnectivity"].data.astype(np.int64).ravel()
     if code != MIXED:
         kind = _cell_type(path, section, code)
         yield kind, entries.reshape(last - first + 1, -1) - 1, np.arange(first, last + 1)
@@ -329,41 +393,41 @@ def _section(path: Path, section: Any) -> Iterator[tuple[str, np.ndarray, np.nda
         place = end
 
 
-def _cell_type(path: Path, section: Any, code: int) -> str:
+def _cell_type(path: Path, section: CgnsNode, code: int) -> str:
     if code not in ELEMENTS:
         raise BadInput(
-            f"{path.name}: section {node_name(section)} has elements of type {code}; "
-            f"known: {sorted([*ELEMENTS, MIXED])}"
+            f"{path.name}: section {section.name} has elements of type {code}; "
+            f"known: {sorted([*ELEMENTS, MIXED, NGON, NFACE])}"
         )
     return ELEMENTS[code]
 
 
 def _tags(
-    zone: Any, cells: _Cells, shape: tuple[int, ...], order: np.ndarray, n: int
+    zone: CgnsNode, cells: _Cells, shape: tuple[int, ...], order: np.ndarray, n: int
 ) -> tuple[Data, Data]:
     """Masks of node sets and regions: boundaries at vertices and elements."""
     point_data: Data = {}
     cell_data: Data = {}
     for group in children(zone, "ZoneBC_t"):
         for tag in children(group, "BC_t"):
-            place = node_text(tag["GridLocation"]) if "GridLocation" in tag else "Vertex"
+            place = _place_of(tag)
             if shape:
                 mask = np.zeros(shape, dtype=bool)
                 _mark(mask, tag, place)
-                point_data[NODE_SET + node_name(tag)] = mask.ravel()
+                point_data[NODE_SET + tag.name] = mask.ravel()
             elif "ElementRange" in tag or "ElementList" in tag or place != "Vertex":
-                cell_data[REGION + node_name(tag)] = np.isin(order, _tag_entries(tag))
+                cell_data[REGION + tag.name] = np.isin(order, _tag_entries(tag))
             else:
                 numbers = _tag_entries(tag)
-                point_data[NODE_SET + node_name(tag)] = np.isin(np.arange(1, n + 1), numbers)
+                point_data[NODE_SET + tag.name] = np.isin(np.arange(1, n + 1), numbers)
     return point_data, cell_data
 
 
-def _mark(mask: np.ndarray, tag: Any, place: str) -> None:
+def _mark(mask: np.ndarray, tag: CgnsNode, place: str) -> None:
     """Marks the points (k, j, i) of a boundary of a structured zone."""
     key = "PointRange" if "PointRange" in tag else "PointList"
     d = mask.ndim
-    ends = node_data(tag[key]).reshape(-1, d)[:, ::-1] - 1
+    ends = tag[key].data.reshape(-1, d)[:, ::-1] - 1
     on_faces = place.endswith("FaceCenter") and place[0] in "IJK"
     grow = np.array([int(on_faces and axis != place[0]) for axis in "IJK"[:d]])[::-1]
     if key == "PointList":
@@ -374,13 +438,13 @@ def _mark(mask: np.ndarray, tag: Any, place: str) -> None:
     mask[tuple(slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))] = True
 
 
-def _tag_entries(tag: Any) -> np.ndarray:
+def _tag_entries(tag: CgnsNode) -> np.ndarray:
     """Numbers of the nodes or elements of a tag, from 1."""
     for key in ("PointList", "ElementList"):
         if key in tag:
-            return node_data(tag[key]).ravel()
+            return tag[key].data.ravel()
     key = "PointRange" if "PointRange" in tag else "ElementRange"
-    first, last = node_data(tag[key]).ravel()
+    first, last = tag[key].data.ravel()
     return np.arange(first, last + 1)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rom.errors import ForeignFile
+from rom.errors import BadInput, ForeignFile
 from rom.io.content import Content, Data, blocks_of, frame_of_content, spread_rows
 from rom.io.exodus_cells import (
     VTK_ORDER,
@@ -25,6 +25,7 @@ from rom.io.netcdf import NetCdf
 from rom.io.regions import NODE_SET, REGION
 from rom.mesh import Mesh
 
+MANY = ("NSIDED", "NFACED")  # polygons and polyhedra
 Block = tuple[int, str, str, np.ndarray]  # number of the block, type, cell type, nodes as written
 
 
@@ -67,6 +68,11 @@ def _blocks(file: NetCdf, path: Path) -> Iterator[Block]:
         if key in file:
             nodes = file.array(key).astype(np.int64) - 1
             text = file.text(key, "elem_type")
+            if text.upper() in MANY:
+                raise BadInput(
+                    f"{path.name} has elements {text!r} of any number of nodes, which are not "
+                    "read of Exodus; write them as VTK, CGNS or MED"
+                )
             if len(nodes):
                 yield number, text, exodus_kind(text, nodes.shape[1], path.name), nodes
         number += 1
@@ -158,5 +164,5 @@ def _nodal(file: NetCdf, i: int, k: int) -> np.ndarray:
     return file.row("vals_nod_var", k)[i].astype(float)
 
 
-LIBRARIES = ("scipy.io", "h5py")  # loaded once for all files
+LIBRARIES = ("scipy.io", "h5py", "netCDF4")  # loaded once for all files
 SUFFIXES = dict.fromkeys((".e", ".exo", ".ex2", ".exii", ".g", ".gen"), exodus_frames)
