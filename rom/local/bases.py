@@ -90,7 +90,7 @@ def local_bases(
     best = _take_best(samples, trials, numbers, rank, aim=aim, rng=generator)
     final = teach(samples, best, classifier)
     if refine:
-        final = overlap(samples, final, rank, aim)
+        final = teach(samples, overlap(samples, final, rank, aim), classifier)
     centres = []
     for j in range(final.errors.shape[1]):
         centres.append(central_member(samples.unit, final.labels == j))

@@ -64,7 +64,8 @@ class Trials:
     def best(self, aim: str, numbers: Sequence[int], *, without: int | None = None) -> int:
         """Number of the recipe of least mean error, or of least 90 % quantile.
 
-        One basis, where it is among them, unless the least is below its by CAUTION deviations.
+        A quantile of few runs is noisy: of the geometric mean of quantile and mean. One basis,
+        where it is among them, unless the least is below its by CAUTION deviations.
 
         numbers : of clusters; without : a fold that has no say
         Raises BadInput where no recipe has such a number.
@@ -74,7 +75,7 @@ class Trials:
             raise BadInput(f"no recipe was tried with {list(numbers)} clusters; try some")
         say = self.fold != (-1 if without is None else without)
         both = np.stack([self.nested[:, say], self.own[:, say]])
-        scores = error_level(aim, *both)
+        scores = np.sqrt(error_level(aim, *both) * error_level("mean", *both))
         least = int(np.argmin(np.where(others, np.inf, scores)))
         single = next((i for i, one in enumerate(self.recipes) if one.k == 1), least)
         if others[single] or single == least:
