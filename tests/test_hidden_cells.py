@@ -2,7 +2,9 @@
 
 Scattered cells, slabs inside and at an end, without noise and with 2 %. Beside it what linear
 interpolation and the mean err. One field bends far more in a corner than elsewhere, which a
-stationary kernel does not know: without noise it is covered least, .87 of 30 % hidden.
+stationary kernel does not know: without noise it is covered least, .87 of 30 % hidden. Over six
+draws 15 of its 17 cells outside their bands are among the 45 with x + y < 1/2; with its logarithm
+two units further away .98 are covered.
 """
 
 import numpy as np

@@ -58,16 +58,16 @@ def _slope_along(
 ) -> np.ndarray:
     """dF in theta_j, by the pullback of dF/dK_j = 1/2 V_j M V_j^T, where
 
-    M = diag c_j - A_(j) L_others A_(j)^T / variance, c_j = sum L_others / S.
+    M = diag c_j - A_(j) L_others A_(j)^T / variance, c_j = sum L_others / S > 0: a difference
+    of two products of a matrix with its own transpose.
     """
     factors = list(spectrum.w)
     factors[j] = np.ones_like(factors[j])
     others = outer(factors)
-    rows = unfold(A, j) * np.sqrt(unfold(others, j) / variance)
-    M = -(rows @ rows.T)
-    M[np.diag_indices_from(M)] += np.sum(unfold(others / spectrum.S, j), axis=1)
     V = spectrum.V[j]
-    return np.asarray(0.5 * pull(V @ M @ V.T))
+    rows = V @ (unfold(A, j) * np.sqrt(unfold(others, j) / variance))
+    own = V * np.sqrt(np.sum(unfold(others / spectrum.S, j), axis=1))
+    return np.asarray(0.5 * pull(own @ own.T - rows @ rows.T))
 
 
 def kernel_per_axis(kernels: Sequence[Any] | str, units: list[np.ndarray]) -> list[Any]:

@@ -82,15 +82,15 @@ def local_bases(
     if max(numbers) > 1:
         for library in ("kmedoids", "sklearn"):
             require(library, "cluster", "local bases")
-    generator = np.random.default_rng(rng)
     recipes = list_recipes(numbers, refine=refine)
     runs = int(samples.run_of.max()) + 1
     if trials is None and len(recipes) > 1 and runs > 1:
-        trials = try_recipes(samples, recipes, rank, classifier, rng=generator)
-    best = _take_best(samples, trials, numbers, rank, aim=aim, rng=generator)
+        trials = try_recipes(samples, recipes, rank, classifier, rng=np.random.default_rng(rng))
+    again = np.random.default_rng(rng)  # the same bases from new trials and from those at hand
+    best = _take_best(samples, trials, numbers, rank, aim=aim, rng=again)
     final = teach(samples, best, classifier)
     if refine:
-        final = overlap(samples, final, rank, aim)
+        final = teach(samples, overlap(samples, final, rank, aim), classifier)
     centres = []
     for j in range(final.errors.shape[1]):
         centres.append(central_member(samples.unit, final.labels == j))

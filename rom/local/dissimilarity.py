@@ -35,7 +35,7 @@ def sines(
     if rows is not None and rows.size and not 0 <= rows.min() <= rows.max() < space.n:
         raise BadInput(f"rows reach {rows.min()}..{rows.max()}; the space has {space.n}")
     step = max(1, int(memory_budget / (BYTES_PER_ENTRY * max(space.n, 1))))
-    products = np.empty((m, m), dtype=np.result_type(u.dtype, float))
+    products = np.zeros((m, m), dtype=np.result_type(u.dtype, float))
     size = np.empty(m)
     for j in range(0, m, step):
         right = _columns(u, j, step, rows)

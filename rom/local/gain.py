@@ -11,10 +11,8 @@ import numpy as np
 from rom.arrays import POINTS, gate
 from rom.errors import BadInput
 from rom.local.learning import fit_classifier
-from rom.local.trials import AIMS, SPLITS, Trials, check_aim, error_level, try_snapshots
+from rom.local.trials import AIMS, SPLITS, Trials, check_aim, log_spread, try_snapshots
 from rom.snapshots import Snapshots
-
-BOOTSTRAPS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,32 +97,14 @@ def gain_of(trials: Trials, candidates: Sequence[int], aim: str = "mean") -> Gai
     both = np.stack([AIMS[aim](single) / AIMS[aim](one) for one in local])
     gain = np.sqrt(both.prod(axis=1))
     apart = 0.5 * np.abs(np.log(both[:, 0] / both[:, 1]))
+    spread = log_spread(trials.run_of, single, local, aim)
     numbers = np.asarray(candidates)
     return Gain(
         K=numbers,
         gain=gain,
-        std=gain * np.hypot(apart, _log_spread(trials.run_of, single, local, aim)),
+        std=gain * np.hypot(apart, np.sqrt(2.0) * spread),
         accuracy=np.array(accuracy),
         recommended=int(numbers[np.argmax(gain)]) if gain.max() > 1.0 else 1,
         runs=trials.runs,
         aim=aim,
     )
-
-
-def _log_spread(
-    run_of: np.ndarray, single: np.ndarray, local: Sequence[np.ndarray], aim: str
-) -> np.ndarray:
-    """Standard deviation (q,) of the logarithm of gains by bootstrap over runs.
-
-    Twice the variance of the estimate: as many unseen runs vary as much.
-    """
-    rng = np.random.default_rng(0)
-    order = np.argsort(run_of, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(run_of[order])) + 1)
-    draws = []
-    for _ in range(BOOTSTRAPS):
-        drawn = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[run] for run in drawn.tolist()])
-        one = error_level(aim, *single[:, rows])
-        draws.append([np.log(one / error_level(aim, *errors[:, rows])) for errors in local])
-    return np.asarray(np.sqrt(2.0) * np.std(draws, axis=0))

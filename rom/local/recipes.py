@@ -20,7 +20,7 @@ from rom.local.sight import Samples
 
 STARTS = ("parameters", "fields", "sine")
 INNER_FOLDS = 6  # of runs, for the errors that refine labels and teach classifiers
-KMEANS_STARTS = 4
+KMEANS_STARTS = 10
 
 
 @dataclass(frozen=True)

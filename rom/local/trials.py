@@ -4,9 +4,10 @@
     F_ci = the same for the labels of all runs, with bases and classifiers that saw no such one
 
 E shows what a recipe fits too closely, and F, with overlapping bases where they err less, what
-these labels are good for: recipes are compared by the geometric mean of both.
+these labels are good for: recipes are compared by the geometric mean of both. One basis is left
+only for what errs less by more than CAUTION deviations of the difference on the same runs.
 
-Reference: Varma and Simon (2006).
+References: Varma and Simon (2006); Breiman et al. (1984), for the caution.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from rom.errors import BadInput
+from rom.local.classifier import TINY
 from rom.local.held_out import choose_folds, held_out_errors, pick_errors
 from rom.local.learning import fit_classifier
 from rom.local.partition import few_of_each
@@ -28,7 +30,10 @@ from rom.snapshots import Snapshots
 
 SPLITS = 5  # folds of runs
 MOST = 1000  # samples of a trial
-OVERLAPS = (0.15, 0.3)  # share of the weight of snapshots sent to a basis by mistake
+CAUTION = 1.5  # deviations over runs, by which more bases must err less than one
+BOOTSTRAPS = 200
+OVERLAPS = (0.15, 0.3, 0.6)  # share of the weight of snapshots sent to a basis by mistake
+FLOOR = 0.3  # of the mean error, below which an error counts as much
 WIDTHS, TREES = (0.1,), 15  # of the quicker classifiers of trials
 AIMS = {
     "mean": partial(np.mean, axis=-1),
@@ -59,6 +64,9 @@ class Trials:
     def best(self, aim: str, numbers: Sequence[int], *, without: int | None = None) -> int:
         """Number of the recipe of least mean error, or of least 90 % quantile.
 
+        A quantile of few runs is noisy: of the geometric mean of quantile and mean. One basis,
+        where it is among them, unless the least is below its by CAUTION deviations.
+
         numbers : of clusters; without : a fold that has no say
         Raises BadInput where no recipe has such a number.
         """
@@ -66,8 +74,15 @@ class Trials:
         if others.all():
             raise BadInput(f"no recipe was tried with {list(numbers)} clusters; try some")
         say = self.fold != (-1 if without is None else without)
-        scores = error_level(aim, self.nested[:, say], self.own[:, say])
-        return int(np.argmin(np.where(others, np.inf, scores)))
+        both = np.stack([self.nested[:, say], self.own[:, say]])
+        scores = np.sqrt(error_level(aim, *both) * error_level("mean", *both))
+        least = int(np.argmin(np.where(others, np.inf, scores)))
+        single = next((i for i, one in enumerate(self.recipes) if one.k == 1), least)
+        if others[single] or single == least:
+            return least
+        spread = log_spread(self.run_of[say], both[:, single], [both[:, least]], aim)
+        pays = scores[single] > scores[least] * np.exp(CAUTION * spread[0])
+        return least if pays else single
 
     def honest(self, aim: str, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """E, F and hits (m,) of k clusters by recipes that other folds have chosen."""
@@ -81,6 +96,25 @@ class Trials:
 def error_level(aim: str, nested: np.ndarray, own: np.ndarray) -> np.ndarray:
     """sqrt(s(E) s(F)) of the last axis, s the mean or the 90 % quantile."""
     return np.asarray(np.sqrt(AIMS[aim](nested) * AIMS[aim](own)))
+
+
+def log_spread(
+    run_of: np.ndarray, one: np.ndarray, others: Sequence[np.ndarray], aim: str
+) -> np.ndarray:
+    """Standard deviation (q,) of log(level of one / level of each other) over runs.
+
+    By bootstrap of runs. one, others : E and F (2, m) of the same samples
+    """
+    rng = np.random.default_rng(0)
+    order = np.argsort(run_of, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(run_of[order])) + 1)
+    draws = []
+    for _ in range(BOOTSTRAPS):
+        drawn = rng.integers(len(members), size=len(members))
+        rows = np.concatenate([members[run] for run in drawn.tolist()])
+        draws.append([error_level(aim, *errors[:, rows]) for errors in (one, *others)])
+    logarithms = np.log(np.array(draws) + TINY)
+    return np.asarray(np.std(logarithms[:, :1] - logarithms[:, 1:], axis=0))
 
 
 def check_aim(aim: str) -> None:
@@ -197,20 +231,35 @@ def _thin(samples: Samples, rng: np.random.Generator) -> Samples:
 
 
 def overlap(samples: Samples, local: Candidate, rank: int, aim: str = "mean") -> Candidate:
-    """The candidate with bases that overlap, if it errs less.
+    """The candidate with the bases that err least, held out and chosen online.
 
-    They also learn what will be sent to them by mistake.
-    weights : (1 - w) [label_i = j] + w P(j | x_i), P held out, for w in OVERLAPS
+    W_ij = (1 - w) [label_i = j] + w P(j | x_i), P held out, for w = 0 and in OVERLAPS: bases
+    also learn what will be sent to them by mistake. Each also with W_ij / max(E_ij, FLOOR mean E),
+    whose least squares are nearly a least sum of errors, which few bad samples rule less. One
+    basis for all stays as it is.
+
+    Reference: Holland and Welsch (1977), for the weights.
     """
     chances = getattr(local.classifier, "chances", None)
-    if chances is None or local.errors.shape[1] == 1:
+    if local.errors.shape[1] == 1:
         return local
-    candidates = [local]
-    for share in OVERLAPS:
-        weights = (1.0 - share) * local.weights + share * chances
-        errors = held_out_errors(samples.unit, weights, rank, local.fold)
-        candidates.append(replace(local, weights=weights, errors=errors))
+    labels = local.weights
+    starts = [labels]
+    if chances is not None:
+        starts += [(1.0 - share) * labels + share * chances for share in OVERLAPS]
+    candidates = []
+    for weights in starts:
+        plain = local if weights is labels else _with_weights(samples, local, weights, rank)
+        mean = np.sum(weights * plain.errors) / weights.sum()
+        relative = FLOOR * weights / np.maximum(plain.errors / (mean or 1.0), FLOOR)
+        candidates += [plain, _with_weights(samples, local, relative, rank)]
     return min(candidates, key=lambda one: float(AIMS[aim](_own_errors(one))))
+
+
+def _with_weights(samples: Samples, local: Candidate, weights: np.ndarray, rank: int) -> Candidate:
+    """The candidate with bases of other weights (m, k)."""
+    errors = held_out_errors(samples.unit, weights, rank, local.fold)
+    return replace(local, weights=weights, errors=errors)
 
 
 def _own_errors(local: Candidate) -> np.ndarray:
