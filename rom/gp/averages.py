@@ -171,11 +171,14 @@ def process_average(
     )  # fmt: skip
     if len(candidates) == 1:
         return candidates[0][0]
-    return _average([gp for gp, _ in candidates], [error for _, error in candidates])
+    return average([gp for gp, _ in candidates], [error for _, error in candidates])
 
 
-def _average(models: Sequence[CoefficientGP], errors: Sequence[float]) -> ProcessAverage:
-    """Of the models that count, the heaviest first."""
+def average(models: Sequence[CoefficientGP], errors: Sequence[float]) -> ProcessAverage:
+    """The average of models of the same runs, the heaviest first.
+
+    errors : of the models at left-out runs
+    """
     size = np.maximum(errors, 1e-12)
     weights = (size / size.min()) ** -SHARPNESS
     order = np.argsort(-weights, kind="stable")

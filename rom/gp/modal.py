@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from rom.gp.averages import ProcessAverage, average
 from rom.gp.coefficients import CoefficientGP
 from rom.gp.inputs import bend_inputs, supports_trend
 from rom.gp.kernel_names import MATERN
 from rom.gp.likelihood import CONSTANT, LINEAR
 from rom.gp.priors import FREE
+from rom.gp.scores import left_out_size
 from rom.gp.sharing import CLUSTERS, coefficient_gp
+
+AVERAGE = "average"
+FAMILY = (MATERN, "matern32", "rbf")  # that "average" stands for
 
 
 def regression(
@@ -22,8 +28,10 @@ def regression(
     rng: int = 0,
     share: str = CLUSTERS,
     calibrate: bool = False,
-) -> CoefficientGP | None:
+) -> CoefficientGP | ProcessAverage | None:
     """a (m, r) over z (m, p): a linear trend, one kernel per cluster; None for r = 0.
+
+    kernel : or "average", of processes of `FAMILY`, by their left-out errors
 
     A trend carries on beyond the cloud where a stationary process falls back to its mean; it is
     constant for fewer than 2 (p + 2) runs or inputs that depend on each other. A kernel per output
@@ -33,12 +41,16 @@ def regression(
     if not a.shape[1]:
         return None
     mean = LINEAR if supports_trend(z) else CONSTANT
-    return coefficient_gp(
-        z, a, kernel=kernel, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
+    fit = partial(
+        coefficient_gp, z, a, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
     )
+    if kernel != AVERAGE:
+        return fit(kernel=kernel)
+    processes = [fit(kernel=name) for name in FAMILY]
+    return average(processes, [left_out_size(gp, 1.0) for gp in processes])
 
 
-def useful_modes(gp: CoefficientGP | None) -> int:
+def useful_modes(gp: CoefficientGP | ProcessAverage | None) -> int:
     """The number of modes beyond which leaving one out sees noise; 0 for None.
 
     argmin_r sum_{k <= r} |a_k - its leave-one-out prediction|^2 + sum_{k > r} |a_k - mean|^2,
@@ -52,13 +64,21 @@ def useful_modes(gp: CoefficientGP | None) -> int:
     return int(np.argmax(np.cumsum(gain))) + 1
 
 
-def condition_on(gp: CoefficientGP | None, z: np.ndarray, a: np.ndarray) -> CoefficientGP | None:
+def condition_on(
+    gp: CoefficientGP | ProcessAverage | None, z: np.ndarray, a: np.ndarray
+) -> CoefficientGP | ProcessAverage | None:
     """The same kernels for other runs a (m, r) at z (m, p), r at most as before.
 
     Their k-th output is the process's k-th. None for None or r = 0.
     """
     if gp is None or not a.shape[1]:
         return None
+    if isinstance(gp, ProcessAverage):
+        return replace(gp, processes=tuple(_condition(each, z, a) for each in gp.processes))
+    return _condition(gp, z, a)
+
+
+def _condition(gp: CoefficientGP, z: np.ndarray, a: np.ndarray) -> CoefficientGP:
     groups = gp.groups[: a.shape[1]]
     x = gp.box.to_unit(z)
     if gp.bends is not None:
