@@ -8,7 +8,7 @@ import pytest
 from rom.cli.shape_morphs import candidate_morphs
 from rom.design.designs import sobol
 from rom.errors import BadInput, Folded
-from rom.gp.modal import AVERAGE, condition_on, regression
+from rom.gp.modal import average_regression, condition_on
 from rom.mesh import Mesh
 from rom.shapes import (
     ArcLength,
@@ -265,7 +265,7 @@ def test_a_bump_over_closed_surfaces_is_learnt_through_mappings():
 def test_an_average_of_kernels_is_conditioned_on_other_runs():
     z = np.random.default_rng(0).random((25, 2))
     a = np.column_stack([np.sin(3 * z[:, 0] + z[:, 1]), 0.1 * np.abs(z[:, 1] - 0.4)])
-    model = regression(z, a, kernel=AVERAGE)
+    model = average_regression(z, a)
     same = condition_on(model, z, a)
     np.testing.assert_allclose(same.posterior(z[:5] + 0.01), model.posterior(z[:5] + 0.01))
     part = condition_on(model, z[:20], a[:20, :1])

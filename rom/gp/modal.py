@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -28,10 +27,8 @@ def regression(
     rng: int = 0,
     share: str = CLUSTERS,
     calibrate: bool = False,
-) -> CoefficientGP | ProcessAverage | None:
+) -> CoefficientGP | None:
     """a (m, r) over z (m, p): a linear trend, one kernel per cluster; None for r = 0.
-
-    kernel : or "average", of processes of `FAMILY`, by their left-out errors
 
     A trend carries on beyond the cloud where a stationary process falls back to its mean; it is
     constant for fewer than 2 (p + 2) runs or inputs that depend on each other. A kernel per output
@@ -41,13 +38,17 @@ def regression(
     if not a.shape[1]:
         return None
     mean = LINEAR if supports_trend(z) else CONSTANT
-    fit = partial(
-        coefficient_gp, z, a, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
+    return coefficient_gp(
+        z, a, kernel=kernel, share=share, mean=mean, noise=FREE, rng=rng, calibrate=calibrate
     )
-    if kernel != AVERAGE:
-        return fit(kernel=kernel)
-    processes = [fit(kernel=name) for name in FAMILY]
-    return average(processes, [left_out_size(gp, 1.0) for gp in processes])
+
+
+def average_regression(z: np.ndarray, a: np.ndarray, *, rng: int = 0) -> ProcessAverage | None:
+    """The average of `regression` over the kernels of `FAMILY`, by their left-out errors."""
+    fits = [regression(z, a, kernel=name, rng=rng) for name in FAMILY]
+    processes = [gp for gp in fits if gp is not None]
+    errors = [left_out_size(gp, 1.0) for gp in processes]
+    return average(processes, errors) if processes else None
 
 
 def useful_modes(gp: CoefficientGP | ProcessAverage | None) -> int:

@@ -95,10 +95,12 @@ def join_processes(parts: Sequence[Together]) -> Together | None:
         return None
     starts = np.cumsum([0, *(len(part.nuggets) for part in parts)])
     groups = [part.groups + start for part, start in zip(parts, starts, strict=False)]
-    names = ("beta", "weights", "deviation", "kernels", "nuggets", "stretch", "factors")
-    values = [[getattr(part, name) for part in parts] for name in names]
-    joined = [
-        tuple(chain(*value)) if isinstance(value[0], tuple) else np.concatenate(value)
-        for value in values
-    ]
-    return Together(X, np.concatenate(groups), *joined)
+
+    def of(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Together(
+        X, np.concatenate(groups), of("beta"), of("weights"), of("deviation"),
+        tuple(chain(*(part.kernels for part in parts))), of("nuggets"), of("stretch"),
+        tuple(chain(*(part.factors for part in parts))),
+    )  # fmt: skip
