@@ -2,8 +2,8 @@
 
 Fields are on 29 x 29 nodes of solves on 113 x 113, 200 test runs. Published rows at 1,000 runs
 (Batlle, Darcy, Hosseini, Owhadi, 2024): kernels .029, FNO .0241, linear .0675; on data of their own
-generator, so compare with care. Measured here: plain .062, .045, .032 at 100, 250, 1,000 runs, with
-the symmetry .031, .025, .022 (left out .032, .024, .020). Beside ours stand the mean of the runs,
+generator, so compare with care. Measured here: plain .059, .044, .029 at 100, 250, 1,000 runs, with
+the symmetry .031, .025, .020 (left out .032, .025, .019). Beside ours stand the mean of the runs,
 the nearest run, a linear map and a five-point solve on the 29 x 29 input, which beats every learner
 (.013). The rows of a small Fourier neural operator on one thread (recorded 2026-11, width 24, 8
 modes) are in `FNO`; --fno trains it again.

@@ -428,6 +428,8 @@ NOT_STORED = {  # by their own nature
     "FieldRuns": "a moment of a training",
     "UnitPlan": "a moment of writing a unit",
     "LazyColumns": "a way to read a store",
+    "KernelStack": "kernels of a process, to be evaluated at once",
+    "Together": "a process, to be evaluated at once",
     "Star": "a moment of a morphing",
     "Template": "a moment of writing a file",
     "Images": "a moment of a training",

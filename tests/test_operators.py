@@ -23,9 +23,12 @@ from rom.operators import (
     point_symmetry,
     simple_answers,
 )
+from rom.operators.coordinates import principal_axes
 from rom.operators.groups import irreducible_blocks, largest_subgroups
+from rom.operators.lengths import left_out_loss
 from rom.operators.regression import Images, OperatorKernel, fit_weights, left_out_squares
 from rom.operators.simple import simple_left_out
+from rom.operators.training import images_of_runs
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 from rom.space import Field, Space, euclidean
@@ -545,3 +548,25 @@ def test_an_operator_is_studied_against_fresh_solves_of_its_case(tmp_path, monke
 )
 def test_commands_refuse_by_name(store, monkeypatch, options, message):
     assert message in run(store, monkeypatch, *TRAIN, *options, "--out", "bad.h5", code=2)
+
+
+@pytest.mark.parametrize("group", ["none", "square"])
+def test_the_slopes_of_left_out_errors_are_their_differences(group):
+    f, u = on_grid(14, 6)
+    symmetry = None if group == "none" else SQUARE
+    pairs = images_of_runs(symmetry, None, f, u)
+    table = np.zeros((1, 1), dtype=np.int64) if symmetry is None else symmetry.table
+    axes = principal_axes(columns(f), [pair[0] for pair in pairs], 8)
+    images = Images(
+        np.stack([axes.coefficients(pair[0]).T for pair in pairs]) / np.std(f),
+        np.stack([pair[1].T for pair in pairs]),
+        irreducible_blocks(table),
+    )
+    octave = np.repeat([0, 1], [axes.r // 2, axes.r - axes.r // 2])
+    if group == "square":
+        octave = np.zeros(axes.r, dtype=int)
+    theta = np.concatenate([[-4.0, -1.0], np.full(octave.max() + 1, -1.0)])
+    loss = lambda t: left_out_loss(t, "matern52", images, images.outputs, octave)  # noqa: E731
+    step = 1e-5 * np.eye(len(theta))
+    differences = [(loss(theta + d)[0] - loss(theta - d)[0]) / 2e-5 for d in step]
+    np.testing.assert_allclose(loss(theta)[1], differences, rtol=1e-6, atol=1e-8)

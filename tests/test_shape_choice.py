@@ -8,6 +8,7 @@ import pytest
 from rom.cli.shape_morphs import candidate_morphs
 from rom.design.designs import sobol
 from rom.errors import BadInput, Folded
+from rom.gp.modal import average_regression, condition_on
 from rom.mesh import Mesh
 from rom.shapes import (
     ArcLength,
@@ -20,11 +21,13 @@ from rom.shapes import (
     optimal_mappings,
     shape_model,
 )
+from rom.shapes.embeddings import distance_to_others
 from rom.shapes.energy import energy
 from rom.shapes.location import locator
 from rom.shapes.manifolds import manifold, signed_ratios
 from rom.shapes.simplex import simplices
 from rom.shapes.stars import star
+from rom.space import Space
 from tests.test_morph import square
 
 
@@ -257,3 +260,30 @@ def test_a_bump_over_closed_surfaces_is_learnt_through_mappings():
     plain = fit_model(train, 120, model.latents, 0)
     assert model.mapping is not None
     assert model.error < 0.6 * plain.error
+
+
+def test_an_average_of_kernels_is_conditioned_on_other_runs():
+    z = np.random.default_rng(0).random((25, 2))
+    a = np.column_stack([np.sin(3 * z[:, 0] + z[:, 1]), 0.1 * np.abs(z[:, 1] - 0.4)])
+    model = average_regression(z, a)
+    same = condition_on(model, z, a)
+    np.testing.assert_allclose(same.posterior(z[:5] + 0.01), model.posterior(z[:5] + 0.01))
+    part = condition_on(model, z[:20], a[:20, :1])
+    each = [condition_on(gp, z[:20], a[:20, :1]).posterior(z[20:])[0] for gp in model.processes]
+    mean = np.einsum("k,kmr->mr", model.weights, each)
+    np.testing.assert_allclose(part.posterior(z[20:])[0], mean, rtol=1e-12)
+    assert len(model.processes) > 1 and model.weights.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("m", [9, 60])
+def test_what_modes_of_the_others_miss_is_that_of_their_singular_vectors(m):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(12, m)) * np.geomspace(1.0, 0.01, 12)[:, None]
+    missed = []
+    for i in range(m):
+        rest = x[:, np.arange(m) % 50 != i % 50]
+        U = np.linalg.svd(rest - rest.mean(axis=1, keepdims=True), full_matrices=False)[0][:, :3]
+        own = x[:, i] - rest.mean(axis=1)
+        missed.append(np.linalg.norm(own - U @ (U.T @ own)))
+    space = Space(np.ones(12), np.arange(12))
+    assert distance_to_others(space, x, 3) == pytest.approx(max(missed), rel=1e-9)

@@ -37,6 +37,7 @@ SINCE = {  # fields that nouns have got since
 }
 CONDITIONED = (
     "gp_clusters",
+    "gp_independent_linear",
     "gp_rbf",
     "gp_shared_matern52",
     "gp_sum_spectral",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hpc.bench._gpytorch import exact_process
 from hpc.bench._rows import seconds, show
 from rom.gp import coefficient_gp
 
@@ -55,26 +56,10 @@ def gpytorch_independent(
     torch.set_num_threads(1)
     x = torch.tensor(mu)
 
-    class Exact(gpytorch.models.ExactGP, GPyTorchModel):
-        def __init__(self, y: Any, likelihood: Any) -> None:
-            super().__init__(x, y, likelihood)
-            self.mean_module = gpytorch.means.ConstantMean()
-            self.covar_module = gpytorch.kernels.ScaleKernel(
-                gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=x.shape[1])
-            )
-
-        def forward(self, z: Any) -> Any:
-            return gpytorch.distributions.MultivariateNormal(
-                self.mean_module(z), self.covar_module(z)
-            )
-
     answers = []
     for column in a.T:
-        likelihood = gpytorch.likelihoods.GaussianLikelihood(
-            noise_constraint=gpytorch.constraints.GreaterThan(1e-8)
-        )
-        likelihood.noise = 1e-4
-        model = Exact(torch.tensor((column - column.mean()) / column.std()), likelihood).double()
+        y = torch.tensor((column - column.mean()) / column.std())
+        model, likelihood = exact_process(x, y, more=(GPyTorchModel,))
         with (
             gpytorch.settings.max_cholesky_size(100_000),
             gpytorch.settings.fast_computations(False, False, False),
@@ -106,29 +91,7 @@ def gpytorch_batch(
 
     torch.set_num_threads(1)
     x, y = torch.tensor(mu), torch.tensor(((a - a.mean(0)) / a.std(0)).T)
-    batch = torch.Size([y.shape[0]])
-
-    class Exact(gpytorch.models.ExactGP):
-        def __init__(self, likelihood: Any) -> None:
-            super().__init__(x.expand(*batch, *x.shape), y, likelihood)
-            self.mean_module = gpytorch.means.ConstantMean(batch_shape=batch)
-            kernel = gpytorch.kernels.MaternKernel(
-                nu=2.5, ard_num_dims=x.shape[1], batch_shape=batch
-            )
-            self.covar_module = gpytorch.kernels.ScaleKernel(kernel, batch_shape=batch)
-
-        def forward(self, z: Any) -> Any:
-            return gpytorch.distributions.MultivariateNormal(
-                self.mean_module(z), self.covar_module(z)
-            )
-
-    constraint = gpytorch.constraints.GreaterThan(1e-8)
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(
-        batch_shape=batch, noise_constraint=constraint
-    )
-    likelihood.noise = 1e-4
-    model = Exact(likelihood).double()
-    likelihood.double()
+    model, likelihood = exact_process(x, y, batch=(len(y),))
     with (
         gpytorch.settings.max_cholesky_size(100_000),
         gpytorch.settings.fast_computations(False, False, False),
@@ -143,7 +106,7 @@ def gpytorch_batch(
         model.eval(), likelihood.eval()
         with torch.no_grad():
             z = torch.tensor(fresh)
-            answer = likelihood(model(z.expand(*batch, *z.shape)))
+            answer = likelihood(model(z.expand(len(y), *z.shape)))
     return answer.mean.numpy().T * a.std(0) + a.mean(0), answer.stddev.numpy().T * a.std(0)
 
 

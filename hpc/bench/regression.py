@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cases.gp_coverage import function
+from hpc.bench._gpytorch import exact_process
 from hpc.bench._rows import seconds, show
 from rom.compress import pod
 from rom.design.designs import latin_hypercube
@@ -99,24 +100,7 @@ def of_gpytorch(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Answer:
     torch.set_num_threads(1)
     X, Y = torch.tensor(x), torch.tensor((y - y.mean()) / y.std())
 
-    class Exact(gpytorch.models.ExactGP):
-        def __init__(self, likelihood: Any) -> None:
-            super().__init__(X, Y, likelihood)
-            self.mean_module = gpytorch.means.ConstantMean()
-            self.covar_module = gpytorch.kernels.ScaleKernel(
-                gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=x.shape[1])
-            )
-
-        def forward(self, points: Any) -> Any:
-            return gpytorch.distributions.MultivariateNormal(
-                self.mean_module(points), self.covar_module(points)
-            )
-
-    likelihood = gpytorch.likelihoods.GaussianLikelihood(
-        noise_constraint=gpytorch.constraints.GreaterThan(1e-8)
-    )
-    likelihood.noise = 1e-4
-    model = Exact(likelihood).double()
+    model, likelihood = exact_process(X, Y)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.1)
     objective = gpytorch.mlls.ExactMarginalLogLikelihood(likelihood, model)
     with gpytorch.settings.fast_computations(False, False, False):

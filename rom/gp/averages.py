@@ -16,6 +16,7 @@ from rom.gp.groups import AUTO, SearchPlan
 from rom.gp.inputs import scale_inputs
 from rom.gp.outputs import OutputsModel, answer_of_posterior
 from rom.gp.sharing import fit_candidates
+from rom.gp.together import Together, join_processes
 from rom.model import Question
 from rom.parameters import Box
 from rom.prediction import Prediction
@@ -71,13 +72,34 @@ class ProcessAverage(OutputsModel):
 
         The arguments are those of `CoefficientGP.posterior`.
         """
-        scale_inputs(np.atleast_2d(x), self.box, self.closed)
-        answers = [gp.posterior(x, noise=noise, std=std, device=device) for gp in self.processes]
-        means = np.stack([mean for mean, _ in answers])
-        if not std:
-            return np.tensordot(self.weights, means, 1), None
-        variances = np.stack([np.asarray(spread) ** 2 for _, spread in answers])
-        return mix_normal(self.weights, means, variances)
+        points = np.atleast_2d(x)
+        scaled = scale_inputs(points, self.box, self.closed)
+        if device is None and self._together is not None:
+            mean, spread = self._together.posterior(scaled, noise, std)
+            means = self._by_process(mean)
+            spreads = None if spread is None else self._by_process(spread)
+        else:
+            pairs = [
+                gp.posterior(points, noise=noise, std=std, device=device) for gp in self.processes
+            ]
+            means = np.stack([mean for mean, _ in pairs])
+            spreads = np.stack([np.asarray(spread) for _, spread in pairs]) if std else None
+        if np.ndim(x) == 1:
+            means, spreads = means[:, 0], None if spreads is None else spreads[:, 0]
+        if spreads is None:
+            return np.einsum("k,k...->...", self.weights, means), None
+        return mix_normal(self.weights, means, spreads**2)
+
+    @cached_property
+    def _together(self) -> Together | None:
+        parts = [gp.together for gp in self.processes if gp.bends is None]
+        small = [part for part in parts if part is not None]
+        return join_processes(small) if len(small) == len(self.processes) else None
+
+    def _by_process(self, values: np.ndarray) -> np.ndarray:
+        """(q, outputs of all processes) as (k, q, r)."""
+        parts: np.ndarray = values.reshape(len(values), len(self.processes), self.r)
+        return parts.transpose(1, 0, 2)
 
     def leave_one_out(self, hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(a_i - E[a_i | the others], its standard deviation), both (m, r).
@@ -116,8 +138,8 @@ def mix_normal(
 
     weights (k,) sum to one; means, variances : (k, m, r)
     """
-    mean = np.tensordot(weights, means, 1)
-    variance = np.tensordot(weights, variances + (means - mean) ** 2, 1)
+    mean = np.einsum("k,k...->...", weights, means)
+    variance = np.einsum("k,k...->...", weights, variances + (means - mean) ** 2)
     return mean, np.sqrt(variance)
 
 
@@ -149,11 +171,14 @@ def process_average(
     )  # fmt: skip
     if len(candidates) == 1:
         return candidates[0][0]
-    return _average([gp for gp, _ in candidates], [error for _, error in candidates])
+    return average([gp for gp, _ in candidates], [error for _, error in candidates])
 
 
-def _average(models: Sequence[CoefficientGP], errors: Sequence[float]) -> ProcessAverage:
-    """Of the models that count, the heaviest first."""
+def average(models: Sequence[CoefficientGP], errors: Sequence[float]) -> ProcessAverage:
+    """The average of models of the same runs, the heaviest first.
+
+    errors : of the models at left-out runs
+    """
     size = np.maximum(errors, 1e-12)
     weights = (size / size.min()) ** -SHARPNESS
     order = np.argsort(-weights, kind="stable")

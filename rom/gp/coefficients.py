@@ -24,6 +24,7 @@ from rom.gp.likelihood import (
     trend_columns,
 )
 from rom.gp.outputs import OutputsModel, answer_of_posterior
+from rom.gp.together import ROOM, Together
 from rom.model import Question
 from rom.parameters import Box
 from rom.prediction import Prediction
@@ -139,14 +140,33 @@ class CoefficientGP(OutputsModel):
         OutsideBox where the model was given a box.
         """
         scaled = scale_inputs(np.atleast_2d(x), self.box, self.closed, self.bends)
-        mean, left = self._posterior(scaled, std, device)
-        single = np.ndim(x) == 1
-        if left is None:
-            return (mean[0] if single else mean), None
-        variance = np.maximum(left, 0.0) + noise * self.nuggets
-        relative = self.stretch * np.sqrt(variance)
-        spread = relative[:, self.groups] * np.sqrt(self.variance)
-        return (mean[0], spread[0]) if single else (mean, spread)
+        if device is None and self.together is not None:
+            mean, spread = self.together.posterior(scaled, noise, std)
+        else:
+            mean, left = self._posterior(scaled, std, device)
+            spread = None if left is None else self._spread(left, noise)
+        if np.ndim(x) == 1:
+            return mean[0], None if spread is None else spread[0]
+        return mean, spread
+
+    @cached_property
+    def together(self) -> Together | None:
+        """All groups at once, where they are small."""
+        if len(self.kernels) * len(self.x) ** 2 > ROOM:
+            return None
+        solution = self._solution
+        missing = 1 + self.x.shape[1] - len(solution.beta)
+        return Together(
+            self.x, self.groups, np.pad(solution.beta.T, ((0, 0), (0, missing))),
+            solution.weights.T, np.sqrt(solution.variance),
+            self.kernels, self.nuggets, self.stretch, self._factors,
+        )  # fmt: skip
+
+    def _spread(self, left: np.ndarray, noise: bool) -> np.ndarray:
+        """Standard deviations (q, r) from the variance left of each group, (q, g)."""
+        relative = self.stretch * np.sqrt(np.maximum(left, 0.0) + noise * self.nuggets)
+        spread: np.ndarray = relative[:, self.groups] * np.sqrt(self.variance)
+        return spread
 
     def _posterior(
         self, scaled: np.ndarray, std: bool, device: str | None

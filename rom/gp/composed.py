@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rom.gp.kernels import Kernel, Pullback
+from rom.gp.kernels import Kernel, Pullback, Stackable
 
 WEIGHT_LIMITS = (-23.0, 0.0)  # of log weights: ten decades
 
@@ -38,6 +38,19 @@ class Sum:
         count = len(self.kernels)
         weights = np.exp(theta[:count])
         return Sum(_at(self.kernels, theta[count:]), weights / weights.sum())
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Those of the terms."""
+        return _kinds(self.kernels)
+
+    def stack(self, thetas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """sum_i w_i k_i(x, y) at each of thetas, (g, n, m)."""
+        count = len(self.kernels)
+        weights = np.exp(thetas[:, :count])
+        weights = weights / weights.sum(axis=1, keepdims=True)
+        values = _stacks(self.kernels, thetas[:, count:], x, y)
+        return np.asarray(_mix(weights.T[:, :, None, None], values))
 
     def matrix(self, x: Any, y: Any) -> Any:
         """sum_i w_i k_i(x, y), (n, m)."""
@@ -76,6 +89,15 @@ class Product:
     def at(self, theta: np.ndarray) -> Product:
         """The same factors with other logarithms."""
         return Product(_at(self.kernels, theta))
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Those of the factors."""
+        return _kinds(self.kernels)
+
+    def stack(self, thetas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """prod_i k_i(x, y) at each of thetas, (g, n, m)."""
+        return np.asarray(reduce(mul, _stacks(self.kernels, thetas, x, y)))
 
     def matrix(self, x: Any, y: Any) -> Any:
         """prod_i k_i(x, y), (n, m)."""
@@ -117,6 +139,16 @@ class Selected:
         """The same columns with other logarithms."""
         return replace(self, kernel=self.kernel.at(theta))
 
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """The columns, and that of the kernel."""
+        return (self.columns, *_kinds((self.kernel,)))
+
+    def stack(self, thetas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The kernel of these columns at each of thetas, (g, n, m)."""
+        columns = list(self.columns)
+        return _stacks((self.kernel,), thetas, x[:, columns], y[:, columns])[0]
+
     def matrix(self, x: Any, y: Any) -> Any:
         """The kernel of these columns, (n, m)."""
         columns = list(self.columns)
@@ -141,6 +173,27 @@ def _at(kernels: Sequence[Any], theta: np.ndarray) -> tuple[Any, ...]:
     stops = np.cumsum([len(k.theta) for k in kernels])
     parts = np.split(theta, stops[:-1])
     return tuple(k.at(part) for k, part in zip(kernels, parts, strict=True))
+
+
+def _kinds(kernels: Sequence[Any]) -> tuple[Any, ...]:
+    """The kinds of all; a kernel that is not stackable is of its own."""
+    return tuple(
+        (type(k), k.kind) if isinstance(k, Stackable) else (type(k), id(k)) for k in kernels
+    )
+
+
+def _stacks(
+    kernels: Sequence[Any], thetas: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> list[np.ndarray]:
+    """Of each kernel the matrices (g, n, m) at its share of the logarithms."""
+    stops = np.cumsum([len(k.theta) for k in kernels])
+    values = []
+    for kernel, part in zip(kernels, np.split(thetas, stops[:-1], axis=1), strict=True):
+        if isinstance(kernel, Stackable):
+            values.append(kernel.stack(part, x, y))
+        else:
+            values.append(np.stack([kernel.at(theta).matrix(x, y) for theta in part]))
+    return values
 
 
 def _pullbacks(kernels: Sequence[Any], x: Any) -> tuple[list[Any], list[Pullback]]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,11 +27,15 @@ BLOCK = 8192  # numbers that stay in the cache
 LIMITS = (-4.0, 7.0)  # of log lengths, the box having sides of one
 Pullback = Callable[[Any], np.ndarray]
 Queries = Sequence[tuple[int, np.ndarray]]
+Stacked = Callable[[np.ndarray, np.ndarray], np.ndarray]
 OfMatrices = Callable[[list[np.ndarray], Queries], list[tuple[float, Any, np.ndarray]]]
 
 
 class Kernel(Protocol):
-    """k(x, y; theta) with k(x, x) = 1."""
+    """k(x, y; theta) with k(x, x) = 1.
+
+    `Stackable` ones evaluate many of their kind at once.
+    """
 
     @property
     def theta(self) -> np.ndarray:
@@ -48,6 +53,18 @@ class Kernel(Protocol):
 
     def pullback(self, x: Any) -> tuple[Any, Pullback]:
         """(K, W -> sum_ij W_ij dk(x_i, x_j)/dtheta) for symmetric W (n, n)."""
+
+
+@runtime_checkable
+class Stackable(Protocol):
+    """A kernel that evaluates all of its kind, which differ in theta alone, together."""
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What kernels of one kind have in common."""
+
+    def stack(self, thetas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """k(x_i, y_j) at each of thetas (g, k), (g, n, m)."""
 
 
 FEW = 2**12  # distances that need no library, which takes a while to import
@@ -90,6 +107,21 @@ class Stationary:
     def at(self, theta: np.ndarray) -> Stationary:
         """The same form with lengths exp(theta)."""
         return replace(self, lengths=np.exp(theta))
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """The form, and the number of lengths."""
+        return (self.form, len(self.lengths))
+
+    def stack(self, thetas: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """g(d) at lengths exp(thetas), (g, n, m): all d^2 are one product."""
+        gaps = x[:, None] - y
+        gaps *= gaps
+        columns = gaps.reshape(-1, x.shape[1])
+        if len(self.lengths) == 1:
+            columns = columns.sum(axis=1, keepdims=True)
+        square = np.exp(-2.0 * thetas) @ columns.T
+        return np.asarray(radial(self.form, square.reshape(-1, len(x), len(y))))
 
     def matrix(self, x: Any, y: Any) -> Any:
         """g(d), (n, m)."""
@@ -135,6 +167,40 @@ class Stationary:
 def matrices(kernels: Sequence[Kernel], x: Any, y: Any) -> list[Any]:
     """k(x_i, y_j), (n, m), of each kernel."""
     return [kernel.matrix(x, y) for kernel in kernels]
+
+
+@dataclass(frozen=True, eq=False)
+class KernelStack:
+    """Kernels that are evaluated together, those of one kind by one call.
+
+    parts : (members, (x, y) -> their matrices) of each kind
+    """
+
+    count: int
+    parts: tuple[tuple[np.ndarray, Stacked], ...]
+
+    def matrices(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """k(x_i, y_j) of each kernel, (g, n, m)."""
+        if len(self.parts) == 1:
+            return self.parts[0][1](x, y).reshape(self.count, len(x), len(y))
+        K = np.empty((self.count, len(x), len(y)))
+        for members, evaluate in self.parts:
+            K[members] = evaluate(x, y)
+        return K
+
+
+def stack_kernels(kernels: Sequence[Kernel]) -> KernelStack:
+    """The stack of kernels of any kinds."""
+    kinds: dict[Any, list[int]] = {}
+    for i, kernel in enumerate(kernels):
+        kind = (type(kernel), kernel.kind) if isinstance(kernel, Stackable) else i
+        kinds.setdefault(kind, []).append(i)
+    parts = []
+    for members in kinds.values():
+        first, thetas = kernels[members[0]], np.stack([kernels[i].theta for i in members])
+        evaluate = partial(first.stack, thetas) if isinstance(first, Stackable) else first.matrix
+        parts.append((np.array(members), evaluate))
+    return KernelStack(len(kernels), tuple(parts))
 
 
 def through_kernel(

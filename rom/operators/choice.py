@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rom.operators.coordinates import GAP, ranks_at_gaps
+from rom.operators.lengths import octaves, tune_lengths
 from rom.operators.regression import Images, OperatorKernel, left_out_squares
 
 FORMS = ("matern52", "rbf", "matern32")
 RUNS = 400  # at most, that a choice is made on: rows of all blocks count
 OUTPUTS = 64  # leading ones, that a choice is made on
-FIRST, NEXT, LAST = 60, 30, 12  # evaluations of the first optimum, of those nearby, of the last
+FIRST, NEXT = 60, 30  # evaluations of the first optimum, of those nearby
+MOST_ROWS = 1200  # of a block, whose lengths are searched on all runs
 START = (np.log(2.0), np.log(1e-4), np.log(0.1), 0.0, 0.5)
 STEPS = (0.7, -2.0, 1.5, 0.4, 0.4)  # sides of the first simplex
 # of the logs of length, nugget over the diagonal, linear part; a smaller nugget than 1e-9 makes
@@ -93,13 +95,30 @@ def choose_kernel(
     return best
 
 
-def finish(choice: Choice, images: Images) -> Choice:
-    """The choice with the parameters of all runs, where that costs little."""
-    evaluations = LAST if images.widest * images.m <= 1200 else 0
+def finish(choice: Choice, images: Images, *, deeper: bool = True) -> Choice:
+    """The choice with nugget and lengths of all runs, where that costs little.
+
+    deeper : twice the axes are tried, which all runs may tell though some did not
+    """
     some = replace(images, y=images.y[:, :, :OUTPUTS])
-    form, rank = choice.kernel.form, choice.rank
-    start = choice.theta
-    return _optimum(some, form, rank, choice.axes, start=start, evaluations=evaluations)
+    form, axes, grouped = choice.kernel.form, choice.axes, len(images.z) > 1
+    wishes = [choice.rank, *([2 * choice.rank] if deeper else [])]
+    ranks = ranks_at_gaps(axes.s, [min(r, images.z.shape[2]) for r in wishes], grouped)
+    if images.widest * images.m > MOST_ROWS:
+        ranks = [choice.rank]
+    starts = [_optimum(some, form, r, axes, start=choice.theta, evaluations=0) for r in ranks]
+    best = min(starts, key=lambda start: start.error)
+    if images.widest * images.m > MOST_ROWS or best.error**2 <= ROUND_OFF:
+        return best
+    r = best.rank
+    scaled = replace(some, z=some.z[:, :, :r] * best.scales[:r])
+    kernel, factors = tune_lengths(best.kernel, scaled, octaves(axes.s, r, grouped))
+    scales = best.scales.copy()
+    scales[:r] *= factors
+    scaled = replace(some, z=some.z[:, :, :r] * scales[:r])
+    size = max(float(np.sum(some.y[0] ** 2)), np.finfo(float).tiny)
+    error = float(np.sqrt(np.sum(left_out_squares(kernel, scaled)) / size))
+    return replace(best, kernel=kernel, scales=scales, error=error) if error < best.error else best
 
 
 def _part(images: Images, block: int | None, generator: np.random.Generator) -> Images:

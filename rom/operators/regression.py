@@ -101,7 +101,7 @@ def fit_weights(kernel: OperatorKernel, images: Images) -> Solution:
     """Weights of all runs, and the errors at runs that are left out with their images."""
     m, r = images.m, images.y.shape[2]
     weights, errors, beta = np.zeros((m, r)), np.zeros((m, r)), np.zeros(r)
-    for block, alpha, left, level in _solve_blocks(kernel, images):
+    for block, alpha, left, level, _ in _solve_blocks(kernel, images):
         first = block.bases[:, 0]
         if level is not None:
             beta += first[0, 0] * level
@@ -114,15 +114,39 @@ def fit_weights(kernel: OperatorKernel, images: Images) -> Solution:
 def left_out_squares(kernel: OperatorKernel, images: Images) -> np.ndarray:
     """|e_i|^2 of each run that is left out with its images, (m,)."""
     total = np.zeros(images.m)
-    for _, _, left, _ in _solve_blocks(kernel, images):
+    for _, _, left, _, _ in _solve_blocks(kernel, images):
         total += np.sum(left**2, axis=(0, 2))
     return total / len(images.z)
 
 
+def left_out_slopes(kernel: OperatorKernel, images: Images) -> tuple[float, np.ndarray, float]:
+    """(F, dF/dK_f (g, m, m), dF/dnugget) of F = sum_i |e_i|^2.
+
+    With b_i = (P_ii)^-1 e_i, dF = 2 sum_i <b_i e_i^T, (P dK P)_ii> - 2 sum_i b_i . (P dK alpha)_i.
+    """
+    total, slopes, by_nugget = 0.0, np.zeros_like(images.products), 0.0
+    for block, alpha, left, _, P in _solve_blocks(kernel, images):
+        d, m = alpha.shape[:2]
+        total += float(np.sum(left**2))
+        e = left.transpose(1, 0, 2)
+        b = np.linalg.solve(_corners(P, d), e)
+        weighted = np.einsum(
+            "xpm,mpq->xqm", P.reshape(d * m, d, m), np.einsum("mpr,mqr->mpq", b, e)
+        )
+        S = 2.0 * weighted.reshape(d * m, d * m) @ P
+        S -= 2.0 * (P @ b.transpose(1, 0, 2).reshape(d * m, -1)) @ alpha.reshape(d * m, -1).T
+        by_nugget += float(S.trace())
+        S = (0.5 * (S + S.T)).reshape(d, m, d, m)
+        for f, R in enumerate(block.actions):
+            slopes[f] += np.einsum("pq,pmqn->mn", R, S)
+    g = len(images.z)
+    return total / g, slopes / g, by_nugget / g
+
+
 def _solve_blocks(
     kernel: OperatorKernel, images: Images
-) -> list[tuple[Block, np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Of each block: itself, weights and left-out errors (d, m, copies r), beta."""
+) -> list[tuple[Block, np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]]:
+    """Of each block: itself, weights and left-out errors (d, m, copies r), beta, P."""
     K = [kernel.matrix(products, images.squares, images.squares) for products in images.products]
     K[0][np.diag_indices_from(K[0])] = 1.0 + kernel.linear / kernel.scale * images.squares
     return [
@@ -133,7 +157,7 @@ def _solve_blocks(
 
 def _solve_block(
     block: Block, K: list[np.ndarray], nugget: float, y: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
     d, m = y.shape[:2]
     parts = np.zeros((d, m, d, m))
     for R, part in zip(block.actions, K, strict=True):
@@ -146,11 +170,14 @@ def _solve_block(
         beta = w @ y[0] / w.sum()
         inverse = inverse - np.outer(w, w) / w.sum()
     alpha = (inverse @ y.reshape(d * m, -1)).reshape(y.shape)
-    corners = np.einsum("pmqm->mpq", inverse.reshape(d, m, d, m))
-    if d == 1:
-        return alpha, alpha / corners[:, 0, 0][None, :, None], beta
-    left = np.linalg.solve(corners, alpha.transpose(1, 0, 2))
-    return alpha, left.transpose(1, 0, 2), beta
+    left = np.linalg.solve(_corners(inverse, d), alpha.transpose(1, 0, 2))
+    return alpha, left.transpose(1, 0, 2), beta, inverse
+
+
+def _corners(P: np.ndarray, d: int) -> np.ndarray:
+    """The blocks P_ii (m, d, d) of the runs."""
+    m = len(P) // d
+    return np.einsum("pmqm->mpq", P.reshape(d, m, d, m))
 
 
 def _inverse(M: np.ndarray, nugget: float) -> np.ndarray:

@@ -89,7 +89,7 @@ def operator_gp(
     choice = choose_kernel(images, sizes, rank=rank and axes.r, form=kernel, rng=rng)
     if symmetry is not None:
         check_gain(symmetry, images, sizes, choice, rng)
-    choice = finish(choice, images)
+    choice = finish(choice, images, deeper=rank is None)
     r = choice.rank
     scaled = replace(images, z=images.z[:, :, :r] * choice.scales[:r])
     solution = fit_weights(choice.kernel, scaled)

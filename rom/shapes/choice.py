@@ -11,6 +11,7 @@ import numpy as np
 
 from rom.arrays import each, gate, of_noun
 from rom.errors import BadInput, Folded, NotConverged
+from rom.gp.modal import AVERAGE
 from rom.mesh import Mesh
 from rom.parameters import Box
 from rom.shapes.models import ShapeModel
@@ -34,8 +35,9 @@ CURVE_NODES = 1000  # of references of curves, at least: they cost little
 FINER = 3  # times the nodes of the medoid, in the trial of a refined reference
 MOST_SHOWN = 50  # samples that show where fields bend
 GAIN = 0.98  # of the error, below which more modes or nodes are taken
-MOST_MODES = 64
-ROUGH = "matern32"
+MOST_MODES, RUNS_PER_MODE = 64, 2  # more modes only of more samples
+MANY = 150  # samples, of which more than so many are not needed to tell morphings apart
+OTHERS = ("matern32", AVERAGE)  # kernels that are tried beside the reduction's
 START = Reduction(shape=8, fields=32, baseline=8)  # leave-one-out drops modes of noise anyway
 # modes of a reduction that are chosen, in this order, and what they are called
 KINDS = {"baseline": "baseline modes", "shape": "shape modes", "fields": "field modes"}
@@ -93,17 +95,23 @@ def choose_shapes(
         mapping is fitted for the choice alone
     keep : numbers of the reduction that are not searched: "shape", "fields", "baseline"
     Each sample is left out of modes and regression in turn, at the nodes of its own mesh; kernels
-    are those of all. Returns the model and all trials in order.
+    are those of all. Of more than 150 samples every second, third, ... tells morphings, kernels and
+    references apart, and all tell how many modes there are. Returns the model and all
+    trials in order.
     Raises BadInput where no morphing serves, with the reason of each.
     Reference: Stone (1974).
     """
     box = scalar_range(samples, names, units)
-    search = _Search(samples, box, rng)
+    some = samples[:: -(-len(samples) // MANY)]
+    search = _Search(some, box, rng)
     reduction = reduction or START
     layout, error = _choose_morph(search, morphs, reference, reduction)
     reduction, error = _choose_kernel(search, layout, reduction, error)
     if reference is None:
         layout, error = _choose_nodes(search, layout, reduction, error)
+    if len(some) < len(samples):
+        layout = lay_out(samples, layout.morph, layout.reference)
+        error = search.error(f"{len(samples)} samples", layout, reduction)
     for name in KINDS:
         if name not in keep and (name != "baseline" or samples[0].baseline):
             reduction, error = _choose_rank(search, layout, reduction, error, name)
@@ -170,7 +178,8 @@ def _choose_rank(
         start = reduction
         while True:
             rank = int(factor * getattr(reduction, name))
-            if not 1 <= rank <= min(MOST_MODES, len(layout.samples) - 2):
+            m = len(layout.samples)
+            if not 1 <= rank <= min(max(MOST_MODES, m // RUNS_PER_MODE), m - 2):
                 break
             change: dict[str, Any] = {name: rank}
             trial = replace(reduction, **change)
@@ -186,7 +195,10 @@ def _choose_rank(
 def _choose_kernel(
     search: _Search, layout: Layout, reduction: Reduction, error: float
 ) -> tuple[Reduction, float]:
-    """The rougher kernel, if that lowers the error."""
-    rough = replace(reduction, kernel=ROUGH)
-    size = search.error(f"kernel {ROUGH}", layout, rough)
-    return (rough, size) if size < error else (reduction, error)
+    """The kernel of least error."""
+    for name in OTHERS:
+        trial = replace(reduction, kernel=name)
+        size = search.error(f"kernel {name}", layout, trial)
+        if size < error:
+            reduction, error = trial, size
+    return reduction, error

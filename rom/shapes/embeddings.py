@@ -18,6 +18,7 @@ SHAPE_TOL = 1e-2
 ROUND_OFF = 1e-10  # relative difference up to which columns agree
 LEAST_REACH = 1e-9  # of the size of the reference
 LEAST_EIGENVALUE = 1e-12  # relative
+MOST_GROUPS = 50  # that are left out in turn
 TINY = 1e-300
 
 
@@ -49,7 +50,7 @@ def embedding(
     size = float(np.ptp(reference.points))
     least = LEAST_REACH * (unit * size)
     reach = max(_reach(cloud), least) if m > 1 else least
-    rest = max(_distance_to_others(space, x, basis.r), least) if m > 1 else least
+    rest = max(distance_to_others(space, x, basis.r), least) if m > 1 else least
     return Embedding(reference, basis, cloud, reach, rest, rigid)
 
 
@@ -62,40 +63,38 @@ def _reach(cloud: np.ndarray) -> float:
     return float(nearest.max())
 
 
-def _distance_to_others(space: Space, x: np.ndarray, rank: int) -> float:
+def distance_to_others(space: Space, x: np.ndarray, rank: int) -> float:
     """max_i |x_i - P_i x_i|, through Gram matrices.
 
-    P_i : the leading modes of all the others about their mean
+    P_i : the leading modes of the others about their mean; of more than 50 samples every 50th is
+    left out together with x_i
     """
     centred = x - x.mean(axis=1, keepdims=True)
     G = space.gram(centred)
     m = len(G)
-    return max(_leave_out(G, i, rank) for i in range(m))
+    groups = np.arange(m) % min(m, MOST_GROUPS)
+    return max(_leave_out(G, np.flatnonzero(groups == k), rank) for k in range(groups.max() + 1))
 
 
-def _leave_out(G: np.ndarray, i: int, rank: int) -> float:
-    """|x_i - P_i x_i| from the Gram matrix (m, m) of all columns."""
-    m = len(G)
-    others = np.delete(np.arange(m), i)
-    mean = np.full(m - 1, 1 / (m - 1))
-    S = G[np.ix_(others, others)]
-    row = S @ mean
-    square = mean @ row
-    between = G[i, others] @ mean
+def _leave_out(G: np.ndarray, group: np.ndarray, rank: int) -> float:
+    """The largest |x_i - P x_i| of a group, from the Gram matrix (m, m).
+
+    P : the leading modes of the others about their mean
+    """
+    others = np.setdiff1d(np.arange(len(G)), group)
+    S, cross = G[np.ix_(others, others)], G[np.ix_(others, group)]
+    row = S.mean(axis=1)
+    square, between = row.mean(), cross.mean(axis=0)
     C = S - row[:, None] - row + square
-    cross = G[others, i] - row - (between - square)
-    own = G[i, i] - 2 * G[i, others] @ mean + square
-    if not rank:
-        return float(np.sqrt(max(own, 0.0)))
-    lam, Q = np.linalg.eigh(C)
-    leading = lam[-rank:]
-    least = LEAST_EIGENVALUE * max(lam[-1], TINY)
-    large = leading > least
-    along = Q[:, -rank:].T @ cross
-    root = np.sqrt(leading[large])
-    a = along[large] / root
-    square_left = max(own - a @ a, 0.0)
-    return float(np.sqrt(square_left))
+    cross = cross - row[:, None] - (between - square)
+    own = G[group, group] - 2 * between + square
+    if rank:
+        lam, Q = np.linalg.eigh(C)
+        leading = lam[-rank:]
+        large = leading > LEAST_EIGENVALUE * max(lam[-1], TINY)
+        along = Q[:, -rank:].T @ cross
+        own = own - np.sum(along[large] ** 2 / leading[large, None], axis=0)
+    return float(np.sqrt(max(own.max(), 0.0)))
 
 
 def modes(space: Space, u: np.ndarray, rank: int | None, tol: float | None) -> Basis:

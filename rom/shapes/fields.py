@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rom.gp.averages import ProcessAverage
 from rom.gp.coefficients import CoefficientGP
-from rom.gp.modal import condition_on, regression, useful_modes
+from rom.gp.modal import AVERAGE, average_regression, condition_on, regression, useful_modes
 from rom.mesh import Mesh
 from rom.shapes.embeddings import modes
 from rom.shapes.lifting import (
@@ -165,8 +166,12 @@ def _fit(
     return FieldModel(data.name, data.components, basis, gp, floor, factor, error=0.0, unit=unit)
 
 
-def _regress(training: TrainingSet, z: np.ndarray, a: np.ndarray) -> CoefficientGP | None:
+def _regress(
+    training: TrainingSet, z: np.ndarray, a: np.ndarray
+) -> CoefficientGP | ProcessAverage | None:
     """The process of coefficients a (m, r) with the reduction's kernel."""
+    if training.reduction.kernel == AVERAGE:
+        return average_regression(z, a, rng=training.rng)
     return regression(z, a, rng=training.rng, kernel=training.reduction.kernel)
 
 

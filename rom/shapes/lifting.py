@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rom.basis import Basis
+from rom.gp.averages import ProcessAverage
 from rom.gp.coefficients import CoefficientGP
 from rom.shapes.location import Locator
 
@@ -29,7 +30,7 @@ class FieldModel:
     name: str
     components: int
     basis: Basis
-    gp: CoefficientGP | None
+    gp: CoefficientGP | ProcessAverage | None
     floor: np.ndarray
     factor: np.ndarray
     error: float
@@ -78,7 +79,9 @@ class BackTransfer:
         return mean, std
 
 
-def predict_coefficients(gp: CoefficientGP | None, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict_coefficients(
+    gp: CoefficientGP | ProcessAverage | None, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of new runs, (q, r) each; r = 0 without a process."""
     if gp is None:
         return np.zeros((len(z), 0)), np.zeros((len(z), 0))

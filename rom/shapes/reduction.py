@@ -27,7 +27,8 @@ class Reduction:
     prices : of rough mappings, rho of `optimal_mappings`, tried in turn until cross-validation
         prefers mappings to none
     folds : of the cross-validation in the training set that calibrates standard deviations
-    kernel : of the processes of field modes: matern52, or matern32 where fields have kinks
+    kernel : of the processes of field modes: matern52, matern32 where fields have kinks, or
+        "average" of several
     """
 
     shape: int = 8
