@@ -51,6 +51,7 @@ from rom.dynamics import (
     Stencil,
     dmd,
     dmdc,
+    edmd,
     nonlinear_model,
     parameter_powers,
     project_rate,
@@ -174,6 +175,7 @@ SERIES = Snapshots(
     euclidean(2), np.zeros((9, 0)), np.stack([np.exp(-TIMES), np.exp(-3.0 * TIMES)]), TIMES
 )
 FLOW = dmd(SERIES, pod(SERIES, rank=2)[0])
+LIFTED = edmd(SERIES, pod(SERIES, rank=2)[0], degree=1)
 
 
 def cubes(U, mu, data):
@@ -306,6 +308,8 @@ EXAMPLES = {
     "Translation": Translation(12),
     "ForcedFlow": dmdc(SERIES, pod(SERIES, rank=2)[0], {"push": np.arange(9.0) % 4}),
     "PolynomialFlow": LAW,
+    "LiftedMap": LIFTED,
+    "Spectrum": LIFTED.spectrum,
     "NonlinearModel": FEW_ROWS,
     "ReducedTerm": FEW_ROWS.term,
     "ResidualRows": FEW_ROWS.rows,
@@ -411,6 +415,8 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "ReducedLaw": "what laws share",
+    "Steps": "a moment of an answer",
     "Axes": "a moment of a training",
     "Block": "a moment of a training",
     "Calibration": "a moment of a training",

@@ -12,7 +12,7 @@ Reference: Peherstorfer and Willcox (2016); McQuarrie, Huang and Willcox (2021).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,7 @@ from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 
+Follow = Callable[..., tuple[np.ndarray, np.ndarray]]  # as `follow_law`
 WEIGHTS = 10.0 ** np.arange(-11, 4)  # of |size (O - O_0)|^2
 FEW_WEIGHTS = 10.0 ** np.arange(-11, 0, 2)  # of dissipative laws, each a system of its own
 WINDOW = 100  # samples that a law is rolled out for, from each start
@@ -102,7 +103,7 @@ def operator_inference(
     runs = runs_on_basis(snapshots, basis)
     _check_anchor(anchor, basis, form)
     fit, test, floor, words = split_runs(snapshots, basis, runs, share, np.random.default_rng(rng))
-    _check_floor(floor, runs, anchor)
+    check_floor(floor, runs, anchor)
     region = region_of(runs.a)
     if dissipative:
         form = form or Polynomial(DEGREES, parameter_powers(runs.mu.shape[1], 0))
@@ -114,7 +115,7 @@ def operator_inference(
     if anchor is not None:
         candidates.append(Trial(anchor.form, "projected", np.inf, anchor.operators))
     scores = score_laws(candidates, test, region)
-    best = _choose(candidates, scores, keep_first(test), runs, region)
+    best = choose_law(candidates, scores, keep_first(test), (runs, region))
     if not dissipative:
         best = _correct(best, (fit, test, runs), region)
     law, again = _fit_again(best, runs, region, anchor, dissipative)
@@ -130,7 +131,7 @@ def operator_inference(
         box=box if runs.mu.shape[1] else None,
         p=runs.mu.shape[1],
         misfit=(np.nan, np.nan) if anchor is None else anchor.misfit,
-        facts_of_training=_facts(best, candidates, scores, floor, keep_first(test)),
+        facts_of_training=left_out_facts(best, candidates, scores, floor, keep_first(test)),
         reason=f"{best.rows}, weight {best.weight:.1g}, {again}: left-out error {best.error:.3g} "
         f"over {words}, least of {len(candidates)} laws",
     )
@@ -229,11 +230,13 @@ def keep_first(test: Windows) -> float:
     return float(np.mean(miss / np.maximum(size, np.finfo(float).tiny)))
 
 
-def score_laws(candidates: Sequence[Trial], test: Windows, region: Region) -> np.ndarray:
+def score_laws(
+    candidates: Sequence[Trial], test: Windows, region: Region, follow: Follow = follow_law
+) -> np.ndarray:
     """Mean over windows of the relative error of each law's trajectory, (c,).
 
     |a - a_true| / |a_true| over all times of a window, in the norm of the space; those that have
-    no answer count as LOST_ERROR. All laws of one form march together.
+    no answer count as LOST_ERROR. All laws of one form march together, by `follow`.
     """
     scores = np.full(len(candidates), np.inf)
     for form in {id(one.form): one.form for one in candidates}.values():
@@ -241,7 +244,7 @@ def score_laws(candidates: Sequence[Trial], test: Windows, region: Region) -> np
         mu = test.mu if test.mu.shape[1] else test.mu[:1]
         law = np.concatenate([stack_operators(form, candidates[k].law, mu) for k in which])
         a0 = np.tile(test.a[:, :, 0], (len(which), 1))
-        a, _ = follow_law(form, law, a0, (0.0, test.t), region, lost=LOST_ERROR)
+        a, _ = follow(form, law, a0, (0.0, test.t), region, lost=LOST_ERROR)
         a = a.reshape(len(which), *test.a.shape)
         miss = np.sqrt(np.sum((a - test.a) ** 2, axis=(2, 3)))
         size = np.sqrt(np.sum(test.a**2, axis=(1, 2)))
@@ -251,20 +254,22 @@ def score_laws(candidates: Sequence[Trial], test: Windows, region: Region) -> np
     return scores
 
 
-def is_bounded(form: Polynomial, law: np.ndarray, runs: Runs, region: Region) -> bool:
+def is_bounded(
+    form: Polynomial, law: np.ndarray, runs: Runs, region: Region, follow: Follow = follow_law
+) -> bool:
     """Whether a law stays within LOOSE half widths over the times of all runs."""
     own = stack_operators(form, law, runs.mu)
     t = (float(runs.t[0]), runs.t)
-    _, outside = follow_law(form, own, runs.a[:, :, 0], t, region, guard=LOOSE, lost=LOOSE)
+    _, outside = follow(form, own, runs.a[:, :, 0], t, region, guard=LOOSE, lost=LOOSE)
     return not bool(outside.any())
 
 
-def _choose(
+def choose_law(
     candidates: Sequence[Trial],
     scores: np.ndarray,
     persistence: float,
-    runs: Runs,
-    region: Region,
+    parts: tuple[Runs, Region],
+    follow: Follow = follow_law,
 ) -> Trial:
     """The best that stays bounded over whole runs. Raises NotConverged.
 
@@ -274,7 +279,7 @@ def _choose(
         if scores[k] > WORTH * persistence:
             break
         one = candidates[k]
-        if is_bounded(one.form, one.law, runs, region):
+        if is_bounded(one.form, one.law, *parts, follow):
             return replace(one, error=float(scores[k]))
     raise NotConverged(
         f"the best of {len(candidates)} laws errs by {scores.min():.2g} on what was left out, the "
@@ -342,7 +347,7 @@ def _check_anchor(anchor: PolynomialFlow | None, basis: Basis, form: Polynomial 
         raise BadInput("the anchor has another basis; project the rate on this one")
 
 
-def _check_floor(floor: float, runs: Runs, anchor: PolynomialFlow | None) -> None:
+def check_floor(floor: float, runs: Runs, anchor: PolynomialFlow | None = None) -> None:
     """Raises BadInput where the runs do not span each other."""
     if floor > MAX_FLOOR:
         raise BadInput(
@@ -356,7 +361,7 @@ def _check_floor(floor: float, runs: Runs, anchor: PolynomialFlow | None) -> Non
         )
 
 
-def _facts(
+def left_out_facts(
     best: Trial,
     candidates: Sequence[Trial],
     scores: np.ndarray,
