@@ -2,7 +2,7 @@
 
 import pytest
 
-from cases import burgers_front, kdv_few_runs, own_burgers
+from cases import burgers_front, kdv_few_runs, own_burgers, wake
 
 pytestmark = pytest.mark.slow
 
@@ -35,3 +35,14 @@ def test_few_rows_of_a_users_equation_are_near_the_floor_and_their_bands_hold():
         assert figures[f"10 modes, {rule}: rows"] < 100 < figures["unknowns"] / 10
         assert figures[f"10 modes, {rule}: whole runs in 90 % bands"] >= 0.6
         assert figures[f"10 modes, {rule}: error"] < figures["linear interpolation in mu: error"]
+
+
+def test_lifting_anew_follows_two_wells_and_a_wake_where_linear_forecasts_do_not():
+    figures = wake.main(runs=8, tests=8, wells=100)
+    for name, bar in (("wake", 0.05), ("duffing", 1e-6)):
+        for when in ("inside", "beyond"):
+            assert figures[f"{name}, lifted: {when}"] < bar
+            assert figures[f"{name}, inferred: {when}"] < bar
+            assert figures[f"{name}, lifted, linear forecast: {when}"] > 4 * bar
+            assert figures[f"{name}, dmd: {when}"] > 0.3
+            assert figures[f"{name}, persistence: {when}"] > 0.9
