@@ -91,7 +91,7 @@ def wake() -> System:
     """Two modes of the cycle and the shift mode, waves on a line."""
     s = np.linspace(0.0, 1.0, POINTS)
     waves = np.stack([np.sin(9 * s), np.cos(9 * s), 0.5 * np.exp(-3 * s)], axis=1)
-    return System(wake_rate, near_equilibrium, 0.25, 60.0, waves, NOISE, 2)
+    return System(wake_rate, near_equilibrium, 0.1, 60.0, waves, NOISE, 2)
 
 
 def duffing() -> System:

@@ -415,6 +415,8 @@ EXAMPLES |= {
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
 NOT_STORED = {  # by their own nature
+    "Moves": "a moment of a training",
+    "Pieces": "a moment of a training",
     "ReducedLaw": "what laws share",
     "Steps": "a moment of an answer",
     "Axes": "a moment of a training",

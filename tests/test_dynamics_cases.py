@@ -39,10 +39,10 @@ def test_few_rows_of_a_users_equation_are_near_the_floor_and_their_bands_hold():
 
 def test_lifting_anew_follows_two_wells_and_a_wake_where_linear_forecasts_do_not():
     figures = wake.main(runs=8, tests=8, wells=100)
-    for name, bar in (("wake", 0.05), ("duffing", 1e-6)):
+    for name, bar in (("wake", 0.04), ("duffing", 1e-5)):
         for when in ("inside", "beyond"):
             assert figures[f"{name}, lifted: {when}"] < bar
-            assert figures[f"{name}, inferred: {when}"] < bar
+            assert figures[f"{name}, inferred: {when}"] < (2e-3 if name == "wake" else bar)
             assert figures[f"{name}, lifted, linear forecast: {when}"] > 4 * bar
             assert figures[f"{name}, dmd: {when}"] > 0.3
             assert figures[f"{name}, persistence: {when}"] > 0.9

@@ -27,11 +27,13 @@ from rom.dynamics.flow_bands import with_profile
 from rom.dynamics.flow_bounds import with_bound
 from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.marching import Region, region_of
+from rom.dynamics.operators import EVEN
 from rom.dynamics.polynomial import PolynomialFlow, follow_law, stack_operators
 from rom.dynamics.regression import DIFFERENCES, WEAK, equations, ridge_laws
 from rom.dynamics.runs import Runs, runs_on_basis
 from rom.dynamics.shooting import shoot
 from rom.dynamics.starts import fit_start
+from rom.dynamics.trajectories import MAX_UNKNOWNS, fit_trajectories, piece_errors
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -47,18 +49,24 @@ TWO_RUNS_FLOOR = 0.05  # where fewer than MIN_RUNS are anchored
 LOST_ERROR = 10.0  # relative, of a trajectory that has no answer
 GAIN = 0.9  # of the left-out error, that a corrected law must reach to be taken
 WORTH = 0.9  # of the error of persistence, that a law must reach
+PIECES = (11, 51)  # samples of the pieces of runs that a law is fitted to
+NOISY = 0.2  # correlation of successive misses: more is of the law, not of noise
 LOOSE = 3.0  # half widths that a law may reach on left-out runs
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A form, rows and weight of a fit; its law (Q, r, d) and left-out error."""
+    """A form, rows and weight of a fit; its law (Q, r, d) and left-out error.
+
+    shot : whether it was corrected by its own steps; pieces : of runs it was fitted to, in samples
+    """
 
     form: Polynomial
     rows: str
     weight: float
     law: np.ndarray
     shot: bool = False
+    pieces: tuple[int, ...] = ()
     error: float = np.nan
 
 
@@ -118,6 +126,8 @@ def operator_inference(
     best = choose_law(candidates, scores, keep_first(test), (runs, region))
     if not dissipative:
         best = _correct(best, (fit, test, runs), region)
+    if not dissipative and anchor is None:
+        best = _fit_pieces(best, (fit, test, runs), region)
     law, again = _fit_again(best, runs, region, anchor, dissipative)
     flow = PolynomialFlow(
         basis=basis,
@@ -132,8 +142,8 @@ def operator_inference(
         p=runs.mu.shape[1],
         misfit=(np.nan, np.nan) if anchor is None else anchor.misfit,
         facts_of_training=left_out_facts(best, candidates, scores, floor, keep_first(test)),
-        reason=f"{best.rows}, weight {best.weight:.1g}, {again}: left-out error {best.error:.3g} "
-        f"over {words}, least of {len(candidates)} laws",
+        reason=f"{best.rows}{_of_pieces(best)}, weight {best.weight:.1g}, {again}: left-out error "
+        f"{best.error:.3g} over {words}, least of {len(candidates)} laws",
     )
     return with_bound(with_profile(flow, snapshots), bound, mass, snapshots)
 
@@ -233,12 +243,19 @@ def keep_first(test: Windows) -> float:
 def score_laws(
     candidates: Sequence[Trial], test: Windows, region: Region, follow: Follow = follow_law
 ) -> np.ndarray:
-    """Mean over windows of the relative error of each law's trajectory, (c,).
+    """Mean over windows of `window_errors`, (c,)."""
+    return window_errors(candidates, test, region, follow).mean(axis=1)
+
+
+def window_errors(
+    candidates: Sequence[Trial], test: Windows, region: Region, follow: Follow = follow_law
+) -> np.ndarray:
+    """Relative error of each law's trajectory of each window, (c, windows).
 
     |a - a_true| / |a_true| over all times of a window, in the norm of the space; those that have
     no answer count as LOST_ERROR. All laws of one form march together, by `follow`.
     """
-    scores = np.full(len(candidates), np.inf)
+    errors = np.full((len(candidates), len(test.a)), np.inf)
     for form in {id(one.form): one.form for one in candidates}.values():
         which = [k for k, one in enumerate(candidates) if one.form is form]
         mu = test.mu if test.mu.shape[1] else test.mu[:1]
@@ -249,9 +266,8 @@ def score_laws(
         miss = np.sqrt(np.sum((a - test.a) ** 2, axis=(2, 3)))
         size = np.sqrt(np.sum(test.a**2, axis=(1, 2)))
         relative = miss / np.maximum(size, np.finfo(float).tiny)
-        relative = np.minimum(np.nan_to_num(relative, nan=LOST_ERROR), LOST_ERROR)
-        scores[which] = relative.mean(axis=1)
-    return scores
+        errors[which] = np.minimum(np.nan_to_num(relative, nan=LOST_ERROR), LOST_ERROR)
+    return errors
 
 
 def is_bounded(
@@ -304,6 +320,37 @@ def _correct(best: Trial, parts: tuple[Runs, Windows, Runs], region: Region) -> 
     return best
 
 
+def _fit_pieces(best: Trial, parts: tuple[Runs, Windows, Runs], region: Region) -> Trial:
+    """The law fitted to pieces of ten and fifty steps, where left-out ones gain.
+
+    By more than the standard error of their mean gain, each from the start that fits it best, and
+    only where what is still missed looks like noise: else the fit makes up for what the law lacks,
+    and fails beyond the data. Only laws of few unknowns, at even times.
+    parts : the runs of the fit, what was left out, all runs
+    """
+    fit, test, runs = parts
+    steps = np.diff(runs.t)
+    even = np.abs(steps - steps.mean()).max() <= EVEN * steps.mean()
+    if not even or best.law.size > MAX_UNKNOWNS or not np.isfinite(best.weight):
+        return best
+    for samples in PIECES:
+        if samples > len(fit.t):
+            break
+        law = fit_trajectories(best.form, best.law, fit, region, samples)
+        trial = replace(best, law=law, pieces=(*best.pieces, samples))
+        unseen = Runs(test.a, test.mu, test.t)
+        (before, _), (after, lag) = (
+            piece_errors(best.form, own, unseen, region, len(test.t)) for own in (best.law, law)
+        )
+        if len(before) < 2 or not np.isfinite([before, after]).all() or abs(lag) > NOISY:
+            continue
+        gain = before - after
+        sure = gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))
+        if sure and is_bounded(best.form, law, runs, region):
+            best = replace(trial, error=float(score_laws([trial], test, region)[0]))
+    return best
+
+
 def _fit_again(
     best: Trial,
     runs: Runs,
@@ -318,6 +365,8 @@ def _fit_again(
     law = _laws(best.form, runs, rows, np.array([best.weight]), kind)[0]
     if best.shot:
         law = shoot(best.form, law, runs, region, weight=best.weight)
+    for samples in best.pieces:
+        law = fit_trajectories(best.form, law, runs, region, samples)
     if is_bounded(best.form, law, runs, region):
         return law, "fitted again to all runs"
     return best.law, "fitted without what was left out"
@@ -336,6 +385,12 @@ def _forms(
         if own.functions(runs.mu) <= distinct:
             forms.append(own)
     return forms
+
+
+def _of_pieces(best: Trial) -> str:
+    """What pieces of runs a law was fitted to, in words."""
+    lengths = " and ".join(str(samples - 1) for samples in best.pieces)
+    return f", then pieces of {lengths} steps" if lengths else ""
 
 
 def _check_anchor(anchor: PolynomialFlow | None, basis: Basis, form: Polynomial | None) -> None:
