@@ -89,7 +89,7 @@ def test_pieces_of_runs_whose_starts_are_free_bear_noise():
 
 
 def test_a_wrong_law_is_not_fitted_to_pieces():
-    """A linear law of a quadratic system misses no noise: pieces would trade one miss for another."""
+    """A linear law of a quadratic system: what it misses is no noise."""
     runs = trajectories(predator, np.random.default_rng(4).uniform(0.8, 1.6, (12, 2)))
     lacking = operator_inference(runs, identity(2), form=Polynomial((0, 1), POWERS))
     assert "pieces" not in lacking.reason
