@@ -55,6 +55,7 @@ from rom.dynamics import (
     nonlinear_model,
     parameter_powers,
     project_rate,
+    spod,
 )
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import (
@@ -310,6 +311,7 @@ EXAMPLES = {
     "PolynomialFlow": LAW,
     "LiftedMap": LIFTED,
     "Spectrum": LIFTED.spectrum,
+    "SpectralModes": spod(SERIES, LIFTED.basis, samples=4),
     "NonlinearModel": FEW_ROWS,
     "ReducedTerm": FEW_ROWS.term,
     "ResidualRows": FEW_ROWS.rows,

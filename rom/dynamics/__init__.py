@@ -57,15 +57,17 @@ from rom.dynamics.nonlinear import NonlinearModel, ReducedTerm, ResidualRows
 from rom.dynamics.operators import exact, forward_backward, total
 from rom.dynamics.polynomial import PolynomialFlow
 from rom.dynamics.rates import project_rate
+from rom.dynamics.spectral import SpectralModes, spod
 from rom.dynamics.stencils import Stencil, evaluate_term
 
 NOUNS = (
     "ForcedFlow", "LiftedMap", "LinearFlow", "NonlinearModel", "Polynomial", "PolynomialFlow",
-    "ReducedTerm", "ResidualRows", "Spectrum", "Stencil",
+    "ReducedTerm", "ResidualRows", "SpectralModes", "Spectrum", "Stencil",
 )  # fmt: skip
 __all__ = [
     "NOUNS", "ForcedFlow", "LiftedMap", "LinearFlow", "NonlinearModel", "Polynomial",
-    "PolynomialFlow", "ReducedTerm", "ResidualRows", "Spectrum", "Stencil", "calibrate_estimate",
-    "calibrate_flow", "dmd", "dmdc", "edmd", "evaluate_term", "exact", "forward_backward",
-    "nonlinear_model", "operator_inference", "parameter_powers", "project_rate", "total",
+    "PolynomialFlow", "ReducedTerm", "ResidualRows", "SpectralModes", "Spectrum", "Stencil",
+    "calibrate_estimate", "calibrate_flow", "dmd", "dmdc", "edmd", "evaluate_term", "exact",
+    "forward_backward", "nonlinear_model", "operator_inference", "parameter_powers",
+    "project_rate", "spod", "total",
 ]  # fmt: skip
