@@ -163,7 +163,7 @@ def rows_of(system: System, runs: int, tests: int, rng: np.random.Generator) -> 
         "mean run": np.broadcast_to(mean, truth.shape),
         "nearest run": nearest(trained, truth),
     }
-    figures = {name: errors(u, truth, inside) for name, u in rows.items()}
+    figures: dict[str, Any] = {name: errors(u, truth, inside) for name, u in rows.items()}
     for name, train in laws(system, data, basis).items():
         begin = time.process_time()
         try:

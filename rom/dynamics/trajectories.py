@@ -138,13 +138,13 @@ def _moves(
         lost = np.where(np.isfinite(miss).all(axis=(1, 2)), 0.0, np.inf)
         return Moves(np.eye(unknowns), np.zeros(unknowns), np.inf, lost, np.zeros((k, r)), S[:, 0])
     Q, R = np.linalg.qr(P.reshape(k, n * r, r))
-    S, miss = S.reshape(k, n * r, unknowns), miss.reshape(k, n * r, 1)
-    along, free = Q.transpose(0, 2, 1) @ S, Q.transpose(0, 2, 1) @ miss
-    S_rest, rest = (S - Q @ along).reshape(k * n * r, unknowns), miss - Q @ free
+    slopes, gaps = S.reshape(k, n * r, unknowns), miss.reshape(k, n * r, 1)
+    along, free = Q.transpose(0, 2, 1) @ slopes, Q.transpose(0, 2, 1) @ gaps
+    S_rest, rest = (slopes - Q @ along).reshape(k * n * r, unknowns), gaps - Q @ free
     return Moves(
         normal=S_rest.T @ S_rest,
         right=S_rest.T @ rest.ravel(),
-        square=float(np.sum(miss**2)),
+        square=float(np.sum(gaps**2)),
         rest=rest.reshape(k, n, r),
         free=np.linalg.solve(R, free)[:, :, 0],
         turn=np.linalg.solve(R, along),
