@@ -62,7 +62,8 @@ class Asks:
     p : number of parameters, None for any
     box : where it was trained, with names and units, or None
     times : (n_t,) trained times [s], or None where it knows no time
-    between : whether t may lie between trained times; beyond : whether after the last
+    between : whether t may lie between trained times; beyond : whether after the last, in steps
+        of the last trained one where t may not lie between
     mesh, loading : whether one is asked for; fields, signals : those asked for
     outside : whether parameters outside the box are answered, and warned of
     """
@@ -155,10 +156,11 @@ class Asks:
                 f"t = {times.min():g}..{times.max():g} s leaves the trained times "
                 f"[{first:g}, {last:g}] s; the model knows nothing there"
             )
-        if not self.between and not _are_among(times, self.times):
+        if not self.between and not _are_among(times, self.times, self.beyond):
+            later = f", and in steps of {last - self.times[-2]:g} s after" if self.beyond else ""
             raise BadInput(
                 f"the model answers at its {len(self.times)} trained times only, from {first:g} "
-                f"to {last:g} s; leave t out for all of them"
+                f"to {last:g} s{later}; leave t out for all of them"
             )
         return times
 
@@ -179,11 +181,15 @@ def _count_samples(asked: tuple[Quantity, ...], fields: Mapping[str, Any] | None
     return max(counts)
 
 
-def _are_among(times: np.ndarray, trained: np.ndarray) -> bool:
-    """Whether all times are trained ones, up to round-off."""
-    gaps = np.abs(times[:, None] - trained)
+def _are_among(times: np.ndarray, trained: np.ndarray, beyond: bool) -> bool:
+    """Whether all times are trained ones, or steps after the last, up to round-off."""
+    gaps = np.abs(times[:, None] - trained).min(axis=1)
     span = float(trained[-1] - trained[0]) if len(trained) > 1 else 1.0
-    return bool((gaps.min(axis=1) <= 1e-9 * span).all())
+    if beyond:
+        steps = (times - trained[-1]) / (trained[-1] - trained[-2])
+        late = np.abs(steps - np.round(steps)) * (trained[-1] - trained[-2])
+        gaps = np.where(times > trained[-1], late, gaps)
+    return bool((gaps <= 1e-9 * span).all())
 
 
 def _select(

@@ -284,6 +284,12 @@ ROWS: dict[str, Row] = {
     "dynamics.dmdc": row(
         lambda snapshots, basis, push: dynamics.dmdc(snapshots, basis, {"push": push}).A,
         snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS), push=real(np.arange(33.0) % 4)),
+    "dynamics.edmd": row(
+        lambda snapshots, basis: dynamics.edmd(snapshots, basis).operators,
+        snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS)),
+    "dynamics.spod": row(
+        lambda snapshots, basis: dynamics.spod(snapshots, basis, samples=8).energies,
+        snapshots=noun(LONG_SERIES), basis=noun(LONG_BASIS)),
     "dynamics.nonlinear_model": row(
         lambda snapshots, basis: dynamics.nonlinear_model(CUBIC, snapshots, basis).term.B,
         snapshots=noun(SERIES), basis=noun(SERIES_BASIS)),
@@ -695,8 +701,9 @@ gp.KroneckerGP gp.PositiveFieldGP gp.ProcessAverage
 gp.RunInterpolation gp.SparsePosterior gp.TrajectoryGP gp.VariationalGP gp.VecchiaGP
 shapes.Embedding
 operators.Coordinates operators.OperatorGP operators.OperatorKernel
-dynamics.ForcedFlow dynamics.LinearFlow dynamics.NonlinearModel dynamics.PolynomialFlow
-dynamics.ReducedTerm dynamics.ResidualRows shapes.FieldModel shapes.ShapeModel
+dynamics.ForcedFlow dynamics.LiftedMap dynamics.LinearFlow dynamics.NonlinearModel
+dynamics.PolynomialFlow dynamics.ReducedTerm dynamics.ResidualRows dynamics.SpectralModes
+dynamics.Spectrum shapes.FieldModel shapes.ShapeModel
 study.Discrepancy study.Study batch.Status
 """
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold

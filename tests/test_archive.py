@@ -54,9 +54,11 @@ from rom.dynamics import (
     Stencil,
     dmd,
     dmdc,
+    edmd,
     nonlinear_model,
     parameter_powers,
     project_rate,
+    spod,
 )
 from rom.errors import BadInput, DamagedFile, ForeignFile, NotWritten
 from rom.gp import (
@@ -177,6 +179,7 @@ SERIES = Snapshots(
     euclidean(2), np.zeros((9, 0)), np.stack([np.exp(-TIMES), np.exp(-3.0 * TIMES)]), TIMES
 )
 FLOW = dmd(SERIES, pod(SERIES, rank=2)[0])
+LIFTED = edmd(SERIES, pod(SERIES, rank=2)[0], degree=1)
 
 
 def cubes(U, mu, data):
@@ -312,6 +315,9 @@ EXAMPLES = {
     "Translation": Translation(12),
     "ForcedFlow": dmdc(SERIES, pod(SERIES, rank=2)[0], {"push": np.arange(9.0) % 4}),
     "PolynomialFlow": LAW,
+    "LiftedMap": LIFTED,
+    "Spectrum": LIFTED.spectrum,
+    "SpectralModes": spod(SERIES, LIFTED.basis, samples=4),
     "NonlinearModel": FEW_ROWS,
     "ReducedTerm": FEW_ROWS.term,
     "ResidualRows": FEW_ROWS.rows,
@@ -420,12 +426,18 @@ NOT_STORED = {  # by their own nature
     "Applied": "a host's operator",
     "AppliedSum": "hosts' operators",
     "Products": "a host's operator",
+    "Moves": "a moment of a training",
+    "Pieces": "a moment of a training",
+    "ReducedLaw": "what laws share",
+    "Steps": "a moment of an answer",
     "Axes": "a moment of a training",
     "Block": "a moment of a training",
     "Calibration": "a moment of a training",
     "Choice": "a moment of a training",
     "Angles": "a moment of a training",
+    "Faces": "a moment of reading a file",
     "FieldRuns": "a moment of a training",
+    "Ragged": "a moment of reading a file",
     "UnitPlan": "a moment of writing a unit",
     "LazyColumns": "a way to read a store",
     "KernelStack": "kernels of a process, to be evaluated at once",

@@ -352,7 +352,7 @@ def test_prediction_never_forms_a_test_by_test_matrix():
     assert mean.shape == std.shape == (200_000, 2)
     assert peak < 400 * 2**20
     K = gp.kernels[0].matrix(queries[-3:], gp.x)
-    round_off = 16 * np.finfo(float).eps * K @ np.abs(gp._solution.weights)
+    round_off = 16 * np.finfo(float).eps * K @ np.abs(gp.solution.weights)
     assert (np.abs(mean[-3:] - gp.posterior(queries[-3:])[0]) <= round_off).all()
 
 

@@ -1,8 +1,17 @@
 """Cases of laws in time: what they show, with less work than their tables."""
 
+import numpy as np
 import pytest
 
-from cases import burgers_front, kdv_few_runs, own_burgers
+from cases import (
+    burgers_front,
+    kdv_few_runs,
+    kuramoto,
+    lasdi_burgers,
+    own_burgers,
+    phi_rom_kdv,
+    wake,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -35,3 +44,50 @@ def test_few_rows_of_a_users_equation_are_near_the_floor_and_their_bands_hold():
         assert figures[f"10 modes, {rule}: rows"] < 100 < figures["unknowns"] / 10
         assert figures[f"10 modes, {rule}: whole runs in 90 % bands"] >= 0.6
         assert figures[f"10 modes, {rule}: error"] < figures["linear interpolation in mu: error"]
+
+
+def test_lifting_anew_follows_two_wells_and_a_wake_where_linear_forecasts_do_not():
+    figures = wake.main(runs=8, tests=8, wells=100)
+    for name, bar in (("wake", 0.04), ("duffing", 1e-5)):
+        for when in ("inside", "beyond"):
+            assert figures[f"{name}, lifted: {when}"] < bar
+            assert figures[f"{name}, inferred: {when}"] < (2e-3 if name == "wake" else bar)
+            assert figures[f"{name}, lifted, linear forecast: {when}"] > 4 * bar
+            assert figures[f"{name}, dmd: {when}"] > 0.3
+            assert figures[f"{name}, persistence: {when}"] > 0.9
+
+
+def test_runs_hold_a_closure_of_chaos_that_projection_lacks():
+    figures = kuramoto.main(tests=12, ranks="16")
+    inferred = figures["16 modes, inferred: valid time [s]"]
+    assert inferred > 1.3 * figures["16 modes, projected: valid time [s]"]
+    assert inferred > 2.0 * figures["persistence: valid time [s]"]
+    assert figures["solver on 32 nodes: valid time [s]"] > inferred
+
+
+def test_polynomials_through_sixteen_runs_need_no_model():
+    figures = lasdi_burgers.main(tests=4, nodes=201, steps=200)
+    assert figures["polynomial of 16 runs: worst"] < 2e-4
+    assert figures["polynomial of 16 runs: worst"] < 0.2 * figures["polynomial of 9 runs: worst"]
+    assert figures["linear interpolation of 16 runs: worst"] < 5e-3
+    assert figures["solver on a quarter: worst"] > 1e-2
+
+
+def test_steps_with_complex_coefficients_are_of_second_order_and_real_ones_of_first():
+    """Halving the step divides the miss by 4 and by 2, against steps of an eighth."""
+    rng = np.random.default_rng(0)
+    u = 0.3 * phi_rom_kdv.first_fields(1, rng)
+    fine = phi_rom_kdv.stepper(64, 0.0025, real=False).march(u, 1, 80)[:, -1]
+    for real, factor in ((False, 4.0), (True, 2.0)):
+        miss = [
+            np.linalg.norm(phi_rom_kdv.stepper(64, 0.2 / n, real=real).march(u, 1, n)[:, -1] - fine)
+            for n in (10, 20)
+        ]
+        assert miss[0] / miss[1] == pytest.approx(factor, rel=0.2)
+
+
+def test_a_projected_step_is_near_its_floor_and_a_coarse_grid_beats_it():
+    figures = phi_rom_kdv.main(runs=64, tests=4, ranks="200")
+    assert figures["200 modes, projected step: beyond"] < 0.3
+    assert figures["grid 22 x 22: beyond"] < figures["200 modes, projected step: beyond"]
+    assert figures["solution of the equation: beyond"] > 0.2

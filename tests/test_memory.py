@@ -47,6 +47,7 @@ KINDS = {
     "logarithm": ({"kind": "regression", "regressor": "linear", "transform": "log"}, "steady"),
     "dmd": ({"kind": "dmd"}, "run"),
     "opinf": ({"kind": "opinf"}, "runs"),
+    "edmd": ({"kind": "edmd"}, "run"),
 }
 STEPS = {"steady": None, "runs": 10, "run": M}
 

@@ -22,7 +22,7 @@ from rom.certified.output_bounds import DualWeighted
 from rom.cli.app import app
 from rom.deploy import model_server
 from rom.deploy.service import answer_request, describe_model
-from rom.dynamics import Stencil, dmd, dmdc, nonlinear_model, project_rate
+from rom.dynamics import Stencil, dmd, dmdc, edmd, nonlinear_model, project_rate
 from rom.errors import BadInput
 from rom.gp import (
     coefficient_gp,
@@ -184,6 +184,7 @@ def models():
         ),
         "trajectories": trajectory_gp(spread, BOX, kernels=("matern52",)),
         "linear law": dmd(one, orthonormal(one.u, 2)),
+        "lifted map": edmd(replace(spread, mu=np.zeros((spread.m, 0))), moving_basis),
         "law with signals": dmdc(
             replace(spread, mu=np.zeros((spread.m, 0))),
             moving_basis,
@@ -229,19 +230,19 @@ def solids(b, run, loading, folder):
 KINDS = (
     "galerkin", "unsteady", "dual-weighted", "local", "field process", "logarithms", "coefficients",
     "average", "interpolation",
-    "kronecker", "vecchia", "variational", "trajectories", "linear law",
+    "kronecker", "vecchia", "variational", "trajectories", "linear law", "lifted map",
     "polynomial law", "law with signals", "nonlinear", "solid", "local solids",
     "whole solid", "shapes", "operator",
 )  # fmt: skip
 SOLIDS = ("solid", "local solids", "whole solid")
 IN_TIME = (
-    "unsteady", "trajectories", "linear law", "polynomial law", "law with signals", "nonlinear",
-    *SOLIDS,
+    "unsteady", "trajectories", "linear law", "lifted map", "polynomial law", "law with signals",
+    "nonlinear", *SOLIDS,
 )  # fmt: skip
 ONE_TIME = ("--t", "0.5")
 ON_MESH = (
     "galerkin", "unsteady", "local", "field process", "logarithms", "trajectories", "linear law",
-    "polynomial law", "law with signals", "nonlinear", "operator",
+    "lifted map", "polynomial law", "law with signals", "nonlinear", "operator",
 )  # fmt: skip
 COMMANDS = (
     "inspect", "predict .npz", ".csv", ".vtu", ".vtkhdf", ".xdmf", "view", "study", "report",
@@ -318,6 +319,7 @@ WIND = ("--case", "cases.own_burgers")
 QUESTION = {
     "nonlinear": ("--mu", "0.7,2", *WIND),
     "linear law": (),
+    "lifted map": (),
     "law with signals": ("--signals", "push.csv", "--given", "T=first.npy"),
     "solid": ("--loading", "loading.h5", *LAWS),
     "local solids": ("--loading", "hull loading.h5", "--mu", "1", *LAWS),
@@ -329,8 +331,9 @@ TRUTH = {
     "galerkin": "steady", "unsteady": "moving", "local": "steady", "field process": "steady",
     "trajectories": "moving", "coefficients": "coefficients", "shapes": "designs",
     "interpolation": "coefficients", "average": "coefficients", "logarithms": "steady",
-    "linear law": "one run", "polynomial law": "moving", "law with signals": "moving",
-    "operator": "map", "nonlinear": "moving", **dict.fromkeys(SOLIDS, "solid"),
+    "linear law": "one run", "lifted map": "one run", "polynomial law": "moving",
+    "law with signals": "moving", "operator": "map", "nonlinear": "moving",
+    **dict.fromkeys(SOLIDS, "solid"),
 }  # fmt: skip
 
 
@@ -421,6 +424,7 @@ def expected_names(name):
         "whole solid": ("u",),
         "trajectories": ("T", "deviation", "conformal band of whole trajectories"),
         "polynomial law": ("T",),
+        "lifted map": ("T",),
         "nonlinear": ("T",),
         "law with signals": ("T",),
         "operator": ("T", "deviation", "conformal band at level 0.95"),

@@ -13,6 +13,7 @@ from rom.dynamics.dissipation import damp, energy_free
 from rom.dynamics.marching import region_of
 from rom.dynamics.runs import runs_on_basis
 from rom.dynamics.shooting import shoot
+from rom.dynamics.trajectories import fit_trajectories, piece_errors
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
 from rom.snapshots import Snapshots
@@ -40,6 +41,7 @@ def identity(r):
     return Basis(euclidean(r), np.eye(r))
 
 
+POWERS = parameter_powers(0, 0)
 STARTS = np.random.default_rng(3).uniform(0.5, 2.5, (6, 2))
 
 
@@ -65,6 +67,32 @@ def test_a_known_law_is_found_and_its_own_steps_correct_it():
     np.testing.assert_allclose(answer.field("u"), truth, rtol=1e-4)
     facts = flow.facts
     assert facts["left-out error"] < 1e-3 * facts["left-out error of the first state, kept"]
+
+
+def test_pieces_of_runs_whose_starts_are_free_bear_noise():
+    """Far below the law of one step; the exact law is a fixed point where there is no noise."""
+    runs = trajectories(predator, STARTS)
+    clean = runs_on_basis(runs, identity(2))
+    region, form = region_of(clean.a), Polynomial((0, 1, 2), POWERS)
+    rough = EXACT[None] + 0.02 * np.random.default_rng(0).standard_normal((1, 2, 6))
+    law = fit_trajectories(form, rough, clean, region, 31)
+    np.testing.assert_allclose(law[0], EXACT, atol=1e-4)
+    noise = 0.02 * np.random.default_rng(1).standard_normal(clean.a.shape)
+    noisy = replace(clean, a=clean.a + noise)
+    fitted = fit_trajectories(form, EXACT[None], noisy, region, 61)
+    stepped = shoot(form, EXACT[None], noisy, region)
+    assert np.abs(fitted[0] - EXACT).max() < 0.2 * np.abs(stepped[0] - EXACT).max()
+    miss, lag = piece_errors(form, fitted, noisy, region, 61)
+    size = np.sqrt(np.mean(noisy.a**2))
+    assert np.mean(miss) == pytest.approx(0.02 / size, rel=0.2) and abs(lag) < 0.1
+    assert piece_errors(form, rough, noisy, region, 61)[1] > 0.5
+
+
+def test_a_wrong_law_is_not_fitted_to_pieces():
+    """A linear law of a quadratic system: what it misses is no noise."""
+    runs = trajectories(predator, np.random.default_rng(4).uniform(0.8, 1.6, (12, 2)))
+    lacking = operator_inference(runs, identity(2), form=Polynomial((0, 1), POWERS))
+    assert "pieces" not in lacking.reason
 
 
 def test_noise_is_borne_by_the_weak_form():

@@ -19,8 +19,8 @@ from rom.problem import Problem
 
 app = typer.Typer()
 KIND_HELP = (
-    "auto, projection, regression, trajectories, local, dmd, opinf, projected, deim or cubature; "
-    "rom train has shapes, solid and operator too."
+    "auto, projection, regression, trajectories, local, dmd, edmd, opinf, projected, deim or "
+    "cubature; rom train has shapes, solid and operator too."
 )
 
 

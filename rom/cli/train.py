@@ -2,7 +2,8 @@
 
 | kind | source | the same as |
 |---|---|---|
-| auto, projection, regression, trajectories, local, dmd, opinf | case or store | `rom reduce` |
+| auto, projection, regression, trajectories, local | case or store | `rom reduce` |
+| dmd, edmd, opinf | case or store of runs in time | `rom reduce` |
 | projected | a case with rate(u, mu), which anchors opinf too | `rom reduce` |
 | deim, cubature | a case with a nonlinear term | `rom reduce` |
 | shapes | a folder of meshes with fields | `rom shapes train` |

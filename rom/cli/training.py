@@ -36,9 +36,9 @@ TRANSFORMS = ("auto", "identity", "log")  # of the fields that are regressed
 LOG_RANGE = 3.0  # of the largest value over the smallest, where a logarithm is tried
 LOG_GAIN = 0.9  # of left-out errors, that the logarithm must reach to be taken
 OF_PROCESSES = ("kernel", "mean", "share")  # options of --regressor gp
-DYNAMICS = ("dmd", "opinf", "projected")  # laws of coefficients in time
+DYNAMICS = ("dmd", "edmd", "opinf", "projected")  # laws of coefficients in time
 NONLINEAR = ("deim", "cubature")  # Galerkin with a nonlinear term at few rows
-BANDED = ("opinf", "projected", *NONLINEAR)  # kinds that runs give bands
+BANDED = ("edmd", "opinf", "projected", *NONLINEAR)  # kinds that runs give bands
 KINDS = ("auto", "projection", "regression", "trajectories", "local", *DYNAMICS, *NONLINEAR)
 
 
@@ -210,8 +210,8 @@ def train_runs(
     basis, errors = _basis(snapshots, tol, plan.rank, options, by_field=operators is None)
     if operators is not None:
         model, kind = _projection(operators, basis)
-    elif plan.kind == "dmd":
-        model, kind = _linear_law(snapshots, basis, plan)
+    elif plan.kind in ("dmd", "edmd"):
+        model, kind = _law_of_one_parameter(snapshots, basis, plan)
     elif plan.kind in NONLINEAR:
         model, kind = _nonlinear(problem, snapshots, basis, plan)
     elif plan.kind == "projected":
@@ -235,7 +235,8 @@ def _check_trajectories(snapshots: Snapshots, memory: str | None) -> None:
     if memory is not None and need > nbytes(memory):
         raise BadInput(
             f"a process of whole trajectories holds its runs in memory, {need / 2**20:.0f} MiB; "
-            f"--memory is {memory}: allow as much, or take --kind dmd or opinf, read by blocks"
+            f"--memory is {memory}: allow as much, or take --kind dmd, edmd or opinf, "
+            "read by blocks"
         )
 
 
@@ -442,10 +443,13 @@ def _trajectories(
     return model, f"process of whole trajectories ({model.reason})"
 
 
-def _linear_law(snapshots: Snapshots, basis: Basis, plan: Plan) -> tuple[Any, str]:
-    """An optimised dynamic mode decomposition, or one with signals, in words."""
-    from rom.dynamics import dmd
+def _law_of_one_parameter(snapshots: Snapshots, basis: Basis, plan: Plan) -> tuple[Any, str]:
+    """A lifted map, or a linear law, with signals or without, in words."""
+    from rom.dynamics import dmd, edmd
 
+    if plan.kind == "edmd":
+        lifted = edmd(snapshots, basis, rng=plan.seed)
+        return lifted, f"lifted map ({lifted.reason})"
     if plan.signals is not None:
         return _forced_law(snapshots, basis, Path(plan.signals))
     model = dmd(snapshots, basis, count=plan.rates)

@@ -11,6 +11,11 @@ answers after the last trained time, with deviations that grow.
 Polynomial laws are projected from the solver's rate (`project_rate`), which is only called, or
 inferred from runs (`operator_inference`), anchored to the former where there is a rate.
 
+    z_{k+1} = O phi(z_k), z the scaled coefficients, phi all monomials up to a degree
+
+Maps from sample to sample (`edmd`), lifted anew at each step, with the spectrum of the whole map
+and what each of its eigenvalues misses.
+
     M a' + A(mu) a + N_r(a; mu) = f(mu), N_r = B N(V a; mu)_I at few rows I
 
 The model of one's own nonlinear equation (`nonlinear_model`): Galerkin's method with DEIM or an
@@ -45,20 +50,24 @@ from rom.dynamics.flows import LinearFlow
 from rom.dynamics.forced import ForcedFlow, dmdc
 from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.inference import operator_inference
+from rom.dynamics.lifted import LiftedMap, Spectrum
+from rom.dynamics.lifting import edmd
 from rom.dynamics.linear import dmd
 from rom.dynamics.nonlinear import NonlinearModel, ReducedTerm, ResidualRows
 from rom.dynamics.operators import exact, forward_backward, total
 from rom.dynamics.polynomial import PolynomialFlow
 from rom.dynamics.rates import project_rate
+from rom.dynamics.spectral import SpectralModes, spod
 from rom.dynamics.stencils import Stencil, evaluate_term
 
 NOUNS = (
-    "ForcedFlow", "LinearFlow", "NonlinearModel", "Polynomial", "PolynomialFlow", "ReducedTerm",
-    "ResidualRows", "Stencil",
+    "ForcedFlow", "LiftedMap", "LinearFlow", "NonlinearModel", "Polynomial", "PolynomialFlow",
+    "ReducedTerm", "ResidualRows", "SpectralModes", "Spectrum", "Stencil",
 )  # fmt: skip
 __all__ = [
-    "NOUNS", "ForcedFlow", "LinearFlow", "NonlinearModel", "Polynomial", "PolynomialFlow",
-    "ReducedTerm", "ResidualRows", "Stencil", "calibrate_estimate", "calibrate_flow", "dmd",
-    "dmdc", "evaluate_term", "exact", "forward_backward", "nonlinear_model",
-    "operator_inference", "parameter_powers", "project_rate", "total",
+    "NOUNS", "ForcedFlow", "LiftedMap", "LinearFlow", "NonlinearModel", "Polynomial",
+    "PolynomialFlow", "ReducedTerm", "ResidualRows", "SpectralModes", "Spectrum", "Stencil",
+    "calibrate_estimate", "calibrate_flow", "dmd", "dmdc", "edmd", "evaluate_term", "exact",
+    "forward_backward", "nonlinear_model", "operator_inference", "parameter_powers",
+    "project_rate", "spod", "total",
 ]  # fmt: skip

@@ -12,24 +12,24 @@ Reference: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from rom.arrays import gate
 from rom.compress.blocks import numbered_blocks
-from rom.dynamics.polynomial import PolynomialFlow
+from rom.dynamics.laws import ReducedLaw
 from rom.dynamics.runs import runs_on_basis
 from rom.errors import BadInput, NotConverged
 from rom.prediction import rows_by_field
 from rom.snapshots import Snapshots
 
+Law = TypeVar("Law", bound=ReducedLaw)
 LEAST = 1e-3  # of the largest of a profile: a smaller error at some time is no scale
 
 
-@gate(flow=PolynomialFlow, snapshots=Snapshots)
-def calibrate_flow(
-    flow: PolynomialFlow, snapshots: Snapshots, *, level: float = 0.9
-) -> PolynomialFlow:
+@gate(flow=ReducedLaw, snapshots=Snapshots)
+def calibrate_flow(flow: Law, snapshots: Snapshots, *, level: float = 0.9) -> Law:
     """The law with a band that holds whole trajectories with probability `level`.
 
     snapshots : runs that neither trained nor chose the law nor its basis, at the same times
@@ -68,7 +68,7 @@ def quantile_place(m: int, level: float) -> int:
     return place
 
 
-def run_errors(flow: PolynomialFlow, snapshots: Snapshots) -> np.ndarray:
+def run_errors(flow: ReducedLaw, snapshots: Snapshots) -> np.ndarray:
     """Rms error of each field of each run at each time, (fields, m, n_t).
 
     Infinite where a trajectory is lost.
@@ -91,7 +91,7 @@ def run_errors(flow: PolynomialFlow, snapshots: Snapshots) -> np.ndarray:
     return np.nan_to_num(errors.reshape(len(flow.tells), len(a), n_t), nan=np.inf)
 
 
-def with_profile(flow: PolynomialFlow, snapshots: Snapshots) -> PolynomialFlow:
+def with_profile(flow: Law, snapshots: Snapshots) -> Law:
     """The law with the mean error of its training runs over time, by field.
 
     Runs that were lost are left out; no profile where all are.

@@ -14,7 +14,7 @@ from rom.affine import Monomials, theta_rows
 from rom.arrays import check_members, function, gate
 from rom.errors import BadInput
 
-MAX_DEGREE = 4
+MAX_DEGREE = 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Polynomial:
 
     degrees : of the monomials, 0 for a constant; each product a_i a_j is there once
     theta : (m, p) -> (m, Q), Monomials or a function at module level
-    Raises BadInput for degrees that repeat, are none, or leave 0..4.
+    Raises BadInput for degrees that repeat, are none, or leave 0..11.
     """
 
     degrees: tuple[int, ...]

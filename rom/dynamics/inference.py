@@ -12,7 +12,7 @@ Reference: Peherstorfer and Willcox (2016); McQuarrie, Huang and Willcox (2021).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,15 +27,18 @@ from rom.dynamics.flow_bands import with_profile
 from rom.dynamics.flow_bounds import with_bound
 from rom.dynamics.forms import Polynomial, parameter_powers
 from rom.dynamics.marching import Region, region_of
+from rom.dynamics.operators import EVEN
 from rom.dynamics.polynomial import PolynomialFlow, follow_law, stack_operators
 from rom.dynamics.regression import DIFFERENCES, WEAK, equations, ridge_laws
 from rom.dynamics.runs import Runs, runs_on_basis
 from rom.dynamics.shooting import shoot
 from rom.dynamics.starts import fit_start
+from rom.dynamics.trajectories import MAX_UNKNOWNS, fit_trajectories, piece_errors
 from rom.errors import BadInput, NotConverged
 from rom.parameters import Box
 from rom.snapshots import Snapshots
 
+Follow = Callable[..., tuple[np.ndarray, np.ndarray]]  # as `follow_law`
 WEIGHTS = 10.0 ** np.arange(-11, 4)  # of |size (O - O_0)|^2
 FEW_WEIGHTS = 10.0 ** np.arange(-11, 0, 2)  # of dissipative laws, each a system of its own
 WINDOW = 100  # samples that a law is rolled out for, from each start
@@ -46,18 +49,24 @@ TWO_RUNS_FLOOR = 0.05  # where fewer than MIN_RUNS are anchored
 LOST_ERROR = 10.0  # relative, of a trajectory that has no answer
 GAIN = 0.9  # of the left-out error, that a corrected law must reach to be taken
 WORTH = 0.9  # of the error of persistence, that a law must reach
+PIECES = (11, 51)  # samples of the pieces of runs that a law is fitted to
+NOISY = 0.2  # correlation of successive misses: more is of the law, not of noise
 LOOSE = 3.0  # half widths that a law may reach on left-out runs
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A form, rows and weight of a fit; its law (Q, r, d) and left-out error."""
+    """A form, rows and weight of a fit; its law (Q, r, d) and left-out error.
+
+    shot : whether it was corrected by its own steps; pieces : of runs it was fitted to, in samples
+    """
 
     form: Polynomial
     rows: str
     weight: float
     law: np.ndarray
     shot: bool = False
+    pieces: tuple[int, ...] = ()
     error: float = np.nan
 
 
@@ -102,7 +111,7 @@ def operator_inference(
     runs = runs_on_basis(snapshots, basis)
     _check_anchor(anchor, basis, form)
     fit, test, floor, words = split_runs(snapshots, basis, runs, share, np.random.default_rng(rng))
-    _check_floor(floor, runs, anchor)
+    check_floor(floor, runs, anchor)
     region = region_of(runs.a)
     if dissipative:
         form = form or Polynomial(DEGREES, parameter_powers(runs.mu.shape[1], 0))
@@ -114,9 +123,11 @@ def operator_inference(
     if anchor is not None:
         candidates.append(Trial(anchor.form, "projected", np.inf, anchor.operators))
     scores = score_laws(candidates, test, region)
-    best = _choose(candidates, scores, keep_first(test), runs, region)
+    best = choose_law(candidates, scores, keep_first(test), (runs, region))
     if not dissipative:
         best = _correct(best, (fit, test, runs), region)
+    if not dissipative and anchor is None:
+        best = _fit_pieces(best, (fit, test, runs), region)
     law, again = _fit_again(best, runs, region, anchor, dissipative)
     flow = PolynomialFlow(
         basis=basis,
@@ -130,9 +141,9 @@ def operator_inference(
         box=box if runs.mu.shape[1] else None,
         p=runs.mu.shape[1],
         misfit=(np.nan, np.nan) if anchor is None else anchor.misfit,
-        facts_of_training=_facts(best, candidates, scores, floor, keep_first(test)),
-        reason=f"{best.rows}, weight {best.weight:.1g}, {again}: left-out error {best.error:.3g} "
-        f"over {words}, least of {len(candidates)} laws",
+        facts_of_training=left_out_facts(best, candidates, scores, floor, keep_first(test)),
+        reason=f"{best.rows}{_of_pieces(best)}, weight {best.weight:.1g}, {again}: left-out error "
+        f"{best.error:.3g} over {words}, least of {len(candidates)} laws",
     )
     return with_bound(with_profile(flow, snapshots), bound, mass, snapshots)
 
@@ -229,42 +240,52 @@ def keep_first(test: Windows) -> float:
     return float(np.mean(miss / np.maximum(size, np.finfo(float).tiny)))
 
 
-def score_laws(candidates: Sequence[Trial], test: Windows, region: Region) -> np.ndarray:
-    """Mean over windows of the relative error of each law's trajectory, (c,).
+def score_laws(
+    candidates: Sequence[Trial], test: Windows, region: Region, follow: Follow = follow_law
+) -> np.ndarray:
+    """Mean over windows of `window_errors`, (c,)."""
+    return window_errors(candidates, test, region, follow).mean(axis=1)
+
+
+def window_errors(
+    candidates: Sequence[Trial], test: Windows, region: Region, follow: Follow = follow_law
+) -> np.ndarray:
+    """Relative error of each law's trajectory of each window, (c, windows).
 
     |a - a_true| / |a_true| over all times of a window, in the norm of the space; those that have
-    no answer count as LOST_ERROR. All laws of one form march together.
+    no answer count as LOST_ERROR. All laws of one form march together, by `follow`.
     """
-    scores = np.full(len(candidates), np.inf)
+    errors = np.full((len(candidates), len(test.a)), np.inf)
     for form in {id(one.form): one.form for one in candidates}.values():
         which = [k for k, one in enumerate(candidates) if one.form is form]
         mu = test.mu if test.mu.shape[1] else test.mu[:1]
         law = np.concatenate([stack_operators(form, candidates[k].law, mu) for k in which])
         a0 = np.tile(test.a[:, :, 0], (len(which), 1))
-        a, _ = follow_law(form, law, a0, (0.0, test.t), region, lost=LOST_ERROR)
+        a, _ = follow(form, law, a0, (0.0, test.t), region, lost=LOST_ERROR)
         a = a.reshape(len(which), *test.a.shape)
         miss = np.sqrt(np.sum((a - test.a) ** 2, axis=(2, 3)))
         size = np.sqrt(np.sum(test.a**2, axis=(1, 2)))
         relative = miss / np.maximum(size, np.finfo(float).tiny)
-        relative = np.minimum(np.nan_to_num(relative, nan=LOST_ERROR), LOST_ERROR)
-        scores[which] = relative.mean(axis=1)
-    return scores
+        errors[which] = np.minimum(np.nan_to_num(relative, nan=LOST_ERROR), LOST_ERROR)
+    return errors
 
 
-def is_bounded(form: Polynomial, law: np.ndarray, runs: Runs, region: Region) -> bool:
+def is_bounded(
+    form: Polynomial, law: np.ndarray, runs: Runs, region: Region, follow: Follow = follow_law
+) -> bool:
     """Whether a law stays within LOOSE half widths over the times of all runs."""
     own = stack_operators(form, law, runs.mu)
     t = (float(runs.t[0]), runs.t)
-    _, outside = follow_law(form, own, runs.a[:, :, 0], t, region, guard=LOOSE, lost=LOOSE)
+    _, outside = follow(form, own, runs.a[:, :, 0], t, region, guard=LOOSE, lost=LOOSE)
     return not bool(outside.any())
 
 
-def _choose(
+def choose_law(
     candidates: Sequence[Trial],
     scores: np.ndarray,
     persistence: float,
-    runs: Runs,
-    region: Region,
+    parts: tuple[Runs, Region],
+    follow: Follow = follow_law,
 ) -> Trial:
     """The best that stays bounded over whole runs. Raises NotConverged.
 
@@ -274,7 +295,7 @@ def _choose(
         if scores[k] > WORTH * persistence:
             break
         one = candidates[k]
-        if is_bounded(one.form, one.law, runs, region):
+        if is_bounded(one.form, one.law, *parts, follow):
             return replace(one, error=float(scores[k]))
     raise NotConverged(
         f"the best of {len(candidates)} laws errs by {scores.min():.2g} on what was left out, the "
@@ -299,6 +320,37 @@ def _correct(best: Trial, parts: tuple[Runs, Windows, Runs], region: Region) -> 
     return best
 
 
+def _fit_pieces(best: Trial, parts: tuple[Runs, Windows, Runs], region: Region) -> Trial:
+    """The law fitted to pieces of ten and fifty steps, where left-out ones gain.
+
+    By more than the standard error of their mean gain, each from the start that fits it best, and
+    only where what is still missed looks like noise: else the fit makes up for what the law lacks,
+    and fails beyond the data. Only laws of few unknowns, at even times.
+    parts : the runs of the fit, what was left out, all runs
+    """
+    fit, test, runs = parts
+    steps = np.diff(runs.t)
+    even = np.abs(steps - steps.mean()).max() <= EVEN * steps.mean()
+    if not even or best.law.size > MAX_UNKNOWNS or not np.isfinite(best.weight):
+        return best
+    for samples in PIECES:
+        if samples > len(fit.t):
+            break
+        law = fit_trajectories(best.form, best.law, fit, region, samples)
+        trial = replace(best, law=law, pieces=(*best.pieces, samples))
+        unseen = Runs(test.a, test.mu, test.t)
+        (before, _), (after, lag) = (
+            piece_errors(best.form, own, unseen, region, len(test.t)) for own in (best.law, law)
+        )
+        if len(before) < 2 or not np.isfinite([before, after]).all() or abs(lag) > NOISY:
+            continue
+        gain = before - after
+        sure = gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))
+        if sure and is_bounded(best.form, law, runs, region):
+            best = replace(trial, error=float(score_laws([trial], test, region)[0]))
+    return best
+
+
 def _fit_again(
     best: Trial,
     runs: Runs,
@@ -313,6 +365,8 @@ def _fit_again(
     law = _laws(best.form, runs, rows, np.array([best.weight]), kind)[0]
     if best.shot:
         law = shoot(best.form, law, runs, region, weight=best.weight)
+    for samples in best.pieces:
+        law = fit_trajectories(best.form, law, runs, region, samples)
     if is_bounded(best.form, law, runs, region):
         return law, "fitted again to all runs"
     return best.law, "fitted without what was left out"
@@ -333,6 +387,12 @@ def _forms(
     return forms
 
 
+def _of_pieces(best: Trial) -> str:
+    """What pieces of runs a law was fitted to, in words."""
+    lengths = " and ".join(str(samples - 1) for samples in best.pieces)
+    return f", then pieces of {lengths} steps" if lengths else ""
+
+
 def _check_anchor(anchor: PolynomialFlow | None, basis: Basis, form: Polynomial | None) -> None:
     if anchor is None:
         return
@@ -342,7 +402,7 @@ def _check_anchor(anchor: PolynomialFlow | None, basis: Basis, form: Polynomial 
         raise BadInput("the anchor has another basis; project the rate on this one")
 
 
-def _check_floor(floor: float, runs: Runs, anchor: PolynomialFlow | None) -> None:
+def check_floor(floor: float, runs: Runs, anchor: PolynomialFlow | None = None) -> None:
     """Raises BadInput where the runs do not span each other."""
     if floor > MAX_FLOOR:
         raise BadInput(
@@ -356,7 +416,7 @@ def _check_floor(floor: float, runs: Runs, anchor: PolynomialFlow | None) -> Non
         )
 
 
-def _facts(
+def left_out_facts(
     best: Trial,
     candidates: Sequence[Trial],
     scores: np.ndarray,

@@ -13,7 +13,7 @@ from rom.compress.blocks import numbered_blocks
 from rom.dynamics.flows import LinearFlow
 from rom.dynamics.operators import delayed_rates, trapezoid
 from rom.dynamics.projection import Fit, evaluate, fit_exponentials
-from rom.dynamics.runs import runs_on_basis
+from rom.dynamics.runs import check_one_parameter, runs_on_basis
 from rom.errors import BadInput, NotConverged
 from rom.snapshots import Snapshots
 
@@ -40,11 +40,7 @@ def dmd(
     Reference: Askham and Kutz (2018).
     """
     runs = runs_on_basis(snapshots, basis)
-    if len(np.unique(runs.mu, axis=0)) > 1:
-        raise BadInput(
-            "the runs have several parameters, one linear law has none; take --kind opinf "
-            "--degree 1, a linear law for each parameter, or the runs of one parameter"
-        )
+    check_one_parameter(runs)
     y, t = runs.a, runs.t
     span = t - t[0]
     H = y.transpose(2, 0, 1).reshape(len(t), -1)

@@ -35,10 +35,14 @@ def equations(form: Polynomial, runs: Runs, rows: str) -> Equations:
         left, right = _differences(a, runs.t) if rows == DIFFERENCES else _bumps(a, runs.t)
         D.append(columns if left is None else left @ columns)
         R.append(right)
-    features, slopes = np.concatenate(D), np.concatenate(R)
-    size = np.sqrt(np.mean(features**2, axis=0))
+    return scale_equations(np.concatenate(D), np.concatenate(R))
+
+
+def scale_equations(D: np.ndarray, R: np.ndarray) -> Equations:
+    """D x = R with the columns of D scaled to an rms of one."""
+    size = np.sqrt(np.mean(D**2, axis=0)) if len(D) else np.ones(D.shape[1])
     size = np.where(size > 0, size, 1.0)
-    return Equations(features / size, slopes, size)
+    return Equations(D / size, R, size)
 
 
 def _differences(a: np.ndarray, t: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

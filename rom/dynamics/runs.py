@@ -46,3 +46,12 @@ def runs_on_basis(snapshots: Snapshots, basis: Basis) -> Runs:
     if not np.array_equal(np.repeat(mu, len(t), axis=0), np.asarray(snapshots.mu)):
         raise BadInput("parameters change within a run; a law has one parameter a run")
     return Runs(a.reshape(basis.r, m, len(t)).transpose(1, 0, 2), mu, t)
+
+
+def check_one_parameter(runs: Runs) -> None:
+    """Raises BadInput for runs of several parameters: a law without any has one."""
+    if len(np.unique(runs.mu, axis=0)) > 1:
+        raise BadInput(
+            "the runs have several parameters, one linear law has none; take --kind opinf "
+            "--degree 1, a linear law for each parameter, or the runs of one parameter"
+        )

@@ -12,10 +12,11 @@ import numpy as np
 
 from rom.affine import theta_rows
 from rom.dynamics.forms import Polynomial
+from rom.dynamics.laws import LOST
 from rom.dynamics.marching import Region
 from rom.dynamics.operators import EVEN
-from rom.dynamics.polynomial import LOST, follow_law, stack_operators
-from rom.dynamics.regression import Equations, ridge_laws
+from rom.dynamics.polynomial import follow_law, stack_operators
+from rom.dynamics.regression import Equations, ridge_laws, scale_equations
 from rom.dynamics.runs import Runs
 
 BOOLE = np.array([7.0, 32.0, 12.0, 32.0, 7.0]) / 90.0  # weights of a mean at 0, 1/4, ..., 1
@@ -61,7 +62,4 @@ def _defects(form: Polynomial, law: np.ndarray, runs: Runs, region: Region, dt: 
         theta = theta_rows(form.theta, mu[None])
         features.append((theta[:, :, None] * np.asarray(phi)[:, None]).reshape(len(states), -1))
         defects.append((a[:, 1:].T[whole] - states[:, :, -1]) / dt)
-    D = np.concatenate(features)
-    size = np.sqrt(np.mean(D**2, axis=0)) if len(D) else np.ones(D.shape[1])
-    size = np.where(size > 0, size, 1.0)
-    return Equations(D / size, np.concatenate(defects), size)
+    return scale_equations(np.concatenate(features), np.concatenate(defects))

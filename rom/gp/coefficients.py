@@ -154,12 +154,12 @@ class CoefficientGP(OutputsModel):
         """All groups at once, where they are small."""
         if len(self.kernels) * len(self.x) ** 2 > ROOM:
             return None
-        solution = self._solution
+        solution = self.solution
         missing = 1 + self.x.shape[1] - len(solution.beta)
         return Together(
             self.x, self.groups, np.pad(solution.beta.T, ((0, 0), (0, missing))),
             solution.weights.T, np.sqrt(solution.variance),
-            self.kernels, self.nuggets, self.stretch, self._factors,
+            self.kernels, self.nuggets, self.stretch, self.factors,
         )  # fmt: skip
 
     def _spread(self, left: np.ndarray, noise: bool) -> np.ndarray:

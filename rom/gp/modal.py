@@ -44,7 +44,7 @@ def regression(
 
 
 def average_regression(z: np.ndarray, a: np.ndarray, *, rng: int = 0) -> ProcessAverage | None:
-    """The average of `regression` over the kernels of `FAMILY`, by their left-out errors."""
+    """The average of `regression` over `FAMILY`, by their left-out errors."""
     fits = [regression(z, a, kernel=name, rng=rng) for name in FAMILY]
     processes = [gp for gp in fits if gp is not None]
     errors = [left_out_size(gp, 1.0) for gp in processes]
