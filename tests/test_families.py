@@ -49,7 +49,7 @@ def cgns(path, mesh, fields, tags, scalars, zones=1, structured=False):
             first = 1
             for kind, cells in mesh.cells.items():
                 part = node(
-                    zone, f"Elements_{kind}", "Elements_t", np.int32([CODES.get(kind, 22), 0])
+                    zone, f"Elements_{kind}", "Elements_t", np.int32([CODES.get(kind, 27), 0])
                 )
                 node(
                     part, "ElementRange", "IndexRange_t", np.array([first, first + len(cells) - 1])
@@ -231,5 +231,5 @@ def test_unfit_cgns_files_are_refused_by_name(tmp_path):
             read_cgns(tmp_path / f"{name}.cgns")
     odd = type(mesh)(mesh.points, {"vertex": np.arange(3)[:, None]})
     cgns(tmp_path / "odd.cgns", odd, {}, {}, {})
-    with pytest.raises(BadInput, match="type 22"):
+    with pytest.raises(BadInput, match="type 27"):
         read_cgns(tmp_path / "odd.cgns")
