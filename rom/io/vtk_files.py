@@ -22,6 +22,8 @@ PLAIN = {  # readers of VTK that PyVista does not know
     ".vtpc": "vtkXMLPartitionedDataSetCollectionReader",
     ".pvts": "vtkXMLPStructuredGridReader",
 }
+LEGACY = ".vtk"
+MAX_LINE = 256  # bytes of the first line of a legacy file
 ONE_STEP = (".vtu", ".vtp", ".vti", ".vtr", ".vts")
 PREAMBLE = r"(ERROR|Warning|Generic Warning): In "  # of a complaint, before what it is about
 
@@ -33,10 +35,22 @@ def open_reader(path: Path, extension: str | None = None) -> Any:
 
     if path.suffix in PLAIN:
         return _plain_reader(path)
+    if path.suffix == LEGACY:
+        _check_first_line(path)
     get_reader: Any = pyvista.get_reader
     reader = get_reader(path, force_ext=extension)
     _refuse_steps(path, reader.reader)
     return reader
+
+
+def _check_first_line(path: Path) -> None:
+    """ForeignFile where a legacy file does not say its version: VTK may crash."""
+    with open(path, "rb") as raw:
+        line = raw.readline(MAX_LINE)
+    if not re.match(rb"# vtk DataFile Version [1-5]\.\d+\b", line):
+        raise ForeignFile(
+            f"{path.name} does not begin with '# vtk DataFile Version x.y'; is it a file of VTK?"
+        )
 
 
 def _plain_reader(path: Path) -> Any:
