@@ -28,7 +28,7 @@ from typing import Any
 __version__ = "0.2.0"
 CHAPTERS = (
     "archive", "compress", "points", "io", "design", "campaign", "certified", "local", "solids",
-    "gp", "shapes", "operators", "dynamics", "study", "plot", "deploy", "batch",
+    "gp", "shapes", "operators", "dynamics", "decide", "study", "plot", "deploy", "batch",
 )  # fmt: skip
 _FACE = {
     "rom.space": ("Field", "Space", "euclidean"),
@@ -54,6 +54,7 @@ _FACE = {
     "rom.shapes": ("shape_model",),
     "rom.operators": ("operator_gp",),
     "rom.dynamics": ("dmd", "operator_inference", "project_rate"),
+    "rom.decide": ("sensitivity",),
     "rom.plot": ("picture",),
 }
 _HOME = {name: module for module, names in _FACE.items() for name in names}

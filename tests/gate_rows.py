@@ -688,6 +688,7 @@ def solid_rows():
 
 # what a user never builds: the package returns it, or loads it
 RESULTS = """
+decide.Sensitivity
 Error Part Prediction Quantity archive.Header
 compress.Merging compress.SparseSvd points.NewtonSolution io.Frame
 io.Result campaign.Campaign campaign.Store certified.Certificate certified.Consistent
@@ -709,6 +710,7 @@ study.Discrepancy study.Study batch.Status
 # what takes no array: paths, texts, numbers, functions, settings, protocols, or nouns that hold
 # their arrays checked; each is tried in the tests of its chapter
 WITHOUT_ARRAYS = """
+sensitivity plot.index_plot
 Asks Model Problem io.ingest_files archive.load archive.load_model archive.open_header
 io.read_basis io.from_dataset io.from_table io.to_dataset io.to_table io.read_file archive.save
 archive.save_model certified.separate points.cut io.from_grid io.label io.read_frames

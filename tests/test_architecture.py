@@ -31,6 +31,7 @@ EDGES = {
     ("shapes", "gp"): "coefficients over shapes are Gaussian processes",
     ("operators", "gp"): "operators are kernels of coordinates of fields",
     ("dynamics", "certified"): "laws of an affine problem carry its residual bound",
+    ("decide", "gp"): "the error of a process is in its joint draws",
     ("solids", "local"): "local solids are chosen by the classifier of local bases",
     ("study", "plot"): "a report draws its curves",
 }

@@ -1,7 +1,7 @@
 """The `rom` command.
 
-init; collect, train, predict, serve, study, report, inspect, view, export; ingest, shapes; submit,
-resume, status, cancel, logs.
+init; collect, train, predict, serve, study, report, sensitivity, inspect, view, export; ingest,
+shapes; submit, resume, status, cancel, logs.
 
 Exit codes: 0 done; 1 an error of the solver or of this package, or a bound that an error beats;
 2 bad usage or input; 3 failed solves; 4 a damaged or foreign file; 5 a missing optional
@@ -41,6 +41,7 @@ COMMANDS = {
         "study",
         "One HTML file about a model: what it asks, tells, and knows of its error.",
     ),
+    "sensitivity": ("sensitivity", "Which parameters drive an output or a field value."),
     "inspect": ("files", "What a file or store holds: shapes, units, asked and delivered."),
     "view": (
         "files",

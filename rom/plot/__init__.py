@@ -28,6 +28,7 @@ from rom.plot.curves import (
     indicator_plot,
     line_plot,
 )
+from rom.plot.indices import index_plot
 from rom.plot.pictures import picture, show_window
 from rom.plot.shapes import shape_pictures
 
@@ -41,6 +42,7 @@ __all__ = [
     "effectivity_plot",
     "error_plot",
     "gain_plot",
+    "index_plot",
     "indicator_plot",
     "line_plot",
     "picture",
