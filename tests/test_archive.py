@@ -49,6 +49,7 @@ from rom.certified import (
 )
 from rom.compress import Merging, RunningPod, SparseSvd
 from rom.compress.decomposition import pod
+from rom.decide import Sensitivity
 from rom.dynamics import (
     Polynomial,
     Stencil,
@@ -419,6 +420,19 @@ EXAMPLES |= {
         4.0,
         0.5,
         7,
+    ),
+    "Sensitivity": Sensitivity(
+        "T",
+        "K",
+        ("a", "b"),
+        np.array([0.2, 0.7]),
+        np.array([0.3, 0.8]),
+        np.zeros((2, 2)),
+        np.ones((2, 2)),
+        2.0,
+        Known.CERTIFIED,
+        0.95,
+        64,
     ),
     "SparseSvd": SparseSvd(np.eye(4, 2), np.array([2.0, 1.0]), np.eye(3, 2), 5.0, 0.0),
 }
