@@ -41,7 +41,10 @@ COMMANDS = {
         "study",
         "One HTML file about a model: what it asks, tells, and knows of its error.",
     ),
-    "sensitivity": ("sensitivity", "Which parameters drive an output or a field value."),
+    "sensitivity": (
+        "sensitivity",
+        "Sobol indices of an output or a field value, with intervals.",
+    ),
     "inspect": ("files", "What a file or store holds: shapes, units, asked and delivered."),
     "view": (
         "files",
